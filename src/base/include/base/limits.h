@@ -1,0 +1,47 @@
+/* Every limit of freehold in one place; docs/LIMITS.md is made from this list (tools/limits-doc). Sizes in bytes, times in nanoseconds or
+ * as the name says. No growing buffer, queue, count or wait without a row here. */
+#ifndef FH_BASE_LIMITS_H
+#define FH_BASE_LIMITS_H
+
+/* name, value, what it bounds and what happens beyond it */
+#define FH_LIMIT_LIST(X)                                                                                                       \
+    X(HTTP_REQUEST_LINE_BYTES, 8192, "request line of an HTTP request; beyond: 414 and the connection closes")                 \
+    X(HTTP_HEADER_BYTES, 32768, "all header lines of one HTTP message together; beyond: 431 and the connection closes")        \
+    X(HTTP_HEADERS, 100, "header lines of one HTTP message; beyond: 431 and the connection closes")                            \
+    X(HTTP_BODY_BYTES, 33554432, "body of an HTTP request; beyond: 413 and the connection closes")                             \
+    X(HTTP_CONNECTIONS, 4096, "open connections of a server; beyond: the new one gets 503 and closes")                         \
+    X(HTTP_HEADER_TIMEOUT_MS, 10000, "time from the first byte of a request to the end of its headers; beyond: 408")           \
+    X(HTTP_BODY_TIMEOUT_MS, 60000, "time without a byte while a request body is read; beyond: 408")                            \
+    X(HTTP_IDLE_TIMEOUT_MS, 75000, "time a kept-alive connection may be idle; beyond: it closes")                              \
+    X(HTTP_WRITE_TIMEOUT_MS, 60000, "time without progress while a client does not read; beyond: the connection closes")       \
+    X(HTTP_OUT_BUFFER_BYTES, 262144, "unsent bytes of a connection at which its source is paused")                             \
+    X(JSON_BODY_BYTES, 33554432, "a JSON document from outside; beyond: 413")                                                  \
+    X(JSON_DEPTH, 128, "nesting of a JSON document from outside; beyond: 400")                                                 \
+    X(CHAT_MESSAGES, 4096, "messages of one chat request; beyond: 400")                                                        \
+    X(STOP_STRINGS, 16, "stop strings of a request; beyond: 400")                                                              \
+    X(STOP_STRING_BYTES, 1024, "one stop string; beyond: 400")                                                                 \
+    X(LOGIT_BIAS_TOKENS, 1024, "entries of logit_bias; beyond: 400")                                                           \
+    X(TOP_LOGPROBS, 20, "top_logprobs of a request; beyond: 400")                                                              \
+    X(ENGINE_QUEUE, 256, "requests that wait for an engine's batch; beyond: 429 with Retry-After")                             \
+    X(GGUF_FILES, 1024, "files of a split GGUF; beyond: an error")                                                             \
+    X(GGUF_KEYS, 65536, "metadata keys of a GGUF; beyond: an error naming the field")                                          \
+    X(GGUF_TENSORS, 1048576, "tensors of a GGUF; beyond: an error naming the field")                                           \
+    X(GGUF_ARRAY_LEN, 16777216, "elements of a metadata array of a GGUF; beyond: an error naming the key")                     \
+    X(GGUF_STRING_BYTES, 67108864, "one metadata string of a GGUF; beyond: an error naming the key")                           \
+    X(TEMPLATE_BYTES, 1048576, "a chat template; beyond: an error")                                                            \
+    X(TEMPLATE_OUTPUT_BYTES, 67108864, "text that a chat template makes; beyond: an error")                                    \
+    X(TEMPLATE_STEPS, 10000000, "steps that a chat template may take; beyond: an error")                                       \
+    X(TEMPLATE_DEPTH, 200, "nesting of expressions, blocks and macro calls of a chat template; beyond: an error")              \
+    X(DEPLOYMENTS, 256, "deployments of a server that are not stopped; beyond: 409")                                           \
+    X(DEPLOYMENT_RESTARTS, 5, "restarts of an engine within ten minutes; beyond: failed, with the engine's last lines")        \
+    X(ENGINE_LOG_BYTES, 4194304, "log file of an engine; at this size it is rotated, one older file is kept")                  \
+    X(KEYS, 100000, "keys of a server; beyond: 409")                                                                           \
+    X(SSE_SUBSCRIBERS, 256, "open streams of /api/v1/events; beyond: 503")
+
+enum {
+#define FH_LIMIT_ENUM(name, value, text) FH_LIMIT_##name = value,
+    FH_LIMIT_LIST(FH_LIMIT_ENUM)
+#undef FH_LIMIT_ENUM
+};
+
+#endif

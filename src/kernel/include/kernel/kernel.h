@@ -1,0 +1,100 @@
+/* The operations of a model's forward pass.
+ *
+ * ref/ is the specification in plain C; x86/ holds the fast ones; the table fh_kernels of one instruction set is chosen at run time. Each
+ * fast kernel is tested against its reference at a bound kept per type.
+ *
+ * Every operation is called by all workers of a pool run together (SPMD) and does this worker's share; the caller puts fh_barrier between an
+ * operation that writes and one that reads what another worker wrote. Matrices are row-major; a batch is n rows of activations.
+ * Shapes: weights [rows, cols] (GGUF ne[0] = cols, the contraction length); x [n, cols]; y [n, rows]. All activations are float32.
+ * Memory is the caller's unless said. Errors only where memory is made; kernels assert their preconditions. */
+#ifndef FH_KERNEL_KERNEL_H
+#define FH_KERNEL_KERNEL_H
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "kernel/type.h"
+#include "sys/pool.h"
+
+typedef enum fh_isa { FH_ISA_REF, FH_ISA_AVX2, FH_ISA_AVX512_VNNI, FH_ISA_COUNT } fh_isa;
+
+typedef struct fh_kernels fh_kernels;
+
+bool fh_isa_available(fh_isa isa);
+const char *fh_isa_name(fh_isa isa);
+fh_isa fh_isa_best(void);                   /* environment FREEHOLD_ISA=ref|avx2|avx512_vnni overrides */
+const fh_kernels *fh_kernels_get(fh_isa isa); /* NULL when not available on this machine */
+
+/* ---- weights ---- */
+
+/* A weight matrix as the kernels of one table want it: repacked (interleaved rows), or borrowed from the mapped file as it is. */
+typedef struct fh_weight fh_weight;
+
+/* data: rows * row_bytes in GGUF layout, borrowed until fh_weight_free when the weight is not repacked (then it is no longer read after this
+ * call, and *ret_owned_bytes says what was allocated). exact: keep full float arithmetic: y = dequantised W times x in float32, no
+ * quantised activations. Called by one thread. */
+typedef struct fh_weight_spec {
+    fh_type type;
+    size_t rows, cols;
+    const void *data;
+    bool exact;
+    const char *name; /* for errors; borrowed during the call */
+} fh_weight_spec;
+int fh_weight_new(fh_weight **ret, const fh_kernels *k, const fh_weight_spec *spec, fh_err **err);
+void fh_weight_free(fh_weight *w);
+size_t fh_weight_rows(const fh_weight *w);
+size_t fh_weight_cols(const fh_weight *w);
+size_t fh_weight_bytes(const fh_weight *w); /* bytes that a matrix-vector product reads */
+bool fh_weight_borrows(const fh_weight *w); /* data must stay mapped */
+/* One dequantised row (an embedding), exact to the reference whatever the packing. */
+void fh_weight_row(const fh_weight *w, size_t row, float *dst);
+FH_DEFINE_AUTO(fh_weight, fh_weight_free);
+
+/* ---- matrix products ---- */
+
+/* Activations of up to max_rows rows of up to max_cols, quantised once and used by several weights (q, k, v share their input). */
+typedef struct fh_act fh_act;
+int fh_act_new(fh_act **ret, const fh_kernels *k, size_t max_rows, size_t max_cols, fh_err **err);
+void fh_act_free(fh_act *a);
+/* Fills a from x [n, cols] (x_stride floats between rows); all workers; a barrier must follow before fh_matmul reads it. The float rows are
+ * remembered as borrowed: weights that want floats (F32, F16, BF16, exact) read x itself. */
+void fh_act_set(fh_act *a, const float *x, size_t n, size_t cols, size_t x_stride, fh_worker *w);
+/* y[i][r] (+)= sum_c W[r][c] x[i][c] for the n rows in a; y_stride floats between rows of y. add: accumulate onto y (a residual). */
+void fh_matmul(const fh_weight *weight, const fh_act *a, float *y, size_t y_stride, bool add, fh_worker *w);
+FH_DEFINE_AUTO(fh_act, fh_act_free);
+
+/* ---- vector operations (this worker's rows of n) ---- */
+
+/* y = x * w / sqrt(mean(x^2) + eps); the sum in float32 pairs or double. */
+void fh_rms_norm(const fh_kernels *k, const float *x, const float *w, float eps, size_t n, size_t cols, float *y, fh_worker *wk);
+/* y = silu(gate) * up, elementwise [n, cols]. */
+void fh_silu_mul(const fh_kernels *k, const float *gate, const float *up, size_t n, size_t cols, float *y, fh_worker *wk);
+/* Rotates pairs (2i, 2i+1) of the first rope_dims of each head in place. inv_freq [rope_dims / 2] has all scaling in it; pos [n]. */
+void fh_rope_pairs(const fh_kernels *k, float *x, size_t n, size_t heads, size_t head_dim, size_t rope_dims, size_t x_stride, const float *inv_freq,
+                   float mscale, const int32_t *pos, fh_worker *wk);
+
+/* ---- attention ---- */
+
+/* One sequence's part of a batch: queries q_first .. q_first + q_count of the batch, positions kv_len - q_count .. kv_len - 1, over the
+ * first kv_len rows of its cache (its own new rows already written). Causal. */
+typedef struct fh_attn_seq {
+    size_t q_first, q_count, kv_len;
+    const void *k, *v; /* rows [kv_len][kv_heads * head_dim] of kv_type, row stride kv_stride_bytes */
+} fh_attn_seq;
+typedef struct fh_attn {
+    size_t heads, kv_heads, head_dim;
+    float scale;
+    fh_type kv_type; /* F16, BF16 or F32 */
+    size_t kv_stride_bytes;
+    const fh_attn_seq *seqs;
+    size_t seq_count;
+    const float *q;
+    size_t q_stride;
+    float *out;
+    size_t out_stride;
+} fh_attn;
+/* Softmax in float32, online over blocks of keys; work is split over heads and sequences (and along keys when there are too few). */
+void fh_attention(const fh_kernels *k, const fh_attn *job, fh_worker *wk);
+/* Writes n rows of floats as kv_type into cache rows (dst[i] are row addresses). */
+void fh_kv_store(const fh_kernels *k, fh_type kv_type, const float *x, size_t n, size_t cols, size_t x_stride, void *const *dst, fh_worker *wk);
+
+#endif

@@ -1,0 +1,39 @@
+/* Tokenizers as GGUF describes them: byte-level BPE (gpt2) with its pre-tokenizer pattern, and SentencePiece (llama).
+ *
+ * Pure. encode is exact to the `tokenizers` library; decode(encode(x)) = x for any bytes. Special (control, user-defined) tokens are
+ * recognised in text only where the caller allows it: user text must not be able to forge a turn. Threads: immutable, any may read. */
+#ifndef FH_MODEL_VOCAB_H
+#define FH_MODEL_VOCAB_H
+
+#include "base/buf.h"
+#include "model/gguf.h"
+
+typedef struct fh_vocab fh_vocab;
+typedef int32_t fh_token;
+#define FH_TOKEN_NONE ((fh_token)-1)
+
+typedef struct fh_tokens { /* growing list, owned */
+    fh_token *ids;
+    size_t count, cap;
+} fh_tokens;
+void fh_tokens_fini(fh_tokens *t);
+bool fh_tokens_push(fh_tokens *t, fh_token id);
+
+int fh_vocab_new(fh_vocab **ret, const fh_gguf *g, fh_err **err); /* borrows g: keep it open */
+void fh_vocab_free(fh_vocab *v);
+FH_DEFINE_AUTO(fh_vocab, fh_vocab_free);
+
+enum { FH_ENCODE_SPECIAL = 1, /* text may contain special tokens (the output of a chat template) */
+       FH_ENCODE_BOS = 2 };   /* put BOS before, if the model says so (add_bos_token) */
+int fh_vocab_encode(const fh_vocab *v, fh_str text, unsigned flags, fh_tokens *out, fh_err **err); /* appends */
+/* Appends the bytes of one token; control tokens give their text only with show_special. */
+int fh_vocab_decode(const fh_vocab *v, fh_token id, bool show_special, fh_buf *out, fh_err **err);
+
+size_t fh_vocab_size(const fh_vocab *v);
+fh_str fh_vocab_piece(const fh_vocab *v, fh_token id); /* as stored in the file */
+bool fh_vocab_is_control(const fh_vocab *v, fh_token id);
+fh_token fh_vocab_bos(const fh_vocab *v), fh_vocab_eos(const fh_vocab *v); /* FH_TOKEN_NONE when absent */
+bool fh_vocab_is_end(const fh_vocab *v, fh_token id); /* eos, eot, eom */
+fh_token fh_vocab_find(const fh_vocab *v, fh_str piece); /* FH_TOKEN_NONE when absent */
+
+#endif

@@ -1,0 +1,50 @@
+/* An HTTP/1.1 server on a loop. Strict: what http_reader.h refuses gets 400 and a closed connection. Keep-alive and pipelining (one request of a
+ * connection at a time). Bodies are read whole, up to HTTP_BODY_BYTES. Replies are whole or streamed (chunked); a slow client pauses its source
+ * instead of growing a buffer. All calls on the loop's thread. */
+#ifndef FH_NET_HTTP_SERVER_H
+#define FH_NET_HTTP_SERVER_H
+
+#include "net/http.h"
+#include "net/loop.h"
+
+typedef struct fh_http_server fh_http_server;
+typedef struct fh_http_req fh_http_req;
+
+/* Called once a request is complete. The handler replies now or later; a request lives until its reply has ended or the client has gone: then
+ * on_gone, if set, is called and req must not be used again. */
+typedef void fh_http_handler(fh_http_req *req, void *ctx);
+
+int fh_http_server_new(fh_http_server **ret, fh_loop *l, fh_http_handler *handler, void *ctx, fh_err **err);
+/* "127.0.0.1:8470", "[::1]:0" or "unix:/path" (mode 0600; a stale socket file is replaced, a live one is an error). Port 0 picks a free one.
+ * May be called several times. reuse_port: several loops share the port. */
+int fh_http_server_listen(fh_http_server *s, const char *address, bool reuse_port, fh_err **err);
+int fh_http_server_port(const fh_http_server *s); /* of the first TCP listener; 0 if none */
+void fh_http_server_drain(fh_http_server *s); /* stops accepting, closes idle connections, lets running requests end */
+size_t fh_http_server_connections(const fh_http_server *s);
+void fh_http_server_free(fh_http_server *s); /* closes all at once, removes unix sockets */
+
+fh_str fh_http_req_method(const fh_http_req *r);
+fh_str fh_http_req_path(const fh_http_req *r); /* percent-decoded, without query; never holds NUL, "//" or dot segments */
+fh_str fh_http_req_query(const fh_http_req *r); /* raw */
+bool fh_http_req_query_get(const fh_http_req *r, const char *name, char *out, size_t out_size); /* percent-decoded; false if absent or too long */
+fh_str fh_http_req_header(const fh_http_req *r, const char *name); /* {NULL,0} when absent */
+const fh_header *fh_http_req_headers(const fh_http_req *r, size_t *ret_count);
+fh_str fh_http_req_body(const fh_http_req *r);
+fh_str fh_http_req_host(const fh_http_req *r);
+const char *fh_http_req_peer(const fh_http_req *r); /* "127.0.0.1:51234" or "unix" */
+const char *fh_http_req_id(const fh_http_req *r);   /* unique, made by us; sent back as x-request-id */
+fh_loop *fh_http_req_loop(const fh_http_req *r);
+void fh_http_req_on_gone(fh_http_req *r, void (*fn)(void *arg), void *arg); /* not called after a complete reply */
+
+/* Extra header of the reply to come (before reply or start); copies. */
+bool fh_http_reply_header(fh_http_req *r, const char *name, const char *value);
+void fh_http_reply(fh_http_req *r, int status, const char *content_type, const void *body, size_t bytes);
+/* Streamed reply. write returns false when the client should not be written to for now (bytes are still taken): on_drain is called once it
+ * can again. */
+void fh_http_reply_start(fh_http_req *r, int status, const char *content_type);
+bool fh_http_reply_write(fh_http_req *r, const void *data, size_t bytes);
+void fh_http_reply_on_drain(fh_http_req *r, void (*fn)(void *arg), void *arg);
+void fh_http_reply_end(fh_http_req *r);
+void fh_http_reply_abort(fh_http_req *r); /* closes the connection without ending the reply: the client sees it was cut */
+
+#endif

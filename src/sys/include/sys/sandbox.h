@@ -1,0 +1,42 @@
+/* Starting an engine in a sandbox, behind one port. bubblewrap where it works, else Landlock + seccomp + rlimits; never silently none.
+ *
+ * Inside: no network but the socket it is given a folder for, weights read-only, no io_uring, no new privileges, no capabilities, limits on memory and
+ * processes, environment cleared but for what spec names. The child is in a session of its own and outlives us (the next server adopts it). */
+#ifndef FH_SYS_SANDBOX_H
+#define FH_SYS_SANDBOX_H
+
+#include "base/err.h"
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef enum fh_sandbox_kind { FH_SANDBOX_BUBBLEWRAP, FH_SANDBOX_LANDLOCK } fh_sandbox_kind;
+const char *fh_sandbox_name(fh_sandbox_kind k); /* "bubblewrap", "landlock" */
+
+typedef struct fh_sandbox_spec {
+    const char *const *argv;       /* argv[0] is an absolute path */
+    const char *const *env;        /* NAME=value, NULL-terminated */
+    const char *const *read_only;  /* files and folders it may read, NULL-terminated (system libraries are added) */
+    const char *const *read_write; /* folders it may write (the socket's), NULL-terminated */
+    uint64_t memory_bytes;         /* anonymous memory it may have; 0 = no limit */
+    unsigned processes;            /* threads and processes it may have; 0 = 64 */
+    int log_fd;                    /* its standard output and error; borrowed */
+} fh_sandbox_spec;
+
+typedef struct fh_process {
+    pid_t pid;          /* the process to watch: when it has ended, nothing of the engine is left */
+    uint64_t start_ticks; /* field 22 of /proc/PID/stat: pid and start time name a process uniquely */
+    fh_sandbox_kind sandbox;
+} fh_process;
+
+/* What works on this machine, probed by running something in it; the reasons of what does not go to *err as context when none does. */
+int fh_sandbox_probe(fh_sandbox_kind *ret, fh_err **err);
+int fh_sandbox_start(fh_sandbox_kind kind, const fh_sandbox_spec *spec, fh_process *ret, fh_err **err);
+
+bool fh_process_alive(const fh_process *p); /* not a zombie, and the same start time */
+int fh_process_open(const fh_process *p, int *ret_pidfd, fh_err **err); /* readable when it has ended; FH_E_NOT_FOUND when it is gone */
+void fh_process_signal(const fh_process *p, int signo); /* the process and its descendants */
+/* Kills every process whose command line names marker (a socket path of ours) as an argument; returns how many. For what a dead server left. */
+unsigned fh_process_sweep(const char *marker, int signo);
+int fh_process_usage(const fh_process *p, uint64_t *ret_rss_bytes, int64_t *ret_cpu_ns); /* with descendants */
+
+#endif

@@ -1,0 +1,100 @@
+/* OpenAI request and response types: Chat Completions, Completions, models, errors. Pure.
+ *
+ * Parsing checks every field that we act on: a wrong type or range is FH_E_INVALID with the field as param; a documented field that we do not honour yet
+ * is refused by name when it asks for something (n > 1, tools with an engine that cannot, audio); unknown fields are ignored here and stay in the
+ * body that is passed on. Strings are borrowed from the parsed document, which the request holds. Sources: OpenAI's public specification 2.3.0. */
+#ifndef FH_WIRE_OPENAI_H
+#define FH_WIRE_OPENAI_H
+
+#include "base/buf.h"
+#include "json/json.h"
+
+typedef struct fh_wire_bias {
+    int32_t token;
+    float value;
+} fh_wire_bias;
+
+typedef struct fh_wire_sampling { /* what both APIs share; absent fields hold the defaults of the API (temperature 1, top_p 1) */
+    double temperature, top_p, min_p, repetition_penalty, presence_penalty, frequency_penalty;
+    uint32_t top_k;
+    bool has_seed, has_temperature;
+    uint64_t seed;
+    int64_t max_tokens; /* -1: not given. chat: max_completion_tokens before max_tokens */
+    fh_str *stops;      /* owned array of borrowed strings */
+    size_t stop_count;
+    fh_wire_bias *bias; /* owned */
+    size_t bias_count;
+    bool logprobs;
+    uint32_t top_logprobs;
+    bool ignore_eos; /* as llama-server and vLLM: for measurements */
+} fh_wire_sampling;
+
+typedef struct fh_wire_request {
+    enum { FH_WIRE_CHAT, FH_WIRE_COMPLETION } kind;
+    fh_json *doc; /* owned: the whole parsed body */
+    fh_str model;
+    const fh_json *messages; /* chat: the array, each checked to have a known role and a text (or text parts) content */
+    const fh_json *tools;    /* chat: borrowed, NULL when absent; passed to the template */
+    fh_str prompt;           /* completion, as text */
+    int32_t *prompt_tokens;  /* completion, as ids; owned */
+    size_t prompt_token_count;
+    bool echo;
+    bool stream, include_usage;
+    const fh_json *template_variables; /* chat_template_kwargs: an object, or NULL */
+    fh_wire_sampling sampling;
+} fh_wire_request;
+
+int fh_wire_chat_parse(fh_wire_request *ret, fh_str body, fh_err **err);
+int fh_wire_completion_parse(fh_wire_request *ret, fh_str body, fh_err **err);
+void fh_wire_request_fini(fh_wire_request *r);
+/* The messages as a template wants them: content always a string (text parts joined), unknown members kept. New reference. */
+int fh_wire_template_messages(const fh_wire_request *r, fh_json **ret, fh_err **err);
+
+typedef struct fh_wire_logprob {
+    fh_str token; /* its bytes; may be broken UTF-8 on its own */
+    float logprob;
+    const struct fh_wire_logprob *top;
+    size_t top_count;
+} fh_wire_logprob;
+
+typedef struct fh_wire_usage {
+    uint64_t prompt_tok, completion_tok, cached_tok;
+} fh_wire_usage;
+
+typedef struct fh_wire_reply { /* what all pieces of one reply say */
+    bool chat;
+    const char *id, *model; /* borrowed */
+    int64_t created_s;
+    const char *fingerprint;
+} fh_wire_reply;
+
+/* One streamed chunk's JSON (without "data: "). role: the first chat chunk; text may be empty; finish: NULL, "stop", "length"; usage: only in the
+ * last chunk with empty choices. null_usage: write "usage":null (include_usage was asked). */
+typedef struct fh_wire_piece {
+    bool role;
+    fh_str text;
+    const char *finish;
+    const fh_wire_logprob *logprobs;
+    size_t logprob_count;
+    bool want_logprobs, null_usage;
+    uint64_t text_offset; /* completions logprobs: characters before this piece */
+} fh_wire_piece;
+bool fh_wire_chunk_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *p);
+bool fh_wire_usage_chunk_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_usage *u, const char *extra_members); /* extra: ",\"timings\":{...}" or NULL */
+/* The whole reply of a request without stream. */
+bool fh_wire_reply_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *whole, const fh_wire_usage *u, const char *extra_members);
+
+/* {"error":{"message","type","param","code"}}; type by HTTP status as OpenAI's (invalid_request_error, authentication_error, ...). */
+bool fh_wire_error_write(fh_buf *out, const fh_err *err);
+/* RFC 9457 problem details, for /api/v1. */
+bool fh_wire_problem_write(fh_buf *out, const fh_err *err, const char *instance);
+
+typedef struct fh_wire_model {
+    const char *id, *owned_by;
+    int64_t created_s;
+    int64_t context_tok; /* 0: not said */
+} fh_wire_model;
+bool fh_wire_models_write(fh_buf *out, const fh_wire_model *list, size_t count);
+bool fh_wire_model_write(fh_buf *out, const fh_wire_model *m);
+
+#endif
