@@ -1,0 +1,94 @@
+#include "base/mem.h"
+#include "base/str.h"
+#include "cmocka_all.h"
+
+static void numbers_are_whole_slices_or_nothing(void **state)
+{
+    uint64_t u;
+    double d;
+    assert_true(fh_str_u64(FH_STR("18446744073709551615"), UINT64_MAX, &u) && u == UINT64_MAX);
+    const char *bad[] = {"", "+5", "-1", " 5", "5 ", "0x5", "18446744073709551616", "5a"};
+    for (size_t i = 0; i < FH_COUNT(bad); i++) assert_false(fh_str_u64(fh_str_of(bad[i]), UINT64_MAX, &u));
+    assert_false(fh_str_u64(FH_STR("11"), 10, &u));
+    assert_true(fh_str_f64(FH_STR("-1.5e3"), &d) && d > -1500.5 && d < -1499.5);
+    const char *no[] = {"", "nan", "inf", "1e999", "0x1p3", "1.5x", "--1"};
+    for (size_t i = 0; i < FH_COUNT(no); i++) assert_false(fh_str_f64(fh_str_of(no[i]), &d));
+}
+
+static void slices_compare_trim_and_find(void **state)
+{
+    assert_true(fh_str_ieq(FH_STR("Host"), FH_STR("hOST")));
+    assert_true(fh_str_starts(FH_STR("abc"), FH_STR("ab")) && !fh_str_starts(FH_STR("a"), FH_STR("ab")));
+    assert_true(fh_str_ends(FH_STR("abc"), FH_STR("bc")) && !fh_str_ends(FH_STR("c"), FH_STR("bc")));
+    assert_true(fh_str_eqs(fh_str_trim(FH_STR(" \t x y\r\n")), "x y"));
+    assert_int_equal(fh_str_find(FH_STR("hello"), FH_STR("ll")), 2);
+    assert_int_equal(fh_str_find(FH_STR("hello"), FH_STR("z")), 5);
+}
+
+static void utf8_round_trips_every_scalar_value(void **state)
+{
+    for (uint32_t cp = 0; cp <= 0x10ffff; cp++) {
+        char text[4];
+        size_t n = fh_utf8_encode(cp, text);
+        if (cp >= 0xd800 && cp <= 0xdfff) {
+            assert_int_equal(n, 0);
+            continue;
+        }
+        uint32_t back = 0;
+        assert_int_equal(fh_utf8_decode(text, n, &back), n);
+        assert_int_equal(back, cp);
+        for (size_t cut = 1; cut < n; cut++) {
+            assert_int_equal(fh_utf8_decode(text, cut, &back), 0);
+            assert_int_equal(fh_utf8_whole(text, cut), 0);
+        }
+        assert_int_equal(fh_utf8_whole(text, n), n);
+    }
+    assert_int_equal(fh_utf8_encode(0x110000, (char[4]){0}), 0);
+}
+
+static void utf8_refuses_overlong_surrogates_and_stray_bytes(void **state)
+{
+    const char *bad[] = {"\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\x80", "\xff"};
+    for (size_t i = 0; i < FH_COUNT(bad); i++) {
+        assert_false(fh_utf8_valid(bad[i], strlen(bad[i])));
+        assert_int_equal(fh_utf8_whole(bad[i], strlen(bad[i])), strlen(bad[i]));
+    }
+    assert_int_equal(fh_utf8_whole("a\xf0\x9f\x98", 4), 1);
+}
+
+static void names_that_are_near_have_a_small_distance(void **state)
+{
+    assert_int_equal(fh_str_distance(FH_STR("smollm2"), FH_STR("SmolLM2")), 0);
+    assert_int_equal(fh_str_distance(FH_STR("smolm2"), FH_STR("smollm2")), 1);
+    assert_int_equal(fh_str_distance(FH_STR(""), FH_STR("abc")), 3);
+}
+
+static void hex_and_base64url_are_exact(void **state)
+{
+    char out[64];
+    unsigned char raw[4];
+    assert_true(fh_hex_encode("\x00\xff\x10", 3, out, sizeof out));
+    assert_string_equal(out, "00ff10");
+    assert_true(fh_hex_decode(FH_STR("00fF10a1"), raw, 4) && raw[1] == 0xff && raw[3] == 0xa1);
+    assert_false(fh_hex_decode(FH_STR("00f"), raw, 2));
+    assert_false(fh_hex_decode(FH_STR("0g"), raw, 1));
+    assert_false(fh_hex_encode("abc", 3, out, 6));
+    assert_int_equal(fh_base64url_encode("\xfb\xff", 2, out, sizeof out), 3);
+    assert_string_equal(out, "-_8");
+    assert_int_equal(fh_base64url_encode("foobar", 6, out, sizeof out), 8);
+    assert_string_equal(out, "Zm9vYmFy");
+    assert_true(fh_equal_secret("abc", "abc", 3) && !fh_equal_secret("abc", "abd", 3));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_whole_slices_or_nothing),
+        cmocka_unit_test(slices_compare_trim_and_find),
+        cmocka_unit_test(utf8_round_trips_every_scalar_value),
+        cmocka_unit_test(utf8_refuses_overlong_surrogates_and_stray_bytes),
+        cmocka_unit_test(names_that_are_near_have_a_small_distance),
+        cmocka_unit_test(hex_and_base64url_are_exact),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
