@@ -96,8 +96,8 @@ static void setters_take_the_value_even_when_they_fail(void **state)
 
 static void a_real_that_is_not_finite_is_no_value(void **state)
 {
-    assert_null(fh_json_new_real(NAN));
-    assert_null(fh_json_new_real(INFINITY));
+    assert_null(fh_json_new_real((double)NAN));
+    assert_null(fh_json_new_real((double)INFINITY));
 }
 
 static void a_reference_keeps_a_value_alive(void **state)
