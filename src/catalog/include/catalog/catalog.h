@@ -1,0 +1,84 @@
+/* The catalogue: which models exist, who made them, under what terms, what they need, how near the frontier they were measured; and which machines exist.
+ *
+ * The data are files in data/catalog, checked by tests/catalog and compiled into the binary, so that no path is needed at run time. Everything returned is
+ * constant and lives for ever; pure; threads: any. Strings are never NULL unless said ("" when the data say nothing); numbers are 0 when unknown. */
+#ifndef FH_CATALOG_CATALOG_H
+#define FH_CATALOG_CATALOG_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "json/json.h"
+
+typedef enum fh_licence { FH_LICENCE_FREE, FH_LICENCE_ASK, FH_LICENCE_RESTRICTED } fh_licence;
+const char *fh_licence_name(fh_licence l); /* "free", "ask", "restricted": the one word on a card */
+
+typedef struct fh_catalog_variant { /* one set of weights of a model */
+    const char *name;               /* "native", "nvfp4", "q4_1"; unique in its model */
+    const char *format;             /* "MXFP4", "GGUF Q4_1" */
+    const char *repo;               /* where it is published, "" if nowhere known */
+    uint64_t bytes;                 /* 0: unknown */
+    bool bytes_exact;
+    bool gguf;          /* a file that freehold's own engine could open, if it knows the family */
+    const char *sha256; /* of the file, lower-case hex; "" unless we know it */
+    const char *file;   /* name of the file as published; "" unless we know it */
+    const char *source; /* how to get it or where the size was read */
+} fh_catalog_variant;
+
+typedef struct fh_catalog_score { /* percent of the frontier: valid for `variant` alone, other variants are not measured */
+    const char *benchmark, *harness, *date, *source;
+    const char *best_model, *best_date; /* the best closed model at that time */
+    double score, best_score, percent;
+    const char *variant;
+} fh_catalog_score;
+
+typedef struct fh_catalog_model {
+    const char *id, *name, *maker, *repo, *released;
+    const char *const *aliases; /* NULL-terminated */
+    const char *tier;           /* "top10", "contender", "superseded", "small" */
+    unsigned rank;              /* 1 is best; 0: not ranked */
+    bool starter;               /* the one of "Try now, free, on this machine" */
+    bool runs_here;             /* freehold's own engine knows its family */
+    const char *licence;        /* the name of the text */
+    fh_licence licence_class;
+    const char *licence_summary;
+    double params_total_b, params_active_b; /* thousands of millions; 0: unknown */
+    const char *attention, *architecture, *modalities;
+    int64_t context_tok;             /* 0: unknown */
+    uint64_t kv_bytes_per_tok;       /* with 16-bit elements, per sequence; 0: unknown */
+    uint64_t kv_fixed_bytes;         /* once per sequence, whatever its length */
+    const char *kv_rule;             /* how the two were reckoned */
+    const char *hardware;            /* hosts that its makers name, "; " between them */
+    const char *notes;
+    const fh_catalog_variant *variants; /* the first is the one to run by default */
+    size_t variant_count;
+    const fh_catalog_score *scores; /* the first is the one to show */
+    size_t score_count;
+} fh_catalog_model;
+
+/* The top ten first, in their order; then the other ranked ones, then the starter and small models, then the rest. */
+size_t fh_catalog_count(void);
+const fh_catalog_model *fh_catalog_at(size_t i);
+/* By id or alias, ASCII case folded. NULL when there is none. */
+const fh_catalog_model *fh_catalog_find(fh_str id_or_alias);
+/* As find; FH_E_NOT_FOUND with the nearest names as hint. */
+int fh_catalog_get(fh_str id_or_alias, const fh_catalog_model **ret, fh_err **err);
+/* At most max ids nearest to what was typed, best first; returns how many. */
+size_t fh_catalog_nearest(fh_str typed, const char **ret, size_t max);
+const fh_catalog_model *fh_catalog_starter(void);
+/* Which model and variant a file is, by its SHA-256; NULL when unknown. ret_variant may be NULL. */
+const fh_catalog_model *fh_catalog_by_sha256(const char *sha256, const fh_catalog_variant **ret_variant);
+/* NULL or "" gives the first variant; NULL when the model has none of that name. */
+const fh_catalog_variant *fh_catalog_variant_find(const fh_catalog_model *m, const char *name);
+/* The whole entry, fields named as above; an owned object, NULL when memory is out. */
+fh_json *fh_catalog_model_json(const fh_catalog_model *m);
+
+typedef struct fh_catalog_machine {
+    const char *id, *name, *vendor, *kind; /* kind: "gpu", "cpu", "apu", "superchip", "node", "workstation", "memory" */
+    double memory_gb, memory_usable_gb, memory_bandwidth_gbs, bf16_tflops, fp8_tflops, fp4_tflops, int8_tops, tdp_w;
+    const char *memory_type, *interconnect, *notes;
+} fh_catalog_machine;
+size_t fh_catalog_machine_count(void);
+const fh_catalog_machine *fh_catalog_machine_at(size_t i);
+const fh_catalog_machine *fh_catalog_machine_find(fh_str id);
+
+#endif

@@ -1,0 +1,55 @@
+/* Does a model fit on a machine, and if not, what is missing and what would fit. Pure and deterministic: numbers in, numbers out.
+ *
+ * Memory of one copy = weights + KV bytes per token x context x streams + fixed state x streams + workspace. Workspace is 7.5 percent of the rest (the
+ * middle of the 5 to 10 percent that serving engines are seen to take) and at least 64 MiB. Threads: any. */
+#ifndef FH_PLAN_PLAN_H
+#define FH_PLAN_PLAN_H
+
+#include "base/buf.h"
+#include "catalog/catalog.h"
+
+typedef struct fh_plan_machine {
+    uint64_t memory_bytes;           /* that it has */
+    uint64_t memory_available_bytes; /* that is free now; 0 = as memory_bytes */
+} fh_plan_machine;
+
+typedef struct fh_plan_model { /* what the rule needs to know; from the catalogue or from a file's metadata */
+    uint64_t weights_bytes, kv_bytes_per_tok, kv_fixed_bytes;
+    int64_t context_max_tok; /* 0: unknown */
+} fh_plan_model;
+
+typedef struct fh_plan_need {
+    uint64_t weights_bytes, kv_bytes, fixed_bytes, workspace_bytes, total_bytes;
+    int64_t context_tok, streams; /* that it was reckoned for */
+} fh_plan_need;
+
+typedef enum fh_plan_verdict {
+    FH_PLAN_FITS,
+    FH_PLAN_TIGHT,      /* fits the machine, but not beside what runs there now */
+    FH_PLAN_TOO_LARGE,  /* does not fit the machine */
+    FH_PLAN_UNKNOWN,    /* the catalogue does not know its size */
+} fh_plan_verdict;
+
+typedef struct fh_plan_fit {
+    fh_plan_verdict verdict;
+    fh_plan_need need;
+    uint64_t missing_bytes; /* 0 when it fits */
+} fh_plan_fit;
+
+#define FH_PLAN_CONTEXT_DEFAULT 4096
+#define FH_PLAN_STREAMS_DEFAULT 4
+
+fh_plan_model fh_plan_model_of(const fh_catalog_model *m, const fh_catalog_variant *v); /* v NULL: zero bytes, so UNKNOWN */
+/* context, streams 0 = default; a context beyond the model's own is cut to it. Saturates instead of overflowing. */
+fh_plan_need fh_plan_need_of(const fh_plan_model *m, int64_t context_tok, int64_t streams);
+fh_plan_fit fh_plan_fit_of(const fh_plan_model *m, const fh_plan_machine *on, int64_t context_tok, int64_t streams);
+/* The variant of the model that fits with the most bytes (the least loss); NULL when none does. */
+const fh_catalog_variant *fh_plan_best_variant(const fh_catalog_model *m, const fh_plan_machine *on, int64_t context_tok, int64_t streams);
+/* The model nearest to the frontier that would fit, other than `but` (may be NULL); only_here: one that freehold's own engine runs. */
+const fh_catalog_model *fh_plan_nearest(const fh_catalog_model *but, const fh_plan_machine *on, bool only_here);
+/* "needs 1,680 GB, this machine has 24 GB" (powers of ten, as makers count); fits: "needs 0.2 GB of the 24 GB here". */
+void fh_plan_sentence(const fh_plan_fit *fit, const fh_plan_machine *on, char *out, size_t out_size);
+/* "1,680 GB", "512 MB": at most three digits that matter. */
+void fh_plan_bytes(uint64_t bytes, char *out, size_t out_size);
+
+#endif

@@ -1,0 +1,55 @@
+/* Weights that you own: a content-addressed store of model files under DATA/weights.
+ *
+ *   DATA/weights/<sha256>/<file>.gguf      the file, read-only, as it came
+ *   DATA/weights/<sha256>/weights.json     what it is: id, variant, bytes, when and whence it came
+ *   DATA/weights/.tmp-*                    an import that has not ended; swept by the next open
+ *
+ * The folders are the one truth; there is no index beside them. A folder appears by rename once everything in it is on the disk, so that kill -9 at any
+ * instant leaves either nothing or all of it. The caller holds the data folder's lock (fh_dir_lock). A split model's digest is that of the list of its parts' digests. Threads: any; imports and
+ * removals one at a time. */
+#ifndef FH_WEIGHTS_WEIGHTS_H
+#define FH_WEIGHTS_WEIGHTS_H
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "json/json.h"
+
+typedef struct fh_weights fh_weights;
+
+typedef struct fh_weights_item {
+    char digest[65];   /* SHA-256, lower-case hex; the folder's name */
+    char id[128];      /* catalog id when the digest is known there, else made from the file's name */
+    char variant[64];  /* of the catalog; "" when unknown there */
+    char path[1024];   /* the file to open (the first of a split) */
+    char folder[1024]; /* what an engine must be able to read */
+    uint64_t bytes;
+    unsigned files;
+    int64_t imported_utc_ns;
+    bool in_catalog;
+    /* Memory rule, from the file's own metadata (16-bit elements); 0 when the family is not known. */
+    uint64_t kv_bytes_per_tok;
+    int64_t context_tok;
+    char architecture[64];
+} fh_weights_item;
+
+/* Opens (and makes) DATA/weights; sweep: removes what unfinished imports left, which needs the lock. */
+int fh_weights_open(fh_weights **ret, const char *data_dir, bool sweep, fh_err **err);
+void fh_weights_close(fh_weights *w);
+FH_DEFINE_AUTO(fh_weights, fh_weights_close);
+
+/* Called now and then; false cancels. */
+typedef bool fh_weights_progress(void *arg, uint64_t done, uint64_t total);
+
+/* Copies a GGUF in, hashing while it copies, and checks that it is one. Already there: returns that item. id: a name of the caller's choice for a file that
+ * the catalog does not know; NULL or "" makes one from the file's name. */
+int fh_weights_import(fh_weights *w, const char *path, const char *id, fh_weights_progress *progress, void *arg, fh_weights_item *ret, fh_err **err);
+/* Newest first. An owned array (fh_free). Folders that cannot be read are left out; ret_broken (may be NULL) counts them. */
+int fh_weights_list(fh_weights *w, fh_weights_item **ret, size_t *ret_count, size_t *ret_broken, fh_err **err);
+/* By id, catalog alias, "id:variant", or a digest of which at least 8 digits are given. FH_E_NOT_FOUND with what to do as hint. */
+int fh_weights_find(fh_weights *w, const char *name, fh_weights_item *ret, fh_err **err);
+/* Reads all of it again; FH_E_CORRUPT when a byte differs. */
+int fh_weights_verify(fh_weights *w, const char *digest, fh_weights_progress *progress, void *arg, fh_err **err);
+int fh_weights_remove(fh_weights *w, const char *digest, fh_err **err);
+fh_json *fh_weights_item_json(const fh_weights_item *item); /* owned; NULL when memory is out */
+
+#endif
