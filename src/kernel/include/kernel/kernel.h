@@ -6,6 +6,8 @@
  * Every operation is called by all workers of a pool run together (SPMD) and does this worker's share; the caller puts fh_barrier between an
  * operation that writes and one that reads what another worker wrote. Matrices are row-major; a batch is n rows of activations.
  * Shapes: weights [rows, cols] (GGUF ne[0] = cols, the contraction length); x [n, cols]; y [n, rows]. All activations are float32.
+ * A row's result does not depend on the other rows of its batch nor on the number of workers, bit for bit (attention split along keys is the
+ * one exception, and the caller chooses it).
  * Memory is the caller's unless said. Errors only where memory is made; kernels assert their preconditions. */
 #ifndef FH_KERNEL_KERNEL_H
 #define FH_KERNEL_KERNEL_H
@@ -29,9 +31,9 @@ const fh_kernels *fh_kernels_get(fh_isa isa); /* NULL when not available on this
 /* A weight matrix as the kernels of one table want it: repacked (interleaved rows), or borrowed from the mapped file as it is. */
 typedef struct fh_weight fh_weight;
 
-/* data: rows * row_bytes in GGUF layout, borrowed until fh_weight_free when the weight is not repacked (then it is no longer read after this
- * call, and *ret_owned_bytes says what was allocated). exact: keep full float arithmetic: y = dequantised W times x in float32, no
- * quantised activations. Called by one thread. */
+/* data: rows * row_bytes in GGUF layout; borrowed until fh_weight_free when fh_weight_borrows says so, else not read after fh_weight_new.
+ * exact: keep full float arithmetic: y = dequantised W times x in float32, no quantised activations. Different weights may be made by
+ * different threads at the same time. */
 typedef struct fh_weight_spec {
     fh_type type;
     size_t rows, cols;
@@ -55,11 +57,24 @@ FH_DEFINE_AUTO(fh_weight, fh_weight_free);
 typedef struct fh_act fh_act;
 int fh_act_new(fh_act **ret, const fh_kernels *k, size_t max_rows, size_t max_cols, fh_err **err);
 void fh_act_free(fh_act *a);
-/* Fills a from x [n, cols] (x_stride floats between rows); all workers; a barrier must follow before fh_matmul reads it. The float rows are
- * remembered as borrowed: weights that want floats (F32, F16, BF16, exact) read x itself. */
+/* Fills a from x [n, cols] (x_stride floats between rows); all workers. It ends with a barrier where one is needed (small batches are quantised
+ * by each worker for itself), so fh_matmul may follow at once; a barrier must stand between the last product that read a and this call. The
+ * float rows are remembered as borrowed: weights that want floats (F32, F16, BF16, exact) read x itself. */
 void fh_act_set(fh_act *a, const float *x, size_t n, size_t cols, size_t x_stride, fh_worker *w);
+/* As fh_rms_norm followed by fh_act_set, in one pass; the normalised rows live in a. */
+void fh_act_set_norm(fh_act *a, const float *x, size_t x_stride, const float *norm, float eps, size_t n, size_t cols, fh_worker *w);
 /* y[i][r] (+)= sum_c W[r][c] x[i][c] for the n rows in a; y_stride floats between rows of y. add: accumulate onto y (a residual). */
 void fh_matmul(const fh_weight *weight, const fh_act *a, float *y, size_t y_stride, bool add, fh_worker *w);
+/* Several products of the same activations (q, k, v), shared out between the workers as one. */
+typedef struct fh_matmul_job {
+    const fh_weight *weight;
+    float *y;
+    size_t y_stride;
+    bool add;
+} fh_matmul_job;
+void fh_matmul_many(const fh_matmul_job *jobs, size_t count, const fh_act *a, fh_worker *w);
+/* y = silu(gate x) * (up x), [n, rows]; gate and up have the same shape. */
+void fh_matmul_glu(const fh_weight *gate, const fh_weight *up, const fh_act *a, float *y, size_t y_stride, fh_worker *w);
 FH_DEFINE_AUTO(fh_act, fh_act_free);
 
 /* ---- vector operations (this worker's rows of n) ---- */
@@ -71,6 +86,21 @@ void fh_silu_mul(const fh_kernels *k, const float *gate, const float *up, size_t
 /* Rotates pairs (2i, 2i+1) of the first rope_dims of each head in place. inv_freq [rope_dims / 2] has all scaling in it; pos [n]. */
 void fh_rope_pairs(const fh_kernels *k, float *x, size_t n, size_t heads, size_t head_dim, size_t rope_dims, size_t x_stride, const float *inv_freq,
                    float mscale, const int32_t *pos, fh_worker *wk);
+
+/* cos and sin of every pair's angle, times mscale: cs [n][rope_dims] as (cos, sin) pairs. Made once a batch, used by all its layers. */
+void fh_rope_table(const float *inv_freq, size_t rope_dims, float mscale, const int32_t *pos, size_t n, float *cs, fh_worker *wk);
+/* The step between the products q, k, v and attention, as one pass without barriers inside: rotates q in place by cs, rotates k and stores it
+ * and v as kv_type into the cache rows k_rows[i] and v_rows[i]. */
+typedef struct fh_rope_job {
+    size_t n, heads, kv_heads, head_dim, rope_dims;
+    float *q;
+    const float *k, *v; /* k is left unrotated */
+    size_t q_stride, k_stride, v_stride;
+    const float *cs; /* of fh_rope_table; n rows */
+    fh_type kv_type;
+    void *const *k_rows, *const *v_rows; /* n addresses each; not overlapping */
+} fh_rope_job;
+void fh_rope_store(const fh_kernels *k, const fh_rope_job *job, fh_worker *wk);
 
 /* ---- attention ---- */
 
@@ -91,7 +121,11 @@ typedef struct fh_attn {
     size_t q_stride;
     float *out;
     size_t out_stride;
+    /* NULL, or fh_attn_scratch_floats(...) floats: with it, few queries over a long cache are split along their keys, and fh_attention then
+     * has a barrier inside. */
+    float *scratch;
 } fh_attn;
+size_t fh_attn_scratch_floats(size_t heads, size_t head_dim, unsigned workers);
 /* Softmax in float32, online over blocks of keys; work is split over heads and sequences (and along keys when there are too few). */
 void fh_attention(const fh_kernels *k, const fh_attn *job, fh_worker *wk);
 /* Writes n rows of floats as kv_type into cache rows (dst[i] are row addresses). */
