@@ -1,0 +1,79 @@
+/* The one list of verbs, and finding one in it. */
+#include "cli_private.h"
+
+#include <string.h>
+
+const char *const fh_cli_groups[] = {"Run models", "Models and weights", "Server", "One model, no server", "About freehold", NULL};
+
+const fh_cli_verb *const fh_cli_verbs[] = {
+    &fh_verb_version,
+    &fh_verb_completion,
+    &fh_verb_help,
+    NULL,
+};
+
+const fh_cli_flag fh_cli_common[] = {
+    {"json", 0, FH_CLI_BOOL, NULL, "print JSON: one document, or one a line where the output has no end", 0, 0},
+    {"server", 0, FH_CLI_TEXT, "URL", "the server to talk to (or FREEHOLD_URL; default http://127.0.0.1:8470)", 0, 0},
+    {"key-file", 0, FH_CLI_TEXT, "FILE", "file that holds the key (or FREEHOLD_KEY_FILE; default $XDG_CONFIG_HOME/freehold/key)", 0, 0},
+    {"help", 'h', FH_CLI_BOOL, NULL, "show this help", 0, 0},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+
+/* How many words name matches at the start of the command line; 0 when it does not. */
+static size_t words_matched(const char *name, char *const *words, size_t count)
+{
+    size_t used = 0;
+    while (*name && used < count) {
+        size_t len = strcspn(name, " ");
+        if (strlen(words[used]) != len || memcmp(words[used], name, len) != 0) return 0;
+        used++;
+        name += len + (name[len] == ' ');
+    }
+    return *name ? 0 : used;
+}
+
+const fh_cli_verb *fh_cli_verb_find(char *const *words, size_t count, size_t *ret_used)
+{
+    const fh_cli_verb *best = NULL;
+    *ret_used = 0;
+    for (size_t i = 0; fh_cli_verbs[i]; i++) {
+        size_t used = words_matched(fh_cli_verbs[i]->name, words, count);
+        if (used <= *ret_used) continue;
+        *ret_used = used;
+        best = fh_cli_verbs[i];
+    }
+    return best;
+}
+
+const char *fh_cli_verb_nearest(const char *word)
+{
+    const char *best = NULL;
+    unsigned best_distance = 3;
+    for (size_t i = 0; fh_cli_verbs[i]; i++) {
+        const char *name = fh_cli_verbs[i]->name;
+        fh_str first = {name, strcspn(name, " ")};
+        unsigned d = fh_str_eqs(first, word) ? 0 : fh_str_distance(first, fh_str_of(word));
+        if (d >= best_distance) continue;
+        best_distance = d;
+        best = name;
+    }
+    return best;
+}
+
+void fh_cli_page_name(const fh_cli_verb *v, char out[FH_CLI_PAGE_NAME])
+{
+    size_t n = 0;
+    for (; v->name[n] && n + 1 < FH_CLI_PAGE_NAME; n++) out[n] = v->name[n] == ' ' ? '-' : v->name[n];
+    out[n] = '\0';
+}
+
+const fh_cli_verb *fh_cli_verb_page(const char *page)
+{
+    for (size_t i = 0; fh_cli_verbs[i]; i++) {
+        char name[FH_CLI_PAGE_NAME];
+        fh_cli_page_name(fh_cli_verbs[i], name);
+        if (strcmp(name, page) == 0) return fh_cli_verbs[i];
+    }
+    return NULL;
+}
