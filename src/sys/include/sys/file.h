@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include <stdint.h>
 
 typedef struct fh_mapping {
     const void *data;
@@ -15,11 +16,25 @@ void fh_file_unmap(fh_mapping *m);
 int fh_file_read(const char *path, size_t max_bytes, fh_buf *out, fh_err **err);
 /* All or nothing, durable: temporary file beside it, fsync, rename, fsync of the folder. */
 int fh_file_write_atomic(const char *path, const void *data, size_t bytes, unsigned mode, fh_err **err);
-int fh_file_copy_durable(const char *from, const char *to_temporary, void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, fh_err **err);
+/* Called for each piece in order; a negative answer ends the work with that code (set *err as well). */
+typedef int fh_file_chunk(void *arg, const void *data, size_t bytes, uint64_t done, uint64_t total, fh_err **err);
+/* Reads a regular file from beginning to end in pieces; a file that changes its length meanwhile is FH_E_CORRUPT. */
+int fh_file_scan(const char *path, fh_file_chunk *chunk, void *arg, fh_err **err);
+/* Copies a regular file and syncs the copy, which must not exist; fn (may be NULL) sees each piece once it is written. A copy that failed is removed. */
+int fh_file_copy_durable(const char *from, const char *to_temporary, fh_file_chunk *chunk, void *arg, fh_err **err);
+int fh_file_read_tail(const char *path, size_t max_bytes, fh_buf *out, fh_err **err); /* the last bytes, from the beginning of a line */
+/* Renames and syncs the folder of the new name. */
+int fh_file_rename_durable(const char *from, const char *to, fh_err **err);
+bool fh_file_exists(const char *path);
 int fh_dir_make(const char *path, unsigned mode, fh_err **err); /* with parents */
 int fh_dir_sync(const char *path, fh_err **err);
+/* Removes a folder and all in it, without following links; absent is fine. Refuses more than 64 levels. */
+int fh_dir_remove(const char *path, fh_err **err);
+/* Calls fn for each entry but "." and ".."; a negative answer ends the walk with that code. */
+int fh_dir_each(const char *path, int (*fn)(void *arg, const char *name, fh_err **err), void *arg, fh_err **err);
 int fh_path_join(char *out, size_t out_size, const char *folder, const char *name, fh_err **err); /* name: one component, no "..", no "/" */
-/* An exclusive lock on a data folder, held until closed (flock; falls with the process). FH_E_BUSY when another process has it. */
+/* An exclusive lock on a data folder, held until closed; falls with the process. FH_E_BUSY when another process has it for longer
+ * than half a second. */
 int fh_dir_lock(const char *path, int *ret_fd, fh_err **err);
 
 #endif

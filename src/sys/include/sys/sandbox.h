@@ -30,12 +30,16 @@ typedef struct fh_process {
 
 /* What works on this machine, probed by running something in it; the reasons of what does not go to *err as context when none does. */
 int fh_sandbox_probe(fh_sandbox_kind *ret, fh_err **err);
+int fh_sandbox_probe_kind(fh_sandbox_kind kind, fh_err **err); /* one of them, with its reason */
 int fh_sandbox_start(fh_sandbox_kind kind, const fh_sandbox_spec *spec, fh_process *ret, fh_err **err);
 
 bool fh_process_alive(const fh_process *p); /* not a zombie, and the same start time */
 int fh_process_open(const fh_process *p, int *ret_pidfd, fh_err **err); /* readable when it has ended; FH_E_NOT_FOUND when it is gone */
 void fh_process_signal(const fh_process *p, int signo); /* the process and its descendants */
-/* Kills every process whose command line names marker (a socket path of ours) as an argument; returns how many. For what a dead server left. */
+/* Fills pid and start time of a running process (not its sandbox). FH_E_NOT_FOUND when there is none. */
+int fh_process_find(pid_t pid, fh_process *ret, fh_err **err);
+/* Signals every other process that has marker as an argument of its command line, or, when marker ends with "/", an argument that begins with it ("unix:DATA/run/":
+ * any engine of ours); returns how many. For what a dead server left. */
 unsigned fh_process_sweep(const char *marker, int signo);
 int fh_process_usage(const fh_process *p, uint64_t *ret_rss_bytes, int64_t *ret_cpu_ns); /* with descendants */
 

@@ -1,0 +1,185 @@
+/* bubblewrap: namespaces of its own for users, processes, network, IPC and names; a file system that holds only what the engine needs.
+ *
+ *   us -> (middle, ends) -> bwrap outside -> bwrap as process 1 inside -> the engine
+ *
+ * We watch process 1 inside: when it has ended, the kernel has killed all that was in its namespace. Kill the engine: process 1 ends, then bwrap outside. Kill
+ * process 1: the kernel kills the engine. Kill bwrap outside: --die-with-parent kills process 1. And bwrap's own parent is init, which does not die: so the
+ * engine outlives the server. The control group namespace is left alone, so that the engine sees the limits that hold for it. */
+#include "sandbox_private.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define ARGS_MAX      256
+#define INFO_NS       (20 * FH_NS_PER_S)
+#define INFO_BYTES    4096
+#define SECCOMP_FD    "3"
+#define INFO_FD       "4"
+#define TMP_BYTES     "16777216"
+
+typedef struct args {
+    const char *v[ARGS_MAX + 1];
+    size_t n;
+    char links[16][64]; /* targets of links in the root folder */
+    size_t link_count;
+} args;
+
+static void add(args *a, const char *s)
+{
+    if (a->n <= ARGS_MAX) a->v[a->n++] = s; /* one beyond the last says that it did not fit */
+}
+
+static void add3(args *a, const char *option, const char *from, const char *to)
+{
+    add(a, option);
+    add(a, from);
+    add(a, to);
+}
+
+static const char *find_bwrap(void)
+{
+    static const char *const places[] = {"/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"};
+    for (size_t i = 0; i < FH_COUNT(places); i++) {
+        if (access(places[i], X_OK) == 0) return places[i];
+    }
+    return NULL;
+}
+
+/* On merged systems /lib is a link into /usr: it is made again; elsewhere it is a folder of its own. */
+static void add_system(args *a, const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0) return;
+    if (!S_ISLNK(st.st_mode) || a->link_count == FH_COUNT(a->links)) {
+        add3(a, "--ro-bind-try", path, path);
+        return;
+    }
+    char *target = a->links[a->link_count];
+    ssize_t n = readlink(path, target, sizeof(a->links[0]) - 1);
+    if (n <= 0) return;
+    target[n] = 0;
+    a->link_count++;
+    add3(a, "--symlink", target, path);
+}
+
+static void add_namespaces(args *a)
+{
+    static const char *const fixed[] = {"--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--uid", "1000", "--gid", "1000",
+        "--cap-drop", "ALL", "--hostname", "engine", "--new-session", "--die-with-parent", "--seccomp", SECCOMP_FD, "--info-fd", INFO_FD};
+    for (size_t i = 0; i < FH_COUNT(fixed); i++) add(a, fixed[i]);
+}
+
+static int build_args(args *a, const char *bwrap, const fh_sandbox_spec *spec, fh_err **err)
+{
+    add(a, bwrap);
+    add_namespaces(a);
+    for (size_t i = 0; fh_sandbox_system_libraries[i]; i++) add_system(a, fh_sandbox_system_libraries[i]);
+    for (size_t i = 0; fh_sandbox_system_files[i]; i++) add3(a, "--ro-bind-try", fh_sandbox_system_files[i], fh_sandbox_system_files[i]);
+    add3(a, "--proc", "/proc", "--dev");
+    add(a, "/dev");
+    add3(a, "--size", TMP_BYTES, "--tmpfs");
+    add(a, "/tmp");
+    add3(a, "--ro-bind", spec->argv[0], spec->argv[0]);
+    for (size_t i = 0; spec->read_only[i]; i++) add3(a, "--ro-bind", spec->read_only[i], spec->read_only[i]);
+    for (size_t i = 0; spec->read_write[i]; i++) add3(a, "--bind", spec->read_write[i], spec->read_write[i]);
+    add3(a, "--remount-ro", "/", "--chdir");
+    add3(a, "/", "--", spec->argv[0]);
+    for (size_t i = 1; spec->argv[i]; i++) add(a, spec->argv[i]);
+    if (a->n > ARGS_MAX) return fh_err_set(err, FH_E_INVALID, "too many arguments for a sandbox");
+    a->v[a->n] = NULL;
+    return 0;
+}
+
+static int filter_fd(int *ret, fh_err **err)
+{
+    fh_seccomp filter;
+    int rc = fh_seccomp_build(false, &filter, err);
+    if (rc != 0) return rc;
+    int fd = memfd_create("seccomp", MFD_CLOEXEC);
+    ssize_t bytes = (ssize_t)(filter.count * sizeof(*filter.code));
+    bool good = fd >= 0 && pwrite(fd, filter.code, (size_t)bytes, 0) == bytes;
+    int e = errno;
+    fh_free(filter.code);
+    if (!good && fd >= 0) close(fd);
+    if (!good) return fh_err_errno(err, FH_E_UNAVAILABLE, e, "cannot pass the filter of system calls");
+    *ret = fd;
+    return 0;
+}
+
+/* bwrap writes {"child-pid": N, ...} once process 1 of the sandbox exists. */
+static bool read_child_pid(int fd, pid_t *ret)
+{
+    char text[INFO_BYTES];
+    size_t len = 0;
+    int64_t deadline = fh_clock_mono_ns() + INFO_NS;
+    while (len + 1 < sizeof(text)) {
+        struct pollfd p = {fd, POLLIN, 0};
+        int64_t left = deadline - fh_clock_mono_ns();
+        if (left <= 0 || poll(&p, 1, (int)(left / FH_NS_PER_MS) + 1) < 0) break;
+        if (!p.revents) continue;
+        ssize_t n = read(fd, text + len, sizeof(text) - 1 - len);
+        if (n <= 0) break;
+        len += (size_t)n;
+    }
+    text[len] = 0;
+    fh_str rest = {text, len};
+    size_t at = fh_str_find(rest, FH_STR("\"child-pid\":"));
+    if (at == len) return false;
+    *ret = (pid_t)strtol(text + at + 12, NULL, 10);
+    return *ret > 0;
+}
+
+/* Since 5.14 the count of processes belongs to the user namespace; before, it was the whole user's, and would hit the rest of the desktop. */
+static bool counts_by_namespace(void)
+{
+    struct utsname u;
+    int major = 0, minor = 0;
+    return uname(&u) == 0 && sscanf(u.release, "%d.%d", &major, &minor) == 2 && (major > 5 || (major == 5 && minor >= 14));
+}
+
+/* Threads: no new process can be made inside anyhow. The kernel does not hold the machine's root to it. */
+static void limit_threads(pid_t pid, unsigned processes)
+{
+    rlim_t n = processes ? processes : FH_SANDBOX_PROCESSES;
+    struct rlimit limit = {n, n};
+    if (getuid() != 0 && counts_by_namespace()) prlimit(pid, RLIMIT_NPROC, &limit, NULL);
+}
+
+static int spawn_bwrap(const char *bwrap, args *a, const fh_sandbox_spec *spec, int filter, fh_process *ret, fh_err **err)
+{
+    int info[2];
+    if (pipe2(info, O_CLOEXEC) != 0) return fh_err_errno(err, FH_E_UNAVAILABLE, errno, "cannot make a pipe");
+    FH_AUTO(fd) int in = info[0];
+    fh_spawn s = {.program = bwrap, .argv = (char *const *)a->v, .env = (char *const *)spec->env, .log_fd = spec->log_fd, .pass = {filter, info[1]},
+                  .memory_bytes = spec->memory_bytes, .processes = spec->processes};
+    pid_t outer;
+    int rc = fh_spawn_run(&s, &outer, err);
+    close(info[1]);
+    if (rc != 0) return rc;
+    if (!read_child_pid(in, &ret->pid)) return fh_err_set(err, FH_E_UNAVAILABLE, "bubblewrap could not make a sandbox");
+    limit_threads(ret->pid, spec->processes);
+    return fh_process_find(ret->pid, ret, err);
+}
+
+int fh_sandbox_start_bubblewrap(const fh_sandbox_spec *spec, fh_process *ret, fh_err **err)
+{
+    const char *bwrap = find_bwrap();
+    if (!bwrap) return fh_err_set(err, FH_E_UNAVAILABLE, "bubblewrap is not installed");
+    args a = {.n = 0};
+    int rc = build_args(&a, bwrap, spec, err);
+    if (rc != 0) return rc;
+    FH_AUTO(fd) int filter = -1;
+    rc = filter_fd(&filter, err);
+    return rc != 0 ? rc : spawn_bwrap(bwrap, &a, spec, filter, ret, err);
+}
