@@ -69,6 +69,7 @@ static void nesting_is_bounded(void **state)
     int rc;
     FH_AUTO(json) fh_json *v = nested(FH_LIMIT_JSON_DEPTH, &rc, NULL);
     assert_int_equal(rc, 0);
+    assert_int_equal(fh_json_count(v), 1);
     fh_err *err = NULL;
     assert_null(nested(FH_LIMIT_JSON_DEPTH + 1, &rc, &err));
     assert_int_equal(rc, FH_E_INVALID);
