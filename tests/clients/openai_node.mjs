@@ -1,0 +1,76 @@
+// The official openai package for Node against a real server. Started by openai_node.py, which gives OPENAI_PACKAGE, BASE_URL and KEY. Prints TAP.
+import assert from 'node:assert/strict';
+import { pathToFileURL } from 'node:url';
+
+const { default: OpenAI } = await import(pathToFileURL(process.env.OPENAI_PACKAGE).href);
+const client = new OpenAI({ baseURL: process.env.BASE_URL, apiKey: process.env.KEY, maxRetries: 0 });
+const ask = { model: 'smollm2', messages: [{ role: 'user', content: 'Name the capital of France.' }], max_tokens: 24, temperature: 0 };
+let count = 0, failed = 0;
+
+async function check(name, fn) {
+  count++;
+  try {
+    await fn();
+    console.log(`ok ${count} - ${name}`);
+  } catch (e) {
+    failed++;
+    console.log(`not ok ${count} - ${name}`);
+    for (const line of String(e.stack).split('\n').slice(0, 8)) console.log('#', line);
+  }
+}
+
+await check('lists models', async () => {
+  const ids = [];
+  for await (const m of client.models.list()) ids.push(m.id);
+  assert(ids.includes('smollm2-135m'));
+});
+await check('chats, with usage', async () => {
+  const r = await client.chat.completions.create(ask);
+  assert.match(r.choices[0].message.content, /Paris/);
+  assert.equal(r.usage.total_tokens, r.usage.prompt_tokens + r.usage.completion_tokens);
+});
+await check('streams the same text', async () => {
+  const whole = await client.chat.completions.create(ask);
+  let text = '', pieces = 0, usage;
+  for await (const chunk of await client.chat.completions.create({ ...ask, stream: true, stream_options: { include_usage: true } })) {
+    usage = chunk.usage ?? usage;
+    const piece = chunk.choices[0]?.delta?.content ?? '';
+    text += piece;
+    pieces += piece !== '';
+  }
+  assert.equal(text, whole.choices[0].message.content);
+  assert(pieces > 2);
+  assert.equal(usage.completion_tokens, whole.usage.completion_tokens);
+});
+await check('stops before the stop string', async () => {
+  const whole = (await client.chat.completions.create(ask)).choices[0].message.content;
+  const stop = whole.slice(4, 9);
+  const r = await client.chat.completions.create({ ...ask, stop });
+  assert.equal(r.choices[0].message.content, whole.slice(0, whole.indexOf(stop)));
+  assert.equal(r.choices[0].finish_reason, 'stop');
+});
+await check('repeats itself with the same seed', async () => {
+  const more = { ...ask, messages: [{ role: 'user', content: 'Tell me a story.' }], temperature: 1 };
+  const [a, b] = [await client.chat.completions.create({ ...more, seed: 5 }), await client.chat.completions.create({ ...more, seed: 5 })];
+  assert.equal(a.choices[0].message.content, b.choices[0].message.content);
+});
+await check('gives logprobs', async () => {
+  const r = await client.chat.completions.create({ ...ask, max_tokens: 6, logprobs: true, top_logprobs: 2 });
+  assert.equal(r.choices[0].logprobs.content.length, r.usage.completion_tokens);
+  assert(r.choices[0].logprobs.content.every((t) => t.logprob <= 0 && t.top_logprobs.length === 2));
+});
+await check('errors arrive as the package\'s own classes', async () => {
+  await assert.rejects(client.chat.completions.create({ ...ask, model: 'nothing-like-it' }), OpenAI.NotFoundError);
+  await assert.rejects(client.chat.completions.create({ ...ask, messages: [] }), OpenAI.BadRequestError);
+  await assert.rejects(new OpenAI({ baseURL: process.env.BASE_URL, apiKey: 'wrong', maxRetries: 0 }).models.list(), OpenAI.AuthenticationError);
+});
+await check('a stream that the client leaves is cancelled', async () => {
+  const stream = await client.chat.completions.create({ ...ask, max_tokens: 4000, stream: true, ignore_eos: true });
+  let seen = 0;
+  for await (const chunk of stream) if (++seen === 5) break;
+  const begun = performance.now();
+  await client.chat.completions.create({ ...ask, max_tokens: 2 });
+  assert(performance.now() - begun < 20000);
+});
+console.log(`1..${count}`);
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""The official openai package for Python against a real server. Run with the interpreter of tests/tools/python-env. Prints TAP."""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from freehold import Server, Tap, need_starter
+
+try:
+    import openai
+except ImportError:
+    Tap.skip_all("the openai package is not installed: run with the interpreter of tests/tools/python-env")
+
+ASK = [{"role": "user", "content": "Name the capital of France."}]
+
+
+def main():
+    need_starter()
+    tap = Tap()
+    with Server() as server:
+        server.deploy()
+        client = openai.OpenAI(base_url=server.url + "/v1", api_key=server.key, max_retries=0)
+
+        def lists_models():
+            ids = [m.id for m in client.models.list()]
+            assert "smollm2-135m" in ids, ids
+            assert client.models.retrieve("smollm2-135m").object == "model"
+
+        def chats():
+            r = client.chat.completions.create(model="smollm2", messages=ASK, max_tokens=24, temperature=0)
+            assert "Paris" in r.choices[0].message.content, r
+            assert r.choices[0].finish_reason in ("stop", "length")
+            assert r.usage.total_tokens == r.usage.prompt_tokens + r.usage.completion_tokens and r.usage.completion_tokens > 0
+
+        def streams_the_same_text():
+            whole = client.chat.completions.create(model="smollm2", messages=ASK, max_tokens=24, temperature=0)
+            parts, usage, finish = [], None, None
+            stream = client.chat.completions.create(model="smollm2", messages=ASK, max_tokens=24, temperature=0, stream=True, stream_options={"include_usage": True})
+            for chunk in stream:
+                usage = chunk.usage or usage
+                for choice in chunk.choices:
+                    parts.append(choice.delta.content or "")
+                    finish = choice.finish_reason or finish
+            assert "".join(parts) == whole.choices[0].message.content
+            assert len([p for p in parts if p]) > 2, "came in one piece"
+            assert usage.completion_tokens == whole.usage.completion_tokens and finish == whole.choices[0].finish_reason
+
+        def stops_before_the_stop_string():
+            whole = client.chat.completions.create(model="smollm2", messages=ASK, max_tokens=24, temperature=0).choices[0].message.content
+            stop = whole[4:9]
+            r = client.chat.completions.create(model="smollm2", messages=ASK, max_tokens=24, temperature=0, stop=[stop])
+            assert r.choices[0].message.content == whole[:whole.index(stop)], (whole, r)
+            assert r.choices[0].finish_reason == "stop"
+
+        def a_seed_repeats():
+            ask = dict(model="smollm2", messages=[{"role": "user", "content": "Tell me a story."}], max_tokens=32, temperature=1.0)
+            texts = [client.chat.completions.create(seed=s, **ask).choices[0].message.content for s in (7, 7, 8)]
+            assert texts[0] == texts[1] and texts[0] != texts[2], texts
+
+        def gives_logprobs():
+            r = client.chat.completions.create(model="smollm2", messages=ASK, max_tokens=8, temperature=0, logprobs=True, top_logprobs=3)
+            content = r.choices[0].logprobs.content
+            assert len(content) == r.usage.completion_tokens
+            for t in content:
+                assert t.logprob <= 0 and len(t.top_logprobs) == 3 and t.top_logprobs[0].token == t.token
+                assert t.top_logprobs[0].logprob >= t.top_logprobs[1].logprob >= t.top_logprobs[2].logprob
+            assert bytes(b for t in content for b in t.bytes).decode().startswith(r.choices[0].message.content)
+
+        def completes_text():
+            r = client.completions.create(model="smollm2", prompt="Once upon a time", max_tokens=12, temperature=0, logprobs=2)
+            assert r.choices[0].text and len(r.choices[0].logprobs.tokens) == r.usage.completion_tokens
+            text = "".join(c.choices[0].text for c in client.completions.create(model="smollm2", prompt="Once upon a time", max_tokens=12, temperature=0, stream=True) if c.choices)
+            assert text == r.choices[0].text
+
+        def errors_have_their_classes():
+            for kind, call in [
+                (openai.NotFoundError, lambda: client.chat.completions.create(model="smolm2", messages=ASK)),
+                (openai.BadRequestError, lambda: client.chat.completions.create(model="smollm2", messages=[])),
+                (openai.BadRequestError, lambda: client.chat.completions.create(model="smollm2", messages=ASK, temperature=9)),
+                (openai.BadRequestError, lambda: client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "word " * 20000}])),
+                (openai.AuthenticationError, lambda: client.with_options(api_key="fh_00000000_" + "A" * 43).models.list()),
+            ]:
+                try:
+                    call()
+                except kind as e:
+                    assert e.request_id, "no x-request-id"
+                    assert e.body and e.body["message"] and set(e.body) >= {"message", "type", "param", "code"}, e.body
+                    continue
+                raise AssertionError(f"{kind.__name__} was not raised")
+
+        tap.check("lists and retrieves models", lists_models)
+        tap.check("chats, with usage", chats)
+        tap.check("streams the same text in pieces, with usage", streams_the_same_text)
+        tap.check("stops before the stop string", stops_before_the_stop_string)
+        tap.check("repeats itself with the same seed", a_seed_repeats)
+        tap.check("gives logprobs of each token", gives_logprobs)
+        tap.check("completes text, plain and streamed", completes_text)
+        tap.check("errors arrive as the package's own classes", errors_have_their_classes)
+    tap.end()
+
+
+main()

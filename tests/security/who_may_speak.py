@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Who may speak, and who is refused: keys, hosts, origins, forms, the console's link, and that no secret shows anywhere. Prints TAP."""
+import json
+import os
+import re
+import socket
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from freehold import PROGRAM, Server, Tap, need_starter, processes
+
+ASK = {"model": "smollm2", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
+OPEN = ["/healthz", "/readyz", "/"]
+CLOSED = [("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("POST", "/v1/completions"), ("GET", "/metrics"), ("POST", "/tokenize"), ("POST", "/detokenize"),
+          ("GET", "/api/v1/models"), ("GET", "/api/v1/deployments"), ("POST", "/api/v1/deployments"), ("GET", "/api/v1/events"), ("GET", "/api/v1/keys"),
+          ("POST", "/api/v1/keys"), ("GET", "/api/v1/machine"), ("GET", "/api/v1/weights")]
+
+
+def malformed(port):
+    """The eleven requests of which common servers accept up to nine."""
+    host = f"Host: 127.0.0.1:{port}\r\n"
+    post = "POST /v1/chat/completions HTTP/1.1\r\n" + host + "Content-Type: application/json\r\n"
+    return {
+        "Content-Length with Transfer-Encoding": post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "two Content-Lengths": post + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
+        "a blank before the colon": "GET /v1/models HTTP/1.1\r\n" + host + "X-A : b\r\n\r\n",
+        "an unknown Transfer-Encoding": post + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "a folded header": "GET /v1/models HTTP/1.1\r\n" + host + "X-A: b\r\n c\r\n\r\n",
+        "a bare LF": "GET /v1/models HTTP/1.1\n" + host.replace("\r", "") + "\n",
+        "Content-Length +5": post + "Content-Length: +5\r\n\r\nhello",
+        "NUL in a header": "GET /v1/models HTTP/1.1\r\n" + host + "X-A: a\0b\r\n\r\n",
+        "no Host": "GET /v1/models HTTP/1.1\r\nX-A: b\r\n\r\n",
+        "chunk size 0x5": post + "Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
+        "a negative Content-Length": post + "Content-Length: -5\r\n\r\nhello",
+    }
+
+
+def raw(port, data):
+    """What comes back until the server closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+        s.sendall(data)
+        got = b""
+        while True:
+            more = s.recv(65536)
+            if not more:
+                return got
+            got += more
+
+
+def main():
+    need_starter()
+    tap = Tap()
+    with Server() as s:
+        name = s.deploy()["name"]
+
+        def refused(status, *request, **more):
+            got, head, body = s.request(*request, **more)
+            assert got == status, (request, got, body[:300])
+            return head, body
+
+        def wants_a_key():
+            for path in OPEN:
+                assert s.request("GET", path, key=None)[0] == 200, path
+            for method, path in CLOSED:
+                refused(401, method, path, body={} if method == "POST" else None, key=None)
+                refused(401, method, path, body={} if method == "POST" else None, key="fh_00000000_" + "A" * 43)
+                refused(401, method, path, body={} if method == "POST" else None, key="nonsense")
+
+        def errors_in_their_shape():
+            _, body = refused(401, "GET", "/v1/models", key=None)
+            assert set(json.loads(body)["error"]) == {"message", "type", "param", "code"}, body
+            head, body = refused(401, "GET", "/api/v1/deployments", key=None)
+            assert head["content-type"].startswith("application/problem+json") and json.loads(body)["status"] == 401, (head, body)
+
+        def a_revoked_key():
+            made = s.json("POST", "/api/v1/keys", {"name": "for a while", "scope": "use"})
+            key = made["key"]
+            assert re.fullmatch(r"fh_[0-9A-Za-z_-]{8}_[0-9A-Za-z_-]{43}", key), "shape of a key"
+            assert s.request("GET", "/v1/models", key=key)[0] == 200
+            refused(403, "POST", "/api/v1/keys", body={"name": "x"}, key=key)
+            refused(403, "DELETE", f"/api/v1/deployments/{name}", key=key)
+            assert s.request("DELETE", "/api/v1/keys/" + made["id"])[0] in (200, 204)
+            refused(401, "GET", "/v1/models", key=key)
+
+        def a_foreign_host():
+            for host in ("evil.example", f"evil.example:{s.port}", "127.0.0.1.evil.example", f"localhost.evil.example:{s.port}"):
+                refused(421, "GET", "/v1/models", host=host)
+                refused(421, "GET", "/", host=host, key=None)
+            assert s.request("GET", "/v1/models", host=f"localhost:{s.port}")[0] == 200
+
+        def a_foreign_origin():
+            for more in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": f"http://127.0.0.1:{s.port + 1}"}, {"Sec-Fetch-Site": "cross-site"}):
+                refused(403, "POST", "/v1/chat/completions", body=ASK, headers=more)
+                refused(403, "POST", "/api/v1/deployments", body={"model": "smollm2"}, headers=more)
+            status, head, _ = s.request("OPTIONS", "/v1/chat/completions", key=None, headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"})
+            assert "access-control-allow-origin" not in head, head
+            assert s.request("GET", "/v1/models", headers={"Origin": s.url, "Sec-Fetch-Site": "same-origin"})[0] == 200
+
+        def a_form():
+            for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", None):
+                refused(415, "POST", "/api/v1/deployments", body=json.dumps({"model": "smollm2"}), headers={"Content-Type": kind})
+                refused(415, "POST", "/v1/chat/completions", body=json.dumps(ASK), headers={"Content-Type": kind})
+
+        def the_link_works_once():
+            link = s.cli("console", "--url-only").stdout.strip()
+            assert link.startswith(s.url + "/#code="), link
+            code = link.split("#code=")[1]
+            key = s.json("POST", "/api/v1/session", {"code": code}, key=None)["key"]
+            assert s.request("GET", "/v1/models", key=key)[0] == 200
+            status, _, _ = s.request("POST", "/api/v1/session", {"code": code}, key=None)
+            assert status in (401, 403), status
+            status, _, _ = s.request("POST", "/api/v1/session", {"code": "guess"}, key=None)
+            assert status in (401, 403), status
+
+        def the_page_is_closed_in():
+            _, head, _ = s.request("GET", "/", key=None)
+            policy = head["content-security-policy"]
+            for part in ("default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"):
+                assert part in policy, policy
+            assert "unsafe" not in policy and "http" not in policy.replace("https:", ""), policy
+            assert head["x-content-type-options"] == "nosniff" and head["referrer-policy"] == "no-referrer"
+            assert "set-cookie" not in head
+
+        def malformed_requests():
+            said = []
+            for what, text in malformed(s.port).items():
+                got = raw(s.port, text.encode("latin-1"))
+                assert got.startswith(b"HTTP/1.1 400 ") or got.startswith(b"HTTP/1.1 501 ") and "unknown" in what, (what, got[:200])
+                assert b"\r\nConnection: close\r\n" in got or b"\r\nconnection: close\r\n" in got.lower(), (what, got[:300])
+                assert got.count(b"HTTP/1.1 ") == 1, (what, got)
+                said.append(what)
+            assert len(said) == 11
+            return "11 of 11 refused"
+
+        def no_secret_shows():
+            key = s.key
+            secret = key.split("_", 2)[2].encode()
+            for pid in processes(str(s.folder)):
+                for part in ("cmdline", "environ"):
+                    text = Path(f"/proc/{pid}/{part}").read_bytes()
+                    assert secret not in text, (pid, part)
+            for f in s.data.rglob("*"):
+                if f.is_file() and f.stat().st_size < 32 << 20:
+                    assert secret not in f.read_bytes(), f
+                assert f.is_symlink() or f.stat().st_mode & 0o077 == 0 or not (s.data.stat().st_mode & 0o077), f
+            assert secret not in s.output().replace(key, "", 1).encode(), "printed more than once"
+            assert s.key_file.stat().st_mode & 0o777 == 0o600
+
+        def prompts_are_not_logged():
+            s.request("POST", "/v1/chat/completions", {**ASK, "messages": [{"role": "user", "content": "zebra crossing at midnight"}]})
+            for f in [s.folder / "server.log", *s.data.rglob("*.log")]:
+                assert "zebra" not in f.read_text(errors="replace"), f
+
+        def loopback_only():
+            import subprocess
+            for address in ("0.0.0.0:0", "[::]:0"):
+                done = subprocess.run([str(PROGRAM), "serve", "--listen", address, "--data", str(s.folder / "other")], capture_output=True, text=True, timeout=20, env=s.environment())
+                assert done.returncode == 2 and "--plain-http" in done.stderr, (done.returncode, done.stderr)
+
+        for fn, text in [(wants_a_key, "every path but health and the page wants a key"), (errors_in_their_shape, "errors come in the API's own shape"),
+                         (a_revoked_key, "a key works until it is revoked, within its scope"), (a_foreign_host, "a foreign Host is refused"),
+                         (a_foreign_origin, "a page of another origin is refused"), (a_form, "a form cannot post"), (the_link_works_once, "the console's link works once"),
+                         (the_page_is_closed_in, "the page may load and reach nothing foreign"), (malformed_requests, "the eleven malformed requests are refused and the connection closed"),
+                         (prompts_are_not_logged, "prompts are not logged"), (no_secret_shows, "no secret in argv, environment, files or logs"),
+                         (loopback_only, "beyond loopback it does not listen without being told")]:
+            tap.check(text, fn)
+    tap.end()
+
+
+main()

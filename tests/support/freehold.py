@@ -1,0 +1,211 @@
+"""A real freehold for end-to-end tests: a server of its own on a free port, with a data folder of its own, started and stopped by the test.
+
+    with Server() as s:
+        s.deploy()                       # the starter model, ready when this returns
+        s.cli("ps", "--json").stdout
+        s.request("GET", "/v1/models")   # (status, headers, body)
+
+Also: Tap, which prints test results. Python's standard library only."""
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("FREEHOLD_PROGRAM", TOP / "build/src/freehold"))
+STARTER = Path(os.environ.get("FREEHOLD_STARTER_GGUF") or
+               Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def processes(marker):
+    """pids whose command line holds the marker, zombies aside (whoever should reap them may not)."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            if marker.encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+    return [p for p in found if p != os.getpid()]
+
+
+class Server:
+    def __init__(self, start=True):
+        self.folder = Path(tempfile.mkdtemp(prefix="fh-test-"))
+        self.data, self.key_file = self.folder / "data", self.folder / "key"
+        self.data.mkdir(mode=0o700)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = None
+        self.wanted = start
+
+    def __enter__(self):
+        try:
+            self.cli_local("import", str(STARTER))
+            if self.wanted:
+                self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        for pid in processes(str(self.folder)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def environment(self):
+        keep = {k: v for k, v in os.environ.items() if not k.startswith(("FREEHOLD_", "XDG_"))}
+        return {**keep, "HOME": str(self.folder), "FREEHOLD_URL": self.url, "FREEHOLD_KEY_FILE": str(self.key_file)}
+
+    def start(self, *flags):
+        self.log = open(self.folder / "server.log", "ab")
+        self.process = subprocess.Popen([str(PROGRAM), "serve", "--listen", f"127.0.0.1:{self.port}", "--data", str(self.data), "--key-file", str(self.key_file), *flags],
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=self.environment(), start_new_session=True)
+        begun = time.monotonic()
+        while time.monotonic() - begun < 20:
+            if self.process.poll() is not None:
+                break
+            with contextlib.suppress(OSError):
+                if self.request("GET", "/healthz", key=None)[0] == 200:
+                    self.start_seconds = time.monotonic() - begun
+                    return self
+            time.sleep(0.005)
+        raise AssertionError("the server did not start:\n" + self.output())
+
+    def output(self):
+        return (self.folder / "server.log").read_text(errors="replace")
+
+    def kill(self):
+        """kill -9: what a crash is."""
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process = None
+
+    @property
+    def key(self):
+        return self.key_file.read_text().strip()
+
+    def cli(self, *words, stdin=None, timeout=120):
+        return subprocess.run([str(PROGRAM), *words], input=stdin, capture_output=True, text=True, env=self.environment(), timeout=timeout)
+
+    def cli_local(self, *words):
+        done = subprocess.run([str(PROGRAM), *words, "--data", str(self.data)], capture_output=True, text=True, env=self.environment(), timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    def request(self, method, path, body=None, key="own", headers=None, host=None, timeout=60):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        head = {"Host": host or f"127.0.0.1:{self.port}"}
+        if key:
+            head["Authorization"] = "Bearer " + (self.key if key == "own" else key)
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+        if body is not None:
+            head["Content-Type"] = "application/json"
+        head.update(headers or {})
+        try:
+            c.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            for name, value in head.items():
+                if value is not None:
+                    c.putheader(name, value)
+            data = body.encode() if isinstance(body, str) else body
+            if data is not None:
+                c.putheader("Content-Length", str(len(data)))
+            c.endheaders(data)
+            reply = c.getresponse()
+            return reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read()
+        finally:
+            c.close()
+
+    def json(self, method, path, body=None, **more):
+        status, _, text = self.request(method, path, body, **more)
+        assert status < 400, f"{method} {path}: {status} {text[:400]!r}"
+        return json.loads(text) if text else None
+
+    def deployments(self):
+        reply = self.json("GET", "/api/v1/deployments")
+        return reply["data"] if isinstance(reply, dict) else reply
+
+    def deploy(self, model="smollm2", timeout=60):
+        made = self.json("POST", "/api/v1/deployments", {"model": model})
+        return self.wait_ready(made["name"], timeout)
+
+    def wait_ready(self, name, timeout=60):
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
+            for d in self.deployments():
+                if d["name"] == name and d["state"] == "ready":
+                    return d
+                assert not (d["name"] == name and d["state"] == "failed"), f"{d}\n{self.output()}"
+            time.sleep(0.02)
+        raise AssertionError(f"{name} is not ready after {timeout} s: {self.deployments()}\n{self.output()}")
+
+
+class Tap:
+    """ok and not ok lines; exit status by the whole. skip_all says why nothing could run."""
+
+    def __init__(self):
+        self.count = self.failed = 0
+
+    @staticmethod
+    def skip_all(why):
+        print(f"1..0 # SKIP {why}")
+        sys.exit(0)
+
+    def check(self, name, fn, *args):
+        self.count += 1
+        try:
+            said = fn(*args)
+        except Exception:
+            self.failed += 1
+            print(f"not ok {self.count} - {name}")
+            for line in traceback.format_exc().strip().splitlines()[-12:]:
+                print("#", line)
+        else:
+            print(f"ok {self.count} - {name}")
+            if said:
+                print("#", said)
+        sys.stdout.flush()
+
+    def skip(self, name, why):
+        self.count += 1
+        print(f"ok {self.count} - {name} # SKIP {why}")
+
+    def end(self):
+        print(f"1..{self.count}")
+        sys.exit(1 if self.failed else 0)
+
+
+def need_starter():
+    if not STARTER.is_file():
+        Tap.skip_all("the starter model is not here: run tools/fetch-starter")
+    if not PROGRAM.is_file():
+        Tap.skip_all(f"{PROGRAM} is not built: run make")
