@@ -1,0 +1,56 @@
+/* The tables that the truth lives in. Times are UTC nanoseconds since 1970. */
+#include "db/schema.h"
+
+static const fh_migration schema[] = {
+    {1, "CREATE TABLE deployments("
+        " id INTEGER PRIMARY KEY,"
+        " name TEXT NOT NULL,"
+        " model TEXT NOT NULL,"
+        " variant TEXT NOT NULL,"
+        " digest TEXT NOT NULL," /* of the weights; '' until they are chosen */
+        " place TEXT NOT NULL,"
+        " context_tok INTEGER NOT NULL,"
+        " streams INTEGER NOT NULL,"
+        " state TEXT NOT NULL,"
+        " desired TEXT NOT NULL CHECK(desired IN ('running','stopped'))," /* what its owner wants */
+        " reason TEXT NOT NULL,"
+        " hint TEXT NOT NULL,"
+        " restarts INTEGER NOT NULL DEFAULT 0,"
+        " created_utc_ns INTEGER NOT NULL,"
+        " changed_utc_ns INTEGER NOT NULL) STRICT;"
+        "CREATE UNIQUE INDEX deployments_name ON deployments(name) WHERE state <> 'stopped';"
+        "CREATE TABLE deployment_events(" /* each change of a state */
+        " id INTEGER PRIMARY KEY,"
+        " deployment INTEGER NOT NULL REFERENCES deployments(id) ON DELETE CASCADE,"
+        " utc_ns INTEGER NOT NULL,"
+        " from_state TEXT NOT NULL,"
+        " to_state TEXT NOT NULL,"
+        " reason TEXT NOT NULL,"
+        " hint TEXT NOT NULL) STRICT;"
+        "CREATE INDEX deployment_events_of ON deployment_events(deployment, id);"
+        "CREATE TABLE acts(" /* what is done outside, written down before it is done; pid 0: begun, and not known to have happened */
+        " id INTEGER PRIMARY KEY,"
+        " deployment INTEGER NOT NULL REFERENCES deployments(id) ON DELETE CASCADE,"
+        " kind TEXT NOT NULL,"
+        " socket_path TEXT NOT NULL,"
+        " begun_utc_ns INTEGER NOT NULL,"
+        " pid INTEGER NOT NULL DEFAULT 0,"
+        " start_ticks INTEGER NOT NULL DEFAULT 0,"
+        " sandbox TEXT NOT NULL DEFAULT '',"
+        " ended_utc_ns INTEGER NOT NULL DEFAULT 0) STRICT;"
+        "CREATE INDEX acts_open ON acts(deployment) WHERE ended_utc_ns = 0;"
+        "CREATE TABLE keys("
+        " id TEXT PRIMARY KEY," /* the first part of the key, which is no secret */
+        " name TEXT NOT NULL,"
+        " secret_sha256 BLOB NOT NULL,"
+        " scopes TEXT NOT NULL,"
+        " created_utc_ns INTEGER NOT NULL,"
+        " expires_utc_ns INTEGER NOT NULL DEFAULT 0," /* 0: does not */
+        " revoked_utc_ns INTEGER NOT NULL DEFAULT 0) STRICT;"},
+};
+
+const fh_migration *fh_db_schema(size_t *ret_count)
+{
+    *ret_count = FH_COUNT(schema);
+    return schema;
+}
