@@ -104,6 +104,8 @@ void fh_rope_store(const fh_kernels *k, const fh_rope_job *job, fh_worker *wk);
 
 /* ---- attention ---- */
 
+#define FH_HEAD_DIM_MAX 1024
+
 /* One sequence's part of a batch: queries q_first .. q_first + q_count of the batch, positions kv_len - q_count .. kv_len - 1, over the
  * first kv_len rows of its cache (its own new rows already written). Causal. */
 typedef struct fh_attn_seq {
@@ -111,7 +113,7 @@ typedef struct fh_attn_seq {
     const void *k, *v; /* rows [kv_len][kv_heads * head_dim] of kv_type, row stride kv_stride_bytes */
 } fh_attn_seq;
 typedef struct fh_attn {
-    size_t heads, kv_heads, head_dim;
+    size_t heads, kv_heads, head_dim; /* heads a multiple of kv_heads, head_dim at most FH_HEAD_DIM_MAX */
     float scale;
     fh_type kv_type; /* F16, BF16 or F32 */
     size_t kv_stride_bytes;
@@ -121,12 +123,12 @@ typedef struct fh_attn {
     size_t q_stride;
     float *out;
     size_t out_stride;
-    /* NULL, or fh_attn_scratch_floats(...) floats: with it, few queries over a long cache are split along their keys, and fh_attention then
+    /* NULL, or fh_attn_scratch_floats(...) floats: with it, a single query over a long cache is split along its keys, and fh_attention then
      * has a barrier inside. */
     float *scratch;
 } fh_attn;
 size_t fh_attn_scratch_floats(size_t heads, size_t head_dim, unsigned workers);
-/* Softmax in float32, online over blocks of keys; work is split over heads and sequences (and along keys when there are too few). */
+/* Softmax in float32, online over blocks of keys; work is split over sequences, heads and queries. */
 void fh_attention(const fh_kernels *k, const fh_attn *job, fh_worker *wk);
 /* Writes n rows of floats as kv_type into cache rows (dst[i] are row addresses). */
 void fh_kv_store(const fh_kernels *k, fh_type kv_type, const float *x, size_t n, size_t cols, size_t x_stride, void *const *dst, fh_worker *wk);

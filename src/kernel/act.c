@@ -1,0 +1,130 @@
+/* Activations: the float rows of a batch and, for tables that multiply in 8 bits, their quantised tiles.
+ *
+ * A small batch is quantised by every worker for itself, because that takes less time than a barrier; a large one is shared out by blocks and
+ * ends with a barrier. Each worker has a view of its own, so nothing here is written by two. */
+#include "kernels.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define OWN_WORKERS 16
+#define OWN_ELEMS 4096 /* rows * columns of a batch that each worker does for itself */
+#define OWN_FLOAT_BYTES (OWN_ELEMS * sizeof(float))
+#define OWN_BYTES (OWN_FLOAT_BYTES + OWN_ELEMS / FH_PACK_COLS * FH_ACT_BLOCK_BYTES)
+
+typedef struct view_slot {
+    _Alignas(64) fh_act_view view;
+} view_slot;
+
+struct fh_act {
+    const fh_kernels *kernels;
+    size_t max_rows, max_cols;
+    float *floats;  /* normalised rows of a large batch */
+    uint8_t *tiles; /* quantised rows of a large batch */
+    uint8_t *own;   /* OWN_BYTES a worker: normalised rows, tiles */
+    view_slot views[FH_POOL_MAX];
+};
+
+/* One call of fh_act_set. norm is NULL when rows are taken as they are. */
+typedef struct fill {
+    const fh_kernels *kernels;
+    const float *x, *norm;
+    size_t x_stride, n, cols;
+    float eps;
+    float *floats;
+    uint8_t *tiles;
+} fill;
+
+static bool alloc_buffers(fh_act *a, size_t padded_cols)
+{
+    size_t elems, bytes;
+    if (fh_mul_overflows(a->max_rows, padded_cols, &elems) || fh_mul_overflows(elems, sizeof(float), &bytes)) return false;
+    a->floats = fh_alloc_aligned(64, bytes);
+    a->tiles = fh_alloc_aligned(64, elems / FH_PACK_COLS * FH_ACT_BLOCK_BYTES);
+    a->own = fh_alloc_aligned(64, OWN_WORKERS * OWN_BYTES);
+    return a->floats && a->tiles && a->own;
+}
+
+int fh_act_new(fh_act **ret, const fh_kernels *k, size_t max_rows, size_t max_cols, fh_err **err)
+{
+    size_t padded;
+    if (fh_add_overflows(max_cols, FH_PACK_COLS - 1, &padded)) return fh_err_set(err, FH_E_TOO_LARGE, "activations of %zu columns do not fit into memory", max_cols);
+    FH_AUTO(fh_act) fh_act *a = fh_alloc_aligned(64, sizeof *a);
+    if (!a) return fh_err_nomem(err);
+    *a = (fh_act){.kernels = k, .max_rows = max_rows, .max_cols = max_cols};
+    if (!alloc_buffers(a, padded / FH_PACK_COLS * FH_PACK_COLS)) return fh_err_nomem(err);
+    *ret = fh_take(a);
+    return 0;
+}
+
+void fh_act_free(fh_act *a)
+{
+    if (!a) return;
+    fh_free(a->floats);
+    fh_free(a->tiles);
+    fh_free(a->own);
+    fh_free(a);
+}
+
+static void quantise_blocks(const fill *f, const float *x, size_t row, size_t block, size_t block_end)
+{
+    size_t blocks = f->cols / FH_PACK_COLS, tile = row / FH_TILE_ROWS * FH_TILE_ROWS, m = FH_MIN(f->n - tile, FH_TILE_ROWS);
+    int8_t *q = (int8_t *)f->tiles + tile * blocks * FH_ACT_BLOCK_BYTES;
+    float *figures = (float *)(void *)(q + m * blocks * FH_PACK_COLS);
+    f->kernels->quantise(x + block * FH_PACK_COLS, block_end - block, m, q + (block * m + row - tile) * FH_PACK_COLS,
+                         figures + block * m * FH_FIGS + row - tile);
+}
+
+/* Blocks [block, block_end) of a row; the scale of the norm is computed by each worker that has a part of the row. */
+static void fill_row(const fill *f, size_t row, size_t block, size_t block_end)
+{
+    const float *x = f->x + row * f->x_stride;
+    if (f->norm) {
+        float scale = f->kernels->rms_scale(x, f->cols, f->eps), *y = f->floats + row * f->cols;
+        size_t col = block * FH_PACK_COLS, col_end = FH_MIN(block_end * FH_PACK_COLS, f->cols);
+        f->kernels->norm_row(x + col, f->norm + col, scale, col_end - col, y + col);
+        x = y;
+    }
+    if (f->tiles) quantise_blocks(f, x, row, block, block_end);
+}
+
+static void fill_range(const fill *f, size_t first, size_t last)
+{
+    size_t blocks = (f->cols + FH_PACK_COLS - 1) / FH_PACK_COLS;
+    while (first < last) {
+        size_t row = first / blocks, end = FH_MIN((row + 1) * blocks, last);
+        fill_row(f, row, first - row * blocks, end - row * blocks);
+        first = end;
+    }
+}
+
+static void set(fh_act *a, fill f, fh_worker *w)
+{
+    assert(f.n <= a->max_rows && f.cols <= a->max_cols && f.n > 0 && f.cols > 0 && w->index < FH_POOL_MAX);
+    size_t items = f.n * ((f.cols + FH_PACK_COLS - 1) / FH_PACK_COLS), first = 0, last = items;
+    bool own = items * FH_PACK_COLS <= OWN_ELEMS && w->count <= OWN_WORKERS;
+    bool quantises = a->kernels->packs && f.cols % FH_PACK_COLS == 0;
+    uint8_t *mine = a->own + w->index * OWN_BYTES; /* not read where count > OWN_WORKERS */
+    f.kernels = a->kernels;
+    f.floats = own ? (float *)(void *)mine : a->floats;
+    f.tiles = !quantises ? NULL : own ? mine + OWN_FLOAT_BYTES : a->tiles;
+    a->views[w->index].view = (fh_act_view){f.norm ? f.floats : f.x, f.norm ? f.cols : f.x_stride, f.n, f.cols, f.tiles};
+    if (!own) fh_worker_range(w, items, 1, &first, &last);
+    if (f.tiles || f.norm) fill_range(&f, first, last);
+    if (!own) fh_barrier(w);
+}
+
+void fh_act_set(fh_act *a, const float *x, size_t n, size_t cols, size_t x_stride, fh_worker *w)
+{
+    set(a, (fill){.x = x, .n = n, .cols = cols, .x_stride = x_stride}, w);
+}
+
+void fh_act_set_norm(fh_act *a, const float *x, size_t x_stride, const float *norm, float eps, size_t n, size_t cols, fh_worker *w)
+{
+    set(a, (fill){.x = x, .x_stride = x_stride, .norm = norm, .eps = eps, .n = n, .cols = cols}, w);
+}
+
+const fh_act_view *fh_act_view_get(const fh_act *a, const fh_worker *w)
+{
+    return &a->views[w->index].view;
+}

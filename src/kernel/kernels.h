@@ -1,0 +1,125 @@
+/* What one instruction set's code provides (struct fh_kernels), and the layouts that it and the rest of the module share: packed weights and
+ * quantised activations. */
+#ifndef FH_KERNELS_H
+#define FH_KERNELS_H
+
+#include "kernel/kernel.h"
+
+/* ---- packed weights ----
+ *
+ * Rows go in groups of 16, padded with zero rows; a group is contiguous and holds planes one behind the other, each aligned to 64 bytes. For
+ * every block of 32 columns, with "dword r" being row r's:
+ *   low    4-bit quants: 4 vectors of 16 dwords; byte k of dword r of vector c has column 4c + k in its low nibble, 16 + 4c + k in its high.
+ *          8-bit quants: 8 vectors; byte k of dword r of vector j is column 4j + k, plus 128.
+ *   high   fifth bits: 1 vector; bit j of byte k of dword r belongs to column 4j + k. Top two bits of six: 2 vectors; bits 2i, 2i + 1 of byte
+ *          k of dword r of vector v belong to column 16v + 4i + k.
+ *   scale  f16 d[16] (and m[16]); K types: u8 scale[16], u8 min[16]; Q6_K: i8 scale[16] of columns 0-15, i8 scale[16] of 16-31.
+ * and for every 8 blocks
+ *   super  K types: f16 d[16] (and dmin[16]).
+ * So one 32-bit lane of a dot product instruction works for one row, four columns at a time. */
+#define FH_PACK_ROWS 16
+#define FH_PACK_COLS 32
+
+typedef struct fh_pack_layout {
+    size_t low, high, scale; /* bytes a block */
+    size_t super;            /* bytes 8 blocks */
+} fh_pack_layout;
+
+typedef struct fh_pack_group { /* where the planes of a group begin */
+    const uint8_t *low, *high, *scale, *super;
+} fh_pack_group;
+
+struct fh_weight {
+    const fh_kernels *kernels;
+    fh_type type;
+    size_t rows, cols, row_bytes;
+    const uint8_t *data; /* borrowed; NULL when packed */
+    uint8_t *packed;     /* owned; NULL when borrowed */
+    size_t high_at, scale_at, super_at, group_bytes;
+};
+
+static inline fh_pack_group fh_pack_group_at(const fh_weight *w, size_t group)
+{
+    const uint8_t *p = w->packed + group * w->group_bytes;
+    return (fh_pack_group){p, p + w->high_at, p + w->scale_at, p + w->super_at};
+}
+
+/* Fills w->packed from GGUF rows. false: out of memory. */
+bool fh_pack_weight(fh_weight *w, const uint8_t *data);
+bool fh_pack_supports(fh_type type);
+void fh_pack_row(const fh_weight *w, size_t row, float *dst); /* dequantises one packed row */
+
+/* ---- quantised activations ----
+ *
+ * Rows go in tiles of 8, the last tile has what is left, m rows. A tile has first its quants, then its figures: for every block of 32
+ * columns int8 q[m][32], and float d[m], float d_sum[m] (d times the sum of q), int32 minus_sum[m], minus_sum0[m], minus_sum1[m] (negated
+ * sums of q: all, columns 0-15, columns 16-31). x is about d * q, |q| <= 127. */
+#define FH_TILE_ROWS 8
+#define FH_PANEL_ROWS 64 /* activation rows that stay in the cache while weights pass by */
+enum { FH_FIG_D, FH_FIG_D_SUM, FH_FIG_SUM, FH_FIG_SUM0, FH_FIG_SUM1, FH_FIGS };
+#define FH_ACT_BLOCK_BYTES (FH_PACK_COLS + FH_FIGS * 4)
+
+typedef struct fh_act_view {
+    const float *x; /* the float rows */
+    size_t x_stride, n, cols;
+    const uint8_t *tiles; /* NULL when the table works with floats only */
+} fh_act_view;
+
+const fh_act_view *fh_act_view_get(const fh_act *a, const fh_worker *w); /* this worker's view of what it last set */
+
+typedef struct fh_tile {
+    const int8_t *q;
+    const float *figures;
+    size_t rows;
+} fh_tile;
+
+/* The tile that holds row `row` (a multiple of 8). */
+static inline fh_tile fh_act_tile(const fh_act_view *a, size_t row)
+{
+    size_t blocks = a->cols / FH_PACK_COLS, rows = FH_MIN(a->n - row, FH_TILE_ROWS);
+    const int8_t *q = (const int8_t *)a->tiles + row * blocks * FH_ACT_BLOCK_BYTES;
+    return (fh_tile){q, (const float *)(const void *)(q + rows * blocks * FH_PACK_COLS), rows};
+}
+
+/* ---- a table ---- */
+
+/* Rows [row, row_end) of a weight times rows [act, act_end) of the activations; row and act begin a group and a tile. */
+typedef struct fh_product {
+    const fh_weight *weight;
+    const fh_act_view *act;
+    size_t row, row_end, act_row, act_end;
+    float *y; /* of weight row `row` and activation row `act_row` */
+    size_t y_stride;
+    bool add;
+} fh_product;
+
+/* Query rows [row, row_end) of one sequence and one head of keys and values over its keys [key, key_end). Row r is query r / group of the
+ * sequence, head r % group of the heads that share these keys, where group = heads / kv_heads. */
+typedef struct fh_attn_part {
+    const fh_attn *job;
+    const fh_attn_seq *seq;
+    size_t kv_head, row, row_end, key, key_end;
+    float *partial; /* NULL: the result goes to job->out. Else for each row: head_dim sums, maximum, divisor; to be merged */
+} fh_attn_part;
+#define FH_ATTN_ROWS 48 /* at most, in a part */
+#define FH_ATTN_PARTIAL_FLOATS(head_dim) ((head_dim) + 2)
+
+struct fh_kernels {
+    fh_isa isa;
+    const char *name;
+    bool packs; /* quantised types are packed and multiplied with quantised activations */
+    /* Quantises `blocks` blocks of x; q and figures are the row's in its tile of m rows. */
+    void (*quantise)(const float *x, size_t blocks, size_t m, int8_t *q, float *figures);
+    void (*product_packed)(const fh_product *p);
+    void (*product_float)(const fh_product *p); /* GGUF layout, float arithmetic */
+    float (*rms_scale)(const float *x, size_t n, float eps); /* 1 / sqrt(mean(x^2) + eps) */
+    void (*norm_row)(const float *x, const float *w, float scale, size_t n, float *y); /* y = x * scale * w */
+    void (*silu_mul)(const float *gate, const float *up, size_t n, float *y);
+    void (*rope)(const float *x, const float *cs, size_t pairs, float *y);
+    void (*store)(fh_type type, const float *x, size_t n, void *dst); /* F32, F16, BF16 */
+    void (*attend)(const fh_attn_part *part);
+};
+
+extern const fh_kernels fh_kernels_ref;
+
+#endif
