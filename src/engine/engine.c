@@ -1,0 +1,268 @@
+/* Opening a model: the file, the family, the memory it will need, the weights, the cache and the buffers of a step. */
+#include "engine_private.h"
+#include "sys/cpu.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct sizes { /* what will be made, before it is */
+    uint64_t weights, kv, fixed;
+} sizes;
+
+static int find_family(fh_engine *e, const fh_load *l, fh_err **err)
+{
+    e->model.family = fh_family_find(l->arch);
+    if (e->model.family) return 0;
+    FH_AUTO(buf) fh_buf known = FH_BUF(256);
+    fh_family_list(&known);
+    fh_err_set(err, FH_E_UNSUPPORTED, "architecture '%.*s' is not one that this engine computes (%s)", (int)l->arch.len, l->arch.ptr, fh_buf_cstr(&known));
+    fh_err_hint(err, "run this model with an external engine such as llama.cpp or vLLM");
+    return FH_E_UNSUPPORTED;
+}
+
+static int open_vocab(fh_engine *e, fh_err **err)
+{
+    int rc = fh_vocab_new(&e->vocab, e->gguf, err);
+    if (rc) return rc;
+    fh_str source;
+    if (!fh_gguf_find(e->gguf, "tokenizer.chat_template")) return 0;
+    rc = fh_gguf_get_str(e->gguf, "tokenizer.chat_template", &source, err);
+    return rc ? rc : fh_template_compile(&e->chat_template, source, err);
+}
+
+static int check_vocab(const fh_engine *e, fh_err **err)
+{
+    size_t tokens = fh_vocab_size(e->vocab);
+    if (tokens == e->model.shape.vocab) return 0;
+    return fh_err_set(err, FH_E_CORRUPT, "tokenizer.ggml.tokens has %zu entries, but token_embd.weight has %u rows", tokens, e->model.shape.vocab);
+}
+
+static void read_name(fh_engine *e)
+{
+    fh_str name;
+    if (!fh_gguf_find(e->gguf, "general.name") || fh_gguf_get_str(e->gguf, "general.name", &name, NULL) != 0) return;
+    size_t len = fh_utf8_whole(name.ptr, FH_MIN(name.len, sizeof e->name - 1));
+    if (fh_utf8_valid(name.ptr, len)) memcpy(e->name, name.ptr, len);
+}
+
+/* ---- memory ---- */
+
+static fh_kv kv_shape(const fh_engine *e)
+{
+    const fh_shape *s = &e->model.shape;
+    fh_type type = e->info.exact ? FH_TYPE_F32 : FH_TYPE_F16;
+    size_t row = (size_t)s->kv_heads * s->head_dim * fh_type_block_bytes(type);
+    return (fh_kv){.type = type, .layers = s->layers, .slots = e->info.parallel, .rows = e->info.context_tok, .row_bytes = row};
+}
+
+static uint64_t memory_available(const fh_engine_options *o)
+{
+    fh_topo t = {0};
+    fh_topo_read(&t);
+    uint64_t have = t.memory_available_bytes ? t.memory_available_bytes : UINT64_MAX;
+    return o->memory_limit_bytes ? FH_MIN(have, o->memory_limit_bytes) : have;
+}
+
+static int refuse_memory(const sizes *need, uint64_t have, uint64_t context_fits, fh_err **err)
+{
+    const double mib = 1024.0 * 1024.0;
+    fh_err_set(err, FH_E_NOMEM, "the model needs %.0f MiB for weights, %.0f MiB for the cache and %.0f MiB besides; %.0f MiB are there", (double)need->weights / mib,
+               (double)need->kv / mib, (double)need->fixed / mib, (double)have / mib);
+    if (context_fits >= 64) fh_err_hint(err, "--context %llu with the same --parallel would fit", (unsigned long long)context_fits);
+    else fh_err_hint(err, "take a smaller variant of the model, or fewer sequences with --parallel");
+    return FH_E_NOMEM;
+}
+
+/* The context that was asked for must fit; one that we chose is lowered until it does. */
+static int fit_memory(fh_engine *e, const fh_engine_options *o, const fh_load *l, fh_err **err)
+{
+    fh_kv kv = kv_shape(e);
+    size_t kv_bytes;
+    if (!fh_kv_bytes(&kv, &kv_bytes)) return fh_err_nomem(err);
+    uint64_t per_tok = kv_bytes / kv.rows, have = memory_available(o);
+    const fh_shape *s = &e->model.shape;
+    sizes need = {.weights = fh_load_bytes(l), .kv = kv_bytes,
+                  .fixed = ((uint64_t)e->logit_rows * s->vocab + (uint64_t)e->info.batch_tok * s->embd * 24) * sizeof(float) + (16u << 20)};
+    if (need.weights + need.kv + need.fixed <= have) return 0;
+    uint64_t rest = have > need.weights + need.fixed ? have - need.weights - need.fixed : 0, fits = rest / per_tok / 64 * 64;
+    if (o->context_tok || fits < FH_MIN(512u, e->info.context_tok)) return refuse_memory(&need, have, fits, err);
+    e->info.context_tok = (uint32_t)FH_MIN(fits, (uint64_t)e->info.context_tok);
+    return 0;
+}
+
+static void choose_sizes(fh_engine *e, const fh_engine_options *o)
+{
+    fh_engine_info *i = &e->info;
+    uint32_t trained = e->model.shape.trained_context_tok;
+    i->trained_context_tok = trained;
+    i->context_tok = o->context_tok ? o->context_tok : FH_MIN(trained, (uint32_t)FH_ENGINE_CONTEXT_DEFAULT);
+    i->parallel = o->parallel ? o->parallel : FH_ENGINE_PARALLEL_DEFAULT;
+    i->batch_tok = FH_MAX(o->batch_tok ? o->batch_tok : FH_ENGINE_BATCH_DEFAULT, i->parallel);
+    i->deterministic = o->deterministic;
+    i->exact = o->exact;
+    e->logit_rows = FH_MAX((size_t)i->parallel, (size_t)EVAL_ROWS);
+}
+
+static int check_options(const fh_engine *e, const fh_engine_options *o, fh_err **err)
+{
+    if (o->parallel > FH_ENGINE_PARALLEL_MAX) return fh_err_set(err, FH_E_USAGE, "%u sequences at once asked for, at most %d", o->parallel, FH_ENGINE_PARALLEL_MAX);
+    if (o->batch_tok > FH_ENGINE_BATCH_MAX) return fh_err_set(err, FH_E_USAGE, "%u tokens a step asked for, at most %d", o->batch_tok, FH_ENGINE_BATCH_MAX);
+    uint32_t trained = e->model.shape.trained_context_tok;
+    if (o->context_tok <= trained) return 0;
+    fh_err_set(err, FH_E_USAGE, "a context of %u tokens asked for, the model was made for %u", o->context_tok, trained);
+    fh_err_hint(err, "ask for at most --context %u", trained);
+    return FH_E_USAGE;
+}
+
+/* ---- open and close ---- */
+
+static int make_buffers(fh_engine *e, fh_err **err)
+{
+    size_t batch = e->info.batch_tok, seqs = e->info.parallel, rows = e->logit_rows, bytes;
+    if (fh_mul_overflows(rows * sizeof(float), e->model.shape.vocab, &bytes)) return fh_err_nomem(err);
+    e->slots = fh_calloc(seqs, sizeof *e->slots);
+    e->ids = fh_calloc(batch, sizeof *e->ids);
+    e->pos = fh_calloc(batch, sizeof *e->pos);
+    e->seqs = fh_calloc(seqs, sizeof *e->seqs);
+    e->out = fh_calloc(rows, sizeof *e->out);
+    e->logits = fh_alloc_aligned(64, bytes);
+    e->out_gens = fh_calloc(rows, sizeof(fh_gen *));
+    e->sampled = fh_calloc(seqs, sizeof *e->sampled);
+    if (!e->slots || !e->ids || !e->pos || !e->seqs || !e->out || !e->logits || !e->out_gens || !e->sampled) return fh_err_nomem(err);
+    return 0;
+}
+
+static int make_weights(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **err)
+{
+    int rc = fh_pool_new(&e->pool, o->threads, err);
+    fh_load_progress p = {o->progress, o->progress_arg, o->cancel};
+    if (!rc) rc = fh_load_run(l, e->pool, &p, err);
+    if (!rc) rc = e->model.family->finish(&e->model, l, err);
+    return rc;
+}
+
+static int make_rest(fh_engine *e, fh_err **err)
+{
+    e->model.kv = kv_shape(e);
+    e->model.split_keys = !e->info.deterministic;
+    int rc = fh_kv_init(&e->model.kv, err);
+    if (!rc) rc = e->model.family->prepare(&e->model, e->info.batch_tok, FH_MAX(e->info.parallel, 1u), fh_pool_count(e->pool), err);
+    return rc ? rc : make_buffers(e, err);
+}
+
+static void fill_info(fh_engine *e, const fh_load *l)
+{
+    size_t kv_bytes = 0;
+    fh_kv_bytes(&e->model.kv, &kv_bytes);
+    e->info.architecture = e->model.family->architecture;
+    e->info.name = e->name;
+    e->info.isa = fh_isa_name(fh_isa_best());
+    e->info.vocab_size = e->model.shape.vocab;
+    e->info.layers = e->model.shape.layers;
+    e->info.threads = fh_pool_count(e->pool);
+    e->info.file_bytes = fh_gguf_file_bytes(e->gguf);
+    e->info.weight_bytes = fh_load_bytes(l);
+    e->info.kv_bytes = kv_bytes;
+    e->info.token_bytes = e->model.family->token_bytes(&e->model);
+    e->stats.kv_total_tok = (uint64_t)e->info.context_tok * e->info.parallel;
+}
+
+static int load(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **err)
+{
+    int rc = fh_gguf_open(&e->gguf, o->model_path, err);
+    e->model.kernels = fh_kernels_get(fh_isa_best());
+    if (!rc) rc = fh_load_init(l, e->gguf, e->model.kernels, o->exact, err);
+    if (!rc) rc = find_family(e, l, err);
+    if (!rc) rc = e->model.family->plan(&e->model, l, err);
+    if (!rc) rc = fh_load_refuse_rest(l, err);
+    if (!rc) rc = check_options(e, o, err);
+    if (!rc && !o->no_vocab) rc = open_vocab(e, err);
+    if (!rc && e->vocab) rc = check_vocab(e, err);
+    if (rc) return rc;
+    choose_sizes(e, o);
+    rc = fit_memory(e, o, l, err);
+    if (!rc) rc = make_weights(e, o, l, err);
+    return rc ? rc : make_rest(e, err);
+}
+
+static int make_lock(fh_engine *e, fh_err **err)
+{
+    if (pthread_mutex_init(&e->lock, NULL) != 0) return fh_err_nomem(err);
+    if (pthread_cond_init(&e->wake, NULL) != 0) {
+        pthread_mutex_destroy(&e->lock);
+        return fh_err_nomem(err);
+    }
+    e->lock_made = true;
+    return 0;
+}
+
+int fh_engine_open(fh_engine **ret, const fh_engine_options *o, fh_err **err)
+{
+    FH_AUTO(fh_engine) fh_engine *e = fh_calloc(1, sizeof *e);
+    if (!e) return fh_err_nomem(err);
+    fh_load l = {0};
+    int rc = make_lock(e, err);
+    if (!rc) rc = load(e, o, &l, err);
+    if (!rc) {
+        read_name(e);
+        fill_info(e, &l);
+    }
+    fh_load_fini(&l);
+    if (rc) return fh_err_add(err, "%s", o->model_path);
+    *ret = fh_take(e);
+    return 0;
+}
+
+static void end_waiting(fh_engine *e)
+{
+    while (e->waiting_first) {
+        fh_gen *g = e->waiting_first;
+        e->waiting_first = g->next;
+        gen_end(g, FH_GEN_SHUTDOWN, NULL);
+    }
+    e->waiting_last = NULL;
+}
+
+static void free_slots(fh_engine *e)
+{
+    for (size_t i = 0; e->slots && i < e->info.parallel; i++) {
+        if (e->slots[i].gen) gen_end(e->slots[i].gen, FH_GEN_SHUTDOWN, NULL);
+        fh_tokens_fini(&e->slots[i].cached);
+    }
+    fh_free(e->slots);
+}
+
+void fh_engine_close(fh_engine *e)
+{
+    if (!e) return;
+    end_waiting(e);
+    free_slots(e);
+    void *buffers[] = {e->ids, e->pos, e->seqs, e->out, e->logits, e->out_gens, e->sampled};
+    for (size_t i = 0; i < FH_COUNT(buffers); i++) fh_free(buffers[i]);
+    if (e->model.family) e->model.family->free(&e->model);
+    fh_kv_fini(&e->model.kv);
+    if (e->pool) fh_pool_free(e->pool);
+    if (e->chat_template) fh_template_free(e->chat_template);
+    if (e->vocab) fh_vocab_free(e->vocab);
+    if (e->gguf) fh_gguf_close(e->gguf);
+    if (e->lock_made) {
+        pthread_cond_destroy(&e->wake);
+        pthread_mutex_destroy(&e->lock);
+    }
+    fh_free(e);
+}
+
+const fh_engine_info *fh_engine_info_get(const fh_engine *e)
+{
+    return &e->info;
+}
+
+const fh_vocab *fh_engine_vocab(const fh_engine *e)
+{
+    return e->vocab;
+}
+
+const fh_template *fh_engine_template(const fh_engine *e)
+{
+    return e->chat_template;
+}

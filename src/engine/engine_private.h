@@ -1,0 +1,104 @@
+/* The engine inside: slots, the list of waiting requests, and one request's life. See engine.h for what holds outside.
+ *
+ * Owned by the batch thread alone: model, slots, step buffers, and each fh_gen between admission and its end. Under the lock: the waiting list,
+ * `stopping` and the statistics. Flags of a request (cancelled, paused) are atomic; who sets one wakes the batch thread. */
+#ifndef FH_ENGINE_PRIVATE_H
+#define FH_ENGINE_PRIVATE_H
+
+#include "model.h"
+
+#include <pthread.h>
+
+enum { SALT_MAX = 64, PREFILL_BESIDE_DECODE_TOK = 128, EVAL_ROWS = 64, PENDING_MAX = 64, TOP_MAX = 20, REUSE_MIN_TOK = 8 };
+
+/* ---- one request (gen.c) ---- */
+
+typedef struct gen_sampled { /* what sampling one row gave */
+    fh_token id;
+    float logprob;
+    fh_logprob top[TOP_MAX];
+} gen_sampled;
+
+struct fh_gen {
+    fh_engine *engine;
+    atomic_uint refs;
+    atomic_bool cancelled, paused;
+    fh_gen *next; /* in the waiting list */
+
+    fh_tokens tokens;    /* the prompt, then what was generated */
+    size_t prompt_count; /* of tokens */
+    size_t done;         /* of tokens: in the cache */
+    size_t cached;       /* of the prompt: was in the cache already */
+    uint64_t generated, max_tok;
+    bool ignore_eos, logprobs;
+    uint32_t top_count;
+    char salt[SALT_MAX + 1];
+
+    fh_sampler *sampler;
+    fh_detok *detok;
+    fh_token *bias_tokens;
+    float *bias_values;
+    fh_buf text; /* the piece that is being made */
+    gen_sampled *pending; /* [PENDING_MAX] when logprobs are wanted */
+    size_t pending_count;
+
+    int64_t submitted_ns, admitted_ns, first_ns, last_ns;
+    uint64_t order; /* of admission: the oldest prompt is prefilled first */
+    void (*on_piece)(void *arg, fh_str text, const fh_gen_token *tokens, size_t count);
+    void (*on_end)(void *arg, const fh_gen_end *end);
+    void *arg;
+};
+
+int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err);
+/* Takes the sampled token; true when the request is finished, *ret_finish then says how (FH_GEN_FAILED: *err). */
+bool gen_accept(fh_gen *g, const gen_sampled *s, fh_gen_finish *ret_finish, fh_err **err);
+/* Calls on_end and drops the engine's reference. */
+void gen_end(fh_gen *g, fh_gen_finish finish, const fh_err *err);
+
+/* ---- the engine ---- */
+
+typedef struct slot {
+    fh_gen *gen;      /* NULL: free */
+    fh_tokens cached; /* free: what its rows hold */
+    char salt[SALT_MAX + 1];
+    uint64_t used; /* when it was freed, in steps of `order` */
+} slot;
+
+struct fh_engine {
+    fh_gguf *gguf;
+    fh_vocab *vocab;
+    fh_template *chat_template;
+    fh_pool *pool;
+    fh_model model;
+    fh_engine_info info;
+    char name[128];
+
+    slot *slots;
+    uint64_t order;
+    /* buffers of one step, [batch_tok] or [parallel] or, out and logits, [logit_rows] */
+    fh_token *ids;
+    int32_t *pos;
+    fh_step_seq *seqs;
+    uint32_t *out;
+    float *logits;
+    size_t logit_rows;
+    fh_gen **out_gens;
+    gen_sampled *sampled;
+    fh_step step; /* points into the buffers */
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool lock_made;
+    fh_gen *waiting_first, *waiting_last;
+    bool stopping;
+    fh_engine_stats stats;
+};
+
+/* Runs the step's forward pass, then sample(e, row) for each wanted row (NULL: none) on all workers. */
+void engine_step(fh_engine *e, void (*sample)(fh_engine *e, size_t row));
+void engine_step_clear(fh_engine *e);
+/* Adds count tokens of one slot, on top of past cached ones; wanted: rows at the end whose logits are needed. */
+void engine_step_add(fh_engine *e, size_t slot_index, const fh_token *ids, size_t count, size_t past, size_t wanted);
+void engine_wake(fh_engine *e);
+
+#endif

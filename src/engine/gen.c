@@ -1,0 +1,159 @@
+/* One request: its tokens, its sampler, its text, and how it ends. Made by the thread that submits, then owned by the batch thread. */
+#include "engine_private.h"
+#include "base/clock.h"
+#include "base/limits.h"
+
+#include <string.h>
+
+_Static_assert((int)TOP_MAX == (int)FH_LIMIT_TOP_LOGPROBS, "sampled rows hold as many alternatives as a request may ask for");
+enum { TEXT_MAX = 1 << 20 };
+
+static void gen_free(fh_gen *g)
+{
+    if (!g) return;
+    fh_tokens_fini(&g->tokens);
+    if (g->sampler) fh_sampler_free(g->sampler);
+    if (g->detok) fh_detok_free(g->detok);
+    fh_free(g->bias_tokens);
+    fh_free(g->bias_values);
+    fh_free(g->pending);
+    fh_buf_fini(&g->text);
+    fh_free(g);
+}
+FH_DEFINE_AUTO(fh_gen, gen_free);
+
+static int copy_tokens(fh_gen *g, const fh_gen_request *r, fh_err **err)
+{
+    for (size_t i = 0; i < r->token_count; i++)
+        if (!fh_tokens_push(&g->tokens, r->tokens[i])) return fh_err_nomem(err);
+    g->prompt_count = r->token_count;
+    return 0;
+}
+
+static int make_sampler(fh_gen *g, const fh_gen_request *r, size_t vocab, fh_err **err)
+{
+    fh_sample_params p = r->sample;
+    g->bias_tokens = fh_calloc(p.bias_count, sizeof *g->bias_tokens);
+    g->bias_values = fh_calloc(p.bias_count, sizeof *g->bias_values);
+    if (!g->bias_tokens || !g->bias_values) return fh_err_nomem(err);
+    if (p.bias_count) {
+        memcpy(g->bias_tokens, p.bias_tokens, p.bias_count * sizeof *g->bias_tokens);
+        memcpy(g->bias_values, p.bias_values, p.bias_count * sizeof *g->bias_values);
+    }
+    p.bias_tokens = g->bias_tokens;
+    p.bias_values = g->bias_values;
+    int rc = fh_sampler_new(&g->sampler, &p, vocab, err);
+    if (rc) return rc;
+    size_t from = r->token_count > p.penalty_last ? r->token_count - p.penalty_last : 0;
+    for (size_t i = from; i < r->token_count; i++) fh_sampler_accept(g->sampler, r->tokens[i]);
+    return 0;
+}
+
+int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err)
+{
+    FH_AUTO(fh_gen) fh_gen *g = fh_calloc(1, sizeof *g);
+    if (!g) return fh_err_nomem(err);
+    *g = (fh_gen){.engine = e, .max_tok = r->max_tok, .ignore_eos = r->ignore_eos, .logprobs = r->logprobs, .top_count = r->top_logprobs,
+                  .on_piece = r->on_piece, .on_end = r->on_end, .arg = r->arg, .submitted_ns = fh_clock_mono_ns()};
+    atomic_init(&g->refs, 2); /* the engine's and the caller's */
+    fh_buf_init(&g->text, TEXT_MAX);
+    memcpy(g->salt, r->cache_salt.ptr ? r->cache_salt.ptr : "", r->cache_salt.len);
+    int rc = copy_tokens(g, r, err);
+    if (!rc) rc = make_sampler(g, r, e->model.shape.vocab, err);
+    if (!rc) rc = fh_detok_new(&g->detok, e->vocab, r->stops, r->stop_count, err);
+    if (rc) return rc;
+    if (g->logprobs && !(g->pending = fh_calloc(PENDING_MAX, sizeof *g->pending))) return fh_err_nomem(err);
+    *ret = fh_take(g);
+    return 0;
+}
+
+void fh_gen_release(fh_gen *g)
+{
+    if (g && atomic_fetch_sub(&g->refs, 1) == 1) gen_free(g);
+}
+
+void fh_gen_cancel(fh_gen *g)
+{
+    if (!atomic_exchange(&g->cancelled, true)) engine_wake(g->engine);
+}
+
+void fh_gen_pause(fh_gen *g, bool paused)
+{
+    if (atomic_exchange(&g->paused, paused) != paused && !paused) engine_wake(g->engine);
+}
+
+/* ---- tokens become text ---- */
+
+static void emit(fh_gen *g)
+{
+    fh_gen_token tokens[PENDING_MAX];
+    for (size_t i = 0; i < g->pending_count; i++)
+        tokens[i] = (fh_gen_token){g->pending[i].id, g->pending[i].logprob, g->pending[i].top, g->top_count};
+    if (g->on_piece) g->on_piece(g->arg, (fh_str){fh_buf_cstr(&g->text), g->text.len}, tokens, g->pending_count);
+    g->pending_count = 0;
+    fh_buf_clear(&g->text);
+}
+
+/* Text that may yet become a stop string is held back, and the logprobs of its tokens with it. */
+static void emit_if_ready(fh_gen *g)
+{
+    if (g->text.len > 0 || g->pending_count == PENDING_MAX) emit(g);
+}
+
+static int emit_rest(fh_gen *g, bool stopped, fh_err **err)
+{
+    int rc = stopped ? 0 : fh_detok_finish(g->detok, &g->text, err);
+    if (stopped && g->text.len == 0) g->pending_count = 0; /* tokens of the stop string itself */
+    if (rc == 0 && (g->text.len > 0 || g->pending_count > 0)) emit(g);
+    return rc;
+}
+
+static void note_times(fh_gen *g)
+{
+    g->last_ns = fh_clock_mono_ns();
+    if (g->generated == 0) g->first_ns = g->last_ns;
+}
+
+static bool fail(int rc, fh_gen_finish *ret_finish)
+{
+    if (rc == 0) return false;
+    *ret_finish = FH_GEN_FAILED;
+    return true;
+}
+
+static bool finish(fh_gen *g, bool stopped, fh_gen_finish how, fh_gen_finish *ret_finish, fh_err **err)
+{
+    *ret_finish = how;
+    fail(emit_rest(g, stopped, err), ret_finish);
+    return true;
+}
+
+static bool full(const fh_gen *g)
+{
+    return (g->max_tok && g->generated >= g->max_tok) || g->tokens.count > g->engine->info.context_tok;
+}
+
+bool gen_accept(fh_gen *g, const gen_sampled *s, fh_gen_finish *ret_finish, fh_err **err)
+{
+    note_times(g);
+    g->generated++;
+    fh_sampler_accept(g->sampler, s->id);
+    if (!g->ignore_eos && fh_vocab_is_end(g->engine->vocab, s->id)) return finish(g, false, FH_GEN_STOP, ret_finish, err);
+    if (!fh_tokens_push(&g->tokens, s->id)) return fail(fh_err_nomem(err), ret_finish);
+    if (g->logprobs) g->pending[g->pending_count++] = *s;
+    bool stopped = false;
+    if (fail(fh_detok_push(g->detok, s->id, &g->text, &stopped, err), ret_finish)) return true;
+    if (stopped) return finish(g, true, FH_GEN_STOP, ret_finish, err);
+    if (full(g)) return finish(g, false, FH_GEN_LENGTH, ret_finish, err);
+    emit_if_ready(g);
+    return false;
+}
+
+void gen_end(fh_gen *g, fh_gen_finish how, const fh_err *err)
+{
+    int64_t now = fh_clock_mono_ns(), admitted = g->admitted_ns ? g->admitted_ns : now, first = g->first_ns ? g->first_ns : now;
+    fh_gen_end end = {.finish = how, .err = err, .prompt_tok = g->prompt_count, .cached_tok = g->cached, .generated_tok = g->generated,
+                      .queued_ns = admitted - g->submitted_ns, .prompt_ns = first - admitted, .generate_ns = g->first_ns ? g->last_ns - g->first_ns : 0};
+    if (g->on_end) g->on_end(g->arg, &end);
+    fh_gen_release(g);
+}

@@ -1,0 +1,120 @@
+/* What the files of engine/ share about a model: its shape, its weights as a family loads them, its cache, and one step of computing.
+ *
+ * A family is a struct of functions (family_llama.c is the first). It reads its keys and names its tensors (plan: nothing is made yet, everything is
+ * checked), the loader then makes all weights at once on all threads, and forward computes one step on all workers together. */
+#ifndef FH_ENGINE_MODEL_H
+#define FH_ENGINE_MODEL_H
+
+#include "engine/engine.h"
+#include "kernel/kernel.h"
+
+typedef struct fh_family fh_family;
+
+typedef struct fh_shape {
+    uint32_t layers, embd, heads, kv_heads, head_dim, vocab, trained_context_tok;
+} fh_shape;
+
+/* ---- loading (load.c) ---- */
+
+typedef struct fh_load_item {
+    fh_weight **weight; /* exactly one of weight and vector */
+    float **vector;
+    const fh_gguf_tensor *tensor;
+    fh_weight_spec spec;
+} fh_load_item;
+
+typedef struct fh_load {
+    const fh_gguf *gguf;
+    const fh_kernels *kernels;
+    fh_str arch;
+    bool exact;
+    fh_load_item *items; /* owned */
+    size_t count, cap;
+    bool *used; /* owned; by tensor index */
+} fh_load;
+
+int fh_load_init(fh_load *l, const fh_gguf *g, const fh_kernels *k, bool exact, fh_err **err);
+void fh_load_fini(fh_load *l);
+/* Keys of the architecture, without its name and dot: "block_count". The optional ones leave *ret when the key is absent. */
+int fh_load_u32(const fh_load *l, const char *key, uint32_t min, uint32_t max, uint32_t *ret, fh_err **err);
+int fh_load_u32_optional(const fh_load *l, const char *key, uint32_t min, uint32_t max, uint32_t *ret, fh_err **err);
+int fh_load_f32_optional(const fh_load *l, const char *key, double min, double max, double *ret, fh_err **err);
+int fh_load_str_optional(const fh_load *l, const char *key, fh_str *ret, fh_err **err);
+bool fh_load_has(const fh_load *l, const char *tensor);
+/* Plans a matrix or a vector of that shape into *slot. The tensor must exist, have that shape and a known type. */
+int fh_load_matrix(fh_load *l, fh_weight **slot, const char *tensor, uint64_t rows, uint64_t cols, fh_err **err);
+int fh_load_vector(fh_load *l, float **slot, const char *tensor, uint64_t count, fh_err **err);
+int fh_load_refuse_rest(const fh_load *l, fh_err **err); /* tensors that nobody planned would be silently ignored arithmetic */
+
+typedef struct fh_load_progress {
+    void (*fn)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
+    void *arg;
+    const _Atomic bool *cancel;
+} fh_load_progress;
+/* Makes everything planned, on all workers of the pool. On failure what was made stays in its slots: the family's free sees to it. */
+int fh_load_run(fh_load *l, fh_pool *pool, const fh_load_progress *p, fh_err **err);
+uint64_t fh_load_bytes(const fh_load *l); /* of the planned tensors in the file */
+
+/* rope.c: inverse frequencies [dims / 2] with all scaling in them (owned), and what cos and sin are multiplied by. factors: NULL, or the divisors
+ * of the file's tensor rope_freqs (Llama 3.1), [dims / 2]. */
+int fh_rope_inv_freq(const fh_load *l, uint32_t dims, const float *factors, float **ret, float *ret_mscale, fh_err **err);
+
+/* ---- cache (kv.c) ---- */
+
+/* Keys and values of every slot: one arena, [layer][k, v][slot][row]. Pages that were never written cost nothing. */
+typedef struct fh_kv {
+    fh_type type;
+    size_t layers, slots, rows, row_bytes;
+    char *data; /* owned */
+} fh_kv;
+/* Bytes of such an arena; false on overflow. */
+bool fh_kv_bytes(const fh_kv *shape, size_t *ret);
+int fh_kv_init(fh_kv *kv, fh_err **err); /* the shape's fields are set by the caller */
+void fh_kv_fini(fh_kv *kv);
+static inline char *fh_kv_row(const fh_kv *kv, size_t layer, bool value, size_t slot, size_t row)
+{
+    return kv->data + (((layer * 2 + value) * kv->slots + slot) * kv->rows + row) * kv->row_bytes;
+}
+
+/* ---- one step ---- */
+
+/* A sequence's part of a step: rows first .. first + count of the batch, on top of `past` rows of its slot. */
+typedef struct fh_step_seq {
+    size_t slot, first, count, past;
+} fh_step_seq;
+
+typedef struct fh_step {
+    const fh_token *ids;
+    const int32_t *pos;
+    size_t count;
+    const fh_step_seq *seqs;
+    size_t seq_count;
+    const uint32_t *out; /* rows whose logits are wanted, ascending */
+    size_t out_count;
+    float *logits; /* [out_count][vocab] */
+} fh_step;
+
+typedef struct fh_model {
+    const fh_family *family;
+    const fh_kernels *kernels;
+    fh_shape shape;
+    void *weights;   /* the family's own */
+    void *workspace; /* the family's own: sized by fh_family.prepare */
+    fh_kv kv;
+    bool split_keys; /* attention may be split along keys: faster, results then depend on the number of workers and sequences */
+} fh_model;
+
+struct fh_family {
+    const char *architecture;
+    int (*plan)(fh_model *m, fh_load *l, fh_err **err); /* fills shape, makes weights (empty), plans every tensor */
+    int (*finish)(fh_model *m, const fh_load *l, fh_err **err); /* after the tensors were made */
+    int (*prepare)(fh_model *m, size_t batch_tok, size_t seqs, unsigned workers, fh_err **err);
+    void (*forward)(const fh_model *m, const fh_step *s, fh_worker *w);
+    void (*free)(fh_model *m); /* weights and workspace, half-made ones too */
+    uint64_t (*token_bytes)(const fh_model *m);
+};
+const fh_family *fh_family_find(fh_str architecture);
+void fh_family_list(fh_buf *out); /* "llama, ..." for errors */
+extern const fh_family fh_family_llama;
+
+#endif

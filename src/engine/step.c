@@ -1,0 +1,41 @@
+/* One step: rows of several sequences are gathered, computed by all workers together, and the wanted rows sampled by them side by side. */
+#include "engine_private.h"
+
+#include <assert.h>
+#include <string.h>
+
+typedef struct run {
+    fh_engine *e;
+    void (*sample)(fh_engine *e, size_t row);
+} run;
+
+static void step_main(fh_worker *w, void *arg)
+{
+    const run *r = arg;
+    fh_engine *e = r->e;
+    e->model.family->forward(&e->model, &e->step, w);
+    for (size_t i = w->index; r->sample && i < e->step.out_count; i += w->count) r->sample(e, i);
+}
+
+void engine_step(fh_engine *e, void (*sample)(fh_engine *e, size_t row))
+{
+    run r = {e, sample};
+    fh_pool_run(e->pool, step_main, &r);
+}
+
+void engine_step_clear(fh_engine *e)
+{
+    e->step = (fh_step){.ids = e->ids, .pos = e->pos, .seqs = e->seqs, .out = e->out, .logits = e->logits};
+}
+
+void engine_step_add(fh_engine *e, size_t slot_index, const fh_token *ids, size_t count, size_t past, size_t wanted)
+{
+    fh_step *s = &e->step;
+    assert(count > 0 && wanted <= count && s->count + count <= e->info.batch_tok && s->out_count + wanted <= e->logit_rows);
+    assert(past + count <= e->info.context_tok);
+    memcpy(e->ids + s->count, ids, count * sizeof *ids);
+    for (size_t i = 0; i < count; i++) e->pos[s->count + i] = (int32_t)(past + i);
+    for (size_t i = count - wanted; i < count; i++) e->out[s->out_count++] = (uint32_t)(s->count + i);
+    e->seqs[s->seq_count++] = (fh_step_seq){.slot = slot_index, .first = s->count, .count = count, .past = past};
+    s->count += count;
+}
