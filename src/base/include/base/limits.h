@@ -28,6 +28,12 @@
     X(GGUF_TENSORS, 1048576, "tensors of a GGUF; beyond: an error naming the field")                                           \
     X(GGUF_ARRAY_LEN, 16777216, "elements of a metadata array of a GGUF; beyond: an error naming the key")                     \
     X(GGUF_STRING_BYTES, 67108864, "one metadata string of a GGUF; beyond: an error naming the key")                           \
+    X(VOCAB_TOKENS, 1048576, "tokens of a vocabulary; beyond: an error")                                                       \
+    X(VOCAB_MERGES, 1572864, "merges of a vocabulary; beyond: an error")                                                       \
+    X(VOCAB_PIECE_BYTES, 4096, "one token of a vocabulary as stored; beyond: an error naming the token")                       \
+    X(ENCODE_BYTES, 67108864, "text given to the tokenizer at once; beyond: 413")                                              \
+    X(ENCODE_WORD_BYTES, 1048576, "one word (text without a place to split) in the tokenizer; longer ones are taken in parts") \
+    X(PENALTY_LAST, 1048576, "tokens that the penalties of a request may look back; beyond: 400")                              \
     X(TEMPLATE_BYTES, 1048576, "a chat template; beyond: an error")                                                            \
     X(TEMPLATE_OUTPUT_BYTES, 67108864, "text that a chat template makes; beyond: an error")                                    \
     X(TEMPLATE_STEPS, 10000000, "steps that a chat template may take; beyond: an error")                                       \
