@@ -1,0 +1,124 @@
+/* Looking things up in the catalogue. Pure: the tables are constant. */
+#include "catalog_private.h"
+
+#include "base/mem.h"
+#include <stdio.h>
+#include <string.h>
+
+#define NEAREST 3
+#define NEAR_DISTANCE 4 /* edits at which one name is still taken for another */
+
+const char *fh_licence_name(fh_licence l)
+{
+    static const char *const names[] = {"free", "ask", "restricted"};
+    return names[l];
+}
+
+size_t fh_catalog_count(void)
+{
+    return fh_catalog_model_count;
+}
+
+const fh_catalog_model *fh_catalog_at(size_t i)
+{
+    return i < fh_catalog_model_count ? &fh_catalog_models[i] : NULL;
+}
+
+static bool answers_to(const fh_catalog_model *m, fh_str name)
+{
+    if (fh_str_ieq(name, fh_str_of(m->id))) return true;
+    for (size_t i = 0; m->aliases[i]; i++) {
+        if (fh_str_ieq(name, fh_str_of(m->aliases[i]))) return true;
+    }
+    return false;
+}
+
+const fh_catalog_model *fh_catalog_find(fh_str id_or_alias)
+{
+    for (size_t i = 0; i < fh_catalog_model_count; i++) {
+        if (answers_to(&fh_catalog_models[i], id_or_alias)) return &fh_catalog_models[i];
+    }
+    return NULL;
+}
+
+/* How far the typed name is from the model's: the least over its id and aliases; a name that holds what was typed counts as one edit. */
+static unsigned distance(const fh_catalog_model *m, fh_str typed)
+{
+    unsigned best = fh_str_distance(typed, fh_str_of(m->id));
+    for (size_t i = 0; m->aliases[i]; i++) best = FH_MIN(best, fh_str_distance(typed, fh_str_of(m->aliases[i])));
+    if (typed.len >= 2 && fh_str_find(fh_str_of(m->id), typed) < strlen(m->id)) best = FH_MIN(best, 1u);
+    return best;
+}
+
+size_t fh_catalog_nearest(fh_str typed, const char **ret, size_t max)
+{
+    size_t n = 0;
+    for (unsigned d = 0; d <= NEAR_DISTANCE; d++) {
+        for (size_t i = 0; i < fh_catalog_model_count && n < max; i++) {
+            if (distance(&fh_catalog_models[i], typed) == d) ret[n++] = fh_catalog_models[i].id;
+        }
+    }
+    return n;
+}
+
+int fh_catalog_get(fh_str id_or_alias, const fh_catalog_model **ret, fh_err **err)
+{
+    const fh_catalog_model *m = fh_catalog_find(id_or_alias);
+    if (m) {
+        *ret = m;
+        return 0;
+    }
+    const char *near[NEAREST] = {0};
+    size_t n = fh_catalog_nearest(id_or_alias, near, NEAREST);
+    int rc = fh_err_set(err, FH_E_NOT_FOUND, "there is no model \"%.*s\" in the catalogue", (int)FH_MIN(id_or_alias.len, 128), id_or_alias.ptr);
+    if (n == 0) fh_err_hint(err, "`freehold models` lists all");
+    else fh_err_hint(err, "did you mean %s%s%s%s%s?", near[0], n > 2 ? ", " : "", n > 2 ? near[1] : "", n > 1 ? " or " : "", n > 1 ? near[n - 1] : "");
+    return rc;
+}
+
+const fh_catalog_model *fh_catalog_starter(void)
+{
+    for (size_t i = 0; i < fh_catalog_model_count; i++) {
+        if (fh_catalog_models[i].starter) return &fh_catalog_models[i];
+    }
+    return NULL;
+}
+
+const fh_catalog_model *fh_catalog_by_sha256(const char *sha256, const fh_catalog_variant **ret_variant)
+{
+    for (size_t i = 0; *sha256 && i < fh_catalog_model_count; i++) {
+        const fh_catalog_model *m = &fh_catalog_models[i];
+        for (size_t k = 0; k < m->variant_count; k++) {
+            if (strcmp(m->variants[k].sha256, sha256) != 0) continue;
+            if (ret_variant) *ret_variant = &m->variants[k];
+            return m;
+        }
+    }
+    return NULL;
+}
+
+const fh_catalog_variant *fh_catalog_variant_find(const fh_catalog_model *m, const char *name)
+{
+    for (size_t i = 0; i < m->variant_count; i++) {
+        if (!name || !*name || fh_str_ieq(fh_str_of(name), fh_str_of(m->variants[i].name))) return &m->variants[i];
+    }
+    return NULL;
+}
+
+size_t fh_catalog_machine_count(void)
+{
+    return fh_catalog_machine_total;
+}
+
+const fh_catalog_machine *fh_catalog_machine_at(size_t i)
+{
+    return i < fh_catalog_machine_total ? &fh_catalog_machines[i] : NULL;
+}
+
+const fh_catalog_machine *fh_catalog_machine_find(fh_str id)
+{
+    for (size_t i = 0; i < fh_catalog_machine_total; i++) {
+        if (fh_str_ieq(id, fh_str_of(fh_catalog_machines[i].id))) return &fh_catalog_machines[i];
+    }
+    return NULL;
+}

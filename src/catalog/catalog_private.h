@@ -1,0 +1,12 @@
+/* The tables that generate.py makes. */
+#ifndef FH_CATALOG_PRIVATE_H
+#define FH_CATALOG_PRIVATE_H
+
+#include "catalog/catalog.h"
+
+extern const fh_catalog_model fh_catalog_models[];
+extern const size_t fh_catalog_model_count;
+extern const fh_catalog_machine fh_catalog_machines[];
+extern const size_t fh_catalog_machine_total;
+
+#endif

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Turns the files of data/catalog into C tables, so that the binary carries them. Usage: generate.py DATA_FOLDER OUTPUT.c
+       generate.py --list DATA_FOLDER    names the files that it reads
+
+Whatever the schema test (tests/catalog) would refuse stops the build here only where C could not express it; both read the same files."""
+import json
+import pathlib
+import sys
+
+TIERS = ["top10", "contender", "small", "superseded"]
+LICENCES = {"free": "FH_LICENCE_FREE", "ask": "FH_LICENCE_ASK", "restricted": "FH_LICENCE_RESTRICTED"}
+
+
+def text(value):
+    out = []
+    for byte in value.encode():
+        c = chr(byte)
+        out.append("\\" + c if c in '"\\?' else c if 32 <= byte < 127 else f"\\{byte:03o}")
+    return '"' + "".join(out) + '"'
+
+
+def flag(value):
+    return "true" if value else "false"
+
+
+def order(model):
+    """The top ten first, then other ranked ones, then the starter and small ones, then the rest."""
+    tier = TIERS.index(model["tier"])
+    return (tier, 0 if model["rank"] else 1, model["rank"], not model["starter"], -model["params_total_b"] if tier != 2 else model["params_total_b"], model["id"])
+
+
+def variant(v):
+    return (f'    {{{text(v["name"])}, {text(v["format"])}, {text(v["repo"])}, UINT64_C({v["bytes"]}), {flag(v["bytes_exact"])}, {flag(v["gguf"])}, '
+            f'{text(v["sha256"])}, {text(v["file"])}, {text(v["source"])}}},')
+
+
+def score(s):
+    return (f'    {{{text(s["benchmark"])}, {text(s["harness"])}, {text(s["date"])}, {text(s["source"])}, {text(s["best_model"])}, {text(s["best_date"])}, '
+            f'{float(s["score"])}, {float(s["best_score"])}, {float(s["percent"])}, {text(s["variant"])}}},')
+
+
+def tables(i, m):
+    """The arrays that entry i points at."""
+    yield f"static const char *const aliases_{i}[] = {{{''.join(text(a) + ', ' for a in m['aliases'])}NULL}};"
+    if m["variants"]:
+        yield f"static const fh_catalog_variant variants_{i}[] = {{"
+        yield from map(variant, m["variants"])
+        yield "};"
+    if m["scores"]:
+        yield f"static const fh_catalog_score scores_{i}[] = {{"
+        yield from map(score, m["scores"])
+        yield "};"
+
+
+def model(i, m):
+    words = ["id", "name", "maker", "repo", "released"]
+    fields = [f".{w} = {text(m[w])}" for w in words]
+    fields += [f".aliases = aliases_{i}", f'.tier = {text(m["tier"])}', f'.rank = {m["rank"]}', f'.starter = {flag(m["starter"])}', f'.runs_here = {flag(m["runs_here"])}']
+    licence = m["licence"]
+    fields += [f'.licence = {text(licence["name"])}', f'.licence_class = {LICENCES[licence["class"]]}', f'.licence_summary = {text(licence["summary"])}']
+    fields += [f'.params_total_b = {float(m["params_total_b"])}', f'.params_active_b = {float(m["params_active_b"])}']
+    fields += [f'.attention = {text(m["attention"])}', f'.architecture = {text(m["architecture"])}', f'.modalities = {text(", ".join(m["modalities"]))}']
+    memory = m["memory"]
+    fields += [f'.context_tok = {m["context_tok"]}', f'.kv_bytes_per_tok = UINT64_C({memory["kv_bytes_per_tok"]})']
+    fields += [f'.kv_fixed_bytes = UINT64_C({memory["kv_fixed_bytes"]})', f'.kv_rule = {text(memory["rule"])}']
+    fields += [f'.hardware = {text("; ".join(m["hardware"]))}', f'.notes = {text(m["notes"])}']
+    if m["variants"]:
+        fields += [f".variants = variants_{i}", f'.variant_count = {len(m["variants"])}']
+    if m["scores"]:
+        fields += [f".scores = scores_{i}", f'.score_count = {len(m["scores"])}']
+    return "    {" + ",\n     ".join(fields) + "},"
+
+
+def machine(h):
+    words = ", ".join(text(h[k]) for k in ["id", "name", "vendor", "kind"])
+    numbers = ", ".join(str(float(h[k])) for k in ["memory_gb", "memory_usable_gb", "memory_bandwidth_gbs", "bf16_tflops", "fp8_tflops", "fp4_tflops", "int8_tops", "tdp_w"])
+    return f'    {{{words}, {numbers}, {text(h["memory_type"])}, {text(h["interconnect"])}, {text(h["notes"])}}},'
+
+
+def main(folder, output):
+    root = pathlib.Path(folder)
+    models = sorted((json.loads(p.read_text()) for p in root.glob("models/*.json")), key=order)
+    machines = json.loads((root / "hardware.json").read_text())
+    lines = ['/* Made by src/catalog/generate.py from data/catalog: change those files, not this one. */', '#include "catalog/catalog.h"', ""]
+    for i, m in enumerate(models):
+        lines += tables(i, m)
+    lines += ["const fh_catalog_model fh_catalog_models[] = {", *(model(i, m) for i, m in enumerate(models)), "};"]
+    lines += [f"const size_t fh_catalog_model_count = {len(models)};"]
+    lines += ["const fh_catalog_machine fh_catalog_machines[] = {", *map(machine, machines), "};"]
+    lines += [f"const size_t fh_catalog_machine_total = {len(machines)};", ""]
+    pathlib.Path(output).write_text("\n".join(lines))
+
+
+if sys.argv[1] == "--list":
+    print("\n".join(sorted(map(str, pathlib.Path(sys.argv[2]).rglob("*.json")))))
+else:
+    main(*sys.argv[1:3])
