@@ -1,0 +1,450 @@
+/* One connection of the server: reading, parsing, handing requests over, sending, closing.
+ *
+ *   READING -> HANDLING -> READING ...      one request at a time; what a pipelining client sends meanwhile waits in `pending`
+ *      \-> CLOSING -> LINGERING -> freed    after a refusal, "Connection: close", or draining
+ *
+ * What holds: the socket is watched edge-triggered once and for all, `readable` and `writable` are what it last said. Only conn_run and timers free a
+ * connection, never a reply function: those set `broken` or `close_after` and kick. While a request is with its handler, reading goes on (bounded) so that a client
+ * that leaves is seen. */
+#include "private.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { PENDING_BYTES = 65536, READS_PER_RUN = 16, KEEP_BYTES = 65536 };
+
+/* Time. */
+
+static int64_t next_deadline(const fh_http_conn *c)
+{
+    if (!c->deadline_ns) return c->write_deadline_ns;
+    if (!c->write_deadline_ns) return c->deadline_ns;
+    return FH_MIN(c->deadline_ns, c->write_deadline_ns);
+}
+
+/* The timer may fire too early (deadlines mostly move away), never too late. */
+static void arm(fh_http_conn *c)
+{
+    int64_t at = next_deadline(c);
+    if (!at || (c->timer_at_ns && c->timer_at_ns <= at)) return;
+    c->timer_at_ns = at;
+    fh_timer_start(&c->timer, at - fh_clock_mono_ns());
+}
+
+void fh_http_conn_deadline(fh_http_conn *c, int64_t deadline_ns)
+{
+    c->deadline_ns = deadline_ns;
+    arm(c);
+}
+
+static void deadline_in(fh_http_conn *c, int64_t timeout_ns)
+{
+    fh_http_conn_deadline(c, fh_clock_mono_ns() + timeout_ns);
+}
+
+/* Sending. */
+
+void fh_http_conn_kick(fh_http_conn *c)
+{
+    if (!c->busy) event_active(&c->kick, EV_TIMEOUT, 0);
+}
+
+static void mark_broken(fh_http_conn *c)
+{
+    c->broken = true;
+    fh_http_conn_kick(c);
+}
+
+void fh_http_conn_queue(fh_http_conn *c, const void *data, size_t bytes)
+{
+    if (c->broken) return;
+    if (c->sent > KEEP_BYTES && c->sent > c->out.len / 2) {
+        fh_buf_consume(&c->out, c->sent);
+        c->sent = 0;
+    }
+    if (!c->write_deadline_ns) {
+        c->write_deadline_ns = fh_clock_mono_ns() + c->server->limits.write_timeout_ns;
+        arm(c);
+    }
+    if (!fh_buf_add(&c->out, data, bytes)) mark_broken(c);
+}
+
+static void all_sent(fh_http_conn *c)
+{
+    c->sent = 0;
+    c->write_deadline_ns = 0;
+    if (c->out.cap > KEEP_BYTES) {
+        size_t max = c->out.max;
+        fh_buf_fini(&c->out);
+        fh_buf_init(&c->out, max);
+    }
+    fh_buf_clear(&c->out);
+}
+
+void fh_http_conn_flush(fh_http_conn *c)
+{
+    while (!c->broken && c->writable && fh_http_conn_unsent(c)) {
+        ssize_t n = send(c->fd, c->out.data + c->sent, fh_http_conn_unsent(c), MSG_NOSIGNAL);
+        if (n > 0) {
+            c->sent += (size_t)n;
+            c->write_deadline_ns = fh_clock_mono_ns() + c->server->limits.write_timeout_ns;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            c->writable = false;
+        } else if (errno != EINTR) {
+            mark_broken(c);
+        }
+    }
+    if (!c->broken && c->sent && c->sent == c->out.len) all_sent(c);
+}
+
+/* Closing. */
+
+static void start_closing(fh_http_conn *c)
+{
+    c->phase = FH_CONN_CLOSING;
+    fh_buf_fini(&c->pending);
+    fh_http_conn_deadline(c, 0);
+}
+
+/* Once the last byte is out: closing at once would make the kernel answer late bytes of the client with a reset, which may overtake our reply. */
+static void start_lingering(fh_http_conn *c)
+{
+    c->phase = FH_CONN_LINGERING;
+    if (c->eof || shutdown(c->fd, SHUT_WR) != 0) c->broken = true;
+    deadline_in(c, c->server->limits.linger_ns);
+}
+
+void fh_http_conn_close(fh_http_conn *c)
+{
+    fh_http_server *s = c->server;
+    void (*gone)(void *) = c->req.state != FH_REPLY_NONE ? c->req.on_gone : NULL;
+    void *gone_arg = c->req.gone_arg;
+    c->busy = true;
+    fh_http_req_over(&c->req);
+    if (gone) gone(gone_arg);
+    if (c->prev) c->prev->next = c->next;
+    else s->conns = c->next;
+    if (c->next) c->next->prev = c->prev;
+    s->conn_count--;
+    event_del(&c->io);
+    event_del(&c->kick);
+    fh_timer_fini(&c->timer);
+    close(c->fd);
+    fh_http_reader_free(c->reader);
+    fh_buf_fini(&c->pending);
+    fh_buf_fini(&c->out);
+    fh_buf_fini(&c->req.extra);
+    fh_free(c);
+    fh_http_accept_resume(s);
+}
+
+/* Requests. */
+
+static void refuse(fh_http_conn *c, int status, fh_err *err)
+{
+    fh_http_reply_refusal(c, status, err);
+    fh_err_free(err);
+    start_closing(c);
+}
+
+static void request_headers(fh_http_conn *c, bool more_is_here)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (fh_http_reader_msg(c->reader)->expect_continue && !more_is_here) fh_http_conn_queue(c, go_on, sizeof go_on - 1);
+}
+
+static void request_complete(fh_http_conn *c)
+{
+    fh_http_server *s = c->server;
+    c->phase = FH_CONN_HANDLING;
+    fh_http_conn_deadline(c, 0);
+    fh_http_req_begin(c);
+    if (fh_str_eqs(fh_http_reader_msg(c->reader)->path, "*")) {
+        fh_http_reply_header(&c->req, "Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        fh_http_reply(&c->req, 204, NULL, NULL, 0);
+    } else {
+        s->handler(&c->req, s->ctx);
+    }
+}
+
+/* After each piece of an unfinished request: how long may the next one take. The head has one deadline in all, so that trickling does not help. */
+static void wait_for_more(fh_http_conn *c, bool was_started, bool in_body)
+{
+    if (in_body) deadline_in(c, c->server->limits.body_timeout_ns);
+    else if (!was_started && fh_http_reader_started(c->reader)) deadline_in(c, c->server->limits.header_timeout_ns);
+}
+
+/* Too much unsent: no further requests are parsed, so that a client that pipelines and does not read costs bounded memory. */
+static bool congested(fh_http_conn *c)
+{
+    size_t max = c->server->limits.out_buffer_bytes;
+    if (fh_http_conn_unsent(c) > max) fh_http_conn_flush(c);
+    return fh_http_conn_unsent(c) > max;
+}
+
+static size_t parse(fh_http_conn *c, const char *data, size_t bytes)
+{
+    size_t used = 0;
+    while (used < bytes && c->phase == FH_CONN_READING && !c->broken && !c->close_after && !congested(c)) {
+        size_t n = bytes - used;
+        fh_http_read state = FH_HTTP_MORE;
+        int status = 400;
+        fh_err *err = NULL;
+        bool started = fh_http_reader_started(c->reader);
+        int rc = fh_http_reader_push(c->reader, data + used, &n, &state, &status, &err);
+        used += n;
+        if (rc < 0) refuse(c, status, err);
+        else if (state == FH_HTTP_DONE) request_complete(c);
+        else {
+            if (state == FH_HTTP_HEADERS) request_headers(c, used < bytes);
+            wait_for_more(c, started, fh_http_reader_msg(c->reader)->headers != NULL);
+        }
+    }
+    return used;
+}
+
+/* A reply has ended: the next request, or the end of the connection. */
+void fh_http_conn_reply_done(fh_http_conn *c)
+{
+    if (!c->req.keep) c->close_after = true;
+    fh_http_req_over(&c->req);
+    fh_http_reader_next(c->reader);
+    c->phase = FH_CONN_READING;
+    deadline_in(c, c->server->limits.idle_timeout_ns);
+    if (c->busy) return;
+    fh_http_conn_flush(c);
+    if (c->close_after || c->pending.len || c->readable || c->eof) fh_http_conn_kick(c);
+}
+
+/* Reading. */
+
+/* What the kernel knows beyond "no more bytes": for a unix socket whether the peer is gone, for TCP whether it has answered with a reset. */
+static bool peer_gone(const fh_http_conn *c)
+{
+    struct pollfd p = {.fd = c->fd};
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR));
+}
+
+/* The client has shut its side. It may still wait for the reply, or be gone; over TCP only a byte from us tells which: a dead one answers with a reset.
+ * An interim reply is that byte (RFC 9110, 15.2: every HTTP/1.1 client takes it). */
+static void probe_half_closed(fh_http_conn *c)
+{
+    static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (peer_gone(c)) {
+        c->broken = true;
+    } else if (c->tcp && !c->probed && c->req.state == FH_REPLY_AWAITED && fh_http_reader_msg(c->reader)->minor == 1) {
+        c->probed = true;
+        fh_http_conn_queue(c, interim, sizeof interim - 1);
+    }
+}
+
+static void input_ended(fh_http_conn *c)
+{
+    c->eof = true;
+    c->readable = false;
+    if (c->phase == FH_CONN_HANDLING) probe_half_closed(c);
+    else if (c->phase == FH_CONN_LINGERING) c->broken = true;
+}
+
+static void take_input(fh_http_conn *c, const char *data, size_t bytes)
+{
+    size_t used = 0;
+    if (c->phase == FH_CONN_READING && !c->pending.len) used = parse(c, data, bytes);
+    if (used < bytes && (c->phase == FH_CONN_READING || c->phase == FH_CONN_HANDLING)) {
+        if (!fh_buf_add(&c->pending, data + used, bytes - used)) c->broken = true;
+    }
+}
+
+static bool wants_input(const fh_http_conn *c)
+{
+    if (!c->readable || c->broken) return false;
+    return (c->phase != FH_CONN_HANDLING && c->phase != FH_CONN_READING) || c->pending.len < PENDING_BYTES;
+}
+
+static void read_once(fh_http_conn *c)
+{
+    ssize_t n = recv(c->fd, c->server->scratch, FH_HTTP_SCRATCH_BYTES, 0);
+    if (n > 0) {
+        take_input(c, c->server->scratch, (size_t)n);
+        /* A short read emptied the socket; what comes later makes a new edge. Only an end that was announced with the bytes would not. */
+        if (n < FH_HTTP_SCRATCH_BYTES && !c->end_seen) c->readable = false;
+    } else if (n == 0) {
+        input_ended(c);
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        c->readable = false;
+    } else if (errno != EINTR) {
+        c->broken = true;
+    }
+}
+
+static void parse_pending(fh_http_conn *c)
+{
+    size_t used = parse(c, c->pending.data, c->pending.len);
+    if (c->pending.len) fh_buf_consume(&c->pending, used); /* a refusal has emptied it */
+    if (c->pending.len == 0 && c->pending.cap > KEEP_BYTES) fh_buf_fini(&c->pending);
+}
+
+/* One bounded slice of input. False when there is nothing to do now. */
+static bool input_step(fh_http_conn *c)
+{
+    bool parsing = c->phase == FH_CONN_READING && !c->close_after && !c->broken;
+    if (parsing && c->pending.len && !congested(c)) parse_pending(c);
+    else if (wants_input(c)) read_once(c);
+    else return false;
+    return true;
+}
+
+/* Sends what can be sent and wakes a source that was paused. */
+static void output_step(fh_http_conn *c)
+{
+    fh_http_conn_flush(c);
+    for (int i = 0; i < READS_PER_RUN && c->req.paused && !c->broken; i++) {
+        if (fh_http_conn_unsent(c) > c->server->limits.out_buffer_bytes / 2) break;
+        c->req.paused = false;
+        if (c->req.on_drain) c->req.on_drain(c->req.drain_arg);
+        fh_http_conn_flush(c);
+    }
+}
+
+/* What the phases owe each other once nothing more can be done now. */
+static void settle(fh_http_conn *c)
+{
+    bool input_over = c->eof && !c->pending.len;
+    if (c->phase == FH_CONN_READING && (c->close_after || input_over)) start_closing(c);
+    if (c->phase == FH_CONN_CLOSING && !fh_http_conn_unsent(c)) start_lingering(c);
+    if (c->broken) fh_http_conn_close(c);
+    else arm(c);
+}
+
+static void conn_run(fh_http_conn *c)
+{
+    c->busy = true;
+    bool more = true;
+    output_step(c);
+    for (int i = 0; i < READS_PER_RUN && more; i++) more = input_step(c);
+    output_step(c);
+    c->busy = false;
+    if (more || (c->req.paused && fh_http_conn_unsent(c) == 0)) { /* its turn is over: go on after the others */
+        c->timer_at_ns = 1;
+        fh_timer_start(&c->timer, 0);
+    }
+    settle(c);
+}
+
+static void on_io(evutil_socket_t fd, short what, void *arg)
+{
+    fh_http_conn *c = arg;
+    if (what & (EV_READ | EV_CLOSED)) c->readable = true;
+    if (what & EV_CLOSED) c->end_seen = true;
+    if (what & EV_WRITE) c->writable = true;
+    conn_run(c);
+}
+
+static void on_kick(evutil_socket_t fd, short what, void *arg)
+{
+    conn_run(arg);
+}
+
+static void deadline_passed(fh_http_conn *c)
+{
+    c->deadline_ns = 0;
+    if (c->phase == FH_CONN_LINGERING) {
+        c->broken = true;
+    } else if (c->phase == FH_CONN_READING && fh_http_reader_started(c->reader)) {
+        fh_err *err = NULL;
+        fh_err_set(&err, FH_E_TIMEOUT, "the request did not come in time");
+        refuse(c, 408, err);
+    } else if (c->phase == FH_CONN_READING && fh_http_conn_unsent(c)) {
+        deadline_in(c, c->server->limits.idle_timeout_ns);
+    } else if (c->phase == FH_CONN_READING) {
+        start_closing(c);
+    }
+}
+
+static void on_timer(void *arg)
+{
+    fh_http_conn *c = arg;
+    int64_t now = fh_clock_mono_ns();
+    c->timer_at_ns = 0;
+    if (c->write_deadline_ns && now >= c->write_deadline_ns) c->broken = true;
+    else if (c->deadline_ns && now >= c->deadline_ns) deadline_passed(c);
+    conn_run(c);
+}
+
+/* Opening. */
+
+static void format_peer(fh_http_conn *c, const struct sockaddr_storage *peer)
+{
+    char host[INET6_ADDRSTRLEN] = "";
+    if (peer->ss_family == AF_INET) {
+        const struct sockaddr_in *a = (const void *)peer;
+        inet_ntop(AF_INET, &a->sin_addr, host, sizeof host);
+        snprintf(c->peer, sizeof c->peer, "%s:%u", host, ntohs(a->sin_port));
+    } else if (peer->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *a = (const void *)peer;
+        inet_ntop(AF_INET6, &a->sin6_addr, host, sizeof host);
+        snprintf(c->peer, sizeof c->peer, "[%s]:%u", host, ntohs(a->sin6_port));
+    } else {
+        snprintf(c->peer, sizeof c->peer, "unix");
+    }
+    c->tcp = peer->ss_family != AF_UNIX;
+}
+
+static bool watch(fh_http_conn *c)
+{
+    struct event_base *base = fh_loop_base(c->server->loop);
+    event_assign(&c->kick, base, -1, 0, on_kick, c);
+    event_assign(&c->io, base, c->fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_io, c);
+    if (fh_timer_init(&c->timer, c->server->loop, on_timer, c, NULL) < 0) return false;
+    if (event_add(&c->io, NULL) == 0) return true;
+    fh_timer_fini(&c->timer);
+    return false;
+}
+
+static fh_http_conn *new_conn(fh_http_server *s, int fd)
+{
+    fh_http_conn *c = fh_calloc(1, sizeof *c);
+    if (!c) return NULL;
+    c->server = s;
+    c->fd = fd;
+    c->req.conn = c;
+    c->writable = true;
+    fh_buf_init(&c->pending, PENDING_BYTES + FH_HTTP_SCRATCH_BYTES);
+    fh_buf_init(&c->out, (size_t)FH_LIMIT_HTTP_BODY_BYTES + s->limits.out_buffer_bytes);
+    fh_buf_init(&c->req.extra, FH_LIMIT_HTTP_HEADER_BYTES);
+    c->reader = fh_http_reader_new(&s->limits.reader);
+    if (c->reader && watch(c)) return c;
+    fh_http_reader_free(c->reader);
+    fh_free(c);
+    return NULL;
+}
+
+void fh_http_conn_open(fh_http_server *s, int fd, const struct sockaddr_storage *peer, bool over_limit)
+{
+    int on = 1;
+    fh_http_conn *c = new_conn(s, fd);
+    if (!c) {
+        close(fd);
+        return;
+    }
+    format_peer(c, peer);
+    if (c->tcp) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    c->next = s->conns;
+    if (c->next) c->next->prev = c;
+    s->conns = c;
+    s->conn_count++;
+    deadline_in(c, s->limits.header_timeout_ns);
+    if (!over_limit) return;
+    fh_err *err = NULL;
+    fh_err_set(&err, FH_E_UNAVAILABLE, "this server has %zu open connections, as many as it takes", s->limits.connections);
+    refuse(c, 503, err);
+    fh_http_conn_kick(c);
+}

@@ -1,0 +1,246 @@
+/* What a handler sees of a request, and the replies it makes: heads, whole bodies, chunked streams. */
+#include "private.h"
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "wire/openai.h"
+#include <stdio.h>
+#include <time.h>
+
+/* Requests. */
+
+static const fh_http_msg *msg(const fh_http_req *r)
+{
+    return fh_http_reader_msg(r->conn->reader);
+}
+
+/* Unique and not to be guessed from others: a keyed hash of a counter. */
+static void make_id(fh_http_server *s, char *out, size_t out_size)
+{
+    uint64_t n[2] = {++s->id_next, 0};
+    uint64_t a = fh_siphash(s->id_key, n, sizeof n);
+    n[1] = 1;
+    snprintf(out, out_size, "req_%016llx%016llx", (unsigned long long)a, (unsigned long long)fh_siphash(s->id_key, n, sizeof n));
+}
+
+void fh_http_req_begin(fh_http_conn *c)
+{
+    fh_http_req *r = &c->req;
+    const fh_http_msg *m = msg(r);
+    make_id(c->server, r->id, sizeof r->id);
+    r->state = FH_REPLY_AWAITED;
+    r->head = fh_str_eqs(m->method, "HEAD");
+    r->keep = m->keep_alive;
+}
+
+void fh_http_req_over(fh_http_req *r)
+{
+    r->state = FH_REPLY_NONE;
+    r->on_gone = r->on_drain = NULL;
+    r->paused = r->chunked = r->head = false;
+    fh_buf_clear(&r->extra);
+}
+
+fh_str fh_http_req_method(const fh_http_req *r)
+{
+    return r->head ? FH_STR("GET") : msg(r)->method;
+}
+
+fh_str fh_http_req_path(const fh_http_req *r)
+{
+    return msg(r)->path;
+}
+
+fh_str fh_http_req_query(const fh_http_req *r)
+{
+    return msg(r)->query;
+}
+
+bool fh_http_req_query_get(const fh_http_req *r, const char *name, char *out, size_t out_size)
+{
+    fh_str rest = msg(r)->query;
+    while (rest.len) {
+        const char *amp = memchr(rest.ptr, '&', rest.len);
+        fh_str pair = {rest.ptr, amp ? (size_t)(amp - rest.ptr) : rest.len}, value = {NULL, 0};
+        const char *eq = memchr(pair.ptr, '=', pair.len);
+        if (eq) value = (fh_str){eq + 1, pair.len - (size_t)(eq + 1 - pair.ptr)};
+        if (eq) pair.len = (size_t)(eq - pair.ptr);
+        char key[64];
+        if (fh_http_percent_decode(pair, true, key, sizeof key) && strcmp(key, name) == 0) return fh_http_percent_decode(value, true, out, out_size);
+        size_t used = pair.len + (eq ? 1 + value.len : 0) + (amp ? 1 : 0);
+        rest = (fh_str){rest.ptr + used, rest.len - used};
+    }
+    return false;
+}
+
+fh_str fh_http_req_header(const fh_http_req *r, const char *name)
+{
+    return fh_headers_find(msg(r)->headers, msg(r)->header_count, name);
+}
+
+const fh_header *fh_http_req_headers(const fh_http_req *r, size_t *ret_count)
+{
+    *ret_count = msg(r)->header_count;
+    return msg(r)->headers;
+}
+
+fh_str fh_http_req_body(const fh_http_req *r)
+{
+    return msg(r)->body;
+}
+
+fh_str fh_http_req_host(const fh_http_req *r)
+{
+    return msg(r)->host;
+}
+
+const char *fh_http_req_peer(const fh_http_req *r)
+{
+    return r->conn->peer;
+}
+
+const char *fh_http_req_id(const fh_http_req *r)
+{
+    return r->id;
+}
+
+fh_loop *fh_http_req_loop(const fh_http_req *r)
+{
+    return r->conn->server->loop;
+}
+
+void fh_http_req_on_gone(fh_http_req *r, void (*fn)(void *arg), void *arg)
+{
+    r->on_gone = fn;
+    r->gone_arg = arg;
+}
+
+/* Heads. */
+
+static const char *date(fh_http_server *s)
+{
+    static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t now = (time_t)(fh_clock_utc_ns() / FH_NS_PER_S);
+    if (now == s->date_s) return s->date;
+    struct tm t;
+    gmtime_r(&now, &t);
+    s->date_s = now;
+    snprintf(s->date, sizeof s->date, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * t.tm_wday, t.tm_mday, months + 3 * t.tm_mon, t.tm_year + 1900,
+             t.tm_hour, t.tm_min, t.tm_sec);
+    return s->date;
+}
+
+static bool has_no_body(int status)
+{
+    return status < 200 || status == 204 || status == 304;
+}
+
+/* length < 0: the body is streamed. */
+static void queue_head(fh_http_conn *c, int status, const char *content_type, int64_t length, bool keep)
+{
+    fh_http_req *r = &c->req;
+    bool old = r->state != FH_REPLY_NONE && msg(r)->minor == 0;
+    fh_buf head = FH_BUF(4096 + r->extra.len);
+    fh_buf_addf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, fh_http_reason(status), date(c->server));
+    if (content_type && !has_no_body(status)) fh_buf_addf(&head, "Content-Type: %s\r\n", content_type);
+    if (length >= 0 && !has_no_body(status)) fh_buf_addf(&head, "Content-Length: %lld\r\n", (long long)length);
+    else if (length < 0 && !old) fh_buf_adds(&head, "Transfer-Encoding: chunked\r\n");
+    if (r->id[0]) fh_buf_addf(&head, "x-request-id: %s\r\n", r->id);
+    fh_buf_add(&head, fh_buf_cstr(&r->extra), r->extra.len);
+    if (!keep) fh_buf_adds(&head, "Connection: close\r\n");
+    else if (old) fh_buf_adds(&head, "Connection: keep-alive\r\n");
+    fh_buf_adds(&head, "\r\n");
+    if (fh_buf_ok(&head)) fh_http_conn_queue(c, head.data, head.len);
+    else c->broken = true;
+    fh_buf_fini(&head);
+}
+
+bool fh_http_reply_header(fh_http_req *r, const char *name, const char *value)
+{
+    if (!fh_http_token_valid(fh_str_of(name)) || !fh_http_value_valid(fh_str_of(value))) return false;
+    return fh_buf_addf(&r->extra, "%s: %s\r\n", name, value);
+}
+
+/* Replies. */
+
+/* Whether another request can follow on the connection. */
+static bool may_go_on(const fh_http_conn *c)
+{
+    return !c->server->draining && (!c->eof || c->pending.len);
+}
+
+void fh_http_reply(fh_http_req *r, int status, const char *content_type, const void *body, size_t bytes)
+{
+    fh_http_conn *c = r->conn;
+    r->keep = r->keep && may_go_on(c);
+    queue_head(c, status, content_type, (int64_t)bytes, r->keep);
+    if (bytes && !r->head && !has_no_body(status)) fh_http_conn_queue(c, body, bytes);
+    fh_http_conn_reply_done(c);
+}
+
+/* The reply to what never became a request. */
+void fh_http_reply_refusal(fh_http_conn *c, int status, const fh_err *err)
+{
+    FH_AUTO(buf) fh_buf body = FH_BUF(8192);
+    c->req.id[0] = 0;
+    if (!fh_wire_error_write(&body, err)) fh_buf_clear(&body);
+    queue_head(c, status, "application/json", (int64_t)body.len, false);
+    fh_http_conn_queue(c, fh_buf_cstr(&body), body.len);
+}
+
+void fh_http_reply_start(fh_http_req *r, int status, const char *content_type)
+{
+    fh_http_conn *c = r->conn;
+    r->chunked = msg(r)->minor == 1;
+    r->keep = r->keep && r->chunked && !r->head && may_go_on(c);
+    queue_head(c, status, content_type, -1, r->keep);
+    r->state = FH_REPLY_STREAMED;
+    if (!c->busy) fh_http_conn_flush(c);
+    if (!r->head) return;
+    fh_http_conn_flush(c); /* HEAD: the head is the reply; a source that may be endless is told that its reader has gone */
+    c->broken = true;
+    fh_http_conn_kick(c);
+}
+
+bool fh_http_reply_write(fh_http_req *r, const void *data, size_t bytes)
+{
+    fh_http_conn *c = r->conn;
+    size_t max = c->server->limits.out_buffer_bytes;
+    char size[24];
+    if (bytes && !c->broken) {
+        if (r->chunked) fh_http_conn_queue(c, size, (size_t)snprintf(size, sizeof size, "%zx\r\n", bytes));
+        fh_http_conn_queue(c, data, bytes);
+        if (r->chunked) fh_http_conn_queue(c, "\r\n", 2);
+    }
+    if (!c->busy || fh_http_conn_unsent(c) > max) fh_http_conn_flush(c);
+    r->paused = c->broken || fh_http_conn_unsent(c) > max;
+    return !r->paused;
+}
+
+void fh_http_reply_on_drain(fh_http_req *r, void (*fn)(void *arg), void *arg)
+{
+    r->on_drain = fn;
+    r->drain_arg = arg;
+}
+
+void fh_http_reply_end(fh_http_req *r)
+{
+    if (r->chunked) fh_http_conn_queue(r->conn, "0\r\n\r\n", 5);
+    fh_http_conn_reply_done(r->conn);
+}
+
+void fh_http_reply_abort(fh_http_req *r)
+{
+    fh_http_conn *c = r->conn;
+    if (r->state == FH_REPLY_STREAMED && !r->chunked) { /* its end is the end of the connection: only a reset says that it was cut */
+        struct linger hard = {.l_onoff = 1, .l_linger = 0};
+        fh_http_conn_flush(c);
+        setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+        fh_http_req_over(r);
+        c->broken = true;
+        fh_http_conn_kick(c);
+        return;
+    }
+    r->keep = false;
+    fh_http_conn_reply_done(c);
+}

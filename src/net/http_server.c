@@ -1,0 +1,81 @@
+/* The server as a whole: making, draining, ending. Connections are in http_conn.c, listeners in http_listen.c, replies in http_reply.c. */
+#include "private.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include <errno.h>
+#include <sys/random.h>
+
+#define LINGER_NS (5 * FH_NS_PER_S)
+
+static void default_limits(fh_http_server_limits *l)
+{
+    *l = (fh_http_server_limits){
+        .header_timeout_ns = FH_LIMIT_HTTP_HEADER_TIMEOUT_MS * FH_NS_PER_MS,
+        .body_timeout_ns = FH_LIMIT_HTTP_BODY_TIMEOUT_MS * FH_NS_PER_MS,
+        .idle_timeout_ns = FH_LIMIT_HTTP_IDLE_TIMEOUT_MS * FH_NS_PER_MS,
+        .write_timeout_ns = FH_LIMIT_HTTP_WRITE_TIMEOUT_MS * FH_NS_PER_MS,
+        .linger_ns = LINGER_NS,
+        .connections = FH_LIMIT_HTTP_CONNECTIONS,
+        .out_buffer_bytes = FH_LIMIT_HTTP_OUT_BUFFER_BYTES,
+    };
+    fh_http_limits_default(&l->reader);
+}
+
+int fh_http_server_new(fh_http_server **ret, fh_loop *l, fh_http_handler *handler, void *ctx, fh_err **err)
+{
+    fh_http_server *s = fh_calloc(1, sizeof *s);
+    if (!s) return fh_err_nomem(err);
+    s->loop = l;
+    s->handler = handler;
+    s->ctx = ctx;
+    default_limits(&s->limits);
+    s->scratch = fh_alloc(FH_HTTP_SCRATCH_BYTES);
+    int rc = s->scratch ? fh_timer_init(&s->accept_again, l, fh_http_accept_resume, s, err) : fh_err_nomem(err);
+    if (rc == 0 && getrandom(s->id_key, sizeof s->id_key, 0) != (ssize_t)sizeof s->id_key) rc = fh_err_errno(err, FH_E_IO, errno, "cannot read random bytes");
+    if (rc < 0) fh_http_server_free(s);
+    else *ret = s;
+    return rc;
+}
+
+void fh_http_server_free(fh_http_server *s)
+{
+    if (!s) return;
+    s->draining = true;
+    fh_http_listeners_close(s);
+    while (s->conns) fh_http_conn_close(s->conns);
+    fh_timer_fini(&s->accept_again);
+    fh_free(s->scratch);
+    fh_free(s);
+}
+
+void fh_http_server_drain(fh_http_server *s)
+{
+    s->draining = true;
+    fh_http_listeners_close(s);
+    for (fh_http_conn *c = s->conns; c; c = c->next) {
+        if (c->phase != FH_CONN_READING || fh_http_reader_started(c->reader) || c->pending.len) continue;
+        c->close_after = true;
+        fh_http_conn_kick(c);
+    }
+}
+
+void fh_http_server_limits_get(const fh_http_server *s, fh_http_server_limits *ret)
+{
+    *ret = s->limits;
+}
+
+void fh_http_server_limits_set(fh_http_server *s, const fh_http_server_limits *l)
+{
+    s->limits = *l;
+}
+
+int fh_http_server_port(const fh_http_server *s)
+{
+    return s->port;
+}
+
+size_t fh_http_server_connections(const fh_http_server *s)
+{
+    return s->conn_count;
+}

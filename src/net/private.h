@@ -1,0 +1,135 @@
+/* What the files of net/ share among themselves: HTTP syntax, timers that live inside other objects, and a connection of the server. */
+#ifndef FH_NET_PRIVATE_H
+#define FH_NET_PRIVATE_H
+
+#include "net/http.h"
+#include "net/http_reader.h"
+#include "net/http_server.h"
+#include "net/loop.h"
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <sys/socket.h>
+
+/* Syntax (http_text.c). Pure. */
+bool fh_http_token_char(unsigned char c);
+bool fh_http_token_valid(fh_str s); /* not empty, token characters only */
+int fh_http_hex_value(unsigned char c); /* -1 for what is no hexadecimal digit */
+bool fh_http_value_valid(fh_str s); /* no control characters but HTAB */
+/* host or host:port, as in a Host field: a name of letters, digits, '-', '_' and '.', an IPv4 address, or a bracketed IPv6 address. */
+bool fh_http_host_valid(fh_str s);
+/* Splits a request target; authority is empty but for absolute-form. path is still encoded; "*" for asterisk-form. */
+int fh_http_target_split(fh_str target, fh_str *ret_authority, fh_str *ret_path, fh_str *ret_query, fh_err **err);
+/* Appends the decoded path; refuses broken escapes, control characters, broken UTF-8, "//" and dot segments. */
+int fh_http_path_decode(fh_str raw, fh_buf *out, fh_err **err);
+/* True when the comma-separated list holds the token (ASCII case folded). */
+bool fh_http_list_has(fh_str list, const char *token);
+/* Whether percent-decoding (with '+' as blank when form is set) fits out; NUL-terminates. */
+bool fh_http_percent_decode(fh_str s, bool form, char *out, size_t out_size);
+
+/* A timer whose event is always in the loop's heap (parked far away when stopped), so that starting one can never fail. */
+struct fh_timer {
+    struct event ev;
+    void (*fn)(void *arg);
+    void *arg;
+    bool armed;
+};
+int fh_timer_init(fh_timer *t, fh_loop *l, void (*fn)(void *arg), void *arg, fh_err **err);
+void fh_timer_fini(fh_timer *t);
+
+/* The server's side of one TCP or unix connection (http_conn.c). */
+typedef struct fh_http_conn fh_http_conn;
+
+typedef enum fh_http_phase {
+    FH_CONN_READING,   /* between requests, or inside one that is not complete */
+    FH_CONN_HANDLING,  /* a complete request is with the handler */
+    FH_CONN_CLOSING,   /* the last bytes are being sent; nothing more is read as HTTP */
+    FH_CONN_LINGERING, /* our side is shut; what still comes is thrown away, so that the client can read the last reply */
+} fh_http_phase;
+
+typedef enum fh_http_reply_state { FH_REPLY_NONE, FH_REPLY_AWAITED, FH_REPLY_STREAMED } fh_http_reply_state;
+
+struct fh_http_req {
+    fh_http_conn *conn;
+    char id[40];
+    fh_http_reply_state state;
+    bool head, chunked, keep, paused;
+    fh_buf extra; /* header lines that the handler added */
+    void (*on_gone)(void *arg);
+    void *gone_arg;
+    void (*on_drain)(void *arg);
+    void *drain_arg;
+};
+
+struct fh_http_conn {
+    fh_http_server *server;
+    fh_http_conn *prev, *next;
+    int fd;
+    struct event io, kick;
+    fh_timer timer;
+    int64_t timer_at_ns, deadline_ns, write_deadline_ns; /* 0: none */
+    fh_http_phase phase;
+    bool busy;                                      /* inside conn_run: replies are only queued, it flushes */
+    bool readable, writable, eof, end_seen, broken; /* edge-triggered: what the socket last said */
+    bool close_after, tcp, probed;
+    fh_http_reader *reader;
+    fh_buf pending; /* read but not parsed: the client pipelines */
+    fh_buf out;     /* bytes to send, the first `sent` of them are gone */
+    size_t sent;
+    fh_http_req req;
+    char peer[64];
+};
+
+typedef struct fh_http_listener {
+    struct fh_http_listener *next;
+    fh_http_server *server;
+    int fd;
+    struct event ev;
+    char *path; /* unix: owned */
+    dev_t path_dev;
+    ino_t path_ino;
+} fh_http_listener;
+
+struct fh_http_server {
+    fh_loop *loop;
+    fh_http_handler *handler;
+    void *ctx;
+    fh_http_server_limits limits;
+    fh_http_listener *listeners;
+    fh_http_conn *conns;
+    size_t conn_count;
+    fh_timer accept_again; /* after EMFILE and the like */
+    bool draining;
+    int port;
+    uint8_t id_key[16];
+    uint64_t id_next;
+    int64_t date_s;
+    char date[40];
+    int64_t accept_logged_ns;
+    char *scratch; /* what recv fills; SCRATCH bytes */
+};
+enum { FH_HTTP_SCRATCH_BYTES = 65536 };
+
+/* Listeners (http_listen.c). */
+void fh_http_listeners_close(fh_http_server *s);
+void fh_http_accept_resume(void *server);
+
+/* Connections (http_conn.c). */
+void fh_http_conn_open(fh_http_server *s, int fd, const struct sockaddr_storage *peer, bool over_limit);
+void fh_http_conn_close(fh_http_conn *c); /* at once; on_gone of a request in flight is called */
+void fh_http_conn_kick(fh_http_conn *c);  /* run soon, from the loop */
+void fh_http_conn_flush(fh_http_conn *c);
+void fh_http_conn_reply_done(fh_http_conn *c);
+void fh_http_conn_deadline(fh_http_conn *c, int64_t deadline_ns);
+static inline size_t fh_http_conn_unsent(const fh_http_conn *c)
+{
+    return c->out.len - c->sent;
+}
+/* Queues bytes; when that fails the connection is broken. */
+void fh_http_conn_queue(fh_http_conn *c, const void *data, size_t bytes);
+
+/* Replies (http_reply.c). */
+void fh_http_reply_refusal(fh_http_conn *c, int status, const fh_err *err);
+void fh_http_req_begin(fh_http_conn *c);
+void fh_http_req_over(fh_http_req *r);
+
+#endif
