@@ -1,0 +1,79 @@
+// Numbers, sizes and times as people read them, in the reader's own locale. Pure, but for the locale.
+const cache = new Map<number, Intl.NumberFormat>();
+
+export function number(n: number, digits = 0): string {
+  let f = cache.get(digits);
+  if (!f) cache.set(digits, (f = new Intl.NumberFormat(undefined, { maximumFractionDigits: digits, minimumFractionDigits: digits })));
+  return f.format(n);
+}
+
+/** Powers of ten, as makers of models and disks count: 1,680 GB, 98 MB. At most three digits that matter below a thousand. */
+export function bytes(n: number): string {
+  if (n < 1000) return `${number(n)} B`;
+  const units = ['kB', 'MB', 'GB'];
+  let value = n / 1000;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${number(value, value < 9.95 ? 1 : 0)} ${units[unit]}`;
+}
+
+/** 2,800 thousand million becomes "2.8 T"; 0.135 becomes "135 M". */
+export function params(billions: number): string {
+  if (billions >= 1000) return `${number(billions / 1000, billions % 1000 ? 1 : 0)} T`;
+  if (billions >= 1) return `${number(billions, billions < 10 && billions % 1 ? 1 : 0)} B`;
+  return `${number(billions * 1000)} M`;
+}
+
+/** 1,048,576 becomes "1M", 8192 "8K": binary, as contexts are counted. */
+export function context(tokens: number): string {
+  if (tokens >= 1 << 20) return `${number(tokens / (1 << 20), tokens % (1 << 20) ? 1 : 0)}M`;
+  if (tokens >= 1024) return `${number(tokens / 1024)}K`;
+  return number(tokens);
+}
+
+export function percent(p: number): string {
+  return `${number(p, p % 1 ? 1 : 0)}\u202f%`;
+}
+
+/** How long something took: "40 ms", "1.3 s", "4 min 10 s". */
+export function took(ms: number): string {
+  if (ms < 1) return '<\u202f1 ms';
+  if (ms < 995) return `${number(ms)} ms`;
+  if (ms < 59_950) return `${number(ms / 1000, 1)} s`;
+  const s = Math.round(ms / 1000);
+  if (s < 3600) return `${number(Math.floor(s / 60))} min${s % 60 ? ` ${s % 60} s` : ''}`;
+  return since(ms);
+}
+
+/** How long something has lasted, without false precision: "12 s", "5 min", "3 h 20 min", "2 days". */
+export function since(ms: number): string {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  if (s < 60) return `${s} s`;
+  const min = Math.floor(s / 60);
+  if (min < 60) return `${min} min`;
+  const h = Math.floor(min / 60);
+  if (h < 48) return min % 60 ? `${h} h ${min % 60} min` : `${h} h`;
+  return `${Math.floor(h / 24)} days`;
+}
+
+/** What remains, said no more exactly than it is known. */
+export function left(ms: number): string {
+  if (ms < 5_000) return 'a few seconds';
+  if (ms < 55_000) return `about ${Math.ceil(ms / 5_000) * 5} s`;
+  return `about ${Math.max(1, Math.round(ms / 60_000))} min`;
+}
+
+export function clock(ms: number): string {
+  return new Date(ms).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+}
+
+/** A catalogue date, which may be a year and month only, or an interval in words. */
+export function day(iso: string): string {
+  const full = /^(\d{4})-(\d{2})-(\d{2})$/.exec(iso);
+  if (full) return new Date(`${iso}T00:00:00`).toLocaleDateString(undefined, { year: 'numeric', month: 'short', day: 'numeric' });
+  if (/^\d{4}-\d{2}$/.test(iso)) return new Date(`${iso}-01T00:00:00`).toLocaleDateString(undefined, { year: 'numeric', month: 'short' });
+  return iso;
+}

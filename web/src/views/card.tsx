@@ -1,0 +1,93 @@
+// One model: how strong it is and who says so, under what terms, what it needs, and the nearest way to run it.
+import type { Machine, Model } from '../api/types.ts';
+import { bytes, context, day, params, percent } from '../format.ts';
+import { text } from '../text.ts';
+import { RunButton } from './models.tsx';
+import { Bar, Command, Reveal } from './parts.tsx';
+
+const t = text.models;
+
+function Strength({ model }: { model: Model }) {
+  const f = model.frontier;
+  if (!f) return <p class="strength muted">{t.notMeasured}</p>;
+  return (
+    <div class="strength">
+      <p class="strength-line">
+        <strong>{t.frontier(percent(f.percent))}</strong> <span class="muted">{t.measured(f.benchmark, day(f.date))}</span>
+      </p>
+      <Bar share={f.percent / 100} />
+    </div>
+  );
+}
+
+function Details({ model }: { model: Model }) {
+  const f = model.frontier;
+  const rows: [string, string][] = [];
+  if (f) {
+    rows.push([t.benchmark, f.benchmark], [t.harness, f.harness], [t.date, day(f.date)], [t.best, f.best_model ?? ''], [t.variantMeasured, f.variant], [t.source, f.source]);
+  }
+  rows.push([t.licenseTitle, [model.license.name, model.license.summary].filter(Boolean).join('. ')]);
+  return (
+    <dl class="facts">
+      {rows.filter(([, value]) => value).map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function NearestWay({ model, machine, nearest }: { model: Model; machine: Machine | null; nearest: Model | null }) {
+  const has = model.here.has_bytes || machine?.memory_bytes || 0;
+  if (model.here.runnable) return (
+    <div class="way">
+      <p>{t.fits(bytes(model.needs_bytes ?? 0), bytes(has))}</p>
+      <RunButton model={model} />
+    </div>
+  );
+  return (
+    <div class="way">
+      <div class="way-need">
+        <p>{model.needs_bytes ? t.needs(bytes(model.needs_bytes), bytes(has)) : t.needsUnknown}</p>
+        {model.needs_bytes && !model.here.fits ? <Bar share={has / model.needs_bytes} tone="quiet" label={t.memoryBar} /> : null}
+        {model.here.fits && model.here.blocked_by === 'weights' && <p class="muted">{t.fitsNoWeights} <Command line={t.importCommand(model.id)} /></p>}
+        {model.here.fits && model.here.blocked_by === 'engine' && <p class="muted">{t.fitsNoEngine}</p>}
+      </div>
+      {nearest && (
+        <div class="nearest">
+          <p class="muted">{t.nearest}</p>
+          <p>{nearest.name}</p>
+          {nearest.here.runnable ? <QuietRun model={nearest} /> : null}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function QuietRun({ model }: { model: Model }) {
+  return <span class="quiet-run"><RunButton model={model} /></span>;
+}
+
+export function ModelCard({ model, machine, nearest }: { model: Model; machine: Machine | null; nearest: Model | null }) {
+  const cls = model.license.class;
+  const facts = [
+    model.maker, model.params_total_b ? t.params(params(model.params_total_b)) : '', model.context_tok ? t.context(context(model.context_tok)) : '',
+  ].filter(Boolean);
+  return (
+    <li class="card">
+      <div class="card-head">
+        <span class="rank" aria-label={t.rank(String(model.rank))}>{model.rank}</span>
+        <div class="card-name">
+          <h3>{model.name}</h3>
+          <p class="muted">{facts.join(text.common.dot)}</p>
+        </div>
+        <span class={`chip license-${cls}`} title={t.licenseHelp[cls]}>{t.licenseWord[cls] ?? cls}</span>
+      </div>
+      <Strength model={model} />
+      <NearestWay model={model} machine={machine} nearest={nearest} />
+      <Reveal summary={t.details}><Details model={model} /></Reveal>
+    </li>
+  );
+}

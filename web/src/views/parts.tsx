@@ -1,0 +1,78 @@
+// Small pieces that several views share.
+import type { ComponentChildren } from 'preact';
+import { useId, useRef, useState } from 'preact/hooks';
+import { complain } from '../notices.ts';
+import { text } from '../text.ts';
+import { Icon } from './icons.tsx';
+
+const COPIED_MS = 1_800;
+
+/** A button that copies, and says so for a moment. */
+export function CopyButton({ value, label = text.common.copy, quiet = false }: { value: () => string; label?: string; quiet?: boolean }) {
+  const [copied, setCopied] = useState(false);
+  const copy = () => {
+    navigator.clipboard.writeText(value()).then(() => {
+      setCopied(true);
+      setTimeout(() => setCopied(false), COPIED_MS);
+    }, complain);
+  };
+  return (
+    <button type="button" class={quiet ? 'tool' : 'button small'} onClick={copy}>
+      <Icon name={copied ? 'check' : 'copy'} size={16} />
+      <span aria-live="polite">{copied ? text.common.copied : label}</span>
+    </button>
+  );
+}
+
+/** One line to type in a terminal, with its copy button. */
+export function Command({ line }: { line: string }) {
+  return (
+    <span class="command">
+      <code>{line}</code>
+      <CopyButton value={() => line} quiet />
+    </span>
+  );
+}
+
+/** A bar whose length is a share. Without `label` it only repeats a number that stands beside it. */
+export function Bar({ share, label, tone = 'accent' }: { share: number; label?: string; tone?: 'accent' | 'quiet' | 'bad' }) {
+  const width = `${Math.max(0, Math.min(1, share)) * 100}%`;
+  const named = label ? { role: 'meter' as const, 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': Math.round(share * 100) } : { 'aria-hidden': true as const };
+  return (
+    <span class={`bar ${tone}`} {...named}>
+      <span style={{ width }} />
+    </span>
+  );
+}
+
+/** A button that runs something which takes a while: not twice at once, and what fails is said. */
+export function ActionButton(props: { run: () => Promise<unknown>; class: string; busy?: string; label?: string; children: ComponentChildren }) {
+  const [busy, setBusy] = useState(false);
+  const gone = useRef(false);
+  const press = () => {
+    if (busy) return;
+    setBusy(true);
+    props.run().catch(complain).finally(() => gone.current || setBusy(false));
+  };
+  return (
+    <button type="button" class={props.class} onClick={press} aria-disabled={busy} {...(props.label ? { 'aria-label': props.label } : {})}>
+      {busy && props.busy ? props.busy : props.children}
+    </button>
+  );
+}
+
+/** A word that opens to more. */
+export function Reveal({ summary, children }: { summary: ComponentChildren; children: ComponentChildren }) {
+  const [open, setOpen] = useState(false);
+  const id = useId();
+  return (
+    <div class="reveal">
+      <button type="button" class="reveal-button" aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)}>
+        {summary}
+      </button>
+      <div id={id} hidden={!open}>
+        {children}
+      </div>
+    </div>
+  );
+}

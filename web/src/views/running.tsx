@@ -1,0 +1,152 @@
+// What runs: each deployment with its progress, then its figures, its log, and Stop with what stopping loses.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { request } from '../api/http.ts';
+import { isResting, type Deployment } from '../api/types.ts';
+import { chat } from '../chat/conversation.ts';
+import { bytes, number, since } from '../format.ts';
+import { live, refreshHistory, run, stop } from '../live.ts';
+import { announce, complain } from '../notices.ts';
+import { route, routeHash } from '../route.ts';
+import { useStore, useTick } from '../store.ts';
+import { text } from '../text.ts';
+import { Icon } from './icons.tsx';
+import { ActionButton } from './parts.tsx';
+import { Timeline } from './timeline.tsx';
+
+const t = text.running;
+const LOG_POLL_MS = 2_000;
+
+function Figure({ name, value, note }: { name: string; value: string; note?: string }) {
+  return (
+    <div class="figure-tile">
+      <dt>{name}</dt>
+      <dd>{value}{note && <small class="muted">{note}</small>}</dd>
+    </div>
+  );
+}
+
+/** Tokens a second: the server's own figure, else that of the last answer in this tab, which is said. */
+function speedOf(d: Deployment, seen: number | undefined): { value: string; note?: string } {
+  if (d.tokens_per_s) return { value: t.tokensPerSecond(number(d.tokens_per_s, 1)) };
+  return seen ? { value: t.tokensPerSecond(number(seen, 1)), note: t.speedHere } : { value: t.noSpeed };
+}
+
+function Figures({ d }: { d: Deployment }) {
+  const seen = useStore(chat, (c) => c.messages.findLast((m) => m.tokensPerSecond && (m.model === d.model || !m.model))?.tokensPerSecond);
+  useTick(1_000, true);
+  const speed = speedOf(d, seen);
+  return (
+    <dl class="figures">
+      <Figure name={t.speed} value={speed.value} {...(speed.note ? { note: speed.note } : {})} />
+      <Figure name={t.memory} value={d.rss_bytes ? bytes(d.rss_bytes) : text.common.unknown} />
+      <Figure name={t.context} value={d.context_tok ? t.tokens(number(d.context_tok)) : text.common.unknown} />
+      <Figure name={t.since} value={since(Date.now() - Date.parse(d.changed))} />
+      <Figure name={t.sandbox} value={d.sandbox || text.common.unknown} />
+      <Figure name={t.restarts} value={number(d.restarts)} />
+    </dl>
+  );
+}
+
+function Log({ name }: { name: string }) {
+  const [lines, setLines] = useState<string | null>(null);
+  const box = useRef<HTMLPreElement>(null);
+  useEffect(() => {
+    let gone = false;
+    const read = () =>
+      request(`/api/v1/deployments/${encodeURIComponent(name)}/logs`).then((r) => r.text()).then((body) => {
+        const atEnd = !box.current || box.current.scrollTop + box.current.clientHeight >= box.current.scrollHeight - 8;
+        if (!gone) setLines(body);
+        if (atEnd) requestAnimationFrame(() => box.current?.scrollTo(0, box.current.scrollHeight));
+      });
+    read().catch(complain);
+    const timer = setInterval(() => read().catch(() => undefined), LOG_POLL_MS);
+    return () => {
+      gone = true;
+      clearInterval(timer);
+    };
+  }, [name]);
+  return <pre class="log" ref={box} tabIndex={0} aria-label={t.logLabel(name)}>{lines === null ? `${text.common.loading}…` : lines.trim() || t.logEmpty}</pre>;
+}
+
+function Actions({ d, logOpen, onLog }: { d: Deployment; logOpen: boolean; onLog: () => void }) {
+  const resting = isResting(d.state);
+  return (
+    <div class="actions">
+      {d.state === 'ready' && <a class="button primary" href={routeHash('chat', d.name)}>{t.chat}</a>}
+      {resting && (
+        <ActionButton class="button primary" run={() => run(d.model)}><Icon name="play" size={16} /> {t.again}</ActionButton>
+      )}
+      <button type="button" class="button" aria-expanded={logOpen} onClick={onLog}>{logOpen ? t.hideLogs : t.logs}</button>
+      {!resting && d.state !== 'draining' && (
+        <>
+          <ActionButton class="button danger" run={() => stop(d.name)} busy={t.stopping} label={`${t.stop} ${d.name}`}><Icon name="stop" size={16} /> {t.stop}</ActionButton>
+          <p class="muted stop-loses">{t.stopLoses(d.rss_bytes ? bytes(d.rss_bytes) : t.memory.toLowerCase())}</p>
+        </>
+      )}
+    </div>
+  );
+}
+
+function Panel({ d, wanted }: { d: Deployment; wanted: boolean }) {
+  const history = useStore(live, (l) => l.history[d.name]);
+  const launching = useStore(live, (l) => l.launching === d.name);
+  const model = useStore(live, (l) => l.models?.find((m) => m.id === d.model));
+  const [log, setLog] = useState(false);
+  const box = useRef<HTMLElement>(null);
+  useEffect(() => {
+    refreshHistory(d.name).catch(() => undefined);
+  }, [d.name, d.state]);
+  useEffect(() => announce(t.announce(d.name, t.states[d.state] ?? d.state)), [d.state]);
+  useEffect(() => {
+    if (wanted) box.current?.scrollIntoView({ block: 'nearest' });
+  }, [wanted]);
+  return (
+    <article class={`panel ${wanted ? 'wanted' : ''}`} ref={box} aria-label={d.name} data-deployment={d.name} data-state={d.state} data-pid={d.pid}>
+      <div class="panel-head">
+        <div>
+          <h2>{model?.name ?? d.model}</h2>
+          <p class="muted">{[d.name, d.variant, t.on(d.place)].filter(Boolean).join(text.common.dot)}</p>
+        </div>
+        <span class={`chip state-${d.state}`}>{t.states[d.state] ?? d.state}</span>
+      </div>
+      {d.state === 'failed' && (
+        <div class="problem" role="alert">
+          <p>{d.reason}</p>
+          {d.hint && <p><strong>{t.what}:</strong> {d.hint}</p>}
+        </div>
+      )}
+      <Timeline d={d} history={history ?? []} />
+      {launching && d.state !== 'ready' && <p class="muted">{t.opensChat}</p>}
+      {d.state === 'ready' && <Figures d={d} />}
+      <Actions d={d} logOpen={log} onLog={() => setLog(!log)} />
+      {log && <Log name={d.name} />}
+    </article>
+  );
+}
+
+export function RunningPage() {
+  const list = useStore(live, (l) => l.deployments);
+  const wanted = useStore(route, (r) => r.name);
+  if (!list) return <div class="waiting" role="status"><span class="visually-hidden">{text.common.loading}</span><i /><i /></div>;
+  const active = list.filter((d) => !isResting(d.state));
+  const earlier = list.filter((d) => isResting(d.state));
+  return (
+    <div class="running">
+      <h1>{t.title}</h1>
+      {!active.length && (
+        <section class="empty">
+          <h2>{t.none}</h2>
+          <p class="muted">{t.noneLead}</p>
+          <a class="button primary" href={routeHash('models')}>{t.goModels}</a>
+        </section>
+      )}
+      {active.map((d) => <Panel key={d.name} d={d} wanted={d.name === wanted} />)}
+      {earlier.length > 0 && (
+        <section aria-labelledby="earlier">
+          <h2 id="earlier" class="earlier">{t.earlier}</h2>
+          {earlier.map((d) => <Panel key={d.name} d={d} wanted={d.name === wanted} />)}
+        </section>
+      )}
+    </div>
+  );
+}
