@@ -8,6 +8,10 @@
 
 static const fh_kernels *const tables[FH_ISA_COUNT] = {
     [FH_ISA_REF] = &fh_kernels_ref,
+#if defined(__x86_64__)
+    [FH_ISA_AVX2] = &fh_kernels_avx2,
+    [FH_ISA_AVX512_VNNI] = &fh_kernels_avx512,
+#endif
 };
 
 static const char *const names[FH_ISA_COUNT] = {"ref", "avx2", "avx512_vnni"};

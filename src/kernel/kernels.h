@@ -121,5 +121,8 @@ struct fh_kernels {
 };
 
 extern const fh_kernels fh_kernels_ref;
+#if defined(__x86_64__)
+extern const fh_kernels fh_kernels_avx2, fh_kernels_avx512;
+#endif
 
 #endif

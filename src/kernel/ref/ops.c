@@ -35,7 +35,7 @@ static const void *row_at(const void *base, size_t row, size_t stride_bytes)
 void fh_ref_attend(const fh_attn *job, const float *q, const void *k, const void *v, size_t keys, float *out)
 {
     assert(keys > 0 && job->head_dim <= FH_HEAD_DIM_MAX);
-    double sums[FH_HEAD_DIM_MAX] = {0}, max = -INFINITY, total = 0;
+    double sums[FH_HEAD_DIM_MAX] = {0}, max = -HUGE_VAL, total = 0;
     float row[FH_HEAD_DIM_MAX];
     for (size_t i = 0; i < keys; i++) {
         double score = fh_ref_dot(job->kv_type, row_at(k, i, job->kv_stride_bytes), q, job->head_dim) * (double)job->scale;

@@ -1,0 +1,200 @@
+/* Packed weights times quantised activations with AVX2: eight of a group's sixteen rows at a time, one 32-bit lane a row.
+ *
+ * Products of two columns are summed in 16 bits (unsigned quants times signed activations); how many such steps fit before they must be
+ * widened depends on the bits of the type. 8-bit quants would overflow: they are split into magnitude and sign, and the sign goes to the
+ * activation. A row's operations are the same whatever the number of rows beside it. */
+#include "lanes.h"
+
+#include <assert.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define AT_ONCE 4 /* activation rows that one unpacked vector serves */
+
+typedef struct kind {
+    int bits;
+    bool k, min; /* K type: scales of scales; has a minimum */
+} kind;
+
+typedef struct scales {
+    __m256 d, d1, min; /* d1: of columns 16-31 where they differ */
+} scales;
+
+/* Steps of four columns whose 16-bit sums do not overflow: (2^bits - 1) * 127 * 2 * steps < 2^15. */
+INLINE int steps_in_16_bits(kind t)
+{
+    return t.bits == 4 ? 8 : t.bits == 5 ? 4 : t.bits == 6 ? 2 : 1;
+}
+
+/* Columns 4j .. 4j + 3 of eight rows: unsigned quants, 8-bit ones signed. */
+INLINE __m256i quants(kind t, int j, const uint8_t *low, const uint8_t *high)
+{
+    if (t.bits == 8) return _mm256_xor_si256(_mm256_load_si256((const void *)(low + 64 * j)), _mm256_set1_epi8(-128));
+    __m256i q = _mm256_load_si256((const void *)(low + 64 * (j % 4)));
+    q = _mm256_and_si256(j < 4 ? q : _mm256_srli_epi16(q, 4), _mm256_set1_epi8(15));
+    if (t.bits == 5) {
+        __m256i h = _mm256_load_si256((const void *)high);
+        h = j < 4 ? _mm256_slli_epi16(h, 4 - j) : _mm256_srli_epi16(h, j - 4);
+        q = _mm256_or_si256(q, _mm256_and_si256(h, _mm256_set1_epi8(16)));
+    }
+    if (t.bits == 6) {
+        __m256i h = _mm256_load_si256((const void *)(high + 64 * (j / 4)));
+        h = j % 4 < 3 ? _mm256_slli_epi16(h, 4 - 2 * (j % 4)) : _mm256_srli_epi16(h, 2);
+        q = _mm256_or_si256(q, _mm256_and_si256(h, _mm256_set1_epi8(48)));
+    }
+    return q;
+}
+
+INLINE __m256 halves(const uint8_t *p)
+{
+    return _mm256_cvtph_ps(_mm_load_si128((const void *)p));
+}
+
+INLINE __m256 bytes_u(const uint8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p)));
+}
+
+INLINE __m256 bytes_s(const uint8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)));
+}
+
+/* Of rows first .. first + 7 of the group. */
+INLINE scales load_scales(kind t, const uint8_t *scale, const uint8_t *super, size_t first)
+{
+    scales s = {.d = halves((t.k ? super : scale) + 2 * first)};
+    if (!t.k && t.min) s.min = halves(scale + 32 + 2 * first);
+    if (t.k && t.min) {
+        s.d = _mm256_mul_ps(s.d, bytes_u(scale + first));
+        s.min = _mm256_sub_ps(_mm256_setzero_ps(), _mm256_mul_ps(halves(super + 32 + 2 * first), bytes_u(scale + 16 + first)));
+    }
+    if (t.bits == 6) {
+        s.d1 = _mm256_mul_ps(s.d, bytes_s(scale + 16 + first));
+        s.d = _mm256_mul_ps(s.d, bytes_s(scale + first));
+    }
+    return s;
+}
+
+INLINE __m256i int_at(const void *p)
+{
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm256_set1_epi32(four);
+}
+
+/* Products of four columns, summed in pairs in 16 bits. */
+INLINE __m256i pairs(kind t, __m256i w, const int8_t *x)
+{
+    __m256i a = int_at(x);
+    return t.bits == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)) : _mm256_maddubs_epi16(w, a);
+}
+
+INLINE __m256i start(kind t, const float *sum)
+{
+    return t.min || t.bits == 8 ? _mm256_setzero_si256() : _mm256_slli_epi32(int_at(sum), t.bits - 1);
+}
+
+/* The integer sums of one block over columns 4 * from .. 4 * to - 1. */
+INLINE void integer_sums(kind t, int from, int to, const size_t count, const uint8_t *low, const uint8_t *high, const int8_t *x, __m256i sums[AT_ONCE])
+{
+    const int steps = steps_in_16_bits(t);
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i narrow[AT_ONCE];
+    for (size_t r = 0; r < count; r++) narrow[r] = _mm256_setzero_si256();
+    for (int j = from; j < to; j++) {
+        __m256i w = quants(t, j, low, high);
+        for (size_t r = 0; r < count; r++) {
+            __m256i p = pairs(t, w, x + r * FH_PACK_COLS + 4 * j);
+            narrow[r] = j % steps == 0 ? p : _mm256_add_epi16(narrow[r], p);
+            if (j % steps == steps - 1) sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(narrow[r], ones));
+        }
+    }
+}
+
+INLINE void block(kind t, const size_t count, const uint8_t *low, const uint8_t *high, scales s, const int8_t *x, const float *f, size_t m,
+                  __m256 acc[AT_ONCE])
+{
+    __m256i sums[AT_ONCE];
+    const int parts = t.bits == 6 ? 2 : 1;
+    for (int part = 0; part < parts; part++) {
+        int figure = t.bits != 6 ? FH_FIG_SUM : part == 0 ? FH_FIG_SUM0 : FH_FIG_SUM1;
+        for (size_t r = 0; r < count; r++) sums[r] = start(t, f + r + (size_t)figure * m);
+        integer_sums(t, part * 4, parts == 2 ? part * 4 + 4 : 8, count, low, high, x, sums);
+        for (size_t r = 0; r < count; r++) {
+            __m256 d = _mm256_mul_ps(part == 0 ? s.d : s.d1, _mm256_set1_ps(f[r + FH_FIG_D * m]));
+            acc[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[r]), d, acc[r]);
+        }
+    }
+    if (!t.min) return;
+    for (size_t r = 0; r < count; r++) acc[r] = _mm256_fmadd_ps(s.min, _mm256_set1_ps(f[r + FH_FIG_D_SUM * m]), acc[r]);
+}
+
+/* Rows first .. first + 7 of a group against `count` (1, 2 or 4) rows of a tile, from row i on. */
+INLINE void multiply(kind t, const size_t count, fh_pack_group g, size_t first, size_t blocks, fh_tile tile, size_t i, __m256 acc[AT_ONCE])
+{
+    fh_pack_layout l = {t.bits == 8 ? 512 : 256, t.bits == 5 ? 64 : t.bits == 6 ? 128 : 0, !t.k && t.min ? 64 : 32, t.min ? 64 : 32};
+    const int8_t *x = tile.q + i * FH_PACK_COLS;
+    const float *f = tile.figures + i;
+    for (size_t r = 0; r < count; r++) acc[r] = _mm256_setzero_ps();
+    for (size_t b = 0; b < blocks; b++) {
+        scales s = load_scales(t, g.scale + b * l.scale, g.super + b / 8 * l.super, first);
+        block(t, count, g.low + b * l.low + 4 * first, g.high + b * l.high + 4 * first, s, x, f, tile.rows, acc);
+        x += tile.rows * FH_PACK_COLS;
+        f += tile.rows * FH_FIGS;
+    }
+}
+
+INLINE void write_row(float *y, size_t rows, __m256 sum, bool add)
+{
+    if (rows == 8) {
+        _mm256_storeu_ps(y, add ? _mm256_add_ps(sum, _mm256_loadu_ps(y)) : sum);
+        return;
+    }
+    if (add) sum = _mm256_add_ps(sum, vf_load_part(y, rows));
+    vf_store_part(y, sum, rows);
+}
+
+INLINE size_t step(kind t, const size_t count, const fh_product *p, size_t row, size_t tile_row, fh_tile tile, size_t i)
+{
+    fh_pack_group g = fh_pack_group_at(p->weight, row / FH_PACK_ROWS);
+    for (size_t first = 0; first < FH_PACK_ROWS && row + first < p->row_end; first += 8) {
+        __m256 acc[AT_ONCE];
+        multiply(t, count, g, first, p->weight->cols / FH_PACK_COLS, tile, i, acc);
+        for (size_t r = 0; r < count; r++) {
+            float *y = p->y + (tile_row + i + r - p->act_row) * p->y_stride + row + first - p->row;
+            write_row(y, FH_MIN(p->row_end - row - first, 8), acc[r], p->add);
+        }
+    }
+    return count;
+}
+
+INLINE void group_by_tile(kind t, const fh_product *p, size_t row, size_t tile_row)
+{
+    fh_tile tile = fh_act_tile(p->act, tile_row);
+    size_t i = 0;
+    while (tile.rows - i >= 4) i += step(t, 4, p, row, tile_row, tile, i);
+    if (tile.rows & 2) i += step(t, 2, p, row, tile_row, tile, i);
+    if (tile.rows & 1) step(t, 1, p, row, tile_row, tile, i);
+}
+
+INLINE void product(kind t, const fh_product *p)
+{
+    for (size_t row = p->row; row < p->row_end; row += FH_PACK_ROWS) {
+        for (size_t act = p->act_row; act < p->act_end; act += FH_TILE_ROWS) group_by_tile(t, p, row, act);
+    }
+}
+
+void ISA(product_packed)(const fh_product *p)
+{
+    switch ((unsigned)p->weight->type) {
+    case FH_TYPE_Q4_0: product((kind){4, false, false}, p); return;
+    case FH_TYPE_Q4_1: product((kind){4, false, true}, p); return;
+    case FH_TYPE_Q5_0: product((kind){5, false, false}, p); return;
+    case FH_TYPE_Q5_1: product((kind){5, false, true}, p); return;
+    case FH_TYPE_Q8_0: product((kind){8, false, false}, p); return;
+    case FH_TYPE_Q4_K: product((kind){4, true, true}, p); return;
+    case FH_TYPE_Q5_K: product((kind){5, true, true}, p); return;
+    case FH_TYPE_Q6_K: product((kind){6, true, false}, p); return;
+    }
+    assert(!"a type that is not packed");
+}

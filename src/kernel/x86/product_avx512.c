@@ -1,0 +1,186 @@
+/* Packed weights times quantised activations with AVX-512 VNNI: one 32-bit lane a weight row, four columns a step.
+ *
+ * For each block of 32 columns the weights of 16 rows are unpacked once into eight registers of unsigned bytes and used for up to 8 rows of
+ * activations, whose four bytes each are broadcast from memory. Types without a minimum have a bias instead (quants are stored unsigned): the
+ * integer sum begins at minus bias times the sum of the activations, so it is exact. A row's operations are the same whatever the number of
+ * rows beside it. */
+#include "lanes.h"
+
+#include <assert.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* What sets the types apart, as constants that the compiler folds. */
+typedef struct kind {
+    int bits;
+    bool k, min; /* K type: scales of scales; has a minimum */
+} kind;
+
+typedef struct scales {
+    __m512 d, d1, min; /* d1: of columns 16-31 where they differ */
+} scales;
+
+INLINE void unpack(kind t, const uint8_t *low, const uint8_t *high, __m512i q[8])
+{
+    if (t.bits == 8) {
+        for (int j = 0; j < 8; j++) q[j] = _mm512_load_si512(low + 64 * j);
+        return;
+    }
+    const __m512i nibble = _mm512_set1_epi8(15);
+    for (int c = 0; c < 4; c++) {
+        __m512i both = _mm512_load_si512(low + 64 * c);
+        q[c] = _mm512_and_si512(both, nibble);
+        q[c + 4] = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
+    }
+    if (t.bits == 5) {
+        const __m512i bit = _mm512_set1_epi8(16);
+        __m512i h = _mm512_load_si512(high);
+        for (int j = 0; j < 8; j++) {
+            __m512i placed = j < 4 ? _mm512_slli_epi16(h, 4 - j) : _mm512_srli_epi16(h, j - 4);
+            q[j] = _mm512_or_si512(q[j], _mm512_and_si512(placed, bit));
+        }
+    }
+    if (t.bits == 6) {
+        const __m512i top = _mm512_set1_epi8(48);
+        for (int j = 0; j < 8; j++) {
+            __m512i h = _mm512_load_si512(high + 64 * (j / 4));
+            __m512i placed = j % 4 < 3 ? _mm512_slli_epi16(h, 4 - 2 * (j % 4)) : _mm512_srli_epi16(h, 2);
+            q[j] = _mm512_or_si512(q[j], _mm512_and_si512(placed, top));
+        }
+    }
+}
+
+INLINE __m512 halves(const uint8_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_load_si256((const void *)p));
+}
+
+INLINE __m512 bytes_u(const uint8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_load_si128((const void *)p)));
+}
+
+INLINE __m512 bytes_s(const uint8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_load_si128((const void *)p)));
+}
+
+INLINE scales load_scales(kind t, const uint8_t *scale, const uint8_t *super)
+{
+    scales s = {.d = halves(t.k ? super : scale)};
+    if (!t.k && t.min) s.min = halves(scale + 32);
+    if (t.k && t.min) {
+        s.d = _mm512_mul_ps(s.d, bytes_u(scale));
+        s.min = _mm512_sub_ps(_mm512_setzero_ps(), _mm512_mul_ps(halves(super + 32), bytes_u(scale + 16)));
+    }
+    if (t.bits == 6) {
+        s.d1 = _mm512_mul_ps(s.d, bytes_s(scale + 16));
+        s.d = _mm512_mul_ps(s.d, bytes_s(scale));
+    }
+    return s;
+}
+
+INLINE __m512i int_at(const void *p)
+{
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+
+/* Minus the bias times the sum of the activations. */
+INLINE __m512i start(kind t, const float *sum)
+{
+    return t.min ? _mm512_setzero_si512() : _mm512_slli_epi32(int_at(sum), t.bits - 1);
+}
+
+/* One block of one activation row: x its 32 bytes, f its first figure, m the distance of its figures. */
+INLINE __m512 block(kind t, const __m512i w[8], scales s, const int8_t *x, const float *f, size_t m, __m512 acc)
+{
+    __m512 d = _mm512_set1_ps(f[FH_FIG_D * m]);
+    __m512i sum = start(t, f + (t.bits == 6 ? FH_FIG_SUM0 : FH_FIG_SUM) * m);
+    for (int j = 0; j < 4; j++) sum = _mm512_dpbusd_epi32(sum, w[j], int_at(x + 4 * j));
+    if (t.bits == 6) {
+        acc = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(s.d, d), acc);
+        sum = start(t, f + FH_FIG_SUM1 * m);
+        s.d = s.d1;
+    }
+    for (int j = 4; j < 8; j++) sum = _mm512_dpbusd_epi32(sum, w[j], int_at(x + 4 * j));
+    acc = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(s.d, d), acc);
+    return t.min ? _mm512_fmadd_ps(s.min, _mm512_set1_ps(f[FH_FIG_D_SUM * m]), acc) : acc;
+}
+
+/* One group of rows against `count` (1, 2, 4 or 8) rows of a tile of m, from row i on. */
+INLINE void multiply(kind t, const size_t count, fh_pack_group g, size_t blocks, fh_tile tile, size_t i, __m512 acc[8])
+{
+    fh_pack_layout l = {t.bits == 8 ? 512 : 256, t.bits == 5 ? 64 : t.bits == 6 ? 128 : 0, !t.k && t.min ? 64 : 32, t.min ? 64 : 32};
+    const size_t m = tile.rows;
+    const int8_t *x = tile.q + i * FH_PACK_COLS;
+    const float *f = tile.figures + i;
+    for (size_t r = 0; r < count; r++) acc[r] = _mm512_setzero_ps();
+    for (size_t b = 0; b < blocks; b++) {
+        __m512i w[8];
+        unpack(t, g.low, g.high, w);
+        scales s = load_scales(t, g.scale, g.super);
+        for (size_t r = 0; r < count; r++) acc[r] = block(t, w, s, x + r * FH_PACK_COLS, f + r, m, acc[r]);
+        g.low += l.low;
+        g.high += l.high;
+        g.scale += l.scale;
+        if (t.k && b % 8 == 7) g.super += l.super;
+        x += m * FH_PACK_COLS;
+        f += m * FH_FIGS;
+    }
+}
+
+INLINE void write(const fh_product *p, size_t row, size_t act, size_t count, const __m512 acc[8])
+{
+    size_t rows = FH_MIN(p->row_end - row, FH_PACK_ROWS);
+    __mmask16 mask = (__mmask16)((1u << rows) - 1);
+    for (size_t r = 0; r < count; r++) {
+        float *y = p->y + (act + r - p->act_row) * p->y_stride + row - p->row;
+        __m512 sum = p->add ? _mm512_add_ps(acc[r], _mm512_maskz_loadu_ps(mask, y)) : acc[r];
+        _mm512_mask_storeu_ps(y, mask, sum);
+    }
+}
+
+INLINE size_t step(kind t, const size_t count, const fh_product *p, size_t row, size_t tile_row, fh_tile tile, size_t i)
+{
+    __m512 acc[8];
+    multiply(t, count, fh_pack_group_at(p->weight, row / FH_PACK_ROWS), p->weight->cols / FH_PACK_COLS, tile, i, acc);
+    write(p, row, tile_row + i, count, acc);
+    return count;
+}
+
+INLINE void group_by_tile(kind t, const fh_product *p, size_t row, size_t tile_row)
+{
+    fh_tile tile = fh_act_tile(p->act, tile_row);
+    size_t i = 0;
+    if (tile.rows == 8) {
+        step(t, 8, p, row, tile_row, tile, 0);
+        return;
+    }
+    if (tile.rows & 4) i += step(t, 4, p, row, tile_row, tile, i);
+    if (tile.rows & 2) i += step(t, 2, p, row, tile_row, tile, i);
+    if (tile.rows & 1) step(t, 1, p, row, tile_row, tile, i);
+}
+
+INLINE void product(kind t, const fh_product *p)
+{
+    for (size_t row = p->row; row < p->row_end; row += FH_PACK_ROWS) {
+        for (size_t act = p->act_row; act < p->act_end; act += FH_TILE_ROWS) group_by_tile(t, p, row, act);
+    }
+}
+
+void ISA(product_packed)(const fh_product *p)
+{
+    switch ((unsigned)p->weight->type) {
+    case FH_TYPE_Q4_0: product((kind){4, false, false}, p); return;
+    case FH_TYPE_Q4_1: product((kind){4, false, true}, p); return;
+    case FH_TYPE_Q5_0: product((kind){5, false, false}, p); return;
+    case FH_TYPE_Q5_1: product((kind){5, false, true}, p); return;
+    case FH_TYPE_Q8_0: product((kind){8, false, false}, p); return;
+    case FH_TYPE_Q4_K: product((kind){4, true, true}, p); return;
+    case FH_TYPE_Q5_K: product((kind){5, true, true}, p); return;
+    case FH_TYPE_Q6_K: product((kind){6, true, false}, p); return;
+    }
+    assert(!"a type that is not packed");
+}

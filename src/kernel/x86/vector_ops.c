@@ -1,0 +1,162 @@
+/* Norm, activation, rotation, conversion and quantisation of rows; compiled for AVX2 and for AVX-512. */
+#include "lanes.h"
+
+#include <assert.h>
+#include <math.h>
+
+float ISA(rms_scale)(const float *x, size_t n, float eps)
+{
+    vf s[4] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};
+    size_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {
+        for (size_t j = 0; j < 4; j++) {
+            vf v = vf_load(x + i + j * LANES);
+            s[j] = vf_fma(v, v, s[j]);
+        }
+    }
+    for (; i + LANES <= n; i += LANES) s[0] = vf_fma(vf_load(x + i), vf_load(x + i), s[0]);
+    vf tail = vf_load_part(x + i, n - i);
+    s[1] = vf_fma(tail, tail, s[1]);
+    float sum = vf_sum(vf_add(vf_add(s[0], s[1]), vf_add(s[2], s[3])));
+    return 1.0f / sqrtf(sum / (float)n + eps);
+}
+
+void ISA(norm_row)(const float *x, const float *w, float scale, size_t n, float *y)
+{
+    vf s = vf_set1(scale);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) vf_store(y + i, vf_mul(vf_mul(vf_load(x + i), s), vf_load(w + i)));
+    vf_store_part(y + i, vf_mul(vf_mul(vf_load_part(x + i, n - i), s), vf_load_part(w + i, n - i)), n - i);
+}
+
+static inline vf silu_mul(vf gate, vf up)
+{
+    vf e = vf_exp(vf_sub(vf_zero(), gate));
+    return vf_mul(vf_div(gate, vf_add(vf_set1(1.0f), e)), up);
+}
+
+void ISA(silu_mul)(const float *gate, const float *up, size_t n, float *y)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) vf_store(y + i, silu_mul(vf_load(gate + i), vf_load(up + i)));
+    if (i < n) vf_store_part(y + i, silu_mul(vf_load_part(gate + i, n - i), vf_load_part(up + i, n - i)), n - i);
+}
+
+static inline vf turn(vf x, vf cs)
+{
+    return vf_fmaddsub(x, vf_even(cs), vf_mul(vf_swap_pairs(x), vf_odd(cs)));
+}
+
+void ISA(rope)(const float *x, const float *cs, size_t pairs, float *y)
+{
+    size_t i = 0, n = 2 * pairs;
+    for (; i + LANES <= n; i += LANES) vf_store(y + i, turn(vf_load(x + i), vf_load(cs + i)));
+    if (i < n) vf_store_part(y + i, turn(vf_load_part(x + i, n - i), vf_load_part(cs + i, n - i)), n - i);
+}
+
+static void store_f16(const float *x, size_t n, uint16_t *dst)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) vf_store_f16(dst + i, vf_load(x + i));
+    if (i == n) return;
+    uint16_t halves[LANES];
+    vf_store_f16(halves, vf_load_part(x + i, n - i));
+    memcpy(dst + i, halves, (n - i) * sizeof *halves);
+}
+
+void ISA(store)(fh_type type, const float *x, size_t n, void *dst)
+{
+    uint16_t *halves = dst;
+    switch ((unsigned)type) {
+    case FH_TYPE_F32: memcpy(dst, x, n * sizeof *x); return;
+    case FH_TYPE_F16: store_f16(x, n, halves); return;
+    case FH_TYPE_BF16:
+        for (size_t i = 0; i < n; i++) halves[i] = fh_f32_to_bf16(x[i]);
+        return;
+    }
+    assert(!"a type that a cache cannot have");
+}
+
+/* ---- quantisation: d = max|x| / 127, q = round(x / d) ----
+ *
+ * The largest magnitude is sought among the bits as integers, where infinity and then NaN stand above all numbers: a block with one of them gets
+ * a d that is not finite, and so do the products. */
+
+#define TINIEST 1e-36f /* a block without a larger element counts as zero: 127 / max must stay finite */
+
+typedef struct sums {
+    int32_t first, second; /* of columns 0-15 and 16-31 */
+} sums;
+
+#ifdef __AVX512F__
+
+static inline float largest(const float *x)
+{
+    vi max = _mm512_max_epi32(_mm512_castps_si512(vf_abs(vf_load(x))), _mm512_castps_si512(vf_abs(vf_load(x + 16))));
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(max))));
+}
+
+static inline sums quantise_block(const float *x, float inverse, int8_t *q)
+{
+    vi a = _mm512_cvtps_epi32(vf_mul(vf_load(x), vf_set1(inverse))), b = _mm512_cvtps_epi32(vf_mul(vf_load(x + 16), vf_set1(inverse)));
+    __m128i first = _mm512_cvtsepi32_epi8(a), second = _mm512_cvtsepi32_epi8(b);
+    _mm_storeu_si128((void *)q, first);
+    _mm_storeu_si128((void *)(q + 16), second);
+    __m128i zero = _mm_setzero_si128(), ones = _mm_set1_epi8(1);
+    __m128i s = _mm_dpbusd_epi32(zero, ones, first), t = _mm_dpbusd_epi32(zero, ones, second);
+    __m128i h = _mm_hadd_epi32(s, t);
+    h = _mm_hadd_epi32(h, h);
+    return (sums){_mm_cvtsi128_si32(h), _mm_extract_epi32(h, 1)};
+}
+
+#else
+
+static inline float largest(const float *x)
+{
+    vi max = _mm256_setzero_si256();
+    for (size_t i = 0; i < FH_PACK_COLS; i += LANES) max = _mm256_max_epi32(max, _mm256_castps_si256(vf_abs(vf_load(x + i))));
+    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(max), _mm256_extracti128_si256(max, 1));
+    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1))));
+}
+
+/* Sixteen elements and their sum. */
+static inline int32_t quantise_half(const float *x, float inverse, int8_t *q)
+{
+    vi a = _mm256_cvtps_epi32(vf_mul(vf_load(x), vf_set1(inverse))), b = _mm256_cvtps_epi32(vf_mul(vf_load(x + 8), vf_set1(inverse)));
+    __m128i low = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    __m128i high = _mm_packs_epi32(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
+    __m128i bytes = _mm_packs_epi16(low, high);
+    _mm_storeu_si128((void *)q, bytes);
+    __m128i s = _mm_madd_epi16(_mm_maddubs_epi16(_mm_set1_epi8(1), bytes), _mm_set1_epi16(1));
+    s = _mm_hadd_epi32(s, s);
+    return _mm_cvtsi128_si32(_mm_hadd_epi32(s, s));
+}
+
+static inline sums quantise_block(const float *x, float inverse, int8_t *q)
+{
+    int32_t first = quantise_half(x, inverse, q);
+    return (sums){first, quantise_half(x + 16, inverse, q + 16)};
+}
+
+#endif
+
+static inline void write_int(float *p, int32_t value)
+{
+    memcpy(p, &value, sizeof value);
+}
+
+void ISA(quantise)(const float *x, size_t blocks, size_t m, int8_t *q, float *figures)
+{
+    for (size_t b = 0; b < blocks; b++) {
+        float max = largest(x + b * FH_PACK_COLS), d = max < TINIEST ? 0 : max / 127.0f;
+        float inverse = max < TINIEST ? 0 : 127.0f / max;
+        float *f = figures + b * m * FH_FIGS;
+        sums s = quantise_block(x + b * FH_PACK_COLS, inverse, q + b * m * FH_PACK_COLS);
+        f[FH_FIG_D * m] = d;
+        f[FH_FIG_D_SUM * m] = d * (float)(s.first + s.second);
+        write_int(f + FH_FIG_SUM * m, -(s.first + s.second));
+        write_int(f + FH_FIG_SUM0 * m, -s.first);
+        write_int(f + FH_FIG_SUM1 * m, -s.second);
+    }
+}

@@ -1,0 +1,332 @@
+/* Vector operations and attention of every table against the reference, and the 16-bit floats exhaustively. */
+#include "kernel_test.h"
+
+static void the_machine_runs_the_tables_that_its_processor_has(void **state)
+{
+    unsigned count = 0;
+    FOR_EACH_TABLE(k) count++;
+    assert_true(count >= 1);
+    assert_non_null(fh_kernels_get(fh_isa_best()));
+    for (unsigned i = 0; i < FH_ISA_COUNT; i++) print_message("# %s: %s\n", fh_isa_name((fh_isa)i), fh_isa_available((fh_isa)i) ? "tested" : "not here");
+}
+
+static void half_floats_round_to_nearest_even(void **state)
+{
+    for (unsigned h = 0; h < 65536; h++) {
+        float f = fh_f16_to_f32((uint16_t)h), up = fh_f16_to_f32((uint16_t)(h + 1));
+        if (isnan(f)) {
+            assert_true(isnan(fh_f16_to_f32(fh_f32_to_f16(f))));
+            continue;
+        }
+        assert_int_equal(fh_f32_to_f16(f), h);
+        if ((h & 0x7fff) >= 0x7bff) continue;
+        float middle = (f + up) / 2; /* exact in float */
+        assert_int_equal(fh_f32_to_f16(middle), h + (h & 1));
+        assert_int_equal(fh_f32_to_f16(nextafterf(middle, f)), h);
+        assert_int_equal(fh_f32_to_f16(nextafterf(middle, up)), h + 1);
+    }
+    assert_int_equal(fh_f32_to_f16(65519.996f), 0x7bff);
+    assert_int_equal(fh_f32_to_f16(65520.0f), 0x7c00);
+    assert_int_equal(fh_f32_to_f16(-1e9f), 0xfc00);
+}
+
+static void brain_floats_round_to_nearest_even(void **state)
+{
+    for (unsigned h = 0; h < 65536; h++) {
+        float f = fh_bf16_to_f32((uint16_t)h);
+        if (isnan(f))
+            assert_true(isnan(fh_bf16_to_f32(fh_f32_to_bf16(f))));
+        else
+            assert_int_equal(fh_f32_to_bf16(f), h);
+    }
+    assert_int_equal(fh_f32_to_bf16(1.00390625f), 0x3f80); /* a tie: down to even */
+    assert_int_equal(fh_f32_to_bf16(1.01171875f), 0x3f82); /* a tie: up to even */
+}
+
+static void types_have_names_and_sizes(void **state)
+{
+    size_t bytes;
+    assert_true(fh_type_known(FH_TYPE_Q6_K) && !fh_type_known(4) && !fh_type_known(99));
+    assert_string_equal(fh_type_name(2), "Q4_0");
+    assert_string_equal(fh_type_name(16), "IQ2_XXS");
+    assert_string_equal(fh_type_name(1u << 31), "?");
+    assert_true(fh_type_row_bytes(FH_TYPE_Q4_K, 512, &bytes));
+    assert_int_equal(bytes, 288);
+    assert_false(fh_type_row_bytes(FH_TYPE_Q4_K, 511, &bytes));
+    assert_false(fh_type_row_bytes(FH_TYPE_F32, UINT64_MAX / 2, &bytes));
+}
+
+static void near(const float *got, const float *want, size_t n, float relative, float absolute, const char *what)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!(fabsf(got[i] - want[i]) <= fabsf(want[i]) * relative + absolute))
+            fail_msg("%s: element %zu of %zu is %.9g, should be %.9g", what, i, n, (double)got[i], (double)want[i]);
+    }
+}
+
+enum { MAX = 600 };
+
+static void norms_agree(void **state)
+{
+    static float x[MAX], w[MAX], got[MAX], want[MAX];
+    fh_worker alone = {NULL, 0, 1};
+    FOR_EACH_TABLE(k)
+    {
+        for (size_t n = 1; n < MAX; n += 1 + n / 7) {
+            random_floats(x, n, 3);
+            random_floats(w, n, 2);
+            fh_rms_norm(k, x, w, 1e-5f, 1, n, got, &alone);
+            fh_ref_rms_norm(x, w, 1e-5f, n, want);
+            near(got, want, n, 2e-6f, 1e-30f, "norm");
+        }
+        memset(x, 0, sizeof x);
+        fh_rms_norm(k, x, w, 1e-5f, 1, 576, got, &alone);
+        for (size_t i = 0; i < 576; i++) assert_true(got[i] == 0);
+    }
+}
+
+static void activations_agree_over_their_whole_range(void **state)
+{
+    static float gate[MAX], up[MAX], got[MAX], want[MAX];
+    fh_worker alone = {NULL, 0, 1};
+    FOR_EACH_TABLE(k)
+    {
+        for (float scale = 1e-6f; scale < 1e5f; scale *= 10) {
+            for (size_t n = 1; n < MAX; n += 1 + n / 3) {
+                random_floats(gate, n, scale);
+                random_floats(up, n, 2);
+                fh_silu_mul(k, gate, up, 1, n, got, &alone);
+                fh_ref_silu_mul(gate, up, n, want);
+                near(got, want, n, 1e-6f, 1e-30f, "silu");
+            }
+        }
+        gate[0] = NAN, gate[1] = INFINITY, gate[2] = -INFINITY;
+        fh_silu_mul(k, gate, up, 1, 3, got, &alone);
+        assert_true(isnan(got[0]) && isinf(got[1]));
+    }
+}
+
+static void rotations_and_stores_agree(void **state)
+{
+    enum { N = 3, HEADS = 4, KV = 2, DIM = 72, TURNED = 64 };
+    static float q[N * HEADS * DIM], k_in[N * KV * DIM], v_in[N * KV * DIM], turned[N * HEADS * DIM], cs[N * TURNED], freq[TURNED / 2];
+    static uint16_t keys[N][KV * DIM], values[N][KV * DIM], want[KV * DIM];
+    const int32_t pos[N] = {0, 7, 100000};
+    fh_worker alone = {NULL, 0, 1};
+    for (size_t i = 0; i < TURNED / 2; i++) freq[i] = powf(10000, -(float)i / 32);
+    fh_rope_table(freq, TURNED, 1.5f, pos, N, cs, &alone);
+    FOR_EACH_TABLE(k)
+    {
+        for (unsigned t = 0; t < 2; t++) {
+            void *k_rows[N] = {keys[0], keys[1], keys[2]}, *v_rows[N] = {values[0], values[1], values[2]};
+            fh_type type = t ? FH_TYPE_BF16 : FH_TYPE_F16;
+            random_floats(q, FH_COUNT(q), 1), random_floats(k_in, FH_COUNT(k_in), 1), random_floats(v_in, FH_COUNT(v_in), 1);
+            memcpy(turned, q, sizeof q);
+            fh_rope_pairs(k, turned, N, HEADS, DIM, TURNED, HEADS * DIM, freq, 1.5f, pos, &alone);
+            fh_rope_job job = {.n = N, .heads = HEADS, .kv_heads = KV, .head_dim = DIM, .rope_dims = TURNED, .q = q, .k = k_in, .v = v_in,
+                               .q_stride = HEADS * DIM, .k_stride = KV * DIM, .v_stride = KV * DIM, .cs = cs, .kv_type = type,
+                               .k_rows = k_rows, .v_rows = v_rows};
+            float before[HEADS * DIM], row[KV * DIM];
+            memcpy(before, q + HEADS * DIM, sizeof before);
+            fh_rope_store(k, &job, &alone);
+            assert_memory_equal(turned, q, sizeof q);
+            fh_ref_rope(before, cs + TURNED, TURNED / 2, before);
+            near(q + HEADS * DIM, before, TURNED, 1e-6f, 1e-6f, "rope");
+            assert_memory_equal(q + HEADS * DIM + TURNED, before + TURNED, (DIM - TURNED) * sizeof *q);
+            fh_kv_store(k, type, v_in + KV * DIM, 1, KV * DIM, KV * DIM, &(void *){want}, &alone);
+            assert_memory_equal(values[1], want, sizeof want);
+            for (size_t i = 0; i < KV * DIM; i++)
+                assert_int_equal(want[i], t ? fh_f32_to_bf16(v_in[KV * DIM + i]) : fh_f32_to_f16(v_in[KV * DIM + i]));
+            fh_ref_dequant(type, keys[2], row, KV * DIM);
+            for (size_t h = 0; h < KV; h++) {
+                float *x = k_in + 2 * KV * DIM + h * DIM;
+                fh_ref_rope(x, cs + 2 * TURNED, TURNED / 2, x);
+                near(row + h * DIM, x, DIM, 8e-3f, 1e-3f, "stored key");
+            }
+        }
+    }
+}
+
+static void store_rounds_as_the_scalar_conversion_does(void **state)
+{
+    static float x[MAX];
+    static uint16_t got[MAX + 1];
+    fh_worker alone = {NULL, 0, 1};
+    FOR_EACH_TABLE(k)
+    {
+        for (unsigned round = 0; round < 200; round++) {
+            for (size_t i = 0; i < MAX; i++) {
+                uint32_t bits = (uint32_t)(random_u64() >> 16) & (round % 2 ? 0xbfffffffu : ~0u);
+                memcpy(&x[i], &bits, sizeof bits);
+                if (isnan(x[i])) x[i] = 0;
+            }
+            size_t n = MAX - round;
+            got[n] = 0x1234;
+            fh_kv_store(k, FH_TYPE_F16, x, 1, n, n, &(void *){got}, &alone);
+            for (size_t i = 0; i < n; i++) assert_int_equal(got[i], fh_f32_to_f16(x[i]));
+            assert_int_equal(got[n], 0x1234);
+        }
+    }
+}
+
+/* ---- attention ---- */
+
+typedef struct attention {
+    fh_attn job;
+    fh_attn_seq seqs[3];
+    float *q, *out;
+    uint8_t *cache;
+    size_t rows; /* queries in all */
+    const fh_kernels *k;
+} attention;
+
+static attention attention_make(size_t heads, size_t kv_heads, size_t dim, fh_type type, size_t seq_count, const size_t (*shape)[2])
+{
+    attention a = {.job = {.heads = heads, .kv_heads = kv_heads, .head_dim = dim, .scale = 1 / sqrtf((float)dim), .kv_type = type}};
+    size_t keys = 0, row = kv_heads * dim;
+    a.job.kv_stride_bytes = row * fh_type_block_bytes(type) + 64;
+    for (size_t i = 0; i < seq_count; i++) keys += shape[i][1];
+    a.cache = fh_alloc(2 * keys * a.job.kv_stride_bytes);
+    for (size_t i = 0; i < 2 * keys; i++) random_blocks(type, a.cache + i * a.job.kv_stride_bytes, row * fh_type_block_bytes(type), 2);
+    keys = 0;
+    for (size_t i = 0; i < seq_count; i++) {
+        const uint8_t *k = a.cache + 2 * keys * a.job.kv_stride_bytes;
+        a.seqs[i] = (fh_attn_seq){a.rows, shape[i][0], shape[i][1], k, k + shape[i][1] * a.job.kv_stride_bytes};
+        a.rows += shape[i][0];
+        keys += shape[i][1];
+    }
+    a.job.seq_count = seq_count;
+    a.job.q_stride = a.job.out_stride = heads * dim + 3;
+    a.q = fh_alloc(a.rows * a.job.q_stride * sizeof *a.q);
+    a.out = fh_alloc(a.rows * a.job.q_stride * sizeof *a.out);
+    random_floats(a.q, a.rows * a.job.q_stride, 3);
+    return a;
+}
+
+static void attention_free(attention *a)
+{
+    fh_free(a->q);
+    fh_free(a->out);
+    fh_free(a->cache);
+}
+
+static void attend(fh_worker *w, void *arg)
+{
+    attention *a = arg;
+    fh_attention(a->k, &a->job, w);
+}
+
+static void attention_solve(attention *a, const fh_kernels *k, unsigned workers)
+{
+    FH_AUTO(fh_pool) fh_pool *pool = NULL;
+    assert_int_equal(fh_pool_new(&pool, workers, NULL), 0);
+    a->k = k;
+    a->job.seqs = a->seqs;
+    a->job.q = a->q;
+    a->job.out = a->out;
+    fh_pool_run(pool, attend, a);
+}
+
+static void attention_check(const attention *a)
+{
+    float want[FH_HEAD_DIM_MAX];
+    const fh_attn *j = &a->job;
+    for (size_t s = 0; s < j->seq_count; s++) {
+        const fh_attn_seq *seq = &a->seqs[s];
+        for (size_t q = 0; q < seq->q_count; q++) {
+            for (size_t h = 0; h < j->heads; h++) {
+                size_t row = seq->q_first + q, at = h / (j->heads / j->kv_heads) * j->head_dim * fh_type_block_bytes(j->kv_type);
+                fh_ref_attend(j, a->q + row * j->q_stride + h * j->head_dim, (const uint8_t *)seq->k + at, (const uint8_t *)seq->v + at,
+                              seq->kv_len - seq->q_count + q + 1, want);
+                near(a->out + row * j->out_stride + h * j->head_dim, want, j->head_dim, 1e-5f, 1e-5f, "attention");
+            }
+        }
+    }
+}
+
+static void attention_agrees_on_many_shapes(void **state)
+{
+    static const size_t heads[][3] = {{9, 3, 64}, {1, 1, 16}, {4, 4, 80}, {8, 1, 40}, {6, 2, 100}, {2, 1, 256}, {60, 1, 32}, {2, 2, 576}};
+    static const size_t shapes[][3][2] = {{{1, 1}, {1, 33}, {1, 300}}, {{70, 70}, {1, 5}, {3, 40}}, {{5, 64}, {33, 65}, {1, 31}}};
+    FOR_EACH_TABLE(k)
+    {
+        for (size_t h = 0; h < FH_COUNT(heads); h++) {
+            for (size_t s = 0; s < FH_COUNT(shapes); s++) {
+                fh_type type = (const fh_type[]){FH_TYPE_F16, FH_TYPE_F32, FH_TYPE_BF16}[(h + s) % 3];
+                attention a = attention_make(heads[h][0], heads[h][1], heads[h][2], type, 3, shapes[s]);
+                attention_solve(&a, k, 1 + (unsigned)(h % 3));
+                attention_check(&a);
+                attention_free(&a);
+            }
+        }
+    }
+}
+
+static void a_long_cache_split_along_its_keys_agrees(void **state)
+{
+    FOR_EACH_TABLE(k)
+    {
+        for (unsigned workers = 1; workers <= 4; workers++) {
+            for (size_t keys = 250; keys < 1500; keys = keys * 2 + 3) {
+                attention a = attention_make(9, 3, 64, FH_TYPE_F16, 1, (const size_t[][2]){{1, keys}});
+                a.job.scratch = fh_alloc(fh_attn_scratch_floats(9, 64, workers) * sizeof(float));
+                attention_solve(&a, k, workers);
+                attention_check(&a);
+                fh_free(a.job.scratch);
+                attention_free(&a);
+            }
+        }
+    }
+}
+
+static void scores_far_apart_do_not_overflow(void **state)
+{
+    FOR_EACH_TABLE(k)
+    {
+        attention a = attention_make(4, 2, 64, FH_TYPE_F16, 1, (const size_t[][2]){{40, 90}});
+        a.job.scale = 50;
+        attention_solve(&a, k, 2);
+        for (size_t i = 0; i < a.rows; i++) {
+            for (size_t d = 0; d < 256; d++) assert_true(fabsf(a.out[i * a.job.out_stride + d]) <= 4);
+        }
+        a.q[5] = NAN, a.q[a.job.q_stride + 9] = INFINITY;
+        attention_solve(&a, k, 2);
+        assert_true(isnan(a.out[0]) && isfinite(a.out[2 * a.job.out_stride]));
+        attention_free(&a);
+    }
+}
+
+static void a_query_does_not_depend_on_its_batch(void **state)
+{
+    FOR_EACH_TABLE(k)
+    {
+        attention a = attention_make(9, 3, 64, FH_TYPE_F16, 1, (const size_t[][2]){{50, 120}});
+        attention_solve(&a, k, 2);
+        float *all = a.out;
+        a.out = fh_alloc(a.rows * a.job.out_stride * sizeof *a.out);
+        a.seqs[0].q_first = 20, a.seqs[0].q_count = 1, a.seqs[0].kv_len = 91; /* the 21st of the 50 queries alone */
+        attention_solve(&a, k, 1);
+        assert_memory_equal(all + 20 * a.job.out_stride, a.out + 20 * a.job.out_stride, 9 * 64 * sizeof *all);
+        fh_free(all);
+        attention_free(&a);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_machine_runs_the_tables_that_its_processor_has),
+        cmocka_unit_test(half_floats_round_to_nearest_even),
+        cmocka_unit_test(brain_floats_round_to_nearest_even),
+        cmocka_unit_test(types_have_names_and_sizes),
+        cmocka_unit_test(norms_agree),
+        cmocka_unit_test(activations_agree_over_their_whole_range),
+        cmocka_unit_test(rotations_and_stores_agree),
+        cmocka_unit_test(store_rounds_as_the_scalar_conversion_does),
+        cmocka_unit_test(attention_agrees_on_many_shapes),
+        cmocka_unit_test(a_long_cache_split_along_its_keys_agrees),
+        cmocka_unit_test(scores_far_apart_do_not_overflow),
+        cmocka_unit_test(a_query_does_not_depend_on_its_batch),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
