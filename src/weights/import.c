@@ -1,0 +1,204 @@
+/* Importing: copy into a temporary folder while hashing, check the copy, write down what it is, sync, and give the folder its name by one rename. */
+#include "weights_private.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/str.h"
+#include "catalog/catalog.h"
+#include "model/gguf.h"
+#include "sys/file.h"
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct import {
+    fh_weights *w;
+    const char *path, *wanted_id;
+    char temporary[1024], source_folder[1024];
+    fh_weights_meta meta;
+    fh_weights_progress *progress;
+    void *arg;
+    uint64_t before, total;
+    fh_sha *sha; /* of the file that is being copied */
+} import;
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* "x-00001-of-00003.gguf": 3 and the length of "x"; else 1 and the length without ".gguf". */
+static unsigned split_parts(const char *name, size_t *ret_stem)
+{
+    fh_str s = fh_str_of(name);
+    size_t stem = fh_str_ends(s, FH_STR(".gguf")) ? s.len - 5 : s.len;
+    uint64_t parts = 1;
+    if (stem > 15 && memcmp(name + stem - 15, "-00001-of-", 10) == 0 && fh_str_u64((fh_str){name + stem - 5, 5}, FH_LIMIT_GGUF_FILES, &parts) && parts > 1) stem -= 15;
+    else parts = 1;
+    *ret_stem = stem;
+    return (unsigned)parts;
+}
+
+static int list_files(import *im, fh_err **err)
+{
+    const char *name = base_name(im->path);
+    size_t stem;
+    unsigned parts = split_parts(name, &stem);
+    im->meta.files = fh_calloc(parts, sizeof(*im->meta.files));
+    if (!im->meta.files) return fh_err_nomem(err);
+    im->meta.count = parts;
+    snprintf(im->source_folder, sizeof(im->source_folder), "%.*s", (int)(name - im->path), im->path);
+    for (unsigned i = 0; i < parts; i++) {
+        fh_weights_file *f = &im->meta.files[i];
+        int n = parts == 1 ? snprintf(f->name, sizeof(f->name), "%s", name)
+                           : snprintf(f->name, sizeof(f->name), "%.*s-%05u-of-%05u.gguf", (int)stem, name, i + 1, parts);
+        char path[1400];
+        struct stat st;
+        snprintf(path, sizeof(path), "%s%s", im->source_folder, f->name);
+        if (n < 0 || (size_t)n >= sizeof(f->name) || strcmp(f->name, FH_WEIGHTS_META) == 0) return fh_err_set(err, FH_E_INVALID, "the name of %s cannot be kept", im->path);
+        if (stat(path, &st) != 0) return fh_err_set(err, FH_E_NOT_FOUND, "part %u of %u is missing: %s", i + 1, parts, path);
+        im->total += f->bytes = (uint64_t)st.st_size;
+    }
+    return 0;
+}
+
+/* Lower case, and only what a name of a model may hold. */
+static void id_from_name(const char *name, char *out, size_t out_size)
+{
+    size_t stem, n = 0;
+    split_parts(name, &stem);
+    for (size_t i = 0; i < stem && n + 1 < out_size; i++) {
+        unsigned char c = (unsigned char)name[i];
+        char put = isalnum(c) || c == '.' || c == '_' ? (char)tolower(c) : '-';
+        if (put != '-' || (n && out[n - 1] != '-')) out[n++] = put;
+    }
+    while (n && (out[n - 1] == '-' || out[n - 1] == '.')) n--;
+    out[n] = 0;
+    if (n == 0) snprintf(out, out_size, "model");
+}
+
+/* An id that is not taken by the catalogue for other weights, or by other weights here. */
+static int choose_id(import *im, const char *digest, fh_err **err)
+{
+    char id[96];
+    id_from_name(im->wanted_id && *im->wanted_id ? im->wanted_id : base_name(im->path), id, sizeof(id));
+    FH_AUTO(ptr) fh_weights_item *items = NULL;
+    size_t count;
+    int rc = fh_weights_list(im->w, &items, &count, NULL, err);
+    if (rc != 0) return rc;
+    bool taken = fh_catalog_find(fh_str_of(id)) != NULL;
+    for (size_t i = 0; i < count; i++) taken = taken || strcmp(items[i].id, id) == 0;
+    snprintf(im->meta.id, sizeof(im->meta.id), taken ? "%s-%.8s" : "%s", id, digest);
+    return 0;
+}
+
+/* Grouped-query attention keeps one key and one value a layer and KV head; other families are not reckoned here. */
+static void read_memory_rule(const fh_gguf *g, fh_weights_meta *m)
+{
+    fh_str arch = {0};
+    if (fh_gguf_get_str(g, "general.architecture", &arch, NULL) != 0 || arch.len >= sizeof(m->architecture)) return;
+    snprintf(m->architecture, sizeof(m->architecture), "%.*s", (int)arch.len, arch.ptr);
+    char key[128];
+    uint64_t context = 0, layers = 0, width = 0, heads = 0, kv_heads = 0, head = 0;
+#define READ(name, to) (snprintf(key, sizeof(key), "%s.%s", m->architecture, name), fh_gguf_get_u64(g, key, 1, 1u << 30, to, NULL) == 0)
+    if (READ("context_length", &context)) m->context_tok = (int64_t)context;
+    if (strcmp(m->architecture, "llama") != 0) return;
+    if (!READ("block_count", &layers) || !READ("embedding_length", &width) || !READ("attention.head_count", &heads)) return;
+    if (!READ("attention.head_count_kv", &kv_heads)) kv_heads = heads;
+    if (!READ("attention.key_length", &head)) head = width / heads;
+#undef READ
+    if (layers <= 4096 && kv_heads <= 4096 && head <= 65536) m->kv_bytes_per_tok = 2 * layers * kv_heads * head * 2;
+}
+
+static int check_model(const char *path, fh_weights_meta *m, fh_err **err)
+{
+    FH_AUTO(fh_gguf) fh_gguf *g = NULL;
+    int rc = fh_gguf_open(&g, path, err);
+    if (rc == 0 && m) read_memory_rule(g, m);
+    return rc;
+}
+
+static int copied(void *arg, const void *data, size_t bytes, uint64_t done, uint64_t total, fh_err **err)
+{
+    (void)total;
+    import *im = arg;
+    if (!fh_sha_add(im->sha, data, bytes)) return fh_err_nomem(err);
+    if (im->progress && !im->progress(im->arg, im->before + done, im->total)) return fh_err_set(err, FH_E_CANCELLED, "the import was stopped");
+    return 0;
+}
+
+static int copy_file(import *im, fh_weights_file *f, fh_err **err)
+{
+    char from[1400], to[1400];
+    FH_AUTO(fh_sha) fh_sha *sha = fh_sha_new();
+    if (!sha) return fh_err_nomem(err);
+    im->sha = sha;
+    snprintf(from, sizeof(from), "%s%s", im->source_folder, f->name);
+    int rc = fh_path_join(to, sizeof(to), im->temporary, f->name, err);
+    if (rc == 0) rc = fh_file_copy_durable(from, to, copied, im, err);
+    if (rc != 0) return rc;
+    im->before += f->bytes;
+    if (chmod(to, 0400) != 0) return fh_err_set(err, FH_E_IO, "cannot make %s read-only", to);
+    return fh_sha_hex(sha, f->sha256) ? 0 : fh_err_nomem(err);
+}
+
+/* One file: its digest. A split: the digest of the list of its parts' digests. */
+static int digest_of(const fh_weights_meta *m, char out[65], fh_err **err)
+{
+    if (m->count == 1) {
+        memcpy(out, m->files[0].sha256, 65);
+        return 0;
+    }
+    FH_AUTO(fh_sha) fh_sha *sha = fh_sha_new();
+    bool good = sha != NULL;
+    for (size_t i = 0; good && i < m->count; i++) good = fh_sha_add(sha, m->files[i].sha256, 64) && fh_sha_add(sha, "\n", 1);
+    return good && fh_sha_hex(sha, out) ? 0 : fh_err_nomem(err);
+}
+
+static int copy_all(import *im, char digest[65], fh_err **err)
+{
+    char first[1400];
+    int rc = fh_dir_make(im->temporary, 0700, err);
+    for (size_t i = 0; rc == 0 && i < im->meta.count; i++) rc = copy_file(im, &im->meta.files[i], err);
+    if (rc == 0) rc = fh_path_join(first, sizeof(first), im->temporary, im->meta.files[0].name, err);
+    if (rc == 0) rc = check_model(first, &im->meta, err);
+    if (rc == 0) rc = digest_of(&im->meta, digest, err);
+    return rc;
+}
+
+static int give_name(import *im, const char *digest, fh_err **err)
+{
+    char to[1200];
+    int rc = choose_id(im, digest, err);
+    im->meta.imported_utc_ns = fh_clock_utc_ns();
+    if (rc == 0) rc = fh_weights_meta_write(im->temporary, &im->meta, err);
+    if (rc == 0) rc = fh_dir_sync(im->temporary, err);
+    if (rc == 0) rc = fh_path_join(to, sizeof(to), im->w->root, digest, err);
+    return rc != 0 ? rc : fh_file_rename_durable(im->temporary, to, err);
+}
+
+static int run(import *im, fh_weights_item *ret, fh_err **err)
+{
+    char digest[65];
+    int rc = check_model(im->path, NULL, err); /* before anything is copied */
+    if (rc == 0) rc = list_files(im, err);
+    if (rc == 0) rc = copy_all(im, digest, err);
+    if (rc != 0) return rc;
+    if (fh_weights_item_read(im->w, digest, ret, NULL) == 0) return 0; /* it was here already */
+    rc = give_name(im, digest, err);
+    return rc != 0 ? rc : fh_weights_item_read(im->w, digest, ret, err);
+}
+
+int fh_weights_import(fh_weights *w, const char *path, const char *id, fh_weights_progress *progress, void *arg, fh_weights_item *ret, fh_err **err)
+{
+    import im = {.w = w, .path = path, .wanted_id = id, .progress = progress, .arg = arg};
+    int n = snprintf(im.temporary, sizeof(im.temporary), "%s/%s%d-%llx", w->root, FH_WEIGHTS_TMP, (int)getpid(), (unsigned long long)fh_clock_utc_ns());
+    if (n < 0 || (size_t)n >= sizeof(im.temporary) - 300 || strlen(path) >= sizeof(im.source_folder)) return fh_err_set(err, FH_E_INVALID, "path too long: %.200s", path);
+    int rc = run(&im, ret, err);
+    fh_dir_remove(im.temporary, NULL); /* after a good import it is not there any more */
+    fh_weights_meta_fini(&im.meta);
+    return rc;
+}
