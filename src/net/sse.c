@@ -119,22 +119,18 @@ int fh_sse_reader_push(fh_sse_reader *r, const void *data, size_t bytes, fh_err 
     return fh_err_set(err, FH_E_TOO_LARGE, "a server-sent event is longer than %zu bytes, or memory is out", r->max);
 }
 
+/* A line of its own for each line of data, so that no byte of it can end the event or begin another field. */
 bool fh_sse_write(fh_buf *out, const char *event, fh_str data)
 {
-    if (event) {
-        fh_buf_adds(out, "event: ");
-        fh_buf_adds(out, event);
-        fh_buf_addc(out, '\n');
-    }
-    do {
-        const char *lf = data.len ? memchr(data.ptr, '\n', data.len) : NULL;
-        size_t n = lf ? (size_t)(lf - data.ptr) : data.len;
+    if (event) fh_buf_addf(out, "event: %s\n", event);
+    for (;;) {
+        size_t run = data.len ? plain_run(data.ptr, data.len) : 0;
         fh_buf_adds(out, "data: ");
-        fh_buf_add(out, data.ptr, n);
+        fh_buf_add(out, data.ptr, run);
         fh_buf_addc(out, '\n');
-        size_t used = lf ? n + 1 : n;
-        data = (fh_str){data.ptr + used, data.len - used};
-        if (lf && data.len == 0) fh_buf_adds(out, "data: \n");
-    } while (data.len);
+        if (run == data.len) break;
+        size_t end = run + 1 < data.len && data.ptr[run] == '\r' && data.ptr[run + 1] == '\n' ? 2 : 1;
+        data = (fh_str){data.ptr + run + end, data.len - run - end};
+    }
     return fh_buf_addc(out, '\n');
 }
