@@ -4,12 +4,14 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct fh_route { /* one ready replica; copied out, so that it outlives changes of the fleet */
     char deployment[64], model[128], place[64], reason[128];
     char base_url[256];  /* "http://localhost" for a unix socket */
     char unix_path[108]; /* "" for TCP */
+    int64_t instance;    /* changes when the engine behind the deployment was replaced */
 } fh_route;
 
 typedef struct fh_route_model {
@@ -20,8 +22,8 @@ typedef struct fh_route_model {
 typedef struct fh_route_port {
     void *ctx;
     /* model: a catalog id, an alias, "deployment/NAME" or "auto". FH_E_NOT_FOUND with the nearest names; FH_E_UNAVAILABLE when it is known but none is ready.
-     * avoid: a deployment name that just failed, or "". */
-    int (*pick)(void *ctx, fh_str model, const char *avoid, fh_route *ret, fh_err **err);
+     * avoid: the replica that just failed (never picked again as long as it is the same instance), or NULL. */
+    int (*pick)(void *ctx, fh_str model, const fh_route *avoid, fh_route *ret, fh_err **err);
     /* Says that the replica refused or broke: the fleet looks at it at once. */
     void (*report)(void *ctx, const char *deployment, int code);
     /* Models that are ready now; returns the count, fills at most max. */

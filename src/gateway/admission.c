@@ -1,0 +1,98 @@
+/* Host, Origin, content type and key: the checks that every request passes before its path is looked at. */
+#include "gateway/admission.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+/* Without the port; brackets of IPv6 stay. */
+static fh_str host_name(fh_str host)
+{
+    if (host.len && host.ptr[0] == '[') {
+        size_t end = fh_str_find(host, FH_STR("]"));
+        return (fh_str){host.ptr, FH_MIN(end + 1, host.len)};
+    }
+    return (fh_str){host.ptr, fh_str_find(host, FH_STR(":"))};
+}
+
+static bool numeric_address(fh_str name)
+{
+    char text[64];
+    bool v6 = name.len > 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']';
+    fh_str bare = v6 ? (fh_str){name.ptr + 1, name.len - 2} : name;
+    if (bare.len == 0 || bare.len >= sizeof text) return false;
+    memcpy(text, bare.ptr, bare.len);
+    text[bare.len] = '\0';
+    uint8_t address[16];
+    return inet_pton(v6 ? AF_INET6 : AF_INET, text, address) == 1;
+}
+
+static bool is_ours(const fh_hosts *h, fh_str name)
+{
+    static const char *const always[] = {"localhost", "127.0.0.1", "[::1]"};
+    for (size_t i = 0; i < FH_COUNT(always); i++)
+        if (fh_str_ieq(name, fh_str_of(always[i]))) return true;
+    for (size_t i = 0; h->names && h->names[i]; i++)
+        if (fh_str_ieq(name, fh_str_of(h->names[i]))) return true;
+    return h->any_address && numeric_address(name);
+}
+
+int fh_admit_host(const fh_hosts *h, fh_str host, fh_err **err)
+{
+    fh_str name = host_name(host);
+    if (is_ours(h, name)) return 0;
+    fh_err_set(err, FH_E_MISDIRECTED, "this server does not answer to the host '%.*s'", (int)FH_MIN(name.len, (size_t)128), name.ptr);
+    fh_err_hint(err, "use the address that it listens on, or start it with --host NAME to let it answer to that name");
+    return FH_E_MISDIRECTED;
+}
+
+/* "http://HOST" or "https://HOST" with the very Host of the request. */
+static bool same_origin(fh_str host, fh_str origin)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < FH_COUNT(schemes); i++) {
+        fh_str scheme = fh_str_of(schemes[i]);
+        if (!fh_str_starts(origin, scheme)) continue;
+        return fh_str_ieq((fh_str){origin.ptr + scheme.len, origin.len - scheme.len}, host);
+    }
+    return false;
+}
+
+int fh_admit_origin(fh_str host, fh_str origin, fh_str sec_fetch_site, fh_err **err)
+{
+    bool foreign = origin.ptr && !same_origin(host, origin);
+    bool cross = sec_fetch_site.ptr && !fh_str_ieq(sec_fetch_site, FH_STR("same-origin")) && !fh_str_ieq(sec_fetch_site, FH_STR("none"));
+    if (!foreign && !cross) return 0;
+    fh_err_set(err, FH_E_FORBIDDEN, "a page of another origin may not speak to this server");
+    fh_err_hint(err, "use the console of this server, or a program that is no browser");
+    return FH_E_FORBIDDEN;
+}
+
+int fh_admit_body(fh_str content_type, size_t body_bytes, fh_err **err)
+{
+    fh_str media = fh_str_trim((fh_str){content_type.ptr, content_type.ptr ? fh_str_find(content_type, FH_STR(";")) : 0});
+    if (fh_str_ieq(media, FH_STR("application/json")) || (body_bytes == 0 && media.len == 0)) return 0;
+    fh_err_set(err, FH_E_MEDIA_TYPE, "the body must be JSON, not '%.*s'", (int)FH_MIN(media.len, (size_t)64), media.len ? media.ptr : "");
+    fh_err_hint(err, "send 'Content-Type: application/json'");
+    fh_err_param(err, "content-type");
+    return FH_E_MEDIA_TYPE;
+}
+
+static int no_key(fh_err **err)
+{
+    fh_err_set(err, FH_E_UNAUTHENTICATED, "the request has no key");
+    fh_err_hint(err, "send 'Authorization: Bearer fh_...'; the server printed its first key when it was started the first time");
+    return FH_E_UNAUTHENTICATED;
+}
+
+int fh_admit_key(const fh_keys *k, fh_str authorization, fh_str x_api_key, fh_scope need, int64_t now_utc_ns, fh_key *ret, fh_err **err)
+{
+    fh_str bearer = FH_STR("bearer "), text = x_api_key;
+    bool has_bearer = authorization.len > bearer.len && fh_str_ieq((fh_str){authorization.ptr, bearer.len}, bearer);
+    if (has_bearer) text = fh_str_trim((fh_str){authorization.ptr + bearer.len, authorization.len - bearer.len});
+    if (!text.len) return no_key(err);
+    int rc = fh_keys_check(k, text, now_utc_ns, ret, err);
+    if (rc || ret->scope >= need) return rc;
+    fh_err_set(err, FH_E_FORBIDDEN, "the key %s has the scope '%s'; this wants '%s'", ret->id, fh_scope_name(ret->scope), fh_scope_name(need));
+    fh_err_hint(err, "use a key with that scope; `freehold key create --scope %s` makes one", fh_scope_name(need));
+    return FH_E_FORBIDDEN;
+}

@@ -1,0 +1,177 @@
+/* Which request is what: the paths of the OpenAI API, each parsed and answered or handed to the proxy. */
+#include "base/limits.h"
+#include "gateway_private.h"
+#include "wire/openai.h"
+
+#include <string.h>
+
+enum { MODELS_MAX = FH_LIMIT_DEPLOYMENTS };
+
+int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
+{
+    FH_AUTO(fh_gateway) fh_gateway *g = fh_calloc(1, sizeof *g);
+    if (!g) return fh_err_nomem(err);
+    g->config = *c;
+    int rc = fh_http_client_new(&g->client, c->loop, err);
+    if (rc) return rc;
+    *ret = fh_take(g);
+    return 0;
+}
+
+void fh_gateway_free(fh_gateway *g)
+{
+    if (!g) return;
+    fh_http_client_free(g->client);
+    fh_free(g);
+}
+
+size_t fh_gateway_in_flight(const fh_gateway *g)
+{
+    return (size_t)g->metrics.in_flight;
+}
+
+static void reply_and_free(fh_http_req *req, fh_err *err)
+{
+    fh_gateway_reply_error(req, err);
+    fh_err_free(err);
+}
+
+static void reply_json(fh_http_req *req, const fh_buf *body)
+{
+    fh_err *err = NULL;
+    if (fh_buf_check(body, &err, "the reply")) reply_and_free(req, err);
+    else fh_http_reply(req, 200, "application/json", fh_buf_cstr(body), body->len);
+}
+
+/* The models that are ready; owned. */
+static int ready_models(fh_gateway *g, fh_route_model **ret, size_t *ret_count, fh_err **err)
+{
+    fh_route_model *list = fh_calloc(MODELS_MAX, sizeof *list);
+    if (!list) return fh_err_nomem(err);
+    *ret_count = FH_MIN(g->config.routes.list(g->config.routes.ctx, list, MODELS_MAX), (size_t)MODELS_MAX);
+    *ret = list;
+    return 0;
+}
+
+static fh_wire_model wire_model(const fh_route_model *m)
+{
+    return (fh_wire_model){.id = m->id, .owned_by = m->owned_by, .created_s = m->created_s, .context_tok = m->context_tok};
+}
+
+static void handle_models(fh_gateway *g, fh_http_req *req)
+{
+    fh_err *err = NULL;
+    FH_AUTO(ptr) fh_route_model *list = NULL;
+    FH_AUTO(ptr) fh_wire_model *models = NULL;
+    size_t count = 0;
+    int rc = ready_models(g, &list, &count, &err);
+    if (!rc && !(models = fh_calloc(count + 1, sizeof *models))) rc = fh_err_nomem(&err);
+    if (rc) {
+        reply_and_free(req, err);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) models[i] = wire_model(&list[i]);
+    FH_AUTO(buf) fh_buf body = FH_BUF(4 << 20);
+    fh_wire_models_write(&body, models, count);
+    reply_json(req, &body);
+}
+
+/* A name that is not in the list may be an alias: the route knows. */
+static void handle_model(fh_gateway *g, fh_http_req *req, fh_str id)
+{
+    fh_err *err = NULL;
+    FH_AUTO(ptr) fh_route_model *list = NULL;
+    size_t count = 0, at = 0;
+    fh_route route;
+    int rc = ready_models(g, &list, &count, &err);
+    if (!rc) rc = g->config.routes.pick(g->config.routes.ctx, id, NULL, &route, &err);
+    while (!rc && at < count && strcmp(list[at].id, route.model) != 0) at++;
+    if (!rc && at == count) rc = fh_err_set(&err, FH_E_NOT_FOUND, "the model '%s' is not ready any more", route.model);
+    if (rc) {
+        reply_and_free(req, err);
+        return;
+    }
+    fh_wire_model m = wire_model(&list[at]);
+    FH_AUTO(buf) fh_buf body = FH_BUF(1 << 16);
+    fh_wire_model_write(&body, &m);
+    reply_json(req, &body);
+}
+
+static void handle_generate(fh_gateway *g, fh_http_req *req, fh_operation op)
+{
+    fh_err *err = NULL;
+    fh_wire_request r = {0};
+    fh_str body = fh_http_req_body(req);
+    int rc = op == FH_OP_CHAT ? fh_wire_chat_parse(&r, body, &err) : fh_wire_completion_parse(&r, body, &err);
+    if (rc) reply_and_free(req, err);
+    else fh_proxy_start(g, req, op, r.model, r.stream);
+    fh_wire_request_fini(&r);
+}
+
+/* The body names a model or leaves it out; the rest is the engine's to judge. */
+static void handle_tokenize(fh_gateway *g, fh_http_req *req)
+{
+    fh_err *err = NULL;
+    FH_AUTO(json) fh_json *doc = NULL;
+    fh_str model = FH_STR("auto");
+    int rc = fh_json_parse(&doc, fh_http_req_body(req), FH_LIMIT_JSON_BODY_BYTES, &err);
+    if (!rc && fh_json_kind_of(doc) != FH_JSON_OBJECT) rc = fh_err_set(&err, FH_E_INVALID, "the body must be a JSON object");
+    if (!rc) rc = fh_json_read_str(doc, "model", false, &model, &err);
+    if (rc) reply_and_free(req, err);
+    else fh_proxy_start(g, req, FH_OP_TOKENIZE, model, false);
+}
+
+static void handle_chat(fh_gateway *g, fh_http_req *req)
+{
+    handle_generate(g, req, FH_OP_CHAT);
+}
+
+static void handle_completion(fh_gateway *g, fh_http_req *req)
+{
+    handle_generate(g, req, FH_OP_COMPLETION);
+}
+
+static const struct {
+    const char *path, *method;
+    void (*handle)(fh_gateway *g, fh_http_req *req);
+} paths[] = {
+    {"/v1/models", "GET", handle_models},          {"/v1/chat/completions", "POST", handle_chat},
+    {"/v1/completions", "POST", handle_completion}, {"/tokenize", "POST", handle_tokenize},
+    {"/detokenize", "POST", handle_tokenize},
+};
+
+static void refuse_method(fh_http_req *req, const char *allowed)
+{
+    fh_err *err = NULL;
+    fh_str method = fh_http_req_method(req), path = fh_http_req_path(req);
+    fh_err_set(&err, FH_E_METHOD, "%.*s cannot be used on %.*s", (int)FH_MIN(method.len, (size_t)16), method.ptr, (int)FH_MIN(path.len, (size_t)128), path.ptr);
+    fh_err_hint(&err, "use %s", allowed);
+    fh_http_reply_header(req, "Allow", allowed);
+    reply_and_free(req, err);
+}
+
+static void refuse_path(fh_http_req *req)
+{
+    fh_err *err = NULL;
+    fh_str path = fh_http_req_path(req);
+    fh_err_set(&err, FH_E_NOT_FOUND, "there is nothing at %.*s", (int)FH_MIN(path.len, (size_t)128), path.ptr);
+    fh_err_hint(&err, "this version serves /v1/models, /v1/chat/completions, /v1/completions, /tokenize and /detokenize");
+    reply_and_free(req, err);
+}
+
+void fh_gateway_handle(fh_gateway *g, fh_http_req *req)
+{
+    fh_str path = fh_http_req_path(req), method = fh_http_req_method(req), one = FH_STR("/v1/models/");
+    for (size_t i = 0; i < FH_COUNT(paths); i++) {
+        if (!fh_str_eqs(path, paths[i].path)) continue;
+        if (fh_str_eqs(method, paths[i].method)) paths[i].handle(g, req);
+        else refuse_method(req, paths[i].method);
+        return;
+    }
+    if (path.len > one.len && fh_str_starts(path, one)) {
+        if (fh_str_eqs(method, "GET")) handle_model(g, req, (fh_str){path.ptr + one.len, path.len - one.len});
+        else refuse_method(req, "GET");
+        return;
+    }
+    refuse_path(req);
+}

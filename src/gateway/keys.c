@@ -1,0 +1,230 @@
+/* The store of keys: a table in the database, and the same in memory to check against. What is written is written to the database first. */
+#include "gateway/keys.h"
+#include "base/limits.h"
+#include "base/map.h"
+#include "gateway/secret.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct held_key {
+    fh_key key;
+    uint8_t digest[32];
+} held_key;
+
+struct fh_keys {
+    fh_db *db;   /* borrowed */
+    fh_map *map; /* id -> held_key, owned */
+};
+
+static const char *const scope_names[] = {"use", "admin"};
+
+const char *fh_scope_name(fh_scope s)
+{
+    return scope_names[s];
+}
+
+bool fh_scope_parse(fh_str name, fh_scope *ret)
+{
+    for (size_t i = 0; i < FH_COUNT(scope_names); i++) {
+        if (!fh_str_eqs(name, scope_names[i])) continue;
+        *ret = (fh_scope)i;
+        return true;
+    }
+    return false;
+}
+
+/* Lower-case letters and digits without those that look alike: ids are read aloud and typed. 32 of them: no bias. */
+static int make_id(char out[FH_KEY_ID_LEN + 1], fh_err **err)
+{
+    static const char alphabet[] = "abcdefghijkmnpqrstuvwxyz23456789";
+    uint8_t bytes[FH_KEY_ID_LEN];
+    int rc = fh_random_bytes(bytes, sizeof bytes, err);
+    if (rc) return rc;
+    for (size_t i = 0; i < FH_KEY_ID_LEN; i++) out[i] = alphabet[bytes[i] % 32];
+    out[FH_KEY_ID_LEN] = '\0';
+    return 0;
+}
+
+static int make_text(const char *id, char text[FH_KEY_LEN + 1], fh_err **err)
+{
+    int n = snprintf(text, FH_KEY_LEN + 1, "fh_%s_", id);
+    return fh_random_text(text + n, (size_t)(FH_KEY_LEN + 1 - n), err);
+}
+
+/* The id inside what looks like a key; {NULL,0} for anything else. */
+static fh_str id_in(fh_str text)
+{
+    bool shaped = text.len == FH_KEY_LEN && fh_str_starts(text, FH_STR("fh_")) && text.ptr[3 + FH_KEY_ID_LEN] == '_';
+    return shaped ? (fh_str){text.ptr + 3, FH_KEY_ID_LEN} : (fh_str){NULL, 0};
+}
+
+static bool expired(const fh_key *k, int64_t now)
+{
+    return k->expires_utc_ns && k->expires_utc_ns <= now;
+}
+
+static int hold(fh_keys *k, const fh_key *key, const uint8_t digest[32], fh_err **err)
+{
+    held_key *h = fh_calloc(1, sizeof *h);
+    if (!h) return fh_err_nomem(err);
+    h->key = *key;
+    memcpy(h->digest, digest, sizeof h->digest);
+    if (fh_map_put(k->map, (fh_str){key->id, FH_KEY_ID_LEN}, h)) return 0;
+    fh_free(h);
+    return fh_err_nomem(err);
+}
+
+static void copy_text(char *out, size_t out_size, fh_str s)
+{
+    size_t n = fh_utf8_whole(s.ptr, FH_MIN(s.len, out_size - 1));
+    if (n) memcpy(out, s.ptr, n);
+    out[n] = '\0';
+}
+
+static int load_row(fh_keys *k, fh_stmt *s, fh_err **err)
+{
+    fh_key key = {0};
+    fh_str digest = fh_stmt_str(s, 1), scope = fh_stmt_str(s, 3);
+    copy_text(key.id, sizeof key.id, fh_stmt_str(s, 0));
+    copy_text(key.name, sizeof key.name, fh_stmt_str(s, 2));
+    key.created_utc_ns = fh_stmt_int(s, 4);
+    key.expires_utc_ns = fh_stmt_int(s, 5);
+    key.revoked_utc_ns = fh_stmt_int(s, 6);
+    if (digest.len != 32 || strlen(key.id) != FH_KEY_ID_LEN || !fh_scope_parse(scope, &key.scope))
+        return fh_err_set(err, FH_E_CORRUPT, "the database has a key that is not well-formed (id '%s')", key.id);
+    return hold(k, &key, (const uint8_t *)digest.ptr, err);
+}
+
+static int load(fh_keys *k, fh_err **err)
+{
+    FH_AUTO(fh_stmt) fh_stmt *s = NULL;
+    int rc = fh_db_query(k->db, &s, err,
+                         "SELECT id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns FROM keys "
+                         "ORDER BY created_utc_ns, id",
+                         "");
+    bool row = false;
+    while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) rc = load_row(k, s, err);
+    return rc;
+}
+
+static int purge_expired(fh_keys *k, int64_t now, fh_err **err)
+{
+    int rc = fh_db_exec(k->db, err, "DELETE FROM keys WHERE expires_utc_ns > 0 AND expires_utc_ns <= ?1", "i", now);
+    for (bool again = true; !rc && again;) {
+        again = false;
+        size_t i = 0;
+        fh_str id;
+        void *value;
+        while (!again && fh_map_next(k->map, &i, &id, &value)) again = expired(&((held_key *)value)->key, now);
+        if (again) fh_free(fh_map_remove(k->map, (fh_str){((held_key *)value)->key.id, FH_KEY_ID_LEN}));
+    }
+    return rc;
+}
+
+int fh_keys_open(fh_keys **ret, fh_db *db, int64_t now_utc_ns, fh_err **err)
+{
+    FH_AUTO(fh_keys) fh_keys *k = fh_calloc(1, sizeof *k);
+    if (!k) return fh_err_nomem(err);
+    k->db = db;
+    k->map = fh_map_new(fh_free);
+    if (!k->map) return fh_err_nomem(err);
+    int rc = purge_expired(k, now_utc_ns, err);
+    if (!rc) rc = load(k, err);
+    if (rc) return rc;
+    *ret = fh_take(k);
+    return 0;
+}
+
+void fh_keys_close(fh_keys *k)
+{
+    if (!k) return;
+    fh_map_free(k->map);
+    fh_free(k);
+}
+
+static int insert(fh_keys *k, const fh_key *key, const uint8_t digest[32], fh_err **err)
+{
+    return fh_db_exec(k->db, err,
+                      "INSERT INTO keys(id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns) "
+                      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0)",
+                      "sbssii", key->id, ((fh_str){(const char *)digest, 32}), key->name, fh_scope_name(key->scope), key->created_utc_ns, key->expires_utc_ns);
+}
+
+static int insert_and_hold(fh_keys *k, const fh_key *key, fh_str text, fh_err **err)
+{
+    uint8_t digest[32];
+    if (!fh_sha256(text, digest)) return fh_err_set(err, FH_E_INTERNAL, "SHA-256 is not available");
+    int rc = hold(k, key, digest, err);
+    if (rc) return rc;
+    rc = insert(k, key, digest, err);
+    if (rc) fh_free(fh_map_remove(k->map, (fh_str){key->id, FH_KEY_ID_LEN}));
+    return rc;
+}
+
+int fh_keys_create(fh_keys *k, const fh_key *spec, int64_t now_utc_ns, fh_key *ret, char text[FH_KEY_LEN + 1], fh_err **err)
+{
+    int rc = purge_expired(k, now_utc_ns, err);
+    if (rc) return rc;
+    if (fh_map_count(k->map) >= FH_LIMIT_KEYS) return fh_err_set(err, FH_E_CONFLICT, "there are %d keys already, which is the most", FH_LIMIT_KEYS);
+    fh_key key = *spec;
+    key.created_utc_ns = now_utc_ns;
+    key.revoked_utc_ns = 0;
+    do rc = make_id(key.id, err);
+    while (!rc && fh_map_find(k->map, (fh_str){key.id, FH_KEY_ID_LEN}));
+    if (!rc) rc = make_text(key.id, text, err);
+    if (!rc) rc = insert_and_hold(k, &key, (fh_str){text, FH_KEY_LEN}, err);
+    if (rc) explicit_bzero(text, FH_KEY_LEN + 1);
+    else if (ret) *ret = key;
+    return rc;
+}
+
+int fh_keys_revoke(fh_keys *k, fh_str id, int64_t now_utc_ns, fh_key *ret, fh_err **err)
+{
+    held_key *h = fh_map_find(k->map, id);
+    if (!h) {
+        fh_err_set(err, FH_E_NOT_FOUND, "there is no key '%.*s'", (int)FH_MIN(id.len, (size_t)16), id.ptr);
+        fh_err_hint(err, "`freehold key list` shows the ids of all keys");
+        return FH_E_NOT_FOUND;
+    }
+    int rc = h->key.revoked_utc_ns ? 0 : fh_db_exec(k->db, err, "UPDATE keys SET revoked_utc_ns = ?2 WHERE id = ?1", "Si", id, now_utc_ns);
+    if (rc) return rc;
+    if (!h->key.revoked_utc_ns) h->key.revoked_utc_ns = now_utc_ns;
+    if (ret) *ret = h->key;
+    return 0;
+}
+
+void fh_keys_remove(fh_keys *k, fh_str id)
+{
+    fh_db_exec(k->db, NULL, "DELETE FROM keys WHERE id = ?1", "S", id);
+    fh_free(fh_map_remove(k->map, id));
+}
+
+int fh_keys_check(const fh_keys *k, fh_str text, int64_t now_utc_ns, fh_key *ret, fh_err **err)
+{
+    static const uint8_t nobody[32];
+    uint8_t digest[32];
+    fh_str id = id_in(text);
+    const held_key *h = id.ptr ? fh_map_find(k->map, id) : NULL;
+    bool hashed = fh_sha256(text, digest);
+    bool same = fh_equal_secret(digest, h ? h->digest : nobody, sizeof digest);
+    if (hashed && h && same && !h->key.revoked_utc_ns && !expired(&h->key, now_utc_ns)) {
+        *ret = h->key;
+        return 0;
+    }
+    fh_err_set(err, FH_E_UNAUTHENTICATED, "the key is not valid: unknown, expired or revoked");
+    fh_err_hint(err, "send a key of this server as 'Authorization: Bearer fh_...'; `freehold key create` makes one");
+    return FH_E_UNAUTHENTICATED;
+}
+
+size_t fh_keys_count(const fh_keys *k)
+{
+    return fh_map_count(k->map);
+}
+
+const fh_key *fh_keys_next(const fh_keys *k, size_t *i)
+{
+    fh_str id;
+    void *value;
+    return fh_map_next(k->map, i, &id, &value) ? &((held_key *)value)->key : NULL;
+}

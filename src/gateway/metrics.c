@@ -1,0 +1,58 @@
+/* The gateway's figures as Prometheus text; names and bounds follow OpenTelemetry's semantic conventions for generative AI. */
+#include "base/clock.h"
+#include "gateway_private.h"
+
+static const double bounds_s[FH_METRIC_BOUNDS] = {0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 10.24, 40.96, 81.92};
+static const char *const operation_names[FH_OP_COUNT] = {"chat", "text_completion", "tokenize"};
+
+void fh_histogram_add(fh_histogram *h, int64_t ns)
+{
+    size_t i = 0;
+    while (i < FH_METRIC_BOUNDS && (double)ns > bounds_s[i] * 1e9) i++;
+    h->buckets[i]++;
+    h->count++;
+    h->sum_ns += ns;
+}
+
+static void write_histogram(fh_buf *out, const char *name, const char *operation, const fh_histogram *h)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < FH_METRIC_BOUNDS; i++) {
+        sum += h->buckets[i];
+        fh_buf_addf(out, "%s_bucket{gen_ai_operation_name=\"%s\",le=\"%g\"} %llu\n", name, operation, bounds_s[i], (unsigned long long)sum);
+    }
+    fh_buf_addf(out, "%s_bucket{gen_ai_operation_name=\"%s\",le=\"+Inf\"} %llu\n", name, operation, (unsigned long long)h->count);
+    fh_buf_addf(out, "%s_sum{gen_ai_operation_name=\"%s\"} %.6f\n", name, operation, (double)h->sum_ns / 1e9);
+    fh_buf_addf(out, "%s_count{gen_ai_operation_name=\"%s\"} %llu\n", name, operation, (unsigned long long)h->count);
+}
+
+static void write_histograms(fh_buf *out, const char *name, const char *help, const fh_histogram *list)
+{
+    fh_buf_addf(out, "# HELP %s %s\n# TYPE %s histogram\n", name, help, name);
+    for (size_t i = 0; i < FH_OP_COUNT; i++) write_histogram(out, name, operation_names[i], &list[i]);
+}
+
+static void write_one(fh_buf *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+    fh_buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name, (unsigned long long)value);
+}
+
+static void write_by_operation(fh_buf *out, const char *name, const char *help, const uint64_t *values)
+{
+    fh_buf_addf(out, "# HELP %s %s\n# TYPE %s counter\n", name, help, name);
+    for (size_t i = 0; i < FH_OP_COUNT; i++)
+        fh_buf_addf(out, "%s{gen_ai_operation_name=\"%s\"} %llu\n", name, operation_names[i], (unsigned long long)values[i]);
+}
+
+void fh_gateway_metrics(const fh_gateway *g, fh_buf *out)
+{
+    const fh_metrics *m = &g->metrics;
+    write_histograms(out, "gen_ai_server_request_duration_seconds", "Time from a request to the end of its reply.", m->duration);
+    write_histograms(out, "gen_ai_server_time_to_first_token_seconds", "Time from a request to the first byte of its answer.", m->first_byte);
+    write_by_operation(out, "freehold_gateway_requests_total", "Requests that ended with a reply of an engine.", m->finished);
+    write_by_operation(out, "freehold_gateway_failures_total", "Requests that ended with an error of ours or of an engine.", m->failed);
+    write_one(out, "freehold_gateway_in_flight", "gauge", "Requests that run now.", m->in_flight);
+    write_one(out, "freehold_gateway_retries_total", "counter", "Requests that were sent to a second replica.", m->retried);
+    write_one(out, "freehold_gateway_streams_cut_total", "counter", "Streams that broke in the middle.", m->cut);
+    write_one(out, "freehold_gateway_cancelled_total", "counter", "Requests whose client left.", m->cancelled);
+}

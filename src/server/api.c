@@ -1,0 +1,261 @@
+/* Every request of the server: admission, then the path: health, console files, the OpenAI API, the control plane. */
+#include "base/clock.h"
+#include "base/limits.h"
+#include "server_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { BODY_BYTES_MAX = 1 << 20 }; /* of a control-plane request */
+
+fh_json *api_time(int64_t utc_ns)
+{
+    char text[32];
+    if (utc_ns == 0) return fh_json_new_null();
+    fh_clock_format_utc(utc_ns, text, sizeof text);
+    return fh_json_new_cstr(text);
+}
+
+fh_json *api_list(fh_json *items, fh_json *next)
+{
+    fh_json *o = fh_json_new_object();
+    fh_json_set(o, "items", items);
+    fh_json_set(o, "next", next);
+    return o;
+}
+
+static void call_free(api_call *c)
+{
+    fh_json_unref(c->body);
+    fh_free(c);
+}
+
+static void client_gone(void *arg)
+{
+    ((api_call *)arg)->req = NULL;
+}
+
+fh_http_req *api_take_req(api_call *c)
+{
+    fh_http_req *req = c->req;
+    if (req) fh_http_req_on_gone(req, NULL, NULL);
+    call_free(c);
+    return req;
+}
+
+static void reply_error(fh_http_req *req, fh_err *err)
+{
+    fh_gateway_reply_error(req, err);
+    fh_err_free(err);
+}
+
+void api_reply_error(api_call *c, fh_err *err)
+{
+    api_token_end(c, 0, NULL, 0);
+    if (c->req) fh_gateway_reply_error(c->req, err);
+    fh_err_free(err);
+    call_free(c);
+}
+
+void api_reply(api_call *c, int status, fh_json *doc)
+{
+    fh_err *err = NULL;
+    FH_AUTO(buf) fh_buf body = FH_BUF(FH_LIMIT_JSON_BODY_BYTES);
+    FH_AUTO(json) fh_json *held = doc;
+    int rc = status == 204 ? 0 : doc ? fh_json_write(doc, &body, &err) : fh_err_nomem(&err);
+    if (rc) {
+        api_reply_error(c, err);
+        return;
+    }
+    api_token_end(c, status, fh_buf_cstr(&body), body.len);
+    if (c->req && c->route->flags & API_SECRET) fh_http_reply_header(c->req, "Cache-Control", "no-store");
+    if (c->req) fh_http_reply(c->req, status, status == 204 ? NULL : "application/json", fh_buf_cstr(&body), body.len);
+    call_free(c);
+}
+
+void api_reply_text(api_call *c, const fh_buf *text)
+{
+    if (c->req) fh_http_reply(c->req, 200, "text/plain; charset=utf-8", fh_buf_cstr(text), text->len);
+    call_free(c);
+}
+
+/* Does path match the pattern? Its {name} part goes to param. */
+static bool matches(const char *pattern, fh_str path, char *param, size_t param_size)
+{
+    size_t brace = strcspn(pattern, "{");
+    fh_str before = {pattern, brace};
+    if (!pattern[brace]) return fh_str_eqs(path, pattern);
+    const char *after = strchr(pattern, '}') + 1;
+    if (!fh_str_starts(path, before) || !fh_str_ends(path, fh_str_of(after)) || path.len < before.len + strlen(after)) return false;
+    fh_str value = {path.ptr + before.len, path.len - before.len - strlen(after)};
+    if (value.len == 0 || value.len >= param_size || fh_str_find(value, FH_STR("/")) != value.len) return false;
+    memcpy(param, value.ptr, value.len);
+    param[value.len] = '\0';
+    return true;
+}
+
+/* The row for a request. allow gets the methods of the path when it is the method that is wrong. */
+static const api_route *find_route(fh_str method, fh_str path, char *param, size_t param_size, fh_buf *allow)
+{
+    for (const api_route *r = api_routes; r->method; r++) {
+        if (!matches(r->path, path, param, param_size)) continue;
+        if (fh_str_eqs(method, r->method)) return r;
+        fh_buf_addf(allow, "%s%s", allow->len ? ", " : "", r->method);
+    }
+    return NULL;
+}
+
+static void no_route(fh_http_req *req, const fh_buf *allow)
+{
+    fh_err *err = NULL;
+    fh_str path = fh_http_req_path(req), method = fh_http_req_method(req);
+    int shown = (int)FH_MIN(path.len, (size_t)128);
+    if (allow->len) {
+        fh_err_set(&err, FH_E_METHOD, "%.*s cannot be used on %.*s", (int)FH_MIN(method.len, (size_t)16), method.ptr, shown, path.ptr);
+        fh_err_hint(&err, "use %s", fh_buf_cstr(allow));
+        fh_http_reply_header(req, "Allow", fh_buf_cstr(allow));
+    } else {
+        fh_err_set(&err, FH_E_NOT_FOUND, "there is nothing at %.*s", shown, path.ptr);
+        fh_err_hint(&err, "GET /api/openapi.json describes all paths of the control plane");
+    }
+    reply_error(req, err);
+}
+
+static int unknown_member(const api_shape *shape, fh_str name, fh_err **err)
+{
+    const char *near = NULL;
+    unsigned best = 4;
+    for (const api_field *f = shape->fields; f->name; f++) {
+        unsigned d = fh_str_distance(name, fh_str_of(f->name));
+        if (d >= best) continue;
+        best = d;
+        near = f->name;
+    }
+    int shown = (int)FH_MIN(name.len, (size_t)64);
+    fh_err_set(err, FH_E_INVALID, "the request has a member '%.*s' that is not known here", shown, name.ptr);
+    fh_err_param(err, "%.*s", shown, name.ptr);
+    if (near) fh_err_hint(err, "did you mean '%s'?", near);
+    return FH_E_INVALID;
+}
+
+/* Members are those of the shape, and all that it requires are there; types are checked by who reads them. */
+static int check_shape(const fh_json *body, const char *shape_name, fh_err **err)
+{
+    const api_shape *shape = api_shape_find(shape_name);
+    void *it = NULL;
+    fh_str name;
+    const fh_json *value;
+    while (fh_json_next(body, &it, &name, &value)) {
+        const api_field *f = shape->fields;
+        while (f->name && !fh_str_eqs(name, f->name)) f++;
+        if (!f->name) return unknown_member(shape, name, err);
+    }
+    for (const api_field *f = shape->fields; f->name; f++) {
+        if (!f->required || fh_json_kind_of(fh_json_get(body, f->name)) != FH_JSON_NULL) continue;
+        fh_err_set(err, FH_E_INVALID, "'%s' is missing: %s", f->name, f->help);
+        fh_err_param(err, "%s", f->name);
+        return FH_E_INVALID;
+    }
+    return 0;
+}
+
+static int read_body(api_call *c, fh_err **err)
+{
+    fh_str text = fh_http_req_body(c->req);
+    if (!c->route->request) return 0;
+    int rc = fh_json_parse(&c->body, text.len ? text : FH_STR("{}"), BODY_BYTES_MAX, err);
+    if (!rc && fh_json_kind_of(c->body) != FH_JSON_OBJECT) rc = fh_err_set(err, FH_E_INVALID, "the body must be a JSON object");
+    return rc ? rc : check_shape(c->body, c->route->request, err);
+}
+
+static int admit_key(fh_server *s, fh_http_req *req, api_who who, fh_key *ret, fh_err **err)
+{
+    if (who == API_OPEN) return 0;
+    return fh_admit_key(s->keys, fh_http_req_header(req, "authorization"), fh_http_req_header(req, "x-api-key"),
+                        who == API_ADMIN ? FH_SCOPE_ADMIN : FH_SCOPE_USE, fh_clock_utc_ns(), ret, err);
+}
+
+static void run_route(fh_server *s, fh_http_req *req, const api_route *route, const char *param, const fh_key *key)
+{
+    fh_err *err = NULL;
+    api_call *c = fh_calloc(1, sizeof *c);
+    if (!c) {
+        fh_err_nomem(&err);
+        reply_error(req, err);
+        return;
+    }
+    *c = (api_call){.server = s, .req = req, .route = route, .key = *key};
+    snprintf(c->param, sizeof c->param, "%s", param);
+    int rc = read_body(c, &err);
+    if (!rc) fh_http_req_on_gone(req, client_gone, c);
+    if (!rc) rc = api_token_begin(c, &err);
+    if (rc < 0) {
+        c->token[0] = '\0';
+        api_reply_error(c, err);
+    } else if (rc == 0) {
+        route->handle(c);
+    }
+}
+
+static void control_plane(fh_server *s, fh_http_req *req)
+{
+    fh_err *err = NULL;
+    fh_key key = {0};
+    char param[256] = "";
+    FH_AUTO(buf) fh_buf allow = FH_BUF(256);
+    const api_route *route = find_route(fh_http_req_method(req), fh_http_req_path(req), param, sizeof param, &allow);
+    if (admit_key(s, req, route ? route->who : API_USE, &key, &err)) reply_error(req, err);
+    else if (!route) no_route(req, &allow);
+    else run_route(s, req, route, param, &key);
+}
+
+static void health(fh_server *s, fh_http_req *req, bool readiness)
+{
+    bool good = !(readiness && s->stopping);
+    const char *text = good ? "ok\n" : "stopping\n";
+    fh_http_reply_header(req, "Cache-Control", "no-store");
+    fh_http_reply(req, good ? 200 : 503, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+/* Following a link to the page from elsewhere is no page's script speaking; the page itself can be framed by none. */
+static bool is_navigation(fh_http_req *req)
+{
+    return fh_str_eqs(fh_http_req_method(req), "GET") && fh_str_eqs(fh_http_req_header(req, "sec-fetch-mode"), "navigate");
+}
+
+static int admit(fh_server *s, fh_http_req *req, bool is_static, fh_err **err)
+{
+    fh_str method = fh_http_req_method(req), host = fh_http_req_host(req);
+    int rc = fh_admit_host(&s->hosts, host, err);
+    if (!rc && !(is_static && is_navigation(req)))
+        rc = fh_admit_origin(host, fh_http_req_header(req, "origin"), fh_http_req_header(req, "sec-fetch-site"), err);
+    if (!rc && fh_str_eqs(method, "POST")) rc = fh_admit_body(fh_http_req_header(req, "content-type"), fh_http_req_body(req).len, err);
+    return rc;
+}
+
+static void with_key(fh_server *s, fh_http_req *req, api_who who, void (*then)(fh_server *s, fh_http_req *req))
+{
+    fh_err *err = NULL;
+    fh_key key;
+    if (admit_key(s, req, who, &key, &err)) reply_error(req, err);
+    else then(s, req);
+}
+
+static void openai(fh_server *s, fh_http_req *req)
+{
+    fh_gateway_handle(s->gateway, req);
+}
+
+void api_handle(fh_server *s, fh_http_req *req)
+{
+    fh_err *err = NULL;
+    fh_str path = fh_http_req_path(req);
+    bool control = fh_str_starts(path, FH_STR("/api/")) || fh_str_eqs(path, "/api"), gateway = fh_gateway_owns(path);
+    bool metrics = fh_str_eqs(path, "/metrics"), ready = fh_str_eqs(path, "/readyz");
+    if (admit(s, req, !control && !gateway && !metrics, &err)) reply_error(req, err);
+    else if (ready || fh_str_eqs(path, "/healthz")) health(s, req, ready);
+    else if (gateway) with_key(s, req, API_USE, openai);
+    else if (metrics) with_key(s, req, API_USE, fh_server_metrics);
+    else if (control) control_plane(s, req);
+    else if (!fh_static_reply(req)) no_route(req, &FH_BUF(0));
+}

@@ -1,0 +1,209 @@
+/* Deployments over HTTP. Commands go to the fleet's thread and answer here later; reads come from its snapshot and its database. */
+#include "base/limits.h"
+#include "server_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LOG_BYTES_DEFAULT = 65536, EVENTS_MAX = 1000 };
+
+static fh_json *text_or_null(const char *s)
+{
+    return s[0] ? fh_json_new_cstr(s) : fh_json_new_null();
+}
+
+static fh_json *progress_json(const fh_deployment_view *d)
+{
+    if (d->progress_done == 0 && d->progress_total == 0) return fh_json_new_null();
+    fh_json *o = fh_json_new_object();
+    fh_json_set(o, "done", fh_json_new_int(d->progress_done));
+    fh_json_set(o, "total", fh_json_new_int(d->progress_total));
+    return o;
+}
+
+static fh_json *deployment_json(const fh_deployment_view *d)
+{
+    fh_json *o = fh_json_new_object();
+    fh_json_set(o, "name", fh_json_new_cstr(d->name));
+    fh_json_set(o, "model", fh_json_new_cstr(d->model));
+    fh_json_set(o, "variant", fh_json_new_cstr(d->variant));
+    fh_json_set(o, "place", fh_json_new_cstr(d->place));
+    fh_json_set(o, "state", fh_json_new_cstr(fh_deployment_state_name(d->state)));
+    fh_json_set(o, "reason", fh_json_new_cstr(d->reason));
+    fh_json_set(o, "hint", text_or_null(d->hint));
+    fh_json_set(o, "created", api_time(d->created_utc_ns));
+    fh_json_set(o, "changed", api_time(d->changed_utc_ns));
+    fh_json_set(o, "progress", progress_json(d));
+    fh_json_set(o, "context_tok", fh_json_new_int(d->context_tok));
+    fh_json_set(o, "streams", fh_json_new_int(d->streams));
+    fh_json_set(o, "pid", d->pid ? fh_json_new_int(d->pid) : fh_json_new_null());
+    fh_json_set(o, "rss_bytes", fh_json_new_int((int64_t)d->rss_bytes));
+    fh_json_set(o, "sandbox", fh_json_new_cstr(d->sandbox));
+    fh_json_set(o, "restarts", fh_json_new_int(d->restarts));
+    return o;
+}
+
+void api_deployments_list(api_call *c)
+{
+    const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(c->server->fleet);
+    fh_json *items = fh_json_new_array();
+    for (size_t i = 0; i < snap->count; i++) fh_json_append(items, deployment_json(&snap->deployments[i]));
+    fh_fleet_snapshot_release(snap);
+    api_reply(c, 200, api_list(items, fh_json_new_null()));
+}
+
+/* The newest of that name. */
+static const fh_deployment_view *find_named(const fh_fleet_snapshot *snap, const char *name)
+{
+    for (size_t i = 0; i < snap->count; i++)
+        if (strcmp(snap->deployments[i].name, name) == 0) return &snap->deployments[i];
+    return NULL;
+}
+
+static const char *nearest_name(const fh_fleet_snapshot *snap, const char *name)
+{
+    const char *best = NULL;
+    unsigned best_distance = 6;
+    for (size_t i = 0; i < snap->count; i++) {
+        unsigned d = fh_str_distance(fh_str_of(name), fh_str_of(snap->deployments[i].name));
+        if (d >= best_distance) continue;
+        best_distance = d;
+        best = snap->deployments[i].name;
+    }
+    return best;
+}
+
+static int no_deployment(const fh_fleet_snapshot *snap, const char *name, fh_err **err)
+{
+    const char *near = nearest_name(snap, name);
+    fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment '%.64s'", name);
+    if (near) fh_err_hint(err, "did you mean '%s'? `freehold ps` lists all", near);
+    else fh_err_hint(err, "`freehold ps` lists all deployments");
+    return FH_E_NOT_FOUND;
+}
+
+void api_deployments_get(api_call *c)
+{
+    fh_err *err = NULL;
+    const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(c->server->fleet);
+    const fh_deployment_view *d = find_named(snap, c->param);
+    fh_json *o = d ? deployment_json(d) : NULL;
+    if (!d) no_deployment(snap, c->param, &err);
+    fh_fleet_snapshot_release(snap);
+    if (err) api_reply_error(c, err);
+    else api_reply(c, 200, o);
+}
+
+/* The fleet has answered a command. */
+static void command_done(void *arg, const fh_deployment_view *view, const fh_err *why)
+{
+    api_call *c = arg;
+    if (view) {
+        api_reply(c, c->route->status, deployment_json(view));
+        return;
+    }
+    fh_err *err = NULL;
+    fh_err_set(&err, fh_err_code(why), "%s", fh_err_message(why));
+    if (fh_err_hint_get(why)) fh_err_hint(&err, "%s", fh_err_hint_get(why));
+    if (fh_err_param_get(why)) fh_err_param(&err, "%s", fh_err_param_get(why));
+    api_reply_error(c, err);
+}
+
+static int take_text(const fh_json *body, const char *name, bool required, char *out, size_t out_size, fh_err **err)
+{
+    fh_str s = {0};
+    int rc = fh_json_read_str(body, name, required, &s, err);
+    if (rc || !s.len) return rc;
+    if (s.len < out_size) {
+        memcpy(out, s.ptr, s.len);
+        out[s.len] = '\0';
+        return 0;
+    }
+    fh_err_set(err, FH_E_INVALID, "'%s' is longer than %zu bytes", name, out_size - 1);
+    fh_err_param(err, "%s", name);
+    return FH_E_INVALID;
+}
+
+/* A path names a file of this machine: only inside the import folders. */
+static int resolve_path(fh_server *s, fh_deploy_spec *spec, fh_err **err)
+{
+    char path[sizeof spec->model];
+    bool is_path = spec->model[0] == '/' || spec->model[0] == '~' || strncmp(spec->model, "./", 2) == 0 || strncmp(spec->model, "../", 3) == 0;
+    if (!is_path) return 0;
+    int rc = fh_import_path(s, fh_str_of(spec->model), path, sizeof path, err);
+    if (!rc) memcpy(spec->model, path, sizeof path);
+    return rc;
+}
+
+static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
+{
+    int rc = take_text(c->body, "model", true, spec->model, sizeof spec->model, err);
+    if (!rc) rc = take_text(c->body, "name", false, spec->name, sizeof spec->name, err);
+    if (!rc) rc = take_text(c->body, "place", false, spec->place, sizeof spec->place, err);
+    if (!rc) rc = fh_json_read_i64(c->body, "context_tok", false, 0, 1 << 30, &spec->context_tok, err);
+    if (!rc) rc = fh_json_read_i64(c->body, "streams", false, 0, 4096, &spec->streams, err);
+    return rc ? rc : resolve_path(c->server, spec, err);
+}
+
+void api_deployments_create(api_call *c)
+{
+    fh_err *err = NULL;
+    fh_deploy_spec spec = {0};
+    int rc = read_spec(c, &spec, &err);
+    if (!rc) rc = fh_fleet_deploy(c->server->fleet, &spec, c->server->loop, command_done, c, &err);
+    if (rc) api_reply_error(c, err);
+}
+
+void api_deployments_delete(api_call *c)
+{
+    fh_err *err = NULL;
+    if (fh_fleet_undeploy(c->server->fleet, c->param, c->server->loop, command_done, c, &err)) api_reply_error(c, err);
+}
+
+static bool query_number(const api_call *c, const char *name, uint64_t max, uint64_t *ret, fh_err **err)
+{
+    char text[32];
+    if (!c->req || !fh_http_req_query_get(c->req, name, text, sizeof text)) return true;
+    if (fh_str_u64(fh_str_of(text), max, ret)) return true;
+    fh_err_set(err, FH_E_INVALID, "'%s' must be a whole number up to %llu", name, (unsigned long long)max);
+    fh_err_param(err, "%s", name);
+    return false;
+}
+
+static int check_named(api_call *c, fh_err **err)
+{
+    const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(c->server->fleet);
+    int rc = find_named(snap, c->param) ? 0 : no_deployment(snap, c->param, err);
+    fh_fleet_snapshot_release(snap);
+    return rc;
+}
+
+void api_deployments_events(api_call *c)
+{
+    fh_err *err = NULL;
+    fh_json *items = NULL;
+    uint64_t after = 0;
+    int rc = query_number(c, "after", INT64_MAX, &after, &err) ? 0 : FH_E_INVALID;
+    if (!rc) rc = fh_fleet_history(c->server->fleet, c->param, (int64_t)after, EVENTS_MAX, &items, &err);
+    if (!rc && fh_json_count(items) == 0 && (rc = check_named(c, &err))) fh_json_unref(items);
+    if (rc) {
+        api_reply_error(c, err);
+        return;
+    }
+    size_t n = fh_json_count(items);
+    char next[24];
+    bool more = n == EVENTS_MAX;
+    snprintf(next, sizeof next, "%lld", more ? (long long)fh_json_int(fh_json_get(fh_json_at(items, n - 1), "id"), 0) : 0);
+    api_reply(c, 200, api_list(items, more ? fh_json_new_cstr(next) : fh_json_new_null()));
+}
+
+void api_deployments_logs(api_call *c)
+{
+    fh_err *err = NULL;
+    uint64_t bytes = LOG_BYTES_DEFAULT;
+    FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_ENGINE_LOG_BYTES);
+    int rc = query_number(c, "bytes", FH_LIMIT_ENGINE_LOG_BYTES, &bytes, &err) ? check_named(c, &err) : FH_E_INVALID;
+    if (!rc) rc = fh_fleet_log_tail(c->server->fleet, c->param, (size_t)bytes, &text, &err);
+    if (rc) api_reply_error(c, err);
+    else api_reply_text(c, &text);
+}

@@ -1,0 +1,178 @@
+/* Imports of weights: one at a time, copied and hashed on a thread of its own; the loop's thread answers how far it is.
+ *
+ * What holds: the thread writes only the atomics and, before it ends, the result; the loop reads the result after finished() was posted. The last few jobs are
+ * remembered, so that a client that was away can still read what became of its import. */
+#include "base/limits.h"
+#include "server_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { JOBS_KEPT = 16 };
+
+typedef struct import_job {
+    fh_imports *imports;
+    unsigned number; /* 0: free */
+    char path[1024], id[128];
+    atomic_uint_fast64_t done, total;
+    bool running;
+    fh_weights_item item;
+    fh_err *err; /* owned; why it failed */
+} import_job;
+
+struct fh_imports {
+    fh_server *server;
+    import_job jobs[JOBS_KEPT];
+    unsigned last; /* number of the newest job */
+    bool busy;
+    atomic_bool cancel;
+    pthread_t thread;
+};
+
+fh_imports *fh_imports_new(fh_server *s)
+{
+    fh_imports *i = fh_calloc(1, sizeof *i);
+    if (i) i->server = s;
+    return i;
+}
+
+void fh_imports_free(fh_imports *i)
+{
+    if (!i) return;
+    atomic_store(&i->cancel, true);
+    if (i->busy) pthread_join(i->thread, NULL);
+    for (size_t n = 0; n < JOBS_KEPT; n++) fh_err_free(i->jobs[n].err);
+    fh_free(i);
+}
+
+static bool on_progress(void *arg, uint64_t done, uint64_t total)
+{
+    import_job *job = arg;
+    atomic_store(&job->done, done);
+    atomic_store(&job->total, total);
+    return !atomic_load(&job->imports->cancel);
+}
+
+/* On the loop's thread. */
+static void finished(void *arg)
+{
+    import_job *job = arg;
+    pthread_join(job->imports->thread, NULL);
+    job->imports->busy = false;
+    job->running = false;
+}
+
+static void *run(void *arg)
+{
+    import_job *job = arg;
+    fh_weights_import(job->imports->server->weights, job->path, job->id, on_progress, job, &job->item, &job->err);
+    fh_loop_post(job->imports->server->loop, finished, job);
+    return NULL;
+}
+
+static fh_json *job_json(const import_job *job)
+{
+    char id[24];
+    bool failed = !job->running && job->err;
+    fh_json *o = fh_json_new_object();
+    snprintf(id, sizeof id, "import-%u", job->number);
+    fh_json_set(o, "id", fh_json_new_cstr(id));
+    fh_json_set(o, "state", fh_json_new_cstr(job->running ? "running" : failed ? "failed" : "done"));
+    fh_json_set(o, "path", fh_json_new_cstr(job->path));
+    fh_json_set(o, "done_bytes", fh_json_new_int((int64_t)atomic_load(&job->done)));
+    fh_json_set(o, "total_bytes", fh_json_new_int((int64_t)atomic_load(&job->total)));
+    fh_json_set(o, "weights", job->running || failed ? fh_json_new_null() : fh_weights_view_json(&job->item));
+    fh_json_set(o, "error", failed ? fh_json_new_cstr(fh_err_message(job->err)) : fh_json_new_null());
+    fh_json_set(o, "hint", failed ? fh_json_new_cstr(fh_err_hint_get(job->err)) : fh_json_new_null());
+    return o;
+}
+
+int fh_imports_start(fh_imports *i, const char *path, const char *id, fh_json **ret_job, fh_err **err)
+{
+    if (i->busy) return fh_err_set(err, FH_E_BUSY, "another import runs: %s", i->jobs[i->last % JOBS_KEPT].path);
+    import_job *job = &i->jobs[++i->last % JOBS_KEPT];
+    fh_err_free(job->err);
+    memset(job, 0, sizeof *job);
+    job->imports = i;
+    job->number = i->last;
+    snprintf(job->path, sizeof job->path, "%s", path);
+    snprintf(job->id, sizeof job->id, "%s", id);
+    int failed = pthread_create(&i->thread, NULL, run, job);
+    if (failed) {
+        job->number = 0;
+        return fh_err_errno(err, FH_E_UNAVAILABLE, failed, "cannot start a thread for the import");
+    }
+    i->busy = job->running = true;
+    *ret_job = job_json(job);
+    return 0;
+}
+
+fh_json *fh_imports_get(fh_imports *i, const char *job_id)
+{
+    uint64_t number;
+    fh_str s = fh_str_of(job_id), prefix = FH_STR("import-");
+    if (!fh_str_starts(s, prefix) || !fh_str_u64((fh_str){s.ptr + prefix.len, s.len - prefix.len}, UINT32_MAX, &number)) return NULL;
+    const import_job *job = &i->jobs[number % JOBS_KEPT];
+    return number && job->number == number ? job_json(job) : NULL;
+}
+
+/* Opens path below the folder, following no way out of it; -1 when it is not there or not beneath. */
+static int open_beneath(const char *folder, const char *path)
+{
+    size_t len = strlen(folder);
+    while (len > 1 && folder[len - 1] == '/') len--;
+    if (strncmp(path, folder, len) != 0 || path[len] != '/') return -1;
+    FH_AUTO(fd) int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) return -1;
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    return (int)syscall(SYS_openat2, dir, path + len + 1, &how, sizeof how);
+}
+
+/* The real path of what fd is open on: what is imported is what was looked at, whatever links led there. */
+static int real_path(int fd, char *out, size_t out_size, fh_err **err)
+{
+    char link[64];
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return fh_err_set(err, FH_E_INVALID, "it is no regular file");
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, out, out_size);
+    if (n < 0) return fh_err_errno(err, FH_E_IO, errno, "its path cannot be read");
+    if ((size_t)n >= out_size) return fh_err_set(err, FH_E_INVALID, "its path is longer than %zu bytes", out_size - 1);
+    out[n] = '\0';
+    return 0;
+}
+
+int fh_import_path(fh_server *s, fh_str path, char *out, size_t out_size, fh_err **err)
+{
+    char text[1024];
+    FH_AUTO(fd) int fd = -1;
+    if (path.len == 0 || path.len >= sizeof text || memchr(path.ptr, 0, path.len)) return fh_err_set(err, FH_E_INVALID, "that is no path of a file");
+    memcpy(text, path.ptr, path.len);
+    text[path.len] = '\0';
+    fd = open_beneath(s->default_import_dir, text);
+    for (size_t i = 0; fd < 0 && s->config->import_dirs && s->config->import_dirs[i]; i++) fd = open_beneath(s->config->import_dirs[i], text);
+    if (fd >= 0) {
+        int rc = real_path(fd, out, out_size, err);
+        return rc ? fh_err_add(err, "%s cannot be imported", text) : 0;
+    }
+    fh_err_set(err, FH_E_FORBIDDEN, "%s is not a file in one of the import folders", text);
+    fh_err_hint(err, "put it into %s, or start the server with --import-dir FOLDER", s->default_import_dir);
+    fh_err_param(err, "path");
+    return FH_E_FORBIDDEN;
+}
+
+fh_json *fh_import_dirs_json(const fh_server *s)
+{
+    fh_json *list = fh_json_new_array();
+    fh_json_append(list, fh_json_new_cstr(s->default_import_dir));
+    for (size_t i = 0; s->config->import_dirs && s->config->import_dirs[i]; i++) fh_json_append(list, fh_json_new_cstr(s->config->import_dirs[i]));
+    return list;
+}

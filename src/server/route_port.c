@@ -1,0 +1,159 @@
+/* The gateway's port to the fleet: picks a ready replica from the fleet's snapshot. */
+#include "base/clock.h"
+#include "catalog/catalog.h"
+#include "server_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef enum wanted_kind { BY_MODEL, BY_NAME, BY_AUTO } wanted_kind;
+typedef struct wanted {
+    wanted_kind kind;
+    char name[256]; /* of the model or the deployment */
+} wanted;
+
+static wanted what_is_wanted(fh_str model)
+{
+    wanted w = {.kind = BY_MODEL};
+    fh_str prefix = FH_STR("deployment/");
+    const fh_catalog_model *known = fh_catalog_find(model);
+    if (fh_str_eqs(model, "auto")) {
+        w.kind = BY_AUTO;
+    } else if (fh_str_starts(model, prefix)) {
+        w.kind = BY_NAME;
+        model = (fh_str){model.ptr + prefix.len, model.len - prefix.len};
+    } else if (known) {
+        model = fh_str_of(known->id);
+    }
+    snprintf(w.name, sizeof w.name, "%.*s", (int)FH_MIN(model.len, sizeof w.name - 1), model.ptr);
+    return w;
+}
+
+static bool is_wanted(const wanted *w, const fh_deployment_view *d)
+{
+    if (w->kind == BY_AUTO) return true;
+    return strcmp(w->kind == BY_NAME ? d->name : d->model, w->name) == 0;
+}
+
+static bool is_same_replica(const fh_route *r, const fh_deployment_view *d)
+{
+    return r && strcmp(r->deployment, d->name) == 0 && r->instance == d->pid;
+}
+
+static bool can_take(const wanted *w, const fh_deployment_view *d, const fh_route *avoid)
+{
+    return d->state == FH_DEPLOYMENT_READY && is_wanted(w, d) && !is_same_replica(avoid, d);
+}
+
+static void fill_route(fh_route *ret, const wanted *w, const fh_deployment_view *d, size_t choices)
+{
+    static const char *const why[] = {"the model that was asked for", "the deployment that was asked for", "auto: what is ready"};
+    *ret = (fh_route){.base_url = "http://localhost", .instance = d->pid};
+    snprintf(ret->deployment, sizeof ret->deployment, "%s", d->name);
+    snprintf(ret->model, sizeof ret->model, "%s", d->model);
+    snprintf(ret->place, sizeof ret->place, "%s", d->place);
+    snprintf(ret->unix_path, sizeof ret->unix_path, "%s", d->socket_path);
+    snprintf(ret->reason, sizeof ret->reason, "%s; %zu of %zu ready", why[w->kind], (size_t)1, choices);
+}
+
+/* What is known but not ready now. */
+static int not_ready(const fh_deployment_view *d, fh_err **err)
+{
+    fh_err_set(err, FH_E_UNAVAILABLE, "the deployment '%s' of %s is %s, not ready: %s", d->name, d->model, fh_deployment_state_name(d->state), d->reason);
+    fh_err_hint(err, "ask again in a moment; `freehold events %s` shows how far it is", d->name);
+    fh_err_param(err, "model");
+    return FH_E_UNAVAILABLE;
+}
+
+static void add_name(char *list, size_t size, const char *name)
+{
+    size_t used = strlen(list);
+    if (strstr(list, name)) return;
+    snprintf(list + used, size - used, "%s%s", used ? ", " : "", name);
+}
+
+static void add_ready(char *list, size_t size, const fh_fleet_snapshot *snap)
+{
+    for (size_t i = 0; i < snap->count; i++)
+        if (snap->deployments[i].state == FH_DEPLOYMENT_READY) add_name(list, size, snap->deployments[i].model);
+}
+
+static int not_found(const wanted *w, const fh_fleet_snapshot *snap, fh_err **err)
+{
+    const char *near[3];
+    char ready[512] = "", nearest[512] = "";
+    const fh_catalog_model *known = fh_catalog_find(fh_str_of(w->name));
+    add_ready(ready, sizeof ready, snap);
+    for (size_t i = 0, n = fh_catalog_nearest(fh_str_of(w->name), near, FH_COUNT(near)); i < n; i++) add_name(nearest, sizeof nearest, near[i]);
+    if (w->kind == BY_AUTO) fh_err_set(err, FH_E_UNAVAILABLE, "nothing runs that could answer");
+    else if (w->kind == BY_NAME) fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment '%.64s'", w->name);
+    else if (known) fh_err_set(err, FH_E_NOT_FOUND, "the model '%s' is not running", known->id);
+    else fh_err_set(err, FH_E_NOT_FOUND, "there is no model '%.64s'; the nearest names are %s", w->name, nearest[0] ? nearest : "none");
+    if (known || w->kind == BY_AUTO) fh_err_hint(err, "start one with `freehold run %s`%s%s", known ? known->id : "MODEL", ready[0] ? "; ready now: " : "", ready);
+    else fh_err_hint(err, "ready now: %s", ready[0] ? ready : "nothing; `freehold run MODEL` starts one");
+    fh_err_param(err, "model");
+    return fh_err_code(*err);
+}
+
+static int pick_in(fh_server *s, const fh_fleet_snapshot *snap, const wanted *w, const fh_route *avoid, fh_route *ret, fh_err **err)
+{
+    size_t choices = 0;
+    const fh_deployment_view *waiting = NULL;
+    for (size_t i = 0; i < snap->count; i++) {
+        const fh_deployment_view *d = &snap->deployments[i];
+        choices += can_take(w, d, avoid);
+        if (is_wanted(w, d) && d->state != FH_DEPLOYMENT_STOPPED && !waiting) waiting = d;
+    }
+    size_t turn = choices ? s->picks++ % choices : 0;
+    for (size_t i = 0; choices && i < snap->count; i++) {
+        const fh_deployment_view *d = &snap->deployments[i];
+        if (!can_take(w, d, avoid) || turn-- > 0) continue;
+        fill_route(ret, w, d, choices);
+        return 0;
+    }
+    return waiting ? not_ready(waiting, err) : not_found(w, snap, err);
+}
+
+static int pick(void *ctx, fh_str model, const fh_route *avoid, fh_route *ret, fh_err **err)
+{
+    fh_server *s = ctx;
+    wanted w = what_is_wanted(model);
+    const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(s->fleet);
+    int rc = pick_in(s, snap, &w, avoid, ret, err);
+    fh_fleet_snapshot_release(snap);
+    return rc;
+}
+
+static void report(void *ctx, const char *deployment, int code)
+{
+    fh_fleet_report(((fh_server *)ctx)->fleet, deployment, code);
+}
+
+static bool listed(const fh_route_model *list, size_t count, const char *id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i].id, id) == 0) return true;
+    return false;
+}
+
+static size_t list(void *ctx, fh_route_model *ret, size_t max)
+{
+    fh_server *s = ctx;
+    size_t n = 0;
+    const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(s->fleet);
+    for (size_t i = 0; i < snap->count && n < max; i++) {
+        const fh_deployment_view *d = &snap->deployments[i];
+        if (d->state != FH_DEPLOYMENT_READY || listed(ret, n, d->model)) continue;
+        const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->model));
+        ret[n] = (fh_route_model){.created_s = d->created_utc_ns / FH_NS_PER_S, .context_tok = d->context_tok};
+        snprintf(ret[n].id, sizeof ret[n].id, "%s", d->model);
+        snprintf(ret[n++].owned_by, sizeof ret->owned_by, "%s", m && m->maker[0] ? m->maker : "you");
+    }
+    fh_fleet_snapshot_release(snap);
+    return n;
+}
+
+fh_route_port fh_server_routes(fh_server *s)
+{
+    return (fh_route_port){.ctx = s, .pick = pick, .report = report, .list = list};
+}

@@ -1,0 +1,267 @@
+/* Wiring: opens the data folder, the database, the fleet and the listener, runs the loop, and takes all down again in the reverse order.
+ *
+ * Order of starting: what can be refused without having done anything (lock, database, address) comes before the fleet, which adopts and starts engines.
+ * Order of stopping: no new connections; running requests get a few seconds; the HTTP server goes before the gateway, whose requests end with it; the fleet
+ * last, which stops engines or leaves them to the next server. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "db/schema.h"
+#include "server_private.h"
+#include "sys/file.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DRAIN_NS (10 * FH_NS_PER_S) /* that running requests get when the server stops */
+#define DRAIN_POLL_NS (20 * FH_NS_PER_MS)
+
+static void on_request(fh_http_req *req, void *ctx)
+{
+    api_handle(ctx, req);
+}
+
+/* "[::1]:8470" -> "[::1]"; "127.0.0.1:8470" -> "127.0.0.1". */
+static int split_listen(fh_server *s, const char *listen, fh_err **err)
+{
+    const char *colon = strrchr(listen, ':');
+    size_t len = colon ? (size_t)(colon - listen) : 0;
+    if (len && len < sizeof s->listen_host) {
+        snprintf(s->listen_host, sizeof s->listen_host, "%.*s", (int)len, listen);
+        return 0;
+    }
+    fh_err_set(err, FH_E_USAGE, "--listen wants ADDRESS:PORT, not '%.64s'", listen);
+    fh_err_hint(err, "127.0.0.1:8470 is what it listens on without the flag; port 0 picks a free one");
+    return FH_E_USAGE;
+}
+
+static bool is_wildcard(const char *host)
+{
+    return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "[::]") == 0 || strcmp(host, "*") == 0;
+}
+
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0 || strcmp(host, "localhost") == 0;
+}
+
+static int check_listen(fh_server *s, fh_err **err)
+{
+    int rc = split_listen(s, s->config->listen, err);
+    if (rc || is_loopback(s->listen_host) || s->config->plain_http) return rc;
+    fh_err_set(err, FH_E_USAGE, "will not listen on %s without encryption: keys and prompts would be readable on the network", s->config->listen);
+    fh_err_hint(err, "listen on 127.0.0.1, or give --plain-http if something in front of it speaks TLS");
+    return FH_E_USAGE;
+}
+
+static int collect_hosts(fh_server *s, fh_err **err)
+{
+    size_t count = 0;
+    while (s->config->hosts && s->config->hosts[count]) count++;
+    s->host_names = fh_calloc(count + 2, sizeof *s->host_names);
+    if (!s->host_names) return fh_err_nomem(err);
+    for (size_t i = 0; i < count; i++) s->host_names[i] = s->config->hosts[i];
+    s->hosts.any_address = is_wildcard(s->listen_host);
+    if (!s->hosts.any_address) s->host_names[count] = s->listen_host;
+    s->hosts.names = s->host_names;
+    return 0;
+}
+
+static int open_folder(fh_server *s, fh_err **err)
+{
+    const char *data = s->config->data_dir;
+    snprintf(s->default_import_dir, sizeof s->default_import_dir, "%s/import", data);
+    if (s->config->store_url) snprintf(s->store_url, sizeof s->store_url, "%s", s->config->store_url);
+    else snprintf(s->store_url, sizeof s->store_url, "sqlite:%s/freehold.db", data);
+    int rc = fh_dir_make(data, 0700, err);
+    if (!rc) rc = fh_dir_make(s->default_import_dir, 0700, err);
+    if (!rc) rc = fh_dir_lock(data, &s->lock_fd, err);
+    if (rc == FH_E_BUSY) fh_err_hint(err, "another freehold uses %s: stop it, or give --data another folder", data);
+    return rc;
+}
+
+static int own_program(fh_server *s, fh_err **err)
+{
+    ssize_t n = readlink("/proc/self/exe", s->program, sizeof s->program - 1);
+    if (n < 0) return fh_err_errno(err, FH_E_IO, errno, "cannot find the path of this program");
+    s->program[n] = '\0';
+    return 0;
+}
+
+static int open_store(fh_server *s, fh_err **err)
+{
+    int rc = fh_db_open(&s->db, s->store_url, err);
+    if (!rc) rc = fh_db_migrate_schema(s->db, err);
+    if (!rc) rc = fh_keys_open(&s->keys, s->db, fh_clock_utc_ns(), err);
+    if (!rc) rc = fh_weights_open(&s->weights, s->config->data_dir, true, err);
+    if (rc) return rc;
+    s->signin = fh_signin_new();
+    s->imports = fh_imports_new(s);
+    s->in_flight_tokens = fh_map_new(NULL);
+    return s->signin && s->imports && s->in_flight_tokens ? 0 : fh_err_nomem(err);
+}
+
+static int open_listener(fh_server *s, fh_err **err)
+{
+    int rc = fh_loop_new(&s->loop, err);
+    if (!rc) rc = fh_http_server_new(&s->http, s->loop, on_request, s, err);
+    if (!rc) rc = fh_http_server_listen(s->http, s->config->listen, false, err);
+    if (rc) return rc;
+    const char *shown = is_wildcard(s->listen_host) ? (s->listen_host[0] == '[' ? "[::1]" : "127.0.0.1") : s->listen_host;
+    snprintf(s->address, sizeof s->address, "http://%s:%d", shown, fh_http_server_port(s->http));
+    return 0;
+}
+
+static int start_fleet(fh_server *s, fh_err **err)
+{
+    fh_fleet_config fleet = {
+        .data_dir = s->config->data_dir, .store_url = s->store_url, .program = s->program, .keep_engines_on_stop = s->config->keep_engines};
+    fh_gateway_config gateway = {.loop = s->loop, .routes = fh_server_routes(s)};
+    int rc = fh_fleet_start(&s->fleet, &fleet, err);
+    if (!rc) rc = fh_feed_new(&s->feed, s, err);
+    if (!rc) rc = fh_gateway_new(&s->gateway, &gateway, err);
+    return rc;
+}
+
+/* Stopping. */
+
+static void poll_drained(void *arg)
+{
+    fh_server *s = arg;
+    bool idle = fh_http_server_connections(s->http) == 0;
+    if (idle || fh_clock_mono_ns() >= s->stop_deadline_ns) fh_loop_stop(s->loop);
+    else fh_timer_start(s->stop_timer, DRAIN_POLL_NS);
+}
+
+static void on_stop_signal(void *arg)
+{
+    fh_server *s = arg;
+    if (s->stopping) {
+        fh_loop_stop(s->loop);
+        return;
+    }
+    s->stopping = true;
+    s->stop_deadline_ns = fh_clock_mono_ns() + DRAIN_NS;
+    fh_log(FH_LOG_INFO, "server", "stopping requests=%zu", fh_gateway_in_flight(s->gateway));
+    fh_feed_free(s->feed);
+    s->feed = NULL;
+    fh_http_server_drain(s->http);
+    poll_drained(s);
+}
+
+static void on_reload_signal(void *arg)
+{
+    (void)arg;
+    fh_log(FH_LOG_INFO, "server", "there is no configuration file to reload: all settings are flags");
+}
+
+static int watch_signals(fh_server *s, fh_err **err)
+{
+    signal(SIGPIPE, SIG_IGN);
+    int rc = fh_timer_new(&s->stop_timer, s->loop, poll_drained, s, err);
+    if (!rc) rc = fh_loop_on_signal(s->loop, SIGINT, on_stop_signal, s, err);
+    if (!rc) rc = fh_loop_on_signal(s->loop, SIGTERM, on_stop_signal, s, err);
+    if (!rc) rc = fh_loop_on_signal(s->loop, SIGHUP, on_reload_signal, s, err);
+    return rc;
+}
+
+static void close_all(fh_server *s)
+{
+    fh_feed_free(s->feed);
+    fh_http_server_free(s->http);
+    fh_gateway_free(s->gateway);
+    fh_imports_free(s->imports);
+    fh_fleet_stop(s->fleet);
+    fh_timer_free(s->stop_timer);
+    fh_loop_free(s->loop);
+    fh_map_free(s->in_flight_tokens);
+    fh_signin_free(s->signin);
+    fh_weights_close(s->weights);
+    fh_keys_close(s->keys);
+    fh_db_close(s->db);
+    fh_free(s->host_names);
+    if (s->lock_fd >= 0) close(s->lock_fd);
+}
+
+/* Starting. */
+
+static int write_key_file(const char *path, const char *text, fh_err **err)
+{
+    char folder[1024], line[FH_KEY_LEN + 2];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    int rc = 0;
+    if (slash && slash != folder) {
+        *slash = '\0';
+        rc = fh_dir_make(folder, 0700, err);
+    }
+    snprintf(line, sizeof line, "%s\n", text);
+    if (!rc) rc = fh_file_write_atomic(path, line, strlen(line), 0600, err);
+    explicit_bzero(line, sizeof line);
+    return rc ? fh_err_add(err, "the first key cannot be written") : 0;
+}
+
+/* The key is printed where a person reads it; where output goes into a log, the file is enough. */
+static void print_first_key(const fh_server *s, const char *text)
+{
+    const char *file = s->config->key_file;
+    if (!file || isatty(STDOUT_FILENO)) printf("First key, shown once: %s\n", text);
+    if (file) printf("The first key is in %s\n", file);
+    else printf("Save it where the command line looks for it: ~/.config/freehold/key\n");
+}
+
+static int first_key(fh_server *s, fh_err **err)
+{
+    char text[FH_KEY_LEN + 1];
+    fh_key spec = {.name = "first", .scope = FH_SCOPE_ADMIN}, made;
+    if (fh_keys_count(s->keys) > 0) return 0;
+    int rc = fh_keys_create(s->keys, &spec, fh_clock_utc_ns(), &made, text, err);
+    if (rc) return rc;
+    if (s->config->key_file) rc = write_key_file(s->config->key_file, text, err);
+    if (!rc) print_first_key(s, text);
+    else fh_keys_remove(s->keys, fh_str_of(made.id)); /* the next start makes another */
+    explicit_bzero(text, sizeof text);
+    return rc;
+}
+
+static int announce(fh_server *s, fh_err **err)
+{
+    char link[512];
+    printf("freehold " FH_VERSION " listens on %s\n", s->address);
+    int rc = first_key(s, err);
+    if (!rc) rc = fh_console_link(s, link, sizeof link, err);
+    if (rc) return rc;
+    printf("Console, once within 15 minutes: %s\n", link);
+    explicit_bzero(link, sizeof link);
+    fflush(stdout);
+    return 0;
+}
+
+static int start_all(fh_server *s, fh_err **err)
+{
+    s->start_ns = fh_clock_mono_ns();
+    int rc = check_listen(s, err);
+    if (!rc) rc = collect_hosts(s, err);
+    if (!rc) rc = own_program(s, err);
+    if (!rc) rc = open_folder(s, err);
+    if (!rc) rc = open_store(s, err);
+    if (!rc) rc = open_listener(s, err);
+    if (!rc) rc = start_fleet(s, err);
+    if (!rc) rc = watch_signals(s, err);
+    return rc ? rc : announce(s, err);
+}
+
+int fh_server_run(const fh_server_config *c, fh_err **err)
+{
+    fh_server s = {.config = c, .lock_fd = -1};
+    int rc = start_all(&s, err);
+    if (!rc) {
+        fh_log(FH_LOG_INFO, "server", "ready after_ms=%.1f", (double)(fh_clock_mono_ns() - s.start_ns) / 1e6);
+        rc = fh_loop_run(s.loop, err);
+    }
+    close_all(&s);
+    if (!rc) fh_log(FH_LOG_INFO, "server", "stopped");
+    return rc;
+}

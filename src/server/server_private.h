@@ -1,0 +1,143 @@
+/* What the files of server/ share: the server itself, one control-plane call, and the table of routes.
+ *
+ * A route is one row of api_routes (routes.c): method, path, who may call it, the shapes of its request and reply. Dispatch, the check of a body's members, and
+ * GET /api/openapi.json are derived from the rows. A handler ends its call exactly once, now or later, by api_reply, api_reply_error or api_take_req. */
+#ifndef FH_SERVER_PRIVATE_H
+#define FH_SERVER_PRIVATE_H
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "db/db.h"
+#include "fleet/fleet.h"
+#include "gateway/admission.h"
+#include "gateway/gateway.h"
+#include "gateway/keys.h"
+#include "gateway/secret.h"
+#include "gateway/signin.h"
+#include "json/json.h"
+#include "net/http_server.h"
+#include "server/server.h"
+#include "weights/weights.h"
+
+typedef struct fh_feed fh_feed;       /* api_events.c */
+typedef struct fh_imports fh_imports; /* imports.c */
+
+typedef struct fh_server {
+    const fh_server_config *config; /* borrowed */
+    char store_url[1100], program[1024], address[300], default_import_dir[1024];
+    int lock_fd;
+    fh_loop *loop;
+    fh_http_server *http;
+    fh_gateway *gateway;
+    fh_db *db;
+    fh_keys *keys;
+    fh_signin *signin;
+    fh_fleet *fleet;
+    fh_weights *weights;
+    fh_feed *feed;
+    fh_imports *imports;
+    fh_map *in_flight_tokens; /* idempotency keys whose first request still runs */
+    fh_hosts hosts;
+    const char **host_names;  /* owned array of borrowed names */
+    char listen_host[128];
+    fh_timer *stop_timer;
+    int64_t stop_deadline_ns, start_ns;
+    bool stopping;
+    uint64_t picks; /* round robin of the route port */
+    char sandbox[32], sandbox_why[512]; /* what holds here; "" until asked */
+} fh_server;
+
+/* Shapes of requests and replies, for openapi and for checking what comes in. */
+typedef struct api_field {
+    const char *name; /* NULL ends a shape */
+    const char *type; /* "string", "integer", "number", "boolean", "object", "time" (RFC 3339), a shape's name, or any of them with [] behind */
+    bool required, nullable;
+    const char *help;
+} api_field;
+typedef struct api_shape {
+    const char *name;
+    const api_field *fields;
+} api_shape;
+extern const api_shape api_shapes[]; /* shapes.c; ended by a row without name */
+const api_shape *api_shape_find(const char *name);
+
+typedef struct api_call api_call;
+typedef enum api_who { API_OPEN, API_USE, API_ADMIN } api_who;
+enum { API_KEEPS_TOKEN = 1,  /* POST that takes Idempotency-Key */
+       API_SECRET = 2 };     /* its reply holds a key: never kept for a repeat */
+typedef struct api_route {
+    const char *method, *path; /* one {name} part at most */
+    api_who who;
+    unsigned flags;
+    const char *id, *summary;
+    const char *request, *reply; /* shapes; NULL: none. reply "text" and "events" are text/plain and text/event-stream; a shape with [] is a list page */
+    int status;                  /* of a good reply */
+    void (*handle)(api_call *c);
+} api_route;
+extern const api_route api_routes[]; /* ended by a row without method */
+
+struct api_call { /* owned by its handler until it ends */
+    fh_server *server;
+    fh_http_req *req; /* NULL once the client has gone */
+    const api_route *route;
+    fh_key key;          /* not set for API_OPEN */
+    char param[256];     /* the {name} part */
+    fh_json *body;       /* owned; NULL without one */
+    char token[160];     /* "<key id> <Idempotency-Key>", "" without one */
+    uint8_t digest[32];  /* of method, path and body, with a token */
+};
+
+/* api.c */
+void api_handle(fh_server *s, fh_http_req *req);         /* every request; http_server's handler calls it */
+void api_reply(api_call *c, int status, fh_json *doc);   /* takes doc; NULL doc: out of memory, or no body with 204 */
+void api_reply_text(api_call *c, const fh_buf *text);
+void api_reply_error(api_call *c, fh_err *err);          /* takes err */
+fh_http_req *api_take_req(api_call *c);                  /* ends the call; the request is the caller's. NULL: the client has gone */
+fh_json *api_list(fh_json *items, fh_json *next);        /* {"items":[...],"next":...}; takes both */
+fh_json *api_time(int64_t utc_ns);                       /* RFC 3339, null for 0 */
+
+/* tokens.c: what Idempotency-Key means. begin: 0 go on, 1 replied already (call is gone), negative: error. */
+int api_token_begin(api_call *c, fh_err **err);
+void api_token_end(api_call *c, int status, const char *body, size_t bytes);
+
+/* The handlers. */
+void api_openapi(api_call *c);
+void api_models_list(api_call *c), api_models_get(api_call *c);
+void api_deployments_list(api_call *c), api_deployments_create(api_call *c), api_deployments_get(api_call *c), api_deployments_delete(api_call *c);
+void api_deployments_events(api_call *c), api_deployments_logs(api_call *c);
+void api_events(api_call *c);
+void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights_import_get(api_call *c);
+void api_keys_list(api_call *c), api_keys_create(api_call *c), api_keys_revoke(api_call *c);
+void api_session_create(api_call *c), api_session_delete(api_call *c), api_console_links_create(api_call *c);
+void api_machine(api_call *c);
+
+/* openapi.c */
+fh_json *fh_openapi_document(void);
+
+/* static_files.c: the console; false when there is no such file. */
+bool fh_static_reply(fh_http_req *req);
+/* metrics.c */
+void fh_server_metrics(fh_server *s, fh_http_req *req);
+/* route_port.c */
+fh_route_port fh_server_routes(fh_server *s);
+/* session.c */
+int fh_console_link(fh_server *s, char *out, size_t out_size, fh_err **err);
+/* machine.c */
+const char *fh_server_sandbox(fh_server *s); /* probes once; "none" when nothing works */
+
+/* api_events.c */
+int fh_feed_new(fh_feed **ret, fh_server *s, fh_err **err);
+void fh_feed_free(fh_feed *f); /* ends all streams */
+FH_DEFINE_AUTO(fh_feed, fh_feed_free);
+
+/* imports.c: one import at a time, on a thread of its own. */
+fh_imports *fh_imports_new(fh_server *s);
+void fh_imports_free(fh_imports *i); /* cancels one that runs and waits for it */
+int fh_imports_start(fh_imports *i, const char *path, const char *id, fh_json **ret_job, fh_err **err);
+fh_json *fh_imports_get(fh_imports *i, const char *job_id); /* NULL when there is none */
+/* A path that a client named, resolved inside one of the import folders: FH_E_FORBIDDEN outside. */
+int fh_import_path(fh_server *s, fh_str path, char *out, size_t out_size, fh_err **err);
+fh_json *fh_import_dirs_json(const fh_server *s);
+fh_json *fh_weights_view_json(const fh_weights_item *w); /* the shape Weights */
+
+#endif

@@ -1,0 +1,240 @@
+/* The shapes of what the control plane takes and gives, field by field: openapi is made from them, and requests are checked against them. */
+#include "server_private.h"
+
+#include <string.h>
+
+#define END {NULL, NULL, false, false, NULL}
+
+static const api_field empty[] = {END};
+static const api_field session_create[] = {{"code", "string", true, false, "the part of the console's link behind #code="}, END};
+static const api_field session[] = {
+    {"key", "string", true, false, "send it as Authorization: Bearer KEY"},
+    {"id", "string", true, false, "its id"},
+    {"expires", "time", true, false, "when it ends"},
+    END,
+};
+static const api_field console_link[] = {
+    {"url", "string", true, false, "open it in a browser, once, within 15 minutes"},
+    {"expires", "time", true, false, "when it ends"},
+    END,
+};
+static const api_field machine[] = {
+    {"name", "string", true, false, "its host name"},
+    {"cpu", "string", true, false, "the processor"},
+    {"isa", "string[]", true, false, "instruction sets that engines can use"},
+    {"packages", "integer", true, false, "processor packages"},
+    {"cores", "integer", true, false, "cores that this process may use"},
+    {"threads", "integer", true, false, "hardware threads that this process may use"},
+    {"numa_nodes", "integer", true, false, "memory nodes"},
+    {"l2_bytes", "integer", true, false, "second-level cache"},
+    {"l3_bytes", "integer", true, false, "third-level cache"},
+    {"memory_bytes", "integer", true, false, "memory, or the share of it that this process may use"},
+    {"memory_free_bytes", "integer", true, false, "what of it is free now"},
+    {"sandbox", "string", true, false, "what engines are shut in by: bubblewrap or landlock; none: engines cannot start"},
+    {"sandbox_why", "string", true, true, "why there is none"},
+    {"version", "string", true, false, "of the server"},
+    {"data_dir", "string", true, false, "where its data are"},
+    {"import_dirs", "string[]", true, false, "folders that weights may be imported from"},
+    {"uptime_s", "integer", true, false, "seconds since the server started"},
+    END,
+};
+static const api_field licence[] = {
+    {"name", "string", true, false, "its name"},
+    {"class", "string", true, false, "free, ask or restricted"},
+    {"summary", "string", true, false, "what it allows, in a sentence"},
+    END,
+};
+static const api_field frontier[] = {
+    {"percent", "number", true, false, "percent of the best model of that time"},
+    {"score", "number", true, false, "what it reached"},
+    {"benchmark", "string", true, false, "on which benchmark"},
+    {"harness", "string", true, false, "run by what"},
+    {"date", "string", true, false, "when"},
+    {"source", "string", true, false, "where it was read"},
+    {"variant", "string", true, false, "the precision that was tested; others are not measured"},
+    {"best_model", "string", true, false, "the best model of that time"},
+    END,
+};
+static const api_field here[] = {
+    {"fits", "boolean", true, false, "fits this machine's memory"},
+    {"runnable", "boolean", true, false, "fits, our engine knows its family, and its weights are here"},
+    {"blocked_by", "string", true, true, "memory, weights or engine"},
+    {"why", "string", true, false, "in words"},
+    {"has_bytes", "integer", true, false, "this machine's memory"},
+    {"missing_bytes", "integer", true, false, "what it lacks; 0 when it fits"},
+    {"nearest", "string", true, true, "the id of the best model that would run here"},
+    END,
+};
+static const api_field variant[] = {
+    {"name", "string", true, false, "native, q4_1, ..."},
+    {"format", "string", true, false, "how its weights are stored"},
+    {"bytes", "integer", true, true, "size of its weights"},
+    {"repo", "string", true, false, "where it is published"},
+    END,
+};
+static const api_field weights_here[] = {
+    {"present", "boolean", true, false, "they are on this machine"},
+    {"bytes", "integer", true, false, "their size"},
+    {"digest", "string", true, true, "SHA-256"},
+    END,
+};
+static const api_field model[] = {
+    {"id", "string", true, false, "its name in all APIs"},
+    {"name", "string", true, false, "as its makers write it"},
+    {"maker", "string", true, false, "who made it"},
+    {"aliases", "string[]", true, false, "other names for it"},
+    {"rank", "integer", true, true, "1 is nearest to the frontier"},
+    {"top_ten", "boolean", true, false, "one of the ten nearest to the frontier"},
+    {"starter", "boolean", true, false, "the one to try first: small, free, here"},
+    {"tier", "string", true, false, "top10, contender, superseded, small, own"},
+    {"released", "string", true, false, "when"},
+    {"license", "Licence", true, false, "under what terms"},
+    {"frontier", "Frontier", true, true, "how near the frontier it was measured; null: not measured"},
+    {"params_total_b", "number", true, false, "thousands of millions of parameters; 0: unknown"},
+    {"params_active_b", "number", true, false, "of them at work for a token"},
+    {"context_tok", "integer", true, true, "longest context"},
+    {"modalities", "string", true, false, "what it takes and gives"},
+    {"architecture", "string", true, false, "its family"},
+    {"hardware", "string", true, false, "machines that its makers name"},
+    {"notes", "string", true, false, "what else to know"},
+    {"weights_bytes", "integer", true, true, "size of the first variant's weights"},
+    {"needs_bytes", "integer", true, true, "memory that it needs with the default context and streams"},
+    {"here", "Here", true, false, "on this machine"},
+    {"weights", "WeightsHere", true, false, "on this machine"},
+    {"variants", "Variant[]", true, false, "sets of weights"},
+    {"deployments", "string[]", true, false, "names of its deployments that are not stopped or failed"},
+    END,
+};
+static const api_field progress[] = {
+    {"done", "integer", true, false, "bytes that are done"},
+    {"total", "integer", true, false, "of so many; 0: unknown"},
+    END,
+};
+static const api_field deployment[] = {
+    {"name", "string", true, false, "its name"},
+    {"model", "string", true, false, "the model's id"},
+    {"variant", "string", true, false, "which weights"},
+    {"place", "string", true, false, "where it runs"},
+    {"state", "string", true, false, "requested, planning, provisioning, fetching, loading, proving, ready, draining, stopped or failed"},
+    {"reason", "string", true, false, "why it is in this state"},
+    {"hint", "string", true, true, "what to do when it failed"},
+    {"created", "time", true, false, "when it was asked for"},
+    {"changed", "time", true, false, "when the state changed last"},
+    {"progress", "Progress", true, true, "of fetching and loading"},
+    {"context_tok", "integer", true, false, "context of each stream"},
+    {"streams", "integer", true, false, "requests at once"},
+    {"pid", "integer", true, true, "the engine's process"},
+    {"rss_bytes", "integer", true, false, "memory that the engine has"},
+    {"sandbox", "string", true, false, "what shuts the engine in"},
+    {"restarts", "integer", true, false, "how often it was started again"},
+    END,
+};
+static const api_field deployment_create[] = {
+    {"model", "string", true, false, "id, alias, or the path of a GGUF file in an import folder"},
+    {"name", "string", false, false, "a name of your own; made from the model's id without one"},
+    {"place", "string", false, false, "here"},
+    {"context_tok", "integer", false, false, "context of each stream"},
+    {"streams", "integer", false, false, "requests at once"},
+    END,
+};
+static const api_field deployment_event[] = {
+    {"id", "integer", true, false, "grows with time"},
+    {"time", "time", true, false, "when"},
+    {"from", "string", true, false, "the state before"},
+    {"to", "string", true, false, "the state after"},
+    {"reason", "string", true, false, "why"},
+    {"hint", "string", true, true, "what to do"},
+    END,
+};
+static const api_field weights[] = {
+    {"digest", "string", true, false, "SHA-256"},
+    {"id", "string", true, false, "the model's id"},
+    {"variant", "string", true, false, "of the catalogue; empty when unknown there"},
+    {"bytes", "integer", true, false, "their size"},
+    {"files", "integer", true, false, "in how many files"},
+    {"imported", "time", true, false, "when"},
+    {"in_catalog", "boolean", true, false, "the catalogue knows these very bytes"},
+    {"architecture", "string", true, false, "the family, as the file says"},
+    {"context_tok", "integer", true, true, "longest context, as the file says"},
+    END,
+};
+static const api_field weights_import[] = {
+    {"path", "string", true, false, "absolute path of a GGUF file inside an import folder; the first of a split"},
+    {"id", "string", false, false, "a name of your own for a file that the catalogue does not know"},
+    END,
+};
+static const api_field import_job[] = {
+    {"id", "string", true, false, "of this import"},
+    {"state", "string", true, false, "running, done or failed"},
+    {"path", "string", true, false, "what is imported"},
+    {"done_bytes", "integer", true, false, "how far"},
+    {"total_bytes", "integer", true, false, "of so many"},
+    {"weights", "Weights", true, true, "what it became"},
+    {"error", "string", true, true, "why it failed"},
+    {"hint", "string", true, true, "what to do about it"},
+    END,
+};
+static const api_field key[] = {
+    {"id", "string", true, false, "its first part, which is no secret"},
+    {"name", "string", true, false, "what it is for"},
+    {"scope", "string", true, false, "use or admin"},
+    {"created", "time", true, false, "when"},
+    {"expires", "time", true, true, "null: never"},
+    {"revoked", "time", true, true, "null: valid"},
+    END,
+};
+static const api_field new_key[] = {
+    {"key", "string", true, false, "its text, shown this once"},
+    {"id", "string", true, false, "its first part, which is no secret"},
+    {"name", "string", true, false, "what it is for"},
+    {"scope", "string", true, false, "use or admin"},
+    {"created", "time", true, false, "when"},
+    {"expires", "time", true, true, "null: never"},
+    {"revoked", "time", true, true, "null: valid"},
+    END,
+};
+static const api_field key_create[] = {
+    {"name", "string", true, false, "what it is for"},
+    {"scope", "string", false, false, "use (the default) or admin"},
+    END,
+};
+static const api_field problem[] = {
+    {"type", "string", true, false, "what class of problem"},
+    {"title", "string", true, false, "the class in words"},
+    {"status", "integer", true, false, "the HTTP status"},
+    {"detail", "string", true, false, "what failed and why"},
+    END,
+};
+
+const api_shape api_shapes[] = {
+    {"Empty", empty},
+    {"SessionCreate", session_create},
+    {"Session", session},
+    {"ConsoleLink", console_link},
+    {"Machine", machine},
+    {"Licence", licence},
+    {"Frontier", frontier},
+    {"Here", here},
+    {"Variant", variant},
+    {"WeightsHere", weights_here},
+    {"Model", model},
+    {"Progress", progress},
+    {"Deployment", deployment},
+    {"DeploymentCreate", deployment_create},
+    {"DeploymentEvent", deployment_event},
+    {"Weights", weights},
+    {"WeightsImport", weights_import},
+    {"Import", import_job},
+    {"Key", key},
+    {"NewKey", new_key},
+    {"KeyCreate", key_create},
+    {"Problem", problem},
+    {NULL, NULL},
+};
+
+const api_shape *api_shape_find(const char *name)
+{
+    const api_shape *s = api_shapes;
+    while (s->name && strcmp(s->name, name) != 0) s++;
+    return s;
+}
