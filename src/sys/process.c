@@ -196,20 +196,23 @@ int fh_process_usage(const fh_process *p, uint64_t *ret_rss_bytes, int64_t *ret_
 
 typedef struct sweep {
     fh_str marker;
+    bool (*spare)(void *arg, const char *argument);
+    void *arg;
     int signo;
-    unsigned killed;
+    unsigned signalled;
     char *cmdline;
 } sweep;
 
-static bool names_marker(const sweep *s, size_t len)
+/* The argument that names the marker; NULL when there is none. */
+static const char *marked_argument(const sweep *s, size_t len)
 {
+    bool folder = fh_str_ends(s->marker, FH_STR("/"));
     for (size_t i = 0; i < len;) {
         fh_str arg = fh_str_of(s->cmdline + i);
-        bool folder = fh_str_ends(s->marker, FH_STR("/"));
-        if (folder ? fh_str_starts(arg, s->marker) : fh_str_eq(arg, s->marker)) return true;
+        if (folder ? fh_str_starts(arg, s->marker) : fh_str_eq(arg, s->marker)) return arg.ptr;
         i += arg.len + 1;
     }
-    return false;
+    return NULL;
 }
 
 static bool sweep_one(void *arg, pid_t pid)
@@ -217,18 +220,18 @@ static bool sweep_one(void *arg, pid_t pid)
     sweep *s = arg;
     fh_process p = {0};
     size_t len;
-    if (pid == getpid() || fh_process_find(pid, &p, NULL) != 0) return true;
-    if (!read_proc(pid, "cmdline", s->cmdline, CMDLINE_BYTES, &len) || !names_marker(s, len)) return true;
+    if (pid == getpid() || fh_process_find(pid, &p, NULL) != 0 || !read_proc(pid, "cmdline", s->cmdline, CMDLINE_BYTES, &len)) return true;
+    const char *argument = marked_argument(s, len);
+    if (!argument || (s->spare && s->spare(s->arg, argument))) return true;
     send_signal(pid, p.start_ticks, s->signo);
-    s->killed++;
+    s->signalled++;
     return true;
 }
 
-unsigned fh_process_sweep(const char *marker, int signo)
+unsigned fh_process_sweep(const char *marker, bool (*spare)(void *arg, const char *argument), void *arg, int signo)
 {
-    sweep s = {fh_str_of(marker), signo, 0, fh_alloc(CMDLINE_BYTES)};
-    if (!s.cmdline || !*marker) return fh_free(s.cmdline), 0;
-    each_process(sweep_one, &s);
+    sweep s = {fh_str_of(marker), spare, arg, signo, 0, fh_alloc(CMDLINE_BYTES)};
+    if (s.cmdline && *marker) each_process(sweep_one, &s);
     fh_free(s.cmdline);
-    return s.killed;
+    return s.signalled;
 }

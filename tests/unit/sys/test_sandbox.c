@@ -278,7 +278,7 @@ static bool nothing_left(void)
     char marker[300];
     snprintf(marker, sizeof(marker), "%s/rw/left", folder);
     for (int i = 0; i < 300; i++) {
-        if (fh_process_sweep(marker, 0) == 0) return true;
+        if (fh_process_sweep(marker, NULL, NULL, 0) == 0) return true;
         fh_sleep_ns(10 * FH_NS_PER_MS);
     }
     return false;
@@ -348,6 +348,12 @@ static void its_end_is_seen_at_once(void **state)
     close(w.fd);
 }
 
+static bool spare_all(void *arg, const char *argument)
+{
+    (void)arg;
+    return strstr(argument, "/rw/left") != NULL;
+}
+
 static void a_deaf_one_is_killed_by_the_sweep(void **state)
 {
     (void)state;
@@ -361,7 +367,9 @@ static void a_deaf_one_is_killed_by_the_sweep(void **state)
     assert_true(fh_process_alive(&p));
     char marker[300];
     snprintf(marker, sizeof(marker), "%s/rw/", folder);
-    assert_true(fh_process_sweep(marker, SIGKILL) >= 1);
+    assert_int_equal(fh_process_sweep(marker, spare_all, NULL, SIGKILL), 0);
+    assert_true(fh_process_alive(&p));
+    assert_true(fh_process_sweep(marker, NULL, NULL, SIGKILL) >= 1);
     wait_gone(&p);
     assert_true(nothing_left());
     close(fd);

@@ -39,8 +39,8 @@ void fh_process_signal(const fh_process *p, int signo); /* the process and its d
 /* Fills pid and start time of a running process (not its sandbox). FH_E_NOT_FOUND when there is none. */
 int fh_process_find(pid_t pid, fh_process *ret, fh_err **err);
 /* Signals every other process that has marker as an argument of its command line, or, when marker ends with "/", an argument that begins with it ("unix:DATA/run/":
- * any engine of ours); returns how many. For what a dead server left. */
-unsigned fh_process_sweep(const char *marker, int signo);
+ * any engine of ours), but for those whose argument spare (may be NULL) says to let live; returns how many. For what a dead server left. */
+unsigned fh_process_sweep(const char *marker, bool (*spare)(void *arg, const char *argument), void *arg, int signo);
 int fh_process_usage(const fh_process *p, uint64_t *ret_rss_bytes, int64_t *ret_cpu_ns); /* with descendants */
 
 #endif

@@ -1,0 +1,90 @@
+/* Start-up: what the server before left. Engines that still run and answer are adopted; everything else that carries our mark is ended and removed; what should
+ * run and does not is started again. Runs before the fleet's thread, so that `ps` tells the truth from the first moment. */
+#include "fleet_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ANSWER_NS (2 * FH_NS_PER_S)
+
+static int link_loaded(fh_fleet *f, fh_deployment *d, fh_err **err)
+{
+    (void)err;
+    fh_fleet_link(f, d);
+    return 0;
+}
+
+static bool needs_engine(const fh_deployment *d)
+{
+    fh_deployment_state s = d->view.state;
+    return s == FH_DEPLOYMENT_LOADING || s == FH_DEPLOYMENT_PROVING || s == FH_DEPLOYMENT_READY || s == FH_DEPLOYMENT_DRAINING;
+}
+
+/* The process is the one that was written down, and (but for one that is to end anyhow) it answers on its socket. */
+static bool try_adopt(fh_deployment *d)
+{
+    fh_provider *p = &d->fleet->provider;
+    int fd = -1;
+    if (!needs_engine(d) || d->process.pid <= 0 || !*d->view.socket_path) return false;
+    if (p->adopt(p->ctx, &d->process, &fd, NULL) != 0) return false;
+    fh_health h = d->view.state == FH_DEPLOYMENT_DRAINING ? FH_HEALTH_READY : fh_talk_health_now(d->view.socket_path, ANSWER_NS);
+    if (h == FH_HEALTH_NONE || (d->view.state == FH_DEPLOYMENT_READY && h != FH_HEALTH_READY)) {
+        close(fd);
+        return false;
+    }
+    if (fh_deployment_watch(d, fd, NULL) != 0) return false;
+    p->usage(p->ctx, &d->process, &d->view.rss_bytes);
+    return true;
+}
+
+static bool is_adopted(void *arg, const char *socket_path)
+{
+    fh_fleet *f = arg;
+    for (fh_deployment *d = f->first; d; d = d->next) {
+        if (d->watch_fd >= 0 && strcmp(d->view.socket_path, socket_path) == 0) return true;
+    }
+    return false;
+}
+
+static void forget_act(fh_deployment *d)
+{
+    if (d->act) fh_store_act_end(d->fleet->db, d->act, NULL); /* not written: found open again by the next start */
+    d->act = 0;
+    d->process = (fh_process){0};
+    d->view.socket_path[0] = 0;
+    d->view.sandbox[0] = 0;
+}
+
+/* The state that is true now. */
+static int settle_one(fh_deployment *d)
+{
+    fh_deployment_state s = d->view.state;
+    if (s == FH_DEPLOYMENT_FAILED) return 0;
+    if (d->watch_fd >= 0) {
+        if (!d->wanted && s != FH_DEPLOYMENT_DRAINING) return fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "asked to stop");
+        return fh_deployment_set_state(d, s, "", "the server was started again and found its engine running");
+    }
+    if (!d->wanted || (s == FH_DEPLOYMENT_DRAINING && !d->wanted)) return fh_deployment_set_state(d, s == FH_DEPLOYMENT_DRAINING ? FH_DEPLOYMENT_STOPPED : FH_DEPLOYMENT_DRAINING, "", "asked to stop");
+    if (s == FH_DEPLOYMENT_REQUESTED) return fh_deployment_step_soon(d, 0), 0;
+    return fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", needs_engine(d) ? "the server was started again and its engine was gone" : "the server was started again");
+}
+
+int fh_fleet_adopt_all(fh_fleet *f, fh_err **err)
+{
+    int rc = fh_store_load(f, link_loaded, err);
+    if (rc != 0) return rc;
+    for (fh_deployment *d = f->first; d; d = d->next) {
+        bool adopted = try_adopt(d);
+        fh_log(FH_LOG_INFO, "fleet", "deployment=%s %s engine=%s", d->view.name, fh_deployment_state_name(d->view.state), adopted ? "adopted" : "gone");
+    }
+    f->provider.sweep(f->provider.ctx, is_adopted, f);
+    for (fh_deployment *d = f->first; rc == 0 && d; d = d->next) {
+        if (d->watch_fd < 0) forget_act(d);
+        rc = settle_one(d);
+    }
+    fh_fleet_publish(f);
+    return rc == 0 ? 0 : fh_err_set(err, FH_E_IO, "the database does not take the state of the deployments");
+}

@@ -1,0 +1,185 @@
+/* The inside of the fleet. Everything here but the snapshot, the feeds and the counters belongs to the fleet's thread (and, before it is started, to the thread
+ * that starts it). */
+#ifndef FH_FLEET_PRIVATE_H
+#define FH_FLEET_PRIVATE_H
+
+#include "base/limits.h"
+#include "db/db.h"
+#include "fleet/fleet.h"
+#include "net/http_client.h"
+#include "plan/plan.h"
+#include "sys/sandbox.h"
+#include "weights/weights.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define FH_FLEET_BACKOFFS 5
+
+typedef struct fh_fleet_timing { /* tests shorten these */
+    int64_t poll_ns;             /* between two looks at an engine that loads */
+    int64_t health_ns;           /* between two looks at one that is ready */
+    int64_t health_timeout_ns;   /* for one answer */
+    unsigned health_misses;      /* answers missed in a row until it counts as hung */
+    int64_t load_stall_ns;       /* loading without progress */
+    int64_t prove_ns;            /* for the proof */
+    int64_t drain_ns;            /* from draining to SIGTERM: routes have gone elsewhere by then */
+    int64_t term_ns;             /* from SIGTERM to SIGKILL */
+    int64_t restart_window_ns;   /* in which DEPLOYMENT_RESTARTS are counted */
+    int64_t backoff_ns[FH_FLEET_BACKOFFS];
+    int64_t retry_ns;            /* after a database that did not take a change */
+} fh_fleet_timing;
+extern const fh_fleet_timing fh_fleet_timing_default;
+
+/* ---- providers: places where engines run ---- */
+
+typedef struct fh_engine_spec {
+    const char *deployment, *model;
+    const char *file, *folder; /* of the weights */
+    const char *socket_path;   /* its folder is the engine's own */
+    int64_t context_tok, streams;
+    uint64_t memory_bytes;
+} fh_engine_spec;
+
+typedef struct fh_provider {
+    const char *place;
+    void *ctx;
+    /* Can anything be started at all? what holds engines in is written to sandbox. */
+    int (*ready)(void *ctx, char *sandbox, size_t sandbox_size, fh_err **err);
+    int (*start)(void *ctx, const fh_engine_spec *spec, fh_process *ret, fh_err **err);
+    /* A process that an earlier server started: FH_E_NOT_FOUND when it has ended. ret_watch_fd is readable once it has. */
+    int (*adopt)(void *ctx, const fh_process *p, int *ret_watch_fd, fh_err **err);
+    void (*stop)(void *ctx, const fh_process *p, bool force);
+    int (*usage)(void *ctx, const fh_process *p, uint64_t *ret_rss_bytes);
+    /* Ends and removes all that carries our mark, but what spare says to let live (its argument: a socket path). */
+    void (*sweep)(void *ctx, bool (*spare)(void *arg, const char *socket_path), void *arg);
+    void (*tidy)(void *ctx, const char *deployment, const char *socket_path); /* after an engine has ended */
+    void (*rotate)(void *ctx, const char *deployment);                        /* its log, when it has grown */
+    int (*log_tail)(void *ctx, const char *deployment, size_t max_bytes, fh_buf *out, fh_err **err);
+    int (*socket_path)(void *ctx, const char *deployment, int64_t act, char *out, size_t out_size, fh_err **err);
+    fh_plan_machine (*machine)(void *ctx);
+} fh_provider;
+
+typedef struct fh_here fh_here; /* this machine */
+int fh_here_new(fh_here **ret, const char *data_dir, const char *program, fh_err **err);
+void fh_here_free(fh_here *h);
+void fh_here_provider(fh_here *h, fh_provider *ret);
+
+/* ---- one deployment ---- */
+
+typedef struct fh_deployment fh_deployment;
+typedef enum fh_health { FH_HEALTH_NONE, FH_HEALTH_LOADING, FH_HEALTH_READY } fh_health;
+typedef void fh_health_fn(fh_deployment *d, fh_health health, int64_t done, int64_t total);
+typedef void fh_proof_fn(fh_deployment *d, bool proven, const char *why);
+
+struct fh_deployment {
+    fh_fleet *fleet;
+    fh_deployment *next; /* newest first */
+    int64_t id;
+    bool wanted; /* its owner wants it running */
+    fh_deployment_view view;
+    char digest[65];
+    fh_weights_item item; /* of the weights, once chosen */
+    uint64_t memory_bytes;
+
+    int64_t act; /* the start that is open in the database; 0: none */
+    fh_process process;
+    int watch_fd; /* -1: no process */
+    fh_watch *watch;
+    fh_timer *timer; /* the next step */
+
+    fh_http_call *call; /* at most one, with its reply and who hears of it */
+    fh_health_fn *on_health; /* NULL: on_proof */
+    fh_proof_fn *on_proof;
+    fh_buf reply;
+    bool prove_plain; /* the model has no chat template */
+
+    int64_t entered_ns, progress_ns, told_ns, not_before_ns, signalled_ns, health_ns;
+    int64_t restarts_ns[FH_LIMIT_DEPLOYMENT_RESTARTS];
+    unsigned misses;
+    char why[256]; /* why we ended the engine ourselves; "" when it ended by itself */
+};
+
+/* Changes the state: the one place where that happens. Writes it down, replaces the snapshot, tells the feeds. On an error nothing has changed. */
+int fh_deployment_set_state(fh_deployment *d, fh_deployment_state to, const char *hint, const char *reason_fmt, ...) __attribute__((format(printf, 4, 5)));
+#define FH_DEPLOYMENT_NAME_CHARS 40 /* so that a socket's path has room for it */
+bool fh_deployment_name_good(const char *name);
+bool fh_deployment_may_change(fh_deployment_state from, fh_deployment_state to);
+void fh_deployment_step_soon(fh_deployment *d, int64_t delay_ns);
+void fh_deployment_look(fh_deployment *d); /* at once: a request failed on it */
+int fh_deployment_watch(fh_deployment *d, int watch_fd, fh_err **err); /* takes watch_fd */
+void fh_deployment_drop_call(fh_deployment *d);
+void fh_deployment_engine_gone(fh_deployment *d);
+void fh_deployment_kill(fh_deployment *d, const char *why);
+fh_deployment *fh_deployment_new(fh_fleet *f, fh_err **err); /* linked into nothing yet */
+void fh_deployment_free(fh_deployment *d);
+
+/* Steps of the states, in steps.c. Each does a bounded piece of work, and changes the state or asks to be called again. */
+void fh_step_planning(fh_deployment *d);
+void fh_step_provisioning(fh_deployment *d);
+void fh_step_fetching(fh_deployment *d);
+void fh_step_loading(fh_deployment *d);
+void fh_step_proving(fh_deployment *d);
+void fh_step_ready(fh_deployment *d);
+void fh_step_draining(fh_deployment *d);
+void fh_step_fail(fh_deployment *d, const fh_err *err);
+void fh_step_heal(fh_deployment *d);
+
+/* ---- talking to the engine, in talk.c ---- */
+
+int fh_talk_health(fh_deployment *d, fh_health_fn *fn, fh_err **err);
+int fh_talk_prove(fh_deployment *d, fh_proof_fn *fn, fh_err **err);
+/* Waits for the answer, at most timeout_ns: for adopting, before the loop runs. */
+fh_health fh_talk_health_now(const char *socket_path, int64_t timeout_ns);
+fh_health fh_talk_parse_health(fh_str body, int64_t *ret_done, int64_t *ret_total);
+
+/* ---- the database, in store.c ---- */
+
+int fh_store_insert(fh_db *db, const fh_deployment *d, int64_t *ret_id, fh_err **err);
+int fh_store_state(fh_db *db, const fh_deployment *d, fh_deployment_state to, const char *reason, const char *hint, int64_t now_utc_ns, fh_err **err);
+int fh_store_wanted(fh_db *db, int64_t id, bool wanted, fh_err **err);
+int fh_store_digest(fh_db *db, int64_t id, const char *digest, fh_err **err);
+int fh_store_restarts(fh_db *db, int64_t id, unsigned restarts, fh_err **err);
+int fh_store_act_begin(fh_db *db, int64_t deployment, int64_t *ret_act, fh_err **err);
+int fh_store_act_socket(fh_db *db, int64_t act, const char *socket_path, fh_err **err);
+int fh_store_act_process(fh_db *db, int64_t act, const fh_process *p, fh_err **err);
+int fh_store_act_end(fh_db *db, int64_t act, fh_err **err);
+/* Calls fn for each that is not stopped, oldest first, with its open act filled in (act 0 if none; pid 0 if it did not get so far). */
+int fh_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_deployment *d, fh_err **err), fh_err **err);
+
+/* ---- the fleet ---- */
+
+struct fh_fleet {
+    fh_fleet_timing timing;
+    char *store_url;
+    bool keep_engines_on_stop;
+    fh_loop *loop;
+    fh_db *db;
+    fh_http_client *client;
+    fh_weights *weights;
+    fh_here *here;
+    fh_provider provider;
+    fh_deployment *first; /* newest */
+    bool stopping;
+    int64_t stop_deadline_ns;
+    fh_timer *stop_timer;
+
+    pthread_t thread;
+    bool thread_runs;
+
+    pthread_mutex_t lock; /* of what follows */
+    fh_fleet_snapshot *snapshot;
+    fh_fleet_feed *feeds;
+    uint64_t serial;
+    _Atomic uint64_t entered[FH_DEPLOYMENT_STATE_COUNT];
+};
+
+int fh_fleet_start_timed(fh_fleet **ret, const fh_fleet_config *c, const fh_fleet_timing *t, fh_err **err);
+void fh_fleet_link(fh_fleet *f, fh_deployment *d);
+fh_deployment *fh_fleet_find(fh_fleet *f, const char *name); /* not a stopped one */
+void fh_fleet_publish(fh_fleet *f);                        /* a new snapshot; when memory is out the old one stays */
+void fh_fleet_tell(fh_fleet *f, const fh_deployment *d, fh_deployment_state from, int64_t now_utc_ns);
+void fh_fleet_settle(fh_fleet *f);                         /* forgets old stopped ones; ends a stop that is through */
+int fh_fleet_adopt_all(fh_fleet *f, fh_err **err);
+int fh_fleet_resolve(fh_fleet *f, const char *model, fh_deployment *d, fh_err **err);
+
+#endif

@@ -1,0 +1,247 @@
+/* The place "here": engines on this machine, each in a sandbox, each with a folder of its own for its socket.
+ *
+ *   DATA/run/NAME.ACT/sock    the socket; ACT is the number of the start, so that no start ever meets the socket of another
+ *   DATA/logs/NAME.log        what the engine says; rotated at ENGINE_LOG_BYTES, one older file is kept
+ *
+ * A socket's path has 107 bytes: where DATA is too deep, the folders lie in $XDG_RUNTIME_DIR or /tmp under a name made from DATA. The argument
+ * "unix:PATH" of an engine is our mark on it: the sweep finds by it what a dead server left. */
+#include "fleet_private.h"
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "sys/cpu.h"
+#include "sys/file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SOCKET_BYTES     107
+#define NAME_BYTES       62 /* of a folder's name and the socket's in it: NAME.ACT/sock */
+#define STOP_SWEEP_NS    (2 * FH_NS_PER_S)
+#define STACKS_PROCESSES 128
+
+struct fh_here {
+    char *program, *logs, *run;
+    bool probed;
+    fh_sandbox_kind sandbox;
+};
+
+/* The folder must be ours alone: in /tmp somebody else may have made it first. */
+static int own_folder(const char *path, fh_err **err)
+{
+    struct stat st;
+    int rc = fh_dir_make(path, 0700, err);
+    if (rc != 0) return rc;
+    if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 077) == 0) return 0;
+    rc = fh_err_set(err, FH_E_FORBIDDEN, "%s is not a folder that belongs to us alone", path);
+    fh_err_hint(err, "remove it, or make it a folder of mode 0700 of the user who runs the server");
+    return rc;
+}
+
+static char *run_folder(const char *data_dir)
+{
+    static const uint8_t key[16] = "freehold run dir"; /* only makes a short name of a long one */
+    if (strlen(data_dir) + strlen("/run/") + NAME_BYTES <= SOCKET_BYTES) return fh_asprintf("%s/run", data_dir);
+    uint64_t hash = fh_siphash(key, data_dir, strlen(data_dir));
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    bool short_enough = runtime && *runtime == '/' && strlen(runtime) < 24;
+    return short_enough ? fh_asprintf("%s/fh-%08x", runtime, (unsigned)hash) : fh_asprintf("/tmp/fh-%u-%08x", (unsigned)geteuid(), (unsigned)hash);
+}
+
+int fh_here_new(fh_here **ret, const char *data_dir, const char *program, fh_err **err)
+{
+    fh_here *h = fh_calloc(1, sizeof(*h));
+    if (!h) return fh_err_nomem(err);
+    h->program = fh_strdup(program);
+    h->logs = fh_asprintf("%s/logs", data_dir);
+    h->run = run_folder(data_dir);
+    int rc = h->program && h->logs && h->run ? 0 : fh_err_nomem(err);
+    if (rc == 0) rc = fh_dir_make(h->logs, 0700, err);
+    if (rc == 0) rc = own_folder(h->run, err);
+    if (rc == 0) *ret = h;
+    else fh_here_free(h);
+    return rc;
+}
+
+void fh_here_free(fh_here *h)
+{
+    if (!h) return;
+    fh_free(h->program);
+    fh_free(h->logs);
+    fh_free(h->run);
+    fh_free(h);
+}
+
+static int here_ready(void *ctx, char *sandbox, size_t sandbox_size, fh_err **err)
+{
+    fh_here *h = ctx;
+    int rc = h->probed ? 0 : fh_sandbox_probe(&h->sandbox, err);
+    if (rc != 0) return rc;
+    h->probed = true;
+    snprintf(sandbox, sandbox_size, "%s", fh_sandbox_name(h->sandbox));
+    return 0;
+}
+
+static int log_path(const fh_here *h, const char *deployment, const char *suffix, char *out, size_t out_size, fh_err **err)
+{
+    char name[128];
+    snprintf(name, sizeof(name), "%s.log%s", deployment, suffix);
+    return fh_path_join(out, out_size, h->logs, name, err);
+}
+
+/* What has grown is copied beside and cut: the engine goes on writing to the same file, at its new end. */
+static void here_rotate(void *ctx, const char *deployment)
+{
+    char path[1024], older[1024];
+    struct stat st;
+    if (log_path(ctx, deployment, "", path, sizeof(path), NULL) != 0 || log_path(ctx, deployment, ".1", older, sizeof(older), NULL) != 0) return;
+    if (stat(path, &st) != 0 || st.st_size < FH_LIMIT_ENGINE_LOG_BYTES) return;
+    FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_ENGINE_LOG_BYTES + 1);
+    if (fh_file_read_tail(path, FH_LIMIT_ENGINE_LOG_BYTES, &text, NULL) == 0) fh_file_write_atomic(older, fh_buf_cstr(&text), text.len, 0600, NULL);
+    if (truncate(path, 0) != 0) return; /* tried again at the next look */
+}
+
+static int open_log(fh_here *h, const char *deployment, int *ret_fd, fh_err **err)
+{
+    char path[1024], when[32];
+    here_rotate(h, deployment);
+    int rc = log_path(h, deployment, "", path, sizeof(path), err);
+    if (rc != 0) return rc;
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return fh_err_errno(err, FH_E_IO, errno, "cannot open the log %s", path);
+    fh_clock_format_utc(fh_clock_utc_ns(), when, sizeof(when));
+    dprintf(fd, "---- %s an engine is started\n", when);
+    *ret_fd = fd;
+    return 0;
+}
+
+static int folder_of(const char *socket_path, char *out, size_t out_size)
+{
+    const char *slash = strrchr(socket_path, '/');
+    int n = slash ? snprintf(out, out_size, "%.*s", (int)(slash - socket_path), socket_path) : -1;
+    return n > 0 && (size_t)n < out_size ? 0 : -1;
+}
+
+static int run_engine(fh_here *h, const fh_engine_spec *s, const char *folder, int log_fd, fh_process *ret, fh_err **err)
+{
+    char listen[128], context[24], streams[24];
+    snprintf(listen, sizeof(listen), "unix:%s", s->socket_path);
+    snprintf(context, sizeof(context), "%lld", (long long)s->context_tok);
+    snprintf(streams, sizeof(streams), "%lld", (long long)s->streams);
+    const char *const argv[] = {h->program, "engine", "--model", s->file, "--listen", listen, "--name", s->model, "--context", context, "--parallel", streams, NULL};
+    const char *const env[] = {"LC_ALL=C.UTF-8", "PATH=/nonexistent", "ASAN_OPTIONS=detect_leaks=0", "LSAN_OPTIONS=detect_leaks=0", NULL}; /* no ptrace inside: leaks cannot be looked for */
+    const char *const read_only[] = {s->folder, NULL}, *const read_write[] = {folder, NULL};
+    fh_sandbox_spec spec = {argv, env, read_only, read_write, s->memory_bytes, STACKS_PROCESSES, log_fd};
+    return fh_sandbox_start(h->sandbox, &spec, ret, err);
+}
+
+static int here_start(void *ctx, const fh_engine_spec *s, fh_process *ret, fh_err **err)
+{
+    fh_here *h = ctx;
+    char folder[SOCKET_BYTES + 1];
+    FH_AUTO(fd) int log_fd = -1;
+    if (folder_of(s->socket_path, folder, sizeof(folder)) != 0) return fh_err_set(err, FH_E_INTERNAL, "bad socket path %s", s->socket_path);
+    int rc = fh_dir_make(folder, 0700, err);
+    if (rc == 0) rc = open_log(h, s->deployment, &log_fd, err);
+    if (rc == 0) rc = run_engine(h, s, folder, log_fd, ret, err);
+    if (rc != 0) fh_dir_remove(folder, NULL);
+    return rc;
+}
+
+static int here_adopt(void *ctx, const fh_process *p, int *ret_watch_fd, fh_err **err)
+{
+    (void)ctx;
+    return fh_process_open(p, ret_watch_fd, err);
+}
+
+static void here_stop(void *ctx, const fh_process *p, bool force)
+{
+    (void)ctx;
+    fh_process_signal(p, force ? SIGKILL : SIGTERM);
+}
+
+static int here_usage(void *ctx, const fh_process *p, uint64_t *ret_rss_bytes)
+{
+    (void)ctx;
+    int64_t cpu_ns;
+    return fh_process_usage(p, ret_rss_bytes, &cpu_ns);
+}
+
+static void here_tidy(void *ctx, const char *deployment, const char *socket_path)
+{
+    (void)deployment;
+    fh_here *h = ctx;
+    char folder[SOCKET_BYTES + 1];
+    size_t run = strlen(h->run);
+    if (folder_of(socket_path, folder, sizeof(folder)) != 0 || strncmp(folder, h->run, run) != 0 || folder[run] != '/') return;
+    fh_dir_remove(folder, NULL);
+}
+
+typedef struct sparer {
+    fh_here *here;
+    bool (*spare)(void *arg, const char *socket_path);
+    void *arg;
+} sparer;
+
+static bool spare_process(void *arg, const char *argument)
+{
+    sparer *s = arg;
+    return s->spare(s->arg, argument + strlen("unix:"));
+}
+
+static int sweep_folder(void *arg, const char *name, fh_err **err)
+{
+    sparer *s = arg;
+    char folder[512], socket_path[600];
+    int rc = fh_path_join(folder, sizeof(folder), s->here->run, name, err);
+    if (rc != 0) return rc;
+    snprintf(socket_path, sizeof(socket_path), "%s/sock", folder);
+    if (!s->spare(s->arg, socket_path)) fh_dir_remove(folder, NULL);
+    return 0;
+}
+
+static void here_sweep(void *ctx, bool (*spare)(void *arg, const char *socket_path), void *arg)
+{
+    fh_here *h = ctx;
+    sparer s = {h, spare, arg};
+    char marker[256];
+    snprintf(marker, sizeof(marker), "unix:%s/", h->run);
+    int64_t deadline = fh_clock_mono_ns() + STOP_SWEEP_NS;
+    while (fh_process_sweep(marker, spare_process, &s, SIGKILL) > 0 && fh_clock_mono_ns() < deadline) fh_sleep_ns(5 * FH_NS_PER_MS);
+    fh_dir_each(h->run, sweep_folder, &s, NULL);
+}
+
+static int here_log_tail(void *ctx, const char *deployment, size_t max_bytes, fh_buf *out, fh_err **err)
+{
+    char path[1024];
+    int rc = log_path(ctx, deployment, "", path, sizeof(path), err);
+    return rc != 0 ? rc : fh_file_read_tail(path, max_bytes, out, err);
+}
+
+static int here_socket_path(void *ctx, const char *deployment, int64_t act, char *out, size_t out_size, fh_err **err)
+{
+    fh_here *h = ctx;
+    int n = snprintf(out, out_size, "%s/%s.%lld/sock", h->run, deployment, (long long)act);
+    if (n > 0 && (size_t)n < out_size && n <= SOCKET_BYTES) return 0;
+    return fh_err_set(err, FH_E_INVALID, "the socket's path %s/%s.%lld/sock is too long", h->run, deployment, (long long)act);
+}
+
+static fh_plan_machine here_machine(void *ctx)
+{
+    (void)ctx;
+    fh_topo t;
+    fh_topo_read(&t);
+    return (fh_plan_machine){t.memory_bytes, t.memory_available_bytes};
+}
+
+void fh_here_provider(fh_here *h, fh_provider *ret)
+{
+    *ret = (fh_provider){.place = "here", .ctx = h, .ready = here_ready, .start = here_start, .adopt = here_adopt, .stop = here_stop, .usage = here_usage, .sweep = here_sweep,
+                         .tidy = here_tidy, .rotate = here_rotate, .log_tail = here_log_tail, .socket_path = here_socket_path, .machine = here_machine};
+}

@@ -1,0 +1,54 @@
+/* What a person asked for, as a model of the catalogue or a file of the store; and names for deployments. */
+#include "fleet_private.h"
+
+#include "base/str.h"
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "id" or "id:variant" of the catalogue. */
+static const fh_catalog_model *catalog_split(fh_str asked, fh_str *ret_variant)
+{
+    size_t colon = fh_str_find(asked, FH_STR(":"));
+    *ret_variant = colon < asked.len ? (fh_str){asked.ptr + colon + 1, asked.len - colon - 1} : (fh_str){"", 0};
+    return fh_catalog_find((fh_str){asked.ptr, colon});
+}
+
+static int from_catalog(const fh_catalog_model *m, fh_str variant, fh_deployment *d, fh_err **err)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%.*s", (int)FH_MIN(variant.len, 60), variant.ptr);
+    const fh_catalog_variant *v = fh_catalog_variant_find(m, name);
+    snprintf(d->view.model, sizeof(d->view.model), "%s", m->id);
+    if (!v && variant.len) {
+        int rc = fh_err_set(err, FH_E_NOT_FOUND, "%s has no variant \"%s\"", m->name, name);
+        fh_err_param(err, "model");
+        fh_err_hint(err, "`freehold show %s` lists its variants", m->id);
+        return rc;
+    }
+    if (variant.len) snprintf(d->view.variant, sizeof(d->view.variant), "%s", v->name);
+    return 0;
+}
+
+int fh_fleet_resolve(fh_fleet *f, const char *model, fh_deployment *d, fh_err **err)
+{
+    fh_str variant;
+    fh_weights_item item;
+    const fh_catalog_model *m = catalog_split(fh_str_of(model), &variant);
+    if (fh_weights_find(f->weights, model, &item, NULL) == 0) {
+        snprintf(d->view.model, sizeof(d->view.model), "%s", item.id);
+        snprintf(d->view.variant, sizeof(d->view.variant), "%s", item.variant);
+        memcpy(d->digest, item.digest, sizeof(d->digest));
+        return 0;
+    }
+    if (m) return from_catalog(m, variant, d, err);
+    int rc;
+    if (strchr("/.~", model[0]) && model[0]) {
+        rc = fh_err_set(err, FH_E_NOT_FOUND, "\"%s\" is a path, and the server runs only weights that were imported", model);
+        fh_err_hint(err, "freehold import %s", model);
+    } else {
+        rc = fh_catalog_get(fh_str_of(model), &m, err);
+    }
+    fh_err_param(err, "model");
+    return rc;
+}

@@ -1,0 +1,328 @@
+/* What is done in each state. Each step looks at what is true, does one bounded piece of work, and either changes the state or asks to be called again. */
+#include "fleet_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include <stdio.h>
+#include <string.h>
+
+#define LAST_WORDS_BYTES 4096
+#define PROGRESS_NS      (200 * FH_NS_PER_MS)
+#define SLACK_BYTES      (UINT64_C(2) << 30) /* stacks, the allocator, what grows with requests */
+
+void fh_step_fail(fh_deployment *d, const fh_err *err)
+{
+    const char *hint = fh_err_hint_get(err);
+    fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, hint ? hint : "`freehold logs` shows what its engine said last", "%s", fh_err_message(err));
+}
+
+static void fail_and_free(fh_deployment *d, fh_err *err)
+{
+    fh_step_fail(d, err);
+    fh_err_free(err);
+}
+
+/* ---- planning: does it fit ---- */
+
+/* What the catalogue says of the weights, or, for files that it does not know, what their own metadata say. */
+static fh_plan_model plan_model(const fh_deployment *d, bool have_item)
+{
+    const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->view.model));
+    if (have_item) return (fh_plan_model){d->item.bytes, d->item.kv_bytes_per_tok ? d->item.kv_bytes_per_tok : (m ? m->kv_bytes_per_tok : 0), 0, d->item.context_tok};
+    return m ? fh_plan_model_of(m, fh_catalog_variant_find(m, d->view.variant)) : (fh_plan_model){0};
+}
+
+static void too_large(fh_deployment *d, const fh_plan_fit *fit, const fh_plan_machine *on)
+{
+    char sentence[160], hint[200];
+    const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->view.model)), *other = fh_plan_nearest(m, on, true);
+    fh_plan_sentence(fit, on, sentence, sizeof(sentence));
+    if (fit->verdict == FH_PLAN_TIGHT) snprintf(hint, sizeof(hint), "stop another deployment or program, or ask for less with --context and --streams");
+    else if (other) snprintf(hint, sizeof(hint), "%s would fit here: freehold run %s", other->name, other->id);
+    else snprintf(hint, sizeof(hint), "use a machine with more memory");
+    fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, hint, "%s", sentence);
+}
+
+void fh_step_planning(fh_deployment *d)
+{
+    fh_provider *p = &d->fleet->provider;
+    fh_plan_machine on = p->machine(p->ctx);
+    bool have_item = fh_weights_find(d->fleet->weights, *d->digest ? d->digest : d->view.model, &d->item, NULL) == 0;
+    fh_plan_model m = plan_model(d, have_item);
+    fh_plan_fit fit = fh_plan_fit_of(&m, &on, d->view.context_tok, d->view.streams);
+    d->view.context_tok = fit.need.context_tok;
+    d->view.streams = fit.need.streams;
+    d->memory_bytes = fit.need.total_bytes + m.weights_bytes + SLACK_BYTES; /* weights may be repacked into memory of the engine's own */
+    if (fit.verdict == FH_PLAN_TOO_LARGE || fit.verdict == FH_PLAN_TIGHT) {
+        too_large(d, &fit, &on);
+        return;
+    }
+    char sentence[160];
+    fh_plan_sentence(&fit, &on, sentence, sizeof(sentence));
+    fh_deployment_set_state(d, FH_DEPLOYMENT_PROVISIONING, "", "%s", sentence);
+}
+
+void fh_step_provisioning(fh_deployment *d)
+{
+    fh_err *err = NULL;
+    fh_provider *p = &d->fleet->provider;
+    if (p->ready(p->ctx, d->view.sandbox, sizeof(d->view.sandbox), &err) != 0) fail_and_free(d, err);
+    else fh_deployment_set_state(d, FH_DEPLOYMENT_FETCHING, "", "on this machine, its engine held in by %s", d->view.sandbox);
+}
+
+void fh_step_fetching(fh_deployment *d)
+{
+    fh_err *err = NULL;
+    int rc = fh_weights_find(d->fleet->weights, *d->digest ? d->digest : d->view.model, &d->item, &err);
+    if (rc == 0) rc = fh_store_digest(d->fleet->db, d->id, d->item.digest, &err);
+    if (rc != 0) {
+        fail_and_free(d, err);
+        return;
+    }
+    char bytes[32];
+    memcpy(d->digest, d->item.digest, sizeof(d->digest));
+    snprintf(d->view.variant, sizeof(d->view.variant), "%s", d->item.variant);
+    fh_plan_bytes(d->item.bytes, bytes, sizeof(bytes));
+    d->not_before_ns = 0;
+    fh_deployment_set_state(d, FH_DEPLOYMENT_LOADING, "", "the weights are on the disk, %s; starting the engine", bytes);
+}
+
+/* ---- loading: an engine is started, and reads its weights ---- */
+
+/* Written down before it is done: if we die in between, the next start finds the act without a process and sweeps whatever carries its socket. */
+static int begin_act(fh_deployment *d, fh_err **err)
+{
+    fh_provider *p = &d->fleet->provider;
+    int rc = d->act ? 0 : fh_store_act_begin(d->fleet->db, d->id, &d->act, err);
+    if (rc == 0) rc = p->socket_path(p->ctx, d->view.name, d->act, d->view.socket_path, sizeof(d->view.socket_path), err);
+    return rc != 0 ? rc : fh_store_act_socket(d->fleet->db, d->act, d->view.socket_path, err);
+}
+
+static int start_engine(fh_deployment *d, fh_err **err)
+{
+    fh_provider *p = &d->fleet->provider;
+    int fd = -1;
+    fh_engine_spec spec = {d->view.name, d->view.model, d->item.path, d->item.folder, d->view.socket_path, d->view.context_tok, d->view.streams, d->memory_bytes};
+    int rc = p->start(p->ctx, &spec, &d->process, err);
+    if (rc != 0) return rc;
+    fh_err *unwritten = NULL;
+    if (fh_store_act_process(d->fleet->db, d->act, &d->process, &unwritten) != 0) { /* it runs all the same; should we die, it is swept instead of adopted */
+        fh_log_err(FH_LOG_WARN, "fleet", unwritten, "deployment %s: its process", d->view.name);
+    }
+    fh_err_free(unwritten);
+    rc = p->adopt(p->ctx, &d->process, &fd, err);
+    if (rc == 0) rc = fh_deployment_watch(d, fd, err);
+    if (rc != 0) p->stop(p->ctx, &d->process, true);
+    return rc;
+}
+
+static void start_or_heal(fh_deployment *d)
+{
+    fh_err *err = NULL;
+    if (begin_act(d, &err) != 0) {
+        fh_log_err(FH_LOG_ERROR, "fleet", err, "deployment %s: its start could not be written down; trying again", d->view.name);
+        fh_deployment_step_soon(d, d->fleet->timing.retry_ns);
+    } else if (start_engine(d, &err) != 0) {
+        snprintf(d->why, sizeof(d->why), "%s", fh_err_message(err));
+        fh_deployment_engine_gone(d);
+    } else {
+        d->progress_ns = fh_clock_mono_ns();
+        d->prove_plain = false;
+        fh_fleet_publish(d->fleet);
+        fh_deployment_step_soon(d, d->fleet->timing.poll_ns);
+    }
+    fh_err_free(err);
+}
+
+static void loading_health(fh_deployment *d, fh_health health, int64_t done, int64_t total)
+{
+    if (d->view.state != FH_DEPLOYMENT_LOADING) return;
+    int64_t now = fh_clock_mono_ns();
+    bool moved = health != FH_HEALTH_NONE && (done != d->view.progress_done || total != d->view.progress_total);
+    if (moved) {
+        d->view.progress_done = done;
+        d->view.progress_total = total;
+        d->progress_ns = now;
+    }
+    if (health == FH_HEALTH_READY) {
+        fh_deployment_set_state(d, FH_DEPLOYMENT_PROVING, "", "the engine is up; asking it for a first token");
+        return;
+    }
+    if (moved && now - d->told_ns >= PROGRESS_NS) {
+        d->told_ns = now;
+        fh_fleet_publish(d->fleet);
+        fh_fleet_tell(d->fleet, d, d->view.state, fh_clock_utc_ns());
+    }
+    fh_deployment_step_soon(d, d->fleet->timing.poll_ns);
+}
+
+void fh_step_loading(fh_deployment *d)
+{
+    const fh_fleet_timing *t = &d->fleet->timing;
+    int64_t now = fh_clock_mono_ns();
+    if (d->fleet->stopping || d->call) return;
+    if (d->watch_fd < 0) {
+        if (now < d->not_before_ns) fh_deployment_step_soon(d, d->not_before_ns - now);
+        else if (!*d->item.path) fh_step_fetching(d); /* after a restart of the server: which file was it */
+        else start_or_heal(d);
+        return;
+    }
+    if (now - d->progress_ns > t->load_stall_ns) {
+        char why[96];
+        snprintf(why, sizeof(why), "it made no progress with loading for %lld s", (long long)(t->load_stall_ns / FH_NS_PER_S));
+        fh_deployment_kill(d, why);
+        return;
+    }
+    if (fh_talk_health(d, loading_health, NULL) != 0) fh_deployment_step_soon(d, t->poll_ns);
+}
+
+/* ---- proving: a real token by the path that users take ---- */
+
+static void proof_came(fh_deployment *d, bool proven, const char *why)
+{
+    if (d->view.state != FH_DEPLOYMENT_PROVING) return;
+    if (!proven) {
+        char text[240];
+        snprintf(text, sizeof(text), "it did not prove itself: %s", why);
+        fh_deployment_kill(d, text);
+        return;
+    }
+    d->fleet->provider.usage(d->fleet->provider.ctx, &d->process, &d->view.rss_bytes);
+    d->health_ns = fh_clock_mono_ns();
+    fh_deployment_set_state(d, FH_DEPLOYMENT_READY, "", "it answered with a real token");
+}
+
+void fh_step_proving(fh_deployment *d)
+{
+    fh_err *err = NULL;
+    if (d->fleet->stopping || d->call) return;
+    if (d->watch_fd < 0) { /* its end was seen, but could not be written down then */
+        fh_step_heal(d);
+        return;
+    }
+    if (fh_talk_prove(d, proof_came, &err) == 0) return;
+    fh_log_err(FH_LOG_WARN, "fleet", err, "deployment %s: the proof could not be sent; trying again", d->view.name);
+    fh_err_free(err);
+    fh_deployment_step_soon(d, d->fleet->timing.retry_ns);
+}
+
+/* ---- ready: looked at now and then ---- */
+
+static void ready_health(fh_deployment *d, fh_health health, int64_t done, int64_t total)
+{
+    (void)done;
+    (void)total;
+    if (d->view.state != FH_DEPLOYMENT_READY) return;
+    d->health_ns = fh_clock_mono_ns();
+    d->misses = health == FH_HEALTH_READY ? 0 : d->misses + 1;
+    if (d->misses >= d->fleet->timing.health_misses) {
+        fh_deployment_kill(d, "it stopped answering");
+        return;
+    }
+    uint64_t before = d->view.rss_bytes;
+    d->fleet->provider.usage(d->fleet->provider.ctx, &d->process, &d->view.rss_bytes);
+    d->fleet->provider.rotate(d->fleet->provider.ctx, d->view.name);
+    if (d->view.rss_bytes != before) fh_fleet_publish(d->fleet);
+    fh_deployment_step_soon(d, d->misses ? d->fleet->timing.poll_ns : d->fleet->timing.health_ns);
+}
+
+void fh_step_ready(fh_deployment *d)
+{
+    const fh_fleet_timing *t = &d->fleet->timing;
+    int64_t due = d->health_ns + (d->misses ? t->poll_ns : t->health_ns) - fh_clock_mono_ns();
+    if (d->fleet->stopping || d->call) return;
+    if (d->watch_fd < 0) fh_step_heal(d); /* its end was seen, but could not be written down then */
+    else if (due > 0) fh_deployment_step_soon(d, due);
+    else if (fh_talk_health(d, ready_health, NULL) != 0) fh_deployment_step_soon(d, t->retry_ns);
+}
+
+void fh_deployment_look(fh_deployment *d)
+{
+    if (d->view.state != FH_DEPLOYMENT_READY || d->call) return;
+    d->health_ns = 0;
+    fh_deployment_step_soon(d, 0);
+}
+
+/* ---- draining: no new requests, then the end ---- */
+
+void fh_step_draining(fh_deployment *d)
+{
+    const fh_fleet_timing *t = &d->fleet->timing;
+    fh_provider *p = &d->fleet->provider;
+    int64_t now = fh_clock_mono_ns();
+    if (d->watch_fd < 0) {
+        if (d->wanted) fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", "its server stopped; it starts again with it");
+        else fh_deployment_set_state(d, FH_DEPLOYMENT_STOPPED, "", "stopped");
+        return;
+    }
+    fh_deployment_drop_call(d);
+    if (!d->signalled_ns && !d->fleet->stopping && now - d->entered_ns < t->drain_ns) {
+        fh_deployment_step_soon(d, t->drain_ns - (now - d->entered_ns));
+        return;
+    }
+    bool force = d->signalled_ns && now - d->signalled_ns >= t->term_ns;
+    if (!d->signalled_ns) d->signalled_ns = now;
+    if (force || d->signalled_ns == now) p->stop(p->ctx, &d->process, force);
+    fh_deployment_step_soon(d, force ? t->retry_ns : t->term_ns - (now - d->signalled_ns));
+}
+
+/* ---- healing: an engine has ended that should not have ---- */
+
+/* The last line of the log that says something, for those who will not look. */
+static void last_words(fh_deployment *d, char *out, size_t out_size)
+{
+    FH_AUTO(buf) fh_buf log = FH_BUF(LAST_WORDS_BYTES + 1);
+    out[0] = 0;
+    if (d->fleet->provider.log_tail(d->fleet->provider.ctx, d->view.name, LAST_WORDS_BYTES, &log, NULL) != 0) return;
+    fh_str text = fh_str_trim((fh_str){fh_buf_cstr(&log), log.len});
+    while (text.len && memchr(text.ptr, '\n', text.len)) {
+        const char *newline = memchr(text.ptr, '\n', text.len);
+        text.len -= (size_t)(newline + 1 - text.ptr);
+        text.ptr = newline + 1;
+    }
+    if (fh_str_starts(text, FH_STR("----"))) return; /* our own line: it said nothing */
+    snprintf(out, out_size, "%.*s", (int)FH_MIN(text.len, 140), text.ptr);
+}
+
+static unsigned recent_restarts(const fh_deployment *d, int64_t now)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < FH_COUNT(d->restarts_ns); i++) n += d->restarts_ns[i] && now - d->restarts_ns[i] < d->fleet->timing.restart_window_ns;
+    return n;
+}
+
+static void remember_restart(fh_deployment *d, int64_t now)
+{
+    size_t oldest = 0;
+    for (size_t i = 1; i < FH_COUNT(d->restarts_ns); i++) {
+        if (d->restarts_ns[i] < d->restarts_ns[oldest]) oldest = i;
+    }
+    d->restarts_ns[oldest] = now;
+    d->view.restarts++;
+    fh_store_restarts(d->fleet->db, d->id, d->view.restarts, NULL); /* a number for people; the next one corrects it */
+}
+
+void fh_step_heal(fh_deployment *d)
+{
+    char words[200], why[256];
+    const fh_fleet_timing *t = &d->fleet->timing;
+    int64_t now = fh_clock_mono_ns();
+    unsigned n = recent_restarts(d, now);
+    snprintf(why, sizeof(why), "%s", *d->why ? d->why : "the engine ended unexpectedly");
+    last_words(d, words, sizeof(words));
+    if (d->fleet->stopping) return; /* the stop sees that it is gone */
+    if (n >= FH_LIMIT_DEPLOYMENT_RESTARTS) {
+        int rc = fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, "`freehold logs` shows what its engine said; `freehold run` tries again", "%s, %u times in a row%s%s", why, n + 1,
+                                         *words ? "; its last words: " : "", words);
+        if (rc == 0) d->why[0] = 0;
+        return;
+    }
+    int64_t wait = t->backoff_ns[FH_MIN(n, FH_FLEET_BACKOFFS - 1u)];
+    d->not_before_ns = now + wait;
+    d->view.progress_done = d->view.progress_total = 0;
+    if (fh_deployment_set_state(d, FH_DEPLOYMENT_LOADING, "", "%s; starting it again%s (%u of %d)", why, wait >= FH_NS_PER_S ? " after a while" : "", n + 1, FH_LIMIT_DEPLOYMENT_RESTARTS) != 0) return;
+    d->why[0] = 0;
+    remember_restart(d, now);
+}

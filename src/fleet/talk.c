@@ -1,0 +1,123 @@
+/* What the fleet says to an engine over its socket: is it up (GET /healthz), and does it really answer (one short generation, by the path that users take).
+ * At most one call of a deployment is open; its answer is bounded. */
+#include "fleet_private.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+#include <stdio.h>
+#include <string.h>
+
+#define REPLY_BYTES   65536
+#define PROOF_TOKENS  "4"
+#define CONNECT_NS    (2 * FH_NS_PER_S)
+
+fh_health fh_talk_parse_health(fh_str body, int64_t *ret_done, int64_t *ret_total)
+{
+    FH_AUTO(json) fh_json *o = NULL;
+    if (fh_json_parse(&o, body, REPLY_BYTES, NULL) != 0) return FH_HEALTH_NONE;
+    fh_str status = fh_json_str(fh_json_get(o, "status"));
+    *ret_done = fh_json_int(fh_json_get(o, "bytes_done"), 0);
+    *ret_total = fh_json_int(fh_json_get(o, "bytes_total"), 0);
+    if (fh_str_eqs(status, "ready")) return FH_HEALTH_READY;
+    return fh_str_eqs(status, "loading") ? FH_HEALTH_LOADING : FH_HEALTH_NONE;
+}
+
+static bool take_data(void *arg, const void *data, size_t bytes)
+{
+    fh_deployment *d = arg;
+    fh_buf_add(&d->reply, data, bytes); /* beyond the bound it is marked failed, and seen when the call is done */
+    return true;
+}
+
+static void health_done(fh_deployment *d, int status)
+{
+    int64_t done = 0, total = 0;
+    fh_health h = FH_HEALTH_NONE;
+    fh_str body = {fh_buf_cstr(&d->reply), d->reply.len};
+    if ((status == 200 || status == 503) && fh_buf_ok(&d->reply)) h = fh_talk_parse_health(body, &done, &total);
+    d->on_health(d, h, done, total);
+}
+
+/* A real token came back: the engine counted it, or text is there. */
+static bool has_token(fh_str body)
+{
+    FH_AUTO(json) fh_json *o = NULL;
+    if (fh_json_parse(&o, body, REPLY_BYTES, NULL) != 0) return false;
+    const fh_json *choice = fh_json_at(fh_json_get(o, "choices"), 0);
+    bool text = fh_json_str(fh_json_get(fh_json_get(choice, "message"), "content")).len > 0 || fh_json_str(fh_json_get(choice, "text")).len > 0;
+    return text || fh_json_int(fh_json_get(fh_json_get(o, "usage"), "completion_tokens"), 0) > 0;
+}
+
+static void error_text(fh_str body, int status, const fh_err *err, char *out, size_t out_size)
+{
+    FH_AUTO(json) fh_json *o = NULL;
+    fh_str message = {0};
+    if (err) message = fh_str_of(fh_err_message(err));
+    else if (fh_json_parse(&o, body, REPLY_BYTES, NULL) == 0) message = fh_json_str(fh_json_get(fh_json_get(o, "error"), "message"));
+    if (message.len) snprintf(out, out_size, "%.*s", (int)FH_MIN(message.len, 160), message.ptr);
+    else snprintf(out, out_size, "it answered with status %d and no token", status);
+}
+
+static void proof_done(fh_deployment *d, int status, const fh_err *err)
+{
+    fh_str body = {fh_buf_cstr(&d->reply), d->reply.len};
+    char why[200] = "";
+    bool proven = status == 200 && fh_buf_ok(&d->reply) && has_token(body);
+    if (!proven) error_text(body, status, err, why, sizeof(why));
+    if (!proven && !d->prove_plain && status >= 400 && status < 500) {
+        d->prove_plain = true; /* no chat template, it seems: ask for plain text */
+        if (fh_talk_prove(d, d->on_proof, NULL) == 0) return;
+    }
+    d->on_proof(d, proven, why);
+}
+
+static void call_done(void *arg, int status, const fh_err *err)
+{
+    fh_deployment *d = arg;
+    d->call = NULL;
+    if (d->on_health) health_done(d, err ? 0 : status);
+    else proof_done(d, err ? 0 : status, err);
+}
+
+static int start_call(fh_deployment *d, const char *method, const char *path, fh_str body, int64_t timeout_ns, fh_err **err)
+{
+    static const fh_header json[] = {{{"content-type", 12}, {"application/json", 16}}};
+    char url[64];
+    if (d->call) return fh_err_set(err, FH_E_CONFLICT, "the engine is being asked already");
+    d->reply.max = REPLY_BYTES;
+    fh_buf_clear(&d->reply);
+    snprintf(url, sizeof(url), "http://localhost%s", path);
+    fh_http_call_spec spec = {.method = method, .url = url, .unix_path = d->view.socket_path, .headers = json, .header_count = body.len ? 1 : 0, .body = body,
+                              .connect_timeout_ns = CONNECT_NS, .total_timeout_ns = timeout_ns, .on_data = take_data, .on_done = call_done, .arg = d};
+    return fh_http_call_start(&d->call, d->fleet->client, &spec, err);
+}
+
+int fh_talk_health(fh_deployment *d, fh_health_fn *fn, fh_err **err)
+{
+    if (!d->call) d->on_health = fn;
+    return start_call(d, "GET", "/healthz", (fh_str){0}, d->fleet->timing.health_timeout_ns, err);
+}
+
+int fh_talk_prove(fh_deployment *d, fh_proof_fn *fn, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf body = FH_BUF(4096);
+    fh_buf_adds(&body, "{\"model\":");
+    fh_buf_add_json_string(&body, d->view.model, strlen(d->view.model));
+    fh_buf_adds(&body, d->prove_plain ? ",\"prompt\":\"Hello\"" : ",\"messages\":[{\"role\":\"user\",\"content\":\"Say hello.\"}]");
+    fh_buf_adds(&body, ",\"max_tokens\":" PROOF_TOKENS ",\"temperature\":0}");
+    int rc = fh_buf_check(&body, err, "the proof's request");
+    if (rc != 0) return rc;
+    const char *path = d->prove_plain ? "/v1/completions" : "/v1/chat/completions";
+    if (!d->call) d->on_health = NULL, d->on_proof = fn;
+    return start_call(d, "POST", path, (fh_str){body.data, body.len}, d->fleet->timing.prove_ns, err);
+}
+
+fh_health fh_talk_health_now(const char *socket_path, int64_t timeout_ns)
+{
+    FH_AUTO(buf) fh_buf body = FH_BUF(REPLY_BYTES);
+    int status = 0;
+    int64_t done, total;
+    fh_http_call_spec spec = {.method = "GET", .url = "http://localhost/healthz", .unix_path = socket_path, .connect_timeout_ns = timeout_ns, .total_timeout_ns = timeout_ns};
+    if (fh_http_fetch(&spec, REPLY_BYTES, &status, &body, NULL) != 0 || (status != 200 && status != 503)) return FH_HEALTH_NONE;
+    return fh_talk_parse_health((fh_str){fh_buf_cstr(&body), body.len}, &done, &total);
+}
