@@ -7,7 +7,7 @@ typedef struct fetch {
     fh_buf *body;
     fh_err **err;
     int status, rc;
-    bool too_large, stopped, done;
+    bool done;
     fh_http_call *call;
 } fetch;
 
@@ -21,9 +21,14 @@ static void on_headers(void *arg, int status, const fh_header *headers, size_t c
 static bool on_data(void *arg, const void *data, size_t bytes)
 {
     fetch *f = arg;
-    if (f->spec->on_data) f->stopped = !f->spec->on_data(f->spec->arg, data, bytes);
-    else f->too_large = !fh_buf_add(f->body, data, bytes);
-    if (!f->stopped && !f->too_large) return true;
+    if (f->spec->on_data) {
+        if (!f->spec->on_data(f->spec->arg, data, bytes)) f->rc = fh_err_set(f->err, FH_E_CANCELLED, "the request was stopped");
+    } else if (bytes > f->body->max - f->body->len) {
+        f->rc = fh_err_set(f->err, FH_E_TOO_LARGE, "the reply is larger than %zu bytes", f->body->max);
+    } else if (!fh_buf_add(f->body, data, bytes)) {
+        f->rc = fh_err_nomem(f->err);
+    }
+    if (f->rc == 0) return true;
     fh_loop_stop(f->loop);
     return false;
 }
@@ -33,7 +38,7 @@ static void on_done(void *arg, int status, const fh_err *err)
     fetch *f = arg;
     f->done = true;
     f->status = status;
-    if (status == 0 && !f->stopped && !f->too_large) {
+    if (status == 0 && f->rc == 0) {
         f->rc = fh_err_set(f->err, fh_err_code(err), "%s", fh_err_message(err));
         if (fh_err_hint_get(err)) fh_err_hint(f->err, "%s", fh_err_hint_get(err));
     }
@@ -64,8 +69,6 @@ int fh_http_fetch(const fh_http_call_spec *spec, size_t max_bytes, int *ret_stat
     fetch f = {.spec = spec, .loop = loop, .body = &body, .err = err};
     if (rc == 0) rc = run(&f, err);
     if (rc < 0 || f.rc < 0) return rc < 0 ? rc : f.rc;
-    if (f.stopped) return fh_err_set(err, FH_E_CANCELLED, "the request was stopped");
-    if (f.too_large) return fh_buf_check(&body, err, "the reply");
     if (spec->on_done) spec->on_done(spec->arg, f.status, NULL);
     *ret_status = f.status;
     if (ret_body) {
