@@ -1,4 +1,5 @@
 // Numbers, sizes and times as people read them, in the reader's own locale. Pure, but for the locale.
+const NBSP = '\u00a0';
 const cache = new Map<number, Intl.NumberFormat>();
 
 export function number(n: number, digits = 0): string {
@@ -9,7 +10,7 @@ export function number(n: number, digits = 0): string {
 
 /** Powers of ten, as makers of models and disks count: 1,680 GB, 98 MB. At most three digits that matter below a thousand. */
 export function bytes(n: number): string {
-  if (n < 1000) return `${number(n)} B`;
+  if (n < 1000) return `${number(n)}${NBSP}B`;
   const units = ['kB', 'MB', 'GB'];
   let value = n / 1000;
   let unit = 0;
@@ -17,14 +18,14 @@ export function bytes(n: number): string {
     value /= 1000;
     unit++;
   }
-  return `${number(value, value < 9.95 ? 1 : 0)} ${units[unit]}`;
+  return `${number(value, value < 9.95 ? 1 : 0)}${NBSP}${units[unit]}`;
 }
 
 /** 2,800 thousand million becomes "2.8 T"; 0.135 becomes "135 M". */
 export function params(billions: number): string {
-  if (billions >= 1000) return `${number(billions / 1000, billions % 1000 ? 1 : 0)} T`;
-  if (billions >= 1) return `${number(billions, billions < 10 && billions % 1 ? 1 : 0)} B`;
-  return `${number(billions * 1000)} M`;
+  if (billions >= 1000) return `${number(billions / 1000, billions % 1000 ? 1 : 0)}${NBSP}T`;
+  if (billions >= 1) return `${number(billions, billions < 10 && billions % 1 ? 1 : 0)}${NBSP}B`;
+  return `${number(billions * 1000)}${NBSP}M`;
 }
 
 /** 1,048,576 becomes "1M", 8192 "8K": binary, as contexts are counted. */
@@ -41,8 +42,8 @@ export function percent(p: number): string {
 /** How long something took: "40 ms", "1.3 s", "4 min 10 s". */
 export function took(ms: number): string {
   if (ms < 1) return '<\u202f1 ms';
-  if (ms < 995) return `${number(ms)} ms`;
-  if (ms < 59_950) return `${number(ms / 1000, 1)} s`;
+  if (ms < 995) return `${number(ms)}${NBSP}ms`;
+  if (ms < 59_950) return `${number(ms / 1000, 1)}${NBSP}s`;
   const s = Math.round(ms / 1000);
   if (s < 3600) return `${number(Math.floor(s / 60))} min${s % 60 ? ` ${s % 60} s` : ''}`;
   return since(ms);

@@ -60,8 +60,10 @@ async function quietly(work: Promise<unknown>): Promise<void> {
 
 export async function refreshDeployments(): Promise<void> {
   const list = await json<List<Deployment>>('/api/v1/deployments');
-  live.set({ deployments: list.items });
-  for (const d of list.items) if (d.state === 'ready') openWhenReady(d.name);
+  const newest = new Map<string, Deployment>();
+  for (const d of list.items) if (!newest.has(d.name)) newest.set(d.name, d);
+  live.set({ deployments: [...newest.values()] });
+  for (const d of newest.values()) if (d.state === 'ready') openWhenReady(d.name);
 }
 
 export async function refreshModels(): Promise<void> {
@@ -111,7 +113,7 @@ export function applyEvent(e: FeedEvent): void {
   const known = now.deployments?.find((d) => d.name === e.deployment);
   if (known) {
     const changed: Deployment = {
-      ...known, state: e.to, reason: e.reason, hint: e.hint, changed: e.time, progress: e.progress ?? { done: 0, total: 0 },
+      ...known, state: e.to, reason: e.reason, hint: e.hint, changed: e.time, progress: e.progress ?? null,
     };
     live.set({ deployments: (now.deployments ?? []).map((d) => (d === known ? changed : d)) });
   }

@@ -1,4 +1,4 @@
-// What the control plane says, as the page uses it. Only fields that the page shows; absent ones are null, so that an older server still gives a page.
+// What the control plane says (GET /api/openapi.json has all of it): the fields that the page uses.
 export type State = 'requested' | 'planning' | 'provisioning' | 'fetching' | 'loading' | 'proving' | 'ready' | 'draining' | 'stopped' | 'failed';
 
 export interface Model {
@@ -20,7 +20,7 @@ export interface Model {
   here: {
     fits: boolean;
     runnable: boolean; // it fits, our engine knows it, and the weights are here
-    blocked_by: 'memory' | 'weights' | 'engine' | 'unknown' | null;
+    blocked_by: 'memory' | 'weights' | 'engine' | null;
     has_bytes: number;
     missing_bytes: number;
     why: string;
@@ -37,17 +37,21 @@ export interface Deployment {
   place: string;
   state: State;
   reason: string;
-  hint: string;
+  hint: string | null;
   created: string; // RFC 3339, UTC
   changed: string;
-  progress: { done: number; total: number };
+  progress: Progress | null; // bytes, while fetching and loading
   context_tok: number;
   streams: number;
-  pid: number;
+  pid: number | null;
   rss_bytes: number;
   sandbox: string;
   restarts: number;
-  tokens_per_s?: number | null;
+}
+
+export interface Progress {
+  done: number;
+  total: number; // 0: not known
 }
 
 export interface Change {
@@ -56,7 +60,7 @@ export interface Change {
   from: State;
   to: State;
   reason: string;
-  hint: string;
+  hint: string | null;
 }
 
 export interface FeedEvent {
@@ -66,8 +70,8 @@ export interface FeedEvent {
   from: State;
   to: State;
   reason: string;
-  hint: string;
-  progress?: { done: number; total: number };
+  hint: string | null;
+  progress: Progress | null;
 }
 
 export interface Machine {
@@ -75,8 +79,7 @@ export interface Machine {
   cpu: string;
   cores: number;
   memory_bytes: number;
-  memory_available_bytes: number;
-  isa: string;
+  memory_free_bytes: number;
 }
 
 export interface List<T> {

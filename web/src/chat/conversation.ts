@@ -49,11 +49,13 @@ export const chat = createStore<Conversation>(EMPTY);
 
 let abort: AbortController | null = null;
 let nextId = 1;
+let leaving = false; // the page is going: what is kept now is what the next one finds
 let saveTimer: ReturnType<typeof setTimeout> | undefined;
 
 function save(): void {
   clearTimeout(saveTimer);
   saveTimer = undefined;
+  if (leaving) return;
   const kept = JSON.stringify(chat.get());
   if (kept.length > KEPT_CHARS_MAX) return;
   try {
@@ -82,7 +84,13 @@ export function startConversation(): void {
     sessionStorage.removeItem(KEY);
   }
   chat.watch(saveSoon);
-  addEventListener('pagehide', save);
+  addEventListener('pagehide', () => {
+    save();
+    leaving = true;
+  });
+  addEventListener('pageshow', () => {
+    leaving = false;
+  });
 }
 
 export function isWriting(c: Conversation): boolean {

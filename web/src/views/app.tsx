@@ -75,7 +75,7 @@ function AwayBanner() {
   if (link !== 'away') return null;
   const wait = retryAt - now;
   return (
-    <div class="away" role="alert">
+    <div class="away-banner" role="alert">
       <p>
         <strong>{text.link.away}</strong> {text.link.awayHint}
       </p>
@@ -122,7 +122,7 @@ export function App() {
   const signedIn = state === 'in';
   useEffect(() => {
     document.title = signedIn ? `${text.nav[page]} · ${text.product}` : text.product;
-    scrollTo(0, 0);
+    if (page !== 'chat') scrollTo(0, 0); // a conversation opens at its end
   }, [page, signedIn]);
   const skip = (e: Event) => {
     e.preventDefault();

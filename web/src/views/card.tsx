@@ -52,7 +52,7 @@ function NearestWay({ model, machine, nearest }: { model: Model; machine: Machin
       <div class="way-need">
         <p>{model.needs_bytes ? t.needs(bytes(model.needs_bytes), bytes(has)) : t.needsUnknown}</p>
         {model.needs_bytes && !model.here.fits ? <Bar share={has / model.needs_bytes} tone="quiet" label={t.memoryBar} /> : null}
-        {model.here.fits && model.here.blocked_by === 'weights' && <p class="muted">{t.fitsNoWeights} <Command line={t.importCommand(model.id)} /></p>}
+        {model.here.fits && model.here.blocked_by === 'weights' && <div class="muted">{t.fitsNoWeights} <Command line={t.importCommand(model.id)} /></div>}
         {model.here.fits && model.here.blocked_by === 'engine' && <p class="muted">{t.fitsNoEngine}</p>}
       </div>
       {nearest && (

@@ -47,6 +47,7 @@ function TryNow({ model }: { model: Model }) {
     model.context_tok ? t.context(context(model.context_tok)) : '',
     model.license.name,
   ].filter(Boolean);
+  const missing = model.here.blocked_by === 'weights';
   return (
     <section class="try-now" aria-labelledby="try-now">
       <div>
@@ -54,9 +55,9 @@ function TryNow({ model }: { model: Model }) {
         <p class="try-name">{model.name}</p>
         <p>{t.starterLead}</p>
         <p class="muted">{facts.join(text.common.dot)}</p>
-        {!model.weights.present && model.here.blocked_by === 'weights' && <p>{t.fitsNoWeights} <Command line={t.importCommand(model.id)} /></p>}
+        {missing && <div>{t.starterMissing} <Command line={t.starterCommand} /></div>}
       </div>
-      <RunButton model={model} big />
+      {!missing && <RunButton model={model} big />}
     </section>
   );
 }

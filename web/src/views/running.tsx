@@ -25,19 +25,12 @@ function Figure({ name, value, note }: { name: string; value: string; note?: str
   );
 }
 
-/** Tokens a second: the server's own figure, else that of the last answer in this tab, which is said. */
-function speedOf(d: Deployment, seen: number | undefined): { value: string; note?: string } {
-  if (d.tokens_per_s) return { value: t.tokensPerSecond(number(d.tokens_per_s, 1)) };
-  return seen ? { value: t.tokensPerSecond(number(seen, 1)), note: t.speedHere } : { value: t.noSpeed };
-}
-
 function Figures({ d }: { d: Deployment }) {
   const seen = useStore(chat, (c) => c.messages.findLast((m) => m.tokensPerSecond && (m.model === d.model || !m.model))?.tokensPerSecond);
   useTick(1_000, true);
-  const speed = speedOf(d, seen);
   return (
     <dl class="figures">
-      <Figure name={t.speed} value={speed.value} {...(speed.note ? { note: speed.note } : {})} />
+      <Figure name={t.speed} value={seen ? t.tokensPerSecond(number(seen, 1)) : t.noSpeed} {...(seen ? { note: t.speedHere } : {})} />
       <Figure name={t.memory} value={d.rss_bytes ? bytes(d.rss_bytes) : text.common.unknown} />
       <Figure name={t.context} value={d.context_tok ? t.tokens(number(d.context_tok)) : text.common.unknown} />
       <Figure name={t.since} value={since(Date.now() - Date.parse(d.changed))} />

@@ -38,8 +38,8 @@ function lastReached(attempt: Change[]): number {
 }
 
 function Progress({ d, enteredMs }: { d: Deployment; enteredMs: number | null }) {
+  if (!d.progress?.total) return null;
   const { done, total } = d.progress;
-  if (!total) return null;
   const spent = enteredMs ? Date.now() - enteredMs : 0;
   const remains = done > 0 && spent > 2_000 ? (spent / done) * (total - done) : 0;
   return (
