@@ -180,6 +180,9 @@ static void here_tidy(void *ctx, const char *deployment, const char *socket_path
     char folder[SOCKET_BYTES + 1];
     size_t run = strlen(h->run);
     if (folder_of(socket_path, folder, sizeof(folder)) != 0 || strncmp(folder, h->run, run) != 0 || folder[run] != '/') return;
+    char marker[SOCKET_BYTES + 8];
+    snprintf(marker, sizeof(marker), "unix:%s", socket_path);
+    fh_process_sweep(marker, NULL, NULL, SIGKILL); /* the sandbox's own process outside may be stopped, or slow to notice */
     fh_dir_remove(folder, NULL);
 }
 

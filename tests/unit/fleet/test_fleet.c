@@ -1,0 +1,619 @@
+/* The fleet with real processes in real sandboxes: engines that serve, crash, hang, lie; servers that are killed; what is left behind (nothing). The engine is this
+ * very program, started as `PROGRAM engine`. */
+#include "cmocka_all.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "db/schema.h"
+#include "fake_engine.h"
+#include "fleet_private.h"
+#include "sys/file.h"
+#include "tiny_gguf.c"
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static char data[64], store[128], self_path[512];
+static fh_fleet *fleet;
+static fh_loop *loop;
+
+static fh_fleet_timing quick(void)
+{
+    fh_fleet_timing t = fh_fleet_timing_default;
+    t.poll_ns = 5 * FH_NS_PER_MS;
+    t.health_ns = 100 * FH_NS_PER_MS;
+    t.health_timeout_ns = 300 * FH_NS_PER_MS;
+    t.load_stall_ns = 400 * FH_NS_PER_MS;
+    t.prove_ns = 2 * FH_NS_PER_S;
+    t.drain_ns = 20 * FH_NS_PER_MS;
+    t.term_ns = 300 * FH_NS_PER_MS;
+    t.retry_ns = 20 * FH_NS_PER_MS;
+    for (int i = 0; i < FH_FLEET_BACKOFFS; i++) t.backoff_ns[i] = 5 * FH_NS_PER_MS;
+    return t;
+}
+
+static void import_model(const char *id, uint32_t seed)
+{
+    FH_AUTO(fh_weights) fh_weights *w = NULL;
+    char path[128];
+    tiny_gguf t;
+    fh_weights_item item;
+    fh_err *err = NULL;
+    snprintf(path, sizeof(path), "%s/tiny.gguf", data);
+    tiny_gguf_default(&t);
+    t.seed = seed;
+    assert_true(tiny_gguf_write(&t, path));
+    assert_int_equal(fh_weights_open(&w, data, false, NULL), 0);
+    if (fh_weights_import(w, path, id, NULL, NULL, &item, &err) != 0) fail_msg("%s", fh_err_message(err));
+    assert_int_equal(unlink(path), 0);
+}
+
+static int start_fleet_err(bool keep, fh_err **err)
+{
+    fh_fleet_config c = {.data_dir = data, .store_url = store, .program = self_path, .keep_engines_on_stop = keep};
+    fh_fleet_timing t = quick();
+    return fh_fleet_start_timed(&fleet, &c, &t, err);
+}
+
+static void start_fleet(bool keep)
+{
+    fh_err *err = NULL;
+    if (start_fleet_err(keep, &err) != 0) fail_msg("%s", fh_err_message(err));
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"good", "slow", "never", "mute", "plain", "crash", "deaf", "silent"};
+    strcpy(data, "/tmp/fh-fleet-XXXXXX");
+    if (!mkdtemp(data) || fh_loop_new(&loop, NULL) != 0) return -1;
+    snprintf(store, sizeof(store), "sqlite:%s/freehold.db", data);
+    for (uint32_t i = 0; i < FH_COUNT(models); i++) import_model(models[i], i + 1);
+    start_fleet(false);
+    return 0;
+}
+
+static unsigned marked_processes(void)
+{
+    char marker[160];
+    snprintf(marker, sizeof(marker), "unix:%s/run/", data);
+    return fh_process_sweep(marker, NULL, NULL, 0);
+}
+
+static int count_entry(void *arg, const char *name, fh_err **err)
+{
+    (void)name;
+    (void)err;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+static unsigned run_folders(void)
+{
+    char path[128];
+    unsigned n = 0;
+    snprintf(path, sizeof(path), "%s/run", data);
+    assert_int_equal(fh_dir_each(path, count_entry, &n, NULL), 0);
+    return n;
+}
+
+static void assert_nothing_left(void)
+{
+    for (int i = 0; i < 300 && marked_processes(); i++) fh_sleep_ns(10 * FH_NS_PER_MS);
+    assert_int_equal(marked_processes(), 0);
+    assert_int_equal(run_folders(), 0);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fh_fleet_stop(fleet);
+    fleet = NULL;
+    assert_nothing_left();
+    fh_loop_free(loop);
+    return fh_dir_remove(data, NULL);
+}
+
+/* ---- asking and looking ---- */
+
+typedef struct answer {
+    bool came;
+    int code;
+    fh_deployment_view view;
+    char message[256], hint[256];
+} answer;
+
+static void answered(void *arg, const fh_deployment_view *view, const fh_err *err)
+{
+    answer *a = arg;
+    a->came = true;
+    a->code = err ? fh_err_code(err) : 0;
+    if (view) a->view = *view;
+    if (err) {
+        snprintf(a->message, sizeof(a->message), "%s", fh_err_message(err));
+        snprintf(a->hint, sizeof(a->hint), "%s", fh_err_hint_get(err) ? fh_err_hint_get(err) : "");
+    }
+    fh_loop_stop(loop);
+}
+
+static answer deploy_named(const char *model, const char *name, const char *place, int64_t context)
+{
+    fh_deploy_spec s = {.context_tok = context};
+    answer a = {0};
+    snprintf(s.model, sizeof(s.model), "%s", model);
+    snprintf(s.name, sizeof(s.name), "%s", name);
+    snprintf(s.place, sizeof(s.place), "%s", place);
+    assert_int_equal(fh_fleet_deploy(fleet, &s, loop, answered, &a, NULL), 0);
+    assert_int_equal(fh_loop_run(loop, NULL), 0);
+    assert_true(a.came);
+    return a;
+}
+
+static answer deploy(const char *model)
+{
+    return deploy_named(model, "", "", 0);
+}
+
+static answer undeploy(const char *name)
+{
+    answer a = {0};
+    assert_int_equal(fh_fleet_undeploy(fleet, name, loop, answered, &a, NULL), 0);
+    assert_int_equal(fh_loop_run(loop, NULL), 0);
+    return a;
+}
+
+static bool look(const char *name, fh_deployment_view *ret)
+{
+    const fh_fleet_snapshot *s = fh_fleet_snapshot_get(fleet);
+    bool found = false;
+    for (size_t i = 0; i < s->count && !found; i++) {
+        if (strcmp(s->deployments[i].name, name) != 0) continue;
+        *ret = s->deployments[i];
+        found = true;
+    }
+    fh_fleet_snapshot_release(s);
+    return found;
+}
+
+static fh_deployment_view wait_state(const char *name, fh_deployment_state state)
+{
+    fh_deployment_view v = {0};
+    for (int i = 0; i < 2000; i++) {
+        if (look(name, &v) && v.state == state) return v;
+        fh_sleep_ns(5 * FH_NS_PER_MS);
+    }
+    fail_msg("%s is %s (%s), not %s", name, fh_deployment_state_name(v.state), v.reason, fh_deployment_state_name(state));
+    return v;
+}
+
+static fh_deployment_view wait_restarts(const char *name, unsigned restarts)
+{
+    fh_deployment_view v = {0};
+    for (int i = 0; i < 2000; i++) {
+        if (look(name, &v) && v.restarts >= restarts && v.state == FH_DEPLOYMENT_READY) return v;
+        fh_sleep_ns(5 * FH_NS_PER_MS);
+    }
+    fail_msg("%s: %u restarts, %s (%s)", name, v.restarts, fh_deployment_state_name(v.state), v.reason);
+    return v;
+}
+
+/* The states of a deployment's history, "requested planning ..." */
+static void history_text(const char *name, char *out, size_t size)
+{
+    FH_AUTO(json) fh_json *h = NULL;
+    size_t n = 0;
+    out[0] = 0;
+    assert_int_equal(fh_fleet_history(fleet, name, 0, 100, &h, NULL), 0);
+    for (size_t i = 0; i < fh_json_count(h); i++) {
+        fh_str to = fh_json_str(fh_json_get(fh_json_at(h, i), "to"));
+        n += (size_t)snprintf(out + n, size - n, "%s%.*s", n ? " " : "", (int)to.len, to.ptr);
+    }
+}
+
+/* ---- the tests ---- */
+
+static void a_deployment_walks_its_states_and_is_stopped(void **state)
+{
+    (void)state;
+    char text[512];
+    answer a = deploy("good");
+    assert_int_equal(a.code, 0);
+    assert_string_equal(a.view.name, "good");
+    fh_deployment_view v = wait_state("good", FH_DEPLOYMENT_READY);
+    assert_true(v.pid > 0 && v.rss_bytes > 0 && *v.sandbox && *v.socket_path);
+    struct stat st;
+    assert_int_equal(stat(v.socket_path, &st), 0);
+    a = undeploy("good");
+    assert_int_equal(a.view.state, FH_DEPLOYMENT_DRAINING);
+    wait_state("good", FH_DEPLOYMENT_STOPPED);
+    history_text("good", text, sizeof(text));
+    assert_string_equal(text, "requested planning provisioning fetching loading proving ready draining stopped");
+    assert_nothing_left();
+}
+
+static void a_model_without_chat_template_is_proven_by_plain_text(void **state)
+{
+    (void)state;
+    deploy("plain");
+    wait_state("plain", FH_DEPLOYMENT_READY);
+}
+
+static void progress_of_loading_is_shown(void **state)
+{
+    (void)state;
+    deploy("slow");
+    int64_t seen = 0;
+    for (int i = 0; i < 500 && !seen; i++) {
+        fh_deployment_view v = {0};
+        if (look("slow", &v) && v.state == FH_DEPLOYMENT_LOADING && v.progress_total == 100) seen = v.progress_done;
+        fh_sleep_ns(2 * FH_NS_PER_MS);
+    }
+    assert_true(seen > 0);
+    wait_state("slow", FH_DEPLOYMENT_READY);
+}
+
+static void a_killed_engine_heals_within_a_second(void **state)
+{
+    (void)state;
+    deploy("good");
+    fh_deployment_view before = wait_state("good", FH_DEPLOYMENT_READY);
+    int64_t t = fh_clock_mono_ns();
+    kill((pid_t)before.pid, SIGKILL);
+    fh_deployment_view after = wait_restarts("good", 1);
+    assert_true(fh_clock_mono_ns() - t < FH_NS_PER_S);
+    assert_int_not_equal(after.pid, before.pid);
+    assert_string_not_equal(after.socket_path, before.socket_path);
+    assert_int_equal(run_folders(), 1);
+}
+
+static void a_crashing_engine_ends_as_failed_with_its_last_words(void **state)
+{
+    (void)state;
+    deploy("crash");
+    fh_deployment_view v = wait_state("crash", FH_DEPLOYMENT_FAILED);
+    assert_non_null(strstr(v.reason, "tensor blk.0.attn_q.weight is not there"));
+    assert_int_equal(v.restarts, FH_LIMIT_DEPLOYMENT_RESTARTS);
+    assert_true(*v.hint);
+    FH_AUTO(buf) fh_buf log = FH_BUF(65536);
+    assert_int_equal(fh_fleet_log_tail(fleet, "crash", 65536, &log, NULL), 0);
+    assert_non_null(strstr(log.data, "engine for crash"));
+    assert_int_equal(deploy("crash").code, 0); /* the next run takes the name */
+    wait_state("crash", FH_DEPLOYMENT_FAILED);
+    assert_int_equal(undeploy("crash").code, 0);
+    wait_state("crash", FH_DEPLOYMENT_STOPPED);
+}
+
+static void engines_without_progress_or_answer_are_given_up(void **state)
+{
+    (void)state;
+    deploy("never");
+    deploy("silent");
+    assert_non_null(strstr(wait_state("never", FH_DEPLOYMENT_FAILED).reason, "no progress"));
+    assert_non_null(strstr(wait_state("silent", FH_DEPLOYMENT_FAILED).reason, "no progress"));
+}
+
+static void an_engine_that_makes_no_token_is_never_ready(void **state)
+{
+    (void)state;
+    char text[2048];
+    deploy("mute");
+    assert_non_null(strstr(wait_state("mute", FH_DEPLOYMENT_FAILED).reason, "the numbers are not numbers"));
+    history_text("mute", text, sizeof(text));
+    assert_null(strstr(text, "ready"));
+}
+
+static void a_frozen_engine_is_replaced(void **state)
+{
+    (void)state;
+    char marker[160];
+    deploy("good");
+    fh_deployment_view v = wait_state("good", FH_DEPLOYMENT_READY);
+    snprintf(marker, sizeof(marker), "unix:%s", v.socket_path);
+    assert_true(fh_process_sweep(marker, NULL, NULL, SIGSTOP) >= 1);
+    fh_fleet_report(fleet, "good", FH_E_TIMEOUT);
+    wait_restarts("good", 1);
+}
+
+static void a_deaf_engine_is_stopped_all_the_same(void **state)
+{
+    (void)state;
+    deploy("deaf");
+    wait_state("deaf", FH_DEPLOYMENT_READY);
+    undeploy("deaf");
+    wait_state("deaf", FH_DEPLOYMENT_STOPPED);
+    assert_nothing_left();
+}
+
+static void what_is_wrong_with_a_request_is_said(void **state)
+{
+    (void)state;
+    answer a = deploy("goood");
+    assert_int_equal(a.code, FH_E_NOT_FOUND);
+    a = deploy_named("good", "Not A Name", "", 0);
+    assert_int_equal(a.code, FH_E_INVALID);
+    a = deploy_named("good", "", "moon", 0);
+    assert_int_equal(a.code, FH_E_UNSUPPORTED);
+    a = deploy_named("good", "", "", -1);
+    assert_int_equal(a.code, FH_E_INVALID);
+    a = deploy("/etc/passwd");
+    assert_int_equal(a.code, FH_E_NOT_FOUND);
+    assert_non_null(strstr(a.hint, "import"));
+    a = undeploy("nobody");
+    assert_int_equal(a.code, FH_E_NOT_FOUND);
+    assert_int_equal(deploy_named("good", "one", "", 0).code, 0);
+    a = deploy_named("good", "one", "", 0);
+    assert_int_equal(a.code, FH_E_EXISTS);
+    assert_string_equal(deploy("good").view.name, "good");
+    assert_string_equal(deploy("good").view.name, "good-2");
+    fh_json *h = NULL;
+    FH_AUTO(buf) fh_buf log = FH_BUF(1024);
+    assert_int_equal(fh_fleet_history(fleet, "nobody", 0, 10, &h, NULL), FH_E_NOT_FOUND);
+    assert_int_equal(fh_fleet_log_tail(fleet, "../freehold.db", 1024, &log, NULL), FH_E_NOT_FOUND);
+}
+
+static void a_model_that_does_not_fit_fails_with_numbers(void **state)
+{
+    (void)state;
+    deploy("kimi-k3.1-pro");
+    fh_deployment_view v = wait_state("kimi-k3.1-pro", FH_DEPLOYMENT_FAILED);
+    assert_non_null(strstr(v.reason, "needs 1,680 GB, this machine has "));
+    assert_true(*v.hint);
+}
+
+static void the_starter_without_weights_says_how_to_get_them(void **state)
+{
+    (void)state;
+    deploy("smollm2");
+    fh_deployment_view v = wait_state("smollm2-135m", FH_DEPLOYMENT_FAILED);
+    assert_non_null(strstr(v.hint, "make up"));
+}
+
+typedef struct heard {
+    char text[1024];
+    bool stopped;
+} heard;
+
+static void hear(void *arg, const fh_json *event)
+{
+    heard *h = arg;
+    fh_str to = fh_json_str(fh_json_get(event, "to"));
+    assert_true(fh_json_int(fh_json_get(event, "serial"), 0) > 0);
+    if (!fh_str_eq(to, fh_json_str(fh_json_get(event, "from"))) || !h->text[0]) snprintf(h->text + strlen(h->text), sizeof(h->text) - strlen(h->text), "%.*s ", (int)to.len, to.ptr);
+    if (fh_str_eqs(to, "ready")) fh_loop_stop(loop);
+}
+
+static void those_who_subscribed_hear_every_change(void **state)
+{
+    (void)state;
+    heard h = {0};
+    fh_fleet_feed *feed = NULL;
+    assert_int_equal(fh_fleet_subscribe(fleet, loop, hear, &h, &feed, NULL), 0);
+    deploy("good");
+    assert_int_equal(fh_loop_run(loop, NULL), 0);
+    assert_string_equal(h.text, "requested planning provisioning fetching loading proving ready ");
+    fh_fleet_unsubscribe(feed);
+    undeploy("good");
+    wait_state("good", FH_DEPLOYMENT_STOPPED);
+    assert_string_equal(h.text, "requested planning provisioning fetching loading proving ready ");
+}
+
+static void a_server_that_stops_keeps_its_engines_if_it_is_told_so(void **state)
+{
+    (void)state;
+    fh_fleet_stop(fleet);
+    start_fleet(true);
+    deploy("good");
+    fh_deployment_view before = wait_state("good", FH_DEPLOYMENT_READY);
+    fh_fleet_stop(fleet);
+    assert_true(marked_processes() > 0);
+    start_fleet(false);
+    fh_deployment_view after = wait_state("good", FH_DEPLOYMENT_READY);
+    assert_int_equal(after.pid, before.pid);
+    assert_int_equal(after.restarts, 0);
+}
+
+static void a_server_that_stops_ends_its_engines_and_starts_them_again(void **state)
+{
+    (void)state;
+    deploy("good");
+    wait_state("good", FH_DEPLOYMENT_READY);
+    fh_fleet_stop(fleet);
+    assert_nothing_left();
+    start_fleet(false);
+    wait_state("good", FH_DEPLOYMENT_READY);
+}
+
+/* A server in a process of its own, which is killed. In state "ready" or wherever it is after delay_ns. */
+static pid_t server_process(const char *model, int64_t delay_ns)
+{
+    int pipes[2];
+    char ok = 0;
+    assert_int_equal(pipe(pipes), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (start_fleet_err(false, NULL) != 0) _exit(1);
+        if (*model) deploy(model);
+        if (delay_ns < 0) wait_state("good", FH_DEPLOYMENT_READY);
+        else fh_sleep_ns(delay_ns);
+        (void)!write(pipes[1], "x", 1);
+        for (;;) pause();
+    }
+    close(pipes[1]);
+    assert_int_equal(read(pipes[0], &ok, 1), 1);
+    close(pipes[0]);
+    return pid;
+}
+
+static void kill_server(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static void a_killed_server_leaves_its_engine_and_the_next_adopts_it(void **state)
+{
+    (void)state;
+    fh_fleet_stop(fleet);
+    pid_t server = server_process("good", -1);
+    kill_server(server);
+    fh_sleep_ns(100 * FH_NS_PER_MS);
+    assert_true(marked_processes() > 0);
+    int64_t t = fh_clock_mono_ns();
+    start_fleet(false);
+    assert_true(fh_clock_mono_ns() - t < FH_NS_PER_S);
+    fh_deployment_view v = {0};
+    assert_true(look("good", &v)); /* the truth from the first moment */
+    assert_int_equal(v.state, FH_DEPLOYMENT_READY);
+    assert_int_equal(v.restarts, 0);
+    kill((pid_t)v.pid, SIGKILL);
+    wait_restarts("good", 1); /* an adopted one is watched as well */
+}
+
+static void a_killed_server_whose_engine_died_meanwhile_starts_it_again(void **state)
+{
+    (void)state;
+    fh_fleet_stop(fleet);
+    pid_t server = server_process("good", -1);
+    kill_server(server);
+    char marker[160];
+    snprintf(marker, sizeof(marker), "unix:%s/run/", data);
+    fh_process_sweep(marker, NULL, NULL, SIGKILL);
+    start_fleet(false);
+    wait_state("good", FH_DEPLOYMENT_READY);
+    assert_int_equal(run_folders(), 1);
+}
+
+static void killed_at_any_moment_the_next_start_tells_the_truth(void **state)
+{
+    (void)state;
+    fh_fleet_stop(fleet);
+    for (int64_t ms = 0; ms < 120; ms += 12) {
+        pid_t server = server_process(ms ? "" : "good", ms * FH_NS_PER_MS);
+        kill_server(server);
+    }
+    start_fleet(false);
+    fh_deployment_view v = wait_state("good", FH_DEPLOYMENT_READY);
+    assert_int_equal(run_folders(), 1);
+    char marker[160];
+    snprintf(marker, sizeof(marker), "unix:%s", v.socket_path);
+    assert_int_equal(fh_process_sweep(marker, NULL, NULL, 0), marked_processes()); /* no other engine than the one that is shown */
+}
+
+static void what_carries_our_mark_but_is_not_ours_any_more_is_swept(void **state)
+{
+    (void)state;
+    char folder[160], file[200];
+    fh_fleet_stop(fleet);
+    snprintf(folder, sizeof(folder), "%s/run/ghost.99", data);
+    snprintf(file, sizeof(file), "%s/sock", folder);
+    assert_int_equal(fh_dir_make(folder, 0700, NULL), 0);
+    assert_int_equal(fh_file_write_atomic(file, "", 0, 0600, NULL), 0);
+    snprintf(folder, sizeof(folder), "%s/weights/.tmp-1-1", data);
+    assert_int_equal(fh_dir_make(folder, 0700, NULL), 0);
+    start_fleet(false);
+    assert_int_equal(run_folders(), 0);
+    assert_false(fh_file_exists(folder));
+}
+
+static void a_data_folder_with_a_long_path_still_gets_sockets(void **state)
+{
+    (void)state;
+    char keep[64], deep[200], run[128] = "";
+    fh_here *h = NULL;
+    fh_provider p;
+    snprintf(keep, sizeof(keep), "%s", data);
+    snprintf(deep, sizeof(deep), "%s/%0100d", keep, 7);
+    assert_int_equal(fh_dir_make(deep, 0700, NULL), 0);
+    assert_int_equal(fh_here_new(&h, deep, self_path, NULL), 0);
+    fh_here_provider(h, &p);
+    assert_int_equal(p.socket_path(p.ctx, "a-name-as-long-as-names-of-deployments-1", 123456789, run, sizeof(run), NULL), 0);
+    assert_true(strlen(run) <= 107);
+    *strrchr(run, '/') = 0;
+    *strrchr(run, '/') = 0;
+    fh_here_free(h);
+    assert_int_equal(rmdir(run), 0);
+}
+
+static void a_start_that_fails_is_tried_again(void **state)
+{
+    (void)state;
+    fh_fault_arm(FH_FAULT_SPAWN, 2, false); /* the first is the probe's */
+    deploy("good");
+    wait_restarts("good", 0);
+    fh_fault_disarm();
+    fh_deployment_view v = wait_state("good", FH_DEPLOYMENT_READY);
+    assert_true(v.restarts <= 1);
+}
+
+static void whatever_write_fails_a_deployment_arrives(void **state)
+{
+    (void)state;
+    fh_fault kinds[] = {FH_FAULT_WRITE, FH_FAULT_FSYNC, FH_FAULT_OPEN};
+    for (size_t k = 0; k < FH_COUNT(kinds); k++) {
+        for (uint64_t n = 1; n <= 30; n += 3) {
+            fh_fault_arm(kinds[k], n, false);
+            answer a = deploy_named("good", "torture", "", 0);
+            fh_deployment_view v = {0};
+            for (int i = 0; a.code == 0 && i < 1000; i++) {
+                if (look("torture", &v) && (v.state == FH_DEPLOYMENT_READY || v.state == FH_DEPLOYMENT_FAILED)) break;
+                fh_sleep_ns(5 * FH_NS_PER_MS);
+            }
+            fh_fault_disarm();
+            if (a.code != 0) continue; /* refused with an error, and nothing of it is there */
+            assert_true(v.state == FH_DEPLOYMENT_READY || v.state == FH_DEPLOYMENT_FAILED);
+            undeploy("torture");
+            wait_state("torture", FH_DEPLOYMENT_STOPPED);
+        }
+    }
+    assert_nothing_left();
+}
+
+static void arrows_lead_where_the_picture_says(void **state)
+{
+    (void)state;
+    assert_true(fh_deployment_may_change(FH_DEPLOYMENT_REQUESTED, FH_DEPLOYMENT_PLANNING));
+    assert_false(fh_deployment_may_change(FH_DEPLOYMENT_REQUESTED, FH_DEPLOYMENT_READY));
+    assert_false(fh_deployment_may_change(FH_DEPLOYMENT_LOADING, FH_DEPLOYMENT_READY));
+    for (int s = 0; s < FH_DEPLOYMENT_STATE_COUNT; s++) {
+        assert_false(fh_deployment_may_change(FH_DEPLOYMENT_STOPPED, (fh_deployment_state)s));
+        bool end = s == FH_DEPLOYMENT_STOPPED || s == FH_DEPLOYMENT_FAILED || s == FH_DEPLOYMENT_DRAINING;
+        assert_int_equal(fh_deployment_may_change((fh_deployment_state)s, FH_DEPLOYMENT_FAILED), !end);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "engine") == 0) return fake_engine(argc, argv);
+    ssize_t n = readlink("/proc/self/exe", self_path, sizeof(self_path) - 1);
+    if (n <= 0) return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arrows_lead_where_the_picture_says),
+        TEST(a_deployment_walks_its_states_and_is_stopped),
+        TEST(a_model_without_chat_template_is_proven_by_plain_text),
+        TEST(progress_of_loading_is_shown),
+        TEST(a_killed_engine_heals_within_a_second),
+        TEST(a_crashing_engine_ends_as_failed_with_its_last_words),
+        TEST(engines_without_progress_or_answer_are_given_up),
+        TEST(an_engine_that_makes_no_token_is_never_ready),
+        TEST(a_frozen_engine_is_replaced),
+        TEST(a_deaf_engine_is_stopped_all_the_same),
+        TEST(what_is_wrong_with_a_request_is_said),
+        TEST(a_model_that_does_not_fit_fails_with_numbers),
+        TEST(the_starter_without_weights_says_how_to_get_them),
+        TEST(those_who_subscribed_hear_every_change),
+        TEST(a_server_that_stops_keeps_its_engines_if_it_is_told_so),
+        TEST(a_server_that_stops_ends_its_engines_and_starts_them_again),
+        TEST(a_killed_server_leaves_its_engine_and_the_next_adopts_it),
+        TEST(a_killed_server_whose_engine_died_meanwhile_starts_it_again),
+        TEST(killed_at_any_moment_the_next_start_tells_the_truth),
+        TEST(what_carries_our_mark_but_is_not_ours_any_more_is_swept),
+        TEST(a_data_folder_with_a_long_path_still_gets_sockets),
+        TEST(a_start_that_fails_is_tried_again),
+        TEST(whatever_write_fails_a_deployment_arrives),
+    };
+    fh_log_set_level(getenv("FH_TEST_VERBOSE") ? FH_LOG_DEBUG : FH_LOG_ERROR + 1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
