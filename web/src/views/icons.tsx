@@ -2,7 +2,7 @@
 const PATHS = {
   mark: 'M8 20V9.5A4.5 4.5 0 0 1 12.500 5H18M8 12.500h7',
   play: 'M7 5.500v13l11-6.500z',
-  stop: 'M7 7h10v10H7z',
+  stop: 'M6 6h12v12H6z',
   send: 'M12 19V5M6 11l6-6 6 6',
   copy: 'M9 9h10v11H9zM5 15V4h10',
   check: 'M5 12.500l4.500 4.500L19 7.500',
