@@ -34,7 +34,8 @@ struct fh_weight {
     fh_type type;
     size_t rows, cols, row_bytes;
     const uint8_t *data; /* borrowed; NULL when packed */
-    uint8_t *packed;     /* owned; NULL when borrowed */
+    uint8_t *packed;     /* NULL when borrowed; owned unless it lies in an arena */
+    bool in_arena;
     size_t high_at, scale_at, super_at, group_bytes;
 };
 
@@ -44,9 +45,10 @@ static inline fh_pack_group fh_pack_group_at(const fh_weight *w, size_t group)
     return (fh_pack_group){p, p + w->high_at, p + w->scale_at, p + w->super_at};
 }
 
-/* Fills w->packed from GGUF rows. false: out of memory. */
-bool fh_pack_weight(fh_weight *w, const uint8_t *data);
 bool fh_pack_supports(fh_type type);
+/* Sets where the planes lie and the bytes of all groups; false when they overflow. */
+bool fh_pack_place(fh_weight *w, size_t *ret_bytes);
+void fh_pack_rows(fh_weight *w, const uint8_t *data); /* fills w->packed from GGUF rows */
 void fh_pack_row(const fh_weight *w, size_t row, float *dst); /* dequantises one packed row */
 
 /* ---- quantised activations ----

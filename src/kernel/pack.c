@@ -217,33 +217,35 @@ static size_t aligned(size_t bytes)
     return (bytes + 63) & ~(size_t)63;
 }
 
-static void place_planes(fh_weight *w)
+bool fh_pack_place(fh_weight *w, size_t *ret_bytes)
 {
     fh_pack_layout l = layout_of(w->type);
-    size_t blocks = w->cols / FH_PACK_COLS;
+    size_t blocks = w->cols / FH_PACK_COLS, groups = w->rows / FH_PACK_ROWS + (w->rows % FH_PACK_ROWS != 0);
     w->high_at = aligned(blocks * l.low);
     w->scale_at = w->high_at + aligned(blocks * l.high);
     w->super_at = w->scale_at + aligned(blocks * l.scale);
     w->group_bytes = w->super_at + aligned(blocks / 8 * l.super);
+    return !fh_mul_overflows(groups, w->group_bytes, ret_bytes);
 }
 
-bool fh_pack_weight(fh_weight *w, const uint8_t *data)
+static void pack_row(const fh_weight *w, const uint8_t *row, size_t r)
 {
-    size_t groups = (w->rows + FH_PACK_ROWS - 1) / FH_PACK_ROWS, bytes;
-    place_planes(w);
-    if (fh_mul_overflows(groups, w->group_bytes, &bytes)) return false;
-    w->packed = fh_alloc_aligned(64, bytes);
-    if (!w->packed) return false;
-    memset(w->packed, 0, bytes);
-    for (size_t r = 0; r < w->rows; r++) {
-        for (size_t j = 0; j < w->cols / FH_PACK_COLS; j++) {
-            block b = {.d = 0};
-            planes p = planes_at(w, r / FH_PACK_ROWS, j);
-            read_block(w->type, data + r * w->row_bytes, j, &b);
-            write_block(&p, w->type, r % FH_PACK_ROWS, &b);
-        }
+    for (size_t j = 0; j < w->cols / FH_PACK_COLS; j++) {
+        block b = {.d = 0};
+        planes p = planes_at(w, r / FH_PACK_ROWS, j);
+        read_block(w->type, row, j, &b);
+        write_block(&p, w->type, r % FH_PACK_ROWS, &b);
     }
-    return true;
+}
+
+void fh_pack_rows(fh_weight *w, const uint8_t *data)
+{
+    for (size_t r = 0; r < w->rows; r++) {
+        size_t group = r / FH_PACK_ROWS;
+        /* fifth and sixth bits are gathered into zeros, and the rows that fill up the last group are zero */
+        if (r % FH_PACK_ROWS == 0) memset(w->packed + group * w->group_bytes, 0, w->group_bytes);
+        pack_row(w, data + r * w->row_bytes, r);
+    }
 }
 
 void fh_pack_row(const fh_weight *w, size_t row, float *dst)

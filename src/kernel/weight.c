@@ -3,6 +3,56 @@
 #include "kernel/ref.h"
 
 #include <assert.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+/* ---- memory ---- */
+
+struct fh_weight_arena {
+    uint8_t *data;
+    size_t bytes;
+    _Atomic size_t used; /* never more than bytes */
+};
+
+/* Large pieces in huge pages, if the system will: the advice may be refused without harm. */
+static uint8_t *alloc_pages(size_t bytes)
+{
+    if (bytes < HUGE_PAGE) return fh_alloc_aligned(64, bytes);
+    uint8_t *p = fh_alloc_aligned(HUGE_PAGE, bytes);
+    if (p) madvise(p, bytes, MADV_HUGEPAGE);
+    return p;
+}
+
+int fh_weight_arena_new(fh_weight_arena **ret, size_t bytes, fh_err **err)
+{
+    FH_AUTO(fh_weight_arena) fh_weight_arena *a = fh_alloc(sizeof *a);
+    if (!a) return fh_err_nomem(err);
+    *a = (fh_weight_arena){.data = alloc_pages(bytes), .bytes = bytes};
+    if (!a->data) return fh_err_nomem(err);
+    *ret = fh_take(a);
+    return 0;
+}
+
+void fh_weight_arena_free(fh_weight_arena *a)
+{
+    if (!a) return;
+    fh_free(a->data);
+    fh_free(a);
+}
+
+/* NULL when it does not fit. Pieces are multiples of 64 bytes. */
+static uint8_t *arena_take(fh_weight_arena *a, size_t bytes)
+{
+    size_t used = atomic_load(&a->used);
+    do {
+        if (bytes > a->bytes - used) return NULL;
+    } while (!atomic_compare_exchange_weak(&a->used, &used, used + bytes));
+    return a->data + used;
+}
+
+/* ---- weights ---- */
 
 static int check_spec(const fh_weight_spec *s, size_t *ret_row_bytes, fh_err **err)
 {
@@ -15,6 +65,36 @@ static int check_spec(const fh_weight_spec *s, size_t *ret_row_bytes, fh_err **e
     return 0;
 }
 
+static bool packs(const fh_kernels *k, const fh_weight_spec *s)
+{
+    return k->packs && !s->exact && fh_pack_supports(s->type);
+}
+
+static fh_weight layout(const fh_kernels *k, const fh_weight_spec *s, size_t row_bytes)
+{
+    return (fh_weight){.kernels = k, .type = s->type, .rows = s->rows, .cols = s->cols, .row_bytes = row_bytes};
+}
+
+size_t fh_weight_arena_bytes(const fh_kernels *k, const fh_weight_spec *spec)
+{
+    size_t row_bytes, bytes;
+    if (!packs(k, spec) || check_spec(spec, &row_bytes, NULL) < 0) return 0;
+    fh_weight w = layout(k, spec, row_bytes);
+    return fh_pack_place(&w, &bytes) ? bytes : 0;
+}
+
+static int pack(fh_weight *w, const fh_weight_spec *spec, fh_err **err)
+{
+    size_t bytes;
+    if (!fh_pack_place(w, &bytes)) return fh_err_set(err, FH_E_TOO_LARGE, "weight %s does not fit into memory", spec->name);
+    if (spec->arena) w->packed = arena_take(spec->arena, bytes);
+    w->in_arena = w->packed != NULL;
+    if (!w->packed) w->packed = alloc_pages(bytes);
+    if (!w->packed) return fh_err_nomem(err);
+    fh_pack_rows(w, spec->data);
+    return 0;
+}
+
 int fh_weight_new(fh_weight **ret, const fh_kernels *k, const fh_weight_spec *spec, fh_err **err)
 {
     size_t row_bytes;
@@ -22,12 +102,12 @@ int fh_weight_new(fh_weight **ret, const fh_kernels *k, const fh_weight_spec *sp
     if (e < 0) return e;
     FH_AUTO(fh_weight) fh_weight *w = fh_alloc(sizeof *w);
     if (!w) return fh_err_nomem(err);
-    *w = (fh_weight){.kernels = k, .type = spec->type, .rows = spec->rows, .cols = spec->cols, .row_bytes = row_bytes};
-    if (k->packs && !spec->exact && fh_pack_supports(spec->type)) {
-        if (!fh_pack_weight(w, spec->data)) return fh_err_nomem(err);
-    } else {
+    *w = layout(k, spec, row_bytes);
+    if (packs(k, spec))
+        e = pack(w, spec, err);
+    else
         w->data = spec->data;
-    }
+    if (e < 0) return e;
     *ret = fh_take(w);
     return 0;
 }
@@ -35,7 +115,7 @@ int fh_weight_new(fh_weight **ret, const fh_kernels *k, const fh_weight_spec *sp
 void fh_weight_free(fh_weight *w)
 {
     if (!w) return;
-    fh_free(w->packed);
+    if (!w->in_arena) fh_free(w->packed);
     fh_free(w);
 }
 

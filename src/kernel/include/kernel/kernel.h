@@ -31,6 +31,13 @@ const fh_kernels *fh_kernels_get(fh_isa isa); /* NULL when not available on this
 /* A weight matrix as the kernels of one table want it: repacked (interleaved rows), or borrowed from the mapped file as it is. */
 typedef struct fh_weight fh_weight;
 
+/* Memory for the packed weights of one model, in huge pages where the system grants them (decoding reads all of it for each token, and small
+ * pages cost a fifth of the speed). Given back as a whole, after its weights. Threads: several may make weights from it at once. */
+typedef struct fh_weight_arena fh_weight_arena;
+int fh_weight_arena_new(fh_weight_arena **ret, size_t bytes, fh_err **err);
+void fh_weight_arena_free(fh_weight_arena *a);
+FH_DEFINE_AUTO(fh_weight_arena, fh_weight_arena_free);
+
 /* data: rows * row_bytes in GGUF layout; borrowed until fh_weight_free when fh_weight_borrows says so, else not read after fh_weight_new.
  * exact: keep full float arithmetic: y = dequantised W times x in float32, no quantised activations. Different weights may be made by
  * different threads at the same time. */
@@ -40,7 +47,10 @@ typedef struct fh_weight_spec {
     const void *data;
     bool exact;
     const char *name; /* for errors; borrowed during the call */
+    fh_weight_arena *arena; /* NULL, or where packed rows go as long as there is room; else memory of their own */
 } fh_weight_spec;
+/* What fh_weight_new would take from an arena; 0 when it would borrow, or when the spec is wrong. */
+size_t fh_weight_arena_bytes(const fh_kernels *k, const fh_weight_spec *spec);
 int fh_weight_new(fh_weight **ret, const fh_kernels *k, const fh_weight_spec *spec, fh_err **err);
 void fh_weight_free(fh_weight *w);
 size_t fh_weight_rows(const fh_weight *w);
