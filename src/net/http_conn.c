@@ -9,8 +9,8 @@
 #include "private.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -89,10 +89,17 @@ static void all_sent(fh_http_conn *c)
     fh_buf_clear(&c->out);
 }
 
+static ssize_t send_some(const fh_http_conn *c)
+{
+    if (!fh_fault_strikes(FH_FAULT_WRITE)) return send(c->fd, c->out.data + c->sent, fh_http_conn_unsent(c), MSG_NOSIGNAL);
+    errno = ECONNRESET;
+    return -1;
+}
+
 void fh_http_conn_flush(fh_http_conn *c)
 {
     while (!c->broken && c->writable && fh_http_conn_unsent(c)) {
-        ssize_t n = send(c->fd, c->out.data + c->sent, fh_http_conn_unsent(c), MSG_NOSIGNAL);
+        ssize_t n = send_some(c);
         if (n > 0) {
             c->sent += (size_t)n;
             c->write_deadline_ns = fh_clock_mono_ns() + c->server->limits.write_timeout_ns;
@@ -269,9 +276,16 @@ static bool wants_input(const fh_http_conn *c)
     return (c->phase != FH_CONN_HANDLING && c->phase != FH_CONN_READING) || c->pending.len < PENDING_BYTES;
 }
 
+static ssize_t receive_some(const fh_http_conn *c)
+{
+    if (!fh_fault_strikes(FH_FAULT_READ)) return recv(c->fd, c->server->scratch, FH_HTTP_SCRATCH_BYTES, 0);
+    errno = ECONNRESET;
+    return -1;
+}
+
 static void read_once(fh_http_conn *c)
 {
-    ssize_t n = recv(c->fd, c->server->scratch, FH_HTTP_SCRATCH_BYTES, 0);
+    ssize_t n = receive_some(c);
     if (n > 0) {
         take_input(c, c->server->scratch, (size_t)n);
         /* A short read emptied the socket; what comes later makes a new edge. Only an end that was announced with the bytes would not. */

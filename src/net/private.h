@@ -3,9 +3,11 @@
 #define FH_NET_PRIVATE_H
 
 #include "net/http.h"
+#include "net/http_client.h"
 #include "net/http_reader.h"
 #include "net/http_server.h"
 #include "net/loop.h"
+#include <curl/curl.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <sys/socket.h>
@@ -131,5 +133,30 @@ void fh_http_conn_queue(fh_http_conn *c, const void *data, size_t bytes);
 void fh_http_reply_refusal(fh_http_conn *c, int status, const fh_err *err);
 void fh_http_req_begin(fh_http_conn *c);
 void fh_http_req_over(fh_http_req *r);
+
+/* A call of the client (http_call.c), on its lists (http_client.c). */
+struct fh_http_call {
+    fh_http_client *client;
+    fh_http_call *prev, *next;           /* of the client's calls */
+    fh_http_call *todo_prev, *todo_next; /* of those with something to do */
+    unsigned todo;
+    CURL *easy;
+    struct curl_slist *header_list;
+    fh_http_call_spec spec; /* its strings are borrowed from the caller until start returns, but for arg and callbacks */
+    char *body;
+    fh_timer idle;
+    int64_t idle_ns;
+    int status;
+    fh_buf header_text; /* "name\0value\0..." of the present reply */
+    fh_header *headers;
+    size_t header_count;
+    bool added, paused, headers_done, cancelled, over;
+    int fault; /* why we ended the transfer ourselves: an error code; 0 */
+    char where[160];
+    char curl_text[CURL_ERROR_SIZE];
+};
+
+/* Fills in the libcurl handle from the specification; the caller frees the call when it fails. */
+int fh_http_call_prepare(fh_http_call *call, const fh_http_call_spec *s, fh_err **err);
 
 #endif
