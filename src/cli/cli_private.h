@@ -67,6 +67,7 @@ const char *fh_cli_verb_nearest(const char *word); /* NULL when nothing is near 
 int fh_cli_parse(fh_cli *c, const fh_cli_verb *verb, char **args, size_t count, fh_err **err);
 bool fh_cli_has(const fh_cli *c, const char *flag);
 const char *fh_cli_text(const fh_cli *c, const char *flag, const char *otherwise); /* the last one given */
+const char *fh_cli_nth(const fh_cli *c, const char *flag, size_t n);                    /* the nth given, from 0; NULL beyond */
 int64_t fh_cli_int(const fh_cli *c, const char *flag, int64_t otherwise);
 static inline const char *fh_cli_operand(const fh_cli *c, size_t i)
 {
@@ -104,7 +105,11 @@ bool fh_cli_table_add(fh_cli_table *t, const char *const *cells); /* as many as 
 bool fh_cli_table_write(const fh_cli_table *t, fh_buf *out);
 FH_DEFINE_AUTO(fh_cli_table, fh_cli_table_free);
 
-/* The verbs. */
+/* The verbs, each in the cmd_*.c that is named after it. */
 extern const fh_cli_verb fh_verb_help, fh_verb_version, fh_verb_completion;
+extern const fh_cli_verb fh_verb_run, fh_verb_ps, fh_verb_stop, fh_verb_events, fh_verb_logs;
+extern const fh_cli_verb fh_verb_models, fh_verb_show, fh_verb_models_show, fh_verb_list, fh_verb_import, fh_verb_verify;
+extern const fh_cli_verb fh_verb_serve, fh_verb_console, fh_verb_key_create, fh_verb_key_list, fh_verb_key_revoke;
+extern const fh_cli_verb fh_verb_doctor;
 
 #endif

@@ -144,6 +144,13 @@ const char *fh_cli_text(const fh_cli *c, const char *flag, const char *otherwise
     return otherwise;
 }
 
+const char *fh_cli_nth(const fh_cli *c, const char *flag, size_t n)
+{
+    for (size_t i = 0; i < c->given_count; i++)
+        if (strcmp(c->given[i].flag->name, flag) == 0 && n-- == 0) return c->given[i].value;
+    return NULL;
+}
+
 int64_t fh_cli_int(const fh_cli *c, const char *flag, int64_t otherwise)
 {
     const char *text = fh_cli_text(c, flag, NULL);

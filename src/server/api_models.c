@@ -1,230 +1,29 @@
-/* The catalogue over HTTP, each model with what this machine can do with it: does it fit, are its weights here, what runs. */
-#include "catalog/catalog.h"
-#include "plan/plan.h"
+/* The catalogue over HTTP. */
+#include "server/models.h"
 #include "server_private.h"
-#include "sys/cpu.h"
 
-#include <string.h>
-
-typedef struct model_view { /* what is looked up once for a whole list */
-    fh_plan_machine machine;
-    fh_weights_item *weights; /* owned */
-    size_t weights_count;
-    const fh_fleet_snapshot *fleet;
-} model_view;
-
-static int view_open(fh_server *s, model_view *v, fh_err **err)
+static void reply(api_call *c, int rc, fh_json *doc, fh_err *err)
 {
-    fh_topo topo = {0};
-    *v = (model_view){0};
-    fh_topo_read(&topo);
-    v->machine = (fh_plan_machine){topo.memory_bytes, topo.memory_available_bytes};
-    int rc = fh_weights_list(s->weights, &v->weights, &v->weights_count, NULL, err);
-    if (!rc) v->fleet = fh_fleet_snapshot_get(s->fleet);
-    return rc;
-}
-
-static void view_close(model_view *v)
-{
-    fh_free(v->weights);
-    if (v->fleet) fh_fleet_snapshot_release(v->fleet);
-}
-
-static const fh_weights_item *weights_of(const model_view *v, const char *id)
-{
-    for (size_t i = 0; i < v->weights_count; i++)
-        if (strcmp(v->weights[i].id, id) == 0) return &v->weights[i];
-    return NULL;
-}
-
-static fh_json *int_or_null(uint64_t n)
-{
-    return n ? fh_json_new_int((int64_t)FH_MIN(n, (uint64_t)INT64_MAX)) : fh_json_new_null();
-}
-
-static fh_json *names_json(const char *const *names)
-{
-    fh_json *list = fh_json_new_array();
-    for (size_t i = 0; names && names[i]; i++) fh_json_append(list, fh_json_new_cstr(names[i]));
-    return list;
-}
-
-static fh_json *deployments_json(const model_view *v, const char *id)
-{
-    fh_json *list = fh_json_new_array();
-    for (size_t i = 0; i < v->fleet->count; i++) {
-        const fh_deployment_view *d = &v->fleet->deployments[i];
-        if (strcmp(d->model, id) == 0 && d->state != FH_DEPLOYMENT_STOPPED && d->state != FH_DEPLOYMENT_FAILED) fh_json_append(list, fh_json_new_cstr(d->name));
-    }
-    return list;
-}
-
-static fh_json *weights_json(const fh_weights_item *w)
-{
-    fh_json *o = fh_json_new_object();
-    fh_json_set(o, "present", fh_json_new_bool(w != NULL));
-    fh_json_set(o, "bytes", fh_json_new_int(w ? (int64_t)w->bytes : 0));
-    fh_json_set(o, "digest", w ? fh_json_new_cstr(w->digest) : fh_json_new_null());
-    return o;
-}
-
-static fh_json *licence_json(const char *name, const char *class, const char *summary)
-{
-    fh_json *o = fh_json_new_object();
-    fh_json_set(o, "name", fh_json_new_cstr(name));
-    fh_json_set(o, "class", fh_json_new_cstr(class));
-    fh_json_set(o, "summary", fh_json_new_cstr(summary));
-    return o;
-}
-
-static fh_json *frontier_json(const fh_catalog_model *m)
-{
-    if (m->score_count == 0) return fh_json_new_null();
-    const fh_catalog_score *s = &m->scores[0];
-    fh_json *o = fh_json_new_object();
-    fh_json_set(o, "percent", fh_json_new_real(s->percent));
-    fh_json_set(o, "score", fh_json_new_real(s->score));
-    fh_json_set(o, "benchmark", fh_json_new_cstr(s->benchmark));
-    fh_json_set(o, "harness", fh_json_new_cstr(s->harness));
-    fh_json_set(o, "date", fh_json_new_cstr(s->date));
-    fh_json_set(o, "source", fh_json_new_cstr(s->source));
-    fh_json_set(o, "variant", fh_json_new_cstr(s->variant));
-    fh_json_set(o, "best_model", fh_json_new_cstr(s->best_model));
-    return o;
-}
-
-static fh_json *variants_json(const fh_catalog_model *m)
-{
-    fh_json *list = fh_json_new_array();
-    for (size_t i = 0; i < m->variant_count; i++) {
-        fh_json *o = fh_json_new_object();
-        fh_json_set(o, "name", fh_json_new_cstr(m->variants[i].name));
-        fh_json_set(o, "format", fh_json_new_cstr(m->variants[i].format));
-        fh_json_set(o, "bytes", int_or_null(m->variants[i].bytes));
-        fh_json_set(o, "repo", fh_json_new_cstr(m->variants[i].repo));
-        fh_json_append(list, o);
-    }
-    return list;
-}
-
-/* What stands in the way of Run, the hardest first; NULL: nothing. */
-static const char *blocked_by(const fh_plan_fit *fit, bool engine_knows, bool weights_here)
-{
-    if (fit->verdict == FH_PLAN_TOO_LARGE) return "memory";
-    if (!engine_knows) return "engine";
-    if (fit->verdict == FH_PLAN_UNKNOWN && !weights_here) return "weights";
-    return weights_here ? NULL : "weights";
-}
-
-static fh_json *here_json(const model_view *v, const fh_plan_fit *fit, const char *blocked, const char *nearest)
-{
-    char why[256];
-    bool fits = fit->verdict == FH_PLAN_FITS || fit->verdict == FH_PLAN_TIGHT;
-    fh_json *o = fh_json_new_object();
-    fh_plan_sentence(fit, &v->machine, why, sizeof why);
-    fh_json_set(o, "fits", fh_json_new_bool(fits));
-    fh_json_set(o, "runnable", fh_json_new_bool(fits && !blocked));
-    fh_json_set(o, "blocked_by", fh_json_new_cstr(blocked));
-    fh_json_set(o, "why", fh_json_new_cstr(why));
-    fh_json_set(o, "has_bytes", fh_json_new_int((int64_t)v->machine.memory_bytes));
-    fh_json_set(o, "missing_bytes", fh_json_new_int((int64_t)fit->missing_bytes));
-    fh_json_set(o, "nearest", fh_json_new_cstr(nearest));
-    return o;
-}
-
-static void set_words(fh_json *o, const fh_catalog_model *m)
-{
-    fh_json_set(o, "id", fh_json_new_cstr(m->id));
-    fh_json_set(o, "name", fh_json_new_cstr(m->name));
-    fh_json_set(o, "maker", fh_json_new_cstr(m->maker));
-    fh_json_set(o, "aliases", names_json(m->aliases));
-    fh_json_set(o, "rank", int_or_null(m->rank));
-    fh_json_set(o, "top_ten", fh_json_new_bool(strcmp(m->tier, "top10") == 0));
-    fh_json_set(o, "starter", fh_json_new_bool(m->starter));
-    fh_json_set(o, "tier", fh_json_new_cstr(m->tier));
-    fh_json_set(o, "released", fh_json_new_cstr(m->released));
-    fh_json_set(o, "license", licence_json(m->licence, fh_licence_name(m->licence_class), m->licence_summary));
-    fh_json_set(o, "frontier", frontier_json(m));
-    fh_json_set(o, "params_total_b", fh_json_new_real(m->params_total_b));
-    fh_json_set(o, "params_active_b", fh_json_new_real(m->params_active_b));
-    fh_json_set(o, "context_tok", int_or_null((uint64_t)m->context_tok));
-    fh_json_set(o, "modalities", fh_json_new_cstr(m->modalities));
-    fh_json_set(o, "architecture", fh_json_new_cstr(m->architecture));
-    fh_json_set(o, "hardware", fh_json_new_cstr(m->hardware));
-    fh_json_set(o, "notes", fh_json_new_cstr(m->notes));
-}
-
-static fh_json *catalog_json(const model_view *v, const fh_catalog_model *m)
-{
-    const fh_weights_item *w = weights_of(v, m->id);
-    const fh_catalog_variant *first = m->variant_count ? &m->variants[0] : NULL;
-    fh_plan_model rule = fh_plan_model_of(m, first);
-    fh_plan_fit fit = fh_plan_fit_of(&rule, &v->machine, 0, 0);
-    const char *blocked = blocked_by(&fit, m->runs_here, w != NULL);
-    const fh_catalog_model *nearest = blocked && strcmp(blocked, "weights") != 0 ? fh_plan_nearest(m, &v->machine, true) : NULL;
-    fh_json *o = fh_json_new_object();
-    set_words(o, m);
-    fh_json_set(o, "weights_bytes", int_or_null(first ? first->bytes : 0));
-    fh_json_set(o, "needs_bytes", int_or_null(fit.verdict == FH_PLAN_UNKNOWN ? 0 : fit.need.total_bytes));
-    fh_json_set(o, "here", here_json(v, &fit, blocked, nearest ? nearest->id : NULL));
-    fh_json_set(o, "weights", weights_json(w));
-    fh_json_set(o, "variants", variants_json(m));
-    fh_json_set(o, "deployments", deployments_json(v, m->id));
-    return o;
-}
-
-/* Weights that the catalogue does not know: what their file says is all there is. */
-static fh_catalog_model own_model(const fh_weights_item *w)
-{
-    static const char *const no_names[] = {NULL};
-    return (fh_catalog_model){.id = w->id, .name = w->id, .maker = "", .repo = "", .released = "", .aliases = no_names, .tier = "own", .licence = "",
-                              .licence_class = FH_LICENCE_ASK, .licence_summary = "Imported by you; see where it came from.", .runs_here = true, .architecture = w->architecture,
-                              .attention = "", .modalities = "text", .context_tok = w->context_tok, .kv_bytes_per_tok = w->kv_bytes_per_tok, .kv_rule = "",
-                              .hardware = "", .notes = ""};
-}
-
-static fh_json *own_json(const model_view *v, const fh_weights_item *w)
-{
-    fh_catalog_variant variant = {.name = "own", .format = "GGUF", .repo = "", .bytes = w->bytes, .bytes_exact = true, .gguf = true, .sha256 = w->digest, .file = "", .source = ""};
-    fh_catalog_model m = own_model(w);
-    m.variants = &variant;
-    m.variant_count = 1;
-    return catalog_json(v, &m);
-}
-
-static bool in_catalog(const fh_weights_item *w)
-{
-    return fh_catalog_find(fh_str_of(w->id)) != NULL;
+    if (rc) api_reply_error(c, err);
+    else api_reply(c, 200, doc);
 }
 
 void api_models_list(api_call *c)
 {
     fh_err *err = NULL;
-    model_view v;
-    if (view_open(c->server, &v, &err)) {
-        view_close(&v);
-        api_reply_error(c, err);
-        return;
-    }
-    fh_json *items = fh_json_new_array();
-    for (size_t i = 0; i < fh_catalog_count(); i++) fh_json_append(items, catalog_json(&v, fh_catalog_at(i)));
-    for (size_t i = 0; i < v.weights_count; i++)
-        if (!in_catalog(&v.weights[i])) fh_json_append(items, own_json(&v, &v.weights[i]));
-    view_close(&v);
-    api_reply(c, 200, api_list(items, fh_json_new_null()));
+    fh_json *doc = NULL;
+    const fh_fleet_snapshot *fleet = fh_fleet_snapshot_get(c->server->fleet);
+    int rc = fh_models_list(c->server->weights, fleet, &doc, &err);
+    fh_fleet_snapshot_release(fleet);
+    reply(c, rc, doc, err);
 }
 
 void api_models_get(api_call *c)
 {
     fh_err *err = NULL;
-    model_view v;
-    const fh_catalog_model *m = NULL;
-    fh_json *o = NULL;
-    int rc = view_open(c->server, &v, &err);
-    const fh_weights_item *w = rc ? NULL : weights_of(&v, c->param);
-    if (!rc && w && !in_catalog(w)) o = own_json(&v, w);
-    else if (!rc && !(rc = fh_catalog_get(fh_str_of(c->param), &m, &err))) o = catalog_json(&v, m);
-    view_close(&v);
-    if (rc) api_reply_error(c, err);
-    else api_reply(c, 200, o);
+    fh_json *doc = NULL;
+    const fh_fleet_snapshot *fleet = fh_fleet_snapshot_get(c->server->fleet);
+    int rc = fh_models_get(c->server->weights, fleet, c->param, &doc, &err);
+    fh_fleet_snapshot_release(fleet);
+    reply(c, rc, doc, err);
 }

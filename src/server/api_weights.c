@@ -1,4 +1,5 @@
 /* Weights over HTTP: what is here, and importing a file of this machine. */
+#include "server/models.h"
 #include "server_private.h"
 
 #include <string.h>

@@ -3,6 +3,7 @@
  * What holds: the thread writes only the atomics and, before it ends, the result; the loop reads the result after finished() was posted. The last few jobs are
  * remembered, so that a client that was away can still read what became of its import. */
 #include "base/limits.h"
+#include "server/models.h"
 #include "server_private.h"
 
 #include <errno.h>

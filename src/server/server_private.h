@@ -138,6 +138,5 @@ fh_json *fh_imports_get(fh_imports *i, const char *job_id); /* NULL when there i
 /* A path that a client named, resolved inside one of the import folders: FH_E_FORBIDDEN outside. */
 int fh_import_path(fh_server *s, fh_str path, char *out, size_t out_size, fh_err **err);
 fh_json *fh_import_dirs_json(const fh_server *s);
-fh_json *fh_weights_view_json(const fh_weights_item *w); /* the shape Weights */
 
 #endif

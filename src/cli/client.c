@@ -1,0 +1,232 @@
+/* The command line's side of the HTTP API. */
+#include "client.h"
+#include "net/http_client.h"
+#include "net/sse.h"
+#include "sys/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REPLY_BYTES_MAX = 64 << 20, EVENT_BYTES_MAX = 8 << 20, KEY_BYTES_MAX = 200 };
+
+bool fh_client_named(const fh_cli *c)
+{
+    return fh_cli_has(c, "server") || getenv("FREEHOLD_URL");
+}
+
+static int read_key(const char *path, fh_cli_client *ret, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf text = FH_BUF(KEY_BYTES_MAX);
+    int rc = fh_file_read(path, KEY_BYTES_MAX, &text, err);
+    if (rc) return fh_err_add(err, "the key file cannot be read");
+    fh_str key = fh_str_trim((fh_str){fh_buf_cstr(&text), text.len});
+    for (size_t i = 0; i < key.len; i++)
+        if (key.ptr[i] <= ' ' || key.ptr[i] > '~') return fh_err_set(err, FH_E_INVALID, "%s holds no key: it must be one line, fh_...", path);
+    snprintf(ret->authorization, sizeof ret->authorization, "Bearer %.*s", (int)key.len, key.ptr);
+    explicit_bzero(text.data, text.len);
+    return 0;
+}
+
+static bool default_key_path(char *out, size_t out_size)
+{
+    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    if (config && config[0]) return snprintf(out, out_size, "%s/freehold/key", config) < (int)out_size;
+    return home && snprintf(out, out_size, "%s/.config/freehold/key", home) < (int)out_size;
+}
+
+/* The default file may be absent: then the server says that a key is wanted. */
+static int find_key(const fh_cli *c, fh_cli_client *ret, fh_err **err)
+{
+    char path[1024];
+    const char *named = fh_cli_text(c, "key-file", getenv("FREEHOLD_KEY_FILE"));
+    if (named) return read_key(named, ret, err);
+    if (!default_key_path(path, sizeof path)) return 0;
+    fh_err *absent = NULL;
+    int rc = read_key(path, ret, &absent);
+    if (rc == FH_E_NOT_FOUND) rc = 0;
+    if (rc) fh_err_move(err, &absent);
+    fh_err_free(absent);
+    return rc;
+}
+
+int fh_client_open(const fh_cli *c, fh_cli_client *ret, fh_err **err)
+{
+    const char *env = getenv("FREEHOLD_URL"), *url = fh_cli_text(c, "server", env && env[0] ? env : "http://127.0.0.1:8470");
+    size_t len = strlen(url);
+    *ret = (fh_cli_client){0};
+    while (len && url[len - 1] == '/') len--;
+    if (len >= sizeof ret->url || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)) {
+        fh_err_set(err, FH_E_USAGE, "'%.128s' is no server address", url);
+        fh_err_hint(err, "it looks like http://127.0.0.1:8470");
+        return FH_E_USAGE;
+    }
+    memcpy(ret->url, url, len);
+    return find_key(c, ret, err);
+}
+
+static int code_named(fh_str name)
+{
+    static const struct {
+        int code;
+        const char *name;
+    } codes[] = {
+#define FH_CODE_NAME(name, code, http, exit, retry, title) {code, #name},
+        FH_ERR_LIST(FH_CODE_NAME)
+#undef FH_CODE_NAME
+    };
+    for (size_t i = 0; i < FH_COUNT(codes); i++)
+        if (fh_str_ieq(name, fh_str_of(codes[i].name))) return codes[i].code;
+    return 0;
+}
+
+static int code_of_status(int status)
+{
+    static const int codes[] = {
+#define FH_CODE_ONLY(name, code, http, exit, retry, title) code,
+        FH_ERR_LIST(FH_CODE_ONLY)
+#undef FH_CODE_ONLY
+    };
+    for (size_t i = 0; i < FH_COUNT(codes); i++)
+        if (fh_code_http(codes[i]) == status) return codes[i];
+    return status >= 500 ? FH_E_UPSTREAM : FH_E_INVALID;
+}
+
+/* What a server that refused says, as our error: RFC 9457 or OpenAI's shape. */
+static int refusal(int status, fh_str body, fh_err **err)
+{
+    FH_AUTO(json) fh_json *doc = NULL;
+    fh_json_parse(&doc, body, REPLY_BYTES_MAX, NULL);
+    const fh_json *openai = fh_json_get(doc, "error");
+    fh_str said = fh_json_str(openai ? fh_json_get(openai, "message") : fh_json_get(doc, "detail"));
+    int code = code_named(fh_json_str(fh_json_get(doc, "code")));
+    if (!code) code = code_of_status(status);
+    fh_str hint = fh_json_str(fh_json_get(doc, "hint"));
+    if (said.len) fh_err_set(err, code, "%.*s", (int)said.len, said.ptr);
+    else fh_err_set(err, code, "the server answered %d %s", status, fh_http_reason(status));
+    if (hint.len) fh_err_hint(err, "%.*s", (int)hint.len, hint.ptr);
+    return code;
+}
+
+static int unreachable(const fh_cli_client *s, int rc, fh_err **err)
+{
+    fh_err_add(err, "no answer from %s", s->url);
+    if (rc == FH_E_UNAVAILABLE || rc == FH_E_UPSTREAM) fh_err_hint(err, "is the server running? `freehold serve` or `make up` starts it; --server or FREEHOLD_URL names another");
+    return rc == FH_E_UPSTREAM ? FH_E_UNAVAILABLE : rc;
+}
+
+typedef struct request {
+    char url[2048];
+    fh_header headers[3];
+    fh_buf body;
+    fh_http_call_spec spec;
+} request;
+
+static int request_init(request *r, const fh_cli_client *s, const char *method, const char *path, const fh_json *body, fh_err **err)
+{
+    *r = (request){.body = FH_BUF(REPLY_BYTES_MAX)};
+    size_t n = 0;
+    snprintf(r->url, sizeof r->url, "%s%s", s->url, path);
+    if (s->authorization[0]) r->headers[n++] = (fh_header){FH_STR("Authorization"), fh_str_of(s->authorization)};
+    if (body) r->headers[n++] = (fh_header){FH_STR("Content-Type"), FH_STR("application/json")};
+    r->spec = (fh_http_call_spec){.method = method, .url = r->url, .headers = r->headers, .header_count = n};
+    int rc = body ? fh_json_write(body, &r->body, err) : 0;
+    r->spec.body = (fh_str){r->body.data, r->body.len};
+    return rc;
+}
+
+static int call_raw(const fh_cli_client *s, const char *method, const char *path, const fh_json *body, fh_buf *reply, fh_err **err)
+{
+    request r;
+    int status = 0, rc = request_init(&r, s, method, path, body, err);
+    if (!rc && (rc = fh_http_fetch(&r.spec, REPLY_BYTES_MAX, &status, reply, err))) rc = unreachable(s, rc, err);
+    fh_buf_fini(&r.body);
+    if (rc) return rc;
+    return status < 300 ? 0 : refusal(status, (fh_str){fh_buf_cstr(reply), reply->len}, err);
+}
+
+int fh_client_call(const fh_cli_client *s, const char *method, const char *path, const fh_json *body, fh_json **ret, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf reply = FH_BUF(REPLY_BYTES_MAX);
+    if (ret) *ret = NULL;
+    int rc = call_raw(s, method, path, body, &reply, err);
+    if (rc || !ret || reply.len == 0) return rc;
+    rc = fh_json_parse(ret, (fh_str){reply.data, reply.len}, REPLY_BYTES_MAX, err);
+    return rc ? fh_err_add(err, "the reply of %s is no JSON: is that a freehold server?", s->url) : 0;
+}
+
+int fh_client_get_text(const fh_cli_client *s, const char *path, fh_buf *ret, fh_err **err)
+{
+    return call_raw(s, "GET", path, NULL, ret, err);
+}
+
+typedef struct stream {
+    bool (*on_event)(void *arg, fh_str event, fh_str data);
+    void *arg;
+    fh_sse_reader *reader;
+    int status;
+    bool ended;
+    fh_buf refused; /* the body of a reply that is no stream */
+} stream;
+
+static void stream_headers(void *arg, int status, const fh_header *headers, size_t count)
+{
+    (void)headers;
+    (void)count;
+    ((stream *)arg)->status = status;
+}
+
+static void stream_event(void *arg, fh_str event, fh_str data)
+{
+    stream *st = arg;
+    if (!st->ended) st->ended = !st->on_event(st->arg, event, data);
+}
+
+static bool stream_data(void *arg, const void *data, size_t bytes)
+{
+    stream *st = arg;
+    if (st->status >= 300) return fh_buf_add(&st->refused, data, bytes);
+    if (fh_sse_reader_push(st->reader, data, bytes, NULL)) st->ended = true;
+    return !st->ended;
+}
+
+int fh_client_stream(const fh_cli_client *s, const char *method, const char *path, const fh_json *body, bool (*on_event)(void *arg, fh_str event, fh_str data), void *arg, fh_err **err)
+{
+    request r;
+    stream st = {.on_event = on_event, .arg = arg, .refused = FH_BUF(REPLY_BYTES_MAX)};
+    int status = 0, rc = request_init(&r, s, method, path, body, err);
+    st.reader = fh_sse_reader_new(EVENT_BYTES_MAX, stream_event, &st);
+    if (!rc && !st.reader) rc = fh_err_nomem(err);
+    r.spec.on_headers = stream_headers;
+    r.spec.on_data = stream_data;
+    r.spec.arg = &st;
+    if (!rc) rc = fh_http_fetch(&r.spec, REPLY_BYTES_MAX, &status, NULL, err);
+    if (rc == FH_E_CANCELLED && st.ended) rc = 0;
+    else if (rc) rc = unreachable(s, rc, err);
+    else if (status >= 300) rc = refusal(status, (fh_str){fh_buf_cstr(&st.refused), st.refused.len}, err);
+    fh_sse_reader_free(st.reader);
+    fh_buf_fini(&st.refused);
+    fh_buf_fini(&r.body);
+    return rc;
+}
+
+bool fh_client_path(char *out, size_t out_size, const char *before, const char *name, const char *after)
+{
+    FH_AUTO(buf) fh_buf path = FH_BUF(out_size - 1);
+    fh_buf_adds(&path, before);
+    for (const unsigned char *p = (const unsigned char *)name; *p; p++) {
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("-._~", *p);
+        if (plain) fh_buf_addc(&path, (char)*p);
+        else fh_buf_addf(&path, "%%%02X", *p);
+    }
+    fh_buf_adds(&path, after);
+    if (!fh_buf_ok(&path)) return false;
+    memcpy(out, path.data, path.len + 1);
+    return true;
+}
+
+const char *fh_cli_str_of(const fh_json *object, const char *name)
+{
+    fh_str s = fh_json_str(fh_json_get(object, name));
+    return s.ptr ? s.ptr : "";
+}

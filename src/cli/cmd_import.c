@@ -1,0 +1,209 @@
+/* freehold import and verify: weights that come in, and whether they still are what they were.
+ *
+ * Through a server a file must lie in one of its import folders. One that lies elsewhere on the same machine is put into such a folder under a name of its own first (a hard link
+ * where that works, else a copy), and taken out again afterwards. */
+#include "base/clock.h"
+#include "client.h"
+#include "server/models.h"
+#include "sys/file.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define POLL_NS (100 * FH_NS_PER_MS)
+
+/* A line that is written over, on a terminal only. */
+static bool show_progress(void *arg, uint64_t done, uint64_t total)
+{
+    char a[24], b[24];
+    (void)arg;
+    if (!isatty(STDERR_FILENO)) return true;
+    fh_cli_bytes(done, a, sizeof a);
+    fh_cli_bytes(total, b, sizeof b);
+    fprintf(stderr, "\r\033[K%s of %s", a, b);
+    if (total && done >= total) fprintf(stderr, "\r\033[K");
+    fflush(stderr);
+    return true;
+}
+
+static int import_local(fh_weights *w, const char *path, const char *id, fh_json **ret, fh_err **err)
+{
+    fh_weights_item item;
+    int rc = fh_weights_import(w, path, id, show_progress, NULL, &item, err);
+    if (rc) return rc;
+    *ret = fh_weights_view_json(&item);
+    return *ret ? 0 : fh_err_nomem(err);
+}
+
+static int job_failed(const fh_json *job, fh_err **err)
+{
+    fh_err_set(err, FH_E_INVALID, "%s", fh_cli_str_of(job, "error"));
+    if (fh_cli_str_of(job, "hint")[0]) fh_err_hint(err, "%s", fh_cli_str_of(job, "hint"));
+    return FH_E_INVALID;
+}
+
+/* Until the server is done with it; takes job. */
+static int wait_import(const fh_cli_client *s, fh_json *job, fh_json **ret, fh_err **err)
+{
+    char path[256];
+    FH_AUTO(json) fh_json *now = job;
+    fh_client_path(path, sizeof path, "/api/v1/weights/imports/", fh_cli_str_of(job, "id"), "");
+    while (strcmp(fh_cli_str_of(now, "state"), "running") == 0) {
+        show_progress(NULL, (uint64_t)fh_json_int(fh_json_get(now, "done_bytes"), 0), (uint64_t)fh_json_int(fh_json_get(now, "total_bytes"), 0));
+        fh_sleep_ns(POLL_NS);
+        fh_json *next = NULL;
+        int rc = fh_client_call(s, "GET", path, NULL, &next, err);
+        if (rc) return rc;
+        fh_json_unref(now);
+        now = next;
+    }
+    if (strcmp(fh_cli_str_of(now, "state"), "done") != 0) return job_failed(now, err);
+    *ret = fh_json_ref((fh_json *)(uintptr_t)fh_json_get(now, "weights"));
+    return 0;
+}
+
+static int post_import(const fh_cli_client *s, const char *path, const char *id, fh_json **ret, fh_err **err)
+{
+    FH_AUTO(json) fh_json *body = fh_json_new_object();
+    fh_json *job = NULL;
+    fh_json_set(body, "path", fh_json_new_cstr(path));
+    if (id) fh_json_set(body, "id", fh_json_new_cstr(id));
+    int rc = fh_client_call(s, "POST", "/api/v1/weights", body, &job, err);
+    return rc ? rc : wait_import(s, job, ret, err);
+}
+
+/* Puts the file into the server's own import folder; FH_E_FORBIDDEN when that is not ours to write. */
+static int stage(const fh_cli_client *s, const char *path, char *out, size_t out_size, fh_err **err)
+{
+    FH_AUTO(json) fh_json *machine = NULL;
+    const char *slash = strrchr(path, '/');
+    int rc = fh_client_call(s, "GET", "/api/v1/machine", NULL, &machine, err);
+    if (rc) return rc;
+    fh_str folder = fh_json_str(fh_json_at(fh_json_get(machine, "import_dirs"), 0));
+    int n = snprintf(out, out_size, "%.*s/%d-%.200s", (int)folder.len, folder.len ? folder.ptr : "", (int)getpid(), slash ? slash + 1 : path);
+    if (folder.len == 0 || n >= (int)out_size || access(folder.ptr, W_OK) != 0) return FH_E_FORBIDDEN;
+    if (link(path, out) == 0) return 0;
+    return fh_file_copy_durable(path, out, NULL, NULL, err);
+}
+
+/* The name that a file gives its model must not carry our prefix: the server is told it. */
+static void name_of(const char *path, char *out, size_t out_size)
+{
+    const char *slash = strrchr(path, '/');
+    snprintf(out, out_size, "%.100s", slash ? slash + 1 : path);
+    char *dot = strrchr(out, '.');
+    if (dot && strcmp(dot, ".gguf") == 0) *dot = '\0';
+    for (char *p = out; *p; p++) {
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || strchr("-._", *p);
+        if (*p >= 'A' && *p <= 'Z') *p = (char)(*p + 32);
+        else if (!plain) *p = '-';
+    }
+}
+
+static int import_remote(const fh_cli_client *s, const char *path, const char *id, fh_json **ret, fh_err **err)
+{
+    fh_err *refused = NULL;
+    char staged[PATH_MAX], name[120];
+    int rc = post_import(s, path, id, ret, &refused);
+    bool outside = rc == FH_E_FORBIDDEN && !strstr(path, "-of-");
+    if (outside && stage(s, path, staged, sizeof staged, NULL) == 0) {
+        fh_err_free(refused);
+        refused = NULL;
+        name_of(path, name, sizeof name);
+        rc = post_import(s, staged, id ? id : name, ret, &refused);
+        unlink(staged);
+    }
+    if (rc) fh_err_move(err, &refused);
+    return rc;
+}
+
+static int print_import(const fh_cli *c, const fh_json *w, fh_err **err)
+{
+    char bytes[24];
+    FH_AUTO(buf) fh_buf out = FH_BUF(4096);
+    if (c->json) return fh_cli_print_json_line(w, err);
+    fh_cli_bytes((uint64_t)fh_json_int(fh_json_get(w, "bytes"), 0), bytes, sizeof bytes);
+    fh_buf_addf(&out, "Imported %s, %s. `freehold run %s` runs it.\n", fh_cli_str_of(w, "id"), bytes, fh_cli_str_of(w, "id"));
+    return fh_cli_print(&out, err);
+}
+
+static int import_one(const fh_cli *c, fh_cli_folder *folder, const fh_cli_client *s, const char *file, fh_err **err)
+{
+    char path[PATH_MAX];
+    FH_AUTO(json) fh_json *w = NULL;
+    const char *id = fh_cli_text(c, "id", NULL);
+    if (!realpath(file, path)) {
+        fh_err_set(err, FH_E_NOT_FOUND, "there is no file %s", file);
+        fh_err_hint(err, "give the path of a GGUF file; of a split model the first, ...-00001-of-000NN.gguf");
+        return FH_E_NOT_FOUND;
+    }
+    int rc = folder->weights ? import_local(folder->weights, path, id, &w, err) : import_remote(s, path, id, &w, err);
+    return rc ? rc : print_import(c, w, err);
+}
+
+static int run_import(fh_cli *c, fh_err **err)
+{
+    bool wants_folder = false;
+    fh_cli_folder folder = {.lock_fd = -1};
+    fh_cli_client s;
+    int rc = fh_cli_wants_folder(c, &wants_folder, err);
+    if (!rc && fh_cli_has(c, "id") && c->operand_count > 1) rc = fh_err_set(err, FH_E_USAGE, "--id names one file, not %zu", c->operand_count);
+    if (!rc) rc = wants_folder ? fh_cli_folder_open(c, &folder, err) : fh_client_open(c, &s, err);
+    for (size_t i = 0; !rc && i < c->operand_count; i++) rc = import_one(c, &folder, &s, c->operands[i], err);
+    fh_cli_folder_close(&folder);
+    return rc;
+}
+
+static int verify_one(const fh_cli *c, fh_weights *w, const fh_weights_item *item, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(4096);
+    int rc = fh_weights_verify(w, item->digest, show_progress, NULL, err);
+    if (rc) return fh_err_add(err, "%s", item->id);
+    if (c->json) {
+        FH_AUTO(json) fh_json *o = fh_json_new_object();
+        fh_json_set(o, "id", fh_json_new_cstr(item->id));
+        fh_json_set(o, "digest", fh_json_new_cstr(item->digest));
+        fh_json_set(o, "good", fh_json_new_bool(true));
+        return fh_cli_print_json_line(o, err);
+    }
+    fh_buf_addf(&out, "%s is good: every byte is as it came (SHA-256 %.12s...)\n", item->id, item->digest);
+    return fh_cli_print(&out, err);
+}
+
+/* Reads only, and what is in the store never changes: it works beside a server, too. */
+static int run_verify(fh_cli *c, fh_err **err)
+{
+    char data[1024];
+    FH_AUTO(fh_weights) fh_weights *w = NULL;
+    FH_AUTO(ptr) fh_weights_item *list = NULL;
+    fh_weights_item one;
+    size_t count = 1;
+    const char *name = fh_cli_operand(c, 0);
+    int rc = fh_cli_data_dir(c, data, sizeof data, err);
+    if (!rc) rc = fh_weights_open(&w, data, false, err);
+    if (!rc) rc = name ? fh_weights_find(w, name, &one, err) : fh_weights_list(w, &list, &count, NULL, err);
+    for (size_t i = 0; !rc && i < count; i++) rc = verify_one(c, w, name ? &one : &list[i], err);
+    return rc;
+}
+
+static const fh_cli_flag import_flags[] = {
+    {"id", 0, FH_CLI_TEXT, "NAME", "a name of your own for a file that the catalogue does not know", 0, 0},
+    {"data", 0, FH_CLI_TEXT, "DIR", "work on this data folder, without a server (which must not run on it)", 0, 0},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+static const fh_cli_flag verify_flags[] = {
+    {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (default $XDG_DATA_HOME/freehold)", 0, 0},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+static const char *const import_examples[] = {"freehold import SmolLM2-135M-Instruct.Q4_1.gguf", "freehold import --id my-model ./my-model-00001-of-00003.gguf", NULL};
+
+const fh_cli_verb fh_verb_import = {
+    .name = "import", .group = "Models and weights", .summary = "take GGUF files into your weights", .operands = "FILE...", .min_operands = 1, .max_operands = 1000,
+    .about = "The file is copied and checked. What the catalogue knows by its SHA-256 gets its name from there.", .examples = import_examples, .flags = import_flags, .run = run_import,
+};
+const fh_cli_verb fh_verb_verify = {
+    .name = "verify", .group = "Models and weights", .summary = "read weights again and compare every byte", .operands = "[MODEL]", .max_operands = 1, .flags = verify_flags, .run = run_verify,
+};

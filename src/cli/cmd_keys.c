@@ -1,0 +1,114 @@
+/* freehold key create, list, revoke; freehold console: who may speak to the server. */
+#include "client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int run_key_create(fh_cli *c, fh_err **err)
+{
+    fh_cli_client s;
+    FH_AUTO(json) fh_json *body = fh_json_new_object(), *made = NULL;
+    fh_json_set(body, "name", fh_json_new_cstr(fh_cli_operand(c, 0)));
+    fh_json_set(body, "scope", fh_json_new_cstr(fh_cli_text(c, "scope", "use")));
+    int rc = fh_client_open(c, &s, err);
+    if (!rc) rc = fh_client_call(&s, "POST", "/api/v1/keys", body, &made, err);
+    if (rc) return rc;
+    if (c->json) return fh_cli_print_json(made, err);
+    FH_AUTO(buf) fh_buf out = FH_BUF(4096);
+    fh_buf_addf(&out, "%s\n", fh_cli_str_of(made, "key"));
+    rc = fh_cli_print(&out, err);
+    if (!rc && fh_cli_terminal_out()) fprintf(stderr, "This is the only time that it is shown. `freehold key revoke %s` ends it.\n", fh_cli_str_of(made, "id"));
+    return rc;
+}
+
+static bool add_key(fh_cli_table *t, const fh_json *k)
+{
+    char created[24], state[64] = "valid";
+    const char *expires = fh_cli_str_of(k, "expires");
+    fh_cli_age(fh_cli_since(k, "created"), created, sizeof created);
+    if (expires[0]) snprintf(state, sizeof state, "until %.16s", expires);
+    if (fh_cli_str_of(k, "revoked")[0]) snprintf(state, sizeof state, "revoked");
+    const char *cells[] = {fh_cli_str_of(k, "id"), fh_cli_str_of(k, "name"), fh_cli_str_of(k, "scope"), created, state};
+    return fh_cli_table_add(t, cells);
+}
+
+static int print_keys(const fh_json *items, fh_err **err)
+{
+    static const fh_cli_column columns[] = {{"ID", FH_CLI_LEFT}, {"NAME", FH_CLI_SHRINK}, {"SCOPE", FH_CLI_LEFT}, {"AGE", FH_CLI_RIGHT}, {"STATE", FH_CLI_LEFT}, {NULL, FH_CLI_LEFT}};
+    FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
+    FH_AUTO(buf) fh_buf out = FH_BUF(64 << 20);
+    for (size_t i = 0; t && i < fh_json_count(items); i++)
+        if (!add_key(t, fh_json_at(items, i))) return fh_err_nomem(err);
+    if (!t) return fh_err_nomem(err);
+    fh_cli_table_write(t, &out);
+    return fh_cli_print(&out, err);
+}
+
+static int run_key_list(fh_cli *c, fh_err **err)
+{
+    fh_cli_client s;
+    FH_AUTO(json) fh_json *reply = NULL;
+    int rc = fh_client_open(c, &s, err);
+    if (!rc) rc = fh_client_call(&s, "GET", "/api/v1/keys", NULL, &reply, err);
+    if (rc) return rc;
+    return c->json ? fh_cli_print_json(reply, err) : print_keys(fh_json_get(reply, "items"), err);
+}
+
+/* What people paste is often the whole key: its id is all that is sent. */
+static void id_of(const char *given, char out[16])
+{
+    const char *id = strncmp(given, "fh_", 3) == 0 ? given + 3 : given;
+    snprintf(out, 16, "%.8s", id);
+}
+
+static int run_key_revoke(fh_cli *c, fh_err **err)
+{
+    fh_cli_client s;
+    char path[128], id[16];
+    FH_AUTO(json) fh_json *revoked = NULL;
+    id_of(fh_cli_operand(c, 0), id);
+    int rc = fh_client_open(c, &s, err);
+    if (!rc && !fh_client_path(path, sizeof path, "/api/v1/keys/", id, "")) rc = fh_err_set(err, FH_E_NOT_FOUND, "there is no such key");
+    if (!rc) rc = fh_client_call(&s, "DELETE", path, NULL, &revoked, err);
+    if (rc) return rc;
+    if (c->json) return fh_cli_print_json(revoked, err);
+    FH_AUTO(buf) fh_buf out = FH_BUF(1024);
+    fh_buf_addf(&out, "%s (%s) is revoked\n", fh_cli_str_of(revoked, "id"), fh_cli_str_of(revoked, "name"));
+    return fh_cli_print(&out, err);
+}
+
+static int run_console(fh_cli *c, fh_err **err)
+{
+    fh_cli_client s;
+    FH_AUTO(json) fh_json *body = fh_json_new_object(), *made = NULL;
+    int rc = fh_client_open(c, &s, err);
+    if (!rc) rc = fh_client_call(&s, "POST", "/api/v1/console-links", body, &made, err);
+    if (rc) return rc;
+    if (c->json) return fh_cli_print_json(made, err);
+    FH_AUTO(buf) fh_buf out = FH_BUF(4096);
+    fh_buf_addf(&out, "%s\n", fh_cli_str_of(made, "url"));
+    if (!fh_cli_has(c, "url-only")) fh_buf_adds(&out, "Open it in a browser. It works once, within 15 minutes.\n");
+    return fh_cli_print(&out, err);
+}
+
+static const fh_cli_flag create_flags[] = {
+    {"scope", 0, FH_CLI_TEXT, "use|admin", "use (the default) may ask models; admin may change everything", 0, 0},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+static const fh_cli_flag console_flags[] = {
+    {"url-only", 0, FH_CLI_BOOL, NULL, "print the link alone", 0, 0},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+
+const fh_cli_verb fh_verb_key_create = {
+    .name = "key create", .group = "Server", .summary = "make a key and print it, once", .operands = "NAME", .min_operands = 1, .max_operands = 1, .flags = create_flags, .run = run_key_create,
+};
+const fh_cli_verb fh_verb_key_list = {
+    .name = "key list", .group = "Server", .summary = "all keys, without their secrets", .operands = "", .run = run_key_list,
+};
+const fh_cli_verb fh_verb_key_revoke = {
+    .name = "key revoke", .group = "Server", .summary = "end a key, at once", .operands = "ID", .min_operands = 1, .max_operands = 1, .run = run_key_revoke,
+};
+const fh_cli_verb fh_verb_console = {
+    .name = "console", .group = "Server", .summary = "a new one-time link to the console", .operands = "", .flags = console_flags, .run = run_console,
+};

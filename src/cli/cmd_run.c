@@ -1,0 +1,101 @@
+/* freehold run: deploy a model if it does not run yet, then answer one prompt or talk. */
+#include "run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PROMPT_BYTES_MAX = 16 << 20 };
+
+static int read_stdin(fh_buf *out, fh_err **err)
+{
+    char block[65536];
+    for (size_t n; (n = fread(block, 1, sizeof block, stdin)) > 0;)
+        if (!fh_buf_add(out, block, n)) return fh_buf_check(out, err, "the prompt on standard input");
+    return ferror(stdin) ? fh_err_errno(err, FH_E_IO, errno, "cannot read the prompt from standard input") : 0;
+}
+
+static int print_ready(const fh_cli *c, const char *name, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(4096);
+    if (c->json) {
+        FH_AUTO(json) fh_json *o = fh_json_new_object();
+        fh_json_set(o, "deployment", fh_json_new_cstr(name));
+        fh_json_set(o, "state", fh_json_new_cstr("ready"));
+        return fh_cli_print_json(o, err);
+    }
+    fh_buf_addf(&out, "%s is ready\n", name);
+    return fh_cli_print(&out, err);
+}
+
+static int print_answer_json(const char *name, const fh_run_answer *a, fh_err **err)
+{
+    FH_AUTO(json) fh_json *o = fh_json_new_object();
+    fh_json_set(o, "deployment", fh_json_new_cstr(name));
+    fh_json_set(o, "text", fh_json_new_str((fh_str){fh_buf_cstr(&a->text), a->text.len}));
+    fh_json_set(o, "usage", a->usage ? fh_json_ref(a->usage) : fh_json_new_null());
+    return fh_cli_print_json(o, err);
+}
+
+static int answer_once(const fh_cli *c, const fh_cli_client *s, const char *name, fh_str prompt, fh_err **err)
+{
+    fh_run_answer a;
+    FH_AUTO(json) fh_json *messages = fh_json_new_array();
+    fh_json_append(messages, fh_run_message("user", prompt));
+    int rc = fh_run_ask(c, s, name, messages, !c->json, &a, err);
+    if (!c->json && (a.text.len || !rc)) putchar('\n');
+    if (!rc && c->json) rc = print_answer_json(name, &a, err);
+    if (!rc && a.stopped) rc = fh_err_set(err, FH_E_CANCELLED, "the answer was stopped");
+    fh_run_answer_fini(&a);
+    return rc;
+}
+
+/* What this version cannot do yet is said before anything starts. */
+static int check_flags(const fh_cli *c, fh_err **err)
+{
+    if (fh_cli_int(c, "replicas", 1) == 1) return 0;
+    fh_err_set(err, FH_E_UNSUPPORTED, "this version runs one replica of a deployment");
+    fh_err_hint(err, "--streams N lets one replica answer N requests at once");
+    return FH_E_UNSUPPORTED;
+}
+
+static int run_run(fh_cli *c, fh_err **err)
+{
+    fh_cli_client s;
+    char name[128];
+    const char *prompt = fh_cli_operand(c, 1);
+    bool talk = !prompt && isatty(STDIN_FILENO) && !c->json;
+    FH_AUTO(buf) fh_buf input = FH_BUF(PROMPT_BYTES_MAX);
+    int rc = check_flags(c, err);
+    if (!rc && !prompt && !isatty(STDIN_FILENO)) rc = read_stdin(&input, err);
+    if (!rc) rc = fh_client_open(c, &s, err);
+    if (!rc) rc = fh_run_deploy(c, &s, fh_cli_operand(c, 0), name, sizeof name, err);
+    if (rc) return rc;
+    if (talk) return fh_run_chat(c, &s, name, err);
+    fh_str text = prompt ? fh_str_of(prompt) : fh_str_trim((fh_str){fh_buf_cstr(&input), input.len});
+    return text.len ? answer_once(c, &s, name, text, err) : print_ready(c, name, err);
+}
+
+static const fh_cli_flag flags[] = {
+    {"on", 0, FH_CLI_TEXT, "PLACE", "where: here", 0, 0},
+    {"name", 0, FH_CLI_TEXT, "NAME", "a name of your own for a new deployment", 0, 0},
+    {"context", 0, FH_CLI_INT, "N", "tokens of context for each stream of a new deployment", 1, 1 << 30},
+    {"streams", 0, FH_CLI_INT, "N", "requests at once of a new deployment", 1, 4096},
+    {"replicas", 0, FH_CLI_INT, "N", "copies of the model; this version runs one", 1, 1000},
+    {"max-hour", 0, FH_CLI_TEXT, "AMOUNT", "most that it may cost an hour; this machine costs nothing", 0, 0},
+    {"max-tokens", 0, FH_CLI_INT, "N", "longest answer, in tokens", 1, 1 << 30},
+    {"temperature", 0, FH_CLI_TEXT, "X", "0 always takes the likeliest word", 0, 0},
+    {"seed", 0, FH_CLI_INT, "N", "the same seed gives the same answer", 0, INT64_MAX},
+    {"yes", 'y', FH_CLI_BOOL, NULL, "do not ask before something that costs; this machine costs nothing", 0, 0},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+
+static const char *const examples[] = {"freehold run smollm2 \"Say in one sentence what a lighthouse is for.\"", "freehold run smollm2", "cat letter.txt | freehold run smollm2", NULL};
+
+const fh_cli_verb fh_verb_run = {
+    .name = "run", .group = "Run models", .summary = "start a model if it does not run, then answer or talk", .operands = "MODEL [PROMPT]", .min_operands = 1, .max_operands = 2,
+    .about = "MODEL is an id or alias of `freehold models`, the name of a deployment, or the path of a GGUF file in an import folder of the server. The prompt may come on standard "
+             "input. Without a prompt, on a terminal, it is a conversation.\n\nThe model goes on running; `freehold stop NAME` stops it.",
+    .examples = examples, .flags = flags, .run = run_run,
+};

@@ -1,0 +1,67 @@
+/* freehold serve: the server in the foreground. */
+#include "client.h"
+#include "server/server.h"
+
+#include <stdlib.h>
+
+enum { NAMES_MAX = 32 };
+
+/* All values of a flag that may be given more than once, NULL-terminated. */
+static int collect(const fh_cli *c, const char *flag, const char *out[NAMES_MAX + 1], fh_err **err)
+{
+    size_t n = 0;
+    for (const char *value; (value = fh_cli_nth(c, flag, n)); n++) {
+        if (n == NAMES_MAX) return fh_err_set(err, FH_E_USAGE, "--%s was given more than %d times", flag, NAMES_MAX);
+        out[n] = value;
+    }
+    out[n] = NULL;
+    return 0;
+}
+
+static int refuse_tls(const fh_cli *c, fh_err **err)
+{
+    if (!fh_cli_has(c, "tls-cert") && !fh_cli_has(c, "tls-key")) return 0;
+    fh_err_set(err, FH_E_UNSUPPORTED, "this version does not speak TLS itself");
+    fh_err_hint(err, "put a TLS proxy (nginx, HAProxy, Caddy) in front and give --plain-http, or listen on 127.0.0.1 and come through ssh -L");
+    return FH_E_UNSUPPORTED;
+}
+
+static int run_serve(fh_cli *c, fh_err **err)
+{
+    char data[1024];
+    const char *hosts[NAMES_MAX + 1], *folders[NAMES_MAX + 1];
+    int rc = refuse_tls(c, err);
+    if (!rc) rc = fh_cli_data_dir(c, data, sizeof data, err);
+    if (!rc) rc = collect(c, "host", hosts, err);
+    if (!rc) rc = collect(c, "import-dir", folders, err);
+    if (rc) return rc;
+    fh_server_config config = {
+        .listen = fh_cli_text(c, "listen", "127.0.0.1:8470"), .data_dir = data, .store_url = fh_cli_text(c, "store", NULL),
+        .key_file = fh_cli_text(c, "key-file", NULL), .hosts = hosts, .import_dirs = folders, .plain_http = fh_cli_has(c, "plain-http"),
+        .keep_engines = fh_cli_has(c, "keep-engines") || getenv("INVOCATION_ID"),
+    };
+    return fh_server_run(&config, err);
+}
+
+static const fh_cli_flag flags[] = {
+    {"listen", 0, FH_CLI_TEXT, "ADDR:PORT", "where to listen (default 127.0.0.1:8470; port 0 picks a free one)", 0, 0},
+    {"plain-http", 0, FH_CLI_BOOL, NULL, "listen beyond loopback without TLS: something in front does it", 0, 0},
+    {"tls-cert", 0, FH_CLI_TEXT, "FILE", "not in this version", 0, 0},
+    {"tls-key", 0, FH_CLI_TEXT, "FILE", "not in this version", 0, 0},
+    {"host", 0, FH_CLI_TEXT, "NAME", "another name that requests may use for this server; may be given again", 0, 0},
+    {"store", 0, FH_CLI_TEXT, "URL", "where the truth is kept (default sqlite:DATA/freehold.db)", 0, 0},
+    {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (default $XDG_DATA_HOME/freehold)", 0, 0},
+    {"key-file", 0, FH_CLI_TEXT, "FILE", "write the first key there, readable by you alone", 0, 0},
+    {"import-dir", 0, FH_CLI_TEXT, "DIR", "another folder that weights may be imported from; may be given again", 0, 0},
+    {"keep-engines", 0, FH_CLI_BOOL, NULL, "engines go on when the server stops; the next start adopts them (always so under systemd)", 0, 0},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+
+static const char *const examples[] = {"freehold serve", "freehold serve --listen 127.0.0.1:9000 --data /srv/freehold --key-file ~/.config/freehold/key", NULL};
+
+const fh_cli_verb fh_verb_serve = {
+    .name = "serve", .group = "Server", .summary = "run the server: API, control plane and console", .operands = "",
+    .about = "Prints its address, on the first start of a data folder the first key, and a link that opens the console once within 15 minutes. Ctrl-C or SIGTERM stops it: running "
+             "requests get ten seconds, then engines are stopped, unless they are to go on.\n\nIt listens on this machine only. Beyond it, put something that speaks TLS in front.",
+    .examples = examples, .flags = flags, .run = run_serve,
+};

@@ -1,0 +1,419 @@
+/* The gateway between a client and engines that behave as they are told: each is our own HTTP server on a unix socket, all on one loop. */
+#include "cmocka_all.h"
+#include "gateway/gateway.h"
+#include "net/http_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef enum behaviour { ANSWER, STREAM, DIE, REFUSE, CUT, CUT_INSIDE, NO_DONE, ENDLESS, BAD_REQUEST, FLOOD } behaviour;
+
+typedef struct world {
+    fh_loop *loop;
+    fh_http_server *engine, *door;
+    fh_gateway *gateway;
+    fh_http_client *client;
+    fh_timer *deadline, *drip;
+    char folder[64], socket[100];
+    behaviour plan[4]; /* of the first, second, ... request that an engine gets */
+    unsigned asked, picks, reports;
+    int64_t instance;
+    bool never_replaced, engine_saw_leave, model_unknown;
+    fh_http_req *flooded;
+    size_t flood_left;
+    bool flood_paused;
+    /* what the client got */
+    int status;
+    bool done, transport_failed;
+    fh_buf body;
+    char retry[16], reason[128], cache[16];
+} world;
+
+enum { FLOOD_EVENTS = 400000 }; /* 20 MB: more than all buffers of sockets take */
+
+static const char event[] = "data: {\"choices\":[{\"delta\":{\"content\":\"word\"}}]}\n\n";
+
+static void engine_gone(void *arg)
+{
+    ((world *)arg)->engine_saw_leave = true;
+    fh_loop_stop(((world *)arg)->loop);
+}
+
+static void flood(void *arg)
+{
+    world *w = arg;
+    while (w->flood_left > 0) {
+        w->flood_left--;
+        if (fh_http_reply_write(w->flooded, event, sizeof event - 1)) continue;
+        w->flood_paused = true;
+        return;
+    }
+    fh_http_reply_write(w->flooded, "data: [DONE]\n\n", 14);
+    fh_http_reply_end(w->flooded);
+}
+
+static void drip(void *arg)
+{
+    world *w = arg;
+    if (w->engine_saw_leave) return;
+    fh_http_reply_write(w->flooded, event, sizeof event - 1);
+    fh_timer_start(w->drip, 1000000);
+}
+
+static void start(fh_http_req *req)
+{
+    fh_http_reply_start(req, 200, "text/event-stream; charset=utf-8");
+    fh_http_reply_write(req, event, sizeof event - 1);
+}
+
+static void engine_handles(fh_http_req *req, void *ctx)
+{
+    world *w = ctx;
+    behaviour b = w->plan[w->asked++];
+    switch (b) {
+    case ANSWER: fh_http_reply(req, 200, "application/json", "{\"ok\":1}", 8); return;
+    case BAD_REQUEST: fh_http_reply(req, 400, "application/json", "{\"error\":{}}", 12); return;
+    case DIE: fh_http_reply_abort(req); return;
+    case REFUSE: fh_http_reply(req, 503, "application/json", "{}", 2); return;
+    case ENDLESS:
+        start(req);
+        w->flooded = req;
+        fh_http_req_on_gone(req, engine_gone, w);
+        fh_timer_start(w->drip, 1000000);
+        return;
+    case FLOOD:
+        w->flooded = req;
+        w->flood_left = FLOOD_EVENTS;
+        fh_http_reply_on_drain(req, flood, w);
+        fh_http_reply_start(req, 200, "text/event-stream");
+        flood(w);
+        return;
+    case CUT_INSIDE:
+        start(req);
+        fh_http_reply_write(req, event, 20);
+        fh_http_reply_abort(req);
+        return;
+    case CUT:
+        start(req);
+        fh_http_reply_abort(req);
+        return;
+    case NO_DONE:
+    case STREAM:
+        start(req);
+        if (b == STREAM) fh_http_reply_write(req, "data: [DONE]\n\n", 14);
+        fh_http_reply_end(req);
+        return;
+    }
+}
+
+static int pick(void *ctx, fh_str model, const fh_route *avoid, fh_route *ret, fh_err **err)
+{
+    world *w = ctx;
+    (void)model;
+    w->picks++;
+    if (w->model_unknown) return fh_err_set(err, FH_E_NOT_FOUND, "there is no model of that name");
+    if (avoid && avoid->instance == w->instance) {
+        if (!w->never_replaced) w->instance++; /* the next time it is there */
+        return fh_err_set(err, FH_E_UNAVAILABLE, "being replaced");
+    }
+    *ret = (fh_route){.deployment = "d", .model = "m", .place = "here", .reason = "the only one", .base_url = "http://localhost", .instance = w->instance};
+    strcpy(ret->unix_path, w->socket);
+    return 0;
+}
+
+static void report(void *ctx, const char *deployment, int code)
+{
+    (void)code;
+    assert_string_equal(deployment, "d");
+    ((world *)ctx)->reports++;
+}
+
+static size_t list(void *ctx, fh_route_model *ret, size_t max)
+{
+    (void)ctx;
+    assert_true(max > 0);
+    ret[0] = (fh_route_model){.id = "m", .owned_by = "us", .created_s = 1};
+    return 1;
+}
+
+static void door_handles(fh_http_req *req, void *ctx)
+{
+    fh_gateway_handle(((world *)ctx)->gateway, req);
+}
+
+static void too_late(void *arg)
+{
+    fh_loop_stop(((world *)arg)->loop);
+}
+
+static int setup(void **state)
+{
+    world *w = calloc(1, sizeof *w);
+    char address[128];
+    strcpy(w->folder, "/tmp/fh-proxy-XXXXXX");
+    assert_non_null(mkdtemp(w->folder));
+    snprintf(w->socket, sizeof w->socket, "%s/s", w->folder);
+    snprintf(address, sizeof address, "unix:%s", w->socket);
+    assert_int_equal(fh_loop_new(&w->loop, NULL), 0);
+    assert_int_equal(fh_http_server_new(&w->engine, w->loop, engine_handles, w, NULL), 0);
+    assert_int_equal(fh_http_server_listen(w->engine, address, false, NULL), 0);
+    assert_int_equal(fh_http_server_new(&w->door, w->loop, door_handles, w, NULL), 0);
+    assert_int_equal(fh_http_server_listen(w->door, "127.0.0.1:0", false, NULL), 0);
+    fh_gateway_config c = {.loop = w->loop, .routes = {.ctx = w, .pick = pick, .report = report, .list = list}};
+    assert_int_equal(fh_gateway_new(&w->gateway, &c, NULL), 0);
+    assert_int_equal(fh_http_client_new(&w->client, w->loop, NULL), 0);
+    assert_int_equal(fh_timer_new(&w->deadline, w->loop, too_late, w, NULL), 0);
+    assert_int_equal(fh_timer_new(&w->drip, w->loop, drip, w, NULL), 0);
+    w->body = FH_BUF(64 << 20);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world *w = *state;
+    fh_http_client_free(w->client);
+    fh_http_server_free(w->door);
+    fh_gateway_free(w->gateway);
+    fh_http_server_free(w->engine);
+    fh_timer_free(w->deadline);
+    fh_timer_free(w->drip);
+    fh_loop_free(w->loop);
+    fh_buf_fini(&w->body);
+    rmdir(w->folder);
+    free(w);
+    return 0;
+}
+
+static void keep(char *out, size_t size, const fh_header *h, size_t count, const char *name)
+{
+    fh_str v = fh_headers_find(h, count, name);
+    snprintf(out, size, "%.*s", (int)v.len, v.ptr ? v.ptr : "");
+}
+
+static void got_headers(void *arg, int status, const fh_header *h, size_t count)
+{
+    world *w = arg;
+    w->status = status;
+    keep(w->retry, sizeof w->retry, h, count, "x-should-retry");
+    keep(w->reason, sizeof w->reason, h, count, "x-freehold-reason");
+    keep(w->cache, sizeof w->cache, h, count, "x-freehold-cache");
+}
+
+static bool got_data(void *arg, const void *data, size_t bytes)
+{
+    return fh_buf_add(&((world *)arg)->body, data, bytes);
+}
+
+static void got_done(void *arg, int status, const fh_err *err)
+{
+    world *w = arg;
+    w->done = true;
+    w->transport_failed = err != NULL;
+    (void)status;
+    fh_loop_stop(w->loop);
+}
+
+static fh_http_call *ask(world *w, bool stream, bool (*on_data)(void *, const void *, size_t))
+{
+    char url[128], body[256];
+    fh_http_call *call = NULL;
+    const fh_header headers[] = {{FH_STR("Content-Type"), FH_STR("application/json")}};
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/chat/completions", fh_http_server_port(w->door));
+    snprintf(body, sizeof body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":%s}", stream ? "true" : "false");
+    fh_http_call_spec spec = {.method = "POST", .url = url, .headers = headers, .header_count = 1, .body = fh_str_of(body), .on_headers = got_headers, .on_data = on_data, .on_done = got_done, .arg = w};
+    assert_int_equal(fh_http_call_start(&call, w->client, &spec, NULL), 0);
+    return call;
+}
+
+static void run(world *w, int seconds)
+{
+    fh_timer_start(w->deadline, seconds * 1000000000LL);
+    assert_int_equal(fh_loop_run(w->loop, NULL), 0);
+}
+
+static void exchange(world *w, bool stream)
+{
+    ask(w, stream, got_data);
+    run(w, 20);
+    assert_true(w->done);
+}
+
+static void a_plain_reply_comes_through_with_its_choice(void **state)
+{
+    world *w = *state;
+    w->plan[0] = ANSWER;
+    exchange(w, false);
+    assert_int_equal(w->status, 200);
+    assert_string_equal(fh_buf_cstr(&w->body), "{\"ok\":1}");
+    assert_string_equal(w->reason, "the only one");
+    assert_string_equal(w->cache, "off");
+    assert_string_equal(w->retry, "");
+}
+
+static void a_stream_comes_through_to_its_end(void **state)
+{
+    world *w = *state;
+    w->plan[0] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "data: [DONE]\n\n"));
+    assert_null(strstr(fh_buf_cstr(&w->body), "error"));
+}
+
+static void an_engine_that_dies_before_the_first_byte_is_replaced_once(void **state)
+{
+    world *w = *state;
+    w->plan[0] = DIE;
+    w->plan[1] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+    assert_int_equal(w->asked, 2);
+    assert_int_equal(w->reports, 1);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "[DONE]"));
+}
+
+static void two_broken_engines_are_an_error_that_is_not_tried_again(void **state)
+{
+    world *w = *state;
+    w->plan[0] = REFUSE;
+    w->plan[1] = w->plan[2] = DIE; /* libcurl itself tries again when a kept connection ends without a byte */
+    exchange(w, false);
+    assert_int_equal(w->status, 502);
+    assert_string_equal(w->retry, "false");
+    assert_in_range(w->asked, 2, 3);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "\"error\""));
+}
+
+static void a_refused_request_is_not_sent_twice(void **state)
+{
+    world *w = *state;
+    w->plan[0] = BAD_REQUEST;
+    exchange(w, true);
+    assert_int_equal(w->status, 400);
+    assert_int_equal(w->asked, 1);
+    assert_int_equal(w->reports, 0);
+}
+
+static void check_cut(world *w)
+{
+    const char *text = fh_buf_cstr(&w->body), *error = strstr(text, "data: {\"error\":");
+    assert_int_equal(w->status, 200);
+    assert_false(w->transport_failed);
+    assert_non_null(error);
+    assert_ptr_equal(error, text + sizeof event - 1); /* right behind the one whole event */
+    assert_null(strstr(text, "[DONE]"));
+    assert_int_equal(w->asked, 1);
+}
+
+static void a_stream_that_breaks_ends_with_an_error_event(void **state)
+{
+    ((world *)*state)->plan[0] = CUT;
+    exchange(*state, true);
+    check_cut(*state);
+}
+
+static void half_an_event_is_never_shown(void **state)
+{
+    ((world *)*state)->plan[0] = CUT_INSIDE;
+    exchange(*state, true);
+    check_cut(*state);
+}
+
+static void a_stream_that_ends_without_done_is_cut(void **state)
+{
+    ((world *)*state)->plan[0] = NO_DONE;
+    exchange(*state, true);
+    check_cut(*state);
+}
+
+static bool leave(void *arg, const void *data, size_t bytes)
+{
+    world *w = arg;
+    (void)data;
+    (void)bytes;
+    fh_loop_stop(w->loop);
+    return true;
+}
+
+static void a_client_that_leaves_cancels_the_engine(void **state)
+{
+    world *w = *state;
+    w->plan[0] = ENDLESS;
+    fh_http_call *call = ask(w, true, leave);
+    run(w, 20);
+    fh_http_call_cancel(call);
+    run(w, 20);
+    assert_true(w->engine_saw_leave);
+    assert_int_equal(fh_gateway_in_flight(w->gateway), 0);
+}
+
+static bool pause_first(void *arg, const void *data, size_t bytes)
+{
+    world *w = arg;
+    bool first = w->body.len == 0;
+    fh_buf_add(&w->body, data, bytes);
+    if (first) fh_loop_stop(w->loop);
+    return !first;
+}
+
+static void a_slow_client_pauses_the_engine(void **state)
+{
+    world *w = *state;
+    w->plan[0] = FLOOD;
+    fh_http_call *call = ask(w, true, pause_first);
+    run(w, 20);
+    run(w, 1); /* the client reads nothing: all buffers fill and it stops */
+    assert_true(w->flood_paused);
+    assert_true(w->flood_left > 0);
+    fh_http_call_resume(call);
+    run(w, 30);
+    assert_true(w->done);
+    assert_int_equal(w->flood_left, 0);
+    assert_int_equal(w->body.len, FLOOD_EVENTS * (sizeof event - 1) + 14);
+}
+
+static void a_wrong_request_never_reaches_an_engine(void **state)
+{
+    world *w = *state;
+    char url[128];
+    fh_http_call *call = NULL;
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/chat/completions", fh_http_server_port(w->door));
+    fh_http_call_spec spec = {.method = "POST", .url = url, .body = FH_STR("{\"model\":\"m\"}"), .on_headers = got_headers, .on_data = got_data, .on_done = got_done, .arg = w};
+    assert_int_equal(fh_http_call_start(&call, w->client, &spec, NULL), 0);
+    run(w, 20);
+    assert_int_equal(w->status, 400);
+    assert_int_equal(w->picks, 0);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "messages"));
+}
+
+static void an_unknown_model_is_not_found(void **state)
+{
+    world *w = *state;
+    w->model_unknown = true;
+    exchange(w, true);
+    assert_int_equal(w->status, 404);
+    assert_int_equal(w->asked, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_plain_reply_comes_through_with_its_choice),
+        TEST(a_stream_comes_through_to_its_end),
+        TEST(an_engine_that_dies_before_the_first_byte_is_replaced_once),
+        TEST(two_broken_engines_are_an_error_that_is_not_tried_again),
+        TEST(a_refused_request_is_not_sent_twice),
+        TEST(a_stream_that_breaks_ends_with_an_error_event),
+        TEST(half_an_event_is_never_shown),
+        TEST(a_stream_that_ends_without_done_is_cut),
+        TEST(a_client_that_leaves_cancels_the_engine),
+        TEST(a_slow_client_pauses_the_engine),
+        TEST(a_wrong_request_never_reaches_an_engine),
+        TEST(an_unknown_model_is_not_found),
+    };
+    return cmocka_run_group_tests_name("gateway/proxy", tests, NULL, NULL);
+}
