@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Holds the files of data/catalog against their schemas and against each other. Prints TAP; needs nothing but Python.
+
+Usage: check.py [DATA_FOLDER]. Beside the schemas: ids and aliases are unique, a file is named after its id, the top ten are ten and in order, there is one starter with
+a digest, a percentage is what its two scores say, a score names a variant that exists, no price has crept in."""
+import json
+import pathlib
+import re
+import sys
+
+KINDS = {"object": dict, "array": list, "string": str, "boolean": bool}
+
+
+def kind_is(value, kind):
+    if kind in ("integer", "number"):
+        return isinstance(value, int if kind == "integer" else (int, float)) and not isinstance(value, bool)
+    return isinstance(value, KINDS[kind])
+
+
+def check_object(schema, value, where):
+    for key in schema.get("required", []):
+        if key not in value:
+            yield f"{where}: {key} is missing"
+    for key, item in value.items():
+        if key in schema.get("properties", {}):
+            yield from check(schema["properties"][key], item, f"{where}.{key}")
+        elif schema.get("additionalProperties", True) is False:
+            yield f"{where}: {key} is not known"
+
+
+def check_string(schema, value, where):
+    if len(value) < schema.get("minLength", 0) or len(value) > schema.get("maxLength", 10**9):
+        yield f"{where}: {len(value)} characters"
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        yield f"{where}: {value!r} does not match {schema['pattern']}"
+    if any(ord(c) < 32 for c in value):
+        yield f"{where}: a control character"
+
+
+def check(schema, value, where):
+    """The part of JSON Schema that our schemas use; an unknown keyword is an error, so that none is silently ignored."""
+    known = {"$schema", "title", "type", "enum", "properties", "required", "additionalProperties", "items", "minItems", "minimum", "maximum", "minLength", "maxLength", "pattern"}
+    if set(schema) - known:
+        raise SystemExit(f"unknown keywords in the schema at {where}: {set(schema) - known}")
+    if "enum" in schema and value not in schema["enum"]:
+        yield f"{where}: {value!r} is none of {schema['enum']}"
+    if "type" in schema and not kind_is(value, schema["type"]):
+        yield f"{where}: {value!r} is no {schema['type']}"
+        return
+    if isinstance(value, dict):
+        yield from check_object(schema, value, where)
+    elif isinstance(value, list):
+        if len(value) < schema.get("minItems", 0):
+            yield f"{where}: {len(value)} items"
+        for i, item in enumerate(value):
+            yield from check(schema.get("items", {}), item, f"{where}[{i}]")
+    elif isinstance(value, str):
+        yield from check_string(schema, value, where)
+    elif not isinstance(value, bool) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        yield f"{where}: {value} is out of range"
+
+
+def check_names(models):
+    seen = {}
+    for stem, m in models.items():
+        if stem != m["id"]:
+            yield f"{stem}.json holds the id {m['id']}"
+        for name in [m["id"], *m["aliases"]]:
+            if name in seen:
+                yield f"{name} is a name of {seen[name]} and of {m['id']}"
+            seen[name] = m["id"]
+
+
+def check_ranks(models):
+    ranks = sorted(m["rank"] for m in models.values() if m["tier"] == "top10")
+    if ranks != list(range(1, 11)):
+        yield f"the ranks of the top ten are {ranks}"
+    ranked = [m["rank"] for m in models.values() if m["rank"]]
+    if len(ranked) != len(set(ranked)):
+        yield "two models share a rank"
+    for m in models.values():
+        if m["tier"] == "top10" and not (m["variants"] and m["variants"][0]["bytes"] and m["context_tok"]):
+            yield f"{m['id']}: of the top ten, size and context must be known"
+
+
+def check_starter(models):
+    starters = [m for m in models.values() if m["starter"]]
+    if len(starters) != 1:
+        yield f"{len(starters)} starters"
+    for m in starters:
+        first = m["variants"][0]
+        if not (first["sha256"] and first["bytes_exact"] and first["gguf"] and first["file"] and m["runs_here"] and m["licence"]["class"] == "free"):
+            yield f"{m['id']}: the starter must be a free file that we know exactly and can run"
+        if m["memory"]["kv_bytes_per_tok"] == 0:
+            yield f"{m['id']}: the starter's memory rule must be known"
+
+
+def check_scores(models):
+    for m in models.values():
+        names = [v["name"] for v in m["variants"]]
+        if len(names) != len(set(names)):
+            yield f"{m['id']}: two variants of one name"
+        for s in m["scores"]:
+            if abs(100 * s["score"] / s["best_score"] - s["percent"]) > 0.15:
+                yield f"{m['id']}: {s['benchmark']}: {s['percent']} % is not {s['score']} of {s['best_score']}"
+            if s["variant"] and s["variant"] not in names:
+                yield f"{m['id']}: {s['benchmark']}: no variant {s['variant']}"
+            if not s["source"]:
+                yield f"{m['id']}: {s['benchmark']}: no source"
+
+
+def check_machines(machines):
+    ids = [h["id"] for h in machines]
+    yield from (f"two machines of the id {i}" for i in sorted(set(ids)) if ids.count(i) > 1)
+    yield from (f"{h['id']}: no memory" for h in machines if h["memory_gb"] <= 0 and h["kind"] != "cpu")
+
+
+def check_prices(root):
+    for path in root.rglob("*.json"):
+        for key in re.findall(r'"([a-z_]*(?:usd|price|rental|purchase)[a-z_]*)"\s*:', path.read_text()):
+            yield f"{path.name}: {key}: prices do not belong here"
+
+
+def main(root):
+    schema = json.loads((root / "model.schema.json").read_text())
+    models = {p.stem: json.loads(p.read_text()) for p in sorted(root.glob("models/*.json"))}
+    machines = json.loads((root / "hardware.json").read_text())
+    parts = {
+        "every model follows the schema": [e for name, m in models.items() for e in check(schema, m, name)],
+        "every machine follows the schema": list(check(json.loads((root / "hardware.schema.json").read_text()), machines, "hardware")),
+        "names are unique": list(check_names(models)),
+        "the top ten are ten, in order, and known": list(check_ranks(models)),
+        "there is one starter, known exactly": list(check_starter(models)),
+        "scores are what they say": list(check_scores(models)),
+        "machines are unique and have memory": list(check_machines(machines)),
+        "no price has crept in": list(check_prices(root)),
+        "the checker sees what is wrong": [] if list(check(schema, {"id": "X", "rank": "1", "more": 1}, "bad")) else ["a bad model passed"],
+    }
+    print(f"1..{len(parts)}")
+    for i, (name, errors) in enumerate(parts.items(), 1):
+        print(f"{'not ok' if errors else 'ok'} {i} - {name}")
+        for e in errors:
+            print(f"# {e}")
+    return 1 if any(parts.values()) else 0
+
+
+sys.exit(main(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parents[2] / "data" / "catalog")))
