@@ -68,8 +68,8 @@ static int deny_processes(scmp_filter_ctx ctx)
 
 static int deny_network(scmp_filter_ctx ctx)
 {
-    int rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX));
-    return rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+    int rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+    return rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
 }
 
 static int deny_other_processes(scmp_filter_ctx ctx)
@@ -77,7 +77,7 @@ static int deny_other_processes(scmp_filter_ctx ctx)
     static const char *const by_pid[] = {"kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"};
     for (size_t i = 0; i < FH_COUNT(by_pid); i++) {
         int nr = seccomp_syscall_resolve_name(by_pid[i]);
-        int rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 1, SCMP_A0(SCMP_CMP_NE, FH_SECCOMP_PID_MAGIC));
+        int rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 1, SCMP_A0(SCMP_CMP_NE, FH_SECCOMP_PID_MAGIC, 0));
         if (rc != 0) return rc;
     }
     return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tkill), 0); /* names a thread of anybody: tgkill is there for our own */
@@ -88,7 +88,7 @@ static int add_rules(scmp_filter_ctx ctx, bool own_pid_only)
     int rc = deny_all_of_table(ctx);
     if (rc == 0) rc = deny_processes(ctx);
     if (rc == 0) rc = deny_network(ctx);
-    if (rc == 0) rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
+    if (rc == 0) rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0, 0));
     if (rc == 0 && own_pid_only) rc = deny_other_processes(ctx);
     return rc;
 }
