@@ -1,0 +1,66 @@
+/* Chat and completion requests from arbitrary bytes. What is taken must hold what its type promises, and its messages must survive being made uniform for a template. */
+#include "base/limits.h"
+#include "wire/openai.h"
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+    if (!holds) abort();
+}
+
+static void check_sampling(const fh_wire_sampling *s)
+{
+    check(s->temperature >= 0 && s->temperature <= 2 && s->top_p >= 0 && s->top_p <= 1 && s->min_p >= 0 && s->min_p <= 1);
+    check(s->repetition_penalty > 0 && s->max_tokens >= -1 && s->top_logprobs <= FH_LIMIT_TOP_LOGPROBS);
+    check(s->stop_count <= FH_LIMIT_STOP_STRINGS && s->bias_count <= FH_LIMIT_LOGIT_BIAS_TOKENS);
+    for (size_t i = 0; i < s->stop_count; i++) check(s->stops[i].len > 0 && s->stops[i].len <= FH_LIMIT_STOP_STRING_BYTES);
+    for (size_t i = 0; i < s->bias_count; i++) check(s->bias[i].token >= 0 && s->bias[i].value >= -100 && s->bias[i].value <= 100);
+}
+
+static void check_messages(const fh_wire_request *r)
+{
+    FH_AUTO(json) fh_json *list = NULL, *again = NULL;
+    FH_AUTO(buf) fh_buf text = FH_BUF(1 << 26);
+    check(fh_json_count(r->messages) > 0);
+    check(fh_wire_template_messages(r, &list, NULL) == 0);
+    check(fh_json_count(list) == fh_json_count(r->messages));
+    for (size_t i = 0; i < fh_json_count(list); i++) check(fh_json_kind_of(fh_json_get(fh_json_at(list, i), "content")) == FH_JSON_STRING);
+    check(fh_json_write(list, &text, NULL) == 0);
+    check(fh_json_parse(&again, (fh_str){text.data, text.len}, 1 << 26, NULL) == 0);
+}
+
+/* A refusal can always be written as a body that is JSON. */
+static void check_error(fh_err *err)
+{
+    FH_AUTO(json) fh_json *doc = NULL;
+    FH_AUTO(buf) fh_buf text = FH_BUF(1 << 20);
+    check(err != NULL && fh_wire_error_write(&text, err));
+    check(fh_json_parse(&doc, (fh_str){text.data, text.len}, 1 << 20, NULL) == 0);
+    fh_err_free(err);
+}
+
+static void try_request(bool chat, fh_str body)
+{
+    fh_wire_request r = {0};
+    fh_err *err = NULL;
+    int rc = chat ? fh_wire_chat_parse(&r, body, &err) : fh_wire_completion_parse(&r, body, &err);
+    if (rc < 0) {
+        check_error(err);
+        return;
+    }
+    check(r.model.len > 0 && r.doc != NULL);
+    check_sampling(&r.sampling);
+    if (chat) check_messages(&r);
+    else check(r.prompt.ptr != NULL || r.prompt_token_count > 0);
+    fh_wire_request_fini(&r);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fh_str body = {(const char *)data, size};
+    try_request(true, body);
+    try_request(false, body);
+    return 0;
+}
