@@ -19,7 +19,11 @@ static int read_key(const char *path, fh_cli_client *ret, fh_err **err)
 {
     FH_AUTO(buf) fh_buf text = FH_BUF(KEY_BYTES_MAX);
     int rc = fh_file_read(path, KEY_BYTES_MAX, &text, err);
-    if (rc) return fh_err_add(err, "the key file cannot be read");
+    if (rc) {
+        fh_err_add(err, "the key file cannot be read");
+        fh_err_hint(err, "the server's first start made a key: give its file with --key-file or FREEHOLD_KEY_FILE");
+        return rc;
+    }
     fh_str key = fh_str_trim((fh_str){fh_buf_cstr(&text), text.len});
     for (size_t i = 0; i < key.len; i++)
         if (key.ptr[i] <= ' ' || key.ptr[i] > '~') return fh_err_set(err, FH_E_INVALID, "%s holds no key: it must be one line, fh_...", path);

@@ -179,7 +179,7 @@ static int print_model(const fh_json *m, fh_err **err)
     add_line(&out, "Model", text);
     add_line(&out, "Maker", fh_cli_str_of(m, "maker"));
     add_line(&out, "Released", fh_cli_str_of(m, "released"));
-    snprintf(text, sizeof text, "%s: %s %s", fh_cli_str_of(licence, "class"), fh_cli_str_of(licence, "name"), fh_cli_str_of(licence, "summary"));
+    snprintf(text, sizeof text, "%s: %s. %s", fh_cli_str_of(licence, "class"), fh_cli_str_of(licence, "name"), fh_cli_str_of(licence, "summary"));
     add_line(&out, "Licence", text);
     add_numbers(&out, m);
     add_frontier(&out, m);

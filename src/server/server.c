@@ -78,7 +78,7 @@ static int open_folder(fh_server *s, fh_err **err)
     int rc = fh_dir_make(data, 0700, err);
     if (!rc) rc = fh_dir_make(s->default_import_dir, 0700, err);
     if (!rc) rc = fh_dir_lock(data, &s->lock_fd, err);
-    if (rc == FH_E_BUSY) fh_err_hint(err, "another freehold uses %s: stop it, or give --data another folder", data);
+    if (rc == FH_E_BUSY) fh_err_hint(err, "stop the other one, or give --data another folder");
     return rc;
 }
 

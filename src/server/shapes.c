@@ -140,7 +140,7 @@ static const api_field deployment_create[] = {
 static const api_field deployment_event[] = {
     {"id", "integer", true, false, "grows with time"},
     {"time", "time", true, false, "when"},
-    {"from", "string", true, false, "the state before"},
+    {"from", "string", true, true, "the state before; null at first"},
     {"to", "string", true, false, "the state after"},
     {"reason", "string", true, false, "why"},
     {"hint", "string", true, true, "what to do"},

@@ -48,7 +48,7 @@ def tells_the_truth(server):
     done = server.cli("ps", "--json")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    rows = said["data"] if isinstance(said, dict) else said
+    rows = said["items"] if isinstance(said, dict) else said
     live = set(engine_pids(server))
     for row in rows:
         if row["state"] == "ready":

@@ -152,7 +152,7 @@ class Server:
 
     def deployments(self):
         reply = self.json("GET", "/api/v1/deployments")
-        return reply["data"] if isinstance(reply, dict) else reply
+        return reply["items"] if isinstance(reply, dict) else reply
 
     def deploy(self, model="smollm2", timeout=60):
         made = self.json("POST", "/api/v1/deployments", {"model": model})
