@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +196,42 @@ static void the_probe_runs_something_real(void **state)
     if (fh_sandbox_probe_kind(kind, &err) != 0) fail_msg("%s: %s (%s)", fh_sandbox_name(kind), fh_err_message(err), fh_err_hint_get(err));
     fh_sandbox_kind best;
     assert_int_equal(fh_sandbox_probe(&best, &err), 0);
+}
+
+static bool write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY);
+    bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    if (fd >= 0) close(fd);
+    return good;
+}
+
+/* As on machines that do not let users make namespaces. */
+static int probe_without_namespaces(void)
+{
+    char map[64];
+    fh_sandbox_kind found;
+    fh_err *err = NULL;
+    snprintf(map, sizeof(map), "0 %d 1", (int)getuid());
+    if (unshare(CLONE_NEWUSER) != 0 || !write_text("/proc/self/setgroups", "deny") || !write_text("/proc/self/uid_map", map)) return 2;
+    if (!write_text("/proc/sys/user/max_user_namespaces", "0")) return 2;
+    if (fh_sandbox_probe_kind(FH_SANDBOX_BUBBLEWRAP, &err) == 0) return 3;
+    fh_err_free(err);
+    return fh_sandbox_probe(&found, NULL) == 0 && found == FH_SANDBOX_LANDLOCK ? 0 : 4;
+}
+
+static void where_namespaces_are_not_to_be_had_landlock_holds(void **state)
+{
+    (void)state;
+    int status;
+    pid_t child = fork();
+    if (child == 0) _exit(probe_without_namespaces());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
+        print_message("skipped: this user cannot make a namespace to try it in\n");
+        skip();
+    }
+    assert_int_equal(status, 0);
 }
 
 static void there_is_no_network(void **state)
@@ -481,6 +518,7 @@ int main(int argc, char **argv)
         BOTH(a_deaf_one_is_killed_by_the_sweep),
         BOTH(it_outlives_the_one_that_started_it),
         BOTH(a_failing_start_is_an_error_that_says_why),
+        cmocka_unit_test(where_namespaces_are_not_to_be_had_landlock_holds),
         cmocka_unit_test(another_process_of_the_same_number_is_not_it),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
