@@ -67,7 +67,7 @@ static int check_spec(const fh_weight_spec *s, size_t *ret_row_bytes, fh_err **e
 
 static bool packs(const fh_kernels *k, const fh_weight_spec *s)
 {
-    return k->packs && !s->exact && fh_pack_supports(s->type);
+    return k->packs && !s->exact && fh_pack_kind_of(s->type).bits > 0;
 }
 
 static fh_weight layout(const fh_kernels *k, const fh_weight_spec *s, size_t row_bytes)

@@ -10,23 +10,18 @@
 #define INLINE static inline __attribute__((always_inline))
 #define AT_ONCE 4 /* activation rows that one unpacked vector serves */
 
-typedef struct kind {
-    int bits;
-    bool k, min; /* K type: scales of scales; has a minimum */
-} kind;
-
 typedef struct scales {
     __m256 d, d1, min; /* d1: of columns 16-31 where they differ */
 } scales;
 
 /* Steps of four columns whose 16-bit sums do not overflow: (2^bits - 1) * 127 * 2 * steps < 2^15. */
-INLINE int steps_in_16_bits(kind t)
+INLINE int steps_in_16_bits(fh_pack_kind t)
 {
     return t.bits == 4 ? 8 : t.bits == 5 ? 4 : t.bits == 6 ? 2 : 1;
 }
 
 /* Columns 4j .. 4j + 3 of eight rows: unsigned quants, 8-bit ones signed. */
-INLINE __m256i quants(kind t, int j, const uint8_t *low, const uint8_t *high)
+INLINE __m256i quants(fh_pack_kind t, int j, const uint8_t *low, const uint8_t *high)
 {
     if (t.bits == 8) return _mm256_xor_si256(_mm256_load_si256((const void *)(low + 64 * j)), _mm256_set1_epi8(-128));
     __m256i q = _mm256_load_si256((const void *)(low + 64 * (j % 4)));
@@ -60,7 +55,7 @@ INLINE __m256 bytes_s(const uint8_t *p)
 }
 
 /* Of rows first .. first + 7 of the group. */
-INLINE scales load_scales(kind t, const uint8_t *scale, const uint8_t *super, size_t first)
+INLINE scales load_scales(fh_pack_kind t, const uint8_t *scale, const uint8_t *super, size_t first)
 {
     scales s = {.d = halves((t.k ? super : scale) + 2 * first)};
     if (!t.k && t.min) s.min = halves(scale + 32 + 2 * first);
@@ -83,19 +78,19 @@ INLINE __m256i int_at(const void *p)
 }
 
 /* Products of four columns, summed in pairs in 16 bits. */
-INLINE __m256i pairs(kind t, __m256i w, const int8_t *x)
+INLINE __m256i pairs(fh_pack_kind t, __m256i w, const int8_t *x)
 {
     __m256i a = int_at(x);
     return t.bits == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)) : _mm256_maddubs_epi16(w, a);
 }
 
-INLINE __m256i start(kind t, const float *sum)
+INLINE __m256i start(fh_pack_kind t, const float *sum)
 {
     return t.min || t.bits == 8 ? _mm256_setzero_si256() : _mm256_slli_epi32(int_at(sum), t.bits - 1);
 }
 
 /* The integer sums of one block over columns 4 * from .. 4 * to - 1. */
-INLINE void integer_sums(kind t, int from, int to, const size_t count, const uint8_t *low, const uint8_t *high, const int8_t *x, __m256i sums[AT_ONCE])
+INLINE void integer_sums(fh_pack_kind t, int from, int to, const size_t count, const uint8_t *low, const uint8_t *high, const int8_t *x, __m256i sums[AT_ONCE])
 {
     const int steps = steps_in_16_bits(t);
     const __m256i ones = _mm256_set1_epi16(1);
@@ -111,7 +106,7 @@ INLINE void integer_sums(kind t, int from, int to, const size_t count, const uin
     }
 }
 
-INLINE void block(kind t, const size_t count, const uint8_t *low, const uint8_t *high, scales s, const int8_t *x, const float *f, size_t m,
+INLINE void block(fh_pack_kind t, const size_t count, const uint8_t *low, const uint8_t *high, scales s, const int8_t *x, const float *f, size_t m,
                   __m256 acc[AT_ONCE])
 {
     __m256i sums[AT_ONCE];
@@ -129,16 +124,29 @@ INLINE void block(kind t, const size_t count, const uint8_t *low, const uint8_t 
     for (size_t r = 0; r < count; r++) acc[r] = _mm256_fmadd_ps(s.min, _mm256_set1_ps(f[r + FH_FIG_D_SUM * m]), acc[r]);
 }
 
-/* Rows first .. first + 7 of a group against `count` (1, 2 or 4) rows of a tile, from row i on. */
-INLINE void multiply(kind t, const size_t count, fh_pack_group g, size_t first, size_t blocks, fh_tile tile, size_t i, __m256 acc[AT_ONCE])
+/* Asks for a block's share of the bytes that lie ahead. */
+INLINE const uint8_t *fetch(const uint8_t *ahead, size_t bytes)
 {
-    fh_pack_layout l = {t.bits == 8 ? 512 : 256, t.bits == 5 ? 64 : t.bits == 6 ? 128 : 0, !t.k && t.min ? 64 : 32, t.min ? 64 : 32};
+    for (size_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)ahead + i, _MM_HINT_T0);
+    return ahead + bytes;
+}
+
+/* Rows first .. first + 7 of a group against `count` (1, 2 or 4) rows of a tile, from row i on; cold: the group's successors are not in the
+ * cache yet. */
+INLINE void multiply(fh_pack_kind t, const size_t count, const uint8_t *chunk, size_t first, size_t blocks, fh_tile tile, size_t i, bool cold,
+                     __m256 acc[AT_ONCE])
+{
+    const fh_pack_layout l = fh_pack_layout_of(t);
+    const uint8_t *ahead = chunk + FH_FETCH_AHEAD_BYTES;
     const int8_t *x = tile.q + i * FH_PACK_COLS;
     const float *f = tile.figures + i;
     for (size_t r = 0; r < count; r++) acc[r] = _mm256_setzero_ps();
     for (size_t b = 0; b < blocks; b++) {
-        scales s = load_scales(t, g.scale + b * l.scale, g.super + b / 8 * l.super, first);
-        block(t, count, g.low + b * l.low + 4 * first, g.high + b * l.high + 4 * first, s, x, f, tile.rows, acc);
+        fh_pack_block at = fh_pack_block_at(l, chunk, b % l.blocks);
+        if (cold) ahead = fetch(ahead, l.chunk / l.blocks);
+        scales s = load_scales(t, at.scale, at.super, first);
+        block(t, count, at.low + 4 * first, at.high + 4 * first, s, x, f, tile.rows, acc);
+        if (b % l.blocks == l.blocks - 1) chunk += l.chunk;
         x += tile.rows * FH_PACK_COLS;
         f += tile.rows * FH_FIGS;
     }
@@ -154,12 +162,13 @@ INLINE void write_row(float *y, size_t rows, __m256 sum, bool add)
     vf_store_part(y, sum, rows);
 }
 
-INLINE size_t step(kind t, const size_t count, const fh_product *p, size_t row, size_t tile_row, fh_tile tile, size_t i)
+INLINE size_t step(fh_pack_kind t, const size_t count, const fh_product *p, size_t row, size_t tile_row, fh_tile tile, size_t i)
 {
-    fh_pack_group g = fh_pack_group_at(p->weight, row / FH_PACK_ROWS);
+    const uint8_t *g = fh_pack_group(p->weight, row);
     for (size_t first = 0; first < FH_PACK_ROWS && row + first < p->row_end; first += 8) {
         __m256 acc[AT_ONCE];
-        multiply(t, count, g, first, p->weight->cols / FH_PACK_COLS, tile, i, acc);
+        bool cold = first == 0 && tile_row == p->act_row && i == 0;
+        multiply(t, count, g, first, p->weight->cols / FH_PACK_COLS, tile, i, cold, acc);
         for (size_t r = 0; r < count; r++) {
             float *y = p->y + (tile_row + i + r - p->act_row) * p->y_stride + row + first - p->row;
             write_row(y, FH_MIN(p->row_end - row - first, 8), acc[r], p->add);
@@ -168,7 +177,7 @@ INLINE size_t step(kind t, const size_t count, const fh_product *p, size_t row, 
     return count;
 }
 
-INLINE void group_by_tile(kind t, const fh_product *p, size_t row, size_t tile_row)
+INLINE void group_by_tile(fh_pack_kind t, const fh_product *p, size_t row, size_t tile_row)
 {
     fh_tile tile = fh_act_tile(p->act, tile_row);
     size_t i = 0;
@@ -177,7 +186,7 @@ INLINE void group_by_tile(kind t, const fh_product *p, size_t row, size_t tile_r
     if (tile.rows & 1) step(t, 1, p, row, tile_row, tile, i);
 }
 
-INLINE void product(kind t, const fh_product *p)
+INLINE void product(fh_pack_kind t, const fh_product *p)
 {
     for (size_t row = p->row; row < p->row_end; row += FH_PACK_ROWS) {
         for (size_t act = p->act_row; act < p->act_end; act += FH_TILE_ROWS) group_by_tile(t, p, row, act);
@@ -187,14 +196,14 @@ INLINE void product(kind t, const fh_product *p)
 void ISA(product_packed)(const fh_product *p)
 {
     switch ((unsigned)p->weight->type) {
-    case FH_TYPE_Q4_0: product((kind){4, false, false}, p); return;
-    case FH_TYPE_Q4_1: product((kind){4, false, true}, p); return;
-    case FH_TYPE_Q5_0: product((kind){5, false, false}, p); return;
-    case FH_TYPE_Q5_1: product((kind){5, false, true}, p); return;
-    case FH_TYPE_Q8_0: product((kind){8, false, false}, p); return;
-    case FH_TYPE_Q4_K: product((kind){4, true, true}, p); return;
-    case FH_TYPE_Q5_K: product((kind){5, true, true}, p); return;
-    case FH_TYPE_Q6_K: product((kind){6, true, false}, p); return;
+    case FH_TYPE_Q4_0: product((fh_pack_kind){4, false, false}, p); return;
+    case FH_TYPE_Q4_1: product((fh_pack_kind){4, false, true}, p); return;
+    case FH_TYPE_Q5_0: product((fh_pack_kind){5, false, false}, p); return;
+    case FH_TYPE_Q5_1: product((fh_pack_kind){5, false, true}, p); return;
+    case FH_TYPE_Q8_0: product((fh_pack_kind){8, false, false}, p); return;
+    case FH_TYPE_Q4_K: product((fh_pack_kind){4, true, true}, p); return;
+    case FH_TYPE_Q5_K: product((fh_pack_kind){5, true, true}, p); return;
+    case FH_TYPE_Q6_K: product((fh_pack_kind){6, true, false}, p); return;
     }
     assert(!"a type that is not packed");
 }

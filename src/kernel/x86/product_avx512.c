@@ -10,17 +10,11 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* What sets the types apart, as constants that the compiler folds. */
-typedef struct kind {
-    int bits;
-    bool k, min; /* K type: scales of scales; has a minimum */
-} kind;
-
 typedef struct scales {
     __m512 d, d1, min; /* d1: of columns 16-31 where they differ */
 } scales;
 
-INLINE void unpack(kind t, const uint8_t *low, const uint8_t *high, __m512i q[8])
+INLINE void unpack(fh_pack_kind t, const uint8_t *low, const uint8_t *high, __m512i q[8])
 {
     if (t.bits == 8) {
         for (int j = 0; j < 8; j++) q[j] = _mm512_load_si512(low + 64 * j);
@@ -65,7 +59,7 @@ INLINE __m512 bytes_s(const uint8_t *p)
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_load_si128((const void *)p)));
 }
 
-INLINE scales load_scales(kind t, const uint8_t *scale, const uint8_t *super)
+INLINE scales load_scales(fh_pack_kind t, const uint8_t *scale, const uint8_t *super)
 {
     scales s = {.d = halves(t.k ? super : scale)};
     if (!t.k && t.min) s.min = halves(scale + 32);
@@ -88,13 +82,13 @@ INLINE __m512i int_at(const void *p)
 }
 
 /* Minus the bias times the sum of the activations. */
-INLINE __m512i start(kind t, const float *sum)
+INLINE __m512i start(fh_pack_kind t, const float *sum)
 {
     return t.min ? _mm512_setzero_si512() : _mm512_slli_epi32(int_at(sum), t.bits - 1);
 }
 
 /* One block of one activation row: x its 32 bytes, f its first figure, m the distance of its figures. */
-INLINE __m512 block(kind t, const __m512i w[8], scales s, const int8_t *x, const float *f, size_t m, __m512 acc)
+INLINE __m512 block(fh_pack_kind t, const __m512i w[8], scales s, const int8_t *x, const float *f, size_t m, __m512 acc)
 {
     __m512 d = _mm512_set1_ps(f[FH_FIG_D * m]);
     __m512i sum = start(t, f + (t.bits == 6 ? FH_FIG_SUM0 : FH_FIG_SUM) * m);
@@ -109,23 +103,30 @@ INLINE __m512 block(kind t, const __m512i w[8], scales s, const int8_t *x, const
     return t.min ? _mm512_fmadd_ps(s.min, _mm512_set1_ps(f[FH_FIG_D_SUM * m]), acc) : acc;
 }
 
-/* One group of rows against `count` (1, 2, 4 or 8) rows of a tile of m, from row i on. */
-INLINE void multiply(kind t, const size_t count, fh_pack_group g, size_t blocks, fh_tile tile, size_t i, __m512 acc[8])
+/* Asks for a block's share of the bytes that lie ahead. */
+INLINE const uint8_t *fetch(const uint8_t *ahead, size_t bytes)
 {
-    fh_pack_layout l = {t.bits == 8 ? 512 : 256, t.bits == 5 ? 64 : t.bits == 6 ? 128 : 0, !t.k && t.min ? 64 : 32, t.min ? 64 : 32};
+    for (size_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)ahead + i, _MM_HINT_T0);
+    return ahead + bytes;
+}
+
+/* One group of rows against `count` (1, 2, 4 or 8) rows of a tile, from row i on; cold: the group's successors are not in the cache yet. */
+INLINE void multiply(fh_pack_kind t, const size_t count, const uint8_t *chunk, size_t blocks, fh_tile tile, size_t i, bool cold, __m512 acc[8])
+{
+    const fh_pack_layout l = fh_pack_layout_of(t);
     const size_t m = tile.rows;
+    const uint8_t *ahead = chunk + FH_FETCH_AHEAD_BYTES;
     const int8_t *x = tile.q + i * FH_PACK_COLS;
     const float *f = tile.figures + i;
     for (size_t r = 0; r < count; r++) acc[r] = _mm512_setzero_ps();
     for (size_t b = 0; b < blocks; b++) {
+        fh_pack_block at = fh_pack_block_at(l, chunk, b % l.blocks);
         __m512i w[8];
-        unpack(t, g.low, g.high, w);
-        scales s = load_scales(t, g.scale, g.super);
+        if (cold) ahead = fetch(ahead, l.chunk / l.blocks);
+        unpack(t, at.low, at.high, w);
+        scales s = load_scales(t, at.scale, at.super);
         for (size_t r = 0; r < count; r++) acc[r] = block(t, w, s, x + r * FH_PACK_COLS, f + r, m, acc[r]);
-        g.low += l.low;
-        g.high += l.high;
-        g.scale += l.scale;
-        if (t.k && b % 8 == 7) g.super += l.super;
+        if (b % l.blocks == l.blocks - 1) chunk += l.chunk;
         x += m * FH_PACK_COLS;
         f += m * FH_FIGS;
     }
@@ -142,15 +143,16 @@ INLINE void write(const fh_product *p, size_t row, size_t act, size_t count, con
     }
 }
 
-INLINE size_t step(kind t, const size_t count, const fh_product *p, size_t row, size_t tile_row, fh_tile tile, size_t i)
+INLINE size_t step(fh_pack_kind t, const size_t count, const fh_product *p, size_t row, size_t tile_row, fh_tile tile, size_t i)
 {
     __m512 acc[8];
-    multiply(t, count, fh_pack_group_at(p->weight, row / FH_PACK_ROWS), p->weight->cols / FH_PACK_COLS, tile, i, acc);
+    bool cold = tile_row == p->act_row && i == 0;
+    multiply(t, count, fh_pack_group(p->weight, row), p->weight->cols / FH_PACK_COLS, tile, i, cold, acc);
     write(p, row, tile_row + i, count, acc);
     return count;
 }
 
-INLINE void group_by_tile(kind t, const fh_product *p, size_t row, size_t tile_row)
+INLINE void group_by_tile(fh_pack_kind t, const fh_product *p, size_t row, size_t tile_row)
 {
     fh_tile tile = fh_act_tile(p->act, tile_row);
     size_t i = 0;
@@ -163,7 +165,7 @@ INLINE void group_by_tile(kind t, const fh_product *p, size_t row, size_t tile_r
     if (tile.rows & 1) step(t, 1, p, row, tile_row, tile, i);
 }
 
-INLINE void product(kind t, const fh_product *p)
+INLINE void product(fh_pack_kind t, const fh_product *p)
 {
     for (size_t row = p->row; row < p->row_end; row += FH_PACK_ROWS) {
         for (size_t act = p->act_row; act < p->act_end; act += FH_TILE_ROWS) group_by_tile(t, p, row, act);
@@ -173,14 +175,14 @@ INLINE void product(kind t, const fh_product *p)
 void ISA(product_packed)(const fh_product *p)
 {
     switch ((unsigned)p->weight->type) {
-    case FH_TYPE_Q4_0: product((kind){4, false, false}, p); return;
-    case FH_TYPE_Q4_1: product((kind){4, false, true}, p); return;
-    case FH_TYPE_Q5_0: product((kind){5, false, false}, p); return;
-    case FH_TYPE_Q5_1: product((kind){5, false, true}, p); return;
-    case FH_TYPE_Q8_0: product((kind){8, false, false}, p); return;
-    case FH_TYPE_Q4_K: product((kind){4, true, true}, p); return;
-    case FH_TYPE_Q5_K: product((kind){5, true, true}, p); return;
-    case FH_TYPE_Q6_K: product((kind){6, true, false}, p); return;
+    case FH_TYPE_Q4_0: product((fh_pack_kind){4, false, false}, p); return;
+    case FH_TYPE_Q4_1: product((fh_pack_kind){4, false, true}, p); return;
+    case FH_TYPE_Q5_0: product((fh_pack_kind){5, false, false}, p); return;
+    case FH_TYPE_Q5_1: product((fh_pack_kind){5, false, true}, p); return;
+    case FH_TYPE_Q8_0: product((fh_pack_kind){8, false, false}, p); return;
+    case FH_TYPE_Q4_K: product((fh_pack_kind){4, true, true}, p); return;
+    case FH_TYPE_Q5_K: product((fh_pack_kind){5, true, true}, p); return;
+    case FH_TYPE_Q6_K: product((fh_pack_kind){6, true, false}, p); return;
     }
     assert(!"a type that is not packed");
 }

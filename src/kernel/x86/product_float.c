@@ -18,6 +18,7 @@
 typedef struct weights {
     fh_type type;
     const uint8_t *row[W_ROWS];
+    size_t ahead; /* where the bytes lie that will be wanted a while later; 0: all is in the cache */
 } weights;
 
 INLINE vf load(fh_type type, const uint8_t *row, size_t col, size_t n)
@@ -37,6 +38,7 @@ INLINE void dots(fh_type type, const weights *w, const float *const *x, const si
         vf xs[X_ROWS];
         for (size_t j = 0; j < x_rows; j++) xs[j] = left >= LANES ? vf_load(x[j] + c) : vf_load_part(x[j] + c, left);
         for (size_t i = 0; i < W_ROWS; i++) {
+            if (x_rows == 1 && w->ahead) _mm_prefetch((const char *)w->row[i] + c * (type == FH_TYPE_F32 ? 4 : 2) + w->ahead, _MM_HINT_T0);
             vf v = load(type, w->row[i], c, left);
             for (size_t j = 0; j < x_rows; j++) acc[i][j] = vf_fma(v, xs[j], acc[i][j]);
         }
@@ -97,7 +99,10 @@ static void stretch(const fh_product *p, size_t row, size_t col, size_t cols)
     weights four = {.type = FH_TYPE_F32};
     size_t at = col / fh_type_block_elems(w->type) * fh_type_block_bytes(w->type);
     bool direct = reads_directly(p);
-    if (direct) four.type = w->type;
+    if (direct) {
+        four.type = w->type;
+        four.ahead = FH_MIN(W_ROWS * w->row_bytes, FH_FETCH_AHEAD_BYTES); /* short rows: the next four; long ones: further along */
+    }
     for (size_t i = 0; i < W_ROWS; i++) {
         const uint8_t *src = w->data + FH_MIN(row + i, p->row_end - 1) * w->row_bytes + at;
         if (!direct) convert(w->type, src, cols, buffer[i]);
