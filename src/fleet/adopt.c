@@ -67,7 +67,7 @@ static int settle_one(fh_deployment *d)
         if (!d->wanted && s != FH_DEPLOYMENT_DRAINING) return fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "asked to stop");
         return fh_deployment_set_state(d, s, "", "the server was started again and found its engine running");
     }
-    if (!d->wanted || (s == FH_DEPLOYMENT_DRAINING && !d->wanted)) return fh_deployment_set_state(d, s == FH_DEPLOYMENT_DRAINING ? FH_DEPLOYMENT_STOPPED : FH_DEPLOYMENT_DRAINING, "", "asked to stop");
+    if (!d->wanted) return fh_deployment_set_state(d, FH_DEPLOYMENT_STOPPED, "", "stopped");
     if (s == FH_DEPLOYMENT_REQUESTED) return fh_deployment_step_soon(d, 0), 0;
     return fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", needs_engine(d) ? "the server was started again and its engine was gone" : "the server was started again");
 }
@@ -86,5 +86,6 @@ int fh_fleet_adopt_all(fh_fleet *f, fh_err **err)
         rc = settle_one(d);
     }
     fh_fleet_publish(f);
+    if (!f->snapshot) return fh_err_nomem(err); /* from now on there always is one */
     return rc == 0 ? 0 : fh_err_set(err, FH_E_IO, "the database does not take the state of the deployments");
 }

@@ -57,6 +57,11 @@ void fh_fleet_publish(fh_fleet *f)
     fh_fleet_snapshot_release(old);
 }
 
+uint64_t fh_fleet_entered(const fh_fleet *f, fh_deployment_state s)
+{
+    return atomic_load_explicit(&f->entered[s], memory_order_relaxed);
+}
+
 /* ---- feeds ---- */
 
 struct fh_fleet_feed {

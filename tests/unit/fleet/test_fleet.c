@@ -229,6 +229,7 @@ static void a_deployment_walks_its_states_and_is_stopped(void **state)
     wait_state("good", FH_DEPLOYMENT_STOPPED);
     history_text("good", text, sizeof(text));
     assert_string_equal(text, "requested planning provisioning fetching loading proving ready draining stopped");
+    for (int s = 0; s < FH_DEPLOYMENT_STATE_COUNT; s++) assert_int_equal(fh_fleet_entered(fleet, (fh_deployment_state)s), s == FH_DEPLOYMENT_FAILED ? 0 : 1);
     assert_nothing_left();
 }
 

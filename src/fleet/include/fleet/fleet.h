@@ -58,11 +58,12 @@ typedef struct fh_fleet_config {
 int fh_fleet_start(fh_fleet **ret, const fh_fleet_config *c, fh_err **err); /* adopts what still runs, sweeps what is left over, then returns */
 void fh_fleet_stop(fh_fleet *f); /* drains and stops engines unless keep_engines_on_stop, ends the thread, frees */
 
+uint64_t fh_fleet_entered(const fh_fleet *f, fh_deployment_state s); /* how often a deployment came into that state since the start; any thread */
 const fh_fleet_snapshot *fh_fleet_snapshot_get(fh_fleet *f); /* any thread, never blocks for long; release it */
 void fh_fleet_snapshot_release(const fh_fleet_snapshot *s);
 
 typedef struct fh_deploy_spec {
-    char model[256]; /* catalog id, alias, or a path of a GGUF inside import_dirs (imported first) */
+    char model[256]; /* catalog id or alias ("id:variant" too), or the id or digest of imported weights; a path is refused: import it first */
     char name[64];   /* "" = made from the model's id */
     char place[64];  /* "here" or "" */
     int64_t context_tok, streams; /* 0 = default */
