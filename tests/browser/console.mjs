@@ -16,6 +16,12 @@ const DEAD_SERVER = /ERR_(CONNECTION|EMPTY|INCOMPLETE|NETWORK|ABORTED)|Failed to
 const LONG = 'Write a very long story about a ship, at least a thousand words.';
 
 const tap = new Tap();
+const bail = async (what) => {
+  console.log(`Bail out! ${what}\n${server.output()}`);
+  await browser.close();
+  await server.end();
+  process.exit(1);
+};
 const server = await Server.create();
 const browser = await startBrowser();
 const w = await Watched.open(browser, server);
@@ -86,7 +92,7 @@ await tap.check('Models shows the starter, then the ten strongest in order, each
   assert.ok((await page.locator('.others tbody tr').count()) > 1);
 });
 
-await tap.check('Run shows the states as they pass, then opens the chat with the cursor in it', async () => {
+const ran = await tap.check('Run shows the states as they pass, then opens the chat with the cursor in it', async () => {
   await page.evaluate(() => {
     window.seenStates = [];
     new MutationObserver(() => {
@@ -104,6 +110,7 @@ await tap.check('Run shows the states as they pass, then opens the chat with the
   await picture('chat-empty');
   return `drawn on the way: ${seen.join(', ')}`;
 });
+if (!ran) await bail(JSON.stringify((await server.api('/api/v1/deployments')).items));
 
 await tap.check('a question is answered in a stream, with its tokens a second', async () => {
   await page.keyboard.type('What is the capital of France?');

@@ -197,6 +197,7 @@ export class Tap {
   async check(name, fn) {
     this.count++;
     const begun = Date.now();
+    const failed = this.failed;
     try {
       const said = await fn();
       console.log(`ok ${this.count} - ${name}`);
@@ -207,6 +208,7 @@ export class Tap {
       for (const line of String(e.stack ?? e).split('\n').slice(0, 14)) console.log(`# ${line}`);
     }
     if (process.env.FREEHOLD_TEST_TIMES) console.log(`# ${Date.now() - begun} ms`);
+    return this.failed === failed;
   }
 
   end() {

@@ -5,7 +5,7 @@ import { parseRoute, routeHash } from '../src/route.ts';
 import type { Change, Deployment, State } from '../src/api/types.ts';
 
 const at = (s: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, s)).toISOString();
-const change = (id: number, from: State, to: State, s: number, reason = ''): Change => ({ id, from, to, time: at(s), reason, hint: null });
+const change = (id: number, from: State | null, to: State, s: number, reason = ''): Change => ({ id, from, to, time: at(s), reason, hint: null });
 const deployment = (state: State, reason = ''): Deployment => ({
   name: 'd', model: 'm', variant: '', place: 'here', state, reason, hint: null, created: at(0), changed: at(0), progress: null, context_tok: 1, streams: 1, pid: null, rss_bytes: 0,
   sandbox: '', restarts: 0,
@@ -25,6 +25,14 @@ test('a failure stands where it happened and ends the way', () => {
   const steps = stepsOf(deployment('failed', 'no memory'), [change(1, 'requested', 'requested', 0), change(2, 'requested', 'planning', 1), change(3, 'planning', 'failed', 2, 'no memory')]);
   assert.deepEqual(steps.map((s) => s.state), ['requested', 'planning', 'failed']);
   assert.equal(steps.at(-1)?.reason, 'no memory');
+});
+
+test('a deployment that heals has its way ahead of it again', () => {
+  const steps = stepsOf(deployment('loading', 'the engine ended'), [
+    change(1, null, 'requested', 0), change(2, 'requested', 'loading', 1), change(3, 'loading', 'proving', 2), change(4, 'proving', 'ready', 3), change(5, 'ready', 'loading', 60),
+  ]);
+  assert.deepEqual(steps.filter((s) => s.enteredMs !== null).map((s) => s.state), ['requested', 'loading']);
+  assert.equal(steps.find((s) => s.now)?.enteredMs, Date.parse(at(60)));
 });
 
 test('only the newest attempt is shown', () => {

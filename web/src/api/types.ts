@@ -10,7 +10,7 @@ export interface Model {
   starter: boolean;
   license: { name: string; class: string; summary: string };
   frontier: {
-    percent: number; benchmark: string; harness: string; date: string; source: string; variant: string; best_model?: string;
+    percent: number; score: number; benchmark: string; harness: string; date: string; source: string; variant: string; best_model: string;
   } | null;
   context_tok: number | null;
   params_total_b: number | null;
@@ -57,7 +57,7 @@ export interface Progress {
 export interface Change {
   id: number;
   time: string;
-  from: State;
+  from: State | null; // null: it was made
   to: State;
   reason: string;
   hint: string | null;
@@ -67,7 +67,7 @@ export interface FeedEvent {
   serial: number;
   time: string;
   deployment: string;
-  from: State;
+  from: State | null;
   to: State;
   reason: string;
   hint: string | null;

@@ -1,21 +1,26 @@
 // One model: how strong it is and who says so, under what terms, what it needs, and the nearest way to run it.
 import type { Machine, Model } from '../api/types.ts';
-import { bytes, context, day, params, percent } from '../format.ts';
+import { bytes, context, day, number, params, percent } from '../format.ts';
 import { text } from '../text.ts';
 import { RunButton } from './models.tsx';
 import { Bar, Command, Reveal } from './parts.tsx';
 
 const t = text.models;
 
+/** Elo is a scale of differences: a percent of it would say less than it seems to, so the gap is said instead. */
+function eloGap(f: NonNullable<Model['frontier']>): string {
+  return number(Math.max(0, Math.round((f.score * 100) / f.percent - f.score)));
+}
+
 function Strength({ model }: { model: Model }) {
   const f = model.frontier;
   if (!f) return <p class="strength muted">{t.notMeasured}</p>;
+  const elo = /\belo\b/i.test(f.harness);
   return (
-    <div class="strength">
-      <p class="strength-line">
-        <strong>{t.frontier(percent(f.percent))}</strong> <span class="muted">{t.measured(f.benchmark, day(f.date))}</span>
-      </p>
-      <Bar share={f.percent / 100} />
+    <div class="strength" title={f.harness}>
+      {elo ? <p><strong>{t.elo(number(f.score))}</strong>, {t.eloGap(eloGap(f), f.best_model)}</p> : <p><strong>{t.frontier(percent(f.percent))}</strong></p>}
+      {!elo && <Bar share={f.percent / 100} />}
+      <p class="muted">{t.measured(f.benchmark, day(f.date))}</p>
     </div>
   );
 }
@@ -24,7 +29,7 @@ function Details({ model }: { model: Model }) {
   const f = model.frontier;
   const rows: [string, string][] = [];
   if (f) {
-    rows.push([t.benchmark, f.benchmark], [t.harness, f.harness], [t.date, day(f.date)], [t.best, f.best_model ?? ''], [t.variantMeasured, f.variant], [t.source, f.source]);
+    rows.push([t.benchmark, f.benchmark], [t.harness, f.harness], [t.date, day(f.date)], [t.best, f.best_model], [t.variantMeasured, f.variant], [t.source, f.source]);
   }
   rows.push([t.licenseTitle, [model.license.name, model.license.summary].filter(Boolean).join('. ')]);
   return (
@@ -39,8 +44,14 @@ function Details({ model }: { model: Model }) {
   );
 }
 
-function NearestWay({ model, machine, nearest }: { model: Model; machine: Machine | null; nearest: Model | null }) {
+interface Offer {
+  now: Model | null; // the strongest that runs here at a press
+  fits: Model | null; // the strongest that would, with its weights here
+}
+
+function NearestWay({ model, machine, offer }: { model: Model; machine: Machine | null; offer: Offer }) {
   const has = model.here.has_bytes || machine?.memory_bytes || 0;
+  const { now, fits } = offer;
   if (model.here.runnable) return (
     <div class="way">
       <p>{t.fits(bytes(model.needs_bytes ?? 0), bytes(has))}</p>
@@ -55,13 +66,14 @@ function NearestWay({ model, machine, nearest }: { model: Model; machine: Machin
         {model.here.fits && model.here.blocked_by === 'weights' && <div class="muted">{t.fitsNoWeights} <Command line={t.importCommand(model.id)} /></div>}
         {model.here.fits && model.here.blocked_by === 'engine' && <p class="muted">{t.fitsNoEngine}</p>}
       </div>
-      {nearest && (
+      {now && (
         <div class="nearest">
-          <p class="muted">{t.nearest}</p>
-          <p>{nearest.name}</p>
-          {nearest.here.runnable ? <QuietRun model={nearest} /> : null}
+          <p class="muted">{t.runsNow}</p>
+          <p>{now.name}</p>
+          <QuietRun model={now} />
         </div>
       )}
+      {fits && fits !== now && <p class="would-fit muted">{t.wouldFit(fits.name)}</p>}
     </div>
   );
 }
@@ -70,7 +82,7 @@ function QuietRun({ model }: { model: Model }) {
   return <span class="quiet-run"><RunButton model={model} /></span>;
 }
 
-export function ModelCard({ model, machine, nearest }: { model: Model; machine: Machine | null; nearest: Model | null }) {
+export function ModelCard({ model, machine, offer }: { model: Model; machine: Machine | null; offer: Offer }) {
   const cls = model.license.class;
   const facts = [
     model.maker, model.params_total_b ? t.params(params(model.params_total_b)) : '', model.context_tok ? t.context(context(model.context_tok)) : '',
@@ -86,7 +98,7 @@ export function ModelCard({ model, machine, nearest }: { model: Model; machine: 
         <span class={`chip license-${cls}`} title={t.licenseHelp[cls]}>{t.licenseWord[cls] ?? cls}</span>
       </div>
       <Strength model={model} />
-      <NearestWay model={model} machine={machine} nearest={nearest} />
+      <NearestWay model={model} machine={machine} offer={offer} />
       <Reveal summary={t.details}><Details model={model} /></Reveal>
     </li>
   );

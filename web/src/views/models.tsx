@@ -144,6 +144,7 @@ export function ModelsPage() {
   if (!models) return <Waiting />;
   const starter = models.find((m) => m.starter);
   const topTen = models.filter((m) => m.top_ten).sort((a, b) => (a.rank ?? 99) - (b.rank ?? 99));
+  const now = models.filter((m) => m.here.runnable).sort((a, b) => (b.params_total_b ?? 0) - (a.params_total_b ?? 0))[0] ?? null;
   const others = models.filter((m) => !m.top_ten && !m.starter);
   return (
     <div class="models">
@@ -156,7 +157,7 @@ export function ModelsPage() {
           {machine && <MachineLine machine={machine} />}
         </div>
         <ol class="cards">
-          {topTen.map((m) => <ModelCard key={m.id} model={m} machine={machine} nearest={byId.get(m.here.nearest ?? '') ?? null} />)}
+          {topTen.map((m) => <ModelCard key={m.id} model={m} machine={machine} offer={{ now, fits: byId.get(m.here.nearest ?? '') ?? null }} />)}
         </ol>
       </section>
       {others.length > 0 && <Others models={others} />}

@@ -16,14 +16,15 @@ export interface Step {
   now: boolean;
 }
 
-/** The newest attempt: from its last 'requested' or restart on. Pure. */
+/** The newest attempt: from its last 'requested' on. When it heals, what lies ahead of its present state counts as not yet reached. Pure. */
 export function stepsOf(d: Deployment, history: Change[]): Step[] {
   const start = Math.max(0, history.map((c) => c.to).lastIndexOf('requested'));
   const attempt = history.slice(start).filter((c) => c.from !== c.to || c.to === 'requested');
   const states: State[] = [...WAY_UP];
   if (!states.includes(d.state)) states.splice(lastReached(attempt) + 1, states.length, d.state);
-  return states.map((state) => {
-    const at = attempt.map((c) => c.to).lastIndexOf(state);
+  const ahead = WAY_UP.indexOf(d.state) < 0 ? states.length : WAY_UP.indexOf(d.state);
+  return states.map((state, i) => {
+    const at = i > ahead ? -1 : attempt.map((c) => c.to).lastIndexOf(state);
     const change = attempt[at];
     if (!change) return { state, enteredMs: null, tookMs: null, reason: '', now: state === d.state };
     const next = attempt[at + 1];
