@@ -1,4 +1,5 @@
-/* One call: its request as options of libcurl, and the reply as it comes. Callbacks of libcurl run inside it: they only note and pass on. */
+/* One call: its request as options of libcurl, and the reply as it comes. Callbacks of libcurl run inside it: they only note and pass on.
+ */
 #include "private.h"
 
 #include "base/clock.h"
@@ -6,7 +7,7 @@
 #include <stdio.h>
 
 #define CONNECT_TIMEOUT_NS (5 * FH_NS_PER_S)
-#define IDLE_TIMEOUT_NS (600 * FH_NS_PER_S)
+#define IDLE_TIMEOUT_NS    (600 * FH_NS_PER_S)
 enum { HEADER_TEXT_BYTES = 4 * FH_LIMIT_HTTP_HEADER_BYTES };
 
 /* What comes of a reply. */
@@ -83,7 +84,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 
 static bool is_loopback(const char *url)
 {
-    static const char *const prefixes[] = {"http://localhost", "http://127.", "http://[::1]", "https://localhost", "https://127.", "https://[::1]"};
+    static const char *const prefixes[] = {"http://localhost",  "http://127.",  "http://[::1]",
+                                           "https://localhost", "https://127.", "https://[::1]"};
     for (size_t i = 0; i < FH_COUNT(prefixes); i++) {
         if (strncmp(url, prefixes[i], strlen(prefixes[i])) == 0) return true;
     }
@@ -95,16 +97,28 @@ static CURLcode set_options(fh_http_call *call, const fh_http_call_spec *s)
     const struct {
         CURLoption option;
         const void *value;
-    } pointers[] = {{CURLOPT_PRIVATE, call}, {CURLOPT_URL, s->url}, {CURLOPT_ERRORBUFFER, call->curl_text}, {CURLOPT_PROTOCOLS_STR, "http,https"},
-                    {CURLOPT_HTTPHEADER, call->header_list}, {CURLOPT_UNIX_SOCKET_PATH, s->unix_path}, {CURLOPT_HEADERDATA, call}, {CURLOPT_WRITEDATA, call},
+    } pointers[] = {{CURLOPT_PRIVATE, call},
+                    {CURLOPT_URL, s->url},
+                    {CURLOPT_ERRORBUFFER, call->curl_text},
+                    {CURLOPT_PROTOCOLS_STR, "http,https"},
+                    {CURLOPT_HTTPHEADER, call->header_list},
+                    {CURLOPT_UNIX_SOCKET_PATH, s->unix_path},
+                    {CURLOPT_HEADERDATA, call},
+                    {CURLOPT_WRITEDATA, call},
                     {CURLOPT_NOPROXY, s->unix_path || is_loopback(s->url) ? "*" : NULL}};
     const int64_t connect_ns = s->connect_timeout_ns ? s->connect_timeout_ns : CONNECT_TIMEOUT_NS;
     const struct {
         CURLoption option;
         long value;
-    } numbers[] = {{CURLOPT_NOSIGNAL, 1}, {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1}, {CURLOPT_FOLLOWLOCATION, 0}, {CURLOPT_TCP_NODELAY, 1},
-                   {CURLOPT_TCP_KEEPALIVE, 1}, {CURLOPT_CONNECTTIMEOUT_MS, (long)((connect_ns + FH_NS_PER_MS - 1) / FH_NS_PER_MS)},
-                   {CURLOPT_TIMEOUT_MS, (long)((s->total_timeout_ns + FH_NS_PER_MS - 1) / FH_NS_PER_MS)}, {CURLOPT_HTTP09_ALLOWED, 0}, {CURLOPT_PATH_AS_IS, 1}};
+    } numbers[] = {{CURLOPT_NOSIGNAL, 1},
+                   {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
+                   {CURLOPT_FOLLOWLOCATION, 0},
+                   {CURLOPT_TCP_NODELAY, 1},
+                   {CURLOPT_TCP_KEEPALIVE, 1},
+                   {CURLOPT_CONNECTTIMEOUT_MS, (long)((connect_ns + FH_NS_PER_MS - 1) / FH_NS_PER_MS)},
+                   {CURLOPT_TIMEOUT_MS, (long)((s->total_timeout_ns + FH_NS_PER_MS - 1) / FH_NS_PER_MS)},
+                   {CURLOPT_HTTP09_ALLOWED, 0},
+                   {CURLOPT_PATH_AS_IS, 1}};
     CURLcode rc = CURLE_OK;
     for (size_t i = 0; rc == CURLE_OK && i < FH_COUNT(pointers); i++) {
         if (pointers[i].value) rc = curl_easy_setopt(call->easy, pointers[i].option, pointers[i].value);
@@ -136,7 +150,9 @@ static bool append_header(struct curl_slist **list, const char *line)
 static int build_headers(fh_http_call *call, const fh_http_call_spec *s, fh_err **err)
 {
     if (!append_header(&call->header_list, "Expect:")) return fh_err_nomem(err);
-    if (call->body && !fh_headers_find(s->headers, s->header_count, "Content-Type").ptr && !append_header(&call->header_list, "Content-Type:")) return fh_err_nomem(err);
+    if (call->body && !fh_headers_find(s->headers, s->header_count, "Content-Type").ptr &&
+        !append_header(&call->header_list, "Content-Type:"))
+        return fh_err_nomem(err);
     for (size_t i = 0; i < s->header_count; i++) {
         const fh_header *h = &s->headers[i];
         if (!fh_http_token_valid(h->name) || !fh_http_value_valid(h->value))
@@ -155,8 +171,8 @@ static void describe_target(fh_http_call *call, const fh_http_call_spec *s)
     const char *scheme_end = strstr(s->url, "://"), *host = scheme_end ? scheme_end + 3 : s->url, *at = strpbrk(host, "@/?#");
     if (at && *at == '@') host = at + 1;
     size_t len = strcspn(host, "?#");
-    snprintf(call->where, sizeof call->where, "%s %s%.*s", s->method ? s->method : "GET", s->unix_path ? s->unix_path : "", (int)FH_MIN(len, (size_t)100),
-             s->unix_path ? host + strcspn(host, "/?#") : host);
+    snprintf(call->where, sizeof call->where, "%s %s%.*s", s->method ? s->method : "GET", s->unix_path ? s->unix_path : "",
+             (int)FH_MIN(len, (size_t)100), s->unix_path ? host + strcspn(host, "/?#") : host);
 }
 
 int fh_http_call_prepare(fh_http_call *call, const fh_http_call_spec *s, fh_err **err)
@@ -167,13 +183,16 @@ int fh_http_call_prepare(fh_http_call *call, const fh_http_call_spec *s, fh_err 
     fh_buf_init(&call->header_text, HEADER_TEXT_BYTES);
     call->headers = fh_calloc(FH_LIMIT_HTTP_HEADERS, sizeof *call->headers);
     call->easy = curl_easy_init();
-    if (s->body.len) call->body = fh_strndup(s->body.ptr, s->body.len);
-    else if (s->method && strcmp(s->method, "POST") == 0) call->body = fh_strdup("");
+    if (s->body.len)
+        call->body = fh_strndup(s->body.ptr, s->body.len);
+    else if (s->method && strcmp(s->method, "POST") == 0)
+        call->body = fh_strdup("");
     if (!call->headers || !call->easy || (s->body.len && !call->body)) return fh_err_nomem(err);
     int rc = build_headers(call, s, err);
     if (rc < 0) return rc;
     CURLcode cc = set_options(call, s);
     if (cc == CURLE_OK) cc = set_method(call, s);
     if (cc == CURLE_OK) return 0;
-    return fh_err_set(err, cc == CURLE_OUT_OF_MEMORY ? FH_E_NOMEM : FH_E_INVALID, "cannot prepare the request %s: %s", call->where, curl_easy_strerror(cc));
+    return fh_err_set(err, cc == CURLE_OUT_OF_MEMORY ? FH_E_NOMEM : FH_E_INVALID, "cannot prepare the request %s: %s", call->where,
+                      curl_easy_strerror(cc));
 }

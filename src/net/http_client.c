@@ -1,7 +1,9 @@
-/* The client: libcurl's multi interface driven by the loop. libcurl tells which sockets to watch and when to wake up; we tell it what happened.
+/* The client: libcurl's multi interface driven by the loop. libcurl tells which sockets to watch and when to wake up; we tell it what
+ * happened.
  *
- * What holds: libcurl must not be entered again from its own callbacks, so what a caller asks for from there (start, resume, cancel) is noted in `todo` and done
- * by the kick event. on_done is called outside libcurl only. HTTP/1.1 always: a paused HTTP/2 stream would make libcurl buffer megabytes. */
+ * What holds: libcurl must not be entered again from its own callbacks, so what a caller asks for from there (start, resume, cancel) is
+ * noted in `todo` and done by the kick event. on_done is called outside libcurl only. HTTP/1.1 always: a paused HTTP/2 stream would make
+ * libcurl buffer megabytes. */
 #include "private.h"
 
 #include "base/clock.h"
@@ -46,8 +48,10 @@ static unsigned take_todo(fh_http_call *call)
 {
     unsigned what = call->todo;
     if (!what) return 0;
-    if (call->todo_prev) call->todo_prev->todo_next = call->todo_next;
-    else call->client->todo = call->todo_next;
+    if (call->todo_prev)
+        call->todo_prev->todo_next = call->todo_next;
+    else
+        call->client->todo = call->todo_next;
     if (call->todo_next) call->todo_next->todo_prev = call->todo_prev;
     call->todo = 0;
     return what;
@@ -73,8 +77,10 @@ static void detach_call(fh_http_call *call)
     call->easy = NULL;
     call->added = false;
     fh_timer_fini(&call->idle);
-    if (call->prev) call->prev->next = call->next;
-    else if (c->calls == call) c->calls = call->next;
+    if (call->prev)
+        call->prev->next = call->next;
+    else if (c->calls == call)
+        c->calls = call->next;
     if (call->next) call->next->prev = call->prev;
     call->prev = call->next = NULL;
 }
@@ -108,10 +114,14 @@ static int code_of(CURLcode rc)
 
 static void describe_failure(const fh_http_call *call, CURLcode rc, fh_err **err)
 {
-    if (call->fault == FH_E_TIMEOUT) fh_err_set(err, FH_E_TIMEOUT, "%s: nothing came for %lld s", call->where, (long long)(call->idle_ns / FH_NS_PER_S));
-    else if (call->fault == FH_E_NOMEM) fh_err_nomem(err);
-    else if (call->fault) fh_err_set(err, FH_E_UPSTREAM, "%s: the headers of the reply are larger than is accepted", call->where);
-    else fh_err_set(err, code_of(rc), "%s: %s", call->where, call->curl_text[0] ? call->curl_text : curl_easy_strerror(rc));
+    if (call->fault == FH_E_TIMEOUT)
+        fh_err_set(err, FH_E_TIMEOUT, "%s: nothing came for %g s", call->where, (double)call->idle_ns / (double)FH_NS_PER_S);
+    else if (call->fault == FH_E_NOMEM)
+        fh_err_nomem(err);
+    else if (call->fault)
+        fh_err_set(err, FH_E_UPSTREAM, "%s: the headers of the reply are larger than is accepted", call->where);
+    else
+        fh_err_set(err, code_of(rc), "%s: %s", call->where, call->curl_text[0] ? call->curl_text : curl_easy_strerror(rc));
 }
 
 static void finish(fh_http_call *call, CURLcode rc)
@@ -130,19 +140,23 @@ static void collect_finished(fh_http_client *c)
         fh_http_call *call = NULL;
         CURLcode rc = m->data.result;
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-        if (call->cancelled) free_call(call);
-        else finish(call, rc);
+        if (call->cancelled)
+            free_call(call);
+        else
+            finish(call, rc);
     }
 }
 
-/* When libcurl itself fails (no memory), it no longer watches some transfer and does not say which: all end, rather than one hanging for ever. */
+/* When libcurl itself fails (no memory), it no longer watches some transfer and does not say which: all end, rather than one hanging for
+ * ever. */
 static void act(fh_http_client *c, curl_socket_t fd, int what)
 {
     int running;
     c->depth++;
     CURLMcode rc = curl_multi_socket_action(c->multi, fd, what, &running);
     c->depth--;
-    for (fh_http_call *call = rc == CURLM_OK || rc == CURLM_BAD_SOCKET ? NULL : c->calls; call; call = call->next) fail_call(call, FH_E_NOMEM);
+    for (fh_http_call *call = rc == CURLM_OK || rc == CURLM_BAD_SOCKET ? NULL : c->calls; call; call = call->next)
+        fail_call(call, FH_E_NOMEM);
     collect_finished(c);
 }
 
@@ -198,15 +212,19 @@ static void on_timer(void *arg)
 static int set_timer(CURLM *multi, long timeout_ms, void *arg)
 {
     fh_http_client *c = arg;
-    if (timeout_ms < 0) fh_timer_stop(&c->timer);
-    else fh_timer_start(&c->timer, timeout_ms * FH_NS_PER_MS);
+    if (timeout_ms < 0)
+        fh_timer_stop(&c->timer);
+    else
+        fh_timer_start(&c->timer, timeout_ms * FH_NS_PER_MS);
     return 0;
 }
 
 static void drop_watch(fh_http_client *c, socket_watch *w)
 {
-    if (w->prev) w->prev->next = w->next;
-    else c->sockets = w->next;
+    if (w->prev)
+        w->prev->next = w->next;
+    else
+        c->sockets = w->next;
     if (w->next) w->next->prev = w->prev;
     event_del(&w->ev);
     fh_free(w);
@@ -285,8 +303,10 @@ void fh_http_call_cancel(fh_http_call *call)
 {
     if (call->over) return;
     call->cancelled = true;
-    if (call->client->depth > 0) add_todo(call, TODO_REMOVE);
-    else free_call(call);
+    if (call->client->depth > 0)
+        add_todo(call, TODO_REMOVE);
+    else
+        free_call(call);
 }
 
 /* The client. */
@@ -319,8 +339,10 @@ int fh_http_client_new(fh_http_client **ret, fh_loop *l, fh_err **err)
     event_assign(&c->kick, fh_loop_base(l), -1, 0, on_kick, c);
     int rc = fh_timer_init(&c->timer, l, on_timer, c, err);
     if (rc == 0) rc = new_multi(c, err);
-    if (rc < 0) fh_http_client_free(c);
-    else *ret = c;
+    if (rc < 0)
+        fh_http_client_free(c);
+    else
+        *ret = c;
     return rc;
 }
 

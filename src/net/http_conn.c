@@ -3,9 +3,9 @@
  *   READING -> HANDLING -> READING ...      one request at a time; what a pipelining client sends meanwhile waits in `pending`
  *      \-> CLOSING -> LINGERING -> freed    after a refusal, "Connection: close", or draining
  *
- * What holds: the socket is watched edge-triggered once and for all, `readable` and `writable` are what it last said. Only conn_run and timers free a
- * connection, never a reply function: those set `broken` or `close_after` and kick. While a request is with its handler, reading goes on (bounded) so that a client
- * that leaves is seen. */
+ * What holds: the socket is watched edge-triggered once and for all, `readable` and `writable` are what it last said. Only conn_run and
+ * timers free a connection, never a reply function: those set `broken` or `close_after` and kick. While a request is with its handler,
+ * reading goes on (bounded) so that a client that leaves is seen. */
 #include "private.h"
 
 #include "base/clock.h"
@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { PENDING_BYTES = 65536, READS_PER_RUN = 16, KEEP_BYTES = 65536 };
+enum { PENDING_BYTES = 65536, READS_PER_RUN = 16, KEEP_BYTES = 16384 };
 
 /* Time. */
 
@@ -112,16 +112,28 @@ void fh_http_conn_flush(fh_http_conn *c)
     if (!c->broken && c->sent && c->sent == c->out.len) all_sent(c);
 }
 
+/* What this connection's request body holds, in the sum of all; false when that is too much. */
+static bool count_body(fh_http_conn *c, size_t bytes)
+{
+    fh_http_server *s = c->server;
+    s->bodies_bytes += bytes - c->body_bytes;
+    c->body_bytes = bytes;
+    return s->bodies_bytes <= s->limits.bodies_bytes;
+}
+
 /* Closing. */
 
 static void start_closing(fh_http_conn *c)
 {
     c->phase = FH_CONN_CLOSING;
     fh_buf_fini(&c->pending);
+    fh_http_reader_next(c->reader);
+    count_body(c, 0);
     fh_http_conn_deadline(c, 0);
 }
 
-/* Once the last byte is out: closing at once would make the kernel answer late bytes of the client with a reset, which may overtake our reply. */
+/* Once the last byte is out: closing at once would make the kernel answer late bytes of the client with a reset, which may overtake our
+ * reply. */
 static void start_lingering(fh_http_conn *c)
 {
     c->phase = FH_CONN_LINGERING;
@@ -137,8 +149,11 @@ void fh_http_conn_close(fh_http_conn *c)
     c->busy = true;
     fh_http_req_over(&c->req);
     if (gone) gone(gone_arg);
-    if (c->prev) c->prev->next = c->next;
-    else s->conns = c->next;
+    count_body(c, 0);
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        s->conns = c->next;
     if (c->next) c->next->prev = c->prev;
     s->conn_count--;
     event_del(&c->io);
@@ -162,6 +177,13 @@ static void refuse(fh_http_conn *c, int status, fh_err *err)
     start_closing(c);
 }
 
+static void refuse_body(fh_http_conn *c)
+{
+    fh_err *err = NULL;
+    fh_err_set(&err, FH_E_UNAVAILABLE, "other requests hold all the memory that this server has for request bodies");
+    refuse(c, 503, err);
+}
+
 static void request_headers(fh_http_conn *c, bool more_is_here)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -182,11 +204,14 @@ static void request_complete(fh_http_conn *c)
     }
 }
 
-/* After each piece of an unfinished request: how long may the next one take. The head has one deadline in all, so that trickling does not help. */
+/* After each piece of an unfinished request: how long may the next one take. The head has one deadline in all, so that trickling does not
+ * help. */
 static void wait_for_more(fh_http_conn *c, bool was_started, bool in_body)
 {
-    if (in_body) deadline_in(c, c->server->limits.body_timeout_ns);
-    else if (!was_started && fh_http_reader_started(c->reader)) deadline_in(c, c->server->limits.header_timeout_ns);
+    if (in_body)
+        deadline_in(c, c->server->limits.body_timeout_ns);
+    else if (!was_started && fh_http_reader_started(c->reader))
+        deadline_in(c, c->server->limits.header_timeout_ns);
 }
 
 /* Too much unsent: no further requests are parsed, so that a client that pipelines and does not read costs bounded memory. */
@@ -208,8 +233,12 @@ static size_t parse(fh_http_conn *c, const char *data, size_t bytes)
         bool started = fh_http_reader_started(c->reader);
         int rc = fh_http_reader_push(c->reader, data + used, &n, &state, &status, &err);
         used += n;
-        if (rc < 0) refuse(c, status, err);
-        else if (state == FH_HTTP_DONE) request_complete(c);
+        if (rc < 0)
+            refuse(c, status, err);
+        else if (!count_body(c, fh_http_reader_body_bytes(c->reader)))
+            refuse_body(c);
+        else if (state == FH_HTTP_DONE)
+            request_complete(c);
         else {
             if (state == FH_HTTP_HEADERS) request_headers(c, used < bytes);
             wait_for_more(c, started, fh_http_reader_msg(c->reader)->headers != NULL);
@@ -224,6 +253,7 @@ void fh_http_conn_reply_done(fh_http_conn *c)
     if (!c->req.keep) c->close_after = true;
     fh_http_req_over(&c->req);
     fh_http_reader_next(c->reader);
+    count_body(c, 0);
     c->phase = FH_CONN_READING;
     deadline_in(c, c->server->limits.idle_timeout_ns);
     if (c->busy) return;
@@ -233,15 +263,16 @@ void fh_http_conn_reply_done(fh_http_conn *c)
 
 /* Reading. */
 
-/* What the kernel knows beyond "no more bytes": for a unix socket whether the peer is gone, for TCP whether it has answered with a reset. */
+/* What the kernel knows beyond "no more bytes": for a unix socket whether the peer is gone, for TCP whether it has answered with a reset.
+ */
 static bool peer_gone(const fh_http_conn *c)
 {
     struct pollfd p = {.fd = c->fd};
     return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR));
 }
 
-/* The client has shut its side. It may still wait for the reply, or be gone; over TCP only a byte from us tells which: a dead one answers with a reset.
- * An interim reply is that byte (RFC 9110, 15.2: every HTTP/1.1 client takes it). */
+/* The client has shut its side. It may still wait for the reply, or be gone; over TCP only a byte from us tells which: a dead one answers
+ * with a reset. An interim reply is that byte (RFC 9110, 15.2: every HTTP/1.1 client takes it). */
 static void probe_half_closed(fh_http_conn *c)
 {
     static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -257,8 +288,10 @@ static void input_ended(fh_http_conn *c)
 {
     c->eof = true;
     c->readable = false;
-    if (c->phase == FH_CONN_HANDLING) probe_half_closed(c);
-    else if (c->phase == FH_CONN_LINGERING) c->broken = true;
+    if (c->phase == FH_CONN_HANDLING)
+        probe_half_closed(c);
+    else if (c->phase == FH_CONN_LINGERING)
+        c->broken = true;
 }
 
 static void take_input(fh_http_conn *c, const char *data, size_t bytes)
@@ -310,9 +343,12 @@ static void parse_pending(fh_http_conn *c)
 static bool input_step(fh_http_conn *c)
 {
     bool parsing = c->phase == FH_CONN_READING && !c->close_after && !c->broken;
-    if (parsing && c->pending.len && !congested(c)) parse_pending(c);
-    else if (wants_input(c)) read_once(c);
-    else return false;
+    if (parsing && c->pending.len && !congested(c))
+        parse_pending(c);
+    else if (wants_input(c))
+        read_once(c);
+    else
+        return false;
     return true;
 }
 
@@ -334,8 +370,10 @@ static void settle(fh_http_conn *c)
     bool input_over = c->eof && !c->pending.len;
     if (c->phase == FH_CONN_READING && (c->close_after || input_over)) start_closing(c);
     if (c->phase == FH_CONN_CLOSING && !fh_http_conn_unsent(c)) start_lingering(c);
-    if (c->broken) fh_http_conn_close(c);
-    else arm(c);
+    if (c->broken)
+        fh_http_conn_close(c);
+    else
+        arm(c);
 }
 
 static void conn_run(fh_http_conn *c)
@@ -388,8 +426,10 @@ static void on_timer(void *arg)
     fh_http_conn *c = arg;
     int64_t now = fh_clock_mono_ns();
     c->timer_at_ns = 0;
-    if (c->write_deadline_ns && now >= c->write_deadline_ns) c->broken = true;
-    else if (c->deadline_ns && now >= c->deadline_ns) deadline_passed(c);
+    if (c->write_deadline_ns && now >= c->write_deadline_ns)
+        c->broken = true;
+    else if (c->deadline_ns && now >= c->deadline_ns)
+        deadline_passed(c);
     conn_run(c);
 }
 

@@ -50,8 +50,10 @@ static bool accept_one(fh_http_listener *l)
     if (fd >= 0) {
         if (l->path) peer.ss_family = AF_UNIX;
         bool over = s->conn_count >= s->limits.connections;
-        if (s->conn_count >= s->limits.connections + REFUSED_CONNECTIONS) close(fd);
-        else fh_http_conn_open(s, fd, &peer, over);
+        if (s->conn_count >= s->limits.connections + REFUSED_CONNECTIONS)
+            close(fd);
+        else
+            fh_http_conn_open(s, fd, &peer, over);
         return true;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) accept_failed(s, errno);
@@ -70,7 +72,8 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 static int parse_port(fh_str s, in_port_t *ret, fh_err **err, const char *address)
 {
     uint64_t port;
-    if (!fh_str_u64(s, 65535, &port)) return fh_err_set(err, FH_E_USAGE, "cannot listen on %s: the port is not a number from 0 to 65535", address);
+    if (!fh_str_u64(s, 65535, &port))
+        return fh_err_set(err, FH_E_USAGE, "cannot listen on %s: the port is not a number from 0 to 65535", address);
     *ret = htons((uint16_t)port);
     return 0;
 }
@@ -112,9 +115,11 @@ static int clear_stale(const struct sockaddr_un *a, fh_err **err)
 {
     struct stat st;
     if (lstat(a->sun_path, &st) != 0) return 0;
-    if (!S_ISSOCK(st.st_mode)) return fh_err_set(err, FH_E_EXISTS, "cannot listen on unix:%s: a file of that name exists and is no socket", a->sun_path);
+    if (!S_ISSOCK(st.st_mode))
+        return fh_err_set(err, FH_E_EXISTS, "cannot listen on unix:%s: a file of that name exists and is no socket", a->sun_path);
     if (socket_is_live(a)) return fh_err_set(err, FH_E_CONFLICT, "cannot listen on unix:%s: another process listens there", a->sun_path);
-    if (unlink(a->sun_path) != 0 && errno != ENOENT) return fh_err_errno(err, FH_E_IO, errno, "cannot remove the stale socket %s", a->sun_path);
+    if (unlink(a->sun_path) != 0 && errno != ENOENT)
+        return fh_err_errno(err, FH_E_IO, errno, "cannot remove the stale socket %s", a->sun_path);
     return 0;
 }
 
@@ -145,7 +150,8 @@ static int set_options(int fd, int family, bool reuse_port)
 static int open_socket(const char *address, const struct sockaddr_storage *a, socklen_t len, bool reuse_port, fh_err **err)
 {
     int fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool ok = fd >= 0 && set_options(fd, a->ss_family, reuse_port) == 0 && bind(fd, (const struct sockaddr *)a, len) == 0 && listen(fd, BACKLOG) == 0;
+    bool ok = fd >= 0 && set_options(fd, a->ss_family, reuse_port) == 0 && bind(fd, (const struct sockaddr *)a, len) == 0 &&
+              listen(fd, BACKLOG) == 0;
     if (ok) return fd;
     int error = errno;
     if (fd >= 0) close(fd);
@@ -155,12 +161,12 @@ static int open_socket(const char *address, const struct sockaddr_storage *a, so
     return error == EADDRINUSE ? FH_E_CONFLICT : FH_E_IO;
 }
 
-static void learn_address(fh_http_listener *l, const struct sockaddr_storage *wanted)
+static void learn_address(fh_http_listener *l)
 {
     struct sockaddr_storage a = {0};
     socklen_t len = sizeof a;
-    struct stat st;
-    if (wanted->ss_family == AF_UNIX) {
+    struct stat st = {0};
+    if (l->path) {
         if (stat(l->path, &st) == 0) {
             l->path_dev = st.st_dev;
             l->path_ino = st.st_ino;
@@ -199,8 +205,8 @@ static int watch_listener(fh_http_listener *l, fh_err **err)
 
 int fh_http_server_listen(fh_http_server *s, const char *address, bool reuse_port, fh_err **err)
 {
-    struct sockaddr_storage a;
-    socklen_t len;
+    struct sockaddr_storage a = {0};
+    socklen_t len = 0;
     bool is_unix = strncmp(address, "unix:", 5) == 0;
     int rc = is_unix ? parse_unix(address + 5, &a, &len, err) : parse_tcp(address, &a, &len, err);
     if (rc < 0) return rc;
@@ -212,7 +218,7 @@ int fh_http_server_listen(fh_http_server *s, const char *address, bool reuse_por
     rc = is_unix && !l->path ? fh_err_nomem(err) : open_socket(address, &a, len, reuse_port, err);
     if (rc >= 0) {
         l->fd = rc;
-        learn_address(l, &a);
+        learn_address(l);
         rc = watch_listener(l, err);
     }
     if (rc < 0) {

@@ -2,8 +2,9 @@
  *
  *   REQUEST_LINE -> HEADER -> [LENGTH_BODY | CHUNK_SIZE <-> CHUNK_DATA -> CHUNK_END, then TRAILER] -> DONE, and FAILED from anywhere
  *
- * What holds: every decision depends on the bytes so far and not on how they were cut into pushes; a line is looked at once, when its LF has come,
- * and its length is bounded before that; the head stays in one buffer until fh_http_reader_next, so that slices into it live through the body. */
+ * What holds: every decision depends on the bytes so far and not on how they were cut into pushes; a line is looked at once, when its LF
+ * has come, and its length is bounded before that; the head stays in one buffer until fh_http_reader_next, so that slices into it live
+ * through the body. */
 #include "private.h"
 
 #include "base/limits.h"
@@ -35,7 +36,7 @@ struct fh_http_reader {
     fh_http_msg msg;
 };
 
-enum { METHOD_BYTES = 32, CHUNK_LINE_BYTES = 256, CHUNK_EXTENSION_BYTES = 4096, KEEP_BYTES = 65536 };
+enum { METHOD_BYTES = 32, CHUNK_LINE_BYTES = 256, CHUNK_EXTENSION_BYTES = 4096, KEEP_BYTES = 8192 };
 
 void fh_http_limits_default(fh_http_limits *l)
 {
@@ -99,6 +100,11 @@ bool fh_http_reader_started(const fh_http_reader *r)
     return r->state != REQUEST_LINE || r->head.len > 0;
 }
 
+size_t fh_http_reader_body_bytes(const fh_http_reader *r)
+{
+    return r->body.len;
+}
+
 const fh_http_msg *fh_http_reader_msg(const fh_http_reader *r)
 {
     return &r->msg;
@@ -158,7 +164,8 @@ static fh_str str_of(const fh_http_reader *r, span s)
 
 static int parse_version(fh_http_reader *r, fh_str v, fh_err **err)
 {
-    bool shape = v.len == 8 && memcmp(v.ptr, "HTTP/", 5) == 0 && v.ptr[5] >= '0' && v.ptr[5] <= '9' && v.ptr[6] == '.' && v.ptr[7] >= '0' && v.ptr[7] <= '9';
+    bool shape = v.len == 8 && memcmp(v.ptr, "HTTP/", 5) == 0 && v.ptr[5] >= '0' && v.ptr[5] <= '9' && v.ptr[6] == '.' && v.ptr[7] >= '0' &&
+                 v.ptr[7] <= '9';
     if (!shape) return refuse(r, err, 400, "the request line does not end in an HTTP version");
     if (v.ptr[5] != '1' || v.ptr[7] > '1') return refuse(r, err, 505, "HTTP/%c.%c is not supported: use HTTP/1.1", v.ptr[5], v.ptr[7]);
     r->msg.minor = v.ptr[7] - '0';
@@ -208,7 +215,8 @@ static int split_field(fh_http_reader *r, fh_str line, fh_str *ret_name, fh_str 
     const char *colon = memchr(line.ptr, ':', line.len);
     if (!colon) return refuse(r, err, 400, "a header line has no colon");
     *ret_name = (fh_str){line.ptr, (size_t)(colon - line.ptr)};
-    if (!fh_http_token_valid(*ret_name)) return refuse(r, err, 400, "a header name is empty or holds a character that is not allowed there");
+    if (!fh_http_token_valid(*ret_name))
+        return refuse(r, err, 400, "a header name is empty or holds a character that is not allowed there");
     *ret_value = fh_str_trim((fh_str){colon + 1, line.len - ret_name->len - 1});
     if (!fh_http_value_valid(*ret_value)) return refuse(r, err, 400, "the value of a header holds a control character");
     return 0;
@@ -216,7 +224,7 @@ static int split_field(fh_http_reader *r, fh_str line, fh_str *ret_name, fh_str 
 
 static int parse_header(fh_http_reader *r, fh_str line, fh_err **err)
 {
-    fh_str name, value;
+    fh_str name = {NULL, 0}, value = {NULL, 0};
     if (r->header_count == r->limits.headers) return refuse(r, err, 431, "more than %zu header lines", r->limits.headers);
     int rc = split_field(r, line, &name, &value, err);
     if (rc < 0) return rc;
@@ -226,9 +234,11 @@ static int parse_header(fh_http_reader *r, fh_str line, fh_err **err)
 
 static int parse_trailer(fh_http_reader *r, fh_str line, fh_err **err)
 {
-    static const char *const framing[] = {"content-length", "transfer-encoding", "host", "trailer", "te", "connection", "expect", "content-type", "authorization"};
-    fh_str name, value;
-    if (r->header_count + r->trailer_count++ == r->limits.headers) return refuse(r, err, 431, "more than %zu header and trailer lines", r->limits.headers);
+    static const char *const framing[] = {"content-length", "transfer-encoding", "host",         "trailer", "te", "connection",
+                                          "expect",         "content-type",      "authorization"};
+    fh_str name = {NULL, 0}, value = {NULL, 0};
+    if (r->header_count + r->trailer_count++ == r->limits.headers)
+        return refuse(r, err, 431, "more than %zu header and trailer lines", r->limits.headers);
     int rc = split_field(r, line, &name, &value, err);
     for (size_t i = 0; rc == 0 && i < FH_COUNT(framing); i++) {
         if (fh_str_ieq(name, fh_str_of(framing[i]))) rc = refuse(r, err, 400, "a trailer may not be named %s", framing[i]);
@@ -281,7 +291,8 @@ static int check_host(fh_http_reader *r, const facts *f, fh_err **err)
     fh_http_target_split(r->msg.target, &authority, &path, &query, NULL);
     if (!f->has_host && r->msg.minor == 1) return refuse(r, err, 400, "the Host header is missing");
     if (f->has_host && !fh_http_host_valid(f->host)) return refuse(r, err, 400, "the Host header is not a host and an optional port");
-    if (authority.len && f->has_host && !fh_str_ieq(authority, f->host)) return refuse(r, err, 400, "the request target and the Host header name different hosts");
+    if (authority.len && f->has_host && !fh_str_ieq(authority, f->host))
+        return refuse(r, err, 400, "the request target and the Host header name different hosts");
     r->msg.host = authority.len ? authority : f->host;
     r->msg.query = query;
     r->msg.path = fh_str_eqs(path, "*") ? path : (fh_str){r->path.data, r->path.len};
@@ -294,7 +305,8 @@ static int parse_length(fh_http_reader *r, fh_str s, fh_err **err)
         if (s.ptr[i] < '0' || s.ptr[i] > '9') return refuse(r, err, 400, "Content-Length is not a plain number");
     }
     if (s.len == 0 || (s.len > 1 && s.ptr[0] == '0')) return refuse(r, err, 400, "Content-Length is empty or begins with a zero");
-    if (!fh_str_u64(s, r->limits.body_bytes, &r->left)) return refuse(r, err, 413, "the body is longer than %zu bytes", r->limits.body_bytes);
+    if (!fh_str_u64(s, r->limits.body_bytes, &r->left))
+        return refuse(r, err, 413, "the body is longer than %zu bytes", r->limits.body_bytes);
     return 0;
 }
 
@@ -310,8 +322,10 @@ static int check_coding(fh_http_reader *r, const facts *f, fh_err **err)
 static int check_framing(fh_http_reader *r, const facts *f, fh_err **err)
 {
     int rc = 0;
-    if (f->has_coding) rc = check_coding(r, f, err);
-    else if (f->has_length) rc = parse_length(r, f->length, err);
+    if (f->has_coding)
+        rc = check_coding(r, f, err);
+    else if (f->has_length)
+        rc = parse_length(r, f->length, err);
     if (rc < 0) return rc;
     if (f->has_expect && r->msg.minor == 1) {
         if (!fh_str_ieq(f->expect, FH_STR("100-continue"))) return refuse(r, err, 417, "the only expectation that is met is 100-continue");
@@ -342,7 +356,8 @@ static int finish_head(fh_http_reader *r, fh_err **err)
 
 /* Lines. */
 
-/* Moves bytes up to the next LF into b; *ret_line is the line without its end, ptr NULL when it is not complete yet. max bounds its length. */
+/* Moves bytes up to the next LF into b; *ret_line is the line without its end, ptr NULL when it is not complete yet. max bounds its length.
+ */
 static int take_line(fh_http_reader *r, fh_buf *b, size_t start, size_t max, int status, fh_str *io_data, fh_str *ret_line, fh_err **err)
 {
     const char *lf = memchr(io_data->ptr, '\n', io_data->len);
@@ -424,9 +439,11 @@ static int parse_chunk_size(fh_http_reader *r, fh_str line, fh_err **err)
     size_t digits = parse_hex(line, &r->left);
     fh_str rest = {line.ptr + digits, line.len - digits};
     if (digits == 0) return refuse(r, err, 400, "a chunk size is not a hexadecimal number of at most 15 digits");
-    if (rest.len && (rest.ptr[0] != ';' || !fh_http_value_valid(rest))) return refuse(r, err, 400, "a chunk size is followed by something that is no extension");
+    if (rest.len && (rest.ptr[0] != ';' || !fh_http_value_valid(rest)))
+        return refuse(r, err, 400, "a chunk size is followed by something that is no extension");
     r->extension_bytes += rest.len;
-    if (r->extension_bytes > CHUNK_EXTENSION_BYTES) return refuse(r, err, 400, "the chunk extensions are longer than %d bytes", CHUNK_EXTENSION_BYTES);
+    if (r->extension_bytes > CHUNK_EXTENSION_BYTES)
+        return refuse(r, err, 400, "the chunk extensions are longer than %d bytes", CHUNK_EXTENSION_BYTES);
     if (r->left > r->limits.body_bytes - r->body.len) return refuse(r, err, 413, "the body is longer than %zu bytes", r->limits.body_bytes);
     r->state = r->left ? CHUNK_DATA : TRAILER;
     return 0;
@@ -466,8 +483,10 @@ static int step_trailer(fh_http_reader *r, fh_str *io_data, fh_err **err)
     int rc = take_line(r, &r->line, 0, used < max ? max - used : 0, 431, io_data, &line, err);
     if (rc < 0 || !line.ptr) return rc;
     r->trailer_bytes += r->line.len;
-    if (line.len) rc = parse_trailer(r, line, err);
-    else r->state = DONE;
+    if (line.len)
+        rc = parse_trailer(r, line, err);
+    else
+        r->state = DONE;
     fh_buf_clear(&r->line);
     return rc;
 }

@@ -66,7 +66,8 @@ bool fh_http_req_query_get(const fh_http_req *r, const char *name, char *out, si
         if (eq) value = (fh_str){eq + 1, pair.len - (size_t)(eq + 1 - pair.ptr)};
         if (eq) pair.len = (size_t)(eq - pair.ptr);
         char key[64];
-        if (fh_http_percent_decode(pair, true, key, sizeof key) && strcmp(key, name) == 0) return fh_http_percent_decode(value, true, out, out_size);
+        if (fh_http_percent_decode(pair, true, key, sizeof key) && strcmp(key, name) == 0)
+            return fh_http_percent_decode(value, true, out, out_size);
         size_t used = pair.len + (eq ? 1 + value.len : 0) + (amp ? 1 : 0);
         rest = (fh_str){rest.ptr + used, rest.len - used};
     }
@@ -125,8 +126,8 @@ static const char *date(fh_http_server *s)
     struct tm t;
     gmtime_r(&now, &t);
     s->date_s = now;
-    snprintf(s->date, sizeof s->date, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * t.tm_wday, t.tm_mday, months + 3 * t.tm_mon, t.tm_year + 1900,
-             t.tm_hour, t.tm_min, t.tm_sec);
+    snprintf(s->date, sizeof s->date, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * t.tm_wday, t.tm_mday, months + 3 * t.tm_mon,
+             t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
     return s->date;
 }
 
@@ -143,15 +144,21 @@ static void queue_head(fh_http_conn *c, int status, const char *content_type, in
     fh_buf head = FH_BUF(4096 + r->extra.len);
     fh_buf_addf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, fh_http_reason(status), date(c->server));
     if (content_type && !has_no_body(status)) fh_buf_addf(&head, "Content-Type: %s\r\n", content_type);
-    if (length >= 0 && !has_no_body(status)) fh_buf_addf(&head, "Content-Length: %lld\r\n", (long long)length);
-    else if (length < 0 && !old) fh_buf_adds(&head, "Transfer-Encoding: chunked\r\n");
-    if (r->id[0]) fh_buf_addf(&head, "x-request-id: %s\r\n", r->id);
+    if (length >= 0 && !has_no_body(status))
+        fh_buf_addf(&head, "Content-Length: %lld\r\n", (long long)length);
+    else if (length < 0 && !old)
+        fh_buf_adds(&head, "Transfer-Encoding: chunked\r\n");
+    fh_buf_addf(&head, "x-request-id: %s\r\n", r->id);
     fh_buf_add(&head, fh_buf_cstr(&r->extra), r->extra.len);
-    if (!keep) fh_buf_adds(&head, "Connection: close\r\n");
-    else if (old) fh_buf_adds(&head, "Connection: keep-alive\r\n");
+    if (!keep)
+        fh_buf_adds(&head, "Connection: close\r\n");
+    else if (old)
+        fh_buf_adds(&head, "Connection: keep-alive\r\n");
     fh_buf_adds(&head, "\r\n");
-    if (fh_buf_ok(&head)) fh_http_conn_queue(c, head.data, head.len);
-    else c->broken = true;
+    if (fh_buf_ok(&head))
+        fh_http_conn_queue(c, head.data, head.len);
+    else
+        c->broken = true;
     fh_buf_fini(&head);
 }
 
@@ -182,7 +189,7 @@ void fh_http_reply(fh_http_req *r, int status, const char *content_type, const v
 void fh_http_reply_refusal(fh_http_conn *c, int status, const fh_err *err)
 {
     FH_AUTO(buf) fh_buf body = FH_BUF(8192);
-    c->req.id[0] = 0;
+    make_id(c->server, c->req.id, sizeof c->req.id);
     if (!fh_wire_error_write(&body, err)) fh_buf_clear(&body);
     queue_head(c, status, "application/json", (int64_t)body.len, false);
     fh_http_conn_queue(c, fh_buf_cstr(&body), body.len);

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #define LINGER_NS (5 * FH_NS_PER_S)
+enum { LARGE_BODIES = 8 };
 
 static void default_limits(fh_http_server_limits *l)
 {
@@ -18,6 +19,7 @@ static void default_limits(fh_http_server_limits *l)
         .linger_ns = LINGER_NS,
         .connections = FH_LIMIT_HTTP_CONNECTIONS,
         .out_buffer_bytes = FH_LIMIT_HTTP_OUT_BUFFER_BYTES,
+        .bodies_bytes = LARGE_BODIES * (size_t)FH_LIMIT_HTTP_BODY_BYTES,
     };
     fh_http_limits_default(&l->reader);
 }
@@ -32,9 +34,12 @@ int fh_http_server_new(fh_http_server **ret, fh_loop *l, fh_http_handler *handle
     default_limits(&s->limits);
     s->scratch = fh_alloc(FH_HTTP_SCRATCH_BYTES);
     int rc = s->scratch ? fh_timer_init(&s->accept_again, l, fh_http_accept_resume, s, err) : fh_err_nomem(err);
-    if (rc == 0 && getrandom(s->id_key, sizeof s->id_key, 0) != (ssize_t)sizeof s->id_key) rc = fh_err_errno(err, FH_E_IO, errno, "cannot read random bytes");
-    if (rc < 0) fh_http_server_free(s);
-    else *ret = s;
+    if (rc == 0 && getrandom(s->id_key, sizeof s->id_key, 0) != (ssize_t)sizeof s->id_key)
+        rc = fh_err_errno(err, FH_E_IO, errno, "cannot read random bytes");
+    if (rc < 0)
+        fh_http_server_free(s);
+    else
+        *ret = s;
     return rc;
 }
 

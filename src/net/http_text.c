@@ -1,4 +1,5 @@
-/* HTTP syntax: tokens, field values, hosts, request targets, percent encoding. Sources: RFC 9110 section 5, RFC 9112 section 3, RFC 3986. Pure. */
+/* HTTP syntax: tokens, field values, hosts, request targets, percent encoding. Sources: RFC 9110 section 5, RFC 9112 section 3, RFC 3986.
+ * Pure. */
 #include "private.h"
 
 #include <arpa/inet.h>
@@ -40,17 +41,51 @@ const char *fh_http_reason(int status)
     static const struct {
         int status;
         const char *text;
-    } rows[] = {{100, "Continue"}, {101, "Switching Protocols"}, {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
-                {206, "Partial Content"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
-                {307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"}, {401, "Unauthorized"},
-                {402, "Payment Required"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
-                {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"},
-                {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"}, {416, "Range Not Satisfiable"},
-                {417, "Expectation Failed"}, {421, "Misdirected Request"}, {422, "Unprocessable Content"}, {425, "Too Early"},
-                {426, "Upgrade Required"}, {428, "Precondition Required"}, {429, "Too Many Requests"},
-                {431, "Request Header Fields Too Large"}, {499, "Client Closed Request"}, {500, "Internal Server Error"},
-                {501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
-                {505, "HTTP Version Not Supported"}, {529, "Overloaded"}};
+    } rows[] = {{100, "Continue"},
+                {101, "Switching Protocols"},
+                {200, "OK"},
+                {201, "Created"},
+                {202, "Accepted"},
+                {204, "No Content"},
+                {206, "Partial Content"},
+                {301, "Moved Permanently"},
+                {302, "Found"},
+                {303, "See Other"},
+                {304, "Not Modified"},
+                {307, "Temporary Redirect"},
+                {308, "Permanent Redirect"},
+                {400, "Bad Request"},
+                {401, "Unauthorized"},
+                {402, "Payment Required"},
+                {403, "Forbidden"},
+                {404, "Not Found"},
+                {405, "Method Not Allowed"},
+                {406, "Not Acceptable"},
+                {408, "Request Timeout"},
+                {409, "Conflict"},
+                {410, "Gone"},
+                {411, "Length Required"},
+                {412, "Precondition Failed"},
+                {413, "Content Too Large"},
+                {414, "URI Too Long"},
+                {415, "Unsupported Media Type"},
+                {416, "Range Not Satisfiable"},
+                {417, "Expectation Failed"},
+                {421, "Misdirected Request"},
+                {422, "Unprocessable Content"},
+                {425, "Too Early"},
+                {426, "Upgrade Required"},
+                {428, "Precondition Required"},
+                {429, "Too Many Requests"},
+                {431, "Request Header Fields Too Large"},
+                {499, "Client Closed Request"},
+                {500, "Internal Server Error"},
+                {501, "Not Implemented"},
+                {502, "Bad Gateway"},
+                {503, "Service Unavailable"},
+                {504, "Gateway Timeout"},
+                {505, "HTTP Version Not Supported"},
+                {529, "Overloaded"}};
     for (size_t i = 0; i < FH_COUNT(rows); i++) {
         if (rows[i].status == status) return rows[i].text;
     }
@@ -114,7 +149,8 @@ static int check_chars(fh_str s, bool in_query, fh_err **err)
 {
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
-        if (!target_char(c, in_query)) return fh_err_set(err, FH_E_INVALID, "the request target holds byte 0x%02x, which must be percent-encoded", c);
+        if (!target_char(c, in_query))
+            return fh_err_set(err, FH_E_INVALID, "the request target holds byte 0x%02x, which must be percent-encoded", c);
     }
     return 0;
 }

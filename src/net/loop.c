@@ -1,5 +1,5 @@
-/* The event loop: libevent's base without its locks, because one thread owns it. Other threads reach it through a list of posts under a mutex and an
- * eventfd; that is the only shared state. */
+/* The event loop: libevent's base without its locks, because one thread owns it. Other threads reach it through a list of posts under a
+ * mutex and an eventfd; that is the only shared state. */
 #include "private.h"
 
 #include "base/clock.h"
@@ -163,8 +163,10 @@ bool fh_loop_post(fh_loop *l, void (*fn)(void *arg), void *arg)
         l->last = &p->next;
     }
     pthread_mutex_unlock(&l->lock);
-    if (closing) fh_free(p);
-    else if (first) wake(l);
+    if (closing)
+        fh_free(p);
+    else if (first)
+        wake(l);
     return !closing;
 }
 
@@ -208,8 +210,10 @@ int fh_timer_new(fh_timer **ret, fh_loop *l, void (*fn)(void *arg), void *arg, f
     fh_timer *t = fh_calloc(1, sizeof *t);
     if (!t) return fh_err_nomem(err);
     int rc = fh_timer_init(t, l, fn, arg, err);
-    if (rc < 0) fh_timer_free(t);
-    else *ret = t;
+    if (rc < 0)
+        fh_timer_free(t);
+    else
+        *ret = t;
     return rc;
 }
 

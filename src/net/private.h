@@ -14,9 +14,9 @@
 
 /* Syntax (http_text.c). Pure. */
 bool fh_http_token_char(unsigned char c);
-bool fh_http_token_valid(fh_str s); /* not empty, token characters only */
+bool fh_http_token_valid(fh_str s);     /* not empty, token characters only */
 int fh_http_hex_value(unsigned char c); /* -1 for what is no hexadecimal digit */
-bool fh_http_value_valid(fh_str s); /* no control characters but HTAB */
+bool fh_http_value_valid(fh_str s);     /* no control characters but HTAB */
 /* host or host:port, as in a Host field: a name of letters, digits, '-', '_' and '.', an IPv4 address, or a bracketed IPv6 address. */
 bool fh_http_host_valid(fh_str s);
 /* Splits a request target; authority is empty but for absolute-form. path is still encoded; "*" for asterisk-form. */
@@ -77,6 +77,7 @@ struct fh_http_conn {
     fh_buf pending; /* read but not parsed: the client pipelines */
     fh_buf out;     /* bytes to send, the first `sent` of them are gone */
     size_t sent;
+    size_t body_bytes; /* counted in the server's bodies_bytes */
     fh_http_req req;
     char peer[64];
 };
@@ -98,7 +99,7 @@ struct fh_http_server {
     fh_http_server_limits limits;
     fh_http_listener *listeners;
     fh_http_conn *conns;
-    size_t conn_count;
+    size_t conn_count, bodies_bytes;
     fh_timer accept_again; /* after EMFILE and the like */
     bool draining;
     int port;

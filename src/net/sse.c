@@ -56,7 +56,8 @@ static bool end_line(fh_sse_reader *r)
 {
     fh_str line = {fh_buf_cstr(&r->line), r->line.len}, value = {line.ptr + line.len, 0};
     bool ok = true;
-    if (line.len == 0) dispatch(r);
+    if (line.len == 0)
+        dispatch(r);
     else if (line.ptr[0] != ':') {
         const char *colon = memchr(line.ptr, ':', line.len);
         if (colon) {
@@ -80,7 +81,8 @@ static size_t plain_run(const char *p, size_t n)
     return cr ? (size_t)(cr - p) : len;
 }
 
-/* A byte order mark before the first line is dropped. It may come in pieces, hence the count; a part of one that goes on differently is text. */
+/* A byte order mark before the first line is dropped. It may come in pieces, hence the count; a part of one that goes on differently is
+ * text. */
 static size_t skip_bom(fh_sse_reader *r, const char *p, size_t n)
 {
     static const char mark[] = "\xef\xbb\xbf";
@@ -105,7 +107,8 @@ int fh_sse_reader_push(fh_sse_reader *r, const void *data, size_t bytes, fh_err 
         bool lf_of_crlf = r->after_cr && p[i] == '\n';
         r->after_cr = p[i] == '\r';
         size_t run = plain_run(p + i, bytes - i);
-        if (lf_of_crlf) i++;
+        if (lf_of_crlf)
+            i++;
         else if (run) {
             ok = fh_buf_add(&r->line, p + i, run);
             i += run;

@@ -58,18 +58,23 @@ bool fh_wire_error_write(fh_buf *out, const fh_err *err)
     fh_buf_adds(out, "{\"error\":{\"message\":");
     add_message(out, err);
     fh_buf_addf(out, ",\"type\":\"%s\",\"param\":", type_of(fh_code_http(fh_err_code(err))));
-    if (param) fh_buf_add_json_string(out, param, strlen(param));
-    else fh_buf_adds(out, "null");
+    if (param)
+        fh_buf_add_json_string(out, param, strlen(param));
+    else
+        fh_buf_adds(out, "null");
     fh_buf_adds(out, ",\"code\":");
-    if (code) add_lower(out, code);
-    else fh_buf_adds(out, "null");
+    if (code)
+        add_lower(out, code);
+    else
+        fh_buf_adds(out, "null");
     return fh_buf_adds(out, "}}");
 }
 
 bool fh_wire_problem_write(fh_buf *out, const fh_err *err, const char *instance)
 {
     int code = fh_err_code(err);
-    fh_buf_addf(out, "{\"type\":\"about:blank\",\"status\":%d,\"retryable\":%s", fh_code_http(code), fh_code_retryable(code) ? "true" : "false");
+    fh_buf_addf(out, "{\"type\":\"about:blank\",\"status\":%d,\"retryable\":%s", fh_code_http(code),
+                fh_code_retryable(code) ? "true" : "false");
     add_member(out, "title", fh_code_title(code));
     add_member(out, "detail", fh_err_message(err));
     fh_buf_adds(out, ",\"code\":");

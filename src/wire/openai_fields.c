@@ -1,5 +1,6 @@
-/* Documented fields that the parser does not act on. Each is checked for its type; one that asks for something that is not done here is refused by name,
- * because an answer that quietly ignores it would be a wrong answer. What is left (hints, labels, unknown fields) stays in the body that is passed on. */
+/* Documented fields that the parser does not act on. Each is checked for its type; one that asks for something that is not done here is
+ * refused by name, because an answer that quietly ignores it would be a wrong answer. What is left (hints, labels, unknown fields) stays in
+ * the body that is passed on. */
 #include "private.h"
 
 int fh_wire_refuse(fh_err **err, const char *param, const char *what)
@@ -74,7 +75,8 @@ static int check_metadata(const fh_json *doc, fh_err **err)
     const fh_json *v = fh_json_get(doc, "metadata"), *value;
     fh_str key;
     if (fh_wire_absent(v)) return 0;
-    if (fh_json_kind_of(v) != FH_JSON_OBJECT || fh_json_count(v) > 16) return fh_wire_bad(err, "metadata", "'metadata' must be an object of at most 16 strings");
+    if (fh_json_kind_of(v) != FH_JSON_OBJECT || fh_json_count(v) > 16)
+        return fh_wire_bad(err, "metadata", "'metadata' must be an object of at most 16 strings");
     for (void *it = NULL; fh_json_next(v, &it, &key, &value);) {
         if (fh_json_kind_of(value) != FH_JSON_STRING) return fh_wire_bad(err, "metadata", "the values of 'metadata' must be strings");
     }
@@ -110,8 +112,8 @@ static int check_prediction(const fh_json *doc, fh_err **err)
 
 static int check_chat(const fh_json *doc, fh_err **err)
 {
-    static const char *const efforts[] = {"none", "minimal", "low", "medium", "high", "xhigh", "max", NULL}, *const verbosities[] = {"medium", NULL},
-                      *const tiers[] = {"auto", "default", NULL};
+    static const char *const efforts[] = {"none", "minimal", "low", "medium", "high", "xhigh", "max", NULL},
+                             *const verbosities[] = {"medium", NULL}, *const tiers[] = {"auto", "default", NULL};
     static const char *const labels[] = {"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "user", NULL};
     int rc = check_modalities(doc, err);
     if (rc == 0) rc = want_absent(doc, "audio", "audio output", err);

@@ -42,7 +42,8 @@ static int check_part(const fh_json *part, role r, size_t i, size_t k, fh_err **
 
 static bool has_call(const fh_json *m)
 {
-    return fh_json_count(fh_json_get(m, "tool_calls")) > 0 || !fh_wire_absent(fh_json_get(m, "function_call")) || !fh_wire_absent(fh_json_get(m, "refusal"));
+    return fh_json_count(fh_json_get(m, "tool_calls")) > 0 || !fh_wire_absent(fh_json_get(m, "function_call")) ||
+           !fh_wire_absent(fh_json_get(m, "refusal"));
 }
 
 static int check_content(const fh_json *m, role r, size_t i, fh_err **err)
@@ -65,8 +66,10 @@ static int check_call(const fh_json *call, size_t i, size_t k, fh_err **err)
     char param[96];
     snprintf(param, sizeof param, "messages[%zu].tool_calls[%zu]", i, k);
     const fh_json *f = fh_json_get(call, "function");
-    if (fh_json_kind_of(fh_json_get(call, "id")) != FH_JSON_STRING) return fh_wire_bad(err, param, "a tool call of message %zu has no id", i);
-    if (fh_json_kind_of(fh_json_get(f, "name")) != FH_JSON_STRING) return fh_wire_bad(err, param, "a tool call of message %zu names no function", i);
+    if (fh_json_kind_of(fh_json_get(call, "id")) != FH_JSON_STRING)
+        return fh_wire_bad(err, param, "a tool call of message %zu has no id", i);
+    if (fh_json_kind_of(fh_json_get(f, "name")) != FH_JSON_STRING)
+        return fh_wire_bad(err, param, "a tool call of message %zu names no function", i);
     fh_json_kind kind = fh_json_kind_of(fh_json_get(f, "arguments"));
     if (kind == FH_JSON_STRING || kind == FH_JSON_OBJECT) return 0;
     return fh_wire_bad(err, param, "the arguments of a tool call of message %zu are not a string", i);
@@ -110,8 +113,10 @@ int fh_wire_messages_check(const fh_json *messages, fh_err **err)
 {
     size_t count = fh_json_count(messages);
     if (fh_wire_absent(messages)) return fh_wire_bad(err, "messages", "'messages' is missing");
-    if (fh_json_kind_of(messages) != FH_JSON_ARRAY || count == 0) return fh_wire_bad(err, "messages", "'messages' must be an array of at least one message");
-    if (count > FH_LIMIT_CHAT_MESSAGES) return fh_wire_bad(err, "messages", "'messages' holds %zu messages; at most %d are taken", count, FH_LIMIT_CHAT_MESSAGES);
+    if (fh_json_kind_of(messages) != FH_JSON_ARRAY || count == 0)
+        return fh_wire_bad(err, "messages", "'messages' must be an array of at least one message");
+    if (count > FH_LIMIT_CHAT_MESSAGES)
+        return fh_wire_bad(err, "messages", "'messages' holds %zu messages; at most %d are taken", count, FH_LIMIT_CHAT_MESSAGES);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < count; i++) rc = check_message(fh_json_at(messages, i), i, err);
     return rc;
@@ -124,9 +129,11 @@ static int check_tool(const fh_json *tool, size_t i, fh_err **err)
     char param[64];
     snprintf(param, sizeof param, "tools[%zu]", i);
     const fh_json *f = fh_json_get(tool, "function"), *p = fh_json_get(f, "parameters");
-    if (!fh_str_eqs(fh_json_str(fh_json_get(tool, "type")), "function")) return fh_wire_bad(err, param, "the type of tool %zu is not 'function', the only one supported", i);
+    if (!fh_str_eqs(fh_json_str(fh_json_get(tool, "type")), "function"))
+        return fh_wire_bad(err, param, "the type of tool %zu is not 'function', the only one supported", i);
     if (fh_json_str(fh_json_get(f, "name")).len == 0) return fh_wire_bad(err, param, "the function of tool %zu has no name", i);
-    if (!fh_wire_absent(p) && fh_json_kind_of(p) != FH_JSON_OBJECT) return fh_wire_bad(err, param, "the parameters of tool %zu are not an object", i);
+    if (!fh_wire_absent(p) && fh_json_kind_of(p) != FH_JSON_OBJECT)
+        return fh_wire_bad(err, param, "the parameters of tool %zu are not an object", i);
     return 0;
 }
 

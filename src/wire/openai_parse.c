@@ -1,4 +1,5 @@
-/* Chat and completion requests: the fields that we act on. Messages are in openai_messages.c, fields that are refused in openai_fields.c. */
+/* Chat and completion requests: the fields that we act on. Messages are in openai_messages.c, fields that are refused in openai_fields.c.
+ */
 #include "private.h"
 
 #include "base/limits.h"
@@ -70,7 +71,8 @@ static int take_stop(fh_wire_sampling *s, const fh_json *v, fh_err **err)
     fh_str stop = fh_json_str(v);
     if (fh_json_kind_of(v) != FH_JSON_STRING) return fh_wire_bad(err, "stop", "'stop' must be a string or an array of strings");
     if (stop.len == 0) return fh_wire_bad(err, "stop", "a stop string is empty");
-    if (stop.len > FH_LIMIT_STOP_STRING_BYTES) return fh_wire_bad(err, "stop", "a stop string is longer than %d bytes", FH_LIMIT_STOP_STRING_BYTES);
+    if (stop.len > FH_LIMIT_STOP_STRING_BYTES)
+        return fh_wire_bad(err, "stop", "a stop string is longer than %d bytes", FH_LIMIT_STOP_STRING_BYTES);
     s->stops[s->stop_count++] = stop;
     return 0;
 }
@@ -81,7 +83,8 @@ static int read_stop(const fh_json *doc, fh_wire_sampling *s, fh_err **err)
     if (fh_wire_absent(v)) return 0;
     bool array = fh_json_kind_of(v) == FH_JSON_ARRAY;
     size_t count = array ? fh_json_count(v) : 1;
-    if (count > FH_LIMIT_STOP_STRINGS) return fh_wire_bad(err, "stop", "'stop' holds %zu strings; at most %d are taken", count, FH_LIMIT_STOP_STRINGS);
+    if (count > FH_LIMIT_STOP_STRINGS)
+        return fh_wire_bad(err, "stop", "'stop' holds %zu strings; at most %d are taken", count, FH_LIMIT_STOP_STRINGS);
     s->stops = fh_calloc(count, sizeof *s->stops);
     if (!s->stops) return fh_err_nomem(err);
     int rc = 0;
@@ -107,9 +110,11 @@ static int read_bias(const fh_json *doc, fh_wire_sampling *s, fh_err **err)
 {
     const fh_json *v = fh_json_get(doc, "logit_bias"), *value;
     if (fh_wire_absent(v)) return 0;
-    if (fh_json_kind_of(v) != FH_JSON_OBJECT) return fh_wire_bad(err, "logit_bias", "'logit_bias' must be an object of token ids and numbers");
+    if (fh_json_kind_of(v) != FH_JSON_OBJECT)
+        return fh_wire_bad(err, "logit_bias", "'logit_bias' must be an object of token ids and numbers");
     size_t count = fh_json_count(v);
-    if (count > FH_LIMIT_LOGIT_BIAS_TOKENS) return fh_wire_bad(err, "logit_bias", "'logit_bias' holds %zu tokens; at most %d are taken", count, FH_LIMIT_LOGIT_BIAS_TOKENS);
+    if (count > FH_LIMIT_LOGIT_BIAS_TOKENS)
+        return fh_wire_bad(err, "logit_bias", "'logit_bias' holds %zu tokens; at most %d are taken", count, FH_LIMIT_LOGIT_BIAS_TOKENS);
     s->bias = fh_calloc(count, sizeof *s->bias);
     if (!s->bias) return fh_err_nomem(err);
     int rc = 0;
@@ -167,7 +172,8 @@ static int take_prompt_tokens(fh_wire_request *r, const fh_json *array, fh_err *
     for (size_t i = 0; i < count; i++) {
         const fh_json *v = fh_json_at(array, i);
         int64_t id = fh_json_int(v, -1);
-        if (fh_json_kind_of(v) != FH_JSON_INT || id < 0 || id > INT32_MAX) return fh_wire_bad(err, "prompt", "item %zu of 'prompt' is not a token id", i);
+        if (fh_json_kind_of(v) != FH_JSON_INT || id < 0 || id > INT32_MAX)
+            return fh_wire_bad(err, "prompt", "item %zu of 'prompt' is not a token id", i);
         r->prompt_tokens[r->prompt_token_count++] = (int32_t)id;
     }
     return 0;
@@ -180,9 +186,11 @@ static int take_prompt(fh_wire_request *r, const fh_json *v, bool nested, fh_err
         r->prompt = fh_json_str(v);
         return 0;
     }
-    if (kind != FH_JSON_ARRAY || fh_json_count(v) == 0) return fh_wire_bad(err, "prompt", "'prompt' must be a string or an array of token ids");
+    if (kind != FH_JSON_ARRAY || fh_json_count(v) == 0)
+        return fh_wire_bad(err, "prompt", "'prompt' must be a string or an array of token ids");
     if (inner == FH_JSON_INT) return take_prompt_tokens(r, v, err);
-    if (nested || (inner != FH_JSON_STRING && inner != FH_JSON_ARRAY)) return fh_wire_bad(err, "prompt", "'prompt' must be a string or an array of token ids");
+    if (nested || (inner != FH_JSON_STRING && inner != FH_JSON_ARRAY))
+        return fh_wire_bad(err, "prompt", "'prompt' must be a string or an array of token ids");
     if (fh_json_count(v) > 1) return fh_wire_refuse(err, "prompt", "more than one prompt in a request");
     return take_prompt(r, fh_json_at(v, 0), true, err);
 }
@@ -204,7 +212,8 @@ static int read_chat(fh_wire_request *r, fh_err **err)
 {
     r->messages = fh_json_get(r->doc, "messages");
     r->template_variables = fh_json_get(r->doc, "chat_template_kwargs");
-    if (fh_wire_absent(r->template_variables)) r->template_variables = NULL;
+    if (fh_wire_absent(r->template_variables))
+        r->template_variables = NULL;
     else if (fh_json_kind_of(r->template_variables) != FH_JSON_OBJECT)
         return fh_wire_bad(err, "chat_template_kwargs", "'chat_template_kwargs' must be an object");
     int rc = fh_wire_messages_check(r->messages, err);
@@ -227,8 +236,10 @@ static int parse(fh_wire_request *ret, bool chat, fh_str body, fh_err **err)
     if (rc < 0) return fh_err_add(err, "the request body");
     rc = read_common(&r, err);
     if (rc == 0) rc = chat ? read_chat(&r, err) : read_completion(&r, err);
-    if (rc < 0) fh_wire_request_fini(&r);
-    else *ret = r;
+    if (rc < 0)
+        fh_wire_request_fini(&r);
+    else
+        *ret = r;
     return rc;
 }
 

@@ -5,8 +5,10 @@
 
 static void add_string(fh_buf *out, const char *s)
 {
-    if (s) fh_buf_add_json_string(out, s, strlen(s));
-    else fh_buf_adds(out, "null");
+    if (s)
+        fh_buf_add_json_string(out, s, strlen(s));
+    else
+        fh_buf_adds(out, "null");
 }
 
 static void add_text(fh_buf *out, fh_str s)
@@ -17,8 +19,10 @@ static void add_text(fh_buf *out, fh_str s)
 /* What is too unlikely for a float is -9999, as OpenAI writes it. NaN: there is none (the first token of an echoed prompt). */
 static void add_logprob(fh_buf *out, float v)
 {
-    if (isnan(v)) fh_buf_adds(out, "null");
-    else fh_buf_addf(out, "%.9g", v > -9999.0f ? (double)FH_MIN(v, 0.0f) : -9999.0);
+    if (isnan(v))
+        fh_buf_adds(out, "null");
+    else
+        fh_buf_addf(out, "%.9g", v > -9999.0f ? (double)FH_MIN(v, 0.0f) : -9999.0);
 }
 
 static void add_head(fh_buf *out, const fh_wire_reply *r, const char *object)
@@ -133,9 +137,12 @@ static void add_completion_logprobs(fh_buf *out, const fh_wire_piece *p)
 static void add_choice_end(fh_buf *out, bool chat, const fh_wire_piece *p)
 {
     fh_buf_adds(out, ",\"logprobs\":");
-    if (!p->want_logprobs || !p->logprob_count) fh_buf_adds(out, "null");
-    else if (chat) add_chat_logprobs(out, p);
-    else add_completion_logprobs(out, p);
+    if (!p->want_logprobs || !p->logprob_count)
+        fh_buf_adds(out, "null");
+    else if (chat)
+        add_chat_logprobs(out, p);
+    else
+        add_completion_logprobs(out, p);
     fh_buf_adds(out, ",\"finish_reason\":");
     add_string(out, p->finish);
     fh_buf_adds(out, "}]");
@@ -167,9 +174,10 @@ static void add_completion(fh_buf *out, const fh_wire_piece *p)
 
 static void add_usage(fh_buf *out, const fh_wire_usage *u)
 {
-    fh_buf_addf(out, ",\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu,\"prompt_tokens_details\":{\"cached_tokens\":%llu}}",
-                (unsigned long long)u->prompt_tok, (unsigned long long)u->completion_tok, (unsigned long long)(u->prompt_tok + u->completion_tok),
-                (unsigned long long)u->cached_tok);
+    unsigned long long prompt = u->prompt_tok, completion = u->completion_tok, cached = u->cached_tok;
+    fh_buf_addf(out, ",\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu", prompt, completion,
+                prompt + completion);
+    fh_buf_addf(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%llu}}", cached);
 }
 
 static const char *chunk_object(const fh_wire_reply *r)
@@ -180,8 +188,10 @@ static const char *chunk_object(const fh_wire_reply *r)
 bool fh_wire_chunk_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *p)
 {
     add_head(out, r, chunk_object(r));
-    if (r->chat) add_delta(out, p);
-    else add_completion(out, p);
+    if (r->chat)
+        add_delta(out, p);
+    else
+        add_completion(out, p);
     add_choice_end(out, r->chat, p);
     if (p->null_usage) fh_buf_adds(out, ",\"usage\":null");
     return fh_buf_addc(out, '}');
@@ -199,8 +209,10 @@ bool fh_wire_usage_chunk_write(fh_buf *out, const fh_wire_reply *r, const fh_wir
 bool fh_wire_reply_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *whole, const fh_wire_usage *u, const char *extra_members)
 {
     add_head(out, r, r->chat ? "chat.completion" : "text_completion");
-    if (r->chat) add_message(out, whole);
-    else add_completion(out, whole);
+    if (r->chat)
+        add_message(out, whole);
+    else
+        add_completion(out, whole);
     add_choice_end(out, r->chat, whole);
     add_usage(out, u);
     if (extra_members) fh_buf_adds(out, extra_members);

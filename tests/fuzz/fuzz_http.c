@@ -1,5 +1,5 @@
-/* The request reader and the reader of server-sent events on arbitrary bytes. The first byte says how the rest is cut into pieces; cut or whole, what is read must be
- * the same. */
+/* The request reader and the reader of server-sent events on arbitrary bytes. The first byte says how the rest is cut into pieces; cut or
+ * whole, what is read must be the same. */
 #include "base/buf.h"
 #include "net/http_reader.h"
 #include "net/sse.h"

@@ -1,4 +1,5 @@
-/* Chat and completion requests from arbitrary bytes. What is taken must hold what its type promises, and its messages must survive being made uniform for a template. */
+/* Chat and completion requests from arbitrary bytes. What is taken must hold what its type promises, and its messages must survive being
+ * made uniform for a template. */
 #include "base/limits.h"
 #include "wire/openai.h"
 #include <stdlib.h>
@@ -52,8 +53,10 @@ static void try_request(bool chat, fh_str body)
     }
     check(r.model.len > 0 && r.doc != NULL);
     check_sampling(&r.sampling);
-    if (chat) check_messages(&r);
-    else check(r.prompt.ptr != NULL || r.prompt_token_count > 0);
+    if (chat)
+        check_messages(&r);
+    else
+        check(r.prompt.ptr != NULL || r.prompt_token_count > 0);
     fh_wire_request_fini(&r);
 }
 

@@ -7,9 +7,9 @@
 
 static inline void transcribe_message(fh_buf *out, const fh_http_msg *m)
 {
-    fh_buf_addf(out, "%.*s %.*s ?%.*s host=%.*s 1.%d %s%s", (int)m->method.len, m->method.ptr, (int)m->path.len, m->path.ptr, (int)m->query.len,
-                m->query.ptr ? m->query.ptr : "", (int)m->host.len, m->host.ptr ? m->host.ptr : "", m->minor, m->keep_alive ? "keep" : "close",
-                m->expect_continue ? " expect" : "");
+    fh_buf_addf(out, "%.*s %.*s ?%.*s host=%.*s 1.%d %s%s", (int)m->method.len, m->method.ptr, (int)m->path.len, m->path.ptr,
+                (int)m->query.len, m->query.ptr ? m->query.ptr : "", (int)m->host.len, m->host.ptr ? m->host.ptr : "", m->minor,
+                m->keep_alive ? "keep" : "close", m->expect_continue ? " expect" : "");
     for (size_t i = 0; i < m->header_count; i++) {
         fh_buf_addf(out, " [%.*s=", (int)m->headers[i].name.len, m->headers[i].name.ptr);
         fh_buf_add(out, m->headers[i].value.ptr, m->headers[i].value.len);

@@ -1,4 +1,5 @@
-/* The client against our own server: replies, streams that are paused, calls that are cancelled, and all the ways of not getting an answer. */
+/* The client against our own server: replies, streams that are paused, calls that are cancelled, and all the ways of not getting an answer.
+ */
 #include "net/http_client.h"
 #include "server_fixture.h"
 
@@ -70,8 +71,8 @@ static void handle(fh_http_req *req, void *ctx)
     } else {
         fh_str type = fh_http_req_header(req, "content-type"), x = fh_http_req_header(req, "x-empty");
         FH_AUTO(buf) fh_buf b = FH_BUF(1 << 20);
-        fh_buf_addf(&b, "%.*s type=%.*s expect=%d empty=%d ", (int)fh_http_req_method(req).len, fh_http_req_method(req).ptr, (int)type.len, type.ptr ? type.ptr : "",
-                    fh_http_req_header(req, "expect").ptr != NULL, x.ptr && x.len == 0);
+        fh_buf_addf(&b, "%.*s type=%.*s expect=%d empty=%d ", (int)fh_http_req_method(req).len, fh_http_req_method(req).ptr, (int)type.len,
+                    type.ptr ? type.ptr : "", fh_http_req_header(req, "expect").ptr != NULL, x.ptr && x.len == 0);
         fh_buf_add(&b, body.ptr, body.len);
         fh_http_reply_header(req, "X-Test", " padded ");
         fh_http_reply(req, fh_str_eqs(path, "/busy") ? 429 : 200, "text/plain", b.data, b.len);
@@ -166,7 +167,8 @@ static void finish(talk *t)
 
 static fh_http_call_spec spec_of(talk *t, const char *method, const char *path)
 {
-    return (fh_http_call_spec){.method = method, .url = url(path), .on_headers = on_headers, .on_data = on_data, .on_done = on_done, .arg = t};
+    return (fh_http_call_spec){
+        .method = method, .url = url(path), .on_headers = on_headers, .on_data = on_data, .on_done = on_done, .arg = t};
 }
 
 static void run(talk *t, const fh_http_call_spec *spec)

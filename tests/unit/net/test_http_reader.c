@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define H "Host: a.example\r\n"
+#define H  "Host: a.example\r\n"
 #define TE "Transfer-Encoding: chunked\r\n"
 
 typedef struct request_case {
@@ -12,9 +12,9 @@ typedef struct request_case {
     int status; /* 0: taken */
 } request_case;
 
-#define CASE(name, text, status)                   \
-    {                                              \
-        name, {text, sizeof(text) - 1}, status     \
+#define CASE(name, text, status)                                                                                                           \
+    {                                                                                                                                      \
+        name, {text, sizeof(text) - 1}, status                                                                                             \
     }
 
 static const request_case cases[] = {
@@ -25,7 +25,8 @@ static const request_case cases[] = {
     CASE("a chunked body", "POST /x HTTP/1.1\r\n" H TE "\r\n5\r\nhello\r\nA;x=\"y\"\r\n0123456789\r\n0\r\n\r\n", 0),
     CASE("a chunked body in capitals", "POST /x HTTP/1.1\r\n" H "transfer-encoding: CHUNKED\r\n\r\n00a\r\n0123456789\r\n000\r\n\r\n", 0),
     CASE("trailers", "POST /x HTTP/1.1\r\n" H TE "\r\n1\r\nx\r\n0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n", 0),
-    CASE("three requests at once", "GET /1 HTTP/1.1\r\n" H "\r\nPOST /2 HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nokGET /3 HTTP/1.1\r\n" H "\r\n", 0),
+    CASE("three requests at once",
+         "GET /1 HTTP/1.1\r\n" H "\r\nPOST /2 HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nokGET /3 HTTP/1.1\r\n" H "\r\n", 0),
     CASE("one empty line before a request", "\r\nGET / HTTP/1.1\r\n" H "\r\n", 0),
     CASE("an old client", "GET / HTTP/1.0\r\n\r\n", 0),
     CASE("an old client that stays", "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", 0),
@@ -72,7 +73,10 @@ static const request_case cases[] = {
     CASE("chunked not last", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", 400),
     CASE("an empty coding", "POST / HTTP/1.1\r\n" H "Transfer-Encoding:\r\n\r\n", 400),
     CASE("a quoted coding", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n", 400),
-    CASE("a coding behind a vertical tab", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \x0b" "chunked\r\n\r\n0\r\n\r\n", 400),
+    CASE("a coding behind a vertical tab",
+         "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \x0b"
+         "chunked\r\n\r\n0\r\n\r\n",
+         400),
     CASE("chunked from an old client", "POST / HTTP/1.0\r\n" TE "\r\n0\r\n\r\n", 400),
     CASE("an empty chunk size", "POST / HTTP/1.1\r\n" H TE "\r\n\r\nhello", 400),
     CASE("a signed chunk size", "POST / HTTP/1.1\r\n" H TE "\r\n+5\r\nhello\r\n0\r\n\r\n", 400),
@@ -166,7 +170,8 @@ static void each_request_is_taken_or_refused_with_its_status(void **state)
     for (size_t i = 0; i < FH_COUNT(cases); i++) {
         FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
         int status = transcribe(&l, cases[i].bytes, 0, cases[i].bytes.len, &out);
-        if (status != cases[i].status) fail_msg("%s: status %d instead of %d (%s)", cases[i].name, status, cases[i].status, fh_buf_cstr(&out));
+        if (status != cases[i].status)
+            fail_msg("%s: status %d instead of %d (%s)", cases[i].name, status, cases[i].status, fh_buf_cstr(&out));
     }
 }
 
@@ -190,8 +195,27 @@ static void cutting_the_bytes_anywhere_changes_nothing(void **state)
 /* A request of random pieces, some of them wrong. */
 static void random_request(unsigned *seed, fh_buf *out)
 {
-    static const char *const pieces[] = {"GET / HTTP/1.1\r\n", "POST /a%20b?c HTTP/1.1\r\n", H, TE, "Content-Length: 3\r\n", "abc", "3\r\nabc\r\n", "0\r\n", "\r\n", "\r", "\n",
-                                         "X: y\r\n", "Connection: close\r\n", "Expect: 100-continue\r\n", " ", ":", "5;ext\r\nhello\r\n", "HTTP/1.0\r\n", "*", "%", "12"};
+    static const char *const pieces[] = {"GET / HTTP/1.1\r\n",
+                                         "POST /a%20b?c HTTP/1.1\r\n",
+                                         H,
+                                         TE,
+                                         "Content-Length: 3\r\n",
+                                         "abc",
+                                         "3\r\nabc\r\n",
+                                         "0\r\n",
+                                         "\r\n",
+                                         "\r",
+                                         "\n",
+                                         "X: y\r\n",
+                                         "Connection: close\r\n",
+                                         "Expect: 100-continue\r\n",
+                                         " ",
+                                         ":",
+                                         "5;ext\r\nhello\r\n",
+                                         "HTTP/1.0\r\n",
+                                         "*",
+                                         "%",
+                                         "12"};
     for (int n = 2 + rand_r(seed) % 10; n > 0; n--) fh_buf_adds(out, pieces[(size_t)rand_r(seed) % FH_COUNT(pieces)]);
 }
 
@@ -216,8 +240,12 @@ static void what_is_said_of_a_request_is_right(void **state)
 {
     fh_http_limits l = small_limits();
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
-    transcribe(&l, FH_STR("POST http://a.example/x%20y?q=%41 HTTP/1.1\r\n" H "A: \t b \r\nExpect: 100-continue\r\n" TE "\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\nT: t\r\n\r\n"), 0, 500, &out);
-    assert_string_equal(fh_buf_cstr(&out), "headers, POST /x y ?q=%41 host=a.example 1.1 keep expect [Host=a.example] [A=b] [Expect=100-continue] [Transfer-Encoding=chunked] body(5)=abcde\n");
+    transcribe(&l,
+               FH_STR("POST http://a.example/x%20y?q=%41 HTTP/1.1\r\n" H "A: \t b \r\nExpect: 100-continue\r\n" TE
+                      "\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\nT: t\r\n\r\n"),
+               0, 500, &out);
+    assert_string_equal(fh_buf_cstr(&out), "headers, POST /x y ?q=%41 host=a.example 1.1 keep expect [Host=a.example] [A=b] "
+                                           "[Expect=100-continue] [Transfer-Encoding=chunked] body(5)=abcde\n");
 }
 
 static int status_of(const fh_http_limits *l, fh_str bytes)
@@ -255,7 +283,9 @@ static void each_limit_has_its_status_and_is_exact(void **state)
     assert_int_equal(status_of_repeated(&l, "POST / HTTP/1.1\r\n" H TE "\r\n", "1\r\nx\r\n", 65536, "0\r\n\r\n"), 0);
     assert_int_equal(status_of_repeated(&l, "POST / HTTP/1.1\r\n" H TE "\r\n", "1\r\nx\r\n", 65537, "0\r\n\r\n"), 413);
     assert_int_equal(status_of_repeated(&l, "POST / HTTP/1.1\r\n" H TE "\r\n1;", "x", 300, "\r\nx\r\n0\r\n\r\n"), 400);
-    assert_int_equal(status_of_repeated(&l, "POST / HTTP/1.1\r\n" H TE "\r\n", "1;0123456789012345678901234567890123456789\r\nx\r\n", 200, "0\r\n\r\n"), 400);
+    assert_int_equal(
+        status_of_repeated(&l, "POST / HTTP/1.1\r\n" H TE "\r\n", "1;0123456789012345678901234567890123456789\r\nx\r\n", 200, "0\r\n\r\n"),
+        400);
     assert_int_equal(status_of_repeated(&l, "POST / HTTP/1.1\r\n" H TE "\r\n0\r\n", "a:\r\n", 6, "\r\n"), 0);
     assert_int_equal(status_of_repeated(&l, "POST / HTTP/1.1\r\n" H TE "\r\n0\r\n", "a:\r\n", 7, "\r\n"), 431);
     assert_int_equal(status_of_repeated(&l, "POST / HTTP/1.1\r\n" H TE "\r\n0\r\na:", "x", 600, "\r\n\r\n"), 431);
@@ -304,12 +334,9 @@ static void a_large_body_byte_by_byte_takes_linear_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_request_is_taken_or_refused_with_its_status),
-        cmocka_unit_test(cutting_the_bytes_anywhere_changes_nothing),
-        cmocka_unit_test(cutting_random_bytes_anywhere_changes_nothing),
-        cmocka_unit_test(what_is_said_of_a_request_is_right),
-        cmocka_unit_test(each_limit_has_its_status_and_is_exact),
-        cmocka_unit_test(a_refused_reader_stays_refused_until_next),
+        cmocka_unit_test(each_request_is_taken_or_refused_with_its_status), cmocka_unit_test(cutting_the_bytes_anywhere_changes_nothing),
+        cmocka_unit_test(cutting_random_bytes_anywhere_changes_nothing),    cmocka_unit_test(what_is_said_of_a_request_is_right),
+        cmocka_unit_test(each_limit_has_its_status_and_is_exact),           cmocka_unit_test(a_refused_reader_stays_refused_until_next),
         cmocka_unit_test(a_large_body_byte_by_byte_takes_linear_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,8 @@ static void describe(fh_http_req *req)
 {
     FH_AUTO(buf) fh_buf b = FH_BUF(65536);
     char q[32];
-    fh_str method = fh_http_req_method(req), path = fh_http_req_path(req), host = fh_http_req_host(req), body = fh_http_req_body(req), x = fh_http_req_header(req, "x-a");
+    fh_str method = fh_http_req_method(req), path = fh_http_req_path(req), host = fh_http_req_host(req), body = fh_http_req_body(req),
+           x = fh_http_req_header(req, "x-a");
     size_t headers;
     fh_http_req_headers(req, &headers);
     fh_buf_addf(&b, "%.*s %.*s %.*s [%s] x=%.*s n=%zu body=", (int)method.len, method.ptr, (int)path.len, path.ptr, (int)host.len, host.ptr,
@@ -41,8 +42,10 @@ static void stream(fh_http_req *req, bool cut)
     fh_http_reply_write(req, "data: 1\n\n", 9);
     fh_http_reply_write(req, "", 0);
     fh_http_reply_write(req, "data: 2\n\n", 9);
-    if (cut) fh_http_reply_abort(req);
-    else fh_http_reply_end(req);
+    if (cut)
+        fh_http_reply_abort(req);
+    else
+        fh_http_reply_end(req);
 }
 
 static void handle(fh_http_req *req, void *ctx)
@@ -170,10 +173,11 @@ static void a_connection_is_kept_and_pipelined_requests_are_answered_in_order(vo
 {
     fixture *f = *state;
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
-    ASK(&out, "GET /1 HTTP/1.1\r\n" H "\r\nGET /late HTTP/1.1\r\n" H "\r\nPOST /3 HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nokGET /stream HTTP/1.1\r\n" H
-              "\r\nGET /5 HTTP/1.1\r\n" H "Connection: close\r\n\r\nGET /6 HTTP/1.1\r\n" H "\r\n");
-    const char *a = strstr(fh_buf_cstr(&out), "GET /1 "), *b = a ? strstr(a, "late") : NULL, *c = b ? strstr(b, "POST /3 ") : NULL, *d = c ? strstr(c, "data: 2") : NULL,
-               *e = d ? strstr(d, "GET /5") : NULL;
+    ASK(&out, "GET /1 HTTP/1.1\r\n" H "\r\nGET /late HTTP/1.1\r\n" H "\r\nPOST /3 HTTP/1.1\r\n" H
+              "Content-Length: 2\r\n\r\nokGET /stream HTTP/1.1\r\n" H "\r\nGET /5 HTTP/1.1\r\n" H
+              "Connection: close\r\n\r\nGET /6 HTTP/1.1\r\n" H "\r\n");
+    const char *a = strstr(fh_buf_cstr(&out), "GET /1 "), *b = a ? strstr(a, "late") : NULL, *c = b ? strstr(b, "POST /3 ") : NULL,
+               *d = c ? strstr(c, "data: 2") : NULL, *e = d ? strstr(d, "GET /5") : NULL;
     assert_non_null(e);
     assert_null(strstr(e, "GET /6"));
     assert_int_equal(count_of(fh_buf_cstr(&out), "HTTP/1.1 200 OK"), 5);
@@ -395,7 +399,8 @@ static void a_stale_socket_is_replaced_and_a_live_one_or_a_file_is_not(void **st
 
 static void bad_addresses_are_named(void **state)
 {
-    static const char *const bad[] = {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "::1:80", "[::1]", "example.com:80", "unix:", "127.0.0.1:80x", "[127.0.0.1]:80"};
+    static const char *const bad[] = {"",      "127.0.0.1",      "127.0.0.1:", "127.0.0.1:99999", "::1:80",
+                                      "[::1]", "example.com:80", "unix:",      "127.0.0.1:80x",   "[127.0.0.1]:80"};
     fh_loop *l;
     fh_http_server *s;
     assert_int_equal(fh_loop_new(&l, NULL), 0);

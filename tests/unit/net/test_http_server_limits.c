@@ -78,7 +78,8 @@ static void start(fixture *f, int64_t header_ms, int64_t body_ms, int64_t idle_m
                                .write_timeout_ns = write_ms * FH_NS_PER_MS,
                                .linger_ns = FH_NS_PER_S,
                                .connections = connections,
-                               .out_buffer_bytes = 262144};
+                               .out_buffer_bytes = 262144,
+                               .bodies_bytes = 1 << 20};
     fh_http_limits_default(&l.reader);
     fixture_start(f, handle, &l, "127.0.0.1:0");
 }
@@ -241,6 +242,33 @@ static void connections_beyond_the_limit_get_503(void **state)
     fixture_stop(&f);
 }
 
+static void bodies_beyond_what_all_may_hold_get_503(void **state)
+{
+    fixture f;
+    FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
+    static char half[600000];
+    start(&f, 5000, 5000, 5000, 5000, 100);
+    int first = dial(f.port), second = dial(f.port);
+    say(first, "POST / HTTP/1.1\r\n" H "Connection: close\r\nContent-Length: 600001\r\n\r\n");
+    say_bytes(first, (fh_str){half, sizeof half});
+    fh_sleep_ns(50 * FH_NS_PER_MS);
+    say(second, "POST / HTTP/1.1\r\n" H "Content-Length: 600000\r\n\r\n");
+    say_bytes(second, (fh_str){half, sizeof half});
+    expect_end(second, 0, 3000, "HTTP/1.1 503 ");
+    say(first, "x");
+    expect_end(first, 0, 3000, "HTTP/1.1 200 ");
+    for (int i = 0; i < 3; i++) {
+        fh_buf_clear(&out);
+        int fd = dial(f.port);
+        say(fd, "POST / HTTP/1.1\r\n" H "Connection: close\r\nContent-Length: 600000\r\n\r\n");
+        say_bytes(fd, (fh_str){half, sizeof half});
+        assert_true(hear_all(fd, &out));
+        assert_non_null(strstr(fh_buf_cstr(&out), "200 OK"));
+        close(fd);
+    }
+    fixture_stop(&f);
+}
+
 static void without_descriptors_accepting_rests_and_goes_on(void **state)
 {
     fixture f;
@@ -261,8 +289,8 @@ static void without_descriptors_accepting_rests_and_goes_on(void **state)
     say(second, "GET / HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
     fh_sleep_ns(300 * FH_NS_PER_MS);
     getrusage(RUSAGE_SELF, &b);
-    int64_t busy_us = (b.ru_utime.tv_sec - a.ru_utime.tv_sec) * 1000000 + b.ru_utime.tv_usec - a.ru_utime.tv_usec + (b.ru_stime.tv_sec - a.ru_stime.tv_sec) * 1000000 +
-                      b.ru_stime.tv_usec - a.ru_stime.tv_usec;
+    int64_t busy_us = (b.ru_utime.tv_sec - a.ru_utime.tv_sec) * 1000000 + b.ru_utime.tv_usec - a.ru_utime.tv_usec +
+                      (b.ru_stime.tv_sec - a.ru_stime.tv_sec) * 1000000 + b.ru_stime.tv_usec - a.ru_stime.tv_usec;
     assert_true(busy_us < 100000);
     setrlimit(RLIMIT_NOFILE, &before);
     assert_true(hear_all(second, &out));
@@ -375,6 +403,7 @@ int main(void)
         cmocka_unit_test(a_client_that_does_not_read_pauses_the_source_and_then_gets_all),
         cmocka_unit_test(a_client_that_pipelines_and_does_not_read_is_not_served_ahead),
         cmocka_unit_test(connections_beyond_the_limit_get_503),
+        cmocka_unit_test(bodies_beyond_what_all_may_hold_get_503),
         cmocka_unit_test(without_descriptors_accepting_rests_and_goes_on),
         cmocka_unit_test(ten_thousand_connections_leave_nothing_behind),
         cmocka_unit_test(draining_ends_idle_connections_and_lets_requests_finish),

@@ -9,9 +9,11 @@ static bool host(const char *s)
 
 static void hosts_are_names_and_addresses_with_an_optional_port(void **state)
 {
-    static const char *const good[] = {"a", "localhost", "LocalHost:80", "127.0.0.1:8470", "a-b.c_d.example", "a.", "[::1]", "[::1]:0", "[fe80::1:2]:65535", "xn--4ca.example"};
-    static const char *const bad[] = {"", ":80", "a:", "a:b", "a:65536", "a:000080", "a:-1", "a b", "a/b", "a?b", "a@b", "a,b", "a..b", ".a", "[::1", "::1", "[]", "[a]", "[::1]x",
-                                      "[::1]:", "[127.0.0.1]", "a%20b", "a\\b", "\xc3\xa4", "a\x7f"};
+    static const char *const good[] = {"a",  "localhost", "LocalHost:80", "127.0.0.1:8470",    "a-b.c_d.example",
+                                       "a.", "[::1]",     "[::1]:0",      "[fe80::1:2]:65535", "xn--4ca.example"};
+    static const char *const bad[] = {"",       ":80",    "a:",          "a:b",   "a:65536", "a:000080", "a:-1", "a b", "a/b",
+                                      "a?b",    "a@b",    "a,b",         "a..b",  ".a",      "[::1",     "::1",  "[]",  "[a]",
+                                      "[::1]x", "[::1]:", "[127.0.0.1]", "a%20b", "a\\b",    "\xc3\xa4", "a\x7f"};
     for (size_t i = 0; i < FH_COUNT(good); i++) {
         if (!host(good[i])) fail_msg("%s", good[i]);
     }

@@ -1,5 +1,5 @@
-/* Each allocation in turn fails while requests are read, served and made, those of libevent and libcurl included. Whatever happens, the outcome is a whole reply, an
- * error or a closed connection, and nothing is left behind. */
+/* Each allocation in turn fails while requests are read, served and made, those of libevent and libcurl included. Whatever happens, the
+ * outcome is a whole reply, an error or a closed connection, and nothing is left behind. */
 #include "base/clock.h"
 #include "net/http_client.h"
 #include "net/http_reader.h"
@@ -80,8 +80,10 @@ static void hear(void *arg)
 {
     served *s = arg;
     ssize_t n = recv(s->fd, s->got + s->len, sizeof s->got - 1 - s->len, MSG_DONTWAIT);
-    if (n > 0) s->len += (size_t)n;
-    else fh_loop_stop(s->loop);
+    if (n > 0)
+        s->len += (size_t)n;
+    else
+        fh_loop_stop(s->loop);
 }
 
 static void give_up(void *arg)
@@ -176,8 +178,15 @@ static int call_scenario(void *arg)
     called c = {.s.fd = -1, .body = FH_BUF(1000)};
     fh_http_client *client = NULL;
     fh_header h = {FH_STR("X-B"), FH_STR("2")};
-    fh_http_call_spec spec = {.method = "POST", .url = "http://localhost/x", .unix_path = path, .headers = &h, .header_count = 1, .body = FH_STR("hello"),
-                              .on_data = take, .on_done = end, .arg = &c};
+    fh_http_call_spec spec = {.method = "POST",
+                              .url = "http://localhost/x",
+                              .unix_path = path,
+                              .headers = &h,
+                              .header_count = 1,
+                              .body = FH_STR("hello"),
+                              .on_data = take,
+                              .on_done = end,
+                              .arg = &c};
     int rc = open_served(&c.s);
     if (rc == 0) rc = fh_http_client_new(&client, c.s.loop, NULL);
     if (rc == 0) rc = fh_http_call_start(NULL, client, &spec, NULL);

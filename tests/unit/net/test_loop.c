@@ -19,8 +19,10 @@ static void fired(void *arg)
 {
     timed *t = arg;
     t->fired_ns = fh_clock_mono_ns();
-    if (++t->count == t->wanted) fh_loop_stop(t->loop);
-    else fh_timer_start(t->timer, FH_NS_PER_MS);
+    if (++t->count == t->wanted)
+        fh_loop_stop(t->loop);
+    else
+        fh_timer_start(t->timer, FH_NS_PER_MS);
 }
 
 static void never(void *arg)

@@ -16,7 +16,8 @@ static int read_events(fh_str stream, size_t max, size_t each, fh_buf *out)
     fh_sse_reader *r = fh_sse_reader_new(max, note_event, out);
     if (!r) return FH_E_NOMEM;
     int rc = 0;
-    for (size_t at = 0; rc == 0 && at < stream.len; at += each) rc = fh_sse_reader_push(r, stream.ptr + at, FH_MIN(each, stream.len - at), NULL);
+    for (size_t at = 0; rc == 0 && at < stream.len; at += each)
+        rc = fh_sse_reader_push(r, stream.ptr + at, FH_MIN(each, stream.len - at), NULL);
     fh_sse_reader_free(r);
     return rc;
 }
@@ -58,8 +59,13 @@ static void an_event_without_its_blank_line_is_dropped(void **state)
 
 static void a_byte_order_mark_in_front_is_dropped(void **state)
 {
-    expect(FH_STR("\xef\xbb\xbf" "data: a\n\n\xef\xbb\xbf" "data: b\n\n"), "(|a)");
-    expect(FH_STR("\xef\xbb" "data: a\n\ndata: b\n\n"), "(|b)");
+    expect(FH_STR("\xef\xbb\xbf"
+                  "data: a\n\n\xef\xbb\xbf"
+                  "data: b\n\n"),
+           "(|a)");
+    expect(FH_STR("\xef\xbb"
+                  "data: a\n\ndata: b\n\n"),
+           "(|b)");
 }
 
 static void an_event_beyond_its_maximum_is_an_error(void **state)
@@ -84,7 +90,9 @@ static void what_is_written_is_read_back(void **state)
 static int scenario(void *arg)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(4096);
-    int rc = read_events(FH_STR("event: a\ndata: b\ndata: c\n\ndata: 0123456789012345678901234567890123456789012345678901234567890123456789\n\n"), 1024, 5, &out);
+    int rc = read_events(
+        FH_STR("event: a\ndata: b\ndata: c\n\ndata: 0123456789012345678901234567890123456789012345678901234567890123456789\n\n"), 1024, 5,
+        &out);
     return rc ? rc : fh_buf_check(&out, NULL, "events");
 }
 

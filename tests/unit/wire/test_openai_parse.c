@@ -4,8 +4,8 @@
 #include "wire/openai.h"
 #include <stdio.h>
 
-#define M "\"model\":\"m\","
-#define U "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
+#define M    "\"model\":\"m\","
+#define U    "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
 #define CHAT "{" M U
 
 static void chat(const char *text, fh_wire_request *r)
@@ -22,9 +22,11 @@ static void completion(const char *text, fh_wire_request *r)
 
 static void absent_fields_hold_the_defaults_of_the_api(void **state)
 {
-    static const char *const texts[] = {CHAT "}", CHAT ",\"temperature\":null,\"top_p\":null,\"stop\":null,\"seed\":null,\"n\":null,\"max_tokens\":null,\"logprobs\":null,"
-                                             "\"top_logprobs\":null,\"logit_bias\":null,\"stream\":null,\"stream_options\":null,\"tools\":null,\"tool_choice\":null,"
-                                             "\"response_format\":null,\"modalities\":null,\"audio\":null,\"store\":null,\"metadata\":null,\"user\":null}"};
+    static const char *const texts[] = {
+        CHAT "}",
+        CHAT ",\"temperature\":null,\"top_p\":null,\"stop\":null,\"seed\":null,\"n\":null,\"max_tokens\":null,\"logprobs\":null,"
+             "\"top_logprobs\":null,\"logit_bias\":null,\"stream\":null,\"stream_options\":null,\"tools\":null,\"tool_choice\":null,"
+             "\"response_format\":null,\"modalities\":null,\"audio\":null,\"store\":null,\"metadata\":null,\"user\":null}"};
     for (size_t i = 0; i < FH_COUNT(texts); i++) {
         fh_wire_request r;
         chat(texts[i], &r);
@@ -32,7 +34,8 @@ static void absent_fields_hold_the_defaults_of_the_api(void **state)
         assert_int_equal(r.kind, FH_WIRE_CHAT);
         assert_true(fh_str_eqs(r.model, "m"));
         assert_int_equal(fh_json_count(r.messages), 1);
-        assert_true(s->temperature == 1 && s->top_p == 1 && s->min_p == 0 && s->repetition_penalty == 1 && s->presence_penalty == 0 && s->frequency_penalty == 0);
+        assert_true(s->temperature == 1 && s->top_p == 1 && s->min_p == 0 && s->repetition_penalty == 1 && s->presence_penalty == 0 &&
+                    s->frequency_penalty == 0);
         assert_true(!s->has_temperature && !s->has_seed && !s->logprobs && !s->ignore_eos && !r.stream && !r.include_usage);
         assert_true(s->top_k == 0 && s->max_tokens == -1 && s->stop_count == 0 && s->bias_count == 0);
         assert_null(r.tools);
@@ -44,12 +47,16 @@ static void absent_fields_hold_the_defaults_of_the_api(void **state)
 static void given_fields_are_read(void **state)
 {
     fh_wire_request r;
-    chat(CHAT ",\"temperature\":0,\"top_p\":0.5,\"min_p\":0.1,\"top_k\":40,\"repetition_penalty\":1.1,\"presence_penalty\":-2,\"frequency_penalty\":2,\"seed\":-1,"
-              "\"max_tokens\":5,\"max_completion_tokens\":7,\"stop\":[\"a\",\"\\u00e4\"],\"logit_bias\":{\"50256\":-100,\"7\":0.5},\"logprobs\":true,\"top_logprobs\":20,"
-              "\"stream\":true,\"stream_options\":{\"include_usage\":true},\"ignore_eos\":true,\"chat_template_kwargs\":{\"x\":1},\"unknown\":[1,{}]}",
+    chat(CHAT ",\"temperature\":0,\"top_p\":0.5,\"min_p\":0.1,\"top_k\":40,\"repetition_penalty\":1.1,\"presence_penalty\":-2,\"frequency_"
+              "penalty\":2,\"seed\":-1,"
+              "\"max_tokens\":5,\"max_completion_tokens\":7,\"stop\":[\"a\",\"\\u00e4\"],\"logit_bias\":{\"50256\":-100,\"7\":0.5},"
+              "\"logprobs\":true,\"top_logprobs\":20,"
+              "\"stream\":true,\"stream_options\":{\"include_usage\":true},\"ignore_eos\":true,\"chat_template_kwargs\":{\"x\":1},"
+              "\"unknown\":[1,{}]}",
          &r);
     const fh_wire_sampling *s = &r.sampling;
-    assert_true(s->has_temperature && s->temperature == 0 && s->top_p == 0.5 && s->min_p == 0.1 && s->top_k == 40 && s->repetition_penalty == 1.1);
+    assert_true(s->has_temperature && s->temperature == 0 && s->top_p == 0.5 && s->min_p == 0.1 && s->top_k == 40 &&
+                s->repetition_penalty == 1.1);
     assert_true(s->presence_penalty == -2 && s->frequency_penalty == 2 && s->has_seed && s->seed == UINT64_MAX && s->max_tokens == 7);
     assert_int_equal(s->stop_count, 2);
     assert_true(fh_str_eqs(s->stops[1], "\xc3\xa4"));
@@ -66,9 +73,12 @@ static void a_single_stop_string_and_odd_but_harmless_values_are_taken(void **st
     static const char *const texts[] = {
         CHAT ",\"stop\":\"x\"}",
         CHAT ",\"stop\":[]}",
-        CHAT ",\"top_k\":-1,\"n\":1,\"logit_bias\":{},\"tools\":[],\"functions\":[],\"function_call\":\"none\",\"modalities\":[\"text\"],\"response_format\":{\"type\":\"text\"}}",
-        CHAT ",\"store\":false,\"metadata\":{\"a\":\"b\"},\"service_tier\":\"auto\",\"reasoning_effort\":\"low\",\"verbosity\":\"medium\",\"user\":\"u\","
-             "\"prompt_cache_key\":\"k\",\"safety_identifier\":\"s\",\"prediction\":{\"type\":\"content\",\"content\":\"x\"},\"parallel_tool_calls\":false}",
+        CHAT ",\"top_k\":-1,\"n\":1,\"logit_bias\":{},\"tools\":[],\"functions\":[],\"function_call\":\"none\",\"modalities\":[\"text\"],"
+             "\"response_format\":{\"type\":\"text\"}}",
+        CHAT ",\"store\":false,\"metadata\":{\"a\":\"b\"},\"service_tier\":\"auto\",\"reasoning_effort\":\"low\",\"verbosity\":\"medium\","
+             "\"user\":\"u\","
+             "\"prompt_cache_key\":\"k\",\"safety_identifier\":\"s\",\"prediction\":{\"type\":\"content\",\"content\":\"x\"},\"parallel_"
+             "tool_calls\":false}",
     };
     for (size_t i = 0; i < FH_COUNT(texts); i++) {
         fh_wire_request r;
@@ -82,21 +92,29 @@ static void every_role_and_form_of_content_is_taken(void **state)
     fh_wire_request r;
     fh_json *list = NULL;
     FH_AUTO(buf) fh_buf out = FH_BUF(65536);
-    chat("{" M "\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"developer\",\"content\":[{\"type\":\"text\",\"text\":\"d\"}]},"
+    chat("{" M
+         "\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"developer\",\"content\":[{\"type\":\"text\",\"text\":\"d\"}]},"
          "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}],\"name\":\"n\"},"
-         "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},"
-         "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"r\"},{\"role\":\"assistant\",\"reasoning_content\":\"t\",\"content\":\"\"},"
+         "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+         "\"arguments\":\"{}\"}}]},"
+         "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"r\"},{\"role\":\"assistant\",\"reasoning_content\":\"t\",\"content\":"
+         "\"\"},"
          "{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c2\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},"
-         "{\"role\":\"function\",\"name\":\"f\",\"content\":null},{\"role\":\"assistant\",\"content\":[{\"type\":\"refusal\",\"refusal\":\"no\"}]}]}",
+         "{\"role\":\"function\",\"name\":\"f\",\"content\":null},{\"role\":\"assistant\",\"content\":[{\"type\":\"refusal\",\"refusal\":"
+         "\"no\"}]}]}",
          &r);
     assert_int_equal(fh_wire_template_messages(&r, &list, NULL), 0);
     assert_int_equal(fh_json_write(list, &out, NULL), 0);
-    assert_string_equal(fh_buf_cstr(&out),
-                        "[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"developer\",\"content\":\"d\"},{\"role\":\"user\",\"content\":\"a\\nb\",\"name\":\"n\"},"
-                        "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},"
-                        "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"r\"},{\"role\":\"assistant\",\"reasoning_content\":\"t\",\"content\":\"\"},"
-                        "{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c2\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}],\"content\":\"\"},"
-                        "{\"role\":\"function\",\"name\":\"f\",\"content\":\"\"},{\"role\":\"assistant\",\"content\":\"no\"}]");
+    assert_string_equal(
+        fh_buf_cstr(&out),
+        "[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"developer\",\"content\":\"d\"},{\"role\":\"user\",\"content\":\"a\\nb\","
+        "\"name\":\"n\"},"
+        "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+        "\"arguments\":\"{}\"}}]},"
+        "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"r\"},{\"role\":\"assistant\",\"reasoning_content\":\"t\",\"content\":"
+        "\"\"},"
+        "{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c2\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}],\"content\":\"\"},"
+        "{\"role\":\"function\",\"name\":\"f\",\"content\":\"\"},{\"role\":\"assistant\",\"content\":\"no\"}]");
     fh_json_unref(list);
     fh_wire_request_fini(&r);
 }
@@ -117,7 +135,8 @@ static void completions_take_text_and_tokens(void **state)
 {
     fh_wire_request r;
     completion("{" M "\"prompt\":\"p\",\"echo\":true,\"max_tokens\":0,\"logprobs\":0,\"best_of\":1,\"suffix\":\"\"}", &r);
-    assert_true(r.kind == FH_WIRE_COMPLETION && fh_str_eqs(r.prompt, "p") && r.echo && r.sampling.logprobs && r.sampling.top_logprobs == 0 && r.sampling.max_tokens == 0);
+    assert_true(r.kind == FH_WIRE_COMPLETION && fh_str_eqs(r.prompt, "p") && r.echo && r.sampling.logprobs &&
+                r.sampling.top_logprobs == 0 && r.sampling.max_tokens == 0);
     fh_wire_request_fini(&r);
     completion("{" M "\"prompt\":[\"p\"],\"logprobs\":5}", &r);
     assert_true(fh_str_eqs(r.prompt, "p") && r.sampling.top_logprobs == 5);
@@ -147,7 +166,8 @@ static void expect_bad(const bad *rows, size_t count, int (*parse)(fh_wire_reque
         int rc = parse(&r, fh_str_of(rows[i].text), &err);
         if (rc != FH_E_INVALID) fail_msg("%s: %d", rows[i].text, rc);
         const char *param = fh_err_param_get(err);
-        if ((param == NULL) != (rows[i].param == NULL) || (param && strcmp(param, rows[i].param) != 0)) fail_msg("%s: param %s", rows[i].text, param ? param : "none");
+        if ((param == NULL) != (rows[i].param == NULL) || (param && strcmp(param, rows[i].param) != 0))
+            fail_msg("%s: param %s", rows[i].text, param ? param : "none");
         if (!strstr(fh_err_message(err), rows[i].says)) fail_msg("%s: %s", rows[i].text, fh_err_message(err));
         assert_null(r.doc);
         fh_err_free(err);
@@ -176,9 +196,11 @@ static void a_bad_chat_request_names_its_field(void **state)
         {MSG("{\"role\":\"user\",\"content\":[]}"), "messages[0].content", "empty"},
         {MSG("{\"role\":\"user\",\"content\":7}"), "messages[0].content", "must be a string"},
         {MSG("{\"role\":\"user\",\"content\":[\"x\"]}"), "messages[0].content[0]", "no type"},
-        {MSG("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"x\"}}]}"), "messages[0].content[1]", "'image_url' is not supported"},
+        {MSG("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"x\"}}]}"),
+         "messages[0].content[1]", "'image_url' is not supported"},
         {MSG("{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\"}]}"), "messages[0].content[0]", "'input_audio' is not supported"},
-        {MSG("{\"role\":\"user\",\"content\":[{\"type\":\"refusal\",\"refusal\":\"x\"}]}"), "messages[0].content[0]", "'refusal' is not supported"},
+        {MSG("{\"role\":\"user\",\"content\":[{\"type\":\"refusal\",\"refusal\":\"x\"}]}"), "messages[0].content[0]",
+         "'refusal' is not supported"},
         {MSG("{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}"), "messages[0].content[0]", "no text"},
         {MSG("{\"role\":\"user\",\"content\":\"x\",\"name\":7}"), "messages[0].name", "'name'"},
         {MSG("{\"role\":\"tool\",\"content\":\"x\"}"), "messages[0].tool_call_id", "'tool_call_id'"},
@@ -186,7 +208,8 @@ static void a_bad_chat_request_names_its_field(void **state)
         {MSG("{\"role\":\"assistant\",\"content\":\"x\",\"tool_calls\":{}}"), "messages[0].tool_calls", "not an array"},
         {MSG("{\"role\":\"assistant\",\"tool_calls\":[{}]}"), "messages[0].tool_calls[0]", "no id"},
         {MSG("{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"a\"}]}"), "messages[0].tool_calls[0]", "names no function"},
-        {MSG("{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\"}}]}"), "messages[0].tool_calls[0]", "arguments"},
+        {MSG("{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\"}}]}"), "messages[0].tool_calls[0]",
+         "arguments"},
         {CHAT ",\"temperature\":2.1}", "temperature", "between 0 and 2"},
         {CHAT ",\"temperature\":\"hot\"}", "temperature", "number"},
         {CHAT ",\"top_p\":1.5}", "top_p", "between"},
@@ -221,7 +244,8 @@ static void a_bad_chat_request_names_its_field(void **state)
         {CHAT ",\"tools\":[{\"type\":\"function\"}]}", "tools[0]", "no name"},
         {CHAT ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":7}}]}", "tools[0]", "parameters"},
         {CHAT ",\"tools\":[" TOOL "],\"tool_choice\":\"required\"}", "tool_choice", "not supported"},
-        {CHAT ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}}", "tool_choice", "not supported"},
+        {CHAT ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}}", "tool_choice",
+         "not supported"},
         {CHAT ",\"tools\":[" TOOL "],\"parallel_tool_calls\":false}", "parallel_tool_calls", "not supported"},
         {CHAT ",\"functions\":[{\"name\":\"f\"}]}", "functions", "not supported"},
         {CHAT ",\"function_call\":{\"name\":\"f\"}}", "function_call", "string"},
@@ -280,7 +304,8 @@ static void limits_are_kept(void **state)
     fh_buf_adds(&stop, CHAT ",\"stop\":\"");
     for (int i = 0; i <= 1024; i++) fh_buf_addc(&stop, 'x');
     fh_buf_adds(&stop, "\"}");
-    bad rows[] = {{many.data, "messages", "at most 4096"}, {bias.data, "logit_bias", "at most 1024"}, {stop.data, "stop", "longer than 1024"}};
+    bad rows[] = {
+        {many.data, "messages", "at most 4096"}, {bias.data, "logit_bias", "at most 1024"}, {stop.data, "stop", "longer than 1024"}};
     expect_bad(rows, FH_COUNT(rows), fh_wire_chat_parse);
 }
 

@@ -13,7 +13,7 @@ typedef struct fh_http_call_spec {
     const char *unix_path;    /* connect here instead; NULL for TCP */
     const fh_header *headers; /* copied */
     size_t header_count;
-    fh_str body;              /* copied */
+    fh_str body;                                                   /* copied */
     int64_t connect_timeout_ns, idle_timeout_ns, total_timeout_ns; /* 0: 5 s, 600 s, none */
     /* Callbacks; any may be NULL except on_done. on_data returns false to pause (fh_http_call_resume goes on). */
     void (*on_headers)(void *arg, int status, const fh_header *headers, size_t count);

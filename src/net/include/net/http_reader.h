@@ -1,7 +1,7 @@
-/* The strict HTTP/1.1 request reader: bytes in, requests out. Pure, no I/O, fuzzed. RFC 9112 where it says MUST; where RFC 9112 lets a server repair,
- * we refuse: Content-Length with Transfer-Encoding, two Content-Lengths, blank before the colon, unknown or repeated transfer codings, line folding, bare LF
- * or CR, signs or blanks or hex prefixes in numbers, NUL, no Host or two, absolute-form of another scheme, control characters, HTTP/1.0 with
- * Transfer-Encoding, trailers that name framing fields. */
+/* The strict HTTP/1.1 request reader: bytes in, requests out. Pure, no I/O, fuzzed. RFC 9112 where it says MUST; where RFC 9112 lets a
+ * server repair, we refuse: Content-Length with Transfer-Encoding, two Content-Lengths, blank before the colon, unknown or repeated
+ * transfer codings, line folding, bare LF or CR, signs or blanks or hex prefixes in numbers, NUL, no Host or two, absolute-form of another
+ * scheme, control characters, HTTP/1.0 with Transfer-Encoding, trailers that name framing fields. */
 #ifndef FH_NET_HTTP_READER_H
 #define FH_NET_HTTP_READER_H
 
@@ -27,11 +27,13 @@ typedef enum fh_http_read { FH_HTTP_MORE, FH_HTTP_HEADERS, FH_HTTP_DONE } fh_htt
 
 fh_http_reader *fh_http_reader_new(const fh_http_limits *l);
 void fh_http_reader_free(fh_http_reader *r);
-/* Consumes up to *io_bytes bytes (sets what it took) and says where it stands; FH_HTTP_HEADERS is reported once, when the headers are complete and a
- * body follows. A refusal is a negative code, *ret_status the HTTP status to answer (400, 408, 413, 414, 417, 431, 501, 505) before closing. */
+/* Consumes up to *io_bytes bytes (sets what it took) and says where it stands; FH_HTTP_HEADERS is reported once, when the headers are
+ * complete and a body follows. A refusal is a negative code, *ret_status the HTTP status to answer (400, 408, 413, 414, 417, 431, 501, 505)
+ * before closing. */
 int fh_http_reader_push(fh_http_reader *r, const char *data, size_t *io_bytes, fh_http_read *ret_state, int *ret_status, fh_err **err);
 const fh_http_msg *fh_http_reader_msg(const fh_http_reader *r);
-void fh_http_reader_next(fh_http_reader *r); /* forget the finished request, ready for the next of the connection */
-bool fh_http_reader_started(const fh_http_reader *r); /* some bytes of a request have come */
+void fh_http_reader_next(fh_http_reader *r);               /* forget the finished request, ready for the next of the connection */
+size_t fh_http_reader_body_bytes(const fh_http_reader *r); /* of the body so far */
+bool fh_http_reader_started(const fh_http_reader *r);      /* some bytes of a request have come */
 
 #endif

@@ -1,6 +1,6 @@
-/* An HTTP/1.1 server on a loop. Strict: what http_reader.h refuses gets 400 and a closed connection. Keep-alive and pipelining (one request of a
- * connection at a time). Bodies are read whole, up to HTTP_BODY_BYTES. Replies are whole or streamed (chunked); a slow client pauses its source
- * instead of growing a buffer. All calls on the loop's thread. */
+/* An HTTP/1.1 server on a loop. Strict: what http_reader.h refuses gets 400 and a closed connection. Keep-alive and pipelining (one request
+ * of a connection at a time). Bodies are read whole, up to HTTP_BODY_BYTES. Replies are whole or streamed (chunked); a slow client pauses
+ * its source instead of growing a buffer. All calls on the loop's thread. */
 #ifndef FH_NET_HTTP_SERVER_H
 #define FH_NET_HTTP_SERVER_H
 
@@ -15,28 +15,32 @@ typedef struct fh_http_req fh_http_req;
 typedef struct fh_http_server_limits {
     int64_t header_timeout_ns, body_timeout_ns, idle_timeout_ns, write_timeout_ns, linger_ns;
     size_t connections, out_buffer_bytes;
+    size_t bodies_bytes; /* request bodies of all connections together, by default eight of the largest; beyond: 503 and the connection
+                            closes */
     fh_http_limits reader;
 } fh_http_server_limits;
 
-/* Called once a request is complete. The handler replies now or later; a request lives until its reply has ended or the client has gone: then
- * on_gone, if set, is called and req must not be used again. */
+/* Called once a request is complete. The handler replies now or later; a request lives until its reply has ended or the client has gone:
+ * then on_gone, if set, is called and req must not be used again. */
 typedef void fh_http_handler(fh_http_req *req, void *ctx);
 
 int fh_http_server_new(fh_http_server **ret, fh_loop *l, fh_http_handler *handler, void *ctx, fh_err **err);
-/* "127.0.0.1:8470", "[::1]:0" or "unix:/path" (mode 0600; a stale socket file is replaced, a live one is an error). Port 0 picks a free one.
- * May be called several times. reuse_port: several loops share the port. */
+/* "127.0.0.1:8470", "[::1]:0" or "unix:/path" (mode 0600; a stale socket file is replaced, a live one is an error). Port 0 picks a free
+ * one. May be called several times. reuse_port: several loops share the port. */
 int fh_http_server_listen(fh_http_server *s, const char *address, bool reuse_port, fh_err **err);
 void fh_http_server_limits_get(const fh_http_server *s, fh_http_server_limits *ret);
 void fh_http_server_limits_set(fh_http_server *s, const fh_http_server_limits *l); /* for connections accepted from now on */
-int fh_http_server_port(const fh_http_server *s); /* of the first TCP listener; 0 if none */
+int fh_http_server_port(const fh_http_server *s);                                  /* of the first TCP listener; 0 if none */
 void fh_http_server_drain(fh_http_server *s); /* stops accepting, closes idle connections, lets running requests end */
 size_t fh_http_server_connections(const fh_http_server *s);
-void fh_http_server_free(fh_http_server *s); /* closes all at once (on_gone of running requests is called), removes unix sockets; not from a handler */
+void fh_http_server_free(
+    fh_http_server *s); /* closes all at once (on_gone of running requests is called), removes unix sockets; not from a handler */
 
 fh_str fh_http_req_method(const fh_http_req *r); /* HEAD is shown as GET, and its reply is sent without the body */
-fh_str fh_http_req_path(const fh_http_req *r); /* percent-decoded, without query; never holds NUL, "//" or dot segments */
-fh_str fh_http_req_query(const fh_http_req *r); /* raw */
-bool fh_http_req_query_get(const fh_http_req *r, const char *name, char *out, size_t out_size); /* percent-decoded; false if absent or too long */
+fh_str fh_http_req_path(const fh_http_req *r);   /* percent-decoded, without query; never holds NUL, "//" or dot segments */
+fh_str fh_http_req_query(const fh_http_req *r);  /* raw */
+bool fh_http_req_query_get(const fh_http_req *r, const char *name, char *out,
+                           size_t out_size);                       /* percent-decoded; false if absent or too long */
 fh_str fh_http_req_header(const fh_http_req *r, const char *name); /* {NULL,0} when absent */
 const fh_header *fh_http_req_headers(const fh_http_req *r, size_t *ret_count);
 fh_str fh_http_req_body(const fh_http_req *r);
@@ -49,8 +53,9 @@ void fh_http_req_on_gone(fh_http_req *r, void (*fn)(void *arg), void *arg); /* n
 /* Extra header of the reply to come (before reply or start); copies. */
 bool fh_http_reply_header(fh_http_req *r, const char *name, const char *value);
 void fh_http_reply(fh_http_req *r, int status, const char *content_type, const void *body, size_t bytes);
-/* Streamed reply, chunked (HTTP/1.0: until the connection closes). write returns false when the client should not be written to for now (bytes are still taken): on_drain is called once it
- * can again. None of the reply functions calls on_gone or on_drain from inside: they come from the loop. */
+/* Streamed reply, chunked (HTTP/1.0: until the connection closes). write returns false when the client should not be written to for now
+ * (bytes are still taken): on_drain is called once it can again. None of the reply functions calls on_gone or on_drain from inside: they
+ * come from the loop. */
 void fh_http_reply_start(fh_http_req *r, int status, const char *content_type);
 bool fh_http_reply_write(fh_http_req *r, const void *data, size_t bytes);
 void fh_http_reply_on_drain(fh_http_req *r, void (*fn)(void *arg), void *arg);

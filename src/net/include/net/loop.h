@@ -1,5 +1,5 @@
-/* An event loop (libevent): one thread runs it; everything registered on it is used by that thread only. fh_loop_post is the one door for others.
- * Time is monotonic nanoseconds. */
+/* An event loop (libevent): one thread runs it; everything registered on it is used by that thread only. fh_loop_post is the one door for
+ * others. Time is monotonic nanoseconds. */
 #ifndef FH_NET_LOOP_H
 #define FH_NET_LOOP_H
 
@@ -29,7 +29,7 @@ void fh_timer_free(fh_timer *t);
 
 /* Readability of a descriptor (a pidfd, a pipe), until freed. */
 int fh_watch_new(fh_watch **ret, fh_loop *l, int fd, void (*fn)(void *arg), void *arg, fh_err **err);
-void fh_watch_free(fh_watch *w); /* does not close fd */
+void fh_watch_free(fh_watch *w);                                                              /* does not close fd */
 int fh_loop_on_signal(fh_loop *l, int signo, void (*fn)(void *arg), void *arg, fh_err **err); /* until the loop is freed */
 
 #endif

@@ -1,5 +1,5 @@
-/* Server-sent events: reading a stream of bytes into events, and writing one. Rules: WHATWG HTML, "Server-sent events"; CR, LF and CRLF all end a
- * line; several data lines join with LF; an event without its closing blank line is dropped. Pure. */
+/* Server-sent events: reading a stream of bytes into events, and writing one. Rules: WHATWG HTML, "Server-sent events"; CR, LF and CRLF all
+ * end a line; several data lines join with LF; an event without its closing blank line is dropped. Pure. */
 #ifndef FH_NET_SSE_H
 #define FH_NET_SSE_H
 

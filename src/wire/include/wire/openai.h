@@ -1,8 +1,9 @@
 /* OpenAI request and response types: Chat Completions, Completions, models, errors. Pure.
  *
- * Parsing checks every field that we act on: a wrong type or range is FH_E_INVALID with the field as param; a documented field that we do not honour yet
- * is refused by name when it asks for something (n > 1, tools with an engine that cannot, audio); unknown fields are ignored here and stay in the
- * body that is passed on. Strings are borrowed from the parsed document, which the request holds. Sources: OpenAI's public specification 2.3.0. */
+ * Parsing checks every field that we act on: a wrong type or range is FH_E_INVALID with the field as param; a documented field that we do
+ * not honour yet is refused by name when it asks for something (n > 1, tools with an engine that cannot, audio); unknown fields are ignored
+ * here and stay in the body that is passed on. Strings are borrowed from the parsed document, which the request holds. Sources: OpenAI's
+ * public specification 2.3.0. */
 #ifndef FH_WIRE_OPENAI_H
 #define FH_WIRE_OPENAI_H
 
@@ -68,8 +69,8 @@ typedef struct fh_wire_reply { /* what all pieces of one reply say */
     const char *fingerprint;
 } fh_wire_reply;
 
-/* One streamed chunk's JSON (without "data: "). role: the first chat chunk; text may be empty; finish: NULL, "stop", "length"; usage: only in the
- * last chunk with empty choices. null_usage: write "usage":null (include_usage was asked). */
+/* One streamed chunk's JSON (without "data: "). role: the first chat chunk; text may be empty; finish: NULL, "stop", "length"; usage: only
+ * in the last chunk with empty choices. null_usage: write "usage":null (include_usage was asked). */
 typedef struct fh_wire_piece {
     bool role;
     fh_str text;
@@ -80,9 +81,11 @@ typedef struct fh_wire_piece {
     uint64_t text_offset; /* completions logprobs: characters before this piece */
 } fh_wire_piece;
 bool fh_wire_chunk_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *p);
-bool fh_wire_usage_chunk_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_usage *u, const char *extra_members); /* extra: ",\"timings\":{...}" or NULL */
+bool fh_wire_usage_chunk_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_usage *u,
+                               const char *extra_members); /* extra: ",\"timings\":{...}" or NULL */
 /* The whole reply of a request without stream. */
-bool fh_wire_reply_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *whole, const fh_wire_usage *u, const char *extra_members);
+bool fh_wire_reply_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *whole, const fh_wire_usage *u,
+                         const char *extra_members);
 
 /* {"error":{"message","type","param","code"}}; type by HTTP status as OpenAI's (invalid_request_error, authentication_error, ...). */
 bool fh_wire_error_write(fh_buf *out, const fh_err *err);
