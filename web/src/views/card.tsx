@@ -2,8 +2,8 @@
 import type { Machine, Model } from '../api/types.ts';
 import { bytes, context, day, number, params, percent } from '../format.ts';
 import { text } from '../text.ts';
-import { RunButton } from './models.tsx';
 import { Bar, Command, Reveal } from './parts.tsx';
+import { RunButton } from './run.tsx';
 
 const t = text.models;
 

@@ -1,34 +1,16 @@
 // The first screen: what can be tried at once, then the ten strongest open models, then all others.
 import { useMemo, useState } from 'preact/hooks';
-import { isResting, type Deployment, type Machine, type Model } from '../api/types.ts';
+import type { Machine, Model } from '../api/types.ts';
 import { bytes, context, number, params, percent } from '../format.ts';
-import { live, refreshModels, run } from '../live.ts';
-import { routeHash } from '../route.ts';
+import { live, refreshModels } from '../live.ts';
 import { useStore } from '../store.ts';
 import { text } from '../text.ts';
 import { ModelCard } from './card.tsx';
 import { Icon } from './icons.tsx';
 import { ActionButton, Command } from './parts.tsx';
+import { deploymentOf, RunButton } from './run.tsx';
 
 const t = text.models;
-
-export function deploymentOf(model: Model, list: Deployment[] | null): Deployment | undefined {
-  return (list ?? []).find((d) => !isResting(d.state) && (d.model === model.id || model.deployments.includes(d.name)));
-}
-
-/** The one button of a model that can run: Run, or where it is already. */
-export function RunButton({ model, big = false, label }: { model: Model; big?: boolean; label?: string }) {
-  const list = useStore(live, (l) => l.deployments);
-  const at = deploymentOf(model, list);
-  const look = `button primary${big ? ' big' : ''}`;
-  if (at?.state === 'ready') return <a class={look} href={routeHash('chat', at.name)}>{t.openChat}</a>;
-  if (at) return <a class={look} href={routeHash('running', at.name)}>{t.starting}</a>;
-  return (
-    <ActionButton class={look} run={() => run(model.id)} busy={t.startingNow} label={t.runNamed(model.name)}>
-      <Icon name="play" size={big ? 20 : 16} /> {label ?? text.common.run}
-    </ActionButton>
-  );
-}
 
 function MachineLine({ machine }: { machine: Machine }) {
   const parts = [machine.cpu, t.cores(number(machine.cores)), t.memory(bytes(machine.memory_bytes))].filter(Boolean);
