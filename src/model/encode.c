@@ -89,49 +89,29 @@ static int plain_text(work *w, fh_str text, fh_err **err)
     return w->v->spm ? fh_spm_text(w->v, &w->spm, text, w->out, err) : bpe_text(w, text, err);
 }
 
-/* Whether one of the ascending offsets lies inside (from, to). */
-static bool holds_break(const size_t *breaks, size_t count, size_t from, size_t to)
+static int cut_at_specials(work *w, fh_str text, unsigned flags, fh_err **err)
 {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (breaks[mid] <= from) low = mid + 1;
-        else high = mid;
-    }
-    return low < count && breaks[low] < to;
-}
-
-static int cut_at_specials(work *w, fh_str text, const size_t *breaks, size_t break_count, unsigned flags, fh_err **err)
-{
-    size_t from = 0, look = 0, at = 0;
+    size_t from = 0, at = 0;
     int rc = 0;
     while (!rc) {
-        fh_token id = fh_vocab_find_special(w->v, text, look, !(flags & FH_ENCODE_SPECIAL), &at);
+        fh_token id = fh_vocab_find_special(w->v, text, from, !(flags & FH_ENCODE_SPECIAL), &at);
         if (id == FH_TOKEN_NONE) break;
-        size_t end = at + w->v->pieces[id].len;
-        look = at + 1;
-        if (holds_break(breaks, break_count, at, end)) continue;
         rc = plain_text(w, (fh_str){text.ptr + from, at - from}, err);
         if (!rc && !fh_tokens_push(w->out, id)) rc = fh_err_nomem(err);
-        from = look = end;
+        from = at + w->v->pieces[id].len;
     }
     return rc ? rc : plain_text(w, (fh_str){text.ptr + from, text.len - from}, err);
 }
 
-int fh_vocab_encode_parted(const fh_vocab *v, fh_str text, const size_t *breaks, size_t break_count, unsigned flags, fh_tokens *out, fh_err **err)
+int fh_vocab_encode(const fh_vocab *v, fh_str text, unsigned flags, fh_tokens *out, fh_err **err)
 {
     work w = {.v = v, .out = out};
     int rc = 0;
     if ((flags & FH_ENCODE_BOS) && v->add_bos && v->bos != FH_TOKEN_NONE && !fh_tokens_push(out, v->bos)) rc = fh_err_nomem(err);
-    if (!rc) rc = cut_at_specials(&w, text, breaks, break_count, flags, err);
+    if (!rc) rc = cut_at_specials(&w, text, flags, err);
     fh_bpe_work_fini(&w.bpe);
     fh_spm_work_fini(&w.spm);
     return rc;
-}
-
-int fh_vocab_encode(const fh_vocab *v, fh_str text, unsigned flags, fh_tokens *out, fh_err **err)
-{
-    return fh_vocab_encode_parted(v, text, NULL, 0, flags, out, err);
 }
 
 static void decode_spm(fh_str piece, fh_buf *out)

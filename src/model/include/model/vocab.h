@@ -26,9 +26,6 @@ FH_DEFINE_AUTO(fh_vocab, fh_vocab_free);
 enum { FH_ENCODE_SPECIAL = 1, /* text may contain special tokens (the output of a chat template) */
        FH_ENCODE_BOS = 2 };   /* put BOS before, if the model says so (add_bos_token) */
 int fh_vocab_encode(const fh_vocab *v, fh_str text, unsigned flags, fh_tokens *out, fh_err **err); /* appends */
-/* The same for a text made of parts that different people wrote (a rendered conversation): breaks are ascending byte offsets across which no special token
- * is recognised, so that nobody's words join with another's, or with themselves, into one. */
-int fh_vocab_encode_parted(const fh_vocab *v, fh_str text, const size_t *breaks, size_t break_count, unsigned flags, fh_tokens *out, fh_err **err);
 /* Appends the bytes of one token; control tokens give their text only with show_special. */
 int fh_vocab_decode(const fh_vocab *v, fh_token id, bool show_special, fh_buf *out, fh_err **err);
 /* Appends the bytes of a whole list: the inverse of encode, the blank that SentencePiece puts before text taken off again. */
