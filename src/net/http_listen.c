@@ -163,17 +163,19 @@ static int open_socket(const char *address, const struct sockaddr_storage *a, so
 
 static void learn_address(fh_http_listener *l)
 {
-    struct sockaddr_storage a = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } a = {0};
     socklen_t len = sizeof a;
-    struct stat st = {0};
+    struct stat st;
     if (l->path) {
-        if (stat(l->path, &st) == 0) {
-            l->path_dev = st.st_dev;
-            l->path_ino = st.st_ino;
-        }
-    } else if (!l->server->port && getsockname(l->fd, (struct sockaddr *)&a, &len) == 0) {
-        in_port_t port = a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port : ((struct sockaddr_in6 *)&a)->sin6_port;
-        l->server->port = ntohs(port);
+        if (stat(l->path, &st) != 0) return;
+        l->path_dev = st.st_dev;
+        l->path_ino = st.st_ino;
+    } else if (!l->server->port && getsockname(l->fd, &a.any, &len) == 0) {
+        l->server->port = ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
     }
 }
 
