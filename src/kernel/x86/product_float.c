@@ -9,6 +9,8 @@
 #define INLINE static inline __attribute__((always_inline))
 #define STRETCH 1024 /* columns */
 #define W_ROWS 4
+#define LONG_ROW 8192 /* bytes */
+#define LONG_AHEAD 4096
 #if LANES == 16
 #define X_ROWS 4
 #else
@@ -101,7 +103,7 @@ static void stretch(const fh_product *p, size_t row, size_t col, size_t cols)
     bool direct = reads_directly(p);
     if (direct) {
         four.type = w->type;
-        four.ahead = FH_MIN(W_ROWS * w->row_bytes, FH_FETCH_AHEAD_BYTES); /* short rows: the next four; long ones: further along */
+        four.ahead = w->row_bytes <= LONG_ROW ? W_ROWS * w->row_bytes : LONG_AHEAD; /* the next four rows, or further along */
     }
     for (size_t i = 0; i < W_ROWS; i++) {
         const uint8_t *src = w->data + FH_MIN(row + i, p->row_end - 1) * w->row_bytes + at;
