@@ -23,6 +23,7 @@ static int find_family(fh_engine *e, const fh_load *l, fh_err **err)
 static int open_vocab(fh_engine *e, fh_err **err)
 {
     int rc = fh_vocab_new(&e->vocab, e->gguf, err);
+    if (!rc) rc = fh_specials_new(&e->specials, e->gguf, e->vocab, err);
     if (rc) return rc;
     fh_str source;
     if (!fh_gguf_find(e->gguf, "tokenizer.chat_template")) return 0;
@@ -81,7 +82,7 @@ static int fit_memory(fh_engine *e, const fh_engine_options *o, const fh_load *l
     if (!fh_kv_bytes(&kv, &kv_bytes)) return fh_err_nomem(err);
     uint64_t per_tok = kv_bytes / kv.rows, have = memory_available(o);
     const fh_shape *s = &e->model.shape;
-    sizes need = {.weights = fh_load_bytes(l), .kv = kv_bytes,
+    sizes need = {.weights = fh_load_arena_bytes(l), .kv = kv_bytes,
                   .fixed = ((uint64_t)e->logit_rows * s->vocab + (uint64_t)e->info.batch_tok * s->embd * 24) * sizeof(float) + (16u << 20)};
     if (need.weights + need.kv + need.fixed <= have) return 0;
     uint64_t rest = have > need.weights + need.fixed ? have - need.weights - need.fixed : 0, fits = rest / per_tok / 64 * 64;
@@ -134,7 +135,10 @@ static int make_buffers(fh_engine *e, fh_err **err)
 
 static int make_weights(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **err)
 {
+    e->info.owned_bytes = fh_load_arena_bytes(l);
     int rc = fh_pool_new(&e->pool, o->threads, err);
+    if (!rc && e->info.owned_bytes) rc = fh_weight_arena_new(&e->arena, e->info.owned_bytes, err);
+    l->arena = e->arena;
     fh_load_progress p = {o->progress, o->progress_arg, o->cancel};
     if (!rc) rc = fh_load_run(l, e->pool, &p, err);
     if (!rc) rc = e->model.family->finish(&e->model, l, err);
@@ -240,9 +244,11 @@ void fh_engine_close(fh_engine *e)
     void *buffers[] = {e->ids, e->pos, e->seqs, e->out, e->logits, e->out_gens, e->sampled};
     for (size_t i = 0; i < FH_COUNT(buffers); i++) fh_free(buffers[i]);
     if (e->model.family) e->model.family->free(&e->model);
+    if (e->arena) fh_weight_arena_free(e->arena);
     fh_kv_fini(&e->model.kv);
     if (e->pool) fh_pool_free(e->pool);
     if (e->chat_template) fh_template_free(e->chat_template);
+    fh_specials_free(e->specials);
     if (e->vocab) fh_vocab_free(e->vocab);
     if (e->gguf) fh_gguf_close(e->gguf);
     if (e->lock_made) {
@@ -265,4 +271,9 @@ const fh_vocab *fh_engine_vocab(const fh_engine *e)
 const fh_template *fh_engine_template(const fh_engine *e)
 {
     return e->chat_template;
+}
+
+const fh_specials *engine_specials(const fh_engine *e)
+{
+    return e->specials;
 }

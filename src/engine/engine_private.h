@@ -6,6 +6,7 @@
 #define FH_ENGINE_PRIVATE_H
 
 #include "model.h"
+#include "prompt.h"
 
 #include <pthread.h>
 
@@ -68,7 +69,9 @@ struct fh_engine {
     fh_gguf *gguf;
     fh_vocab *vocab;
     fh_template *chat_template;
+    fh_specials *specials;
     fh_pool *pool;
+    fh_weight_arena *arena;
     fh_model model;
     fh_engine_info info;
     char name[128];

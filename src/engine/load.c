@@ -147,6 +147,14 @@ uint64_t fh_load_bytes(const fh_load *l)
     return total;
 }
 
+size_t fh_load_arena_bytes(const fh_load *l)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < l->count; i++)
+        if (l->items[i].weight) total += fh_weight_arena_bytes(l->kernels, &l->items[i].spec);
+    return total;
+}
+
 /* ---- making ---- */
 
 typedef struct maker {
@@ -182,6 +190,7 @@ static int make_item(const fh_load *l, const fh_load_item *item, fh_err **err)
     snprintf(name, sizeof name, "%.*s", (int)FH_MIN(item->tensor->name.len, sizeof name - 1), item->tensor->name.ptr);
     fh_weight_spec spec = item->spec;
     spec.name = name;
+    spec.arena = l->arena;
     int rc = fh_weight_new(item->weight, l->kernels, &spec, err);
     if (rc == 0 && fh_weight_borrows(*item->weight)) touch(item->tensor);
     return rc;

@@ -1,0 +1,41 @@
+/* The engine's HTTP server inside. Everything here belongs to the loop's thread, but what `call` says of the batch thread. */
+#ifndef FH_ENGINE_SERVE_PRIVATE_H
+#define FH_ENGINE_SERVE_PRIVATE_H
+
+#include "engine/serve.h"
+#include "net/http_server.h"
+#include "prompt.h"
+#include "sys/file.h"
+
+typedef enum serve_state { SERVE_LOADING, SERVE_READY, SERVE_STOPPING } serve_state;
+
+typedef struct serve {
+    const fh_serve_options *options;
+    char name[256];
+    bool sandboxed, tcp; /* sandboxed: a system call filter or no way to new privileges holds */
+    fh_loop *loop;
+    fh_http_server *http;
+    serve_state state;
+    fh_engine *engine; /* borrowed from the engine's thread; NULL unless SERVE_READY */
+    fh_err *load_err; /* why loading ended without an engine */
+    uint64_t replies_ok, replies_refused, replies_cancelled;
+
+    _Atomic uint64_t done_bytes, total_bytes; /* written by the thread that loads */
+    _Atomic bool cancel_load;
+} serve;
+
+/* serve_generate.c */
+void serve_generate(serve *s, fh_http_req *req, bool chat);
+/* serve_info.c */
+void serve_health(serve *s, fh_http_req *req);
+void serve_props(serve *s, fh_http_req *req);
+void serve_metrics(serve *s, fh_http_req *req);
+void serve_models(serve *s, fh_http_req *req, fh_str id); /* id: empty for the list */
+void serve_tokenize(serve *s, fh_http_req *req);
+void serve_detokenize(serve *s, fh_http_req *req);
+
+/* serve.c. The error in OpenAI's shape; a busy engine's carries Retry-After. Takes err. */
+void serve_error(serve *s, fh_http_req *req, fh_err *err);
+void serve_json(fh_http_req *req, int status, const fh_buf *body);
+
+#endif
