@@ -62,7 +62,7 @@ void api_reply(api_call *c, int status, fh_json *doc)
     fh_err *err = NULL;
     FH_AUTO(buf) fh_buf body = FH_BUF(FH_LIMIT_JSON_BODY_BYTES);
     FH_AUTO(json) fh_json *held = doc;
-    int rc = status == 204 ? 0 : doc ? fh_json_write(doc, &body, &err) : fh_err_nomem(&err);
+    int rc = status == 204 ? 0 : held ? fh_json_write(held, &body, &err) : fh_err_nomem(&err);
     if (rc) {
         api_reply_error(c, err);
         return;
