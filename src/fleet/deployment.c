@@ -92,6 +92,7 @@ static void enter(fh_deployment *d, fh_deployment_state to, const char *reason, 
     if (to != FH_DEPLOYMENT_LOADING) v->progress_done = v->progress_total = 0;
     d->entered_ns = d->progress_ns = fh_clock_mono_ns();
     d->misses = 0;
+    d->idle = false;
     atomic_fetch_add_explicit(&d->fleet->entered[to], 1, memory_order_relaxed);
 }
 

@@ -20,6 +20,7 @@ const fh_fleet_timing fh_fleet_timing_default = {
     .load_stall_ns = 120 * FH_NS_PER_S,
     .prove_ns = 300 * FH_NS_PER_S,
     .drain_ns = 200 * FH_NS_PER_MS,
+    .drain_max_ns = 15 * FH_NS_PER_S,
     .term_ns = 10 * FH_NS_PER_S,
     .restart_window_ns = 600 * FH_NS_PER_S,
     .backoff_ns = {50 * FH_NS_PER_MS, FH_NS_PER_S, 3 * FH_NS_PER_S, 10 * FH_NS_PER_S, 30 * FH_NS_PER_S},

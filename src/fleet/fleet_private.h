@@ -22,7 +22,8 @@ typedef struct fh_fleet_timing { /* tests shorten these */
     unsigned health_misses;      /* answers missed in a row until it counts as hung */
     int64_t load_stall_ns;       /* loading without progress */
     int64_t prove_ns;            /* for the proof */
-    int64_t drain_ns;            /* from draining to SIGTERM: routes have gone elsewhere by then */
+    int64_t drain_ns;            /* draining for at least so long: routes have gone elsewhere by then */
+    int64_t drain_max_ns;        /* and for at most so long while requests run */
     int64_t term_ns;             /* from SIGTERM to SIGKILL */
     int64_t restart_window_ns;   /* in which DEPLOYMENT_RESTARTS are counted */
     int64_t backoff_ns[FH_FLEET_BACKOFFS];
@@ -70,6 +71,7 @@ typedef struct fh_deployment fh_deployment;
 typedef enum fh_health { FH_HEALTH_NONE, FH_HEALTH_LOADING, FH_HEALTH_READY } fh_health;
 typedef void fh_health_fn(fh_deployment *d, fh_health health, int64_t done, int64_t total);
 typedef void fh_proof_fn(fh_deployment *d, bool proven, const char *why);
+typedef void fh_busy_fn(fh_deployment *d, bool busy);
 
 struct fh_deployment {
     fh_fleet *fleet;
@@ -88,8 +90,10 @@ struct fh_deployment {
     fh_timer *timer; /* the next step */
 
     fh_http_call *call; /* at most one, with its reply and who hears of it */
-    fh_health_fn *on_health; /* NULL: on_proof */
+    fh_health_fn *on_health; /* one of the three */
     fh_proof_fn *on_proof;
+    fh_busy_fn *on_busy;
+    bool idle; /* draining, and nothing runs any more */
     fh_buf reply;
     bool prove_plain; /* the model has no chat template */
 
@@ -128,6 +132,7 @@ void fh_step_heal(fh_deployment *d);
 
 int fh_talk_health(fh_deployment *d, fh_health_fn *fn, fh_err **err);
 int fh_talk_prove(fh_deployment *d, fh_proof_fn *fn, fh_err **err);
+int fh_talk_busy(fh_deployment *d, fh_busy_fn *fn, fh_err **err); /* do requests run or wait in it? no answer counts as no */
 /* Waits for the answer, at most timeout_ns: for adopting, before the loop runs. */
 fh_health fh_talk_health_now(const char *socket_path, int64_t timeout_ns);
 fh_health fh_talk_parse_health(fh_str body, int64_t *ret_done, int64_t *ret_total);

@@ -245,7 +245,30 @@ void fh_deployment_look(fh_deployment *d)
     fh_deployment_step_soon(d, 0);
 }
 
-/* ---- draining: no new requests, then the end ---- */
+/* ---- draining: no new requests, what runs may end, then the engine ends ---- */
+
+static void drained(fh_deployment *d, bool busy)
+{
+    d->idle = !busy;
+    if (d->view.state == FH_DEPLOYMENT_DRAINING) fh_deployment_step_soon(d, busy ? d->fleet->timing.drain_ns : 0);
+}
+
+/* True while there is something to wait for. */
+static bool wait_for_requests(fh_deployment *d, int64_t now)
+{
+    const fh_fleet_timing *t = &d->fleet->timing;
+    int64_t since = now - d->entered_ns;
+    if (d->fleet->stopping || d->idle || since >= t->drain_max_ns) return false;
+    if (since < t->drain_ns) fh_deployment_step_soon(d, t->drain_ns - since);
+    else if (!d->call && fh_talk_busy(d, drained, NULL) != 0) return false;
+    return true;
+}
+
+static void end_drained(fh_deployment *d)
+{
+    if (d->wanted) fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", "its server stopped; it starts again with it");
+    else fh_deployment_set_state(d, FH_DEPLOYMENT_STOPPED, "", "stopped");
+}
 
 void fh_step_draining(fh_deployment *d)
 {
@@ -253,15 +276,11 @@ void fh_step_draining(fh_deployment *d)
     fh_provider *p = &d->fleet->provider;
     int64_t now = fh_clock_mono_ns();
     if (d->watch_fd < 0) {
-        if (d->wanted) fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", "its server stopped; it starts again with it");
-        else fh_deployment_set_state(d, FH_DEPLOYMENT_STOPPED, "", "stopped");
+        end_drained(d);
         return;
     }
+    if (!d->signalled_ns && wait_for_requests(d, now)) return;
     fh_deployment_drop_call(d);
-    if (!d->signalled_ns && !d->fleet->stopping && now - d->entered_ns < t->drain_ns) {
-        fh_deployment_step_soon(d, t->drain_ns - (now - d->entered_ns));
-        return;
-    }
     bool force = d->signalled_ns && now - d->signalled_ns >= t->term_ns;
     if (!d->signalled_ns) d->signalled_ns = now;
     if (force || d->signalled_ns == now) p->stop(p->ctx, &d->process, force);

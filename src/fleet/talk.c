@@ -1,10 +1,11 @@
-/* What the fleet says to an engine over its socket: is it up (GET /healthz), and does it really answer (one short generation, by the path that users take).
- * At most one call of a deployment is open; its answer is bounded. */
+/* What the fleet says to an engine over its socket: is it up (GET /healthz), does it really answer (one short generation, by the path that users take), is it busy
+ * (GET /metrics). At most one call of a deployment is open; its answer is bounded. */
 #include "fleet_private.h"
 
 #include "base/clock.h"
 #include "base/str.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define REPLY_BYTES   65536
@@ -71,11 +72,19 @@ static void proof_done(fh_deployment *d, int status, const fh_err *err)
     d->on_proof(d, proven, why);
 }
 
+/* Is that gauge of the engine's metrics above 0? */
+static bool gauge(const fh_deployment *d, const char *name)
+{
+    const char *at = strstr(fh_buf_cstr(&d->reply), name);
+    return at && strtod(at + strlen(name), NULL) > 0;
+}
+
 static void call_done(void *arg, int status, const fh_err *err)
 {
     fh_deployment *d = arg;
     d->call = NULL;
     if (d->on_health) health_done(d, err ? 0 : status);
+    else if (d->on_busy) d->on_busy(d, !err && (gauge(d, "\nfreehold_engine_requests_running ") || gauge(d, "\nfreehold_engine_requests_waiting ")));
     else proof_done(d, err ? 0 : status, err);
 }
 
@@ -92,9 +101,22 @@ static int start_call(fh_deployment *d, const char *method, const char *path, fh
     return fh_http_call_start(&d->call, d->fleet->client, &spec, err);
 }
 
+static void hear(fh_deployment *d, fh_health_fn *on_health, fh_proof_fn *on_proof, fh_busy_fn *on_busy)
+{
+    d->on_health = on_health;
+    d->on_proof = on_proof;
+    d->on_busy = on_busy;
+}
+
+int fh_talk_busy(fh_deployment *d, fh_busy_fn *fn, fh_err **err)
+{
+    if (!d->call) hear(d, NULL, NULL, fn);
+    return start_call(d, "GET", "/metrics", (fh_str){0}, d->fleet->timing.health_timeout_ns, err);
+}
+
 int fh_talk_health(fh_deployment *d, fh_health_fn *fn, fh_err **err)
 {
-    if (!d->call) d->on_health = fn;
+    if (!d->call) hear(d, fn, NULL, NULL);
     return start_call(d, "GET", "/healthz", (fh_str){0}, d->fleet->timing.health_timeout_ns, err);
 }
 
@@ -108,7 +130,7 @@ int fh_talk_prove(fh_deployment *d, fh_proof_fn *fn, fh_err **err)
     int rc = fh_buf_check(&body, err, "the proof's request");
     if (rc != 0) return rc;
     const char *path = d->prove_plain ? "/v1/completions" : "/v1/chat/completions";
-    if (!d->call) d->on_health = NULL, d->on_proof = fn;
+    if (!d->call) hear(d, NULL, fn, NULL);
     return start_call(d, "POST", path, (fh_str){body.data, body.len}, d->fleet->timing.prove_ns, err);
 }
 

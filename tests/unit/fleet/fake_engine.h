@@ -3,6 +3,7 @@
 #define FH_TEST_FAKE_ENGINE_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,9 @@ static void fake_answer(int fd, const char *name, const char *request)
         unsigned done = strcmp(name, "never") == 0 ? 1 : fake_asked;
         snprintf(body, sizeof(body), "{\"status\":\"%s\",\"bytes_done\":%u,\"bytes_total\":100}", ready ? "ready" : "loading", done);
         fake_reply(fd, ready ? 200 : 503, body);
+    } else if (strncmp(request, "GET /metrics", 12) == 0) {
+        bool busy = strcmp(name, "busy") == 0;
+        fake_reply(fd, 200, busy ? "# HELP x\nfreehold_engine_requests_running 2\n" : "# HELP x\nfreehold_engine_requests_running 0\n");
     } else if (strcmp(name, "mute") == 0) {
         fake_reply(fd, 500, "{\"error\":{\"message\":\"the numbers are not numbers\"}}");
     } else if (strstr(request, "/v1/chat/completions") && strcmp(name, "plain") == 0) {

@@ -27,6 +27,7 @@ static fh_fleet_timing quick(void)
     t.load_stall_ns = 400 * FH_NS_PER_MS;
     t.prove_ns = 2 * FH_NS_PER_S;
     t.drain_ns = 20 * FH_NS_PER_MS;
+    t.drain_max_ns = 500 * FH_NS_PER_MS;
     t.term_ns = 300 * FH_NS_PER_MS;
     t.retry_ns = 20 * FH_NS_PER_MS;
     for (int i = 0; i < FH_FLEET_BACKOFFS; i++) t.backoff_ns[i] = 5 * FH_NS_PER_MS;
@@ -65,7 +66,7 @@ static void start_fleet(bool keep)
 static int setup(void **state)
 {
     (void)state;
-    static const char *const models[] = {"good", "slow", "never", "mute", "plain", "crash", "deaf", "silent"};
+    static const char *const models[] = {"good", "slow", "never", "mute", "plain", "crash", "deaf", "silent", "busy"};
     strcpy(data, "/tmp/fh-fleet-XXXXXX");
     if (!mkdtemp(data) || fh_loop_new(&loop, NULL) != 0) return -1;
     snprintf(store, sizeof(store), "sqlite:%s/freehold.db", data);
@@ -324,6 +325,18 @@ static void a_deaf_engine_is_stopped_all_the_same(void **state)
     undeploy("deaf");
     wait_state("deaf", FH_DEPLOYMENT_STOPPED);
     assert_nothing_left();
+}
+
+static void what_runs_may_end_before_an_engine_is_stopped(void **state)
+{
+    (void)state;
+    deploy("busy");
+    wait_state("busy", FH_DEPLOYMENT_READY);
+    int64_t t = fh_clock_mono_ns();
+    undeploy("busy"); /* its requests never end: it is stopped when the time for draining is over */
+    wait_state("busy", FH_DEPLOYMENT_STOPPED);
+    int64_t took = fh_clock_mono_ns() - t;
+    assert_true(took >= 500 * FH_NS_PER_MS && took < 2 * FH_NS_PER_S);
 }
 
 static void what_is_wrong_with_a_request_is_said(void **state)
@@ -601,6 +614,7 @@ int main(int argc, char **argv)
         TEST(an_engine_that_makes_no_token_is_never_ready),
         TEST(a_frozen_engine_is_replaced),
         TEST(a_deaf_engine_is_stopped_all_the_same),
+        TEST(what_runs_may_end_before_an_engine_is_stopped),
         TEST(what_is_wrong_with_a_request_is_said),
         TEST(a_model_that_does_not_fit_fails_with_numbers),
         TEST(the_starter_without_weights_says_how_to_get_them),
