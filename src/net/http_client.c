@@ -24,7 +24,7 @@ struct fh_http_client {
     CURLM *multi;
     fh_timer timer;
     struct event kick;
-    fh_http_call *calls, *todo;
+    fh_http_call *calls, *todo, *todo_last; /* todo: first come, first served */
     socket_watch *sockets;
     int depth; /* inside libcurl */
 };
@@ -35,10 +35,13 @@ static void add_todo(fh_http_call *call, todo what)
 {
     fh_http_client *c = call->client;
     if (!call->todo) {
-        call->todo_prev = NULL;
-        call->todo_next = c->todo;
-        if (c->todo) c->todo->todo_prev = call;
-        c->todo = call;
+        call->todo_next = NULL;
+        call->todo_prev = c->todo_last;
+        if (c->todo_last)
+            c->todo_last->todo_next = call;
+        else
+            c->todo = call;
+        c->todo_last = call;
     }
     call->todo |= what;
     event_active(&c->kick, EV_TIMEOUT, 0);
@@ -52,7 +55,10 @@ static unsigned take_todo(fh_http_call *call)
         call->todo_prev->todo_next = call->todo_next;
     else
         call->client->todo = call->todo_next;
-    if (call->todo_next) call->todo_next->todo_prev = call->todo_prev;
+    if (call->todo_next)
+        call->todo_next->todo_prev = call->todo_prev;
+    else
+        call->client->todo_last = call->todo_prev;
     call->todo = 0;
     return what;
 }

@@ -57,7 +57,7 @@ void fh_http_conn_kick(fh_http_conn *c)
     if (!c->busy) event_active(&c->kick, EV_TIMEOUT, 0);
 }
 
-static void mark_broken(fh_http_conn *c)
+void fh_http_conn_break(fh_http_conn *c)
 {
     c->broken = true;
     fh_http_conn_kick(c);
@@ -74,7 +74,7 @@ void fh_http_conn_queue(fh_http_conn *c, const void *data, size_t bytes)
         c->write_deadline_ns = fh_clock_mono_ns() + c->server->limits.write_timeout_ns;
         arm(c);
     }
-    if (!fh_buf_add(&c->out, data, bytes)) mark_broken(c);
+    if (!fh_buf_add(&c->out, data, bytes)) fh_http_conn_break(c);
 }
 
 static void all_sent(fh_http_conn *c)
@@ -106,7 +106,7 @@ void fh_http_conn_flush(fh_http_conn *c)
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             c->writable = false;
         } else if (errno != EINTR) {
-            mark_broken(c);
+            fh_http_conn_break(c);
         }
     }
     if (!c->broken && c->sent && c->sent == c->out.len) all_sent(c);

@@ -155,10 +155,10 @@ static void queue_head(fh_http_conn *c, int status, const char *content_type, in
     else if (old)
         fh_buf_adds(&head, "Connection: keep-alive\r\n");
     fh_buf_adds(&head, "\r\n");
-    if (fh_buf_ok(&head))
+    if (fh_buf_ok(&head) && fh_buf_ok(&r->extra))
         fh_http_conn_queue(c, head.data, head.len);
     else
-        c->broken = true;
+        fh_http_conn_break(c); /* rather no reply than one that lacks a header */
     fh_buf_fini(&head);
 }
 
@@ -205,8 +205,7 @@ void fh_http_reply_start(fh_http_req *r, int status, const char *content_type)
     if (!c->busy) fh_http_conn_flush(c);
     if (!r->head) return;
     fh_http_conn_flush(c); /* HEAD: the head is the reply; a source that may be endless is told that its reader has gone */
-    c->broken = true;
-    fh_http_conn_kick(c);
+    fh_http_conn_break(c);
 }
 
 bool fh_http_reply_write(fh_http_req *r, const void *data, size_t bytes)
@@ -244,8 +243,7 @@ void fh_http_reply_abort(fh_http_req *r)
         fh_http_conn_flush(c);
         setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
         fh_http_req_over(r);
-        c->broken = true;
-        fh_http_conn_kick(c);
+        fh_http_conn_break(c);
         return;
     }
     r->keep = false;

@@ -120,6 +120,7 @@ void fh_http_accept_resume(void *server);
 void fh_http_conn_open(fh_http_server *s, int fd, const struct sockaddr_storage *peer, bool over_limit);
 void fh_http_conn_close(fh_http_conn *c); /* at once; on_gone of a request in flight is called */
 void fh_http_conn_kick(fh_http_conn *c);  /* run soon, from the loop */
+void fh_http_conn_break(fh_http_conn *c); /* nothing more is sent; the loop closes it soon */
 void fh_http_conn_flush(fh_http_conn *c);
 void fh_http_conn_reply_done(fh_http_conn *c);
 void fh_http_conn_deadline(fh_http_conn *c, int64_t deadline_ns);

@@ -51,18 +51,35 @@ static void a_reader_without_memory_says_so(void **state)
 
 /* Serving. */
 
+static fh_http_req *deferred; /* its reply comes from the loop, not from the handler */
+
+static void forget_deferred(void *arg)
+{
+    deferred = NULL;
+}
+
+static void reply_deferred(void *arg)
+{
+    fh_http_req *req = deferred;
+    if (!req) return;
+    deferred = NULL;
+    fh_http_reply_start(req, 200, "text/plain");
+    fh_http_reply_write(req, "one", 3);
+    fh_http_reply_write(req, "two", 3);
+    fh_http_reply_end(req);
+}
+
 static void handle(fh_http_req *req, void *ctx)
 {
     fh_str body = fh_http_req_body(req);
     fh_http_reply_header(req, "X-A", "1");
-    if (fh_str_eqs(fh_http_req_path(req), "/stream")) {
-        fh_http_reply_start(req, 200, "text/plain");
-        fh_http_reply_write(req, "one", 3);
-        fh_http_reply_write(req, "two", 3);
-        fh_http_reply_end(req);
-    } else {
+    if (!fh_str_eqs(fh_http_req_path(req), "/stream")) {
         fh_http_reply(req, 200, "text/plain", body.ptr, body.len);
+        return;
     }
+    deferred = req;
+    fh_http_req_on_gone(req, forget_deferred, NULL);
+    if (!fh_loop_post(fh_http_req_loop(req), reply_deferred, NULL)) fh_http_reply_abort(req);
 }
 
 typedef struct served {
