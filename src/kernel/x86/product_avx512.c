@@ -9,6 +9,7 @@
 #include <assert.h>
 
 #define INLINE static inline __attribute__((always_inline))
+#define AT_ONCE 4 /* activation rows whose sums run side by side */
 
 typedef struct scales {
     __m512 d, d1, min; /* d1: of columns 16-31 where they differ */
@@ -87,20 +88,33 @@ INLINE __m512i start(fh_pack_kind t, const float *sum)
     return t.min ? _mm512_setzero_si512() : _mm512_slli_epi32(int_at(sum), t.bits - 1);
 }
 
-/* One block of one activation row: x its 32 bytes, f its first figure, m the distance of its figures. */
-INLINE __m512 block(fh_pack_kind t, const __m512i w[8], scales s, const int8_t *x, const float *f, size_t m, __m512 acc)
+/* Columns 4 * from .. 4 * to - 1 of one block: x its bytes of `count` activation rows, f their figures. Step by step over all rows, so that the
+ * chains of sums hide each other's latency. */
+INLINE void add_columns(fh_pack_kind t, const int from, const int to, const size_t count, const __m512i w[8], __m512 d, const int8_t *x, const float *f,
+                        size_t m, __m512 *acc)
 {
-    __m512 d = _mm512_set1_ps(f[FH_FIG_D * m]);
-    __m512i sum = start(t, f + (t.bits == 6 ? FH_FIG_SUM0 : FH_FIG_SUM) * m);
-    for (int j = 0; j < 4; j++) sum = _mm512_dpbusd_epi32(sum, w[j], int_at(x + 4 * j));
-    if (t.bits == 6) {
-        acc = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(s.d, d), acc);
-        sum = start(t, f + FH_FIG_SUM1 * m);
-        s.d = s.d1;
+    const int figure = t.bits != 6 ? FH_FIG_SUM : from == 0 ? FH_FIG_SUM0 : FH_FIG_SUM1;
+    __m512i sums[AT_ONCE];
+    for (size_t r = 0; r < count; r++) sums[r] = start(t, f + (size_t)figure * m + r);
+    for (int j = from; j < to; j++) {
+        for (size_t r = 0; r < count; r++) sums[r] = _mm512_dpbusd_epi32(sums[r], w[j], int_at(x + r * FH_PACK_COLS + 4 * j));
     }
-    for (int j = 4; j < 8; j++) sum = _mm512_dpbusd_epi32(sum, w[j], int_at(x + 4 * j));
-    acc = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(s.d, d), acc);
-    return t.min ? _mm512_fmadd_ps(s.min, _mm512_set1_ps(f[FH_FIG_D_SUM * m]), acc) : acc;
+    for (size_t r = 0; r < count; r++) {
+        __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(f[FH_FIG_D * m + r]));
+        acc[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r]), scale, acc[r]);
+    }
+}
+
+INLINE void add_block(fh_pack_kind t, const size_t count, const __m512i w[8], scales s, const int8_t *x, const float *f, size_t m, __m512 *acc)
+{
+    if (t.bits == 6) {
+        add_columns(t, 0, 4, count, w, s.d, x, f, m, acc);
+        add_columns(t, 4, 8, count, w, s.d1, x, f, m, acc);
+    } else {
+        add_columns(t, 0, 8, count, w, s.d, x, f, m, acc);
+    }
+    if (!t.min) return;
+    for (size_t r = 0; r < count; r++) acc[r] = _mm512_fmadd_ps(s.min, _mm512_set1_ps(f[FH_FIG_D_SUM * m + r]), acc[r]);
 }
 
 /* Asks for a block's share of the bytes that lie ahead. */
@@ -125,7 +139,7 @@ INLINE void multiply(fh_pack_kind t, const size_t count, const uint8_t *chunk, s
         if (cold) ahead = fetch(ahead, l.chunk / l.blocks);
         unpack(t, at.low, at.high, w);
         scales s = load_scales(t, at.scale, at.super);
-        for (size_t r = 0; r < count; r++) acc[r] = block(t, w, s, x + r * FH_PACK_COLS, f + r, m, acc[r]);
+        for (size_t r = 0; r < count; r += AT_ONCE) add_block(t, FH_MIN(count, AT_ONCE), w, s, x + r * FH_PACK_COLS, f + r, m, acc + r);
         if (b % l.blocks == l.blocks - 1) chunk += l.chunk;
         x += m * FH_PACK_COLS;
         f += m * FH_FIGS;
