@@ -7,7 +7,7 @@ static int parse_primary(jparser *p, bool with_namespace, jnode **ret);
 
 static int two(jparser *p, jtype type, jop op, uint32_t line, jnode *a, jnode *b, jnode **ret)
 {
-    jnode *n;
+    jnode *n = NULL;
     int rc = jinja_node(p, type, line, &n);
     if (rc) return rc;
     n->op = (uint8_t)op;
@@ -62,7 +62,7 @@ static int parse_product(jparser *p, jnode **ret)
 
 static int parse_concat(jparser *p, jnode **ret)
 {
-    jnode *n, *right;
+    jnode *n = NULL, *right;
     int rc = parse_product(p, ret);
     if (rc || p->cur.type != T_TILDE) return rc;
     rc = jinja_node(p, N_CONCAT, p->cur.line, &n);
@@ -189,7 +189,7 @@ static int parse_cond(jparser *p, jnode **ret)
     int rc = jinja_enter(p);
     if (!rc) rc = parse_or(p, ret);
     while (!rc && (rc = jinja_skip_name(p, "if", &has_if)) == 0 && has_if) {
-        jnode *n, *test = NULL, *otherwise = NULL;
+        jnode *n = NULL, *test = NULL, *otherwise = NULL;
         p->soft = true;
         p->unknown = unknown; /* what stands before the if is looked up only when it runs */
         rc = parse_or(p, &test);
@@ -273,7 +273,7 @@ static int parse_arguments(jparser *p, jnode *n)
 
 static int parse_call(jparser *p, jnode *callee, jnode **ret)
 {
-    jnode *n;
+    jnode *n = NULL;
     int rc = two(p, N_CALL, OP_ADD, p->cur.line, callee, NULL, &n);
     if (!rc) rc = parse_arguments(p, n);
     *ret = n;
@@ -309,7 +309,7 @@ static int parse_subscribed(jparser *p, jnode **ret)
 
 static int parse_brackets(jparser *p, jnode *object, jnode **ret)
 {
-    jnode *n, *tuple, *item;
+    jnode *n = NULL, *tuple = NULL, *item;
     uint32_t line = p->cur.line;
     int rc = two(p, N_ITEM, OP_ADD, line, object, NULL, &n);
     if (!rc) rc = jinja_node(p, N_TUPLE, line, &tuple);
@@ -328,7 +328,7 @@ static int parse_brackets(jparser *p, jnode *object, jnode **ret)
 
 static int parse_dot(jparser *p, jnode *object, jnode **ret)
 {
-    jnode *n;
+    jnode *n = NULL;
     int rc = two(p, N_ATTR, OP_ADD, p->cur.line, object, NULL, &n);
     if (!rc) rc = jinja_advance(p);
     if (rc) return rc;
@@ -383,7 +383,7 @@ int jinja_parse_filters(jparser *p, jnode *input, bool name_first, jnode **ret)
     int rc = 0;
     *ret = input;
     while (!rc && (p->cur.type == T_PIPE || name_first)) {
-        jnode *n;
+        jnode *n = NULL;
         fh_str name;
         if (!name_first) rc = jinja_advance(p);
         name_first = false;
@@ -414,7 +414,7 @@ static int parse_bare_argument(jparser *p, jnode *n)
 
 static int parse_test(jparser *p, jnode **ret)
 {
-    jnode *n;
+    jnode *n = NULL;
     fh_str name;
     int rc = two(p, N_TEST, OP_ADD, p->cur.line, *ret, NULL, &n);
     if (!rc) rc = jinja_advance(p);
@@ -514,7 +514,7 @@ static int parse_string(jparser *p, jnode **ret)
 
 static int parse_list(jparser *p, jnode **ret)
 {
-    jnode *n, *item;
+    jnode *n = NULL, *item;
     int rc = jinja_node(p, N_LIST, p->cur.line, &n);
     if (!rc) rc = jinja_advance(p);
     while (!rc && p->cur.type != T_RBRACKET) {
@@ -529,7 +529,7 @@ static int parse_list(jparser *p, jnode **ret)
 
 static int parse_dict(jparser *p, jnode **ret)
 {
-    jnode *n, *item;
+    jnode *n = NULL, *item;
     int rc = jinja_node(p, N_DICT, p->cur.line, &n);
     if (!rc) rc = jinja_advance(p);
     while (!rc && p->cur.type != T_RBRACE) {
@@ -589,7 +589,7 @@ static int parse_tuple_item(jparser *p, tuple_of of, jnode **ret)
 
 static int parse_items(jparser *p, tuple_of of, const char *end_name, bool parenthesised, jnode **ret)
 {
-    jnode *tuple, *item;
+    jnode *tuple = NULL, *item;
     bool is_tuple = false;
     int rc = jinja_node(p, N_TUPLE, p->cur.line, &tuple);
     while (!rc) {

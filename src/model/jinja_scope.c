@@ -76,7 +76,7 @@ static int id_of(binder *b, jval name, uint32_t *ret)
 
 static int note_load(binder *b, jval name)
 {
-    uint32_t id;
+    uint32_t id = 0;
     binding *n;
     int rc = id_of(b, name, &id);
     if (rc || b->tops[id]) return rc;
@@ -87,7 +87,7 @@ static int note_load(binder *b, jval name)
 
 static int note_store(binder *b, jval name)
 {
-    uint32_t id;
+    uint32_t id = 0;
     binding *n;
     int rc = id_of(b, name, &id);
     if (rc || own(b, id)) return rc;
@@ -104,7 +104,7 @@ static int note_store(binder *b, jval name)
 
 static int declare(binder *b, jval name, uint32_t *ret_slot)
 {
-    uint32_t id;
+    uint32_t id = 0;
     int rc = id_of(b, name, &id);
     if (rc) return rc;
     binding *n = own(b, id);
@@ -248,7 +248,7 @@ static int declare_target(binder *b, jnode *n)
 
 static int bind_name(binder *b, jnode *n)
 {
-    uint32_t id;
+    uint32_t id = 0;
     int rc = id_of(b, n->value, &id);
     if (rc) return rc;
     const binding *found = b->tops[id];
@@ -262,7 +262,7 @@ static int bind_name(binder *b, jnode *n)
 static int bind_loop_body(binder *b, jfor *f)
 {
     scope s;
-    uint32_t slot;
+    uint32_t slot = 0;
     open_scope(b, &s);
     int rc = declare(b, jinja_cstr("loop"), &slot);
     f->loop_slot = (int32_t)slot;
@@ -357,7 +357,7 @@ static bool has_param(const jbody *m, const char *name)
 /* caller, kwargs and varargs are there when the body reads them. */
 static int declare_special(binder *b, const jbody *m, const char *name, int32_t *ret_slot)
 {
-    uint32_t slot;
+    uint32_t slot = 0;
     *ret_slot = -1;
     if (has_param(m, name) || !any_mentions(&m->body, name)) return 0;
     int rc = declare(b, jinja_cstr(name), &slot);
