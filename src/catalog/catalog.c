@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NEAREST 3
+#define NEAREST       3
 #define NEAR_DISTANCE 4 /* edits at which one name is still taken for another */
 
 const char *fh_licence_name(fh_licence l)
@@ -70,9 +70,13 @@ int fh_catalog_get(fh_str id_or_alias, const fh_catalog_model **ret, fh_err **er
     }
     const char *near[NEAREST] = {0};
     size_t n = fh_catalog_nearest(id_or_alias, near, NEAREST);
-    int rc = fh_err_set(err, FH_E_NOT_FOUND, "there is no model \"%.*s\" in the catalogue", (int)FH_MIN(id_or_alias.len, 128), id_or_alias.ptr);
-    if (n == 0) fh_err_hint(err, "`freehold models` lists all");
-    else fh_err_hint(err, "did you mean %s%s%s%s%s?", near[0], n > 2 ? ", " : "", n > 2 ? near[1] : "", n > 1 ? " or " : "", n > 1 ? near[n - 1] : "");
+    int rc =
+        fh_err_set(err, FH_E_NOT_FOUND, "there is no model \"%.*s\" in the catalogue", (int)FH_MIN(id_or_alias.len, 128), id_or_alias.ptr);
+    if (n == 0)
+        fh_err_hint(err, "`freehold models` lists all");
+    else
+        fh_err_hint(err, "did you mean %s%s%s%s%s?", near[0], n > 2 ? ", " : "", n > 2 ? near[1] : "", n > 1 ? " or " : "",
+                    n > 1 ? near[n - 1] : "");
     return rc;
 }
 

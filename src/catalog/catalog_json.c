@@ -48,7 +48,8 @@ static fh_json *score_json(const fh_catalog_score *s)
 static fh_json *licence_json(const fh_catalog_model *m)
 {
     fh_json *o = fh_json_new_object();
-    bool good = fh_json_set(o, "name", fh_json_new_cstr(m->licence)) && fh_json_set(o, "class", fh_json_new_cstr(fh_licence_name(m->licence_class)));
+    bool good = fh_json_set(o, "name", fh_json_new_cstr(m->licence)) &&
+                fh_json_set(o, "class", fh_json_new_cstr(fh_licence_name(m->licence_class)));
     return whole(o, good && fh_json_set(o, "summary", fh_json_new_cstr(m->licence_summary)));
 }
 
@@ -72,10 +73,13 @@ fh_json *fh_catalog_model_json(const fh_catalog_model *m)
     good = good && fh_json_set(o, "released", known_str(m->released)) && fh_json_set(o, "tier", fh_json_new_cstr(m->tier));
     good = good && fh_json_set(o, "rank", known_int(m->rank)) && fh_json_set(o, "starter", fh_json_new_bool(m->starter));
     good = good && fh_json_set(o, "runs_here", fh_json_new_bool(m->runs_here)) && fh_json_set(o, "licence", licence_json(m));
-    good = good && fh_json_set(o, "params_total_b", known_real(m->params_total_b)) && fh_json_set(o, "params_active_b", known_real(m->params_active_b));
+    good = good && fh_json_set(o, "params_total_b", known_real(m->params_total_b)) &&
+           fh_json_set(o, "params_active_b", known_real(m->params_active_b));
     good = good && fh_json_set(o, "attention", known_str(m->attention)) && fh_json_set(o, "architecture", known_str(m->architecture));
-    good = good && fh_json_set(o, "modalities", fh_json_new_cstr(m->modalities)) && fh_json_set(o, "context_tok", known_int((uint64_t)m->context_tok));
-    good = good && fh_json_set(o, "kv_bytes_per_tok", known_int(m->kv_bytes_per_tok)) && fh_json_set(o, "kv_fixed_bytes", fh_json_new_int((int64_t)m->kv_fixed_bytes));
+    good = good && fh_json_set(o, "modalities", fh_json_new_cstr(m->modalities)) &&
+           fh_json_set(o, "context_tok", known_int((uint64_t)m->context_tok));
+    good = good && fh_json_set(o, "kv_bytes_per_tok", known_int(m->kv_bytes_per_tok)) &&
+           fh_json_set(o, "kv_fixed_bytes", fh_json_new_int((int64_t)m->kv_fixed_bytes));
     good = good && fh_json_set(o, "kv_rule", known_str(m->kv_rule)) && fh_json_set(o, "hardware", known_str(m->hardware));
     good = good && fh_json_set(o, "notes", known_str(m->notes));
     return whole(o, good && set_arrays(o, m));

@@ -1,7 +1,8 @@
-/* SQLite behind the statement API. One connection, one thread; several connections of one file work beside each other (WAL, a writer waits its turn).
+/* SQLite behind the statement API. One connection, one thread; several connections of one file work beside each other (WAL, a writer waits
+ * its turn).
  *
- * synchronous=FULL: what was committed survives kill -9 and a power cut. All input and output goes through vfs.c, all memory through fh_alloc, so that torture
- * tests reach each failure. */
+ * synchronous=FULL: what was committed survives kill -9 and a power cut. All input and output goes through vfs.c, all memory through
+ * fh_alloc, so that torture tests reach each failure. */
 #include "db_private.h"
 
 #include "base/mem.h"
@@ -62,7 +63,8 @@ static int set_up(fh_db *db, fh_err **err)
     sqlite3_busy_timeout(db->h, BUSY_MS);
     sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db->h, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    int rc = sqlite3_exec(db->h, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;", NULL, NULL, NULL);
+    int rc = sqlite3_exec(db->h, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;",
+                          NULL, NULL, NULL);
     return rc == SQLITE_OK ? 0 : fh_db_error(db, rc, "cannot open it", err);
 }
 
@@ -125,9 +127,7 @@ static int bind_one(sqlite3_stmt *s, int i, char letter, va_list *ap)
     case 'i': return sqlite3_bind_int64(s, i, va_arg(*ap, int64_t));
     case 'd': return sqlite3_bind_double(s, i, va_arg(*ap, double));
     case 'n': return sqlite3_bind_null(s, i);
-    case 's':
-        text = va_arg(*ap, const char *);
-        return text ? sqlite3_bind_text(s, i, text, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(s, i);
+    case 's': text = va_arg(*ap, const char *); return text ? sqlite3_bind_text(s, i, text, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(s, i);
     case 'S':
         str = va_arg(*ap, fh_str);
         return str.ptr ? sqlite3_bind_text64(s, i, str.ptr, str.len, SQLITE_TRANSIENT, SQLITE_UTF8) : sqlite3_bind_null(s, i);
@@ -168,7 +168,7 @@ int fh_db_exec(fh_db *db, fh_err **err, const char *sql, const char *format, ...
     va_start(ap, format);
     int rc = prepare(db, &s, err, sql, format, &ap);
     va_end(ap);
-    for (bool row = true; rc == 0 && row;) rc = fh_stmt_step(s, &row, err);
+    for (bool row = s != NULL; rc == 0 && row;) rc = fh_stmt_step(s, &row, err);
     return rc;
 }
 

@@ -1,5 +1,6 @@
-/* Migrations: each in a transaction of its own together with the number that says it is done (PRAGMA user_version), so that kill -9 leaves a database at one
- * number or the next. Before the first that changes data of an older version, the file is copied to PATH.before-N, whole and synced. */
+/* Migrations: each in a transaction of its own together with the number that says it is done (PRAGMA user_version), so that kill -9 leaves
+ * a database at one number or the next. Before the first that changes data of an older version, the file is copied to PATH.before-N, whole
+ * and synced. */
 #include "db/schema.h"
 #include "db_private.h"
 
@@ -69,8 +70,10 @@ static int apply(fh_db *db, const fh_migration *m, fh_err **err)
 
 static int refuse_newer(fh_db *db, int64_t version, size_t count, fh_err **err)
 {
-    int rc = fh_err_set(err, FH_E_CONFLICT, "the database %s is of version %lld, this freehold knows versions up to %zu", db->path, (long long)version, count);
-    fh_err_hint(err, "use the newer freehold that wrote it, or restore the backup that was made before it was upgraded (%s.before-*)", db->path);
+    int rc = fh_err_set(err, FH_E_CONFLICT, "the database %s is of version %lld, this freehold knows versions up to %zu", db->path,
+                        (long long)version, count);
+    fh_err_hint(err, "use the newer freehold that wrote it, or restore the backup that was made before it was upgraded (%s.before-*)",
+                db->path);
     return rc;
 }
 

@@ -48,8 +48,8 @@ static const fh_migration schema[] = {
         " expires_utc_ns INTEGER NOT NULL DEFAULT 0," /* 0: does not */
         " revoked_utc_ns INTEGER NOT NULL DEFAULT 0) STRICT;"},
     {2, "CREATE TABLE idempotency(" /* replies kept for a repeat of the same request */
-        " token TEXT PRIMARY KEY," /* id of the key that asked, blank, Idempotency-Key */
-        " digest BLOB NOT NULL,"   /* SHA-256 of the request */
+        " token TEXT PRIMARY KEY,"  /* id of the key that asked, blank, Idempotency-Key */
+        " digest BLOB NOT NULL,"    /* SHA-256 of the request */
         " status INTEGER NOT NULL,"
         " body TEXT NOT NULL,"
         " created_utc_ns INTEGER NOT NULL) STRICT;"},

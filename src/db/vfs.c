@@ -1,4 +1,5 @@
-/* SQLite's files and memory, with our fault points in front: a thin layer over its own Unix layer. It changes nothing but that a point may say "failed". */
+/* SQLite's files and memory, with our fault points in front: a thin layer over its own Unix layer. It changes nothing but that a point may
+ * say "failed". */
 #include "db_private.h"
 
 #include "base/fault.h"
@@ -53,7 +54,8 @@ static void memory_stop(void *arg)
 
 int fh_db_memory_install(void)
 {
-    static const sqlite3_mem_methods methods = {memory_alloc, memory_free, memory_realloc, memory_size, memory_round, memory_start, memory_stop, NULL};
+    static const sqlite3_mem_methods methods = {memory_alloc, memory_free,  memory_realloc, memory_size,
+                                                memory_round, memory_start, memory_stop,    NULL};
     return sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
 }
 
@@ -157,9 +159,23 @@ static int file_shm_unmap(sqlite3_file *f, int remove)
 }
 
 static const sqlite3_io_methods all_methods = {
-    .iVersion = 2, .xClose = file_close, .xRead = file_read, .xWrite = file_write, .xTruncate = file_truncate, .xSync = file_sync, .xFileSize = file_size,
-    .xLock = file_lock, .xUnlock = file_unlock, .xCheckReservedLock = file_check_lock, .xFileControl = file_control, .xSectorSize = file_sector,
-    .xDeviceCharacteristics = file_traits, .xShmMap = file_shm_map, .xShmLock = file_shm_lock, .xShmBarrier = file_shm_barrier, .xShmUnmap = file_shm_unmap,
+    .iVersion = 2,
+    .xClose = file_close,
+    .xRead = file_read,
+    .xWrite = file_write,
+    .xTruncate = file_truncate,
+    .xSync = file_sync,
+    .xFileSize = file_size,
+    .xLock = file_lock,
+    .xUnlock = file_unlock,
+    .xCheckReservedLock = file_check_lock,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector,
+    .xDeviceCharacteristics = file_traits,
+    .xShmMap = file_shm_map,
+    .xShmLock = file_shm_lock,
+    .xShmBarrier = file_shm_barrier,
+    .xShmUnmap = file_shm_unmap,
 };
 
 static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *ret_flags)

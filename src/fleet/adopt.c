@@ -1,5 +1,6 @@
-/* Start-up: what the server before left. Engines that still run and answer are adopted; everything else that carries our mark is ended and removed; what should
- * run and does not is started again. Runs before the fleet's thread, so that `ps` tells the truth from the first moment. */
+/* Start-up: what the server before left. Engines that still run and answer are adopted; everything else that carries our mark is ended and
+ * removed; what should run and does not is started again. Runs before the fleet's thread, so that `ps` tells the truth from the first
+ * moment. */
 #include "fleet_private.h"
 
 #include "base/clock.h"
@@ -69,7 +70,9 @@ static int settle_one(fh_deployment *d)
     }
     if (!d->wanted) return fh_deployment_set_state(d, FH_DEPLOYMENT_STOPPED, "", "stopped");
     if (s == FH_DEPLOYMENT_REQUESTED) return fh_deployment_step_soon(d, 0), 0;
-    return fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", needs_engine(d) ? "the server was started again and its engine was gone" : "the server was started again");
+    return fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "",
+                                   needs_engine(d) ? "the server was started again and its engine was gone"
+                                                   : "the server was started again");
 }
 
 int fh_fleet_adopt_all(fh_fleet *f, fh_err **err)
@@ -78,7 +81,8 @@ int fh_fleet_adopt_all(fh_fleet *f, fh_err **err)
     if (rc != 0) return rc;
     for (fh_deployment *d = f->first; d; d = d->next) {
         bool adopted = try_adopt(d);
-        fh_log(FH_LOG_INFO, "fleet", "deployment=%s %s engine=%s", d->view.name, fh_deployment_state_name(d->view.state), adopted ? "adopted" : "gone");
+        fh_log(FH_LOG_INFO, "fleet", "deployment=%s %s engine=%s", d->view.name, fh_deployment_state_name(d->view.state),
+               adopted ? "adopted" : "gone");
     }
     f->provider.sweep(f->provider.ctx, is_adopted, f);
     for (fh_deployment *d = f->first; rc == 0 && d; d = d->next) {

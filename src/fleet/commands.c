@@ -46,7 +46,7 @@ bool fh_deployment_name_good(const char *name)
 /* A name made from the model's id, with a number when it is taken. */
 static void make_name(fh_fleet *f, const char *model, char *out, size_t out_size)
 {
-    char base[FH_DEPLOYMENT_NAME_CHARS + 1];
+    char base[FH_DEPLOYMENT_NAME_CHARS + 1] = "";
     size_t n = 0;
     for (const char *p = model; *p && n < FH_DEPLOYMENT_NAME_CHARS - 4; p++, n++) {
         unsigned char c = (unsigned char)*p;
@@ -67,7 +67,8 @@ static int check_name(fh_fleet *f, const char *name, fh_err **err)
     int rc = 0;
     if (!fh_deployment_name_good(name)) {
         rc = fh_err_set(err, FH_E_INVALID, "\"%s\" cannot be the name of a deployment", name);
-        fh_err_hint(err, "a name has 1 to %d small letters, digits, \"-\", \".\" or \"_\", and begins with a letter or digit", FH_DEPLOYMENT_NAME_CHARS);
+        fh_err_hint(err, "a name has 1 to %d small letters, digits, \"-\", \".\" or \"_\", and begins with a letter or digit",
+                    FH_DEPLOYMENT_NAME_CHARS);
     } else {
         fh_deployment *d = fh_fleet_find(f, name);
         if (!d || d->view.state == FH_DEPLOYMENT_FAILED) return 0;
@@ -113,7 +114,8 @@ static int free_name(fh_fleet *f, const char *name, fh_err **err)
     fh_deployment *old = fh_fleet_find(f, name);
     if (!old) return 0;
     int rc = fh_store_wanted(f->db, old->id, false, err);
-    if (rc == 0 && fh_deployment_set_state(old, FH_DEPLOYMENT_STOPPED, "", "a new run took its name") != 0) rc = fh_err_set(err, FH_E_IO, "the database does not take the change");
+    if (rc == 0 && fh_deployment_set_state(old, FH_DEPLOYMENT_STOPPED, "", "a new run took its name") != 0)
+        rc = fh_err_set(err, FH_E_IO, "the database does not take the change");
     return rc;
 }
 
@@ -125,8 +127,10 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_
     int rc = fh_fleet_resolve(f, s->model, d, err);
     if (rc == 0 && *s->name) rc = check_name(f, s->name, err);
     if (rc == 0) {
-        if (*s->name) snprintf(v->name, sizeof(v->name), "%s", s->name);
-        else make_name(f, v->model, v->name, sizeof(v->name));
+        if (*s->name)
+            snprintf(v->name, sizeof(v->name), "%s", s->name);
+        else
+            make_name(f, v->model, v->name, sizeof(v->name));
         snprintf(v->place, sizeof(v->place), "%s", f->provider.place);
         snprintf(v->reason, sizeof(v->reason), "asked for");
         v->context_tok = s->context_tok;
@@ -136,8 +140,10 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_
         rc = free_name(f, v->name, err);
     }
     if (rc == 0) rc = fh_store_insert(f->db, d, &d->id, err);
-    if (rc == 0) *ret = d;
-    else fh_deployment_free(d);
+    if (rc == 0)
+        *ret = d;
+    else
+        fh_deployment_free(d);
     return rc;
 }
 
@@ -181,11 +187,12 @@ static void run_undeploy(void *arg)
 {
     command *c = arg;
     fh_deployment *d = NULL;
-    if (undeploy(c->fleet, c->spec.name, &d, &c->err) == 0) c->view = d->view;
+    if (undeploy(c->fleet, c->spec.name, &d, &c->err) == 0 && d) c->view = d->view;
     reply(c);
 }
 
-static int post_command(fh_fleet *f, void (*run)(void *), const fh_deploy_spec *spec, fh_loop *reply_loop, fh_fleet_done *done, void *arg, fh_err **err)
+static int post_command(fh_fleet *f, void (*run)(void *), const fh_deploy_spec *spec, fh_loop *reply_loop, fh_fleet_done *done, void *arg,
+                        fh_err **err)
 {
     command *c = fh_calloc(1, sizeof(*c));
     if (!c) return fh_err_nomem(err);

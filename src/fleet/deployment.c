@@ -1,7 +1,8 @@
 /* One deployment: its memory, its state, its engine's process. What is done in each state stands in steps.c.
  *
- * set_state is the one function that changes a state: checked against the arrows of states.c, written down, then shown. A step runs on a timer and looks at
- * what is true; it may be called once too often, never once too seldom: whatever fails to be written down is tried again. */
+ * set_state is the one function that changes a state: checked against the arrows of states.c, written down, then shown. A step runs on a
+ * timer and looks at what is true; it may be called once too often, never once too seldom: whatever fails to be written down is tried
+ * again. */
 #include "fleet_private.h"
 
 #include "base/clock.h"
@@ -17,8 +18,10 @@ static void step(void *arg)
     switch (d->view.state) {
     case FH_DEPLOYMENT_REQUESTED:
         if (d->fleet->stopping) return;
-        if (!d->wanted) fh_deployment_set_state(d, FH_DEPLOYMENT_STOPPED, "", "stopped");
-        else fh_deployment_set_state(d, FH_DEPLOYMENT_PLANNING, "", "looking at what it needs");
+        if (!d->wanted)
+            fh_deployment_set_state(d, FH_DEPLOYMENT_STOPPED, "", "stopped");
+        else
+            fh_deployment_set_state(d, FH_DEPLOYMENT_PLANNING, "", "looking at what it needs");
         return;
     case FH_DEPLOYMENT_PLANNING: fh_step_planning(d); return;
     case FH_DEPLOYMENT_PROVISIONING: fh_step_provisioning(d); return;
@@ -107,16 +110,20 @@ int fh_deployment_set_state(fh_deployment *d, fh_deployment_state to, const char
     reason[fh_utf8_whole(reason, strlen(reason))] = 0;
     fh_deployment_state from = d->view.state;
     int64_t now = fh_clock_utc_ns();
-    int rc = fh_deployment_may_change(from, to) ? 0 : fh_err_set(&err, FH_E_INTERNAL, "there is no way from %s to %s", fh_deployment_state_name(from), fh_deployment_state_name(to));
+    int rc = fh_deployment_may_change(from, to) ? 0
+                                                : fh_err_set(&err, FH_E_INTERNAL, "there is no way from %s to %s",
+                                                             fh_deployment_state_name(from), fh_deployment_state_name(to));
     if (rc == 0) rc = fh_store_state(d->fleet->db, d, to, reason, hint ? hint : "", now, &err);
     if (rc != 0) {
-        fh_log_err(FH_LOG_ERROR, "fleet", err, "deployment %s: the change to %s could not be written down; trying again", d->view.name, fh_deployment_state_name(to));
+        fh_log_err(FH_LOG_ERROR, "fleet", err, "deployment %s: the change to %s could not be written down; trying again", d->view.name,
+                   fh_deployment_state_name(to));
         fh_err_free(err);
         fh_deployment_step_soon(d, d->fleet->timing.retry_ns);
         return rc;
     }
     enter(d, to, reason, hint ? hint : "", now);
-    fh_log(FH_LOG_INFO, "fleet", "deployment=%s %s -> %s: %s", d->view.name, fh_deployment_state_name(from), fh_deployment_state_name(to), reason);
+    fh_log(FH_LOG_INFO, "fleet", "deployment=%s %s -> %s: %s", d->view.name, fh_deployment_state_name(from), fh_deployment_state_name(to),
+           reason);
     fh_fleet_publish(d->fleet);
     fh_fleet_tell(d->fleet, d, from, now);
     fh_deployment_step_soon(d, 0);
@@ -145,7 +152,8 @@ int fh_deployment_watch(fh_deployment *d, int watch_fd, fh_err **err)
 static void end_act(fh_deployment *d)
 {
     fh_err *err = NULL;
-    if (d->act && fh_store_act_end(d->fleet->db, d->act, &err) != 0) fh_log_err(FH_LOG_WARN, "fleet", err, "deployment %s: the end of its engine", d->view.name);
+    if (d->act && fh_store_act_end(d->fleet->db, d->act, &err) != 0)
+        fh_log_err(FH_LOG_WARN, "fleet", err, "deployment %s: the end of its engine", d->view.name);
     fh_err_free(err);
     if (*d->view.socket_path) d->fleet->provider.tidy(d->fleet->provider.ctx, d->view.name, d->view.socket_path);
     d->act = 0;
@@ -158,9 +166,12 @@ void fh_deployment_engine_gone(fh_deployment *d)
     forget_process(d);
     end_act(d);
     d->signalled_ns = 0;
-    if (d->view.state == FH_DEPLOYMENT_FAILED) fh_fleet_publish(d->fleet);
-    else if (d->view.state == FH_DEPLOYMENT_DRAINING) fh_deployment_step_soon(d, 0);
-    else fh_step_heal(d);
+    if (d->view.state == FH_DEPLOYMENT_FAILED)
+        fh_fleet_publish(d->fleet);
+    else if (d->view.state == FH_DEPLOYMENT_DRAINING)
+        fh_deployment_step_soon(d, 0);
+    else
+        fh_step_heal(d);
     if (d->fleet->stopping) fh_fleet_settle(d->fleet);
 }
 

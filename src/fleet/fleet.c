@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STOPPED_KEPT   16
-#define STOP_GRACE_NS  (2 * FH_NS_PER_S) /* beyond SIGKILL's deadline */
+#define STOPPED_KEPT  16
+#define STOP_GRACE_NS (2 * FH_NS_PER_S) /* beyond SIGKILL's deadline */
 
 const fh_fleet_timing fh_fleet_timing_default = {
     .poll_ns = 50 * FH_NS_PER_MS,
@@ -92,9 +92,12 @@ static void begin_stop(void *arg)
     for (fh_deployment *d = f->first; d && !f->keep_engines_on_stop; d = d->next) {
         if (d->watch_fd < 0) continue;
         fh_deployment_drop_call(d);
-        if (d->view.state == FH_DEPLOYMENT_FAILED) fh_deployment_kill(d, "the server stops");
-        else if (d->view.state == FH_DEPLOYMENT_DRAINING) fh_deployment_step_soon(d, 0);
-        else fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "the server stops");
+        if (d->view.state == FH_DEPLOYMENT_FAILED)
+            fh_deployment_kill(d, "the server stops");
+        else if (d->view.state == FH_DEPLOYMENT_DRAINING)
+            fh_deployment_step_soon(d, 0);
+        else
+            fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "the server stops");
     }
     fh_timer_start(f->stop_timer, f->timing.term_ns + STOP_GRACE_NS);
     fh_fleet_settle(f);
@@ -123,7 +126,8 @@ void fh_fleet_stop(fh_fleet *f)
 {
     if (!f) return;
     if (f->thread_runs) {
-        while (!fh_loop_post(f->loop, begin_stop, f)) fh_sleep_ns(10 * FH_NS_PER_MS); /* out of memory for a moment; there is no other way to stop */
+        while (!fh_loop_post(f->loop, begin_stop, f))
+            fh_sleep_ns(10 * FH_NS_PER_MS); /* out of memory for a moment; there is no other way to stop */
         pthread_join(f->thread, NULL);
     }
     fleet_free(f);
@@ -165,7 +169,8 @@ int fh_fleet_start_timed(fh_fleet **ret, const fh_fleet_config *c, const fh_flee
     f->keep_engines_on_stop = c->keep_engines_on_stop;
     int rc = open_parts(f, c, err);
     if (rc == 0) rc = fh_fleet_adopt_all(f, err);
-    if (rc == 0 && pthread_create(&f->thread, NULL, run_thread, f) != 0) rc = fh_err_set(err, FH_E_UNAVAILABLE, "cannot start the fleet's thread");
+    if (rc == 0 && pthread_create(&f->thread, NULL, run_thread, f) != 0)
+        rc = fh_err_set(err, FH_E_UNAVAILABLE, "cannot start the fleet's thread");
     if (rc != 0) {
         fleet_free(f);
         return rc;

@@ -1,5 +1,5 @@
-/* The inside of the fleet. Everything here but the snapshot, the feeds and the counters belongs to the fleet's thread (and, before it is started, to the thread
- * that starts it). */
+/* The inside of the fleet. Everything here but the snapshot, the feeds and the counters belongs to the fleet's thread (and, before it is
+ * started, to the thread that starts it). */
 #ifndef FH_FLEET_PRIVATE_H
 #define FH_FLEET_PRIVATE_H
 
@@ -27,7 +27,7 @@ typedef struct fh_fleet_timing { /* tests shorten these */
     int64_t term_ns;             /* from SIGTERM to SIGKILL */
     int64_t restart_window_ns;   /* in which DEPLOYMENT_RESTARTS are counted */
     int64_t backoff_ns[FH_FLEET_BACKOFFS];
-    int64_t retry_ns;            /* after a database that did not take a change */
+    int64_t retry_ns; /* after a database that did not take a change */
 } fh_fleet_timing;
 extern const fh_fleet_timing fh_fleet_timing_default;
 
@@ -77,39 +77,41 @@ struct fh_deployment {
     fh_fleet *fleet;
     fh_deployment *next; /* newest first */
     int64_t id;
-    bool wanted; /* its owner wants it running */
     fh_deployment_view view;
-    char digest[65];
     fh_weights_item item; /* of the weights, once chosen */
+    char digest[65];
+    char why[256];    /* why we ended the engine ourselves; "" when it ended by itself */
+    bool wanted;      /* its owner wants it running */
+    bool idle;        /* draining, and nothing runs any more */
+    bool prove_plain; /* the model has no chat template */
     uint64_t memory_bytes;
 
     int64_t act; /* the start that is open in the database; 0: none */
     fh_process process;
-    int watch_fd; /* -1: no process */
     fh_watch *watch;
+    int watch_fd; /* -1: no process */
+    unsigned misses;
     fh_timer *timer; /* the next step */
 
-    fh_http_call *call; /* at most one, with its reply and who hears of it */
-    fh_health_fn *on_health; /* one of the three */
+    fh_http_call *call; /* at most one, with its reply and who hears of it: one of the three */
+    fh_health_fn *on_health;
     fh_proof_fn *on_proof;
     fh_busy_fn *on_busy;
-    bool idle; /* draining, and nothing runs any more */
     fh_buf reply;
-    bool prove_plain; /* the model has no chat template */
 
     int64_t entered_ns, progress_ns, told_ns, not_before_ns, signalled_ns, health_ns;
     int64_t restarts_ns[FH_LIMIT_DEPLOYMENT_RESTARTS];
-    unsigned misses;
-    char why[256]; /* why we ended the engine ourselves; "" when it ended by itself */
 };
 
-/* Changes the state: the one place where that happens. Writes it down, replaces the snapshot, tells the feeds. On an error nothing has changed. */
-int fh_deployment_set_state(fh_deployment *d, fh_deployment_state to, const char *hint, const char *reason_fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Changes the state: the one place where that happens. Writes it down, replaces the snapshot, tells the feeds. On an error nothing has
+ * changed. */
+int fh_deployment_set_state(fh_deployment *d, fh_deployment_state to, const char *hint, const char *reason_fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 #define FH_DEPLOYMENT_NAME_CHARS 40 /* so that a socket's path has room for it */
 bool fh_deployment_name_good(const char *name);
 bool fh_deployment_may_change(fh_deployment_state from, fh_deployment_state to);
 void fh_deployment_step_soon(fh_deployment *d, int64_t delay_ns);
-void fh_deployment_look(fh_deployment *d); /* at once: a request failed on it */
+void fh_deployment_look(fh_deployment *d);                             /* at once: a request failed on it */
 int fh_deployment_watch(fh_deployment *d, int watch_fd, fh_err **err); /* takes watch_fd */
 void fh_deployment_drop_call(fh_deployment *d);
 void fh_deployment_engine_gone(fh_deployment *d);
@@ -140,7 +142,8 @@ fh_health fh_talk_parse_health(fh_str body, int64_t *ret_done, int64_t *ret_tota
 /* ---- the database, in store.c ---- */
 
 int fh_store_insert(fh_db *db, const fh_deployment *d, int64_t *ret_id, fh_err **err);
-int fh_store_state(fh_db *db, const fh_deployment *d, fh_deployment_state to, const char *reason, const char *hint, int64_t now_utc_ns, fh_err **err);
+int fh_store_state(fh_db *db, const fh_deployment *d, fh_deployment_state to, const char *reason, const char *hint, int64_t now_utc_ns,
+                   fh_err **err);
 int fh_store_wanted(fh_db *db, int64_t id, bool wanted, fh_err **err);
 int fh_store_digest(fh_db *db, int64_t id, const char *digest, fh_err **err);
 int fh_store_restarts(fh_db *db, int64_t id, unsigned restarts, fh_err **err);
@@ -181,9 +184,9 @@ struct fh_fleet {
 int fh_fleet_start_timed(fh_fleet **ret, const fh_fleet_config *c, const fh_fleet_timing *t, fh_err **err);
 void fh_fleet_link(fh_fleet *f, fh_deployment *d);
 fh_deployment *fh_fleet_find(fh_fleet *f, const char *name); /* not a stopped one */
-void fh_fleet_publish(fh_fleet *f);                        /* a new snapshot; when memory is out the old one stays */
+void fh_fleet_publish(fh_fleet *f);                          /* a new snapshot; when memory is out the old one stays */
 void fh_fleet_tell(fh_fleet *f, const fh_deployment *d, fh_deployment_state from, int64_t now_utc_ns);
-void fh_fleet_settle(fh_fleet *f);                         /* forgets old stopped ones; ends a stop that is through */
+void fh_fleet_settle(fh_fleet *f); /* forgets old stopped ones; ends a stop that is through */
 int fh_fleet_adopt_all(fh_fleet *f, fh_err **err);
 int fh_fleet_resolve(fh_fleet *f, const char *model, fh_deployment *d, fh_err **err);
 

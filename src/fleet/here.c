@@ -3,8 +3,8 @@
  *   DATA/run/NAME.ACT/sock    the socket; ACT is the number of the start, so that no start ever meets the socket of another
  *   DATA/logs/NAME.log        what the engine says; rotated at ENGINE_LOG_BYTES, one older file is kept
  *
- * A socket's path has 107 bytes: where DATA is too deep, the folders lie in $XDG_RUNTIME_DIR or /tmp under a name made from DATA. The argument
- * "unix:PATH" of an engine is our mark on it: the sweep finds by it what a dead server left. */
+ * A socket's path has 107 bytes: where DATA is too deep, the folders lie in $XDG_RUNTIME_DIR or /tmp under a name made from DATA. The
+ * argument "unix:PATH" of an engine is our mark on it: the sweep finds by it what a dead server left. */
 #include "fleet_private.h"
 
 #include "base/clock.h"
@@ -35,7 +35,7 @@ struct fh_here {
 /* The folder must be ours alone: in /tmp somebody else may have made it first. */
 static int own_folder(const char *path, fh_err **err)
 {
-    struct stat st;
+    struct stat st = {0};
     int rc = fh_dir_make(path, 0700, err);
     if (rc != 0) return rc;
     if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 077) == 0) return 0;
@@ -51,7 +51,8 @@ static char *run_folder(const char *data_dir)
     uint64_t hash = fh_siphash(key, data_dir, strlen(data_dir));
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     bool short_enough = runtime && *runtime == '/' && strlen(runtime) < 24;
-    return short_enough ? fh_asprintf("%s/fh-%08x", runtime, (unsigned)hash) : fh_asprintf("/tmp/fh-%u-%08x", (unsigned)geteuid(), (unsigned)hash);
+    return short_enough ? fh_asprintf("%s/fh-%08x", runtime, (unsigned)hash)
+                        : fh_asprintf("/tmp/fh-%u-%08x", (unsigned)geteuid(), (unsigned)hash);
 }
 
 int fh_here_new(fh_here **ret, const char *data_dir, const char *program, fh_err **err)
@@ -61,11 +62,17 @@ int fh_here_new(fh_here **ret, const char *data_dir, const char *program, fh_err
     h->program = fh_strdup(program);
     h->logs = fh_asprintf("%s/logs", data_dir);
     h->run = run_folder(data_dir);
-    int rc = h->program && h->logs && h->run ? 0 : fh_err_nomem(err);
-    if (rc == 0) rc = fh_dir_make(h->logs, 0700, err);
+    if (!h->program || !h->logs || !h->run) {
+        fh_here_free(h);
+        fh_err_nomem(err);
+        return FH_E_NOMEM;
+    }
+    int rc = fh_dir_make(h->logs, 0700, err);
     if (rc == 0) rc = own_folder(h->run, err);
-    if (rc == 0) *ret = h;
-    else fh_here_free(h);
+    if (rc == 0)
+        *ret = h;
+    else
+        fh_here_free(h);
     return rc;
 }
 
@@ -100,10 +107,12 @@ static void here_rotate(void *ctx, const char *deployment)
 {
     char path[1024], older[1024];
     struct stat st;
-    if (log_path(ctx, deployment, "", path, sizeof(path), NULL) != 0 || log_path(ctx, deployment, ".1", older, sizeof(older), NULL) != 0) return;
+    if (log_path(ctx, deployment, "", path, sizeof(path), NULL) != 0 || log_path(ctx, deployment, ".1", older, sizeof(older), NULL) != 0)
+        return;
     if (stat(path, &st) != 0 || st.st_size < FH_LIMIT_ENGINE_LOG_BYTES) return;
     FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_ENGINE_LOG_BYTES + 1);
-    if (fh_file_read_tail(path, FH_LIMIT_ENGINE_LOG_BYTES, &text, NULL) == 0) fh_file_write_atomic(older, fh_buf_cstr(&text), text.len, 0600, NULL);
+    if (fh_file_read_tail(path, FH_LIMIT_ENGINE_LOG_BYTES, &text, NULL) == 0)
+        fh_file_write_atomic(older, fh_buf_cstr(&text), text.len, 0600, NULL);
     if (truncate(path, 0) != 0) return; /* tried again at the next look */
 }
 
@@ -134,8 +143,10 @@ static int run_engine(fh_here *h, const fh_engine_spec *s, const char *folder, i
     snprintf(listen, sizeof(listen), "unix:%s", s->socket_path);
     snprintf(context, sizeof(context), "%lld", (long long)s->context_tok);
     snprintf(streams, sizeof(streams), "%lld", (long long)s->streams);
-    const char *const argv[] = {h->program, "engine", "--model", s->file, "--listen", listen, "--name", s->model, "--context", context, "--parallel", streams, NULL};
-    const char *const env[] = {"LC_ALL=C.UTF-8", "PATH=/nonexistent", "ASAN_OPTIONS=detect_leaks=0", "LSAN_OPTIONS=detect_leaks=0", NULL}; /* no ptrace inside: leaks cannot be looked for */
+    const char *const argv[] = {h->program, "engine",    "--model", s->file,      "--listen", listen, "--name",
+                                s->model,   "--context", context,   "--parallel", streams,    NULL};
+    const char *const env[] = {"LC_ALL=C.UTF-8", "PATH=/nonexistent", "ASAN_OPTIONS=detect_leaks=0", "LSAN_OPTIONS=detect_leaks=0",
+                               NULL}; /* no ptrace inside: leaks cannot be looked for */
     const char *const read_only[] = {s->folder, NULL}, *const read_write[] = {folder, NULL};
     fh_sandbox_spec spec = {argv, env, read_only, read_write, s->memory_bytes, STACKS_PROCESSES, log_fd};
     return fh_sandbox_start(h->sandbox, &spec, ret, err);
@@ -245,6 +256,17 @@ static fh_plan_machine here_machine(void *ctx)
 
 void fh_here_provider(fh_here *h, fh_provider *ret)
 {
-    *ret = (fh_provider){.place = "here", .ctx = h, .ready = here_ready, .start = here_start, .adopt = here_adopt, .stop = here_stop, .usage = here_usage, .sweep = here_sweep,
-                         .tidy = here_tidy, .rotate = here_rotate, .log_tail = here_log_tail, .socket_path = here_socket_path, .machine = here_machine};
+    *ret = (fh_provider){.place = "here",
+                         .ctx = h,
+                         .ready = here_ready,
+                         .start = here_start,
+                         .adopt = here_adopt,
+                         .stop = here_stop,
+                         .usage = here_usage,
+                         .sweep = here_sweep,
+                         .tidy = here_tidy,
+                         .rotate = here_rotate,
+                         .log_tail = here_log_tail,
+                         .socket_path = here_socket_path,
+                         .machine = here_machine};
 }

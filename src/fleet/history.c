@@ -14,8 +14,10 @@ static fh_json *history_row(fh_stmt *s)
     fh_json *o = fh_json_new_object();
     bool good = fh_json_set(o, "id", fh_json_new_int(fh_stmt_int(s, 0))) && fh_json_set(o, "time", fh_json_new_cstr(when));
     fh_str from = fh_stmt_str(s, 2), hint = fh_stmt_str(s, 5);
-    good = good && fh_json_set(o, "from", from.len ? fh_json_new_str(from) : fh_json_new_null()) && fh_json_set(o, "to", fh_json_new_str(fh_stmt_str(s, 3)));
-    good = good && fh_json_set(o, "reason", fh_json_new_str(fh_stmt_str(s, 4))) && fh_json_set(o, "hint", hint.len ? fh_json_new_str(hint) : fh_json_new_null());
+    good = good && fh_json_set(o, "from", from.len ? fh_json_new_str(from) : fh_json_new_null()) &&
+           fh_json_set(o, "to", fh_json_new_str(fh_stmt_str(s, 3)));
+    good = good && fh_json_set(o, "reason", fh_json_new_str(fh_stmt_str(s, 4))) &&
+           fh_json_set(o, "hint", hint.len ? fh_json_new_str(hint) : fh_json_new_null());
     if (good) return o;
     fh_json_unref(o);
     return NULL;

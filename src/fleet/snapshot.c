@@ -22,12 +22,12 @@ static snapshot *snapshot_new(size_t count)
     return NULL;
 }
 
-void fh_fleet_snapshot_release(const fh_fleet_snapshot *p)
+void fh_fleet_snapshot_release(const fh_fleet_snapshot *s)
 {
-    snapshot *s = (snapshot *)(uintptr_t)p;
-    if (!s || atomic_fetch_sub(&s->references, 1) != 1) return;
-    fh_free(s->public.deployments);
-    fh_free(s);
+    snapshot *whole = (snapshot *)(uintptr_t)s;
+    if (!whole || atomic_fetch_sub(&whole->references, 1) != 1) return;
+    fh_free(whole->public.deployments);
+    fh_free(whole);
 }
 
 const fh_fleet_snapshot *fh_fleet_snapshot_get(fh_fleet *f)
@@ -70,7 +70,7 @@ struct fh_fleet_feed {
     fh_loop *loop;
     void (*fn)(void *arg, const fh_json *event);
     void *arg;
-    bool closed;                /* its loop's thread alone */
+    bool closed;                 /* its loop's thread alone */
     _Atomic unsigned references; /* the subscriber's, the fleet's list's, one for each event on its way */
 };
 
@@ -108,9 +108,12 @@ static fh_json *event_json(const fh_deployment_view *v, fh_deployment_state from
     fh_clock_format_utc(now_utc_ns, when, sizeof(when));
     fh_json *o = fh_json_new_object();
     bool good = fh_json_set(o, "serial", fh_json_new_int((int64_t)serial)) && fh_json_set(o, "time", fh_json_new_cstr(when));
-    good = good && fh_json_set(o, "deployment", fh_json_new_cstr(v->name)) && fh_json_set(o, "from", fh_json_new_cstr(fh_deployment_state_name(from)));
-    good = good && fh_json_set(o, "to", fh_json_new_cstr(fh_deployment_state_name(v->state))) && fh_json_set(o, "reason", fh_json_new_cstr(v->reason));
-    good = good && fh_json_set(o, "hint", *v->hint ? fh_json_new_cstr(v->hint) : fh_json_new_null()) && fh_json_set(o, "progress", progress_json(v));
+    good = good && fh_json_set(o, "deployment", fh_json_new_cstr(v->name)) &&
+           fh_json_set(o, "from", fh_json_new_cstr(fh_deployment_state_name(from)));
+    good = good && fh_json_set(o, "to", fh_json_new_cstr(fh_deployment_state_name(v->state))) &&
+           fh_json_set(o, "reason", fh_json_new_cstr(v->reason));
+    good = good && fh_json_set(o, "hint", *v->hint ? fh_json_new_cstr(v->hint) : fh_json_new_null()) &&
+           fh_json_set(o, "progress", progress_json(v));
     if (good) return o;
     fh_json_unref(o);
     return NULL;
@@ -137,7 +140,8 @@ void fh_fleet_tell(fh_fleet *f, const fh_deployment *d, fh_deployment_state from
     pthread_mutex_unlock(&f->lock);
 }
 
-int fh_fleet_subscribe(fh_fleet *f, fh_loop *loop, void (*fn)(void *arg, const fh_json *event), void *arg, fh_fleet_feed **ret, fh_err **err)
+int fh_fleet_subscribe(fh_fleet *f, fh_loop *loop, void (*fn)(void *arg, const fh_json *event), void *arg, fh_fleet_feed **ret,
+                       fh_err **err)
 {
     fh_fleet_feed *feed = fh_calloc(1, sizeof(*feed));
     if (!feed) return fh_err_nomem(err);

@@ -2,8 +2,9 @@
  *
  *   requested → planning → provisioning → fetching → loading → proving → ready → draining → stopped
  *
- * Beside the straight line: any state that is not an end may fail, or drain when its owner says stop; an engine that ended is started again (loading); and a
- * server that starts finds deployments whose engine is gone (requested), or still there (a change from a state to itself, which says that it was adopted). */
+ * Beside the straight line: any state that is not an end may fail, or drain when its owner says stop; an engine that ended is started again
+ * (loading); and a server that starts finds deployments whose engine is gone (requested), or still there (a change from a state to itself,
+ * which says that it was adopted). */
 #include "fleet_private.h"
 
 const char *fh_deployment_state_name(fh_deployment_state s)

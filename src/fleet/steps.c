@@ -1,4 +1,5 @@
-/* What is done in each state. Each step looks at what is true, does one bounded piece of work, and either changes the state or asks to be called again. */
+/* What is done in each state. Each step looks at what is true, does one bounded piece of work, and either changes the state or asks to be
+ * called again. */
 #include "fleet_private.h"
 
 #include "base/clock.h"
@@ -15,7 +16,8 @@
 void fh_step_fail(fh_deployment *d, const fh_err *err)
 {
     const char *hint = fh_err_hint_get(err);
-    fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, hint ? hint : "`freehold logs` shows what its engine said last", "%s", fh_err_message(err));
+    fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, hint ? hint : "`freehold logs` shows what its engine said last", "%s",
+                            fh_err_message(err));
 }
 
 static void fail_and_free(fh_deployment *d, fh_err *err)
@@ -30,7 +32,9 @@ static void fail_and_free(fh_deployment *d, fh_err *err)
 static fh_plan_model plan_model(const fh_deployment *d, bool have_item)
 {
     const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->view.model));
-    if (have_item) return (fh_plan_model){d->item.bytes, d->item.kv_bytes_per_tok ? d->item.kv_bytes_per_tok : (m ? m->kv_bytes_per_tok : 0), 0, d->item.context_tok};
+    if (have_item)
+        return (fh_plan_model){d->item.bytes, d->item.kv_bytes_per_tok ? d->item.kv_bytes_per_tok : (m ? m->kv_bytes_per_tok : 0), 0,
+                               d->item.context_tok};
     return m ? fh_plan_model_of(m, fh_catalog_variant_find(m, d->view.variant)) : (fh_plan_model){0};
 }
 
@@ -39,9 +43,12 @@ static void too_large(fh_deployment *d, const fh_plan_fit *fit, const fh_plan_ma
     char sentence[160], hint[200];
     const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->view.model)), *other = fh_plan_nearest(m, on, true);
     fh_plan_sentence(fit, on, sentence, sizeof(sentence));
-    if (fit->verdict == FH_PLAN_TIGHT) snprintf(hint, sizeof(hint), "stop another deployment or program, or ask for less with --context and --streams");
-    else if (other) snprintf(hint, sizeof(hint), "%s would fit here: freehold run %s", other->name, other->id);
-    else snprintf(hint, sizeof(hint), "use a machine with more memory");
+    if (fit->verdict == FH_PLAN_TIGHT)
+        snprintf(hint, sizeof(hint), "stop another deployment or program, or ask for less with --context and --streams");
+    else if (other)
+        snprintf(hint, sizeof(hint), "%s would fit here: freehold run %s", other->name, other->id);
+    else
+        snprintf(hint, sizeof(hint), "use a machine with more memory");
     fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, hint, "%s", sentence);
 }
 
@@ -68,8 +75,10 @@ void fh_step_provisioning(fh_deployment *d)
 {
     fh_err *err = NULL;
     fh_provider *p = &d->fleet->provider;
-    if (p->ready(p->ctx, d->view.sandbox, sizeof(d->view.sandbox), &err) != 0) fail_and_free(d, err);
-    else fh_deployment_set_state(d, FH_DEPLOYMENT_FETCHING, "", "on this machine, its engine held in by %s", d->view.sandbox);
+    if (p->ready(p->ctx, d->view.sandbox, sizeof(d->view.sandbox), &err) != 0)
+        fail_and_free(d, err);
+    else
+        fh_deployment_set_state(d, FH_DEPLOYMENT_FETCHING, "", "on this machine, its engine held in by %s", d->view.sandbox);
 }
 
 void fh_step_fetching(fh_deployment *d)
@@ -91,7 +100,8 @@ void fh_step_fetching(fh_deployment *d)
 
 /* ---- loading: an engine is started, and reads its weights ---- */
 
-/* Written down before it is done: if we die in between, the next start finds the act without a process and sweeps whatever carries its socket. */
+/* Written down before it is done: if we die in between, the next start finds the act without a process and sweeps whatever carries its
+ * socket. */
 static int begin_act(fh_deployment *d, fh_err **err)
 {
     fh_provider *p = &d->fleet->provider;
@@ -104,11 +114,13 @@ static int start_engine(fh_deployment *d, fh_err **err)
 {
     fh_provider *p = &d->fleet->provider;
     int fd = -1;
-    fh_engine_spec spec = {d->view.name, d->view.model, d->item.path, d->item.folder, d->view.socket_path, d->view.context_tok, d->view.streams, d->memory_bytes};
+    fh_engine_spec spec = {d->view.name,        d->view.model,       d->item.path,    d->item.folder,
+                           d->view.socket_path, d->view.context_tok, d->view.streams, d->memory_bytes};
     int rc = p->start(p->ctx, &spec, &d->process, err);
     if (rc != 0) return rc;
     fh_err *unwritten = NULL;
-    if (fh_store_act_process(d->fleet->db, d->act, &d->process, &unwritten) != 0) { /* it runs all the same; should we die, it is swept instead of adopted */
+    if (fh_store_act_process(d->fleet->db, d->act, &d->process, &unwritten) !=
+        0) { /* it runs all the same; should we die, it is swept instead of adopted */
         fh_log_err(FH_LOG_WARN, "fleet", unwritten, "deployment %s: its process", d->view.name);
     }
     fh_err_free(unwritten);
@@ -164,9 +176,12 @@ void fh_step_loading(fh_deployment *d)
     int64_t now = fh_clock_mono_ns();
     if (d->fleet->stopping || d->call) return;
     if (d->watch_fd < 0) {
-        if (now < d->not_before_ns) fh_deployment_step_soon(d, d->not_before_ns - now);
-        else if (!*d->item.path) fh_step_fetching(d); /* after a restart of the server: which file was it */
-        else start_or_heal(d);
+        if (now < d->not_before_ns)
+            fh_deployment_step_soon(d, d->not_before_ns - now);
+        else if (!*d->item.path)
+            fh_step_fetching(d); /* after a restart of the server: which file was it */
+        else
+            start_or_heal(d);
         return;
     }
     if (now - d->progress_ns > t->load_stall_ns) {
@@ -233,9 +248,12 @@ void fh_step_ready(fh_deployment *d)
     const fh_fleet_timing *t = &d->fleet->timing;
     int64_t due = d->health_ns + (d->misses ? t->poll_ns : t->health_ns) - fh_clock_mono_ns();
     if (d->fleet->stopping || d->call) return;
-    if (d->watch_fd < 0) fh_step_heal(d); /* its end was seen, but could not be written down then */
-    else if (due > 0) fh_deployment_step_soon(d, due);
-    else if (fh_talk_health(d, ready_health, NULL) != 0) fh_deployment_step_soon(d, t->retry_ns);
+    if (d->watch_fd < 0)
+        fh_step_heal(d); /* its end was seen, but could not be written down then */
+    else if (due > 0)
+        fh_deployment_step_soon(d, due);
+    else if (fh_talk_health(d, ready_health, NULL) != 0)
+        fh_deployment_step_soon(d, t->retry_ns);
 }
 
 void fh_deployment_look(fh_deployment *d)
@@ -259,15 +277,19 @@ static bool wait_for_requests(fh_deployment *d, int64_t now)
     const fh_fleet_timing *t = &d->fleet->timing;
     int64_t since = now - d->entered_ns;
     if (d->fleet->stopping || d->idle || since >= t->drain_max_ns) return false;
-    if (since < t->drain_ns) fh_deployment_step_soon(d, t->drain_ns - since);
-    else if (!d->call && fh_talk_busy(d, drained, NULL) != 0) return false;
+    if (since < t->drain_ns)
+        fh_deployment_step_soon(d, t->drain_ns - since);
+    else if (!d->call && fh_talk_busy(d, drained, NULL) != 0)
+        return false;
     return true;
 }
 
 static void end_drained(fh_deployment *d)
 {
-    if (d->wanted) fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", "its server stopped; it starts again with it");
-    else fh_deployment_set_state(d, FH_DEPLOYMENT_STOPPED, "", "stopped");
+    if (d->wanted)
+        fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", "its server stopped; it starts again with it");
+    else
+        fh_deployment_set_state(d, FH_DEPLOYMENT_STOPPED, "", "stopped");
 }
 
 void fh_step_draining(fh_deployment *d)
@@ -308,7 +330,8 @@ static void last_words(fh_deployment *d, char *out, size_t out_size)
 static unsigned recent_restarts(const fh_deployment *d, int64_t now)
 {
     unsigned n = 0;
-    for (size_t i = 0; i < FH_COUNT(d->restarts_ns); i++) n += d->restarts_ns[i] && now - d->restarts_ns[i] < d->fleet->timing.restart_window_ns;
+    for (size_t i = 0; i < FH_COUNT(d->restarts_ns); i++)
+        n += d->restarts_ns[i] && now - d->restarts_ns[i] < d->fleet->timing.restart_window_ns;
     return n;
 }
 
@@ -333,15 +356,17 @@ void fh_step_heal(fh_deployment *d)
     last_words(d, words, sizeof(words));
     if (d->fleet->stopping) return; /* the stop sees that it is gone */
     if (n >= FH_LIMIT_DEPLOYMENT_RESTARTS) {
-        int rc = fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, "`freehold logs` shows what its engine said; `freehold run` tries again", "%s, %u times in a row%s%s", why, n + 1,
-                                         *words ? "; its last words: " : "", words);
+        int rc = fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, "`freehold logs` shows what its engine said; `freehold run` tries again",
+                                         "%s, %u times in a row%s%s", why, n + 1, *words ? "; its last words: " : "", words);
         if (rc == 0) d->why[0] = 0;
         return;
     }
     int64_t wait = t->backoff_ns[FH_MIN(n, FH_FLEET_BACKOFFS - 1u)];
     d->not_before_ns = now + wait;
     d->view.progress_done = d->view.progress_total = 0;
-    if (fh_deployment_set_state(d, FH_DEPLOYMENT_LOADING, "", "%s; starting it again%s (%u of %d)", why, wait >= FH_NS_PER_S ? " after a while" : "", n + 1, FH_LIMIT_DEPLOYMENT_RESTARTS) != 0) return;
+    if (fh_deployment_set_state(d, FH_DEPLOYMENT_LOADING, "", "%s; starting it again%s (%u of %d)", why,
+                                wait >= FH_NS_PER_S ? " after a while" : "", n + 1, FH_LIMIT_DEPLOYMENT_RESTARTS) != 0)
+        return;
     d->why[0] = 0;
     remember_restart(d, now);
 }

@@ -15,10 +15,12 @@ static int last_id(fh_db *db, int64_t *ret, fh_err **err)
     return rc;
 }
 
-static int insert_event(fh_db *db, int64_t id, const char *from, const char *to, const char *reason, const char *hint, int64_t now, fh_err **err)
+static int insert_event(fh_db *db, int64_t id, const char *from, const char *to, const char *reason, const char *hint, int64_t now,
+                        fh_err **err)
 {
-    return fh_db_exec(db, err, "INSERT INTO deployment_events(deployment, utc_ns, from_state, to_state, reason, hint) VALUES(?1,?2,?3,?4,?5,?6)", "iissss", id, now, from, to,
-                      reason, hint);
+    return fh_db_exec(db, err,
+                      "INSERT INTO deployment_events(deployment, utc_ns, from_state, to_state, reason, hint) VALUES(?1,?2,?3,?4,?5,?6)",
+                      "iissss", id, now, from, to, reason, hint);
 }
 
 static int finish(fh_db *db, int rc, fh_err **err)
@@ -36,9 +38,11 @@ int fh_store_insert(fh_db *db, const fh_deployment *d, int64_t *ret_id, fh_err *
     int rc = fh_db_begin(db, err);
     if (rc != 0) return rc;
     rc = fh_db_exec(db, err,
-                    "INSERT INTO deployments(name, model, variant, digest, place, context_tok, streams, state, desired, reason, hint, created_utc_ns, changed_utc_ns)"
+                    "INSERT INTO deployments(name, model, variant, digest, place, context_tok, streams, state, desired, reason, hint, "
+                    "created_utc_ns, changed_utc_ns)"
                     " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'running',?9,?10,?11,?12)",
-                    "sssssiisssii", v->name, v->model, v->variant, d->digest, v->place, v->context_tok, v->streams, state, v->reason, v->hint, v->created_utc_ns, v->changed_utc_ns);
+                    "sssssiisssii", v->name, v->model, v->variant, d->digest, v->place, v->context_tok, v->streams, state, v->reason,
+                    v->hint, v->created_utc_ns, v->changed_utc_ns);
     if (rc == 0) rc = last_id(db, &id, err);
     if (rc == 0) rc = insert_event(db, id, "", state, v->reason, v->hint, v->created_utc_ns, err);
     rc = finish(db, rc, err);
@@ -46,13 +50,15 @@ int fh_store_insert(fh_db *db, const fh_deployment *d, int64_t *ret_id, fh_err *
     return rc;
 }
 
-int fh_store_state(fh_db *db, const fh_deployment *d, fh_deployment_state to, const char *reason, const char *hint, int64_t now_utc_ns, fh_err **err)
+int fh_store_state(fh_db *db, const fh_deployment *d, fh_deployment_state to, const char *reason, const char *hint, int64_t now_utc_ns,
+                   fh_err **err)
 {
     int rc = fh_db_begin(db, err);
     if (rc != 0) return rc;
-    rc = fh_db_exec(db, err, "UPDATE deployments SET state=?2, reason=?3, hint=?4, changed_utc_ns=?5 WHERE id=?1", "isssi", d->id, fh_deployment_state_name(to), reason, hint,
-                    now_utc_ns);
-    if (rc == 0) rc = insert_event(db, d->id, fh_deployment_state_name(d->view.state), fh_deployment_state_name(to), reason, hint, now_utc_ns, err);
+    rc = fh_db_exec(db, err, "UPDATE deployments SET state=?2, reason=?3, hint=?4, changed_utc_ns=?5 WHERE id=?1", "isssi", d->id,
+                    fh_deployment_state_name(to), reason, hint, now_utc_ns);
+    if (rc == 0)
+        rc = insert_event(db, d->id, fh_deployment_state_name(d->view.state), fh_deployment_state_name(to), reason, hint, now_utc_ns, err);
     return finish(db, rc, err);
 }
 
@@ -73,7 +79,8 @@ int fh_store_restarts(fh_db *db, int64_t id, unsigned restarts, fh_err **err)
 
 int fh_store_act_begin(fh_db *db, int64_t deployment, int64_t *ret_act, fh_err **err)
 {
-    int rc = fh_db_exec(db, err, "INSERT INTO acts(deployment, kind, socket_path, begun_utc_ns) VALUES(?1,'start','',?2)", "ii", deployment, fh_clock_utc_ns());
+    int rc = fh_db_exec(db, err, "INSERT INTO acts(deployment, kind, socket_path, begun_utc_ns) VALUES(?1,'start','',?2)", "ii", deployment,
+                        fh_clock_utc_ns());
     return rc != 0 ? rc : last_id(db, ret_act, err);
 }
 
@@ -84,8 +91,8 @@ int fh_store_act_socket(fh_db *db, int64_t act, const char *socket_path, fh_err 
 
 int fh_store_act_process(fh_db *db, int64_t act, const fh_process *p, fh_err **err)
 {
-    return fh_db_exec(db, err, "UPDATE acts SET pid=?2, start_ticks=?3, sandbox=?4 WHERE id=?1", "iiis", act, (int64_t)p->pid, (int64_t)p->start_ticks,
-                      fh_sandbox_name(p->sandbox));
+    return fh_db_exec(db, err, "UPDATE acts SET pid=?2, start_ticks=?3, sandbox=?4 WHERE id=?1", "iiis", act, (int64_t)p->pid,
+                      (int64_t)p->start_ticks, fh_sandbox_name(p->sandbox));
 }
 
 int fh_store_act_end(fh_db *db, int64_t act, fh_err **err)
@@ -119,7 +126,8 @@ static int fill(fh_stmt *s, fh_deployment *d, fh_err **err)
     put(v->place, sizeof(v->place), fh_stmt_str(s, 5));
     v->context_tok = fh_stmt_int(s, 6);
     v->streams = fh_stmt_int(s, 7);
-    if (!state_of(fh_stmt_str(s, 8), &v->state)) return fh_err_set(err, FH_E_CORRUPT, "deployment \"%s\" has no state that this freehold knows", v->name);
+    if (!state_of(fh_stmt_str(s, 8), &v->state))
+        return fh_err_set(err, FH_E_CORRUPT, "deployment \"%s\" has no state that this freehold knows", v->name);
     d->wanted = fh_str_eqs(fh_stmt_str(s, 9), "running");
     put(v->reason, sizeof(v->reason), fh_stmt_str(s, 10));
     put(v->hint, sizeof(v->hint), fh_stmt_str(s, 11));
@@ -140,8 +148,10 @@ int fh_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_deployment *d, fh_err *
 {
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     int rc = fh_db_query(f->db, &s, err,
-                         "SELECT d.id, d.name, d.model, d.variant, d.digest, d.place, d.context_tok, d.streams, d.state, d.desired, d.reason, d.hint, d.restarts,"
-                         " d.created_utc_ns, d.changed_utc_ns, coalesce(a.id,0), coalesce(a.socket_path,''), coalesce(a.pid,0), coalesce(a.start_ticks,0), coalesce(a.sandbox,'')"
+                         "SELECT d.id, d.name, d.model, d.variant, d.digest, d.place, d.context_tok, d.streams, d.state, d.desired, "
+                         "d.reason, d.hint, d.restarts,"
+                         " d.created_utc_ns, d.changed_utc_ns, coalesce(a.id,0), coalesce(a.socket_path,''), coalesce(a.pid,0), "
+                         "coalesce(a.start_ticks,0), coalesce(a.sandbox,'')"
                          " FROM deployments d LEFT JOIN acts a ON a.id=(SELECT max(id) FROM acts WHERE deployment=d.id AND ended_utc_ns=0)"
                          " WHERE d.state<>'stopped' ORDER BY d.id",
                          "");
@@ -150,8 +160,10 @@ int fh_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_deployment *d, fh_err *
         fh_deployment *d = fh_deployment_new(f, err);
         if (!d) return FH_E_NOMEM;
         rc = fill(s, d, err);
-        if (rc == 0) rc = fn(f, d, err); /* takes d */
-        else fh_deployment_free(d);
+        if (rc == 0)
+            rc = fn(f, d, err); /* takes d */
+        else
+            fh_deployment_free(d);
     }
     return rc;
 }

@@ -1,5 +1,5 @@
-/* What the fleet says to an engine over its socket: is it up (GET /healthz), does it really answer (one short generation, by the path that users take), is it busy
- * (GET /metrics). At most one call of a deployment is open; its answer is bounded. */
+/* What the fleet says to an engine over its socket: is it up (GET /healthz), does it really answer (one short generation, by the path that
+ * users take), is it busy (GET /metrics). At most one call of a deployment is open; its answer is bounded. */
 #include "fleet_private.h"
 
 #include "base/clock.h"
@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLY_BYTES   65536
-#define PROOF_TOKENS  "4"
-#define CONNECT_NS    (2 * FH_NS_PER_S)
+#define REPLY_BYTES  65536
+#define PROOF_TOKENS "4"
+#define CONNECT_NS   (2 * FH_NS_PER_S)
 
 fh_health fh_talk_parse_health(fh_str body, int64_t *ret_done, int64_t *ret_total)
 {
@@ -45,7 +45,8 @@ static bool has_token(fh_str body)
     FH_AUTO(json) fh_json *o = NULL;
     if (fh_json_parse(&o, body, REPLY_BYTES, NULL) != 0) return false;
     const fh_json *choice = fh_json_at(fh_json_get(o, "choices"), 0);
-    bool text = fh_json_str(fh_json_get(fh_json_get(choice, "message"), "content")).len > 0 || fh_json_str(fh_json_get(choice, "text")).len > 0;
+    bool text =
+        fh_json_str(fh_json_get(fh_json_get(choice, "message"), "content")).len > 0 || fh_json_str(fh_json_get(choice, "text")).len > 0;
     return text || fh_json_int(fh_json_get(fh_json_get(o, "usage"), "completion_tokens"), 0) > 0;
 }
 
@@ -53,10 +54,14 @@ static void error_text(fh_str body, int status, const fh_err *err, char *out, si
 {
     FH_AUTO(json) fh_json *o = NULL;
     fh_str message = {0};
-    if (err) message = fh_str_of(fh_err_message(err));
-    else if (fh_json_parse(&o, body, REPLY_BYTES, NULL) == 0) message = fh_json_str(fh_json_get(fh_json_get(o, "error"), "message"));
-    if (message.len) snprintf(out, out_size, "%.*s", (int)FH_MIN(message.len, 160), message.ptr);
-    else snprintf(out, out_size, "it answered with status %d and no token", status);
+    if (err)
+        message = fh_str_of(fh_err_message(err));
+    else if (fh_json_parse(&o, body, REPLY_BYTES, NULL) == 0)
+        message = fh_json_str(fh_json_get(fh_json_get(o, "error"), "message"));
+    if (message.len)
+        snprintf(out, out_size, "%.*s", (int)FH_MIN(message.len, 160), message.ptr);
+    else
+        snprintf(out, out_size, "it answered with status %d and no token", status);
 }
 
 static void proof_done(fh_deployment *d, int status, const fh_err *err)
@@ -83,9 +88,12 @@ static void call_done(void *arg, int status, const fh_err *err)
 {
     fh_deployment *d = arg;
     d->call = NULL;
-    if (d->on_health) health_done(d, err ? 0 : status);
-    else if (d->on_busy) d->on_busy(d, !err && (gauge(d, "\nfreehold_engine_requests_running ") || gauge(d, "\nfreehold_engine_requests_waiting ")));
-    else proof_done(d, err ? 0 : status, err);
+    if (d->on_health)
+        health_done(d, err ? 0 : status);
+    else if (d->on_busy)
+        d->on_busy(d, !err && (gauge(d, "\nfreehold_engine_requests_running ") || gauge(d, "\nfreehold_engine_requests_waiting ")));
+    else
+        proof_done(d, err ? 0 : status, err);
 }
 
 static int start_call(fh_deployment *d, const char *method, const char *path, fh_str body, int64_t timeout_ns, fh_err **err)
@@ -96,8 +104,17 @@ static int start_call(fh_deployment *d, const char *method, const char *path, fh
     d->reply.max = REPLY_BYTES;
     fh_buf_clear(&d->reply);
     snprintf(url, sizeof(url), "http://localhost%s", path);
-    fh_http_call_spec spec = {.method = method, .url = url, .unix_path = d->view.socket_path, .headers = json, .header_count = body.len ? 1 : 0, .body = body,
-                              .connect_timeout_ns = CONNECT_NS, .total_timeout_ns = timeout_ns, .on_data = take_data, .on_done = call_done, .arg = d};
+    fh_http_call_spec spec = {.method = method,
+                              .url = url,
+                              .unix_path = d->view.socket_path,
+                              .headers = json,
+                              .header_count = body.len ? 1 : 0,
+                              .body = body,
+                              .connect_timeout_ns = CONNECT_NS,
+                              .total_timeout_ns = timeout_ns,
+                              .on_data = take_data,
+                              .on_done = call_done,
+                              .arg = d};
     return fh_http_call_start(&d->call, d->fleet->client, &spec, err);
 }
 
@@ -139,7 +156,11 @@ fh_health fh_talk_health_now(const char *socket_path, int64_t timeout_ns)
     FH_AUTO(buf) fh_buf body = FH_BUF(REPLY_BYTES);
     int status = 0;
     int64_t done, total;
-    fh_http_call_spec spec = {.method = "GET", .url = "http://localhost/healthz", .unix_path = socket_path, .connect_timeout_ns = timeout_ns, .total_timeout_ns = timeout_ns};
+    fh_http_call_spec spec = {.method = "GET",
+                              .url = "http://localhost/healthz",
+                              .unix_path = socket_path,
+                              .connect_timeout_ns = timeout_ns,
+                              .total_timeout_ns = timeout_ns};
     if (fh_http_fetch(&spec, REPLY_BYTES, &status, &body, NULL) != 0 || (status != 200 && status != 503)) return FH_HEALTH_NONE;
     return fh_talk_parse_health((fh_str){fh_buf_cstr(&body), body.len}, &done, &total);
 }

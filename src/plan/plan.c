@@ -26,7 +26,8 @@ fh_plan_model fh_plan_model_of(const fh_catalog_model *m, const fh_catalog_varia
 
 fh_plan_need fh_plan_need_of(const fh_plan_model *m, int64_t context_tok, int64_t streams)
 {
-    fh_plan_need n = {.context_tok = context_tok > 0 ? context_tok : FH_PLAN_CONTEXT_DEFAULT, .streams = streams > 0 ? streams : FH_PLAN_STREAMS_DEFAULT};
+    fh_plan_need n = {.context_tok = context_tok > 0 ? context_tok : FH_PLAN_CONTEXT_DEFAULT,
+                      .streams = streams > 0 ? streams : FH_PLAN_STREAMS_DEFAULT};
     if (m->context_max_tok > 0) n.context_tok = FH_MIN(n.context_tok, m->context_max_tok);
     n.weights_bytes = m->weights_bytes;
     n.kv_bytes = mul(mul(m->kv_bytes_per_tok, (uint64_t)n.context_tok), (uint64_t)n.streams);
@@ -41,9 +42,12 @@ fh_plan_fit fh_plan_fit_of(const fh_plan_model *m, const fh_plan_machine *on, in
 {
     fh_plan_fit f = {.need = fh_plan_need_of(m, context_tok, streams)};
     uint64_t free_bytes = on->memory_available_bytes ? FH_MIN(on->memory_available_bytes, on->memory_bytes) : on->memory_bytes;
-    if (m->weights_bytes == 0) f.verdict = FH_PLAN_UNKNOWN;
-    else if (f.need.total_bytes > on->memory_bytes) f.verdict = FH_PLAN_TOO_LARGE;
-    else f.verdict = f.need.total_bytes > free_bytes ? FH_PLAN_TIGHT : FH_PLAN_FITS;
+    if (m->weights_bytes == 0)
+        f.verdict = FH_PLAN_UNKNOWN;
+    else if (f.need.total_bytes > on->memory_bytes)
+        f.verdict = FH_PLAN_TOO_LARGE;
+    else
+        f.verdict = f.need.total_bytes > free_bytes ? FH_PLAN_TIGHT : FH_PLAN_FITS;
     if (f.verdict == FH_PLAN_TOO_LARGE) f.missing_bytes = f.need.total_bytes - on->memory_bytes;
     if (f.verdict == FH_PLAN_TIGHT) f.missing_bytes = f.need.total_bytes - free_bytes;
     return f;
@@ -101,8 +105,10 @@ static void put_rounded(double v, char *out, size_t out_size)
         return;
     }
     uint64_t n = (uint64_t)(rounded + 0.5);
-    if (n < 1000) snprintf(out, out_size, "%llu", (unsigned long long)n);
-    else snprintf(out, out_size, "%llu,%03llu", (unsigned long long)(n / 1000), (unsigned long long)(n % 1000));
+    if (n < 1000)
+        snprintf(out, out_size, "%llu", (unsigned long long)n);
+    else
+        snprintf(out, out_size, "%llu,%03llu", (unsigned long long)(n / 1000), (unsigned long long)(n % 1000));
 }
 
 void fh_plan_bytes(uint64_t bytes, char *out, size_t out_size)
@@ -121,7 +127,9 @@ void fh_plan_sentence(const fh_plan_fit *fit, const fh_plan_machine *on, char *o
     fh_plan_bytes(fit->missing_bytes, missing, sizeof(missing));
     switch (fit->verdict) {
     case FH_PLAN_FITS: snprintf(out, out_size, "needs %s of the %s here", need, has); break;
-    case FH_PLAN_TIGHT: snprintf(out, out_size, "needs %s: this machine has %s, but %s too little of it is free now", need, has, missing); break;
+    case FH_PLAN_TIGHT:
+        snprintf(out, out_size, "needs %s: this machine has %s, but %s too little of it is free now", need, has, missing);
+        break;
     case FH_PLAN_TOO_LARGE: snprintf(out, out_size, "needs %s, this machine has %s", need, has); break;
     case FH_PLAN_UNKNOWN: snprintf(out, out_size, "its size is not known"); break;
     }

@@ -23,7 +23,8 @@ static int make_one(const char *path, unsigned mode, fh_err **err)
     int e = errno;
     struct stat st;
     if (e == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return 0;
-    return fh_err_errno(err, e == EACCES || e == EPERM ? FH_E_FORBIDDEN : FH_E_IO, e == EEXIST ? ENOTDIR : e, "cannot make folder %s", path);
+    return fh_err_errno(err, e == EACCES || e == EPERM ? FH_E_FORBIDDEN : FH_E_IO, e == EEXIST ? ENOTDIR : e, "cannot make folder %s",
+                        path);
 }
 
 int fh_dir_make(const char *path, unsigned mode, fh_err **err)
@@ -114,7 +115,8 @@ int fh_path_join(char *out, size_t out_size, const char *folder, const char *nam
     return 0;
 }
 
-/* Of the open file, as flock's, so that it is shared over fork and falls with the last of those who have it; also on network file systems. */
+/* Of the open file, as flock's, so that it is shared over fork and falls with the last of those who have it; also on network file systems.
+ */
 static int lock_with_patience(int fd)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

@@ -1,5 +1,5 @@
-/* Reading and writing files. Every system call that can fail in the field passes a fault point, so that the torture tests can show that each failure leaves
- * nothing half-written behind. */
+/* Reading and writing files. Every system call that can fail in the field passes a fault point, so that the torture tests can show that
+ * each failure leaves nothing half-written behind. */
 #include "sys/file.h"
 
 #include "base/fault.h"
@@ -32,8 +32,7 @@ static ssize_t read_point(int fd, void *data, size_t bytes)
         return -1;
     }
     ssize_t n;
-    do
-        n = read(fd, data, bytes);
+    do n = read(fd, data, bytes);
     while (n < 0 && errno == EINTR);
     return n;
 }
@@ -96,17 +95,21 @@ static int open_regular(const char *path, int *ret_fd, struct stat *ret_stat, fh
     int fd = open_point(path, O_RDONLY | O_NONBLOCK, 0); /* a pipe in place of a file must not make us wait for a writer */
     if (fd < 0) return fail(err, "open", path);
     int rc = 0;
-    if (fstat(fd, ret_stat) != 0) rc = fail(err, "look at", path);
-    else if (!S_ISREG(ret_stat->st_mode)) rc = fh_err_set(err, FH_E_INVALID, "%s is not a regular file", path);
-    if (rc == 0) *ret_fd = fd;
-    else close(fd);
+    if (fstat(fd, ret_stat) != 0)
+        rc = fail(err, "look at", path);
+    else if (!S_ISREG(ret_stat->st_mode))
+        rc = fh_err_set(err, FH_E_INVALID, "%s is not a regular file", path);
+    if (rc == 0)
+        *ret_fd = fd;
+    else
+        close(fd);
     return rc;
 }
 
 int fh_file_map(const char *path, fh_mapping *ret, fh_err **err)
 {
     FH_AUTO(fd) int fd = -1;
-    struct stat st;
+    struct stat st = {0};
     int rc = open_regular(path, &fd, &st, err);
     if (rc != 0) return rc;
     if (st.st_size == 0) {
@@ -128,7 +131,7 @@ void fh_file_unmap(fh_mapping *m)
 int fh_file_read(const char *path, size_t max_bytes, fh_buf *out, fh_err **err)
 {
     FH_AUTO(fd) int fd = -1;
-    struct stat st;
+    struct stat st = {0};
     int rc = open_regular(path, &fd, &st, err);
     if (rc != 0) return rc;
     size_t before = out->len;
@@ -137,7 +140,8 @@ int fh_file_read(const char *path, size_t max_bytes, fh_buf *out, fh_err **err)
         ssize_t n = read_point(fd, piece, sizeof(piece));
         if (n < 0) return fail(err, "read", path);
         if (n == 0) return 0;
-        if (out->len - before + (size_t)n > max_bytes) return fh_err_set(err, FH_E_TOO_LARGE, "%s is larger than %zu bytes", path, max_bytes);
+        if (out->len - before + (size_t)n > max_bytes)
+            return fh_err_set(err, FH_E_TOO_LARGE, "%s is larger than %zu bytes", path, max_bytes);
         if (!fh_buf_add(out, piece, (size_t)n)) return fh_buf_check(out, err, path);
     }
 }
@@ -145,7 +149,7 @@ int fh_file_read(const char *path, size_t max_bytes, fh_buf *out, fh_err **err)
 int fh_file_read_tail(const char *path, size_t max_bytes, fh_buf *out, fh_err **err)
 {
     FH_AUTO(fd) int fd = -1;
-    struct stat st;
+    struct stat st = {0};
     int rc = open_regular(path, &fd, &st, err);
     if (rc != 0) return rc;
     size_t bytes = FH_MIN((size_t)st.st_size, max_bytes), before = out->len;
@@ -170,7 +174,7 @@ int fh_file_read_tail(const char *path, size_t max_bytes, fh_buf *out, fh_err **
 int fh_file_scan(const char *path, fh_file_chunk *chunk, void *arg, fh_err **err)
 {
     FH_AUTO(fd) int fd = -1;
-    struct stat st;
+    struct stat st = {0};
     int rc = open_regular(path, &fd, &st, err);
     if (rc != 0) return rc;
     FH_AUTO(ptr) char *piece = fh_alloc(COPY_PIECE_BYTES);

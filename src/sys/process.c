@@ -1,5 +1,5 @@
-/* Processes by pid and start time: those two name a process for as long as the machine runs, so that an engine which a dead server left behind is found again
- * and a pid that was given to somebody else is left alone. Reads /proc; never waits. */
+/* Processes by pid and start time: those two name a process for as long as the machine runs, so that an engine which a dead server left
+ * behind is found again and a pid that was given to somebody else is left alone. Reads /proc; never waits. */
 #include "sys/sandbox.h"
 
 #include "base/fault.h"
@@ -48,17 +48,32 @@ static bool read_proc(pid_t pid, const char *file, char *out, size_t out_size, s
     return len > 0;
 }
 
+/* Numbers with blanks between them; how many there were. */
+static size_t read_numbers(const char *p, long long *ret, size_t max)
+{
+    size_t n = 0;
+    while (n < max) {
+        char *end;
+        ret[n] = strtoll(p, &end, 10);
+        if (end == p) break;
+        p = end;
+        n++;
+    }
+    return n;
+}
+
+/* The fields of /proc/PID/stat that we use, counted from the fourth (the parent), as proc(5) numbers them. */
+enum { STAT_PARENT = 4 - 4, STAT_UTIME = 14 - 4, STAT_STIME = 15 - 4, STAT_START = 22 - 4, STAT_FIELDS };
+
 static bool read_stat(pid_t pid, proc_stat *ret)
 {
     char text[1024];
     size_t len;
+    long long v[STAT_FIELDS];
     if (!read_proc(pid, "stat", text, sizeof(text), &len)) return false;
     const char *p = strrchr(text, ')'); /* the name may hold blanks and brackets */
-    unsigned long long utime, stime, start;
-    int parent;
-    char state;
-    if (!p || sscanf(p + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %llu", &state, &parent, &utime, &stime, &start) != 5) return false;
-    *ret = (proc_stat){state, parent, utime + stime, start};
+    if (!p || strlen(p) < 4 || read_numbers(p + 3, v, STAT_FIELDS) != STAT_FIELDS) return false;
+    *ret = (proc_stat){p[2], (pid_t)v[STAT_PARENT], (uint64_t)(v[STAT_UTIME] + v[STAT_STIME]), (uint64_t)v[STAT_START]};
     return true;
 }
 
@@ -131,7 +146,8 @@ static int by_pid(const void *a, const void *b)
 /* Marks root and all that descend from it. Nodes are in the order of their pids. */
 static void tree_mark(tree *t, const fh_process *root)
 {
-    for (size_t i = 0; i < t->count; i++) t->nodes[i].inside = t->nodes[i].pid == root->pid && t->nodes[i].stat.start_ticks == root->start_ticks;
+    for (size_t i = 0; i < t->count; i++)
+        t->nodes[i].inside = t->nodes[i].pid == root->pid && t->nodes[i].stat.start_ticks == root->start_ticks;
     for (bool changed = true; changed;) {
         changed = false;
         for (size_t i = 0; i < t->count; i++) {
@@ -181,11 +197,11 @@ int fh_process_usage(const fh_process *p, uint64_t *ret_rss_bytes, int64_t *ret_
     for (size_t i = 0; i < t.count; i++) {
         char text[256];
         size_t len;
-        unsigned long long size, resident;
+        long long v[2]; /* size, resident */
         if (!t.nodes[i].inside) continue;
         found++;
         ticks += t.nodes[i].stat.cpu_ticks;
-        if (read_proc(t.nodes[i].pid, "statm", text, sizeof(text), &len) && sscanf(text, "%llu %llu", &size, &resident) == 2) pages += resident;
+        if (read_proc(t.nodes[i].pid, "statm", text, sizeof(text), &len) && read_numbers(text, v, 2) == 2) pages += (uint64_t)v[1];
     }
     fh_free(t.nodes);
     if (!found) return FH_E_NOT_FOUND;

@@ -1,4 +1,5 @@
-/* The one door to both sandboxes: which works here, and starting something in it. The probe starts a real program and reads what it says. */
+/* The one door to both sandboxes: which works here, and starting something in it. The probe starts a real program and reads what it says.
+ */
 #include "sandbox_private.h"
 
 #include "base/clock.h"
@@ -8,13 +9,15 @@
 #include <poll.h>
 #include <unistd.h>
 
-#define PROBE_NS      (10 * FH_NS_PER_S)
-#define PROBE_BYTES   4096
-#define PROBE_TEXT    "freehold-probe"
+#define PROBE_NS    (10 * FH_NS_PER_S)
+#define PROBE_BYTES 4096
+#define PROBE_TEXT  "freehold-probe"
 
-const char *const fh_sandbox_system_libraries[] = {"/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32", "/usr/local/lib", NULL};
+const char *const fh_sandbox_system_libraries[] = {"/lib",       "/lib32",     "/lib64",      "/libx32",        "/usr/lib",
+                                                   "/usr/lib32", "/usr/lib64", "/usr/libx32", "/usr/local/lib", NULL};
 /* The loader's cache; the layout of processors and memory for hwloc; the limits that the engine's own control group sets it. */
-const char *const fh_sandbox_system_files[] = {"/etc/ld.so.cache", "/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/fs/cgroup", NULL};
+const char *const fh_sandbox_system_files[] = {"/etc/ld.so.cache", "/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/fs/cgroup",
+                                               NULL};
 
 const char *fh_sandbox_name(fh_sandbox_kind k)
 {
@@ -75,10 +78,13 @@ int fh_sandbox_probe(fh_sandbox_kind *ret, fh_err **err)
             return 0;
         }
         const char *detail = fh_err_hint_get(e);
-        fh_buf_addf(&why, "%s%s: %s%s%s", i ? "; " : "", fh_sandbox_name(kinds[i]), fh_err_message(e), detail ? ": " : "", detail ? detail : "");
+        fh_buf_addf(&why, "%s%s: %s%s%s", i ? "; " : "", fh_sandbox_name(kinds[i]), fh_err_message(e), detail ? ": " : "",
+                    detail ? detail : "");
         fh_err_free(e);
     }
-    int rc = fh_err_set(err, FH_E_UNAVAILABLE, "no sandbox works on this machine, and engines do not run without one: %s", fh_buf_cstr(&why));
-    fh_err_hint(err, "install bubblewrap (apt-get install bubblewrap) and allow user namespaces, or use a kernel with Landlock (5.13 or newer)");
+    int rc =
+        fh_err_set(err, FH_E_UNAVAILABLE, "no sandbox works on this machine, and engines do not run without one: %s", fh_buf_cstr(&why));
+    fh_err_hint(err,
+                "install bubblewrap (apt-get install bubblewrap) and allow user namespaces, or use a kernel with Landlock (5.13 or newer)");
     return rc;
 }

@@ -2,9 +2,10 @@
  *
  *   us -> (middle, ends) -> bwrap outside -> bwrap as process 1 inside -> the engine
  *
- * We watch process 1 inside: when it has ended, the kernel has killed all that was in its namespace. Kill the engine: process 1 ends, then bwrap outside. Kill
- * process 1: the kernel kills the engine. Kill bwrap outside: --die-with-parent kills process 1. And bwrap's own parent is init, which does not die: so the
- * engine outlives the server. The control group namespace is left alone, so that the engine sees the limits that hold for it. */
+ * We watch process 1 inside: when it has ended, the kernel has killed all that was in its namespace. Kill the engine: process 1 ends, then
+ * bwrap outside. Kill process 1: the kernel kills the engine. Kill bwrap outside: --die-with-parent kills process 1. And bwrap's own parent
+ * is init, which does not die: so the engine outlives the server. The control group namespace is left alone, so that the engine sees the
+ * limits that hold for it. */
 #include "sandbox_private.h"
 
 #include "base/clock.h"
@@ -21,12 +22,12 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define ARGS_MAX      256
-#define INFO_NS       (20 * FH_NS_PER_S)
-#define INFO_BYTES    4096
-#define SECCOMP_FD    "3"
-#define INFO_FD       "4"
-#define TMP_BYTES     "16777216"
+#define ARGS_MAX   256
+#define INFO_NS    (20 * FH_NS_PER_S)
+#define INFO_BYTES 4096
+#define SECCOMP_FD "3"
+#define INFO_FD    "4"
+#define TMP_BYTES  "16777216"
 
 typedef struct args {
     const char *v[ARGS_MAX + 1];
@@ -75,8 +76,13 @@ static void add_system(args *a, const char *path)
 
 static void add_namespaces(args *a)
 {
-    static const char *const fixed[] = {"--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--uid", "1000", "--gid", "1000",
-        "--cap-drop", "ALL", "--hostname", "engine", "--new-session", "--die-with-parent", "--seccomp", SECCOMP_FD, "--info-fd", INFO_FD};
+    static const char *const fixed[] = {"--unshare-user", "--unshare-pid", "--unshare-net",
+                                        "--unshare-ipc",  "--unshare-uts", "--uid",
+                                        "1000",           "--gid",         "1000",
+                                        "--cap-drop",     "ALL",           "--hostname",
+                                        "engine",         "--new-session", "--die-with-parent",
+                                        "--seccomp",      SECCOMP_FD,      "--info-fd",
+                                        INFO_FD};
     for (size_t i = 0; i < FH_COUNT(fixed); i++) add(a, fixed[i]);
 }
 
@@ -140,12 +146,15 @@ static bool read_child_pid(int fd, pid_t *ret)
     return *ret > 0;
 }
 
-/* Since 5.14 the count of processes belongs to the user namespace; before, it was the whole user's, and would hit the rest of the desktop. */
+/* Since 5.14 the count of processes belongs to the user namespace; before, it was the whole user's, and would hit the rest of the desktop.
+ */
 static bool counts_by_namespace(void)
 {
     struct utsname u;
-    int major = 0, minor = 0;
-    return uname(&u) == 0 && sscanf(u.release, "%d.%d", &major, &minor) == 2 && (major > 5 || (major == 5 && minor >= 14));
+    if (uname(&u) != 0) return false;
+    char *dot;
+    unsigned long major = strtoul(u.release, &dot, 10), minor = *dot == '.' ? strtoul(dot + 1, NULL, 10) : 0;
+    return major > 5 || (major == 5 && minor >= 14);
 }
 
 /* Threads: no new process can be made inside anyhow. The kernel does not hold the machine's root to it. */
@@ -161,8 +170,13 @@ static int spawn_bwrap(const char *bwrap, args *a, const fh_sandbox_spec *spec, 
     int info[2];
     if (pipe2(info, O_CLOEXEC) != 0) return fh_err_errno(err, FH_E_UNAVAILABLE, errno, "cannot make a pipe");
     FH_AUTO(fd) int in = info[0];
-    fh_spawn s = {.program = bwrap, .argv = (char *const *)a->v, .env = (char *const *)spec->env, .log_fd = spec->log_fd, .pass = {filter, info[1]},
-                  .memory_bytes = spec->memory_bytes, .processes = spec->processes};
+    fh_spawn s = {.program = bwrap,
+                  .argv = (char *const *)a->v,
+                  .env = (char *const *)spec->env,
+                  .log_fd = spec->log_fd,
+                  .pass = {filter, info[1]},
+                  .memory_bytes = spec->memory_bytes,
+                  .processes = spec->processes};
     pid_t outer;
     int rc = fh_spawn_run(&s, &outer, err);
     close(info[1]);

@@ -1,8 +1,8 @@
 /* Landlock, a filter of system calls and limits: what holds where user namespaces are not to be had (Ubuntu 24.04 restricts them).
  *
- * The child gives up all capabilities and new privileges, may read what the spec names and the system's libraries, may write the folders the spec names, and
- * nothing else; TCP, abstract sockets and signals to others are refused where the kernel's Landlock knows them, and by the filter everywhere. It cannot make
- * processes, so that the one we watch is all there is. */
+ * The child gives up all capabilities and new privileges, may read what the spec names and the system's libraries, may write the folders
+ * the spec names, and nothing else; TCP, abstract sockets and signals to others are refused where the kernel's Landlock knows them, and by
+ * the filter everywhere. It cannot make processes, so that the one we watch is all there is. */
 #include "sandbox_private.h"
 
 #include "base/mem.h"
@@ -25,9 +25,25 @@
 
 /* Names of our own: system headers may be older than the kernel. Source: include/uapi/linux/landlock.h. */
 enum {
-    LL_EXECUTE = 1 << 0, LL_WRITE_FILE = 1 << 1, LL_READ_FILE = 1 << 2, LL_READ_DIR = 1 << 3, LL_REMOVE_DIR = 1 << 4, LL_REMOVE_FILE = 1 << 5,
-    LL_MAKE_REG = 1 << 8, LL_MAKE_SOCK = 1 << 9, LL_FS_V1 = (1 << 13) - 1, LL_REFER = 1 << 13, LL_TRUNCATE = 1 << 14, LL_IOCTL_DEV = 1 << 15,
-    LL_NET_ALL = 3, LL_SCOPE_ALL = 3, LL_CREATE_RULESET = 444, LL_ADD_RULE = 445, LL_RESTRICT_SELF = 446, LL_RULE_PATH = 1, LL_VERSION = 1,
+    LL_EXECUTE = 1 << 0,
+    LL_WRITE_FILE = 1 << 1,
+    LL_READ_FILE = 1 << 2,
+    LL_READ_DIR = 1 << 3,
+    LL_REMOVE_DIR = 1 << 4,
+    LL_REMOVE_FILE = 1 << 5,
+    LL_MAKE_REG = 1 << 8,
+    LL_MAKE_SOCK = 1 << 9,
+    LL_FS_V1 = (1 << 13) - 1,
+    LL_REFER = 1 << 13,
+    LL_TRUNCATE = 1 << 14,
+    LL_IOCTL_DEV = 1 << 15,
+    LL_NET_ALL = 3,
+    LL_SCOPE_ALL = 3,
+    LL_CREATE_RULESET = 444,
+    LL_ADD_RULE = 445,
+    LL_RESTRICT_SELF = 446,
+    LL_RULE_PATH = 1,
+    LL_VERSION = 1,
 };
 #define LL_FILE_RIGHTS (LL_EXECUTE | LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE | LL_IOCTL_DEV)
 
@@ -72,7 +88,8 @@ static void allow_system(const child_plan *p, int ruleset)
 {
     static const char *const readable[] = {"/proc/cpuinfo", "/proc/meminfo", "/proc/self", "/proc/stat", "/proc/sys/vm/overcommit_memory"};
     static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"};
-    for (size_t i = 0; fh_sandbox_system_libraries[i]; i++) allow_try(p, ruleset, fh_sandbox_system_libraries[i], LL_READ_FILE | LL_READ_DIR | LL_EXECUTE);
+    for (size_t i = 0; fh_sandbox_system_libraries[i]; i++)
+        allow_try(p, ruleset, fh_sandbox_system_libraries[i], LL_READ_FILE | LL_READ_DIR | LL_EXECUTE);
     for (size_t i = 0; fh_sandbox_system_files[i]; i++) allow_try(p, ruleset, fh_sandbox_system_files[i], LL_READ_FILE | LL_READ_DIR);
     for (size_t i = 0; i < FH_COUNT(readable); i++) allow_try(p, ruleset, readable[i], LL_READ_FILE | LL_READ_DIR);
     for (size_t i = 0; i < FH_COUNT(devices); i++) allow_try(p, ruleset, devices[i], LL_READ_FILE | LL_WRITE_FILE);
@@ -97,9 +114,13 @@ static bool drop_privileges(void)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return false;
     if (geteuid() == 0) {
-        if (setgroups(0, NULL) != 0 && errno != EPERM) return false; /* refused to the root of some containers; what may be read is ruled by Landlock anyhow */
-        if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED, 0, 0, 0) != 0) return false;
-        for (int cap = 0; cap < 64 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++) continue; /* ends at the last that the kernel knows */
+        if (setgroups(0, NULL) != 0 && errno != EPERM)
+            return false; /* refused to the root of some containers; what may be read is ruled by Landlock anyhow */
+        if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED, 0, 0,
+                  0) != 0)
+            return false;
+        for (int cap = 0; cap < 64 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
+            continue; /* ends at the last that the kernel knows */
     }
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -162,8 +183,15 @@ int fh_sandbox_start_landlock(const fh_sandbox_spec *spec, fh_process *ret, fh_e
     int rc = handled_rights(&p, err);
     if (rc == 0) rc = fh_seccomp_build(true, &p.filter, err);
     if (rc != 0) return rc;
-    fh_spawn s = {.program = spec->argv[0], .argv = (char *const *)spec->argv, .env = (char *const *)spec->env, .log_fd = spec->log_fd, .pass = {-1, -1},
-                  .memory_bytes = spec->memory_bytes, .processes = spec->processes, .prepare = enter, .arg = &p};
+    fh_spawn s = {.program = spec->argv[0],
+                  .argv = (char *const *)spec->argv,
+                  .env = (char *const *)spec->env,
+                  .log_fd = spec->log_fd,
+                  .pass = {-1, -1},
+                  .memory_bytes = spec->memory_bytes,
+                  .processes = spec->processes,
+                  .prepare = enter,
+                  .arg = &p};
     rc = fh_spawn_run(&s, &ret->pid, err);
     fh_free(p.filter.code);
     return rc != 0 ? rc : fh_process_find(ret->pid, ret, err);

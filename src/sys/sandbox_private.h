@@ -20,7 +20,8 @@
 
 #define FH_SANDBOX_PROCESSES 64
 
-/* Folders and files of the system that a dynamically linked program reads, NULL-terminated; some may be absent. Nothing secret, no shells, no tools. */
+/* Folders and files of the system that a dynamically linked program reads, NULL-terminated; some may be absent. Nothing secret, no shells,
+ * no tools. */
 extern const char *const fh_sandbox_system_libraries[]; /* may be executed too: the loader lies there */
 extern const char *const fh_sandbox_system_files[];
 
@@ -35,7 +36,16 @@ int fh_seccomp_build(bool own_pid_only, fh_seccomp *ret, fh_err **err);
 void fh_seccomp_patch(fh_seccomp *s, pid_t own); /* async-signal-safe */
 
 /* A process that is started so that it is nobody's child but init's: it outlives us, and needs no waiting for. */
-typedef enum fh_spawn_step { FH_SPAWN_OK, FH_SPAWN_FORK, FH_SPAWN_FDS, FH_SPAWN_LIMITS, FH_SPAWN_PRIVILEGES, FH_SPAWN_LANDLOCK, FH_SPAWN_SECCOMP, FH_SPAWN_EXEC } fh_spawn_step;
+typedef enum fh_spawn_step {
+    FH_SPAWN_OK,
+    FH_SPAWN_FORK,
+    FH_SPAWN_FDS,
+    FH_SPAWN_LIMITS,
+    FH_SPAWN_PRIVILEGES,
+    FH_SPAWN_LANDLOCK,
+    FH_SPAWN_SECCOMP,
+    FH_SPAWN_EXEC
+} fh_spawn_step;
 
 typedef struct fh_spawn {
     const char *program;

@@ -1,8 +1,8 @@
 /* The filter of system calls that both sandboxes load: what a program that serves a model never needs is refused with EPERM.
  *
- * Refused: new processes (threads are fine), every socket but Unix ones and connecting those, io_uring, looking into other processes, mounts and namespaces,
- * kernel modules and tracing, keys, other clocks, modes and owners of files by path, System V and POSIX queues. A number that libseccomp does not know yet is
- * given by hand, so that an older library filters no less. */
+ * Refused: new processes (threads are fine), every socket but Unix ones and connecting those, io_uring, looking into other processes,
+ * mounts and namespaces, kernel modules and tracing, keys, other clocks, modes and owners of files by path, System V and POSIX queues. A
+ * number that libseccomp does not know yet is given by hand, so that an older library filters no less. */
 #include "sandbox_private.h"
 
 #include "base/mem.h"
@@ -17,6 +17,7 @@
 #define FILTER_MAX_BYTES (4096 * sizeof(struct sock_filter))
 
 /* Name, and the number on every architecture since 5.1 (0: libseccomp knows it). */
+/* clang-format off */
 static const struct denied {
     const char *name;
     int number;
@@ -44,6 +45,7 @@ static const struct denied {
     {"setuid", 0}, {"setgid", 0}, {"setreuid", 0}, {"setregid", 0}, {"setresuid", 0}, {"setresgid", 0}, {"setgroups", 0}, {"setfsuid", 0}, {"setfsgid", 0}, {"capset", 0},
     {"move_pages", 0}, {"migrate_pages", 0}, {"landlock_add_rule", 445},
 };
+/* clang-format on */
 
 /* Kernels of another architecture's table, and libraries that know no number, have nothing to refuse. */
 static int deny_all_of_table(scmp_filter_ctx ctx)

@@ -1,8 +1,9 @@
-/* Starting a process that is nobody's child: fork twice, let the middle one end, go on once init has adopted us. So the engine outlives the server, leaves no
- * zombie with it, and a death signal tied to its parent would wait for init.
+/* Starting a process that is nobody's child: fork twice, let the middle one end, go on once init has adopted us. So the engine outlives the
+ * server, leaves no zombie with it, and a death signal tied to its parent would wait for init.
  *
- * Between fork and exec only async-signal-safe calls are made: other threads of ours may have held any lock when we forked. The data folder's lock is shared
- * with the child until exec, so that no other server can begin while a child has not yet got its own command line. */
+ * Between fork and exec only async-signal-safe calls are made: other threads of ours may have held any lock when we forked. The data
+ * folder's lock is shared with the child until exec, so that no other server can begin while a child has not yet got its own command line.
+ */
 #include "sandbox_private.h"
 
 #include "base/fault.h"
@@ -18,10 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define OPEN_FILES      256
-#define FILE_MAX_BYTES  (UINT64_C(256) << 20) /* the log grows until the server rotates it; nothing else is written */
-#define FIRST_FREE_FD   5
-#define ADOPT_WAIT_NS   200000
+#define OPEN_FILES     256
+#define FILE_MAX_BYTES (UINT64_C(256) << 20) /* the log grows until the server rotates it; nothing else is written */
+#define FIRST_FREE_FD  5
+#define ADOPT_WAIT_NS  200000
 
 typedef struct message { /* from the child, through a pipe that exec closes */
     pid_t pid;
@@ -29,8 +30,13 @@ typedef struct message { /* from the child, through a pipe that exec closes */
 } message;
 
 static const char *const step_text[] = {
-    [FH_SPAWN_OK] = "nothing", [FH_SPAWN_FORK] = "fork", [FH_SPAWN_FDS] = "pass descriptors", [FH_SPAWN_LIMITS] = "set limits",
-    [FH_SPAWN_PRIVILEGES] = "give up privileges", [FH_SPAWN_LANDLOCK] = "load the Landlock rules", [FH_SPAWN_SECCOMP] = "load the filter of system calls",
+    [FH_SPAWN_OK] = "nothing",
+    [FH_SPAWN_FORK] = "fork",
+    [FH_SPAWN_FDS] = "pass descriptors",
+    [FH_SPAWN_LIMITS] = "set limits",
+    [FH_SPAWN_PRIVILEGES] = "give up privileges",
+    [FH_SPAWN_LANDLOCK] = "load the Landlock rules",
+    [FH_SPAWN_SECCOMP] = "load the filter of system calls",
     [FH_SPAWN_EXEC] = "execute the program",
 };
 
@@ -121,8 +127,7 @@ static _Noreturn void run_middle(const fh_spawn *s, int report_fd)
 static bool read_message(int fd, message *ret)
 {
     ssize_t n;
-    do
-        n = read(fd, ret, sizeof(*ret));
+    do n = read(fd, ret, sizeof(*ret));
     while (n < 0 && errno == EINTR);
     return n == (ssize_t)sizeof(*ret);
 }

@@ -1,4 +1,5 @@
-/* Importing: copy into a temporary folder while hashing, check the copy, write down what it is, sync, and give the folder its name by one rename. */
+/* Importing: copy into a temporary folder while hashing, check the copy, write down what it is, sync, and give the folder its name by one
+ * rename. */
 #include "weights_private.h"
 
 #include "base/clock.h"
@@ -36,8 +37,11 @@ static unsigned split_parts(const char *name, size_t *ret_stem)
     fh_str s = fh_str_of(name);
     size_t stem = fh_str_ends(s, FH_STR(".gguf")) ? s.len - 5 : s.len;
     uint64_t parts = 1;
-    if (stem > 15 && memcmp(name + stem - 15, "-00001-of-", 10) == 0 && fh_str_u64((fh_str){name + stem - 5, 5}, FH_LIMIT_GGUF_FILES, &parts) && parts > 1) stem -= 15;
-    else parts = 1;
+    if (stem > 15 && memcmp(name + stem - 15, "-00001-of-", 10) == 0 &&
+        fh_str_u64((fh_str){name + stem - 5, 5}, FH_LIMIT_GGUF_FILES, &parts) && parts > 1)
+        stem -= 15;
+    else
+        parts = 1;
     *ret_stem = stem;
     return (unsigned)parts;
 }
@@ -58,7 +62,8 @@ static int list_files(import *im, fh_err **err)
         char path[1400];
         struct stat st;
         snprintf(path, sizeof(path), "%s%s", im->source_folder, f->name);
-        if (n < 0 || (size_t)n >= sizeof(f->name) || strcmp(f->name, FH_WEIGHTS_META) == 0) return fh_err_set(err, FH_E_INVALID, "the name of %s cannot be kept", im->path);
+        if (n < 0 || (size_t)n >= sizeof(f->name) || strcmp(f->name, FH_WEIGHTS_META) == 0)
+            return fh_err_set(err, FH_E_INVALID, "the name of %s cannot be kept", im->path);
         if (stat(path, &st) != 0) return fh_err_set(err, FH_E_NOT_FOUND, "part %u of %u is missing: %s", i + 1, parts, path);
         im->total += f->bytes = (uint64_t)st.st_size;
     }
@@ -126,7 +131,8 @@ static int copied(void *arg, const void *data, size_t bytes, uint64_t done, uint
     (void)total;
     import *im = arg;
     if (!fh_sha_add(im->sha, data, bytes)) return fh_err_nomem(err);
-    if (im->progress && !im->progress(im->arg, im->before + done, im->total)) return fh_err_set(err, FH_E_CANCELLED, "the import was stopped");
+    if (im->progress && !im->progress(im->arg, im->before + done, im->total))
+        return fh_err_set(err, FH_E_CANCELLED, "the import was stopped");
     return 0;
 }
 
@@ -192,11 +198,14 @@ static int run(import *im, fh_weights_item *ret, fh_err **err)
     return rc != 0 ? rc : fh_weights_item_read(im->w, digest, ret, err);
 }
 
-int fh_weights_import(fh_weights *w, const char *path, const char *id, fh_weights_progress *progress, void *arg, fh_weights_item *ret, fh_err **err)
+int fh_weights_import(fh_weights *w, const char *path, const char *id, fh_weights_progress *progress, void *arg, fh_weights_item *ret,
+                      fh_err **err)
 {
-    import im = {.w = w, .path = path, .wanted_id = id, .progress = progress, .arg = arg};
-    int n = snprintf(im.temporary, sizeof(im.temporary), "%s/%s%d-%llx", w->root, FH_WEIGHTS_TMP, (int)getpid(), (unsigned long long)fh_clock_utc_ns());
-    if (n < 0 || (size_t)n >= sizeof(im.temporary) - 300 || strlen(path) >= sizeof(im.source_folder)) return fh_err_set(err, FH_E_INVALID, "path too long: %.200s", path);
+import im = {.w = w, .path = path, .wanted_id = id, .progress = progress, .arg = arg };
+    int n = snprintf(im.temporary, sizeof(im.temporary), "%s/%s%d-%llx", w->root, FH_WEIGHTS_TMP, (int)getpid(),
+                     (unsigned long long)fh_clock_utc_ns());
+    if (n < 0 || (size_t)n >= sizeof(im.temporary) - 300 || strlen(path) >= sizeof(im.source_folder))
+        return fh_err_set(err, FH_E_INVALID, "path too long: %.200s", path);
     int rc = run(&im, ret, err);
     fh_dir_remove(im.temporary, NULL); /* after a good import it is not there any more */
     fh_weights_meta_fini(&im.meta);

@@ -48,7 +48,8 @@ static int read_file_entry(const fh_json *o, fh_weights_file *ret, fh_err **err)
 static int read_files(const fh_json *array, fh_weights_meta *m, fh_err **err)
 {
     size_t n = fh_json_count(array);
-    if (fh_json_kind_of(array) != FH_JSON_ARRAY || n == 0 || n > FILES_MAX) return fh_err_set(err, FH_E_CORRUPT, "\"files\" is not a list of 1 to %d files", FILES_MAX);
+    if (fh_json_kind_of(array) != FH_JSON_ARRAY || n == 0 || n > FILES_MAX)
+        return fh_err_set(err, FH_E_CORRUPT, "\"files\" is not a list of 1 to %d files", FILES_MAX);
     m->files = fh_calloc(n, sizeof(*m->files));
     if (!m->files) return fh_err_nomem(err);
     int rc = 0;
@@ -66,7 +67,8 @@ static int from_json(const fh_json *o, fh_weights_meta *m, fh_err **err)
     if (rc == 0) rc = fh_json_read_i64(o, "context_tok", false, 0, INT64_MAX, &m->context_tok, err);
     if (rc == 0) rc = fh_json_read_i64(o, "kv_bytes_per_tok", false, 0, INT64_MAX, &kv, err);
     m->kv_bytes_per_tok = (uint64_t)kv;
-    if (rc == 0 && (!copy_str(m->id, sizeof(m->id), id) || !copy_str(m->architecture, sizeof(m->architecture), architecture))) rc = fh_err_set(err, FH_E_CORRUPT, "a name is too long");
+    if (rc == 0 && (!copy_str(m->id, sizeof(m->id), id) || !copy_str(m->architecture, sizeof(m->architecture), architecture)))
+        rc = fh_err_set(err, FH_E_CORRUPT, "a name is too long");
     return rc != 0 ? rc : read_files(fh_json_get(o, "files"), m, err);
 }
 
@@ -89,7 +91,9 @@ int fh_weights_meta_read(const char *folder, fh_weights_meta *ret, fh_err **err)
 static fh_json *file_json(const fh_weights_file *f)
 {
     fh_json *o = fh_json_new_object();
-    if (fh_json_set(o, "name", fh_json_new_cstr(f->name)) && fh_json_set(o, "bytes", fh_json_new_int((int64_t)f->bytes)) && fh_json_set(o, "sha256", fh_json_new_cstr(f->sha256))) return o;
+    if (fh_json_set(o, "name", fh_json_new_cstr(f->name)) && fh_json_set(o, "bytes", fh_json_new_int((int64_t)f->bytes)) &&
+        fh_json_set(o, "sha256", fh_json_new_cstr(f->sha256)))
+        return o;
     fh_json_unref(o);
     return NULL;
 }
@@ -102,7 +106,8 @@ int fh_weights_meta_write(const char *folder, const fh_weights_meta *m, fh_err *
     for (size_t i = 0; i < m->count; i++) good = good && fh_json_append(files, file_json(&m->files[i]));
     good = fh_json_set(o, "files", files) && good;
     good = good && fh_json_set(o, "id", fh_json_new_cstr(m->id)) && fh_json_set(o, "architecture", fh_json_new_cstr(m->architecture));
-    good = good && fh_json_set(o, "imported_utc_ns", fh_json_new_int(m->imported_utc_ns)) && fh_json_set(o, "context_tok", fh_json_new_int(m->context_tok));
+    good = good && fh_json_set(o, "imported_utc_ns", fh_json_new_int(m->imported_utc_ns)) &&
+           fh_json_set(o, "context_tok", fh_json_new_int(m->context_tok));
     good = good && fh_json_set(o, "kv_bytes_per_tok", fh_json_new_int((int64_t)m->kv_bytes_per_tok));
     if (!good) return fh_err_nomem(err);
     FH_AUTO(buf) fh_buf text = FH_BUF(FH_WEIGHTS_META_BYTES);
@@ -145,11 +150,15 @@ int fh_weights_item_read(fh_weights *w, const char *digest, fh_weights_item *ret
 fh_json *fh_weights_item_json(const fh_weights_item *item)
 {
     fh_json *o = fh_json_new_object();
-    bool good = fh_json_set(o, "id", fh_json_new_cstr(item->id)) && fh_json_set(o, "variant", *item->variant ? fh_json_new_cstr(item->variant) : fh_json_new_null());
-    good = good && fh_json_set(o, "sha256", fh_json_new_cstr(item->digest)) && fh_json_set(o, "bytes", fh_json_new_int((int64_t)item->bytes));
+    bool good = fh_json_set(o, "id", fh_json_new_cstr(item->id)) &&
+                fh_json_set(o, "variant", *item->variant ? fh_json_new_cstr(item->variant) : fh_json_new_null());
+    good =
+        good && fh_json_set(o, "sha256", fh_json_new_cstr(item->digest)) && fh_json_set(o, "bytes", fh_json_new_int((int64_t)item->bytes));
     good = good && fh_json_set(o, "files", fh_json_new_int(item->files)) && fh_json_set(o, "path", fh_json_new_cstr(item->path));
-    good = good && fh_json_set(o, "architecture", fh_json_new_cstr(item->architecture)) && fh_json_set(o, "context_tok", fh_json_new_int(item->context_tok));
-    good = good && fh_json_set(o, "in_catalog", fh_json_new_bool(item->in_catalog)) && fh_json_set(o, "imported_utc_ns", fh_json_new_int(item->imported_utc_ns));
+    good = good && fh_json_set(o, "architecture", fh_json_new_cstr(item->architecture)) &&
+           fh_json_set(o, "context_tok", fh_json_new_int(item->context_tok));
+    good = good && fh_json_set(o, "in_catalog", fh_json_new_bool(item->in_catalog)) &&
+           fh_json_set(o, "imported_utc_ns", fh_json_new_int(item->imported_utc_ns));
     if (good) return o;
     fh_json_unref(o);
     return NULL;

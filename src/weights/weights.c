@@ -54,8 +54,10 @@ static int collect_one(void *arg, const char *name, fh_err **err)
     c->items = more;
     int rc = fh_weights_item_read(c->w, name, &c->items[c->count], NULL);
     if (rc == FH_E_NOMEM) return fh_err_nomem(err);
-    if (rc == 0) c->count++;
-    else c->broken++;
+    if (rc == 0)
+        c->count++;
+    else
+        c->broken++;
     return 0;
 }
 
@@ -70,10 +72,10 @@ int fh_weights_list(fh_weights *w, fh_weights_item **ret, size_t *ret_count, siz
 {
     collect c = {.w = w};
     int rc = fh_dir_each(w->root, collect_one, &c, err);
-    if (rc == 0 && !c.items && !(c.items = fh_alloc(0))) rc = fh_err_nomem(err);
-    if (rc != 0) {
+    if (!c.items) c.items = fh_alloc(0);
+    if (rc != 0 || !c.items) {
         fh_free(c.items);
-        return rc;
+        return rc != 0 ? rc : fh_err_nomem(err);
     }
     qsort(c.items, c.count, sizeof(*c.items), newest_first);
     *ret = c.items;
@@ -98,15 +100,17 @@ static int not_found(const char *name, fh_err **err)
 {
     const fh_catalog_model *m = fh_catalog_find(fh_str_of(name));
     int rc = fh_err_set(err, FH_E_NOT_FOUND, "there are no weights of \"%.128s\" on this machine", name);
-    if (m && m->starter) fh_err_hint(err, "`make up` fetches them; or give a file: freehold import FILE");
-    else fh_err_hint(err, "give a GGUF file: freehold import FILE");
+    if (m && m->starter)
+        fh_err_hint(err, "`make up` fetches them; or give a file: freehold import FILE");
+    else
+        fh_err_hint(err, "give a GGUF file: freehold import FILE");
     return rc;
 }
 
 int fh_weights_find(fh_weights *w, const char *name, fh_weights_item *ret, fh_err **err)
 {
     FH_AUTO(ptr) fh_weights_item *items = NULL;
-    size_t count;
+    size_t count = 0;
     int rc = fh_weights_list(w, &items, &count, NULL, err);
     if (rc != 0) return rc;
     for (size_t i = 0; *name && i < count; i++) {

@@ -1,4 +1,5 @@
-/* The catalogue as the binary carries it: order, look-ups, the starter, and what a card shows. The data files have a test of their own (tests/catalog). */
+/* The catalogue as the binary carries it: order, look-ups, the starter, and what a card shows. The data files have a test of their own
+ * (tests/catalog). */
 #include "cmocka_all.h"
 
 #include "base/mem.h"

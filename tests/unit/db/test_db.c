@@ -1,5 +1,5 @@
-/* The database: values go in and come out as they were, migrations are whole or absent, a newer file is refused, no failing call loses or invents data, and
- * what was committed survives kill -9. */
+/* The database: values go in and come out as they were, migrations are whole or absent, a newer file is refused, no failing call loses or
+ * invents data, and what was committed survives kill -9. */
 #include "cmocka_all.h"
 #include "torture.h"
 
@@ -62,7 +62,8 @@ static void values_come_back_as_they_went_in(void **state)
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     bool row;
     fh_str blob = {"a\0b", 3};
-    assert_int_equal(fh_db_query(db, &s, NULL, "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7", "isSbdns", INT64_MIN, "text", FH_STR("slice"), blob, 0.5, NULL), 0);
+    assert_int_equal(
+        fh_db_query(db, &s, NULL, "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7", "isSbdns", INT64_MIN, "text", FH_STR("slice"), blob, 0.5, NULL), 0);
     assert_int_equal(fh_stmt_step(s, &row, NULL), 0);
     assert_true(row);
     assert_true(fh_stmt_int(s, 0) == INT64_MIN);
@@ -209,8 +210,10 @@ static int scenario(void *arg)
     if (rc == 0) {
         rc = fh_db_exec(db, &err, "INSERT INTO t VALUES((SELECT coalesce(max(k), 0) + 1 FROM t), ?1)", "s", "unit");
         if (rc == 0) rc = fh_db_exec(db, &err, "INSERT INTO u VALUES((SELECT max(k) FROM t))", "");
-        if (rc == 0) rc = fh_db_commit(db, &err);
-        else fh_db_rollback(db);
+        if (rc == 0)
+            rc = fh_db_commit(db, &err);
+        else
+            fh_db_rollback(db);
     }
     fh_err_free(err);
     return rc;
@@ -259,7 +262,8 @@ static void what_was_committed_survives_kill_9(void **state)
             }
         }
         close(pipes[1]);
-        for (int i = 0; i < 20 + round * 7; i++) assert_int_equal(read(pipes[0], &acknowledged, sizeof(acknowledged)), sizeof(acknowledged));
+        for (int i = 0; i < 20 + round * 7; i++)
+            assert_int_equal(read(pipes[0], &acknowledged, sizeof(acknowledged)), sizeof(acknowledged));
         kill(writer, SIGKILL);
         waitpid(writer, NULL, 0);
         while (read(pipes[0], &acknowledged, sizeof(acknowledged)) > 0) continue;

@@ -1,4 +1,5 @@
-/* An engine that misbehaves on command, by the model's name: what `PROGRAM engine` is in the fleet's tests. Speaks just enough HTTP over its Unix socket. */
+/* An engine that misbehaves on command, by the model's name: what `PROGRAM engine` is in the fleet's tests. Speaks just enough HTTP over
+ * its Unix socket. */
 #ifndef FH_TEST_FAKE_ENGINE_H
 #define FH_TEST_FAKE_ENGINE_H
 
@@ -17,7 +18,9 @@ static unsigned fake_asked;
 static void fake_reply(int fd, int status, const char *body)
 {
     char out[1024];
-    int n = snprintf(out, sizeof(out), "HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s", status, strlen(body), body);
+    int n =
+        snprintf(out, sizeof(out), "HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                 status, strlen(body), body);
     (void)!write(fd, out, (size_t)n);
 }
 

@@ -1,5 +1,5 @@
-/* The fleet with real processes in real sandboxes: engines that serve, crash, hang, lie; servers that are killed; what is left behind (nothing). The engine is this
- * very program, started as `PROGRAM engine`. */
+/* The fleet with real processes in real sandboxes: engines that serve, crash, hang, lie; servers that are killed; what is left behind
+ * (nothing). The engine is this very program, started as `PROGRAM engine`. */
 #include "cmocka_all.h"
 
 #include "base/clock.h"
@@ -230,7 +230,8 @@ static void a_deployment_walks_its_states_and_is_stopped(void **state)
     wait_state("good", FH_DEPLOYMENT_STOPPED);
     history_text("good", text, sizeof(text));
     assert_string_equal(text, "requested planning provisioning fetching loading proving ready draining stopped");
-    for (int s = 0; s < FH_DEPLOYMENT_STATE_COUNT; s++) assert_int_equal(fh_fleet_entered(fleet, (fh_deployment_state)s), s == FH_DEPLOYMENT_FAILED ? 0 : 1);
+    for (int s = 0; s < FH_DEPLOYMENT_STATE_COUNT; s++)
+        assert_int_equal(fh_fleet_entered(fleet, (fh_deployment_state)s), s == FH_DEPLOYMENT_FAILED ? 0 : 1);
     assert_nothing_left();
 }
 
@@ -393,7 +394,8 @@ static void hear(void *arg, const fh_json *event)
     heard *h = arg;
     fh_str to = fh_json_str(fh_json_get(event, "to"));
     assert_true(fh_json_int(fh_json_get(event, "serial"), 0) > 0);
-    if (!fh_str_eq(to, fh_json_str(fh_json_get(event, "from"))) || !h->text[0]) snprintf(h->text + strlen(h->text), sizeof(h->text) - strlen(h->text), "%.*s ", (int)to.len, to.ptr);
+    if (!fh_str_eq(to, fh_json_str(fh_json_get(event, "from"))) || !h->text[0])
+        snprintf(h->text + strlen(h->text), sizeof(h->text) - strlen(h->text), "%.*s ", (int)to.len, to.ptr);
     if (fh_str_eqs(to, "ready")) fh_loop_stop(loop);
 }
 
@@ -448,8 +450,10 @@ static pid_t server_process(const char *model, int64_t delay_ns)
     if (pid == 0) {
         if (start_fleet_err(false, NULL) != 0) _exit(1);
         if (*model) deploy(model);
-        if (delay_ns < 0) wait_state("good", FH_DEPLOYMENT_READY);
-        else fh_sleep_ns(delay_ns);
+        if (delay_ns < 0)
+            wait_state("good", FH_DEPLOYMENT_READY);
+        else
+            fh_sleep_ns(delay_ns);
         (void)!write(pipes[1], "x", 1);
         for (;;) pause();
     }

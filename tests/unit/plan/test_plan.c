@@ -98,7 +98,14 @@ static void sentences_are_what_people_read(void **state)
     const struct {
         uint64_t bytes;
         const char *text;
-    } rows[] = {{0, "0 MB"}, {512000000, "512 MB"}, {98700000, "98.7 MB"}, {1000000000, "1 GB"}, {1250000000, "1.3 GB"}, {25324000000, "25.3 GB"}, {999600000000, "1,000 GB"}, {1681000000000, "1,680 GB"}};
+    } rows[] = {{0, "0 MB"},
+                {512000000, "512 MB"},
+                {98700000, "98.7 MB"},
+                {1000000000, "1 GB"},
+                {1250000000, "1.3 GB"},
+                {25324000000, "25.3 GB"},
+                {999600000000, "1,000 GB"},
+                {1681000000000, "1,680 GB"}};
     for (size_t i = 0; i < FH_COUNT(rows); i++) {
         fh_plan_bytes(rows[i].bytes, text, sizeof(text));
         assert_string_equal(text, rows[i].text);

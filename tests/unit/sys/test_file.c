@@ -1,4 +1,5 @@
-/* Files and folders: what is written is whole or absent, names cannot escape, locks exclude, and no failing call leaves a temporary file. */
+/* Files and folders: what is written is whole or absent, names cannot escape, locks exclude, and no failing call leaves a temporary file.
+ */
 #include "cmocka_all.h"
 #include "torture.h"
 

@@ -1,5 +1,5 @@
-/* Both sandboxes, by a program that tries what it must not: this very program, started inside with the word "inside" and the name of an attempt. Each attempt
- * prints "denied", "allowed" or what went wrong. */
+/* Both sandboxes, by a program that tries what it must not: this very program, started inside with the word "inside" and the name of an
+ * attempt. Each attempt prints "denied", "allowed" or what went wrong. */
 #include "cmocka_all.h"
 
 #include "base/clock.h"
@@ -186,7 +186,8 @@ static void expect(const char *outcome, const char *what, const char *path, cons
     start(what, path, number, &p, &fd);
     read_word(fd, word, sizeof(word));
     close(fd);
-    if (strcmp(word, outcome) != 0) fail_msg("%s: %s %s: wanted \"%s\", got \"%s\"", fh_sandbox_name(kind), what, path ? path : "", outcome, word);
+    if (strcmp(word, outcome) != 0)
+        fail_msg("%s: %s %s: wanted \"%s\", got \"%s\"", fh_sandbox_name(kind), what, path ? path : "", outcome, word);
 }
 
 static void the_probe_runs_something_real(void **state)
@@ -259,7 +260,8 @@ static void files_that_were_not_given_cannot_be_read(void **state)
     for (size_t i = 0; i < FH_COUNT(secrets); i++) expect("denied", "read", secrets[i], NULL);
     expect("denied", "read", at("secret"), NULL);
     expect("denied", "exec", "/bin/sh", NULL);
-    if (kind == FH_SANDBOX_LANDLOCK) expect("denied", "read", "/proc/1/environ", NULL); /* under bubblewrap process 1 is the sandbox's own */
+    if (kind == FH_SANDBOX_LANDLOCK)
+        expect("denied", "read", "/proc/1/environ", NULL); /* under bubblewrap process 1 is the sandbox's own */
 }
 
 static void weights_can_be_read_but_not_changed(void **state)
@@ -282,8 +284,10 @@ static void its_own_folder_takes_a_socket(void **state)
     assert_int_equal(stat(at("rw/socket"), &st), 0);
     assert_true(S_ISSOCK(st.st_mode));
     assert_int_equal(unlink(at("rw/socket")), 0);
-    if (kind == FH_SANDBOX_LANDLOCK) expect("denied", "bind", at("elsewhere"), NULL);
-    else expect("allowed", "bind", at("elsewhere"), NULL); /* in a /tmp of its own, that nobody else sees */
+    if (kind == FH_SANDBOX_LANDLOCK)
+        expect("denied", "bind", at("elsewhere"), NULL);
+    else
+        expect("allowed", "bind", at("elsewhere"), NULL); /* in a /tmp of its own, that nobody else sees */
     assert_false(fh_file_exists(at("elsewhere")));
 }
 
@@ -472,7 +476,8 @@ static int setup(void **state)
     (void)state;
     strcpy(folder, "/tmp/fh-sandbox-XXXXXX");
     if (!mkdtemp(folder) || fh_dir_make(at("ro"), 0700, NULL) != 0 || fh_dir_make(at("rw"), 0700, NULL) != 0) return -1;
-    if (fh_file_write_atomic(at("secret"), "s", 1, 0600, NULL) != 0 || fh_file_write_atomic(at("ro/weights"), "w", 1, 0600, NULL) != 0) return -1;
+    if (fh_file_write_atomic(at("secret"), "s", 1, 0600, NULL) != 0 || fh_file_write_atomic(at("ro/weights"), "w", 1, 0600, NULL) != 0)
+        return -1;
     setenv("SECRET", "must not be seen", 1);
     return truncate(at("ro/weights"), 512 << 20); /* sparse: larger than the memory limit */
 }

@@ -136,9 +136,12 @@ static void the_starter_is_recognised_by_its_digest(void **state)
     (void)state;
     char path[512];
     const char *named = getenv("FREEHOLD_STARTER_GGUF"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (named) snprintf(path, sizeof(path), "%s", named);
-    else if (cache) snprintf(path, sizeof(path), "%s/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", cache);
-    else snprintf(path, sizeof(path), "%s/.cache/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", home ? home : "");
+    if (named)
+        snprintf(path, sizeof(path), "%s", named);
+    else if (cache)
+        snprintf(path, sizeof(path), "%s/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", cache);
+    else
+        snprintf(path, sizeof(path), "%s/.cache/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", home ? home : "");
     if (!fh_file_exists(path)) {
         print_message("skipped: the starter model is not here; tools/fetch-starter brings it\n");
         skip();
@@ -213,9 +216,15 @@ static void a_changed_byte_is_found(void **state)
 static void a_folder_that_says_nothing_good_is_left_out(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "{", "[]", "{\"id\":\"x\",\"imported_utc_ns\":1,\"files\":[]}",
-                                      "{\"id\":\"x\",\"imported_utc_ns\":1,\"files\":[{\"name\":\"../../lock\",\"bytes\":1,\"sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\"}]}",
-                                      "{\"id\":\"x\",\"imported_utc_ns\":1,\"files\":[{\"name\":\"a\",\"bytes\":-1,\"sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\"}]}"};
+    static const char *const bad[] = {
+        "",
+        "{",
+        "[]",
+        "{\"id\":\"x\",\"imported_utc_ns\":1,\"files\":[]}",
+        "{\"id\":\"x\",\"imported_utc_ns\":1,\"files\":[{\"name\":\"../../"
+        "lock\",\"bytes\":1,\"sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\"}]}",
+        "{\"id\":\"x\",\"imported_utc_ns\":1,\"files\":[{\"name\":\"a\",\"bytes\":-1,\"sha256\":"
+        "\"0000000000000000000000000000000000000000000000000000000000000000\"}]}"};
     char folder[256], file[300];
     snprintf(folder, sizeof(folder), "%s/weights/%064d", data, 0);
     snprintf(file, sizeof(file), "%s/weights.json", folder);

@@ -1,7 +1,9 @@
-/* The catalogue: which models exist, who made them, under what terms, what they need, how near the frontier they were measured; and which machines exist.
+/* The catalogue: which models exist, who made them, under what terms, what they need, how near the frontier they were measured; and which
+ * machines exist.
  *
- * The data are files in data/catalog, checked by tests/catalog and compiled into the binary, so that no path is needed at run time. Everything returned is
- * constant and lives for ever; pure; threads: any. Strings are never NULL unless said ("" when the data say nothing); numbers are 0 when unknown. */
+ * The data are files in data/catalog, checked by tests/catalog and compiled into the binary, so that no path is needed at run time.
+ * Everything returned is constant and lives for ever; pure; threads: any. Strings are never NULL unless said ("" when the data say
+ * nothing); numbers are 0 when unknown. */
 #ifndef FH_CATALOG_CATALOG_H
 #define FH_CATALOG_CATALOG_H
 
@@ -43,11 +45,11 @@ typedef struct fh_catalog_model {
     const char *licence_summary;
     double params_total_b, params_active_b; /* thousands of millions; 0: unknown */
     const char *attention, *architecture, *modalities;
-    int64_t context_tok;             /* 0: unknown */
-    uint64_t kv_bytes_per_tok;       /* with 16-bit elements, per sequence; 0: unknown */
-    uint64_t kv_fixed_bytes;         /* once per sequence, whatever its length */
-    const char *kv_rule;             /* how the two were reckoned */
-    const char *hardware;            /* hosts that its makers name, "; " between them */
+    int64_t context_tok;       /* 0: unknown */
+    uint64_t kv_bytes_per_tok; /* with 16-bit elements, per sequence; 0: unknown */
+    uint64_t kv_fixed_bytes;   /* once per sequence, whatever its length */
+    const char *kv_rule;       /* how the two were reckoned */
+    const char *hardware;      /* hosts that its makers name, "; " between them */
     const char *notes;
     const fh_catalog_variant *variants; /* the first is the one to run by default */
     size_t variant_count;

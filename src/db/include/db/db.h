@@ -25,7 +25,8 @@ int fh_db_begin(fh_db *db, fh_err **err);
 int fh_db_commit(fh_db *db, fh_err **err);
 void fh_db_rollback(fh_db *db); /* without an open transaction: nothing */
 
-/* format: one letter a parameter: i int64_t, s const char* (NULL is SQL NULL), S fh_str, b fh_str as a blob, d double, n none (SQL NULL). */
+/* format: one letter a parameter: i int64_t, s const char* (NULL is SQL NULL), S fh_str, b fh_str as a blob, d double, n none (SQL NULL).
+ */
 int fh_db_exec(fh_db *db, fh_err **err, const char *sql, const char *format, ...);
 int fh_db_query(fh_db *db, fh_stmt **ret, fh_err **err, const char *sql, const char *format, ...);
 int fh_stmt_step(fh_stmt *s, bool *ret_row, fh_err **err);

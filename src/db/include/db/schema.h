@@ -1,4 +1,5 @@
-/* The one list of migrations of freehold: every table that the truth lives in. A migration that was released never changes; new ones are added behind. */
+/* The one list of migrations of freehold: every table that the truth lives in. A migration that was released never changes; new ones are
+ * added behind. */
 #ifndef FH_DB_SCHEMA_H
 #define FH_DB_SCHEMA_H
 

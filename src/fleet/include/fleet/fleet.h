@@ -3,9 +3,10 @@
  *   requested → planning → provisioning → fetching → loading → proving → ready → draining → stopped
  *                    └──────────── any of them ────────────┘ → failed(reason, what to do)
  *
- * One function (set_state in deployment.c) changes a state; each change is a row (when, from, to, reason). The fleet has a thread of its own with a loop and
- * a database connection: it owns all deployments. Others send commands (posted to its loop; answered on the caller's loop) and read a snapshot that is
- * replaced, never changed. Survives kill -9 at any instant: engines go on and are adopted by the next start, by socket and process start time. */
+ * One function (set_state in deployment.c) changes a state; each change is a row (when, from, to, reason). The fleet has a thread of its
+ * own with a loop and a database connection: it owns all deployments. Others send commands (posted to its loop; answered on the caller's
+ * loop) and read a snapshot that is replaced, never changed. Survives kill -9 at any instant: engines go on and are adopted by the next
+ * start, by socket and process start time. */
 #ifndef FH_FLEET_FLEET_H
 #define FH_FLEET_FLEET_H
 
@@ -16,13 +17,16 @@
 #include "json/json.h"
 #include "net/loop.h"
 
-#define FH_DEPLOYMENT_STATES(X) X(REQUESTED, "requested") X(PLANNING, "planning") X(PROVISIONING, "provisioning") X(FETCHING, "fetching") X(LOADING, "loading") \
-    X(PROVING, "proving") X(READY, "ready") X(DRAINING, "draining") X(STOPPED, "stopped") X(FAILED, "failed")
+#define FH_DEPLOYMENT_STATES(X)                                                                                                            \
+    X(REQUESTED, "requested")                                                                                                              \
+    X(PLANNING, "planning")                                                                                                                \
+    X(PROVISIONING, "provisioning") X(FETCHING, "fetching") X(LOADING, "loading") X(PROVING, "proving") X(READY, "ready")                  \
+        X(DRAINING, "draining") X(STOPPED, "stopped") X(FAILED, "failed")
 typedef enum fh_deployment_state {
 #define FH_STATE_ENUM(name, text) FH_DEPLOYMENT_##name,
     FH_DEPLOYMENT_STATES(FH_STATE_ENUM)
 #undef FH_STATE_ENUM
-    FH_DEPLOYMENT_STATE_COUNT
+        FH_DEPLOYMENT_STATE_COUNT
 } fh_deployment_state;
 const char *fh_deployment_state_name(fh_deployment_state s);
 
@@ -49,35 +53,41 @@ typedef struct fh_fleet_snapshot { /* reference counted, immutable */
 typedef struct fh_fleet fh_fleet;
 
 typedef struct fh_fleet_config {
-    const char *data_dir;     /* owned data folder, locked by the caller */
-    const char *store_url;    /* sqlite:PATH */
-    const char *program;      /* absolute path of this binary, to start engines */
+    const char *data_dir;      /* owned data folder, locked by the caller */
+    const char *store_url;     /* sqlite:PATH */
+    const char *program;       /* absolute path of this binary, to start engines */
     bool keep_engines_on_stop; /* under systemd: engines live on and are adopted */
 } fh_fleet_config;
 
-int fh_fleet_start(fh_fleet **ret, const fh_fleet_config *c, fh_err **err); /* adopts what still runs, sweeps what is left over, then returns */
-void fh_fleet_stop(fh_fleet *f); /* drains and stops engines unless keep_engines_on_stop, ends the thread, frees */
+int fh_fleet_start(fh_fleet **ret, const fh_fleet_config *c,
+                   fh_err **err); /* adopts what still runs, sweeps what is left over, then returns */
+void fh_fleet_stop(fh_fleet *f);  /* drains and stops engines unless keep_engines_on_stop, ends the thread, frees */
 
-uint64_t fh_fleet_entered(const fh_fleet *f, fh_deployment_state s); /* how often a deployment came into that state since the start; any thread */
+uint64_t fh_fleet_entered(const fh_fleet *f,
+                          fh_deployment_state s);            /* how often a deployment came into that state since the start; any thread */
 const fh_fleet_snapshot *fh_fleet_snapshot_get(fh_fleet *f); /* any thread, never blocks for long; release it */
 void fh_fleet_snapshot_release(const fh_fleet_snapshot *s);
 
 typedef struct fh_deploy_spec {
-    char model[256]; /* catalog id or alias ("id:variant" too), or the id or digest of imported weights; a path is refused: import it first */
+    char model[256]; /* catalog id or alias ("id:variant" too), or the id or digest of imported weights; a path is refused: import it first
+                      */
     char name[64];   /* "" = made from the model's id */
     char place[64];  /* "here" or "" */
     int64_t context_tok, streams; /* 0 = default */
 } fh_deploy_spec;
 
-/* Commands. Posted to the fleet; done(arg, view, err) is called on `reply_loop`'s thread exactly once (view and err borrowed; one of them NULL). */
+/* Commands. Posted to the fleet; done(arg, view, err) is called on `reply_loop`'s thread exactly once (view and err borrowed; one of them
+ * NULL). */
 typedef void fh_fleet_done(void *arg, const fh_deployment_view *view, const fh_err *err);
 int fh_fleet_deploy(fh_fleet *f, const fh_deploy_spec *spec, fh_loop *reply_loop, fh_fleet_done *done, void *arg, fh_err **err);
 int fh_fleet_undeploy(fh_fleet *f, const char *name, fh_loop *reply_loop, fh_fleet_done *done, void *arg, fh_err **err);
 void fh_fleet_report(fh_fleet *f, const char *name, int code); /* a request failed on it: look at once */
 
-/* Changes as they happen, for /api/v1/events: fn is called on `loop`'s thread with {"serial","time","deployment","from","to","reason","hint","progress"}. */
+/* Changes as they happen, for /api/v1/events: fn is called on `loop`'s thread with
+ * {"serial","time","deployment","from","to","reason","hint","progress"}. */
 typedef struct fh_fleet_feed fh_fleet_feed;
-int fh_fleet_subscribe(fh_fleet *f, fh_loop *loop, void (*fn)(void *arg, const fh_json *event), void *arg, fh_fleet_feed **ret, fh_err **err);
+int fh_fleet_subscribe(fh_fleet *f, fh_loop *loop, void (*fn)(void *arg, const fh_json *event), void *arg, fh_fleet_feed **ret,
+                       fh_err **err);
 void fh_fleet_unsubscribe(fh_fleet_feed *feed);
 /* History of one deployment, oldest first, as a JSON array; reads the database on the caller's thread with a connection of its own. */
 int fh_fleet_history(fh_fleet *f, const char *name, int64_t after_id, size_t max, fh_json **ret, fh_err **err);

@@ -1,7 +1,7 @@
 /* Does a model fit on a machine, and if not, what is missing and what would fit. Pure and deterministic: numbers in, numbers out.
  *
- * Memory of one copy = weights + KV bytes per token x context x streams + fixed state x streams + workspace. Workspace is 7.5 percent of the rest (the
- * middle of the 5 to 10 percent that serving engines are seen to take) and at least 64 MiB. Threads: any. */
+ * Memory of one copy = weights + KV bytes per token x context x streams + fixed state x streams + workspace. Workspace is 7.5 percent of
+ * the rest (the middle of the 5 to 10 percent that serving engines are seen to take) and at least 64 MiB. Threads: any. */
 #ifndef FH_PLAN_PLAN_H
 #define FH_PLAN_PLAN_H
 
@@ -25,9 +25,9 @@ typedef struct fh_plan_need {
 
 typedef enum fh_plan_verdict {
     FH_PLAN_FITS,
-    FH_PLAN_TIGHT,      /* fits the machine, but not beside what runs there now */
-    FH_PLAN_TOO_LARGE,  /* does not fit the machine */
-    FH_PLAN_UNKNOWN,    /* the catalogue does not know its size */
+    FH_PLAN_TIGHT,     /* fits the machine, but not beside what runs there now */
+    FH_PLAN_TOO_LARGE, /* does not fit the machine */
+    FH_PLAN_UNKNOWN,   /* the catalogue does not know its size */
 } fh_plan_verdict;
 
 typedef struct fh_plan_fit {

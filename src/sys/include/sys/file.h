@@ -20,7 +20,8 @@ int fh_file_write_atomic(const char *path, const void *data, size_t bytes, unsig
 typedef int fh_file_chunk(void *arg, const void *data, size_t bytes, uint64_t done, uint64_t total, fh_err **err);
 /* Reads a regular file from beginning to end in pieces; a file that changes its length meanwhile is FH_E_CORRUPT. */
 int fh_file_scan(const char *path, fh_file_chunk *chunk, void *arg, fh_err **err);
-/* Copies a regular file and syncs the copy, which must not exist; fn (may be NULL) sees each piece once it is written. A copy that failed is removed. */
+/* Copies a regular file and syncs the copy, which must not exist; fn (may be NULL) sees each piece once it is written. A copy that failed
+ * is removed. */
 int fh_file_copy_durable(const char *from, const char *to_temporary, fh_file_chunk *chunk, void *arg, fh_err **err);
 int fh_file_read_tail(const char *path, size_t max_bytes, fh_buf *out, fh_err **err); /* the last bytes, from the beginning of a line */
 /* Renames and syncs the folder of the new name. */

@@ -1,7 +1,8 @@
 /* Starting an engine in a sandbox, behind one port. bubblewrap where it works, else Landlock + seccomp + rlimits; never silently none.
  *
- * Inside: no network but the socket it is given a folder for, weights read-only, no io_uring, no new privileges, no capabilities, limits on memory and
- * processes, environment cleared but for what spec names. The child is in a session of its own and outlives us (the next server adopts it). */
+ * Inside: no network but the socket it is given a folder for, weights read-only, no io_uring, no new privileges, no capabilities, limits on
+ * memory and processes, environment cleared but for what spec names. The child is in a session of its own and outlives us (the next server
+ * adopts it). */
 #ifndef FH_SYS_SANDBOX_H
 #define FH_SYS_SANDBOX_H
 
@@ -23,7 +24,7 @@ typedef struct fh_sandbox_spec {
 } fh_sandbox_spec;
 
 typedef struct fh_process {
-    pid_t pid;          /* the process to watch: when it has ended, nothing of the engine is left */
+    pid_t pid;            /* the process to watch: when it has ended, nothing of the engine is left */
     uint64_t start_ticks; /* field 22 of /proc/PID/stat: pid and start time name a process uniquely */
     fh_sandbox_kind sandbox;
 } fh_process;
@@ -33,13 +34,14 @@ int fh_sandbox_probe(fh_sandbox_kind *ret, fh_err **err);
 int fh_sandbox_probe_kind(fh_sandbox_kind kind, fh_err **err); /* one of them, with its reason */
 int fh_sandbox_start(fh_sandbox_kind kind, const fh_sandbox_spec *spec, fh_process *ret, fh_err **err);
 
-bool fh_process_alive(const fh_process *p); /* not a zombie, and the same start time */
+bool fh_process_alive(const fh_process *p);                             /* not a zombie, and the same start time */
 int fh_process_open(const fh_process *p, int *ret_pidfd, fh_err **err); /* readable when it has ended; FH_E_NOT_FOUND when it is gone */
-void fh_process_signal(const fh_process *p, int signo); /* the process and its descendants */
+void fh_process_signal(const fh_process *p, int signo);                 /* the process and its descendants */
 /* Fills pid and start time of a running process (not its sandbox). FH_E_NOT_FOUND when there is none. */
 int fh_process_find(pid_t pid, fh_process *ret, fh_err **err);
-/* Signals every other process that has marker as an argument of its command line, or, when marker ends with "/", an argument that begins with it ("unix:DATA/run/":
- * any engine of ours), but for those whose argument spare (may be NULL) says to let live; returns how many. For what a dead server left. */
+/* Signals every other process that has marker as an argument of its command line, or, when marker ends with "/", an argument that begins
+ * with it ("unix:DATA/run/": any engine of ours), but for those whose argument spare (may be NULL) says to let live; returns how many. For
+ * what a dead server left. */
 unsigned fh_process_sweep(const char *marker, bool (*spare)(void *arg, const char *argument), void *arg, int signo);
 int fh_process_usage(const fh_process *p, uint64_t *ret_rss_bytes, int64_t *ret_cpu_ns); /* with descendants */
 

@@ -4,9 +4,9 @@
  *   DATA/weights/<sha256>/weights.json     what it is: id, variant, bytes, when and whence it came
  *   DATA/weights/.tmp-*                    an import that has not ended; swept by the next open
  *
- * The folders are the one truth; there is no index beside them. A folder appears by rename once everything in it is on the disk, so that kill -9 at any
- * instant leaves either nothing or all of it. The caller holds the data folder's lock (fh_dir_lock). A split model's digest is that of the list of its parts' digests. Threads: any; imports and
- * removals one at a time. */
+ * The folders are the one truth; there is no index beside them. A folder appears by rename once everything in it is on the disk, so that
+ * kill -9 at any instant leaves either nothing or all of it. The caller holds the data folder's lock (fh_dir_lock). A split model's digest
+ * is that of the list of its parts' digests. Threads: any; imports and removals one at a time. */
 #ifndef FH_WEIGHTS_WEIGHTS_H
 #define FH_WEIGHTS_WEIGHTS_H
 
@@ -40,9 +40,10 @@ FH_DEFINE_AUTO(fh_weights, fh_weights_close);
 /* Called now and then; false cancels. */
 typedef bool fh_weights_progress(void *arg, uint64_t done, uint64_t total);
 
-/* Copies a GGUF in, hashing while it copies, and checks that it is one. Already there: returns that item. id: a name of the caller's choice for a file that
- * the catalog does not know; NULL or "" makes one from the file's name. */
-int fh_weights_import(fh_weights *w, const char *path, const char *id, fh_weights_progress *progress, void *arg, fh_weights_item *ret, fh_err **err);
+/* Copies a GGUF in, hashing while it copies, and checks that it is one. Already there: returns that item. id: a name of the caller's choice
+ * for a file that the catalog does not know; NULL or "" makes one from the file's name. */
+int fh_weights_import(fh_weights *w, const char *path, const char *id, fh_weights_progress *progress, void *arg, fh_weights_item *ret,
+                      fh_err **err);
 /* Newest first. An owned array (fh_free). Folders that cannot be read are left out; ret_broken (may be NULL) counts them. */
 int fh_weights_list(fh_weights *w, fh_weights_item **ret, size_t *ret_count, size_t *ret_broken, fh_err **err);
 /* By id, catalog alias, "id:variant", or a digest of which at least 8 digits are given. FH_E_NOT_FOUND with what to do as hint. */
