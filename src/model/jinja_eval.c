@@ -68,7 +68,7 @@ static int unpack(jrun *r, const jnode *target, jval v)
     if (rc) return v.kind == J_UNDEF ? rc : jinja_fail(r, FH_E_INVALID, "cannot unpack non-iterable %s object", jinja_type(v));
     jval *items = jinja_array(r, want + 1, sizeof(*items));
     if (!items) return fh_err_code(*r->err);
-    while (got <= want && (rc = it.next(r, &it, &item)) > 0) items[FH_MIN(got++, want)] = item;
+    while (got <= want && (rc = it.next(r, &it, &item)) > 0) items[got++] = item; /* one more than wanted fits */
     if (rc < 0) return rc;
     if (got > want) return jinja_fail(r, FH_E_INVALID, "too many values to unpack (expected %zu)", want);
     if (got < want) return jinja_fail(r, FH_E_INVALID, "not enough values to unpack (expected %zu, got %zu)", want, got);
