@@ -40,10 +40,14 @@ static int check_part(const fh_json *part, role r, size_t i, size_t k, fh_err **
     return fh_wire_bad(err, param, "a part of the content of message %zu has no text", i);
 }
 
-static bool has_call(const fh_json *m)
+/* An assistant that said nothing in words did something else: called, refused, or only reasoned. */
+static bool acted_otherwise(const fh_json *m)
 {
-    return fh_json_count(fh_json_get(m, "tool_calls")) > 0 || !fh_wire_absent(fh_json_get(m, "function_call")) ||
-           !fh_wire_absent(fh_json_get(m, "refusal"));
+    static const char *const members[] = {"function_call", "refusal", "reasoning_content", "reasoning"};
+    for (size_t i = 0; i < FH_COUNT(members); i++) {
+        if (!fh_wire_absent(fh_json_get(m, members[i]))) return true;
+    }
+    return fh_json_count(fh_json_get(m, "tool_calls")) > 0;
 }
 
 static int check_content(const fh_json *m, role r, size_t i, fh_err **err)
@@ -52,7 +56,7 @@ static int check_content(const fh_json *m, role r, size_t i, fh_err **err)
     snprintf(param, sizeof param, "messages[%zu].content", i);
     const fh_json *v = fh_json_get(m, "content");
     fh_json_kind kind = fh_json_kind_of(v);
-    if (kind == FH_JSON_STRING || (kind == FH_JSON_NULL && (r == FUNCTION || (r == ASSISTANT && has_call(m))))) return 0;
+    if (kind == FH_JSON_STRING || (kind == FH_JSON_NULL && (r == FUNCTION || (r == ASSISTANT && acted_otherwise(m))))) return 0;
     if (kind != FH_JSON_ARRAY) return fh_wire_bad(err, param, "the content of message %zu must be a string or an array of text parts", i);
     int rc = fh_json_count(v) ? 0 : fh_wire_bad(err, param, "the content of message %zu is an empty array", i);
     for (size_t k = 0; rc == 0 && k < fh_json_count(v); k++) rc = check_part(fh_json_at(v, k), r, i, k, err);
