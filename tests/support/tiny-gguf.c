@@ -1,4 +1,4 @@
-/* tiny-gguf OUT.gguf [--type F32|Q8_0|Q4_0] [--context N] [--layers N] [--files N] [--seed N] [--tied]: writes the model of tiny_gguf.h. */
+/* tiny-gguf OUT.gguf [--type F32|Q8_0|Q4_0] [--context N] [--layers N] [--files N] [--seed N] [--tied] [--rope linear|yarn|llama3]: writes the model of tiny_gguf.h. */
 #include "tiny_gguf.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 static int usage(void)
 {
-    fputs("usage: tiny-gguf OUT.gguf [--type F32|Q8_0|Q4_0] [--context N] [--layers N] [--files N] [--seed N] [--tied]\n", stderr);
+    fputs("usage: tiny-gguf OUT.gguf [--type F32|Q8_0|Q4_0] [--context N] [--layers N] [--files N] [--seed N] [--tied] [--rope linear|yarn|llama3]\n", stderr);
     return 2;
 }
 
@@ -19,7 +19,8 @@ static bool set(tiny_gguf *t, const char *flag, const char *value)
     } numbers[] = {{"--context", &t->context}, {"--layers", &t->layers}, {"--files", &t->files}, {"--seed", &t->seed}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (strcmp(flag, numbers[i].flag) == 0) return (*numbers[i].slot = (uint32_t)strtoul(value, NULL, 10)) > 0;
-    if (strcmp(flag, "--type") != 0) return false;
+    if (strcmp(flag, "--rope") == 0) t->rope_scaling = value;
+    if (strcmp(flag, "--type") != 0) return strcmp(flag, "--rope") == 0;
     t->type = strcmp(value, "Q8_0") == 0 ? TINY_Q8_0 : strcmp(value, "Q4_0") == 0 ? TINY_Q4_0 : TINY_F32;
     return true;
 }

@@ -152,10 +152,20 @@ static void put_vocabulary(FILE *f)
 static const char chatml[] = "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
                              "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
+static bool llama3(const tiny_gguf *t)
+{
+    return t->rope_scaling && strcmp(t->rope_scaling, "llama3") == 0;
+}
+
+static bool scaled_by_keys(const tiny_gguf *t)
+{
+    return t->rope_scaling && !llama3(t);
+}
+
 static unsigned put_keys(FILE *f, const tiny_gguf *t, bool count_only)
 {
     const char *template = t->chat_template ? t->chat_template : chatml;
-    unsigned count = 3 + 9 + 7 + (template[0] != '\0') + (t->rope_scaling ? 3 : 0);
+    unsigned count = 3 + 9 + 7 + (template[0] != '\0') + (scaled_by_keys(t) ? 3 : 0);
     if (count_only) return count;
     char arch[64];
     snprintf(arch, sizeof arch, "%s.", t->architecture);
@@ -171,7 +181,7 @@ static unsigned put_keys(FILE *f, const tiny_gguf *t, bool count_only)
     key_f32(f, arch, "attention.layer_norm_rms_epsilon", 1e-5f);
     key_f32(f, arch, "rope.freq_base", 10000);
     key_u32(f, arch, "vocab_size", TINY_VOCAB);
-    if (t->rope_scaling) {
+    if (scaled_by_keys(t)) {
         key_str(f, arch, "rope.scaling.type", t->rope_scaling);
         key_f32(f, arch, "rope.scaling.factor", 4);
         key_u32(f, arch, "rope.scaling.original_context_length", 64);
@@ -217,6 +227,7 @@ static void make_plan(plan *p, const tiny_gguf *t)
     add(p, TINY_F32, 0, 1, t->embd, "output_norm.weight");
     if (!t->tied) add(p, t->type, 3, TINY_VOCAB, t->embd, "output.weight");
     for (unsigned i = 0; i < t->layers; i++) add_layer(p, t, i);
+    if (llama3(t)) add(p, TINY_F32, 0, 1, t->embd / t->heads / 2, "rope_freqs.weight");
     if (t->extra_tensor) add(p, TINY_F32, 0, 1, t->embd, t->extra_tensor);
 }
 
@@ -264,8 +275,22 @@ static void put_block(FILE *f, tiny_type type, const float *x)
     for (int i = 0; type == TINY_Q4_0 && i < 16; i++) fputc((clamp(x[i] * inverse, -7, 7) + 8) | (clamp(x[i + 16] * inverse, -7, 7) + 8) << 4, f);
 }
 
+/* Llama 3.1's divisors: factor 8, low 1, high 4, original context 64. */
+static void put_rope_freqs(FILE *f, const tensor *n)
+{
+    for (uint64_t i = 0; i < n->cols; i++) {
+        float wavelength = 6.28318530718f * powf(10000.0f, (float)i / (float)n->cols), smooth = (64 / wavelength - 1) / (4 - 1);
+        float divisor = wavelength < 64.0f / 4 ? 1 : wavelength > 64 ? 8 : 1 / ((1 - smooth) / 8 + smooth);
+        put(f, &divisor, sizeof divisor);
+    }
+}
+
 static void put_tensor(FILE *f, const tensor *n, uint32_t seed)
 {
+    if (strcmp(n->name, "rope_freqs.weight") == 0) {
+        put_rope_freqs(f, n);
+        return; /* 32 bytes: whole already */
+    }
     uint64_t state = seed;
     for (const char *c = n->name; *c; c++) state = (state ^ (uint8_t)*c) * 0x100000001b3u + 0x9e3779b97f4a7c15u;
     float spread = n->gain * sqrtf(3.0f / (float)n->cols), block[32];

@@ -16,7 +16,7 @@ typedef struct tiny_gguf {
     unsigned files;             /* 1, or a split of so many: path ends in .gguf, files are named …-00001-of-0000N.gguf */
     bool tied;                  /* no output matrix of its own */
     const char *architecture;   /* "llama" */
-    const char *rope_scaling;   /* NULL, "linear", "yarn", or anything */
+    const char *rope_scaling;   /* NULL, "linear", "yarn", "llama3" (as divisors), or anything */
     const char *extra_tensor;   /* NULL, or the name of one more vector */
     const char *chat_template;  /* NULL: ChatML; "": none */
     uint32_t skip_layer_tensor; /* n > 0: the nth matrix of layer 0 is left out */

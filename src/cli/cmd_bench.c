@@ -1,0 +1,180 @@
+/* freehold bench: prefill and decode speed of one model on this machine, and how near decode comes to what memory gives. */
+#include "tokens.h"
+#include "engine/engine.h"
+#include "sys/cpu.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { RUNS_MAX = 1000 };
+
+typedef struct row {
+    char test[64];
+    fh_bench_spec spec;
+    double runs[RUNS_MAX], mean, deviation; /* tokens a second */
+    double bytes_per_token, bandwidth_share;
+} row;
+
+static uint64_t tokens_of(const fh_bench_spec *s)
+{
+    return (uint64_t)(s->prompt_tok + s->generate_tok) * s->streams;
+}
+
+/* Weights are read once a step, and a step computes several tokens. */
+static double steps_of(const fh_bench_spec *s, const fh_engine_info *i)
+{
+    return s->generate_tok ? s->generate_tok : (double)s->streams * ceil((double)s->prompt_tok / i->batch_tok);
+}
+
+static void summarise(row *r, size_t runs, const fh_engine_info *i, double bandwidth)
+{
+    double sum = 0, squares = 0;
+    for (size_t k = 0; k < runs; k++) sum += r->runs[k];
+    r->mean = sum / (double)runs;
+    for (size_t k = 0; k < runs; k++) squares += (r->runs[k] - r->mean) * (r->runs[k] - r->mean);
+    r->deviation = runs > 1 ? sqrt(squares / (double)(runs - 1)) : 0;
+    r->bytes_per_token = (double)i->token_bytes * steps_of(&r->spec, i) / (double)tokens_of(&r->spec);
+    r->bandwidth_share = r->mean * r->bytes_per_token / bandwidth;
+}
+
+static int measure(fh_engine *e, row *r, size_t runs, double bandwidth, fh_err **err)
+{
+    double seconds;
+    int rc = fh_engine_bench(e, &r->spec, &seconds, err); /* warms caches and clocks */
+    for (size_t k = 0; k < runs && !rc; k++) {
+        rc = fh_engine_bench(e, &r->spec, &seconds, err);
+        if (!rc) r->runs[k] = (double)tokens_of(&r->spec) / seconds;
+    }
+    if (!rc) summarise(r, runs, fh_engine_info_get(e), bandwidth);
+    return rc;
+}
+
+static void name_row(row *r)
+{
+    int n = snprintf(r->test, sizeof r->test, r->spec.generate_tok ? "tg%u" : "pp%u", r->spec.generate_tok ? r->spec.generate_tok : r->spec.prompt_tok);
+    if (r->spec.depth_tok) n += snprintf(r->test + n, sizeof r->test - (size_t)n, " @ d%u", r->spec.depth_tok);
+    if (r->spec.streams > 1) snprintf(r->test + n, sizeof r->test - (size_t)n, " x %u", r->spec.streams);
+}
+
+/* ---- output ---- */
+
+static void add_machine(fh_buf *out, const fh_engine_info *i, const char *model, double bandwidth)
+{
+    fh_topo t = {0};
+    fh_topo_read(&t);
+    const char *cpu = fh_cpu_get()->model, *slash = strrchr(model, '/');
+    fh_buf_adds(out, "{\"machine\":{\"cpu\":");
+    fh_buf_add_json_string(out, cpu, strlen(cpu));
+    fh_buf_addf(out, ",\"cores\":%u,\"threads\":%u,\"isa\":\"%s\",\"memory_bytes\":%llu,\"read_bandwidth_bytes_per_s\":%.0f},\"model\":{\"file\":", t.cores, i->threads, i->isa,
+                (unsigned long long)t.memory_bytes, bandwidth);
+    fh_buf_add_json_string(out, slash ? slash + 1 : model, strlen(slash ? slash + 1 : model));
+    fh_buf_addf(out, ",\"architecture\":\"%s\",\"file_bytes\":%llu,\"token_bytes\":%llu},\"version\":\"" FH_VERSION "\",\"rows\":[", i->architecture, (unsigned long long)i->file_bytes,
+                (unsigned long long)i->token_bytes);
+}
+
+static void add_row(fh_buf *out, const row *r, size_t runs)
+{
+    fh_buf_addf(out, "{\"test\":\"%s\",\"tokens_per_second\":%.3f,\"deviation\":%.3f,\"runs\":[", r->test, r->mean, r->deviation);
+    for (size_t k = 0; k < runs; k++) fh_buf_addf(out, k ? ",%.3f" : "%.3f", r->runs[k]);
+    fh_buf_addf(out, "],\"bytes_per_token\":%.0f,\"bandwidth_share\":%.4f,\"depth\":%u,\"streams\":%u}", r->bytes_per_token, r->bandwidth_share, r->spec.depth_tok, r->spec.streams);
+}
+
+static int print_json(const fh_engine *e, const char *model, const row *rows, size_t count, size_t runs, double bandwidth, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
+    add_machine(&out, fh_engine_info_get(e), model, bandwidth);
+    for (size_t i = 0; i < count; i++) {
+        if (i) fh_buf_addc(&out, ',');
+        add_row(&out, &rows[i], runs);
+    }
+    fh_buf_adds(&out, "]}\n");
+    int rc = fh_buf_check(&out, err, "the results");
+    return rc ? rc : fh_cli_print(&out, err);
+}
+
+static int print_table(const fh_engine *e, const row *rows, size_t count, double bandwidth, fh_err **err)
+{
+    static const fh_cli_column columns[] = {{"TEST", FH_CLI_LEFT}, {"TOKENS/S", FH_CLI_RIGHT}, {"+-", FH_CLI_RIGHT}, {"MB/TOKEN", FH_CLI_RIGHT}, {"BANDWIDTH", FH_CLI_RIGHT}, {NULL, FH_CLI_LEFT}};
+    FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
+    FH_AUTO(buf) fh_buf out = FH_BUF(65536);
+    const fh_engine_info *i = fh_engine_info_get(e);
+    if (!t) return fh_err_nomem(err);
+    for (size_t k = 0; k < count; k++) {
+        char speed[32], spread[32], bytes[32], share[32];
+        snprintf(speed, sizeof speed, "%.1f", rows[k].mean);
+        snprintf(spread, sizeof spread, "%.1f", rows[k].deviation);
+        snprintf(bytes, sizeof bytes, "%.2f", rows[k].bytes_per_token / 1e6);
+        snprintf(share, sizeof share, "%.0f %%", rows[k].bandwidth_share * 100);
+        if (!fh_cli_table_add(t, (const char *const[]){rows[k].test, speed, spread, bytes, share})) return fh_err_nomem(err);
+    }
+    fh_buf_addf(&out, "%s, %u threads, %s; memory reads %.1f GB/s\n", fh_cpu_get()->model, i->threads, i->isa, bandwidth / 1e9);
+    fh_cli_table_write(t, &out);
+    return fh_cli_print(&out, err);
+}
+
+/* ---- the verb ---- */
+
+static size_t plan_rows(const fh_cli *c, row rows[2])
+{
+    fh_bench_spec base = {.depth_tok = (uint32_t)fh_cli_int(c, "depth", 0), .streams = (unsigned)fh_cli_int(c, "streams", 1)};
+    size_t count = 0;
+    uint32_t prompt = (uint32_t)fh_cli_int(c, "prompt", 512), generate = (uint32_t)fh_cli_int(c, "generate", 64);
+    if (prompt) {
+        rows[count].spec = base;
+        rows[count++].spec.prompt_tok = prompt;
+    }
+    if (generate) {
+        rows[count].spec = base;
+        rows[count++].spec.generate_tok = generate;
+    }
+    for (size_t i = 0; i < count; i++) name_row(&rows[i]);
+    return count;
+}
+
+static int open_engine(const fh_cli *c, const char *model, const row *rows, size_t count, fh_engine **ret, fh_err **err)
+{
+    uint32_t most = 1;
+    for (size_t i = 0; i < count; i++) most = FH_MAX(most, rows[i].spec.depth_tok + rows[i].spec.prompt_tok + rows[i].spec.generate_tok);
+    fh_engine_options o = {.model_path = model, .threads = (unsigned)fh_cli_int(c, "threads", 0), .context_tok = most, .parallel = rows[0].spec.streams,
+                           .batch_tok = (uint32_t)fh_cli_int(c, "batch", 0), .deterministic = fh_cli_has(c, "deterministic"), .no_vocab = true};
+    return fh_engine_open(ret, &o, err);
+}
+
+static int run_bench(fh_cli *c, fh_err **err)
+{
+    const char *model;
+    FH_AUTO(fh_engine) fh_engine *e = NULL;
+    FH_AUTO(ptr) row *rows = fh_calloc(2, sizeof *rows);
+    if (!rows) return fh_err_nomem(err);
+    size_t runs = (size_t)fh_cli_int(c, "repeat", 5), count = plan_rows(c, rows);
+    double bandwidth = 0;
+    int rc = fh_cli_require(c, "model", &model, err);
+    if (!rc && count == 0) rc = fh_err_set(err, FH_E_USAGE, "-p 0 and -n 0 leave nothing to measure");
+    if (!rc) rc = open_engine(c, model, rows, count, &e, err);
+    if (!rc) rc = fh_engine_read_bandwidth(e, fh_engine_info_get(e)->token_bytes, &bandwidth, err);
+    for (size_t i = 0; i < count && !rc; i++) rc = measure(e, &rows[i], runs, bandwidth, err);
+    if (rc) return rc;
+    return c->json ? print_json(e, model, rows, count, runs, bandwidth, err) : print_table(e, rows, count, bandwidth, err);
+}
+
+static const fh_cli_flag flags[] = {
+    {"model", 'm', FH_CLI_TEXT, "FILE", "GGUF file, or the first of a split one", 0, 0},
+    {"prompt", 'p', FH_CLI_INT, "N", "tokens of the prompt (default 512; 0: leave out)", 0, 1 << 20},
+    {"generate", 'n', FH_CLI_INT, "N", "tokens generated (default 64; 0: leave out)", 0, 1 << 20},
+    {"threads", 't', FH_CLI_INT, "N", "computing threads (default: one a physical core)", 1, 256},
+    {"repeat", 'r', FH_CLI_INT, "N", "runs of each test (default 5), after one to warm up", 1, RUNS_MAX},
+    {"depth", 0, FH_CLI_INT, "N", "tokens that are in the cache before (default 0)", 0, 1 << 20},
+    {"streams", 0, FH_CLI_INT, "N", "sequences at once (default 1)", 1, FH_ENGINE_PARALLEL_MAX},
+    {"batch", 0, FH_CLI_INT, "N", "tokens of one step (default 512)", 1, FH_ENGINE_BATCH_MAX},
+    {"deterministic", 0, FH_CLI_BOOL, NULL, "attention is not split along keys", 0, 0},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+
+static const char *const examples[] = {"freehold bench --model model.gguf", "freehold bench --model model.gguf -p 0 -n 128 --depth 4096 --streams 4 --json", NULL};
+
+const fh_cli_verb fh_verb_bench = {
+    .name = "bench", .group = "One model, no server", .summary = "prefill and decode speed of one model", .operands = "",
+    .about = "Speeds are means over the runs. Bandwidth is the share of this machine's measured read bandwidth (of as many bytes as one token's weights) that reading the weights takes.",
+    .examples = examples, .flags = flags, .run = run_bench,
+};

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Makes the fixtures that hold our logits against the model makers' own code.
+
+make-fixtures.py --starter STARTER.gguf --tiny-gguf PROGRAM [--only NAME]
+
+Reads weights from a GGUF, dequantises them, gives them to transformers' LlamaForCausalLM (float32, eager attention, CPU), runs one full forward and
+keeps what is needed to compare: fixtures/NAME.bin. Needs: torch, transformers, numpy, gguf, tokenizers. The starter's text is text.txt (the end of
+Moby-Dick, public domain); tiny models are written by PROGRAM (tests/support/tiny-gguf.c) with random weights, the same on every machine.
+
+Format, little endian: u32 magic 'FHLG', positions, fixed ids, top; i32 tokens [positions]; i32 fixed ids; then for each position f32 logsumexp,
+i32 top ids, f32 top logits, f32 logits at the fixed ids."""
+import argparse, os, struct, subprocess, tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from gguf import GGUFReader
+from gguf.quants import dequantize
+from transformers import LlamaConfig, LlamaForCausalLM
+
+HERE = Path(__file__).resolve().parent
+TINY = {  # name: arguments of tiny-gguf, rope of transformers
+    "tiny-f32": ([], {}),
+    "tiny-q8_0": (["--type", "Q8_0"], {}),
+    "tiny-q4_0": (["--type", "Q4_0", "--tied"], {}),
+    "tiny-linear": (["--rope", "linear"], {"rope_type": "linear", "factor": 4.0}),
+    "tiny-yarn": (["--rope", "yarn"], {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64, "beta_fast": 32.0, "beta_slow": 1.0}),
+    "tiny-llama3": (["--rope", "llama3"], {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                                           "original_max_position_embeddings": 64}),
+}
+
+
+def halves(weight, heads):
+    """Rows of q and k from pairs (GGUF) to halves (transformers)."""
+    rows, cols = weight.shape
+    return weight.reshape(heads, rows // heads // 2, 2, cols).swapaxes(1, 2).reshape(rows, cols)
+
+
+def state(reader, heads, kv_heads, tied):
+    names = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj",
+             "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
+    ends = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight"}
+    out = {}
+    for t in reader.tensors:
+        w = dequantize(t.data, t.tensor_type).astype(np.float32)
+        if t.name in ends:
+            out[ends[t.name]] = w
+        elif t.name.startswith("blk."):
+            _, layer, part, _ = t.name.split(".")
+            w = halves(w, heads) if part == "attn_q" else halves(w, kv_heads) if part == "attn_k" else w
+            out[f"model.layers.{layer}.{names[part]}.weight"] = w
+    if tied:
+        out["lm_head.weight"] = out["model.embed_tokens.weight"]
+    return {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in out.items()}
+
+
+def load(path, rope):
+    reader = GGUFReader(str(path))
+    key = lambda name: reader.fields[f"llama.{name}"].contents()
+    tied = not any(t.name == "output.weight" for t in reader.tensors)
+    config = LlamaConfig(vocab_size=key("vocab_size"), hidden_size=key("embedding_length"), intermediate_size=key("feed_forward_length"),
+                         num_hidden_layers=key("block_count"), num_attention_heads=key("attention.head_count"), num_key_value_heads=key("attention.head_count_kv"),
+                         max_position_embeddings=key("context_length"), rms_norm_eps=key("attention.layer_norm_rms_epsilon"), tie_word_embeddings=tied,
+                         rope_parameters={"rope_type": "default", "rope_theta": key("rope.freq_base"), **rope}, attn_implementation="eager", dtype="float32")
+    model = LlamaForCausalLM(config).float().eval()
+    weights = state(reader, config.num_attention_heads, config.num_key_value_heads, tied)
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    assert not unexpected and not [m for m in missing if "rotary" not in m], (missing, unexpected)
+    return model
+
+
+def starter_tokens(path, count):
+    """Tokens of text.txt by the tokenizers library, put together from the file's vocabulary as its `smollm` kind says."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    fields = GGUFReader(str(path)).fields
+    vocab = {t: i for i, t in enumerate(fields["tokenizer.ggml.tokens"].contents())}
+    merges = [tuple(m.split(" ")) for m in fields["tokenizer.ggml.merges"].contents()]
+    tok = Tokenizer(models.BPE(vocab=vocab, merges=merges))
+    tok.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
+    ids = tok.encode((HERE / "text.txt").read_text()).ids
+    assert len(ids) >= count, f"text.txt has {len(ids)} tokens, {count} wanted"
+    return ids[:count]
+
+
+def write(name, model, tokens):
+    with torch.no_grad():
+        logits = model(torch.tensor([tokens])).logits[0].double()
+    vocab = logits.shape[1]
+    fixed = [int(i) for i in np.linspace(0, vocab - 1, 64)]
+    top = torch.topk(logits, 8)
+    lse = torch.logsumexp(logits, -1)
+    with open(HERE / "fixtures" / f"{name}.bin", "wb") as f:
+        f.write(struct.pack("<4I", 0x474C4846, len(tokens), len(fixed), 8))
+        f.write(np.asarray(tokens, "<i4").tobytes() + np.asarray(fixed, "<i4").tobytes())
+        for i in range(len(tokens)):
+            f.write(np.asarray(lse[i], "<f4").tobytes() + top.indices[i].numpy().astype("<i4").tobytes() + top.values[i].numpy().astype("<f4").tobytes())
+            f.write(logits[i, fixed].numpy().astype("<f4").tobytes())
+    print(f"{name}: {len(tokens)} positions, deviation of logits {logits.std():.3f}")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--starter")
+    p.add_argument("--tiny-gguf")
+    p.add_argument("--only")
+    p.add_argument("--positions", type=int, default=512)
+    a = p.parse_args()
+    (HERE / "fixtures").mkdir(exist_ok=True)
+    if a.starter and a.only in (None, "smollm2"):
+        write("smollm2", load(a.starter, {}), starter_tokens(a.starter, a.positions))
+    for name, (flags, rope) in TINY.items() if a.tiny_gguf else ():
+        if a.only not in (None, name):
+            continue
+        with tempfile.TemporaryDirectory() as d:
+            subprocess.run([os.path.abspath(a.tiny_gguf), f"{d}/m.gguf", *flags], check=True)
+            write(name, load(f"{d}/m.gguf", rope), [(i * 37 + i * i) % 256 for i in range(96)])
+
+
+main()

@@ -1,0 +1,169 @@
+/* What the engine's tests share: tiny models in a folder of their own, an engine on its batch thread, and requests that wait for their end. */
+#ifndef FH_TEST_ENGINE_FIXTURE_H
+#define FH_TEST_ENGINE_FIXTURE_H
+
+#include "cmocka_all.h"
+#include "engine_private.h"
+#include "tiny_gguf.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char folder[256];
+
+static inline int make_folder(void **state)
+{
+    (void)state;
+    const char *tmp = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/fh-engine-XXXXXX", tmp ? tmp : "/tmp");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static inline int remove_folder(void **state)
+{
+    (void)state;
+    char command[512];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+static inline const char *write_tiny(const tiny_gguf *t, const char *name)
+{
+    static char path[512], first[600];
+    snprintf(path, sizeof path, "%s/%s.gguf", folder, name);
+    assert_true(tiny_gguf_write(t, path));
+    tiny_gguf_path(t, path, 0, first, sizeof first);
+    return first;
+}
+
+/* A macro, so that err is read after the call that sets it. */
+#define no_error(call, err)                                             \
+    do {                                                                \
+        int code_ = (call);                                             \
+        if (code_) fail_msg("%d: %s", code_, fh_err_message(err));      \
+    } while (0)
+
+/* ---- an engine that runs on a thread of its own ---- */
+
+typedef struct running {
+    fh_engine_options options;
+    fh_engine *engine;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+    int rc; /* 1 until open has ended */
+} running;
+
+static inline void *running_main(void *arg)
+{
+    running *r = arg;
+    fh_engine *e = NULL;
+    int rc = fh_engine_open(&e, &r->options, NULL);
+    pthread_mutex_lock(&r->lock);
+    r->engine = e;
+    r->rc = rc;
+    pthread_cond_signal(&r->opened);
+    pthread_mutex_unlock(&r->lock);
+    if (rc == 0) fh_engine_run(e);
+    fh_engine_close(e);
+    return NULL;
+}
+
+static inline void start_engine(running *r, const fh_engine_options *o)
+{
+    *r = (running){.options = *o, .lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER, .rc = 1};
+    assert_int_equal(pthread_create(&r->thread, NULL, running_main, r), 0);
+    pthread_mutex_lock(&r->lock);
+    while (r->rc == 1) pthread_cond_wait(&r->opened, &r->lock);
+    pthread_mutex_unlock(&r->lock);
+    assert_int_equal(r->rc, 0);
+}
+
+static inline void stop_engine(running *r)
+{
+    fh_engine_stop(r->engine);
+    pthread_join(r->thread, NULL);
+}
+
+/* ---- a request, and what came of it ---- */
+
+typedef struct asked {
+    fh_gen *gen;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    char text[65536];
+    size_t length, pieces, tokens;
+    fh_token ids[4096]; /* when logprobs were asked for */
+    float logprobs[4096];
+    bool ended;
+    fh_gen_end end;
+} asked;
+
+static inline void asked_piece(void *arg, fh_str text, const fh_gen_token *tokens, size_t count)
+{
+    asked *a = arg;
+    pthread_mutex_lock(&a->lock);
+    assert_true(a->length + text.len < sizeof a->text);
+    memcpy(a->text + a->length, text.ptr, text.len);
+    a->length += text.len;
+    a->text[a->length] = '\0';
+    for (size_t i = 0; i < count; i++, a->tokens++) {
+        a->ids[a->tokens] = tokens[i].id;
+        a->logprobs[a->tokens] = tokens[i].logprob;
+    }
+    a->pieces++;
+    pthread_cond_broadcast(&a->changed);
+    pthread_mutex_unlock(&a->lock);
+}
+
+static inline void asked_end(void *arg, const fh_gen_end *end)
+{
+    asked *a = arg;
+    pthread_mutex_lock(&a->lock);
+    assert_false(a->ended);
+    a->end = *end;
+    a->ended = true;
+    pthread_cond_broadcast(&a->changed);
+    pthread_mutex_unlock(&a->lock);
+}
+
+static inline int ask(running *r, asked *a, fh_gen_request *q, fh_err **err)
+{
+    memset(a, 0, sizeof *a);
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_cond_init(&a->changed, NULL);
+    q->on_piece = asked_piece;
+    q->on_end = asked_end;
+    q->arg = a;
+    return fh_engine_submit(r->engine, q, &a->gen, err);
+}
+
+static inline void wait_end(asked *a)
+{
+    pthread_mutex_lock(&a->lock);
+    while (!a->ended) pthread_cond_wait(&a->changed, &a->lock);
+    pthread_mutex_unlock(&a->lock);
+    fh_gen_release(a->gen);
+    a->gen = NULL;
+}
+
+static inline void wait_pieces(asked *a, size_t pieces)
+{
+    pthread_mutex_lock(&a->lock);
+    while (!a->ended && a->pieces < pieces) pthread_cond_wait(&a->changed, &a->lock);
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* Greedy, 16 tokens, logprobs so that ids are seen; end tokens do not end it. */
+static inline fh_gen_request request_of(const fh_token *ids, size_t count)
+{
+    fh_gen_request q = {.tokens = ids, .token_count = count, .max_tok = 16, .ignore_eos = true, .logprobs = true, .top_logprobs = 2};
+    fh_sample_params_default(&q.sample);
+    q.sample.temperature = 0;
+    return q;
+}
+
+#endif

@@ -1,0 +1,160 @@
+/* Opening a model: what is read right, and what is refused with a name and a reason. */
+#include "fixture.h"
+
+static int open_tiny(const tiny_gguf *t, const char *name, fh_engine_options o, fh_engine **ret, fh_err **err)
+{
+    o.model_path = write_tiny(t, name);
+    o.threads = 2;
+    return fh_engine_open(ret, &o, err);
+}
+
+static void refused(const tiny_gguf *t, const char *name, int code, const char *word)
+{
+    fh_engine *e = NULL;
+    fh_err *err = NULL;
+    assert_int_equal(open_tiny(t, name, (fh_engine_options){0}, &e, &err), code);
+    assert_null(e);
+    assert_non_null(strstr(fh_err_message(err), word));
+    fh_err_free(err);
+}
+
+static void a_model_tells_what_it_is(void **state)
+{
+    (void)state;
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    FH_AUTO(fh_engine) fh_engine *e = NULL;
+    fh_err *err = NULL;
+    no_error(open_tiny(&t, "plain", (fh_engine_options){.parallel = 3}, &e, &err), err);
+    const fh_engine_info *i = fh_engine_info_get(e);
+    assert_string_equal(i->architecture, "llama");
+    assert_string_equal(i->name, "tiny");
+    assert_int_equal(i->context_tok, 256);
+    assert_int_equal(i->parallel, 3);
+    assert_int_equal(i->vocab_size, TINY_VOCAB);
+    assert_int_equal(i->kv_bytes, 2u * 2 * 3 * 256 * 32 * 2);
+    assert_non_null(fh_engine_template(e));
+}
+
+typedef struct rows {
+    float *data;
+    size_t vocab;
+} rows;
+
+static int keep_row(void *arg, size_t position, const float *logits, fh_err **err)
+{
+    (void)err;
+    rows *r = arg;
+    memcpy(r->data + position * r->vocab, logits, r->vocab * sizeof(float));
+    return 0;
+}
+
+static void logits_of(const tiny_gguf *t, const char *name, float out[24 * TINY_VOCAB])
+{
+    FH_AUTO(fh_engine) fh_engine *e = NULL;
+    fh_err *err = NULL;
+    fh_token ids[24];
+    for (int i = 0; i < 24; i++) ids[i] = i * 11 % 256;
+    rows r = {out, TINY_VOCAB};
+    no_error(open_tiny(t, name, (fh_engine_options){0}, &e, &err), err);
+    no_error(fh_engine_eval(e, ids, 24, 0, keep_row, &r, &err), err);
+}
+
+static void a_split_file_computes_as_a_whole_one(void **state)
+{
+    (void)state;
+    static float whole[24 * TINY_VOCAB], split[24 * TINY_VOCAB];
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    t.type = TINY_Q8_0;
+    logits_of(&t, "whole", whole);
+    t.files = 3;
+    logits_of(&t, "split", split);
+    assert_memory_equal(whole, split, sizeof whole);
+}
+
+static void what_is_not_known_is_named(void **state)
+{
+    (void)state;
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    t.architecture = "mamba9";
+    refused(&t, "arch", FH_E_UNSUPPORTED, "mamba9");
+    tiny_gguf_default(&t);
+    t.rope_scaling = "longrope";
+    refused(&t, "rope", FH_E_UNSUPPORTED, "longrope");
+    tiny_gguf_default(&t);
+    t.extra_tensor = "blk.0.attn_q.bias";
+    refused(&t, "bias", FH_E_UNSUPPORTED, "blk.0.attn_q.bias");
+}
+
+static void a_missing_or_misshapen_tensor_is_named(void **state)
+{
+    (void)state;
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    t.skip_layer_tensor = 2;
+    refused(&t, "missing", FH_E_CORRUPT, "blk.0.attn_k.weight");
+    tiny_gguf_default(&t);
+    t.kv_heads = 3; /* 4 heads are no multiple of it */
+    refused(&t, "heads", FH_E_CORRUPT, "head_count");
+}
+
+static void a_context_beyond_the_model_or_the_memory_is_refused(void **state)
+{
+    (void)state;
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    t.context = 1 << 20;
+    fh_engine *e = NULL;
+    fh_err *err = NULL;
+    fh_engine_options o = {.memory_limit_bytes = 64 << 20, .context_tok = 1 << 20};
+    assert_int_equal(open_tiny(&t, "memory", o, &e, &err), FH_E_NOMEM);
+    assert_non_null(strstr(fh_err_hint_get(err), "--context"));
+    o = (fh_engine_options){.context_tok = 1 << 21};
+    assert_int_equal(open_tiny(&t, "context", o, &e, &err), FH_E_USAGE);
+    fh_err_free(err);
+    err = NULL;
+    o = (fh_engine_options){.memory_limit_bytes = 32 << 20, .parallel = 64};
+    no_error(open_tiny(&t, "lowered", o, &e, &err), err);
+    assert_in_range(fh_engine_info_get(e)->context_tok, 64, FH_ENGINE_CONTEXT_DEFAULT - 1);
+    fh_engine_close(e);
+}
+
+static void loading_reports_progress_and_can_be_given_up(void **state)
+{
+    (void)state;
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    fh_engine *e = NULL;
+    fh_err *err = NULL;
+    _Atomic bool cancel = true;
+    assert_int_equal(open_tiny(&t, "cancel", (fh_engine_options){.cancel = &cancel}, &e, &err), FH_E_CANCELLED);
+    fh_err_free(err);
+}
+
+static void a_model_without_chat_template_opens(void **state)
+{
+    (void)state;
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    t.chat_template = "";
+    FH_AUTO(fh_engine) fh_engine *e = NULL;
+    fh_err *err = NULL;
+    no_error(open_tiny(&t, "bare", (fh_engine_options){0}, &e, &err), err);
+    assert_null(fh_engine_template(e));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_model_tells_what_it_is),
+        cmocka_unit_test(a_split_file_computes_as_a_whole_one),
+        cmocka_unit_test(what_is_not_known_is_named),
+        cmocka_unit_test(a_missing_or_misshapen_tensor_is_named),
+        cmocka_unit_test(a_context_beyond_the_model_or_the_memory_is_refused),
+        cmocka_unit_test(loading_reports_progress_and_can_be_given_up),
+        cmocka_unit_test(a_model_without_chat_template_opens),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

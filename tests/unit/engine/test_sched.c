@@ -1,0 +1,309 @@
+/* The batch: several at once, cancelling, a full queue, stop strings, seeds, prefix reuse, pausing, stopping. */
+#include "fixture.h"
+#include "base/clock.h"
+#include "base/limits.h"
+
+enum { PROMPT = 40 };
+
+static void prompt(fh_token *ids, size_t count, unsigned seed)
+{
+    for (size_t i = 0; i < count; i++) ids[i] = (fh_token)((i * 31 + seed * 17 + i * i) % 256);
+}
+
+static void start_tiny(running *r, fh_engine_options o)
+{
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    t.type = TINY_Q8_0;
+    t.context = 2048;
+    o.model_path = write_tiny(&t, "tiny");
+    o.threads = 2;
+    start_engine(r, &o);
+}
+
+static void answer(running *r, asked *a, fh_gen_request *q)
+{
+    fh_err *err = NULL;
+    no_error(ask(r, a, q, &err), err);
+    wait_end(a);
+}
+
+static void a_request_ends_with_its_tokens_and_usage(void **state)
+{
+    (void)state;
+    running r;
+    asked a;
+    fh_token ids[PROMPT];
+    start_tiny(&r, (fh_engine_options){0});
+    prompt(ids, PROMPT, 1);
+    fh_gen_request q = request_of(ids, PROMPT);
+    answer(&r, &a, &q);
+    assert_int_equal(a.end.finish, FH_GEN_LENGTH);
+    assert_int_equal(a.end.generated_tok, 16);
+    assert_int_equal(a.end.prompt_tok, PROMPT);
+    assert_int_equal(a.tokens, 16);
+    assert_true(a.end.prompt_ns > 0 && a.end.generate_ns > 0);
+    stop_engine(&r);
+}
+
+/* Greedy tokens of several sequences at once are those of each alone, bit for bit when asked for. */
+static void many_at_once_give_what_each_gives_alone(void **state)
+{
+    (void)state;
+    enum { MANY = 6 };
+    running r;
+    static asked alone[MANY], together[MANY];
+    fh_token ids[MANY][PROMPT * MANY];
+    start_tiny(&r, (fh_engine_options){.parallel = 4, .batch_tok = 64, .deterministic = true});
+    for (unsigned i = 0; i < MANY; i++) {
+        prompt(ids[i], PROMPT * (i + 1), i);
+        fh_gen_request q = request_of(ids[i], PROMPT * (i + 1));
+        answer(&r, &alone[i], &q);
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        fh_gen_request q = request_of(ids[i], PROMPT * (i + 1));
+        q.cache_salt = FH_STR("other"); /* nothing is reused */
+        no_error(ask(&r, &together[i], &q, NULL), NULL);
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        wait_end(&together[i]);
+        assert_memory_equal(alone[i].ids, together[i].ids, 16 * sizeof(fh_token));
+        assert_memory_equal(alone[i].logprobs, together[i].logprobs, 16 * sizeof(float));
+    }
+    stop_engine(&r);
+}
+
+static void the_same_seed_gives_the_same_tokens(void **state)
+{
+    (void)state;
+    running r;
+    static asked a, b, c;
+    fh_token ids[PROMPT];
+    start_tiny(&r, (fh_engine_options){0});
+    prompt(ids, PROMPT, 2);
+    fh_gen_request q = request_of(ids, PROMPT);
+    q.sample.temperature = 1.5;
+    q.sample.seed = 42;
+    answer(&r, &a, &q);
+    answer(&r, &b, &q);
+    q.sample.seed = 43;
+    answer(&r, &c, &q);
+    assert_memory_equal(a.ids, b.ids, 16 * sizeof(fh_token));
+    assert_memory_not_equal(a.ids, c.ids, 16 * sizeof(fh_token));
+    stop_engine(&r);
+}
+
+static void tokens_that_a_slot_holds_are_not_computed_again(void **state)
+{
+    (void)state;
+    running r;
+    static asked a, b, c;
+    fh_token ids[PROMPT * 2];
+    start_tiny(&r, (fh_engine_options){.deterministic = true});
+    prompt(ids, PROMPT * 2, 3);
+    fh_gen_request q = request_of(ids, PROMPT * 2);
+    answer(&r, &a, &q);
+    assert_int_equal(a.end.cached_tok, 0);
+    answer(&r, &b, &q);
+    assert_int_equal(b.end.cached_tok, PROMPT * 2 - 1);
+    assert_memory_equal(a.ids, b.ids, 16 * sizeof(fh_token));
+    assert_memory_equal(a.logprobs, b.logprobs, 16 * sizeof(float));
+    q.cache_salt = FH_STR("someone else");
+    answer(&r, &c, &q);
+    assert_int_equal(c.end.cached_tok, 0);
+    stop_engine(&r);
+}
+
+static void a_stop_string_ends_it_and_is_not_shown(void **state)
+{
+    (void)state;
+    running r;
+    static asked a, b;
+    fh_token ids[PROMPT];
+    start_tiny(&r, (fh_engine_options){0});
+    prompt(ids, PROMPT, 4);
+    fh_gen_request q = request_of(ids, PROMPT);
+    q.max_tok = 64;
+    q.sample.temperature = 1;
+    q.sample.seed = 7;
+    fh_token letters[128];
+    float likes[128];
+    for (int i = 0; i < 96; i++) { /* printable bytes only, so that the text is the tokens */
+        letters[i] = 32 + i;
+        likes[i] = 100;
+    }
+    q.sample.bias_tokens = letters;
+    q.sample.bias_values = likes;
+    q.sample.bias_count = 94;
+    answer(&r, &a, &q);
+    assert_int_equal(a.length, 64);
+    char stop[4] = {a.text[20], a.text[21], a.text[22], 0};
+    fh_str stops[] = {{stop, 3}};
+    q.stops = stops;
+    q.stop_count = 1;
+    answer(&r, &b, &q);
+    const char *at = strstr(a.text, stop);
+    assert_int_equal(b.end.finish, FH_GEN_STOP);
+    assert_int_equal(b.length, at - a.text);
+    assert_memory_equal(a.text, b.text, b.length);
+    stop_engine(&r);
+}
+
+static void a_cancelled_request_ends_at_once(void **state)
+{
+    (void)state;
+    running r;
+    static asked a;
+    fh_token ids[PROMPT];
+    start_tiny(&r, (fh_engine_options){0});
+    prompt(ids, PROMPT, 5);
+    fh_gen_request q = request_of(ids, PROMPT);
+    q.max_tok = 0;
+    no_error(ask(&r, &a, &q, NULL), NULL);
+    wait_pieces(&a, 3);
+    fh_gen_cancel(a.gen);
+    wait_end(&a);
+    assert_int_equal(a.end.finish, FH_GEN_CANCELLED);
+    assert_true(a.end.generated_tok < 1900);
+    stop_engine(&r);
+}
+
+static void a_request_that_waits_can_be_cancelled(void **state)
+{
+    (void)state;
+    running r;
+    static asked first, second;
+    fh_token ids[PROMPT];
+    start_tiny(&r, (fh_engine_options){.parallel = 1});
+    prompt(ids, PROMPT, 5);
+    fh_gen_request q = request_of(ids, PROMPT);
+    q.max_tok = 0;
+    no_error(ask(&r, &first, &q, NULL), NULL);
+    wait_pieces(&first, 1);
+    fh_gen_pause(first.gen, true);
+    no_error(ask(&r, &second, &q, NULL), NULL);
+    fh_gen_cancel(second.gen);
+    wait_end(&second);
+    assert_int_equal(second.end.finish, FH_GEN_CANCELLED);
+    assert_int_equal(second.end.generated_tok, 0);
+    fh_gen_cancel(first.gen);
+    wait_end(&first);
+    stop_engine(&r);
+}
+
+static void a_paused_request_waits_and_goes_on(void **state)
+{
+    (void)state;
+    running r;
+    static asked a;
+    fh_token ids[PROMPT];
+    start_tiny(&r, (fh_engine_options){0});
+    prompt(ids, PROMPT, 6);
+    fh_gen_request q = request_of(ids, PROMPT);
+    q.max_tok = 1500;
+    no_error(ask(&r, &a, &q, NULL), NULL);
+    wait_pieces(&a, 1);
+    fh_gen_pause(a.gen, true);
+    fh_sleep_ns(20 * FH_NS_PER_MS);
+    pthread_mutex_lock(&a.lock);
+    size_t then = a.tokens;
+    pthread_mutex_unlock(&a.lock);
+    fh_sleep_ns(20 * FH_NS_PER_MS);
+    pthread_mutex_lock(&a.lock);
+    assert_int_equal(a.tokens, then);
+    assert_false(a.ended && then < 1500);
+    pthread_mutex_unlock(&a.lock);
+    fh_gen_pause(a.gen, false);
+    wait_end(&a);
+    assert_int_equal(a.end.generated_tok, 1500);
+    stop_engine(&r);
+}
+
+static void a_full_queue_refuses_and_says_busy(void **state)
+{
+    (void)state;
+    running r;
+    asked *many = calloc(FH_LIMIT_ENGINE_QUEUE + 2, sizeof *many);
+    fh_token ids[PROMPT];
+    fh_err *err = NULL;
+    start_tiny(&r, (fh_engine_options){.parallel = 1});
+    prompt(ids, PROMPT, 8);
+    fh_gen_request q = request_of(ids, PROMPT);
+    q.max_tok = 0;
+    no_error(ask(&r, &many[0], &q, NULL), NULL);
+    wait_pieces(&many[0], 1);
+    fh_gen_pause(many[0].gen, true);
+    for (size_t i = 1; i <= FH_LIMIT_ENGINE_QUEUE; i++) no_error(ask(&r, &many[i], &q, NULL), NULL);
+    assert_int_equal(ask(&r, &many[FH_LIMIT_ENGINE_QUEUE + 1], &q, &err), FH_E_BUSY);
+    fh_err_free(err);
+    fh_engine_stats stats;
+    fh_engine_stats_get(r.engine, &stats);
+    assert_int_equal(stats.waiting, FH_LIMIT_ENGINE_QUEUE);
+    assert_int_equal(stats.refused, 1);
+    stop_engine(&r);
+    for (size_t i = 0; i <= FH_LIMIT_ENGINE_QUEUE; i++) {
+        wait_end(&many[i]);
+        assert_int_equal(many[i].end.finish, FH_GEN_SHUTDOWN);
+    }
+    free(many);
+}
+
+static void a_prompt_that_does_not_fit_is_refused_with_numbers(void **state)
+{
+    (void)state;
+    running r;
+    static asked a;
+    fh_token *ids = calloc(5000, sizeof *ids);
+    fh_err *err = NULL;
+    start_tiny(&r, (fh_engine_options){0});
+    fh_gen_request q = request_of(ids, 5000);
+    assert_int_equal(ask(&r, &a, &q, &err), FH_E_INVALID);
+    assert_non_null(strstr(fh_err_message(err), "5000"));
+    assert_non_null(strstr(fh_err_message(err), "2048"));
+    fh_err_free(err);
+    err = NULL;
+    q.token_count = 0;
+    assert_int_equal(ask(&r, &a, &q, &err), FH_E_INVALID);
+    fh_err_free(err);
+    err = NULL;
+    ids[1] = TINY_VOCAB;
+    q.token_count = 3;
+    assert_int_equal(ask(&r, &a, &q, &err), FH_E_INVALID);
+    fh_err_free(err);
+    stop_engine(&r);
+    free(ids);
+}
+
+static void the_context_ends_a_generation(void **state)
+{
+    (void)state;
+    running r;
+    static asked a;
+    fh_token ids[PROMPT];
+    start_tiny(&r, (fh_engine_options){.context_tok = 64});
+    prompt(ids, PROMPT, 9);
+    fh_gen_request q = request_of(ids, PROMPT);
+    q.max_tok = 0;
+    answer(&r, &a, &q);
+    assert_int_equal(a.end.finish, FH_GEN_LENGTH);
+    assert_int_equal(a.end.generated_tok, 64 - PROMPT + 1);
+    stop_engine(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_ends_with_its_tokens_and_usage),
+        cmocka_unit_test(many_at_once_give_what_each_gives_alone),
+        cmocka_unit_test(the_same_seed_gives_the_same_tokens),
+        cmocka_unit_test(tokens_that_a_slot_holds_are_not_computed_again),
+        cmocka_unit_test(a_stop_string_ends_it_and_is_not_shown),
+        cmocka_unit_test(a_cancelled_request_ends_at_once),
+        cmocka_unit_test(a_request_that_waits_can_be_cancelled),
+        cmocka_unit_test(a_paused_request_waits_and_goes_on),
+        cmocka_unit_test(a_full_queue_refuses_and_says_busy),
+        cmocka_unit_test(a_prompt_that_does_not_fit_is_refused_with_numbers),
+        cmocka_unit_test(the_context_ends_a_generation),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
