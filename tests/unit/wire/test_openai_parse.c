@@ -98,7 +98,7 @@ static void every_role_and_form_of_content_is_taken(void **state)
          "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"f\","
          "\"arguments\":\"{}\"}}]},"
          "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"r\"},{\"role\":\"assistant\",\"reasoning_content\":\"t\",\"content\":"
-         "\"\"},"
+         "null},"
          "{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c2\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},"
          "{\"role\":\"function\",\"name\":\"f\",\"content\":null},{\"role\":\"assistant\",\"content\":[{\"type\":\"refusal\",\"refusal\":"
          "\"no\"}]}]}",
