@@ -58,10 +58,16 @@ async function quietly(work: Promise<unknown>): Promise<void> {
   }
 }
 
+/** A list may have been written before the event that came first: what is later stays. */
+function notBefore(d: Deployment): Deployment {
+  const shown = live.get().deployments?.find((x) => x.name === d.name && x.created === d.created);
+  return shown && shown.changed > d.changed ? { ...d, state: shown.state, reason: shown.reason, hint: shown.hint, changed: shown.changed, progress: shown.progress } : d;
+}
+
 export async function refreshDeployments(): Promise<void> {
   const list = await json<List<Deployment>>('/api/v1/deployments');
   const newest = new Map<string, Deployment>();
-  for (const d of list.items) if (!newest.has(d.name)) newest.set(d.name, d);
+  for (const d of list.items) if (!newest.has(d.name)) newest.set(d.name, notBefore(d));
   live.set({ deployments: [...newest.values()] });
   for (const d of newest.values()) if (d.state === 'ready') openWhenReady(d.name);
 }

@@ -111,7 +111,7 @@ export const text = {
     speed: 'Speed', memory: 'Memory', sandbox: 'Sandbox', restarts: 'Restarts', context: 'Context', since: 'Ready for',
     tokensPerSecond: (n: string) => `${n} tokens/s`,
     tokens: (n: string) => `${n} tokens`,
-    noSpeed: 'no answer yet',
+    noSpeed: 'no answer in this tab yet',
     speedHere: 'last answer in this tab',
     chat: 'Chat',
     stop: 'Stop',

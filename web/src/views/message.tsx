@@ -26,7 +26,7 @@ function dressCode(root: HTMLElement): () => void {
     pre.before(bar);
     pre.tabIndex = 0;
     pre.setAttribute('aria-label', language);
-    pre.setAttribute('role', 'region');
+    pre.setAttribute('role', 'group');
     render(<><span>{language}</span><CopyButton quiet value={() => code?.textContent ?? ''} /></>, bar);
     bars.push(bar);
   }

@@ -30,7 +30,7 @@ function Figures({ d }: { d: Deployment }) {
   useTick(1_000, true);
   return (
     <dl class="figures">
-      <Figure name={t.speed} value={seen ? t.tokensPerSecond(number(seen, 1)) : t.noSpeed} {...(seen ? { note: t.speedHere } : {})} />
+      <Figure name={t.speed} value={seen ? t.tokensPerSecond(number(seen, 1)) : '–'} note={seen ? t.speedHere : t.noSpeed} />
       <Figure name={t.memory} value={d.rss_bytes ? bytes(d.rss_bytes) : text.common.unknown} />
       <Figure name={t.context} value={d.context_tok ? t.tokens(number(d.context_tok)) : text.common.unknown} />
       <Figure name={t.since} value={since(Date.now() - Date.parse(d.changed))} />
