@@ -145,6 +145,13 @@ static int print_history(const fh_json *items, fh_err **err)
     return fh_cli_print(&out, err);
 }
 
+/* Until Ctrl-C; an end from the other side is an error. */
+static int follow_events(fh_cli *c, const fh_cli_client *s, fh_err **err)
+{
+    int rc = fh_client_stream(s, "GET", "/api/v1/events", NULL, print_event, c, err);
+    return rc ? rc : fh_err_set(err, FH_E_UNAVAILABLE, "the server has ended the stream of events: it stops");
+}
+
 static int run_events(fh_cli *c, fh_err **err)
 {
     fh_cli_client s;
@@ -153,7 +160,7 @@ static int run_events(fh_cli *c, fh_err **err)
     FH_AUTO(json) fh_json *reply = NULL;
     int rc = fh_client_open(c, &s, err);
     if (rc) return rc;
-    if (fh_cli_has(c, "follow")) return fh_client_stream(&s, "GET", "/api/v1/events", NULL, print_event, c, err);
+    if (fh_cli_has(c, "follow")) return follow_events(c, &s, err);
     if (!name) {
         fh_err_set(err, FH_E_USAGE, "the events of which deployment?");
         fh_err_hint(err, "`freehold events NAME`, or `freehold events -f` for all as they happen; `freehold ps` lists names");
