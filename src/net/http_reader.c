@@ -110,29 +110,14 @@ const fh_http_msg *fh_http_reader_msg(const fh_http_reader *r)
     return &r->msg;
 }
 
-static int code_of(int status)
-{
-    switch (status) {
-    case 413:
-    case 414:
-    case 431: return FH_E_TOO_LARGE;
-    case 417:
-    case 501:
-    case 505: return FH_E_UNSUPPORTED;
-    case 503: return FH_E_NOMEM;
-    default: return FH_E_INVALID;
-    }
-}
-
 static int refuse(fh_http_reader *r, fh_err **err, int status, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 static int refuse(fh_http_reader *r, fh_err **err, int status, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    int rc = fh_err_vset(err, code_of(status), fmt, ap);
+    int rc = fh_http_vrefuse(&r->status, err, status, fmt, ap);
     va_end(ap);
     r->state = FAILED;
-    r->status = status;
     return rc;
 }
 
@@ -246,109 +231,24 @@ static int parse_trailer(fh_http_reader *r, fh_str line, fh_err **err)
     return rc;
 }
 
-/* What the head as a whole says. */
-
-typedef struct facts {
-    fh_str host, length, coding, expect, connection;
-    bool has_host, has_length, has_coding, has_expect, close, keep;
-} facts;
-
-/* Header lines that may stand once; NULL slots only check. */
-static int note_once(fh_http_reader *r, fh_str name, fh_str value, const char *wanted, fh_str *slot, bool *seen, fh_err **err)
-{
-    if (!fh_str_ieq(name, fh_str_of(wanted))) return 0;
-    if (*seen) return refuse(r, err, 400, "%s stands twice", wanted);
-    *seen = true;
-    *slot = value;
-    return 0;
-}
-
-static int gather_facts(fh_http_reader *r, facts *f, fh_err **err)
-{
-    fh_str unused;
-    bool type = false, authorization = false, api_key = false;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < r->header_count; i++) {
-        fh_str name = r->headers[i].name, value = r->headers[i].value;
-        rc = note_once(r, name, value, "Host", &f->host, &f->has_host, err);
-        if (rc == 0) rc = note_once(r, name, value, "Content-Length", &f->length, &f->has_length, err);
-        if (rc == 0) rc = note_once(r, name, value, "Transfer-Encoding", &f->coding, &f->has_coding, err);
-        if (rc == 0) rc = note_once(r, name, value, "Expect", &f->expect, &f->has_expect, err);
-        if (rc == 0) rc = note_once(r, name, value, "Content-Type", &unused, &type, err);
-        if (rc == 0) rc = note_once(r, name, value, "Authorization", &unused, &authorization, err);
-        if (rc == 0) rc = note_once(r, name, value, "X-Api-Key", &unused, &api_key, err);
-        if (fh_str_ieq(name, FH_STR("Connection"))) {
-            f->close |= fh_http_list_has(value, "close");
-            f->keep |= fh_http_list_has(value, "keep-alive");
-        }
-    }
-    return rc;
-}
-
-static int check_host(fh_http_reader *r, const facts *f, fh_err **err)
-{
-    fh_str authority, path, query;
-    fh_http_target_split(r->msg.target, &authority, &path, &query, NULL);
-    if (!f->has_host && r->msg.minor == 1) return refuse(r, err, 400, "the Host header is missing");
-    if (f->has_host && !fh_http_host_valid(f->host)) return refuse(r, err, 400, "the Host header is not a host and an optional port");
-    if (authority.len && f->has_host && !fh_str_ieq(authority, f->host))
-        return refuse(r, err, 400, "the request target and the Host header name different hosts");
-    r->msg.host = authority.len ? authority : f->host;
-    r->msg.query = query;
-    r->msg.path = fh_str_eqs(path, "*") ? path : (fh_str){r->path.data, r->path.len};
-    return 0;
-}
-
-static int parse_length(fh_http_reader *r, fh_str s, fh_err **err)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] < '0' || s.ptr[i] > '9') return refuse(r, err, 400, "Content-Length is not a plain number");
-    }
-    if (s.len == 0 || (s.len > 1 && s.ptr[0] == '0')) return refuse(r, err, 400, "Content-Length is empty or begins with a zero");
-    if (!fh_str_u64(s, r->limits.body_bytes, &r->left))
-        return refuse(r, err, 413, "the body is longer than %zu bytes", r->limits.body_bytes);
-    return 0;
-}
-
-static int check_coding(fh_http_reader *r, const facts *f, fh_err **err)
-{
-    if (r->msg.minor == 0) return refuse(r, err, 400, "Transfer-Encoding in an HTTP/1.0 request");
-    if (f->has_length) return refuse(r, err, 400, "both Content-Length and Transfer-Encoding");
-    if (!fh_str_ieq(f->coding, FH_STR("chunked"))) return refuse(r, err, 400, "the only Transfer-Encoding that is taken is chunked, once");
-    r->chunked = true;
-    return 0;
-}
-
-static int check_framing(fh_http_reader *r, const facts *f, fh_err **err)
-{
-    int rc = 0;
-    if (f->has_coding)
-        rc = check_coding(r, f, err);
-    else if (f->has_length)
-        rc = parse_length(r, f->length, err);
-    if (rc < 0) return rc;
-    if (f->has_expect && r->msg.minor == 1) {
-        if (!fh_str_ieq(f->expect, FH_STR("100-continue"))) return refuse(r, err, 417, "the only expectation that is met is 100-continue");
-        r->msg.expect_continue = true;
-    }
-    r->msg.keep_alive = !f->close && (r->msg.minor == 1 || f->keep);
-    return 0;
-}
-
 static int finish_head(fh_http_reader *r, fh_err **err)
 {
+    fh_http_framing framing = {0};
     for (size_t i = 0; i < r->header_count; i++) {
         r->headers[i] = (fh_header){str_of(r, r->spans[i].name), str_of(r, r->spans[i].value)};
     }
     r->msg.method = str_of(r, r->method);
     r->msg.target = str_of(r, r->target);
+    r->msg.path = (fh_str){r->path.data, r->path.len};
     r->msg.headers = r->headers;
     r->msg.header_count = r->header_count;
-    facts f = {0};
-    int rc = gather_facts(r, &f, err);
-    if (rc == 0) rc = check_host(r, &f, err);
-    if (rc == 0) rc = check_framing(r, &f, err);
-    if (rc < 0) return rc;
+    int rc = fh_http_head_judge(&r->msg, r->limits.body_bytes, &framing, &r->status, err);
+    if (rc < 0) {
+        r->state = FAILED;
+        return rc;
+    }
+    r->chunked = framing.chunked;
+    r->left = framing.length;
     r->announce = r->chunked || r->left > 0;
     r->state = r->chunked ? CHUNK_SIZE : r->left ? LENGTH_BODY : DONE;
     return 0;
@@ -504,7 +404,7 @@ static int step(fh_http_reader *r, fh_str *io_data, fh_err **err)
     case DONE: return 0;
     case FAILED: break;
     }
-    return fh_err_set(err, code_of(r->status), "the request was refused before");
+    return refuse(r, err, r->status, "the request was refused before");
 }
 
 int fh_http_reader_push(fh_http_reader *r, const char *data, size_t *io_bytes, fh_http_read *ret_state, int *ret_status, fh_err **err)

@@ -28,6 +28,16 @@ bool fh_http_list_has(fh_str list, const char *token);
 /* Whether percent-decoding (with '+' as blank when form is set) fits out; NUL-terminates. */
 bool fh_http_percent_decode(fh_str s, bool form, char *out, size_t out_size);
 
+/* How the body of a request is framed (http_head.c). */
+typedef struct fh_http_framing {
+    bool chunked;
+    uint64_t length;
+} fh_http_framing;
+/* Judges all header lines together; needs method, target, minor, path and headers of m, sets the rest but the body. */
+int fh_http_head_judge(fh_http_msg *m, uint64_t max_body, fh_http_framing *ret, int *ret_status, fh_err **err);
+/* Sets the error whose code goes with the status. */
+int fh_http_vrefuse(int *ret_status, fh_err **err, int status, const char *fmt, va_list ap) __attribute__((format(printf, 4, 0)));
+
 /* A timer whose event is always in the loop's heap (parked far away when stopped), so that starting one can never fail. */
 struct fh_timer {
     struct event ev;
