@@ -8,7 +8,9 @@ export function number(n: number, digits = 0): string {
   return f.format(n);
 }
 
-/** Powers of ten, as makers of models and disks count: 1,680 GB, 98 MB. At most three digits that matter below a thousand. */
+const three = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
+
+/** Powers of ten, as makers of models and disks count, at most three digits that matter: 1,680 GB, 98.4 MB. As the server and the command say it. */
 export function bytes(n: number): string {
   if (n < 1000) return `${number(n)}${NBSP}B`;
   const units = ['kB', 'MB', 'GB'];
@@ -18,7 +20,7 @@ export function bytes(n: number): string {
     value /= 1000;
     unit++;
   }
-  return `${number(value, value < 9.95 ? 1 : 0)}${NBSP}${units[unit]}`;
+  return `${three.format(value)}${NBSP}${units[unit]}`;
 }
 
 /** 2,800 thousand million becomes "2.8 T"; 0.135 becomes "135 M". */

@@ -6,10 +6,10 @@ const plain = (s: string) => s.replaceAll('\u00a0', ' ').replaceAll('\u202f', ' 
 
 test('sizes count in powers of ten with at most three digits that matter', () => {
   assert.equal(plain(f.bytes(999)), '999 B');
-  assert.equal(plain(f.bytes(98_340_000)), '98 MB');
-  assert.equal(plain(f.bytes(1_680_000_000_000)), '1,680 GB');
+  assert.equal(plain(f.bytes(98_362_432)), '98.4 MB');
+  assert.equal(plain(f.bytes(1_679_353_633_638)), '1,680 GB');
   assert.equal(plain(f.bytes(210_000_000)), '210 MB');
-  assert.equal(plain(f.bytes(999_600)), '1.0 MB');
+  assert.equal(plain(f.bytes(999_600)), '1 MB');
 });
 
 test('parameters are said in millions, billions and trillions', () => {
