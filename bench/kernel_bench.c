@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define POOL_BYTES (256u << 20)
-#define REPEATS 5
+#define REPEATS    5
 
 typedef struct bench {
     const fh_kernels *k;
@@ -122,7 +122,8 @@ static void bench_product(const bench *b, fh_type type, size_t rows, size_t cols
     for (size_t i = 1; i < t.count; i++) t.w[i] = weight_make(b, type, rows, cols, arena);
     must_do(fh_act_new(&t.a, b->k, n, cols, NULL));
     double ns = best_ns(b, products, &t) / (double)t.count;
-    printf("%-32s %10.2f us %8.2f GB/s %9.1f Gop/s\n", name, ns / 1000, (double)fh_weight_bytes(first) / ns, 2.0 * (double)(rows * cols * n) / ns);
+    printf("%-32s %10.2f us %8.2f GB/s %9.1f Gop/s\n", name, ns / 1000, (double)fh_weight_bytes(first) / ns,
+           2.0 * (double)(rows * cols * n) / ns);
     for (size_t i = 0; i < t.count; i++) fh_weight_free(t.w[i]);
     fh_free(t.w);
     fh_weight_arena_free(arena);

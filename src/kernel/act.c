@@ -1,16 +1,16 @@
 /* Activations: the float rows of a batch and, for tables that multiply in 8 bits, their quantised tiles.
  *
- * A small batch is quantised by every worker for itself, because that takes less time than a barrier; a large one is shared out by blocks and
- * ends with a barrier. Each worker has a view of its own, so nothing here is written by two. */
+ * A small batch is quantised by every worker for itself, because that takes less time than a barrier; a large one is shared out by blocks
+ * and ends with a barrier. Each worker has a view of its own, so nothing here is written by two. */
 #include "kernels.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define OWN_WORKERS 16
-#define OWN_ELEMS 4096 /* rows * columns of a batch that each worker does for itself */
+#define OWN_WORKERS     16
+#define OWN_ELEMS       4096 /* rows * columns of a batch that each worker does for itself */
 #define OWN_FLOAT_BYTES (OWN_ELEMS * sizeof(float))
-#define OWN_BYTES (OWN_FLOAT_BYTES + OWN_ELEMS / FH_PACK_COLS * FH_ACT_BLOCK_BYTES)
+#define OWN_BYTES       (OWN_FLOAT_BYTES + OWN_ELEMS / FH_PACK_COLS * FH_ACT_BLOCK_BYTES)
 
 typedef struct view_slot {
     _Alignas(64) fh_act_view view;
@@ -48,7 +48,8 @@ static bool alloc_buffers(fh_act *a, size_t padded_cols)
 int fh_act_new(fh_act **ret, const fh_kernels *k, size_t max_rows, size_t max_cols, fh_err **err)
 {
     size_t padded;
-    if (fh_add_overflows(max_cols, FH_PACK_COLS - 1, &padded)) return fh_err_set(err, FH_E_TOO_LARGE, "activations of %zu columns do not fit into memory", max_cols);
+    if (fh_add_overflows(max_cols, FH_PACK_COLS - 1, &padded))
+        return fh_err_set(err, FH_E_TOO_LARGE, "activations of %zu columns do not fit into memory", max_cols);
     FH_AUTO(fh_act) fh_act *a = fh_alloc_aligned(64, sizeof *a);
     if (!a) return fh_err_nomem(err);
     *a = (fh_act){.kernels = k, .max_rows = max_rows, .max_cols = max_cols};

@@ -1,5 +1,5 @@
-/* Attention: cuts the batch into parts (a sequence, the heads that share keys, some query rows) and deals them out in turn, so that the late
- * queries of a causal prompt, which see more keys, do not all fall to one worker.
+/* Attention: cuts the batch into parts (a sequence, the heads that share keys, some query rows) and deals them out in turn, so that the
+ * late queries of a causal prompt, which see more keys, do not all fall to one worker.
  *
  * A single query over a long cache has few parts; with scratch each worker then takes a stretch of the keys for all heads, and the partial
  * sums are merged behind a barrier. */
@@ -9,7 +9,7 @@
 #include <math.h>
 
 #define SPLIT_KEYS 256 /* from this length on a barrier costs less than the imbalance */
-#define KEY_GRAIN 32
+#define KEY_GRAIN  32
 
 static void walk_sequence(const fh_kernels *k, const fh_attn *job, const fh_attn_seq *seq, const fh_worker *w, size_t *turn)
 {
@@ -71,7 +71,8 @@ static void merge_heads(const fh_attn *job, const fh_worker *w)
 
 static bool splits_keys(const fh_kernels *k, const fh_attn *job, const fh_worker *w)
 {
-    return k->packs && job->scratch && w->count > 1 && job->seq_count == 1 && job->seqs[0].q_count == 1 && job->seqs[0].kv_len >= SPLIT_KEYS;
+    return k->packs && job->scratch && w->count > 1 && job->seq_count == 1 && job->seqs[0].q_count == 1 &&
+           job->seqs[0].kv_len >= SPLIT_KEYS;
 }
 
 size_t fh_attn_scratch_floats(size_t heads, size_t head_dim, unsigned workers)

@@ -53,7 +53,8 @@ fh_isa fh_isa_best(void)
 {
     fh_isa isa;
     if (isa_wanted(&isa)) return isa;
-    for (isa = (fh_isa)(FH_ISA_COUNT - 1); !fh_isa_available(isa); isa = (fh_isa)(isa - 1)) {}
+    for (isa = (fh_isa)(FH_ISA_COUNT - 1); !fh_isa_available(isa); isa = (fh_isa)(isa - 1)) {
+    }
     return isa;
 }
 

@@ -1,5 +1,5 @@
-/* What one instruction set's code provides (struct fh_kernels), and the layouts that it and the rest of the module share: packed weights and
- * quantised activations. */
+/* What one instruction set's code provides (struct fh_kernels), and the layouts that it and the rest of the module share: packed weights
+ * and quantised activations. */
 #ifndef FH_KERNELS_H
 #define FH_KERNELS_H
 
@@ -7,16 +7,14 @@
 
 /* ---- packed weights ----
  *
- * Rows go in groups of 16, padded with zero rows. A group is a run of chunks, a chunk has 1, 2 or 8 blocks of 32 columns (so that it is whole
- * cache lines, and K types have their 256 columns), and everything is read once from front to back: a single stream that can be fetched ahead.
- * A chunk has, one behind the other and each for all its blocks, with "dword r" being row r's:
- *   low    4-bit quants: 4 vectors of 16 dwords; byte k of dword r of vector c has column 4c + k in its low nibble, 16 + 4c + k in its high.
- *          8-bit quants: 8 vectors; byte k of dword r of vector j is column 4j + k, plus 128.
- *   high   fifth bits: 1 vector; bit j of byte k of dword r belongs to column 4j + k. Top two bits of six: 2 vectors; bits 2i, 2i + 1 of byte
- *          k of dword r of vector v belong to column 16v + 4i + k.
- *   scale  f16 d[16] (and m[16]); K types: u8 scale[16], u8 min[16]; Q6_K: i8 scale[16] of columns 0-15, i8 scale[16] of 16-31.
- *   super  once a chunk; K types: f16 d[16] (and dmin[16]).
- * So one 32-bit lane of a dot product instruction works for one row, four columns at a time. */
+ * Rows go in groups of 16, padded with zero rows. A group is a run of chunks, a chunk has 1, 2 or 8 blocks of 32 columns (so that it is
+ * whole cache lines, and K types have their 256 columns), and everything is read once from front to back: a single stream that can be
+ * fetched ahead. A chunk has, one behind the other and each for all its blocks, with "dword r" being row r's: low    4-bit quants: 4
+ * vectors of 16 dwords; byte k of dword r of vector c has column 4c + k in its low nibble, 16 + 4c + k in its high. 8-bit quants: 8
+ * vectors; byte k of dword r of vector j is column 4j + k, plus 128. high   fifth bits: 1 vector; bit j of byte k of dword r belongs to
+ * column 4j + k. Top two bits of six: 2 vectors; bits 2i, 2i + 1 of byte k of dword r of vector v belong to column 16v + 4i + k. scale  f16
+ * d[16] (and m[16]); K types: u8 scale[16], u8 min[16]; Q6_K: i8 scale[16] of columns 0-15, i8 scale[16] of 16-31. super  once a chunk; K
+ * types: f16 d[16] (and dmin[16]). So one 32-bit lane of a dot product instruction works for one row, four columns at a time. */
 #define FH_PACK_ROWS 16
 #define FH_PACK_COLS 32
 
@@ -76,7 +74,7 @@ static inline const uint8_t *fh_pack_group(const fh_weight *w, size_t row)
 fh_pack_kind fh_pack_kind_of(fh_type type);
 /* Sets the bytes of a group and gives those of all; false when they overflow. */
 bool fh_pack_place(fh_weight *w, size_t *ret_bytes);
-void fh_pack_rows(fh_weight *w, const uint8_t *data); /* fills w->packed from GGUF rows */
+void fh_pack_rows(fh_weight *w, const uint8_t *data);         /* fills w->packed from GGUF rows */
 void fh_pack_row(const fh_weight *w, size_t row, float *dst); /* dequantises one packed row */
 
 /* ---- quantised activations ----
@@ -84,7 +82,7 @@ void fh_pack_row(const fh_weight *w, size_t row, float *dst); /* dequantises one
  * Rows go in tiles of 8, the last tile has what is left, m rows. A tile has first its quants, then its figures: for every block of 32
  * columns int8 q[m][32], and float d[m], float d_sum[m] (d times the sum of q), int32 minus_sum[m], minus_sum0[m], minus_sum1[m] (negated
  * sums of q: all, columns 0-15, columns 16-31). x is about d * q, |q| <= 127. */
-#define FH_TILE_ROWS 8
+#define FH_TILE_ROWS  8
 #define FH_PANEL_ROWS 64 /* activation rows that stay in the cache while weights pass by */
 enum { FH_FIG_D, FH_FIG_D_SUM, FH_FIG_SUM, FH_FIG_SUM0, FH_FIG_SUM1, FH_FIGS };
 #define FH_ACT_BLOCK_BYTES (FH_PACK_COLS + FH_FIGS * 4)
@@ -111,8 +109,8 @@ static inline fh_tile fh_act_tile(const fh_act_view *a, size_t row)
     return (fh_tile){q, (const float *)(const void *)(q + rows * blocks * FH_PACK_COLS), rows};
 }
 
-/* How far ahead of their use weights are fetched into the cache. Memory answers one core fully only with this much under way: on Zen 4 one thread
- * reads packed weights at 12 GB/s without, 20 GB/s with 4 KiB, 31 GB/s from 8 KiB on. */
+/* How far ahead of their use weights are fetched into the cache. Memory answers one core fully only with this much under way: on Zen 4 one
+ * thread reads packed weights at 12 GB/s without, 20 GB/s with 4 KiB, 31 GB/s from 8 KiB on. */
 #define FH_FETCH_AHEAD_BYTES 8192
 
 /* ---- a table ---- */
@@ -135,18 +133,17 @@ typedef struct fh_attn_part {
     size_t kv_head, row, row_end, key, key_end;
     float *partial; /* NULL: the result goes to job->out. Else for each row: head_dim sums, maximum, divisor; to be merged */
 } fh_attn_part;
-#define FH_ATTN_ROWS 48 /* at most, in a part */
+#define FH_ATTN_ROWS                     48 /* at most, in a part */
 #define FH_ATTN_PARTIAL_FLOATS(head_dim) ((head_dim) + 2)
 
 struct fh_kernels {
     fh_isa isa;
-    const char *name;
     bool packs; /* quantised types are packed and multiplied with quantised activations */
     /* Quantises `blocks` blocks of x; q and figures are the row's in its tile of m rows. */
     void (*quantise)(const float *x, size_t blocks, size_t m, int8_t *q, float *figures);
     void (*product_packed)(const fh_product *p);
-    void (*product_float)(const fh_product *p); /* GGUF layout, float arithmetic */
-    float (*rms_scale)(const float *x, size_t n, float eps); /* 1 / sqrt(mean(x^2) + eps) */
+    void (*product_float)(const fh_product *p);                                        /* GGUF layout, float arithmetic */
+    float (*rms_scale)(const float *x, size_t n, float eps);                           /* 1 / sqrt(mean(x^2) + eps) */
     void (*norm_row)(const float *x, const float *w, float scale, size_t n, float *y); /* y = x * scale * w */
     void (*silu_mul)(const float *gate, const float *up, size_t n, float *y);
     void (*rope)(const float *x, const float *cs, size_t pairs, float *y);

@@ -35,7 +35,8 @@ void fh_rope_table(const float *inv_freq, size_t rope_dims, float mscale, const 
 
 #define ANGLE_CHUNK 128 /* pairs at a time */
 
-static void rope_row(const fh_kernels *k, float *x, size_t heads, size_t head_dim, size_t rope_dims, const float *inv_freq, float mscale, int32_t pos)
+static void rope_row(const fh_kernels *k, float *x, size_t heads, size_t head_dim, size_t rope_dims, const float *inv_freq, float mscale,
+                     int32_t pos)
 {
     float cs[2 * ANGLE_CHUNK];
     for (size_t at = 0; at < rope_dims / 2; at += ANGLE_CHUNK) {
@@ -45,8 +46,8 @@ static void rope_row(const fh_kernels *k, float *x, size_t heads, size_t head_di
     }
 }
 
-void fh_rope_pairs(const fh_kernels *k, float *x, size_t n, size_t heads, size_t head_dim, size_t rope_dims, size_t x_stride, const float *inv_freq,
-                   float mscale, const int32_t *pos, fh_worker *wk)
+void fh_rope_pairs(const fh_kernels *k, float *x, size_t n, size_t heads, size_t head_dim, size_t rope_dims, size_t x_stride,
+                   const float *inv_freq, float mscale, const int32_t *pos, fh_worker *wk)
 {
     size_t first, last;
     fh_worker_range(wk, n, 1, &first, &last);
@@ -89,7 +90,8 @@ void fh_rope_store(const fh_kernels *k, const fh_rope_job *job, fh_worker *w)
     for (size_t i = first; i < last; i++) rope_store_head(k, job, i / heads, i % heads);
 }
 
-void fh_kv_store(const fh_kernels *k, fh_type kv_type, const float *x, size_t n, size_t cols, size_t x_stride, void *const *dst, fh_worker *wk)
+void fh_kv_store(const fh_kernels *k, fh_type kv_type, const float *x, size_t n, size_t cols, size_t x_stride, void *const *dst,
+                 fh_worker *wk)
 {
     size_t first, last;
     fh_worker_range(wk, n, 1, &first, &last);

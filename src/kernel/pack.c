@@ -7,8 +7,8 @@
 /* One block of 32 columns of one row, whatever its type: quants from 0 on, and what scales them. */
 typedef struct block {
     uint8_t q[FH_PACK_COLS];
-    uint16_t d, m;        /* half floats */
-    uint8_t scale, min;   /* of K types; Q6_K: signed scales of columns 0-15 and 16-31 */
+    uint16_t d, m;      /* half floats */
+    uint8_t scale, min; /* of K types; Q6_K: signed scales of columns 0-15 and 16-31 */
 } block;
 
 fh_pack_kind fh_pack_kind_of(fh_type type)

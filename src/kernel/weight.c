@@ -59,7 +59,8 @@ static int check_spec(const fh_weight_spec *s, size_t *ret_row_bytes, fh_err **e
     size_t total;
     if (s->rows == 0 || s->cols == 0) return fh_err_set(err, FH_E_CORRUPT, "weight %s is empty", s->name);
     if (!fh_type_row_bytes(s->type, s->cols, ret_row_bytes))
-        return fh_err_set(err, FH_E_CORRUPT, "weight %s: %zu columns are no whole blocks of type %s", s->name, s->cols, fh_type_name((uint32_t)s->type));
+        return fh_err_set(err, FH_E_CORRUPT, "weight %s: %zu columns are no whole blocks of type %s", s->name, s->cols,
+                          fh_type_name((uint32_t)s->type));
     if (fh_mul_overflows(s->rows, *ret_row_bytes, &total))
         return fh_err_set(err, FH_E_TOO_LARGE, "weight %s: %zu rows of %zu bytes do not fit into memory", s->name, s->rows, *ret_row_bytes);
     return 0;

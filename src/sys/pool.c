@@ -17,9 +17,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define CACHE_LINE 64
+#define CACHE_LINE    64
 #define BARRIER_SPINS 2000 /* about 30 to 100 us; then the core is needed by someone else */
-#define RUN_SPINS 6000     /* between runs: the time that sampling a token takes */
+#define RUN_SPINS     6000 /* between runs: the time that sampling a token takes */
 
 /* A counter that threads wait on. */
 typedef struct event {

@@ -1,5 +1,5 @@
-/* What the bytes of each type mean. Layouts are ggml's: a block begins with its scale (and minimum) as half floats, then the high bits, then
- * the low ones. In blocks of 32, element i < 16 is the low nibble of byte i and element i + 16 the high one. Blocks of 256 hold eight
+/* What the bytes of each type mean. Layouts are ggml's: a block begins with its scale (and minimum) as half floats, then the high bits,
+ * then the low ones. In blocks of 32, element i < 16 is the low nibble of byte i and element i + 16 the high one. Blocks of 256 hold eight
  * sub-blocks of 32 with 6-bit scales and minima (Q4_K, Q5_K) or sixteen of 16 with 8-bit scales (Q6_K). */
 #include "kernel/ref.h"
 

@@ -51,14 +51,13 @@ static void attend(const fh_attn_part *part)
     for (size_t r = part->row; r < part->row_end; r++) {
         size_t query = r / group, head = part->kv_head * group + r % group, row = seq->q_first + query;
         size_t keys = FH_MIN(part->key_end, seq->kv_len - seq->q_count + query + 1);
-        fh_ref_attend(job, job->q + row * job->q_stride + head * job->head_dim, (const uint8_t *)seq->k + at, (const uint8_t *)seq->v + at, keys,
-                      job->out + row * job->out_stride + head * job->head_dim);
+        fh_ref_attend(job, job->q + row * job->q_stride + head * job->head_dim, (const uint8_t *)seq->k + at, (const uint8_t *)seq->v + at,
+                      keys, job->out + row * job->out_stride + head * job->head_dim);
     }
 }
 
 const fh_kernels fh_kernels_ref = {
     .isa = FH_ISA_REF,
-    .name = "ref",
     .product_float = product,
     .rms_scale = rms_scale,
     .norm_row = norm_row,

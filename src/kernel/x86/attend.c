@@ -1,21 +1,22 @@
-/* Attention over one part: up to 48 query rows that share a head of keys and values, online softmax over blocks of 32 keys. Compiled for AVX2
- * and for AVX-512.
+/* Attention over one part: up to 48 query rows that share a head of keys and values, online softmax over blocks of 32 keys. Compiled for
+ * AVX2 and for AVX-512.
  *
  * A block of keys is converted to float and transposed, so that a score needs no sum across lanes; values are converted as they lie. Both
- * serve all rows of the part. Blocks begin at multiples of 32 keys and rows do not mix, so a row's result does not depend on its neighbours. */
+ * serve all rows of the part. Blocks begin at multiples of 32 keys and rows do not mix, so a row's result does not depend on its
+ * neighbours. */
 #include "lanes.h"
 
 #include <math.h>
 
 #define INLINE static inline __attribute__((always_inline))
-#define KEYS 32
-#define QUAD 4 /* rows that go together */
+#define KEYS   32
+#define QUAD   4 /* rows that go together */
 #if LANES == 16
 #define WIDE 4 /* vectors of values that go together */
 #else
 #define WIDE 2
 #endif
-#define SMALL_DIM 256 /* larger heads take fewer rows at a time */
+#define SMALL_DIM  256 /* larger heads take fewer rows at a time */
 #define LARGE_ROWS 8
 _Static_assert(FH_ATTN_ROWS % LANES == 0, "rows are whole vectors");
 #define WORK_FLOATS (2 * KEYS * FH_HEAD_DIM_MAX + LARGE_ROWS * (2 * FH_HEAD_DIM_MAX + KEYS))
@@ -23,10 +24,10 @@ _Static_assert(2 * KEYS * SMALL_DIM + FH_ATTN_ROWS * (2 * SMALL_DIM + KEYS) <= W
 
 typedef struct state {
     const fh_attn_part *part;
-    size_t first, rows, padded;  /* rows of the part that are worked on; padded to a quad with zero queries */
-    size_t dim, dims;            /* of a head; rounded up to whole vectors, the rest zero */
-    float *keys, *values;        /* [dims][KEYS], [KEYS][dims] */
-    float *q, *sums, *scores;    /* [padded][dims], [padded][dims], [padded][KEYS] */
+    size_t first, rows, padded; /* rows of the part that are worked on; padded to a quad with zero queries */
+    size_t dim, dims;           /* of a head; rounded up to whole vectors, the rest zero */
+    float *keys, *values;       /* [dims][KEYS], [KEYS][dims] */
+    float *q, *sums, *scores;   /* [padded][dims], [padded][dims], [padded][KEYS] */
     float max[FH_ATTN_ROWS], total[FH_ATTN_ROWS], decay[FH_ATTN_ROWS];
 } state;
 
@@ -196,7 +197,8 @@ INLINE void add_values(const state *s, size_t r, size_t d, const size_t wide, si
 {
     vf acc[QUAD][WIDE];
     for (size_t i = 0; i < QUAD; i++) {
-        for (size_t j = 0; j < wide; j++) acc[i][j] = vf_mul(vf_load(s->sums + (r + i) * s->dims + d + j * LANES), vf_set1(s->decay[r + i]));
+        for (size_t j = 0; j < wide; j++)
+            acc[i][j] = vf_mul(vf_load(s->sums + (r + i) * s->dims + d + j * LANES), vf_set1(s->decay[r + i]));
     }
     for (size_t k = 0; k < count; k++) {
         vf v[WIDE];

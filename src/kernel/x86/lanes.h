@@ -1,5 +1,5 @@
-/* A vector of floats of the instruction set that the file is compiled for: 8 lanes (AVX2, FMA, F16C) or 16 (AVX-512). Sources that include this
- * are compiled once for each; ISA(name) keeps their symbols apart. */
+/* A vector of floats of the instruction set that the file is compiled for: 8 lanes (AVX2, FMA, F16C) or 16 (AVX-512). Sources that include
+ * this are compiled once for each; ISA(name) keeps their symbols apart. */
 #ifndef FH_X86_LANES_H
 #define FH_X86_LANES_H
 
@@ -8,6 +8,8 @@
 #include <immintrin.h>
 #include <string.h>
 
+/* Two tables of one-line names. */
+/* clang-format off */
 #ifdef __AVX512F__
 
 #define ISA(name) fh_avx512_##name
@@ -156,6 +158,7 @@ static inline void vf_transpose(vf r[LANES])
 }
 
 #endif
+/* clang-format on */
 
 /* e^x to 3e-7 relative for x in -87..88, clamped beyond; NaN stays. x = n ln 2 + r, |r| <= ln 2 / 2, Taylor to r^7, times 2^n. */
 static inline vf vf_exp(vf x)

@@ -7,7 +7,7 @@
 
 #include <assert.h>
 
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE  static inline __attribute__((always_inline))
 #define AT_ONCE 4 /* activation rows that one unpacked vector serves */
 
 typedef struct scales {
@@ -90,7 +90,8 @@ INLINE __m256i start(fh_pack_kind t, const float *sum)
 }
 
 /* The integer sums of one block over columns 4 * from .. 4 * to - 1. */
-INLINE void integer_sums(fh_pack_kind t, int from, int to, const size_t count, const uint8_t *low, const uint8_t *high, const int8_t *x, __m256i sums[AT_ONCE])
+INLINE void integer_sums(fh_pack_kind t, int from, int to, const size_t count, const uint8_t *low, const uint8_t *high, const int8_t *x,
+                         __m256i sums[AT_ONCE])
 {
     const int steps = steps_in_16_bits(t);
     const __m256i ones = _mm256_set1_epi16(1);
@@ -106,8 +107,8 @@ INLINE void integer_sums(fh_pack_kind t, int from, int to, const size_t count, c
     }
 }
 
-INLINE void block(fh_pack_kind t, const size_t count, const uint8_t *low, const uint8_t *high, scales s, const int8_t *x, const float *f, size_t m,
-                  __m256 acc[AT_ONCE])
+INLINE void block(fh_pack_kind t, const size_t count, const uint8_t *low, const uint8_t *high, scales s, const int8_t *x, const float *f,
+                  size_t m, __m256 acc[AT_ONCE])
 {
     __m256i sums[AT_ONCE];
     const int parts = t.bits == 6 ? 2 : 1;
@@ -133,8 +134,8 @@ INLINE const uint8_t *fetch(const uint8_t *ahead, size_t bytes)
 
 /* Rows first .. first + 7 of a group against `count` (1, 2 or 4) rows of a tile, from row i on; cold: the group's successors are not in the
  * cache yet. */
-INLINE void multiply(fh_pack_kind t, const size_t count, const uint8_t *chunk, size_t first, size_t blocks, fh_tile tile, size_t i, bool cold,
-                     __m256 acc[AT_ONCE])
+INLINE void multiply(fh_pack_kind t, const size_t count, const uint8_t *chunk, size_t first, size_t blocks, fh_tile tile, size_t i,
+                     bool cold, __m256 acc[AT_ONCE])
 {
     const fh_pack_layout l = fh_pack_layout_of(t);
     const uint8_t *ahead = chunk + FH_FETCH_AHEAD_BYTES;

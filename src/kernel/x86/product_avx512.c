@@ -1,14 +1,14 @@
 /* Packed weights times quantised activations with AVX-512 VNNI: one 32-bit lane a weight row, four columns a step.
  *
  * For each block of 32 columns the weights of 16 rows are unpacked once into eight registers of unsigned bytes and used for up to 8 rows of
- * activations, whose four bytes each are broadcast from memory. Types without a minimum have a bias instead (quants are stored unsigned): the
- * integer sum begins at minus bias times the sum of the activations, so it is exact. A row's operations are the same whatever the number of
- * rows beside it. */
+ * activations, whose four bytes each are broadcast from memory. Types without a minimum have a bias instead (quants are stored unsigned):
+ * the integer sum begins at minus bias times the sum of the activations, so it is exact. A row's operations are the same whatever the
+ * number of rows beside it. */
 #include "lanes.h"
 
 #include <assert.h>
 
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE  static inline __attribute__((always_inline))
 #define AT_ONCE 4 /* activation rows whose sums run side by side */
 
 typedef struct scales {
@@ -88,10 +88,10 @@ INLINE __m512i start(fh_pack_kind t, const float *sum)
     return t.min ? _mm512_setzero_si512() : _mm512_slli_epi32(int_at(sum), t.bits - 1);
 }
 
-/* Columns 4 * from .. 4 * to - 1 of one block: x its bytes of `count` activation rows, f their figures. Step by step over all rows, so that the
- * chains of sums hide each other's latency. */
-INLINE void add_columns(fh_pack_kind t, const int from, const int to, const size_t count, const __m512i w[8], __m512 d, const int8_t *x, const float *f,
-                        size_t m, __m512 *acc)
+/* Columns 4 * from .. 4 * to - 1 of one block: x its bytes of `count` activation rows, f their figures. Step by step over all rows, so that
+ * the chains of sums hide each other's latency. */
+INLINE void add_columns(fh_pack_kind t, const int from, const int to, const size_t count, const __m512i w[8], __m512 d, const int8_t *x,
+                        const float *f, size_t m, __m512 *acc)
 {
     const int figure = t.bits != 6 ? FH_FIG_SUM : from == 0 ? FH_FIG_SUM0 : FH_FIG_SUM1;
     __m512i sums[AT_ONCE];
@@ -105,7 +105,8 @@ INLINE void add_columns(fh_pack_kind t, const int from, const int to, const size
     }
 }
 
-INLINE void add_block(fh_pack_kind t, const size_t count, const __m512i w[8], scales s, const int8_t *x, const float *f, size_t m, __m512 *acc)
+INLINE void add_block(fh_pack_kind t, const size_t count, const __m512i w[8], scales s, const int8_t *x, const float *f, size_t m,
+                      __m512 *acc)
 {
     if (t.bits == 6) {
         add_columns(t, 0, 4, count, w, s.d, x, f, m, acc);
@@ -125,7 +126,8 @@ INLINE const uint8_t *fetch(const uint8_t *ahead, size_t bytes)
 }
 
 /* One group of rows against `count` (1, 2, 4 or 8) rows of a tile, from row i on; cold: the group's successors are not in the cache yet. */
-INLINE void multiply(fh_pack_kind t, const size_t count, const uint8_t *chunk, size_t blocks, fh_tile tile, size_t i, bool cold, __m512 acc[8])
+INLINE void multiply(fh_pack_kind t, const size_t count, const uint8_t *chunk, size_t blocks, fh_tile tile, size_t i, bool cold,
+                     __m512 acc[8])
 {
     const fh_pack_layout l = fh_pack_layout_of(t);
     const size_t m = tile.rows;

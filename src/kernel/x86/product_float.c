@@ -1,15 +1,15 @@
-/* Weights in GGUF layout times float activations: F32, F16 and BF16, and every type where exact arithmetic was asked for. Compiled for AVX2 and
- * for AVX-512.
+/* Weights in GGUF layout times float activations: F32, F16 and BF16, and every type where exact arithmetic was asked for. Compiled for AVX2
+ * and for AVX-512.
  *
- * Dot products of four weight rows with a few activation rows at a time, over stretches of columns; weights that are no floats, or that many
- * activation rows use, are converted into a buffer first, a stretch at a time. */
+ * Dot products of four weight rows with a few activation rows at a time, over stretches of columns; weights that are no floats, or that
+ * many activation rows use, are converted into a buffer first, a stretch at a time. */
 #include "lanes.h"
 #include "kernel/ref.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#define STRETCH 1024 /* columns */
-#define W_ROWS 4
-#define LONG_ROW 8192 /* bytes */
+#define INLINE     static inline __attribute__((always_inline))
+#define STRETCH    1024 /* columns */
+#define W_ROWS     4
+#define LONG_ROW   8192 /* bytes */
 #define LONG_AHEAD 4096
 #if LANES == 16
 #define X_ROWS 4
@@ -110,7 +110,8 @@ static void stretch(const fh_product *p, size_t row, size_t col, size_t cols)
         if (!direct) convert(w->type, src, cols, buffer[i]);
         four.row[i] = direct ? src : (const uint8_t *)buffer[i];
     }
-    for (size_t act = p->act_row; act < p->act_end; act += X_ROWS) few_rows(p, &four, row, act, FH_MIN(p->act_end - act, X_ROWS), col, cols);
+    for (size_t act = p->act_row; act < p->act_end; act += X_ROWS)
+        few_rows(p, &four, row, act, FH_MIN(p->act_end - act, X_ROWS), col, cols);
 }
 
 void ISA(product_float)(const fh_product *p)

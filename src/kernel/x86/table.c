@@ -2,10 +2,15 @@
 #include "lanes.h"
 
 #ifdef __AVX512F__
-const fh_kernels fh_kernels_avx512 = {.isa = FH_ISA_AVX512_VNNI, .name = "avx512_vnni",
+#define TABLE     fh_kernels_avx512
+#define TABLE_ISA FH_ISA_AVX512_VNNI
 #else
-const fh_kernels fh_kernels_avx2 = {.isa = FH_ISA_AVX2, .name = "avx2",
+#define TABLE     fh_kernels_avx2
+#define TABLE_ISA FH_ISA_AVX2
 #endif
+
+const fh_kernels TABLE = {
+    .isa = TABLE_ISA,
     .packs = true,
     .quantise = ISA(quantise),
     .product_packed = ISA(product_packed),

@@ -79,8 +79,8 @@ void ISA(store)(fh_type type, const float *x, size_t n, void *dst)
 
 /* ---- quantisation: d = max|x| / 127, q = round(x / d) ----
  *
- * The largest magnitude is sought among the bits as integers, where infinity and then NaN stand above all numbers: a block with one of them gets
- * a d that is not finite, and so do the products. */
+ * The largest magnitude is sought among the bits as integers, where infinity and then NaN stand above all numbers: a block with one of them
+ * gets a d that is not finite, and so do the products. */
 
 #define TINIEST 1e-36f /* a block without a larger element counts as zero: 127 / max must stay finite */
 

@@ -1,4 +1,5 @@
 /* Made by make_dequant_fixture.py from the gguf Python package. */
+/* clang-format off */
 static const struct {
     fh_type type;
     size_t elems;

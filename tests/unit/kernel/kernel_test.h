@@ -53,8 +53,8 @@ static inline void random_blocks(fh_type type, uint8_t *data, size_t bytes, floa
 }
 
 /* Runs the test body for every table that works here; i and k are set. */
-#define FOR_EACH_TABLE(k)                                                             \
-    for (unsigned isa_ = 0; isa_ < FH_ISA_COUNT; isa_++)                              \
+#define FOR_EACH_TABLE(k)                                                                                                                  \
+    for (unsigned isa_ = 0; isa_ < FH_ISA_COUNT; isa_++)                                                                                   \
         for (const fh_kernels *k = fh_kernels_get((fh_isa)isa_); k; k = NULL)
 
 #endif

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes dequant_fixture.h: one block of every type with random bytes, and what the format's own reader (gguf, PyPI) makes of it.
 
-Run: python3 make_dequant_fixture.py > dequant_fixture.h   (needs gguf and numpy; 0.19.0 and 2.x were used)"""
+Run: python3 make_dequant_fixture.py > dequant_fixture.h   (needs gguf and numpy; 0.19.0 was used)"""
 import gguf
 import numpy as np
 
@@ -36,7 +36,7 @@ def rows(items, form, width):
     return ",\n     ".join(", ".join(text[i : i + width]) for i in range(0, len(text), width))
 
 
-print("/* Made by make_dequant_fixture.py from the gguf Python package. */")
+print("/* Made by make_dequant_fixture.py from the gguf Python package. */\n/* clang-format off */")
 print("static const struct {\n    fh_type type;\n    size_t elems;\n    uint8_t bytes[210];\n    uint32_t floats[256]; /* bits */\n} dequant_fixture[] = {")
 for name in TYPES:
     raw, values, elems = block(name)

@@ -8,7 +8,8 @@ static void every_type_means_what_the_formats_own_reader_says(void **state)
     for (size_t i = 0; i < FH_COUNT(dequant_fixture); i++) {
         float got[256];
         fh_ref_dequant(dequant_fixture[i].type, dequant_fixture[i].bytes, got, dequant_fixture[i].elems);
-        if (memcmp(got, dequant_fixture[i].floats, dequant_fixture[i].elems * sizeof *got) != 0) fail_msg("%s differs", fh_type_name(dequant_fixture[i].type));
+        if (memcmp(got, dequant_fixture[i].floats, dequant_fixture[i].elems * sizeof *got) != 0)
+            fail_msg("%s differs", fh_type_name(dequant_fixture[i].type));
     }
     assert_int_equal(FH_COUNT(dequant_fixture), FH_COUNT(all_types) - 1); /* all but F32 */
 }

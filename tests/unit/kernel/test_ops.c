@@ -7,7 +7,8 @@ static void the_machine_runs_the_tables_that_its_processor_has(void **state)
     FOR_EACH_TABLE(k) count++;
     assert_true(count >= 1);
     assert_non_null(fh_kernels_get(fh_isa_best()));
-    for (unsigned i = 0; i < FH_ISA_COUNT; i++) print_message("# %s: %s\n", fh_isa_name((fh_isa)i), fh_isa_available((fh_isa)i) ? "tested" : "not here");
+    for (unsigned i = 0; i < FH_ISA_COUNT; i++)
+        print_message("# %s: %s\n", fh_isa_name((fh_isa)i), fh_isa_available((fh_isa)i) ? "tested" : "not here");
 }
 
 static void half_floats_round_to_nearest_even(void **state)
@@ -123,9 +124,21 @@ static void rotations_and_stores_agree(void **state)
             random_floats(q, FH_COUNT(q), 1), random_floats(k_in, FH_COUNT(k_in), 1), random_floats(v_in, FH_COUNT(v_in), 1);
             memcpy(turned, q, sizeof q);
             fh_rope_pairs(k, turned, N, HEADS, DIM, TURNED, HEADS * DIM, freq, 1.5f, pos, &alone);
-            fh_rope_job job = {.n = N, .heads = HEADS, .kv_heads = KV, .head_dim = DIM, .rope_dims = TURNED, .q = q, .k = k_in, .v = v_in,
-                               .q_stride = HEADS * DIM, .k_stride = KV * DIM, .v_stride = KV * DIM, .cs = cs, .kv_type = type,
-                               .k_rows = k_rows, .v_rows = v_rows};
+            fh_rope_job job = {.n = N,
+                               .heads = HEADS,
+                               .kv_heads = KV,
+                               .head_dim = DIM,
+                               .rope_dims = TURNED,
+                               .q = q,
+                               .k = k_in,
+                               .v = v_in,
+                               .q_stride = HEADS * DIM,
+                               .k_stride = KV * DIM,
+                               .v_stride = KV * DIM,
+                               .cs = cs,
+                               .kv_type = type,
+                               .k_rows = k_rows,
+                               .v_rows = v_rows};
             float before[HEADS * DIM], row[KV * DIM];
             memcpy(before, q + HEADS * DIM, sizeof before);
             fh_rope_store(k, &job, &alone);

@@ -1,8 +1,8 @@
 /* Matrix products of every type and table against the reference.
  *
  * Two bounds. The arithmetic: against the reference on activations that were quantised here by the definition, a result may be off by float
- * rounding only. The quantisation: against the reference on the float activations, the root mean square error of random data stays below the
- * row of the type in the table. */
+ * rounding only. The quantisation: against the reference on the float activations, the root mean square error of random data stays below
+ * the row of the type in the table. */
 #include "kernel_test.h"
 
 #define ROUNDING 3e-6 /* of the sum of magnitudes */
@@ -122,8 +122,8 @@ static double check(const problem *p)
             double ideal = fh_ref_dot(p->type, p->data + r * p->row_bytes, xi, p->cols);
             double slack = ROUNDING * magnitude(p, r, x) * (p->type == FH_TYPE_Q4_K || p->type == FH_TYPE_Q5_K ? 2 : 1) + 1e-30;
             if (!(fabs((double)y[r] - want) <= slack))
-                fail_msg("%s [%zu x %zu] n %zu: row %zu of %zu is %.9g, should be %.9g +- %.3g", fh_type_name(p->type),
-                         p->rows, p->cols, p->n, r, i, (double)y[r], want, slack);
+                fail_msg("%s [%zu x %zu] n %zu: row %zu of %zu is %.9g, should be %.9g +- %.3g", fh_type_name(p->type), p->rows, p->cols,
+                         p->n, r, i, (double)y[r], want, slack);
             error += ((double)y[r] - ideal) * ((double)y[r] - ideal);
             power += ideal * ideal;
         }

@@ -122,12 +122,9 @@ static void asked_for_none_it_takes_what_the_machine_has(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_worker_runs_once_each_run),
-        cmocka_unit_test(a_barrier_shows_what_all_wrote_before_it),
-        cmocka_unit_test(workers_that_fell_asleep_wake),
-        cmocka_unit_test(ranges_cover_all_items_once_in_grains),
-        cmocka_unit_test(too_many_threads_are_an_error),
-        cmocka_unit_test(asked_for_none_it_takes_what_the_machine_has),
+        cmocka_unit_test(every_worker_runs_once_each_run), cmocka_unit_test(a_barrier_shows_what_all_wrote_before_it),
+        cmocka_unit_test(workers_that_fell_asleep_wake),   cmocka_unit_test(ranges_cover_all_items_once_in_grains),
+        cmocka_unit_test(too_many_threads_are_an_error),   cmocka_unit_test(asked_for_none_it_takes_what_the_machine_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,12 +3,12 @@
  * ref/ is the specification in plain C; x86/ holds the fast ones; the table fh_kernels of one instruction set is chosen at run time. Each
  * fast kernel is tested against its reference at a bound kept per type.
  *
- * Every operation is called by all workers of a pool run together (SPMD) and does this worker's share; the caller puts fh_barrier between an
- * operation that writes and one that reads what another worker wrote. Matrices are row-major; a batch is n rows of activations.
- * Shapes: weights [rows, cols] (GGUF ne[0] = cols, the contraction length); x [n, cols]; y [n, rows]. All activations are float32.
- * A row's result does not depend on the other rows of its batch nor on the number of workers, bit for bit (attention split along keys is the
- * one exception, and the caller chooses it).
- * Memory is the caller's unless said. Errors only where memory is made; kernels assert their preconditions. */
+ * Every operation is called by all workers of a pool run together (SPMD) and does this worker's share; the caller puts fh_barrier between
+ * an operation that writes and one that reads what another worker wrote. Matrices are row-major; a batch is n rows of activations. Shapes:
+ * weights [rows, cols] (GGUF ne[0] = cols, the contraction length); x [n, cols]; y [n, rows]. All activations are float32. A row's result
+ * does not depend on the other rows of its batch nor on the number of workers, bit for bit (attention split along keys is the one
+ * exception, and the caller chooses it). Memory is the caller's unless said. Errors only where memory is made; kernels assert their
+ * preconditions. */
 #ifndef FH_KERNEL_KERNEL_H
 #define FH_KERNEL_KERNEL_H
 
@@ -23,7 +23,7 @@ typedef struct fh_kernels fh_kernels;
 
 bool fh_isa_available(fh_isa isa);
 const char *fh_isa_name(fh_isa isa);
-fh_isa fh_isa_best(void);                   /* environment FREEHOLD_ISA=ref|avx2|avx512_vnni overrides */
+fh_isa fh_isa_best(void);                     /* environment FREEHOLD_ISA=ref|avx2|avx512_vnni overrides */
 const fh_kernels *fh_kernels_get(fh_isa isa); /* NULL when not available on this machine */
 
 /* ---- weights ---- */
@@ -31,8 +31,8 @@ const fh_kernels *fh_kernels_get(fh_isa isa); /* NULL when not available on this
 /* A weight matrix as the kernels of one table want it: repacked (interleaved rows), or borrowed from the mapped file as it is. */
 typedef struct fh_weight fh_weight;
 
-/* Memory for the packed weights of one model, in huge pages where the system grants them (decoding reads all of it for each token, and small
- * pages cost a fifth of the speed). Given back as a whole, after its weights. Threads: several may make weights from it at once. */
+/* Memory for the packed weights of one model, in huge pages where the system grants them (decoding reads all of it for each token, and
+ * small pages cost a fifth of the speed). Given back as a whole, after its weights. Threads: several may make weights from it at once. */
 typedef struct fh_weight_arena fh_weight_arena;
 int fh_weight_arena_new(fh_weight_arena **ret, size_t bytes, fh_err **err);
 void fh_weight_arena_free(fh_weight_arena *a);
@@ -46,7 +46,7 @@ typedef struct fh_weight_spec {
     size_t rows, cols;
     const void *data;
     bool exact;
-    const char *name; /* for errors; borrowed during the call */
+    const char *name;       /* for errors; borrowed during the call */
     fh_weight_arena *arena; /* NULL, or where packed rows go as long as there is room; else memory of their own */
 } fh_weight_spec;
 /* What fh_weight_new would take from an arena; 0 when it would borrow, or when the spec is wrong. */
@@ -67,9 +67,9 @@ FH_DEFINE_AUTO(fh_weight, fh_weight_free);
 typedef struct fh_act fh_act;
 int fh_act_new(fh_act **ret, const fh_kernels *k, size_t max_rows, size_t max_cols, fh_err **err);
 void fh_act_free(fh_act *a);
-/* Fills a from x [n, cols] (x_stride floats between rows); all workers. It ends with a barrier where one is needed (small batches are quantised
- * by each worker for itself), so fh_matmul may follow at once; a barrier must stand between the last product that read a and this call. The
- * float rows are remembered as borrowed: weights that want floats (F32, F16, BF16, exact) read x itself. */
+/* Fills a from x [n, cols] (x_stride floats between rows); all workers. It ends with a barrier where one is needed (small batches are
+ * quantised by each worker for itself), so fh_matmul may follow at once; a barrier must stand between the last product that read a and this
+ * call. The float rows are remembered as borrowed: weights that want floats (F32, F16, BF16, exact) read x itself. */
 void fh_act_set(fh_act *a, const float *x, size_t n, size_t cols, size_t x_stride, fh_worker *w);
 /* As fh_rms_norm followed by fh_act_set, in one pass; the normalised rows live in a. */
 void fh_act_set_norm(fh_act *a, const float *x, size_t x_stride, const float *norm, float eps, size_t n, size_t cols, fh_worker *w);
@@ -94,13 +94,13 @@ void fh_rms_norm(const fh_kernels *k, const float *x, const float *w, float eps,
 /* y = silu(gate) * up, elementwise [n, cols]. */
 void fh_silu_mul(const fh_kernels *k, const float *gate, const float *up, size_t n, size_t cols, float *y, fh_worker *wk);
 /* Rotates pairs (2i, 2i+1) of the first rope_dims of each head in place. inv_freq [rope_dims / 2] has all scaling in it; pos [n]. */
-void fh_rope_pairs(const fh_kernels *k, float *x, size_t n, size_t heads, size_t head_dim, size_t rope_dims, size_t x_stride, const float *inv_freq,
-                   float mscale, const int32_t *pos, fh_worker *wk);
+void fh_rope_pairs(const fh_kernels *k, float *x, size_t n, size_t heads, size_t head_dim, size_t rope_dims, size_t x_stride,
+                   const float *inv_freq, float mscale, const int32_t *pos, fh_worker *wk);
 
 /* cos and sin of every pair's angle, times mscale: cs [n][rope_dims] as (cos, sin) pairs. Made once a batch, used by all its layers. */
 void fh_rope_table(const float *inv_freq, size_t rope_dims, float mscale, const int32_t *pos, size_t n, float *cs, fh_worker *wk);
-/* The step between the products q, k, v and attention, as one pass without barriers inside: rotates q in place by cs, rotates k and stores it
- * and v as kv_type into the cache rows k_rows[i] and v_rows[i]. */
+/* The step between the products q, k, v and attention, as one pass without barriers inside: rotates q in place by cs, rotates k and stores
+ * it and v as kv_type into the cache rows k_rows[i] and v_rows[i]. */
 typedef struct fh_rope_job {
     size_t n, heads, kv_heads, head_dim, rope_dims;
     float *q;
@@ -141,6 +141,7 @@ size_t fh_attn_scratch_floats(size_t heads, size_t head_dim, unsigned workers);
 /* Softmax in float32, online over blocks of keys; work is split over sequences, heads and queries. */
 void fh_attention(const fh_kernels *k, const fh_attn *job, fh_worker *wk);
 /* Writes n rows of floats as kv_type into cache rows (dst[i] are row addresses). */
-void fh_kv_store(const fh_kernels *k, fh_type kv_type, const float *x, size_t n, size_t cols, size_t x_stride, void *const *dst, fh_worker *wk);
+void fh_kv_store(const fh_kernels *k, fh_type kv_type, const float *x, size_t n, size_t cols, size_t x_stride, void *const *dst,
+                 fh_worker *wk);
 
 #endif

@@ -7,17 +7,17 @@
 #include <stdint.h>
 
 /* name, GGUF id, elements a block, bytes a block. Rows are whole blocks. */
-#define FH_TYPE_LIST(X)  \
-    X(F32, 0, 1, 4)      \
-    X(F16, 1, 1, 2)      \
-    X(Q4_0, 2, 32, 18)   \
-    X(Q4_1, 3, 32, 20)   \
-    X(Q5_0, 6, 32, 22)   \
-    X(Q5_1, 7, 32, 24)   \
-    X(Q8_0, 8, 32, 34)   \
-    X(Q4_K, 12, 256, 144) \
-    X(Q5_K, 13, 256, 176) \
-    X(Q6_K, 14, 256, 210) \
+#define FH_TYPE_LIST(X)                                                                                                                    \
+    X(F32, 0, 1, 4)                                                                                                                        \
+    X(F16, 1, 1, 2)                                                                                                                        \
+    X(Q4_0, 2, 32, 18)                                                                                                                     \
+    X(Q4_1, 3, 32, 20)                                                                                                                     \
+    X(Q5_0, 6, 32, 22)                                                                                                                     \
+    X(Q5_1, 7, 32, 24)                                                                                                                     \
+    X(Q8_0, 8, 32, 34)                                                                                                                     \
+    X(Q4_K, 12, 256, 144)                                                                                                                  \
+    X(Q5_K, 13, 256, 176)                                                                                                                  \
+    X(Q6_K, 14, 256, 210)                                                                                                                  \
     X(BF16, 30, 1, 2)
 
 typedef enum fh_type {

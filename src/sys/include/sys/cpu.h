@@ -21,7 +21,8 @@ typedef struct fh_topo {
 
 int fh_topo_read(fh_topo *ret); /* always fills what it can; 0 */
 
-/* Logical processors that this process may use, one of each core first, then their siblings; fills up to max, returns how many there are. */
+/* Logical processors that this process may use, one of each core first, then their siblings; fills up to max, returns how many there are.
+ */
 size_t fh_topo_cpus(unsigned *ret, size_t max);
 /* Threads that computing should use: one a physical core that this process may use, no more than the cgroup's CPU quota; at least 1. */
 unsigned fh_topo_threads(void);

@@ -1,9 +1,9 @@
 /* A fixed pool of threads, pinned one to a core, that run the same function together (SPMD): the engine's forward pass is one such run with
  * barriers between its steps.
  *
- * The caller's thread is worker 0; it is pinned from its first run until fh_pool_free (called by the same thread). A pool that does not fill all
- * the processors it may use is not pinned, so that two small pools do not share a core. Between runs and in barriers workers spin for a short while, then sleep (futex), so that an idle engine
- * uses no CPU. Threads: fh_pool_run by one thread at a time. */
+ * The caller's thread is worker 0; it is pinned from its first run until fh_pool_free (called by the same thread). A pool that does not
+ * fill all the processors it may use is not pinned, so that two small pools do not share a core. Between runs and in barriers workers spin
+ * for a short while, then sleep (futex), so that an idle engine uses no CPU. Threads: fh_pool_run by one thread at a time. */
 #ifndef FH_SYS_POOL_H
 #define FH_SYS_POOL_H
 
