@@ -70,12 +70,19 @@ static int capture(jrun *r, const jnode *n, jval *ret, jflow *ret_flow)
     return rc;
 }
 
+/* Blocks write what their filter or call gives as it is; Python then fails to join what is no text. */
+static int write_text(jrun *r, jval v)
+{
+    if (v.kind != J_STR) return jinja_fail(r, FH_E_INVALID, "a filter or call block gave '%s' instead of text", jinja_type(v));
+    return jinja_write(r, v);
+}
+
 static int exec_capture(jrun *r, const jnode *n, jflow *ret_flow)
 {
     jval v;
     int rc = capture(r, n, &v, ret_flow);
     if (rc || *ret_flow != FLOW_NEXT) return rc;
-    return n->type == N_FILTERBLOCK ? jinja_write(r, v) : jinja_assign(r, n->b, v);
+    return n->type == N_FILTERBLOCK ? write_text(r, v) : jinja_assign(r, n->b, v);
 }
 
 static int exec_if(jrun *r, const jnode *n, jflow *ret_flow)
@@ -232,7 +239,7 @@ static int exec_call_block(jrun *r, const jnode *n)
     if (!rc) rc = jinja_eval(r, n->a->a, &callee);
     if (!rc) rc = jinja_eval_args(r, n->a->x.sig, NULL, &caller, &args);
     if (!rc) rc = jinja_call(r, callee, &args, &v);
-    return rc ? rc : jinja_write(r, v);
+    return rc ? rc : write_text(r, v);
 }
 
 static int exec_generation(jrun *r, const jnode *n)

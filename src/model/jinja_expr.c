@@ -613,16 +613,16 @@ int jinja_parse_tuple(jparser *p, bool with_cond, const char *end_name, bool par
     return parse_items(p, with_cond ? OF_EXPRESSIONS : OF_UNCONDITIONAL, end_name, parenthesised, ret);
 }
 
-static int check_target(jparser *p, jnode *n)
+static int check_target(jparser *p, jnode *n, bool in_loop)
 {
     if (n->type == N_NSREF) return 0;
     if (n->type == N_NAME) {
-        if (jinja_is_str(n->value, "loop") && p->loops) return jinja_parser_fail(p, n->line, "the name 'loop' cannot be set in a loop");
+        if (jinja_is_str(n->value, "loop") && in_loop) return jinja_parser_fail(p, n->line, "the name 'loop' cannot be set in a loop");
         return 0;
     }
     if (n->type != N_TUPLE) return jinja_parser_fail(p, n->line, "cannot assign to this");
     for (size_t i = 0; i < n->items.count; i++) {
-        int rc = check_target(p, n->items.items[i]);
+        int rc = check_target(p, n->items.items[i], in_loop);
         if (rc) return rc;
     }
     return 0;
@@ -631,5 +631,5 @@ static int check_target(jparser *p, jnode *n)
 int jinja_parse_target(jparser *p, const char *end_name, bool with_namespace, jnode **ret)
 {
     int rc = parse_items(p, with_namespace ? OF_NAMESPACE_TARGETS : OF_TARGETS, end_name, false, ret);
-    return rc ? rc : check_target(p, *ret);
+    return rc ? rc : check_target(p, *ret, p->loops > 0 || end_name);
 }

@@ -208,17 +208,19 @@ static int do_truncate(jrun *r, jval self, const jargs *args, jval *ret)
     jval v[5];
     int64_t length = 255, leeway = 5;
     fh_str end = FH_STR("..."), s;
+    int64_t count = 0;
     int rc = jinja_args(r, "truncate", args, NAMES("s", "length", "killwords", "end", "leeway"), 5, 1, v);
-    if (!rc) rc = jinja_arg_str(r, self, &s);
+    if (!rc) rc = jinja_length(r, self, &count);
     if (!rc && v[1].kind != J_MISSING) rc = jinja_arg_int(r, v[1], &length);
     if (!rc && v[3].kind != J_MISSING) rc = jinja_arg_str(r, v[3], &end);
     if (!rc && given(v[4])) rc = jinja_arg_int(r, v[4], &leeway);
-    if (!rc) rc = jinja_steps(r, s.len);
     if (rc) return rc;
     int64_t tail = (int64_t)jinja_chars(end);
     if (length < tail || leeway < 0) return jinja_fail(r, FH_E_INVALID, "truncate wants a length of at least that of its end, and no negative leeway");
     *ret = self;
-    if ((int64_t)jinja_chars(s) <= length + FH_MIN(leeway, INT64_MAX - length)) return 0;
+    if (count <= length + FH_MIN(leeway, INT64_MAX - length)) return 0; /* what is no text may be short too */
+    rc = jinja_arg_str(r, self, &s);
+    if (rc) return rc;
     s.len = jinja_offset(s, (size_t)(length - tail));
     size_t blank = last_blank(s);
     if (!jinja_truth(v[2]) && blank) s.len = blank - 1;

@@ -275,7 +275,6 @@ static int split_space(jrun *r, jval self, fh_str s, int64_t limit, jbuilder *b)
         }
     }
     fh_str rest = {s.ptr + from, s.len - from};
-    if (limit == 0) rest = jinja_strip(rest, false, true);
     return rest.len ? add_piece(r, self, b, rest) : 0;
 }
 
@@ -289,7 +288,6 @@ static int rsplit_space(jrun *r, jval self, fh_str s, int64_t limit, jbuilder *b
         if (rc) return rc;
         s = jinja_strip((fh_str){s.ptr, word}, false, true);
     }
-    s = jinja_strip(s, true, true);
     return s.len ? add_piece(r, self, b, s) : 0;
 }
 

@@ -25,7 +25,7 @@ SIMPLE(is_number, jinja_is_number(self))
 SIMPLE(is_string, self.kind == J_STR)
 SIMPLE(is_mapping, self.kind == J_DICT)
 SIMPLE(is_iterable, jinja_is_iterable(self))
-SIMPLE(is_sequence, jinja_has_length(self) && self.kind != J_VIEW && self.kind != J_UNDEF && self.kind != J_LOOP)
+SIMPLE(is_sequence, jinja_has_length(self) && self.kind != J_VIEW && self.kind != J_LOOP)
 SIMPLE(is_escaped, self.kind == J_STR && (self.flags & J_MARKUP))
 SIMPLE(is_callable, self.kind == J_MACRO || self.kind == J_METHOD || self.kind == J_FUNCTION || self.kind == J_LOOP || self.kind == J_JOINER || self.kind == J_UNDEF)
 
@@ -77,14 +77,18 @@ static int is_divisible(jrun *r, jval self, const jargs *args, jval *ret)
 
 static int is_filter(jrun *r, jval self, const jargs *args, jval *ret)
 {
+    uint64_t hash; /* what cannot be hashed cannot be looked up */
+    int rc = none(r, args);
     *ret = jinja_bool(self.kind == J_STR && jinja_find_filter(jinja_text_of(self)));
-    return none(r, args);
+    return rc ? rc : jinja_hash(r, self, &hash);
 }
 
 static int is_test(jrun *r, jval self, const jargs *args, jval *ret)
 {
+    uint64_t hash; /* what cannot be hashed cannot be looked up */
+    int rc = none(r, args);
     *ret = jinja_bool(self.kind == J_STR && jinja_find_test(jinja_text_of(self)));
-    return none(r, args);
+    return rc ? rc : jinja_hash(r, self, &hash);
 }
 
 static int is_same(jrun *r, jval self, const jargs *args, jval *ret)
