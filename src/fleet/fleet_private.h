@@ -50,6 +50,8 @@ typedef struct fh_provider {
     /* A process that an earlier server started: FH_E_NOT_FOUND when it has ended. ret_watch_fd is readable once it has. */
     int (*adopt)(void *ctx, const fh_process *p, int *ret_watch_fd, fh_err **err);
     void (*stop)(void *ctx, const fh_process *p, bool force);
+    void (*up)(void *ctx, const char *deployment, int64_t act,
+               const char *socket_path); /* the engine answers: all of its processes are there */
     int (*usage)(void *ctx, const fh_process *p, uint64_t *ret_rss_bytes);
     /* Ends and removes all that carries our mark, but what spare says to let live (its argument: a socket path). */
     void (*sweep)(void *ctx, bool (*spare)(void *arg, const char *socket_path), void *arg);
@@ -64,6 +66,7 @@ typedef struct fh_here fh_here; /* this machine */
 int fh_here_new(fh_here **ret, const char *data_dir, const char *program, fh_err **err);
 void fh_here_free(fh_here *h);
 void fh_here_provider(fh_here *h, fh_provider *ret);
+void fh_here_own_scope(const char *deployment, int64_t act, const char *socket_path);
 
 /* ---- one deployment ---- */
 

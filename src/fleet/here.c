@@ -55,20 +55,24 @@ static char *run_folder(const char *data_dir)
                         : fh_asprintf("/tmp/fh-%u-%08x", (unsigned)geteuid(), (unsigned)hash);
 }
 
+static int make_folders(fh_here *h, const char *data_dir, const char *program, fh_err **err)
+{
+    FH_AUTO(ptr) char *data = NULL; /* absolute: engines do not stand where we stand */
+    int rc = fh_path_real(data_dir, &data, err);
+    if (rc == 0) rc = fh_path_real(program, &h->program, err);
+    if (rc != 0) return rc;
+    h->logs = fh_asprintf("%s/logs", data);
+    h->run = run_folder(data);
+    if (!h->logs || !h->run) return fh_err_nomem(err);
+    rc = fh_dir_make(h->logs, 0700, err);
+    return rc != 0 ? rc : own_folder(h->run, err);
+}
+
 int fh_here_new(fh_here **ret, const char *data_dir, const char *program, fh_err **err)
 {
     fh_here *h = fh_calloc(1, sizeof(*h));
     if (!h) return fh_err_nomem(err);
-    h->program = fh_strdup(program);
-    h->logs = fh_asprintf("%s/logs", data_dir);
-    h->run = run_folder(data_dir);
-    if (!h->program || !h->logs || !h->run) {
-        fh_here_free(h);
-        fh_err_nomem(err);
-        return FH_E_NOMEM;
-    }
-    int rc = fh_dir_make(h->logs, 0700, err);
-    if (rc == 0) rc = own_folder(h->run, err);
+    int rc = make_folders(h, data_dir, program, err);
     if (rc == 0)
         *ret = h;
     else
@@ -177,6 +181,12 @@ static void here_stop(void *ctx, const fh_process *p, bool force)
     fh_process_signal(p, force ? SIGKILL : SIGTERM);
 }
 
+static void here_up(void *ctx, const char *deployment, int64_t act, const char *socket_path)
+{
+    (void)ctx;
+    fh_here_own_scope(deployment, act, socket_path);
+}
+
 static int here_usage(void *ctx, const fh_process *p, uint64_t *ret_rss_bytes)
 {
     (void)ctx;
@@ -262,6 +272,7 @@ void fh_here_provider(fh_here *h, fh_provider *ret)
                          .start = here_start,
                          .adopt = here_adopt,
                          .stop = here_stop,
+                         .up = here_up,
                          .usage = here_usage,
                          .sweep = here_sweep,
                          .tidy = here_tidy,

@@ -125,6 +125,7 @@ static int start_engine(fh_deployment *d, fh_err **err)
     }
     fh_err_free(unwritten);
     rc = p->adopt(p->ctx, &d->process, &fd, err);
+    if (rc == FH_E_NOT_FOUND) return fh_err_set(err, FH_E_UNAVAILABLE, "the engine ended as soon as it was started");
     if (rc == 0) rc = fh_deployment_watch(d, fd, err);
     if (rc != 0) p->stop(p->ctx, &d->process, true);
     return rc;
@@ -159,6 +160,7 @@ static void loading_health(fh_deployment *d, fh_health health, int64_t done, int
         d->progress_ns = now;
     }
     if (health == FH_HEALTH_READY) {
+        d->fleet->provider.up(d->fleet->provider.ctx, d->view.name, d->act, d->view.socket_path);
         fh_deployment_set_state(d, FH_DEPLOYMENT_PROVING, "", "the engine is up; asking it for a first token");
         return;
     }
@@ -179,7 +181,7 @@ void fh_step_loading(fh_deployment *d)
         if (now < d->not_before_ns)
             fh_deployment_step_soon(d, d->not_before_ns - now);
         else if (!*d->item.path)
-            fh_step_fetching(d); /* after a restart of the server: which file was it */
+            fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", "its engine was an earlier server's: looking again at what it needs");
         else
             start_or_heal(d);
         return;

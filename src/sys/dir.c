@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -103,6 +104,17 @@ int fh_dir_each(const char *path, int (*fn)(void *arg, const char *name, fh_err 
     }
     closedir(d);
     return rc;
+}
+
+int fh_path_real(const char *path, char **ret, fh_err **err)
+{
+    char *real = realpath(path, NULL); /* from libc's own allocator */
+    if (!real) return fh_err_errno(err, errno == ENOENT ? FH_E_NOT_FOUND : FH_E_IO, errno, "cannot find %s", path);
+    char *copy = fh_strdup(real);
+    free(real); // NOLINT: what realpath gave
+    if (!copy) return fh_err_nomem(err);
+    *ret = copy;
+    return 0;
 }
 
 int fh_path_join(char *out, size_t out_size, const char *folder, const char *name, fh_err **err)

@@ -215,7 +215,9 @@ typedef struct sweep {
     bool (*spare)(void *arg, const char *argument);
     void *arg;
     int signo;
-    unsigned signalled;
+    unsigned found;
+    pid_t *pids; /* NULL: signal them */
+    size_t max;
     char *cmdline;
 } sweep;
 
@@ -239,15 +241,30 @@ static bool sweep_one(void *arg, pid_t pid)
     if (pid == getpid() || fh_process_find(pid, &p, NULL) != 0 || !read_proc(pid, "cmdline", s->cmdline, CMDLINE_BYTES, &len)) return true;
     const char *argument = marked_argument(s, len);
     if (!argument || (s->spare && s->spare(s->arg, argument))) return true;
-    send_signal(pid, p.start_ticks, s->signo);
-    s->signalled++;
+    if (!s->pids)
+        send_signal(pid, p.start_ticks, s->signo);
+    else if (s->found < s->max)
+        s->pids[s->found] = pid;
+    s->found++;
     return true;
+}
+
+static unsigned run_sweep(sweep *s)
+{
+    s->cmdline = fh_alloc(CMDLINE_BYTES);
+    if (s->cmdline && s->marker.len) each_process(sweep_one, s);
+    fh_free(s->cmdline);
+    return s->found;
 }
 
 unsigned fh_process_sweep(const char *marker, bool (*spare)(void *arg, const char *argument), void *arg, int signo)
 {
-    sweep s = {fh_str_of(marker), spare, arg, signo, 0, fh_alloc(CMDLINE_BYTES)};
-    if (s.cmdline && *marker) each_process(sweep_one, &s);
-    fh_free(s.cmdline);
-    return s.signalled;
+    sweep s = {.marker = fh_str_of(marker), .spare = spare, .arg = arg, .signo = signo};
+    return run_sweep(&s);
+}
+
+size_t fh_process_list(const char *marker, pid_t *ret, size_t max)
+{
+    sweep s = {.marker = fh_str_of(marker), .pids = ret, .max = max};
+    return run_sweep(&s);
 }

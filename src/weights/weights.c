@@ -30,9 +30,10 @@ static int sweep_one(void *arg, const char *name, fh_err **err)
 int fh_weights_open(fh_weights **ret, const char *data_dir, bool sweep, fh_err **err)
 {
     FH_AUTO(fh_weights) fh_weights *w = fh_calloc(1, sizeof(*w));
-    if (w) w->root = fh_asprintf("%s/weights", data_dir);
-    if (!w || !w->root) return fh_err_nomem(err);
-    int rc = fh_dir_make(w->root, 0700, err);
+    FH_AUTO(ptr) char *root = fh_asprintf("%s/weights", data_dir);
+    if (!w || !root) return fh_err_nomem(err);
+    int rc = fh_dir_make(root, 0700, err);
+    if (rc == 0) rc = fh_path_real(root, &w->root, err); /* engines do not stand where we stand */
     if (rc == 0 && sweep) rc = fh_dir_each(w->root, sweep_one, w, err);
     if (rc == 0) *ret = fh_take(w);
     return rc;

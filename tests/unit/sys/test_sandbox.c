@@ -444,6 +444,22 @@ static void it_outlives_the_one_that_started_it(void **state)
     close(pipes[1]);
 }
 
+static void a_command_is_run_to_its_end_or_its_deadline(void **state)
+{
+    (void)state;
+    const char *const good[] = {"/bin/true", NULL}, *const bad[] = {"/bin/false", NULL}, *const slow[] = {"/bin/sleep", "20", NULL},
+                      *const none[] = {"/nonexistent", NULL};
+    const char *const env[] = {NULL};
+    fh_err *err = NULL;
+    assert_int_equal(fh_command_run(good, env, 5 * FH_NS_PER_S, NULL), 0);
+    assert_int_equal(fh_command_run(bad, env, 5 * FH_NS_PER_S, &err), FH_E_UNAVAILABLE);
+    assert_int_equal(fh_command_run(none, env, 5 * FH_NS_PER_S, &err), FH_E_UNAVAILABLE);
+    int64_t before = fh_clock_mono_ns();
+    assert_int_equal(fh_command_run(slow, env, 50 * FH_NS_PER_MS, &err), FH_E_TIMEOUT);
+    assert_true(fh_clock_mono_ns() - before < 5 * FH_NS_PER_S);
+    fh_err_free(err);
+}
+
 static void another_process_of_the_same_number_is_not_it(void **state)
 {
     (void)state;
@@ -524,6 +540,7 @@ int main(int argc, char **argv)
         BOTH(it_outlives_the_one_that_started_it),
         BOTH(a_failing_start_is_an_error_that_says_why),
         cmocka_unit_test(where_namespaces_are_not_to_be_had_landlock_holds),
+        cmocka_unit_test(a_command_is_run_to_its_end_or_its_deadline),
         cmocka_unit_test(another_process_of_the_same_number_is_not_it),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -29,6 +29,8 @@ int fh_file_rename_durable(const char *from, const char *to, fh_err **err);
 bool fh_file_exists(const char *path);
 int fh_dir_make(const char *path, unsigned mode, fh_err **err); /* with parents */
 int fh_dir_sync(const char *path, fh_err **err);
+/* The absolute path of what exists, without links: for those who will not stand in our folder. Owned (fh_free). */
+int fh_path_real(const char *path, char **ret, fh_err **err);
 /* Removes a folder and all in it, without following links; absent is fine. Refuses more than 64 levels. */
 int fh_dir_remove(const char *path, fh_err **err);
 /* Calls fn for each entry but "." and ".."; a negative answer ends the walk with that code. */

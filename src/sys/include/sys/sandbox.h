@@ -43,6 +43,10 @@ int fh_process_find(pid_t pid, fh_process *ret, fh_err **err);
  * with it ("unix:DATA/run/": any engine of ours), but for those whose argument spare (may be NULL) says to let live; returns how many. For
  * what a dead server left. */
 unsigned fh_process_sweep(const char *marker, bool (*spare)(void *arg, const char *argument), void *arg, int signo);
+/* The processes that have marker as an argument; fills at most max, returns how many there are. */
+size_t fh_process_list(const char *marker, pid_t *ret, size_t max);
+/* Runs a program to its end without input or output; FH_E_UNAVAILABLE when it fails, FH_E_TIMEOUT when it had to be killed. */
+int fh_command_run(const char *const *argv, const char *const *env, int64_t timeout_ns, fh_err **err);
 int fh_process_usage(const fh_process *p, uint64_t *ret_rss_bytes, int64_t *ret_cpu_ns); /* with descendants */
 
 #endif
