@@ -174,6 +174,7 @@ static block unpack_block(const parts *p, fh_pack_kind t, size_t r)
 static void dequant_block(fh_pack_kind t, const block *b, float *y)
 {
     float d = fh_f16_to_f32(b->d), m = fh_f16_to_f32(b->m);
+    assert(t.bits > 0);
     int bias = t.min ? 0 : 1 << (t.bits - 1);
     for (int i = 0; i < 32; i++) {
         float q = (float)(b->q[i] - bias);

@@ -78,7 +78,7 @@ static fh_weight layout(const fh_kernels *k, const fh_weight_spec *s, size_t row
 
 size_t fh_weight_arena_bytes(const fh_kernels *k, const fh_weight_spec *spec)
 {
-    size_t row_bytes, bytes;
+    size_t row_bytes = 0, bytes;
     if (!packs(k, spec) || check_spec(spec, &row_bytes, NULL) < 0) return 0;
     fh_weight w = layout(k, spec, row_bytes);
     return fh_pack_place(&w, &bytes) ? bytes : 0;
@@ -98,7 +98,7 @@ static int pack(fh_weight *w, const fh_weight_spec *spec, fh_err **err)
 
 int fh_weight_new(fh_weight **ret, const fh_kernels *k, const fh_weight_spec *spec, fh_err **err)
 {
-    size_t row_bytes;
+    size_t row_bytes = 0;
     int e = check_spec(spec, &row_bytes, err);
     if (e < 0) return e;
     FH_AUTO(fh_weight) fh_weight *w = fh_alloc(sizeof *w);

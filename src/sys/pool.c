@@ -33,10 +33,12 @@ typedef struct slot {
     bool started;
 } slot;
 
+typedef void run_fn(fh_worker *w, void *arg);
+
 struct fh_pool {
     event run, phase, left;
     _Alignas(CACHE_LINE) _Atomic uint32_t arrived;
-    _Alignas(CACHE_LINE) void (*fn)(fh_worker *w, void *arg); /* written before run.value changes */
+    _Alignas(CACHE_LINE) run_fn *fn; /* written before run.value changes */
     void *arg;
     bool stopping;
     unsigned count;

@@ -30,13 +30,19 @@ typedef struct limits {
     uint64_t memory_free_bytes;
 } limits;
 
+static void limit_cpu(double quota, double period, limits *l)
+{
+    if (quota > 0 && period > 0) l->cpus = FH_MIN(l->cpus, quota / period);
+}
+
+/* "QUOTA PERIOD"; "max" for a quota is no number and reads as 0: no limit. */
 static void limit_cpu_v2(const char *folder, limits *l)
 {
-    char path[PATH_BYTES], text[128];
-    double quota, period;
+    char path[PATH_BYTES], text[128], *rest;
     snprintf(path, sizeof path, "%s/cpu.max", folder);
-    if (read_text(path, text, sizeof text) && sscanf(text, "%lf %lf", &quota, &period) == 2 && period > 0)
-        l->cpus = FH_MIN(l->cpus, quota / period);
+    if (!read_text(path, text, sizeof text)) return;
+    double quota = strtod(text, &rest);
+    limit_cpu(quota, strtod(rest, NULL), l);
 }
 
 static void limit_cpu_v1(const char *folder, limits *l)
@@ -46,14 +52,17 @@ static void limit_cpu_v1(const char *folder, limits *l)
     double quota = read_text(path, text, sizeof text) ? strtod(text, NULL) : -1;
     snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
     double period = read_text(path, text, sizeof text) ? strtod(text, NULL) : 0;
-    if (quota > 0 && period > 0) l->cpus = FH_MIN(l->cpus, quota / period);
+    limit_cpu(quota, period, l);
 }
 
 static bool read_u64(const char *folder, const char *name, uint64_t *ret)
 {
     char path[PATH_BYTES], text[128];
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    return read_text(path, text, sizeof text) && sscanf(text, "%lu", ret) == 1; /* "max" is no number: no limit */
+    if (!read_text(path, text, sizeof text)) return false;
+    char *rest;
+    *ret = strtoull(text, &rest, 10);
+    return rest != text; /* "max" is no number: no limit */
 }
 
 static void limit_memory(const char *folder, const char *max_name, const char *used_name, limits *l)
@@ -208,17 +217,16 @@ static void read_layout(fh_topo *topo, const cpu_set_t *mask)
 
 static uint64_t meminfo_bytes(const char *text, const char *field)
 {
-    const char *at = strstr(text, field);
-    uint64_t kib = 0;
-    return at && sscanf(at + strlen(field), ": %lu kB", &kib) == 1 ? kib * 1024 : 0;
+    const char *at = strstr(text, field); /* "MemTotal:  8062672 kB" */
+    return at ? strtoull(at + strlen(field), NULL, 10) * 1024 : 0;
 }
 
 static void read_memory(fh_topo *topo, const limits *l)
 {
     char text[PATH_BYTES];
     if (!read_text("/proc/meminfo", text, sizeof text)) text[0] = '\0';
-    topo->memory_bytes = FH_MIN(meminfo_bytes(text, "MemTotal"), l->memory_bytes);
-    topo->memory_available_bytes = FH_MIN(meminfo_bytes(text, "MemAvailable"), l->memory_free_bytes);
+    topo->memory_bytes = FH_MIN(meminfo_bytes(text, "MemTotal:"), l->memory_bytes);
+    topo->memory_available_bytes = FH_MIN(meminfo_bytes(text, "MemAvailable:"), l->memory_free_bytes);
 }
 
 int fh_topo_read(fh_topo *ret)

@@ -128,7 +128,8 @@ static void q6_k_block(const uint8_t *b, float *y)
         const int8_t *scales = (const int8_t *)b + 192 + 8 * half;
         for (int e = 0; e < 128; e++) {
             int q = (low[e % 64] >> e / 64 * 4 & 15) | (high[e % 32] >> e / 32 * 2 & 3) << 4;
-            y[128 * half + e] = d * (float)scales[e / 16] * (float)(q - 32);
+            int part = e / 16;
+            y[128 * half + e] = d * (float)scales[part] * (float)(q - 32);
         }
     }
 }
@@ -169,7 +170,7 @@ double fh_ref_dot(fh_type type, const void *row, const float *x, size_t n)
     size_t elems = fh_type_block_elems(type), bytes = fh_type_block_bytes(type);
     assert(n % elems == 0);
     double sum = 0;
-    float w[256];
+    float w[256] = {0};
     for (size_t i = 0; i < n; i += elems) {
         block((const uint8_t *)row + i / elems * bytes, w);
         for (size_t j = 0; j < elems; j++) sum += (double)w[j] * (double)x[i + j];
