@@ -1,14 +1,22 @@
-/* Text from tokens as it streams. Bytes wait here while they could still become a stop string or are half a character; what is certain is handed out. */
+/* Text from tokens as it streams. Bytes wait here while they could still become a stop string or are half a character; what is certain is handed out.
+ * Each stop string is an automaton (Knuth, Morris, Pratt) that is fed byte by byte: how far it has come is how much must wait. So it does not matter how
+ * the text is cut into tokens: of several stop strings the one that is complete first counts, of those complete at the same byte the longest. */
 #include "base/limits.h"
 #include "model/sampler.h"
 
 #include <string.h>
 
-enum { PENDING_BYTES_MAX = 1 << 20 };
+#define PENDING_BYTES (FH_LIMIT_STOP_STRING_BYTES + FH_LIMIT_VOCAB_PIECE_BYTES + 8)
+
+typedef struct stop {
+    char *text;       /* owned */
+    uint16_t *border; /* owned; border[i]: length of the longest proper prefix of text that ends at byte i of it */
+    size_t bytes, matched;
+} stop;
 
 struct fh_detok {
     const fh_vocab *vocab;
-    fh_str *stops; /* owned, their bytes too */
+    stop *stops;
     size_t stop_count;
     fh_buf pending;
     bool stopped;
@@ -17,10 +25,35 @@ struct fh_detok {
 void fh_detok_free(fh_detok *d)
 {
     if (!d) return;
-    for (size_t i = 0; d->stops && i < d->stop_count; i++) fh_free((char *)(uintptr_t)d->stops[i].ptr);
+    for (size_t i = 0; i < d->stop_count; i++) {
+        fh_free(d->stops[i].text);
+        fh_free(d->stops[i].border);
+    }
     fh_free(d->stops);
     fh_buf_fini(&d->pending);
     fh_free(d);
+}
+
+/* How much of the stop string is matched when `matched` bytes of it are followed by c. */
+static size_t step(const stop *s, size_t matched, char c)
+{
+    if (matched == s->bytes) matched = s->border[matched - 1];
+    while (matched && s->text[matched] != c) matched = s->border[matched - 1];
+    return s->text[matched] == c ? matched + 1 : 0;
+}
+
+static int add_stop(fh_detok *d, fh_str text, fh_err **err)
+{
+    if (!text.len) return 0; /* an empty string stops nothing */
+    if (text.len > FH_LIMIT_STOP_STRING_BYTES)
+        return fh_err_set(err, FH_E_INVALID, "a stop string of %zu bytes; at most %d", text.len, FH_LIMIT_STOP_STRING_BYTES);
+    stop *s = &d->stops[d->stop_count++];
+    s->bytes = text.len;
+    s->text = fh_strndup(text.ptr, text.len);
+    s->border = fh_calloc(text.len, sizeof *s->border);
+    if (!s->text || !s->border) return fh_err_nomem(err);
+    for (size_t i = 1; i < s->bytes; i++) s->border[i] = (uint16_t)step(s, s->border[i - 1], s->text[i]);
+    return 0;
 }
 
 int fh_detok_new(fh_detok **ret, const fh_vocab *v, const fh_str *stops, size_t stop_count, fh_err **err)
@@ -28,60 +61,42 @@ int fh_detok_new(fh_detok **ret, const fh_vocab *v, const fh_str *stops, size_t 
     FH_AUTO(fh_detok) fh_detok *d = fh_calloc(1, sizeof *d);
     if (!d) return fh_err_nomem(err);
     d->vocab = v;
-    d->pending = FH_BUF(PENDING_BYTES_MAX);
+    d->pending = FH_BUF(PENDING_BYTES);
     d->stops = fh_calloc(stop_count, sizeof *d->stops);
     if (!d->stops) return fh_err_nomem(err);
     for (size_t i = 0; i < stop_count; i++) {
-        if (stops[i].len == 0) continue; /* an empty string stops nothing */
-        const char *copy = fh_strndup(stops[i].ptr, stops[i].len);
-        if (!copy) return fh_err_nomem(err);
-        d->stops[d->stop_count++] = (fh_str){copy, stops[i].len};
+        int rc = add_stop(d, stops[i], err);
+        if (rc) return rc;
     }
     *ret = fh_take(d);
     return 0;
 }
 
-/* Adds bytes to out as well-formed UTF-8: what is broken becomes U+FFFD, one for each byte that starts nothing. */
+/* Bytes of the longest beginning of a well-formed character at p, where none is whole (at least 1): they become one U+FFFD, as Unicode recommends. */
+static size_t broken_bytes(const char *p, size_t n)
+{
+    uint8_t lead = (uint8_t)p[0], second = n > 1 ? (uint8_t)p[1] : 0;
+    if (lead < 0xc2 || lead > 0xf4 || lead < 0xe0) return 1;
+    uint8_t low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80, high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+    if (second < low || second > high) return 1;
+    return lead >= 0xf0 && n > 2 && ((uint8_t)p[2] & 0xc0) == 0x80 ? 3 : 2;
+}
+
 static void add_clean(fh_buf *out, const char *p, size_t n)
 {
     size_t plain = 0;
     for (size_t i = 0; i < n;) {
         uint32_t cp;
-        size_t step = fh_utf8_decode(p + i, n - i, &cp);
-        if (step) {
-            i += step;
+        size_t bytes = fh_utf8_decode(p + i, n - i, &cp);
+        if (bytes) {
+            i += bytes;
             continue;
         }
         fh_buf_add(out, p + plain, i - plain);
         fh_buf_adds(out, "\xef\xbf\xbd");
-        plain = ++i;
+        plain = i += broken_bytes(p + i, n - i);
     }
     fh_buf_add(out, p + plain, n - plain);
-}
-
-/* Where the first complete stop string begins; pending.len when there is none. */
-static size_t find_stop(const fh_detok *d)
-{
-    fh_str text = {fh_buf_cstr(&d->pending), d->pending.len};
-    size_t first = text.len;
-    for (size_t i = 0; i < d->stop_count; i++) first = FH_MIN(first, fh_str_find(text, d->stops[i]));
-    return first;
-}
-
-/* How many bytes at the start cannot become part of a stop string. */
-static size_t certain_bytes(const fh_detok *d)
-{
-    const char *p = fh_buf_cstr(&d->pending);
-    size_t n = d->pending.len, certain = n;
-    for (size_t i = 0; i < d->stop_count; i++) {
-        fh_str stop = d->stops[i];
-        for (size_t tail = FH_MIN(stop.len - 1, n); tail > 0; tail--) {
-            if (memcmp(p + n - tail, stop.ptr, tail) != 0) continue;
-            certain = FH_MIN(certain, n - tail);
-            break;
-        }
-    }
-    return certain;
 }
 
 static int hand_out(fh_detok *d, size_t bytes, fh_buf *out, fh_err **err)
@@ -91,23 +106,43 @@ static int hand_out(fh_detok *d, size_t bytes, fh_buf *out, fh_err **err)
     return fh_buf_check(out, err, "the text");
 }
 
+/* Feeds the automata from byte `from` of what is pending: true when a stop string is complete, which then begins at *ret_at. */
+static bool feed(fh_detok *d, size_t from, size_t *ret_at)
+{
+    for (size_t i = from; i < d->pending.len; i++) {
+        size_t longest = 0;
+        for (size_t k = 0; k < d->stop_count; k++) {
+            stop *s = &d->stops[k];
+            s->matched = step(s, s->matched, d->pending.data[i]);
+            if (s->matched == s->bytes) longest = FH_MAX(longest, s->bytes);
+        }
+        if (!longest) continue;
+        *ret_at = i + 1 - longest;
+        return true;
+    }
+    return false;
+}
+
+static size_t waiting_bytes(const fh_detok *d)
+{
+    size_t most = 0;
+    for (size_t k = 0; k < d->stop_count; k++) most = FH_MAX(most, d->stops[k].matched);
+    return most;
+}
+
 int fh_detok_push(fh_detok *d, fh_token id, fh_buf *out, bool *ret_stopped, fh_err **err)
 {
     *ret_stopped = d->stopped;
     if (d->stopped) return 0;
+    size_t before = d->pending.len, at = 0;
     int rc = fh_vocab_decode(d->vocab, id, false, &d->pending, err);
     if (rc) return rc;
-    size_t stop = find_stop(d);
-    if (stop < d->pending.len) {
+    if (feed(d, before, &at)) {
         *ret_stopped = d->stopped = true;
-        rc = hand_out(d, stop, out, err);
-        fh_buf_clear(&d->pending);
-        return rc;
+        return hand_out(d, at, out, err);
     }
-    size_t certain = certain_bytes(d);
-    /* half a character waits; after a stop string's beginning it is whole up to there already */
-    if (certain) certain = fh_utf8_whole(d->pending.data, certain);
-    return hand_out(d, certain, out, err);
+    size_t certain = d->pending.len - waiting_bytes(d);
+    return hand_out(d, certain ? fh_utf8_whole(d->pending.data, certain) : 0, out, err);
 }
 
 int fh_detok_finish(fh_detok *d, fh_buf *out, fh_err **err)

@@ -2,20 +2,22 @@
 #include "gguf_private.h"
 #include <stdio.h>
 
-/* The item's name as far as it may be printed: hostile names must not reach a terminal. */
+/* Hostile names must not reach a terminal as they are. */
+void fh_gguf_printable(fh_str s, char *out, size_t out_size)
+{
+    size_t n = 0;
+    for (; n < s.len && n + 1 < out_size; n++) out[n] = s.ptr[n] >= ' ' && s.ptr[n] < 0x7f ? s.ptr[n] : '?';
+    out[n] = 0;
+}
+
+/* "metadata[3] \"general.name\" " */
 static void describe(const fh_gguf_cursor *c, char *out, size_t out_size)
 {
-    if (!c->group) {
-        out[0] = 0;
-        return;
-    }
-    int used = snprintf(out, out_size, "%s[%llu]%s", c->group, (unsigned long long)c->item, c->name.len ? " \"" : "");
-    size_t at = (size_t)used;
-    for (size_t i = 0; i < c->name.len && i < 64; i++) {
-        char ch = c->name.ptr[i];
-        out[at++] = ch > ' ' && ch < 0x7f ? ch : '?';
-    }
-    snprintf(out + at, out_size - at, "%s ", c->name.len ? "\"" : "");
+    char name[65];
+    fh_gguf_printable(c->name, name, sizeof name);
+    const char *quote = c->name.len ? "\"" : "";
+    out[0] = 0;
+    if (c->group) snprintf(out, out_size, "%s[%llu]%s%s%s%s ", c->group, (unsigned long long)c->item, *quote ? " " : "", quote, name, quote);
 }
 
 int fh_gguf_fault(const fh_gguf_cursor *c, uint64_t at, const char *field, const char *fmt, ...)

@@ -55,6 +55,7 @@ typedef struct fh_gguf_cursor {
 } fh_gguf_cursor;
 
 int fh_gguf_fault(const fh_gguf_cursor *c, uint64_t at, const char *field, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void fh_gguf_printable(fh_str s, char *out, size_t out_size); /* cut to fit; what is no printable ASCII becomes '?' */
 int fh_gguf_take_u32(fh_gguf_cursor *c, const char *field, uint32_t *ret);
 int fh_gguf_take_u64(fh_gguf_cursor *c, const char *field, uint64_t *ret);
 int fh_gguf_take_str(fh_gguf_cursor *c, const char *field, uint64_t max_bytes, fh_str *ret);

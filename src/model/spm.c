@@ -1,9 +1,9 @@
-/* SentencePiece's BPE: characters as symbols, then the pair whose piece has the best score, leftmost first, until none is a piece. Blanks are written
- * as U+2581. A character that is no piece is given as its bytes. */
+/* SentencePiece BPE as Llama 2 has it: blanks become U+2581, characters become pieces, then the neighbours whose joined text is the piece with the highest
+ * score are joined (the leftmost of equals) until none are. Characters that are no piece become byte tokens. Where no piece has a blank behind something
+ * else, no join crosses the beginning of a word, and words are taken one by one. Bytes that are no UTF-8 become byte tokens. */
 #include "vocab_private.h"
 
-#define BLANK "\xe2\x96\x81"
-enum { BLANK_BYTES = 3 };
+#define BLANK "\xe2\x96\x81" /* U+2581 */
 
 void fh_spm_work_fini(fh_spm_work *w)
 {
@@ -13,31 +13,30 @@ void fh_spm_work_fini(fh_spm_work *w)
     *w = (fh_spm_work){0};
 }
 
-static bool reserve(fh_spm_work *w, size_t bytes)
+/* Room for a word of n bytes and a blank before it; a join takes one pair from the heap and adds at most two. */
+static int make_room(fh_spm_work *w, size_t n, fh_err **err)
 {
-    if (bytes <= w->cap) return true;
-    size_t cap = FH_MAX(bytes, w->cap * 2);
+    n++;
+    if (n <= w->cap) return 0;
+    size_t cap = FH_MAX(FH_MAX(n, (size_t)256), w->cap * 2);
     fh_spm_work_fini(w);
     w->symbols = fh_realloc_array(NULL, cap, sizeof *w->symbols);
-    w->heap = fh_realloc_array(NULL, cap, 3 * sizeof *w->heap);
-    w->text = fh_alloc(cap);
-    if (!w->symbols || !w->heap || !w->text) {
-        fh_spm_work_fini(w);
-        return false;
-    }
+    w->heap = fh_realloc_array(NULL, cap, 2 * sizeof *w->heap);
+    w->text = fh_realloc_array(NULL, cap, sizeof BLANK - 1);
+    if (!w->symbols || !w->heap || !w->text) return fh_err_nomem(err);
     w->cap = cap;
-    return true;
+    return 0;
 }
 
-static bool before(const fh_spm_pair *a, const fh_spm_pair *b)
+static bool before(fh_spm_pair a, fh_spm_pair b)
 {
-    return a->score > b->score || (a->score >= b->score && a->at < b->at);
+    return a.score > b.score || (a.score == b.score && a.at < b.at);
 }
 
 static void heap_push(fh_spm_work *w, fh_spm_pair pair)
 {
     size_t i = w->heap_count++;
-    for (; i > 0 && before(&pair, &w->heap[(i - 1) / 2]); i = (i - 1) / 2) w->heap[i] = w->heap[(i - 1) / 2];
+    for (; i && before(pair, w->heap[(i - 1) / 2]); i = (i - 1) / 2) w->heap[i] = w->heap[(i - 1) / 2];
     w->heap[i] = pair;
 }
 
@@ -46,8 +45,8 @@ static fh_spm_pair heap_pop(fh_spm_work *w)
     fh_spm_pair top = w->heap[0], last = w->heap[--w->heap_count];
     size_t i = 0;
     for (size_t child = 1; child < w->heap_count; child = 2 * i + 1) {
-        if (child + 1 < w->heap_count && before(&w->heap[child + 1], &w->heap[child])) child++;
-        if (!before(&w->heap[child], &last)) break;
+        if (child + 1 < w->heap_count && before(w->heap[child + 1], w->heap[child])) child++;
+        if (!before(w->heap[child], last)) break;
         w->heap[i] = w->heap[child];
         i = child;
     }
@@ -61,47 +60,55 @@ static fh_token text_piece(const fh_vocab *v, const char *p, size_t n)
     return id != FH_TOKEN_NONE && fh_piece_is_text(v, id) ? id : FH_TOKEN_NONE;
 }
 
-static void consider(const fh_vocab *v, fh_spm_work *w, int32_t at)
+static void offer_pair(const fh_vocab *v, fh_spm_work *w, int32_t at)
 {
-    if (at < 0 || w->symbols[at].next < 0) return;
-    const fh_spm_symbol *s = &w->symbols[at];
-    uint32_t bytes = s->bytes + w->symbols[s->next].bytes;
-    fh_token id = text_piece(v, w->text + s->start, bytes);
-    if (id != FH_TOKEN_NONE) heap_push(w, (fh_spm_pair){v->scores[id], at, bytes, id});
+    int32_t next = at < 0 ? -1 : w->symbols[at].next;
+    if (next < 0) return;
+    uint32_t bytes = w->symbols[at].bytes + w->symbols[next].bytes;
+    fh_token id = text_piece(v, w->text + w->symbols[at].start, bytes);
+    if (id != FH_TOKEN_NONE) heap_push(w, (fh_spm_pair){.score = v->scores[id], .at = at, .bytes = bytes, .id = id});
 }
 
-/* Symbols of the escaped word: one a character, one a byte where the text is no UTF-8. */
-static void load_symbols(const fh_vocab *v, fh_spm_work *w)
+/* A pair is stale when either side has changed; then the bytes of both differ from those that were offered. */
+static void join(const fh_vocab *v, fh_spm_work *w, fh_spm_pair pair)
 {
-    w->count = w->heap_count = 0;
-    for (size_t i = 0; i < w->text_bytes;) {
-        uint32_t cp;
-        size_t n = FH_MAX(fh_utf8_decode(w->text + i, w->text_bytes - i, &cp), (size_t)1);
-        int32_t at = (int32_t)w->count++;
-        w->symbols[at] = (fh_spm_symbol){(uint32_t)i, (uint32_t)n, at - 1, at + 1, text_piece(v, w->text + i, n)};
-        i += n;
+    fh_spm_symbol *left = &w->symbols[pair.at];
+    if (!left->bytes || left->next < 0) return;
+    fh_spm_symbol *right = &w->symbols[left->next];
+    if (left->bytes + right->bytes != pair.bytes) return;
+    left->bytes = pair.bytes;
+    left->id = pair.id;
+    left->next = right->next;
+    right->bytes = 0;
+    if (left->next >= 0) w->symbols[left->next].prev = pair.at;
+    offer_pair(v, w, left->prev);
+    offer_pair(v, w, pair.at);
+}
+
+static void add_symbol(const fh_vocab *v, fh_spm_work *w, const char *p, size_t n, bool is_text)
+{
+    memcpy(w->text + w->text_bytes, p, n);
+    w->symbols[w->count] = (fh_spm_symbol){.start = (uint32_t)w->text_bytes, .bytes = (uint32_t)n, .prev = (int32_t)w->count - 1,
+                                           .next = (int32_t)w->count + 1, .id = is_text ? text_piece(v, p, n) : FH_TOKEN_NONE};
+    w->text_bytes += n;
+    w->count++;
+}
+
+static void fill_symbols(const fh_vocab *v, fh_spm_work *w, fh_str word, bool prefix)
+{
+    w->count = w->heap_count = w->text_bytes = 0;
+    if (prefix) add_symbol(v, w, BLANK, 3, true);
+    for (size_t i = 0; i < word.len;) {
+        uint32_t cp = 0;
+        size_t n = fh_utf8_decode(word.ptr + i, word.len - i, &cp);
+        if (cp == ' ' && n) add_symbol(v, w, BLANK, 3, true);
+        else add_symbol(v, w, word.ptr + i, n ? n : 1, n > 0);
+        i += n ? n : 1;
     }
     if (w->count) w->symbols[w->count - 1].next = -1;
 }
 
-static void merge_all(const fh_vocab *v, fh_spm_work *w)
-{
-    for (size_t i = 0; i < w->count; i++) consider(v, w, (int32_t)i);
-    while (w->heap_count) {
-        fh_spm_pair pair = heap_pop(w);
-        fh_spm_symbol *s = &w->symbols[pair.at];
-        if (!s->bytes || s->next < 0 || s->bytes + w->symbols[s->next].bytes != pair.bytes) continue; /* merged otherwise since */
-        fh_spm_symbol *gone = &w->symbols[s->next];
-        s->bytes = pair.bytes;
-        s->id = pair.id;
-        s->next = gone->next;
-        gone->bytes = 0;
-        if (s->next >= 0) w->symbols[s->next].prev = pair.at;
-        consider(v, w, s->prev);
-        consider(v, w, pair.at);
-    }
-}
-
+/* A symbol that is no piece: its bytes, or the unknown token where the vocabulary has none for them. */
 static bool push_bytes(const fh_vocab *v, const char *p, size_t n, fh_tokens *out)
 {
     for (size_t i = 0; i < n; i++) {
@@ -112,8 +119,13 @@ static bool push_bytes(const fh_vocab *v, const char *p, size_t n, fh_tokens *ou
     return true;
 }
 
-static int emit(const fh_vocab *v, const fh_spm_work *w, fh_tokens *out, fh_err **err)
+static int encode_word(const fh_vocab *v, fh_spm_work *w, fh_str word, bool prefix, fh_tokens *out, fh_err **err)
 {
+    int rc = make_room(w, word.len, err);
+    if (rc) return rc;
+    fill_symbols(v, w, word, prefix);
+    for (size_t i = 0; i + 1 < w->count; i++) offer_pair(v, w, (int32_t)i);
+    while (w->heap_count) join(v, w, heap_pop(w));
     for (int32_t i = w->count ? 0 : -1; i >= 0; i = w->symbols[i].next) {
         const fh_spm_symbol *s = &w->symbols[i];
         bool ok = s->id != FH_TOKEN_NONE ? fh_tokens_push(out, s->id) : push_bytes(v, w->text + s->start, s->bytes, out);
@@ -122,34 +134,35 @@ static int emit(const fh_vocab *v, const fh_spm_work *w, fh_tokens *out, fh_err 
     return 0;
 }
 
-/* text as it came; prefix: a blank goes before it. */
-static int word(const fh_vocab *v, fh_spm_work *w, fh_str text, bool prefix, fh_tokens *out, fh_err **err)
+static size_t blank_at(fh_str text, size_t i)
 {
-    if (text.len > INT32_MAX / 8) return fh_err_set(err, FH_E_TOO_LARGE, "a stretch of %zu bytes is too long for the tokenizer", text.len);
-    if (!reserve(w, (text.len + 1) * BLANK_BYTES)) return fh_err_nomem(err);
-    size_t n = 0;
-    if (prefix) memcpy(w->text, BLANK, BLANK_BYTES), n = BLANK_BYTES;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == ' ') memcpy(w->text + n, BLANK, BLANK_BYTES), n += BLANK_BYTES;
-        else w->text[n++] = text.ptr[i];
+    if (text.ptr[i] == ' ') return 1;
+    return text.len - i >= 3 && !memcmp(text.ptr + i, BLANK, 3) ? 3 : 0;
+}
+
+/* Length of the word that begins the text: blanks, then what is none. Cut between characters when it is too long. */
+static size_t word_length(const fh_vocab *v, fh_str text)
+{
+    size_t i = 0, n = 0, most = FH_MIN(text.len, (size_t)FH_LIMIT_ENCODE_WORD_BYTES);
+    if (v->splits_at_blanks) {
+        while (i < most && (n = blank_at(text, i))) i += n;
+        while (i < most && !blank_at(text, i)) i++;
+        most = FH_MIN(i, most);
     }
-    w->text_bytes = n;
-    load_symbols(v, w);
-    merge_all(v, w);
-    return emit(v, w, out, err);
+    if (most == text.len) return most;
+    size_t whole = fh_utf8_whole(text.ptr, most);
+    return whole ? whole : most;
 }
 
 int fh_spm_text(const fh_vocab *v, fh_spm_work *w, fh_str text, fh_tokens *out, fh_err **err)
 {
-    if (text.len == 0) return 0;
-    if (!v->splits_at_blanks) return word(v, w, text, v->add_prefix, out, err);
-    size_t from = 0;
-    int rc = 0;
-    for (size_t i = 1; i <= text.len && !rc; i++) {
-        /* a word begins at a blank that follows something else: no piece spans that place */
-        if (i < text.len && !(text.ptr[i] == ' ' && text.ptr[i - 1] != ' ')) continue;
-        rc = word(v, w, (fh_str){text.ptr + from, i - from}, from == 0 && v->add_prefix, out, err);
-        from = i;
+    bool prefix = v->add_prefix;
+    while (text.len) {
+        size_t n = word_length(v, text);
+        int rc = encode_word(v, w, (fh_str){text.ptr, n}, prefix, out, err);
+        if (rc) return rc;
+        prefix = false;
+        text = (fh_str){text.ptr + n, text.len - n};
     }
-    return rc;
+    return 0;
 }

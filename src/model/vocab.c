@@ -104,6 +104,13 @@ static int load_ids(fh_vocab *v, fh_err **err)
     return rc;
 }
 
+static int unsupported(const fh_vocab *v, const char *key, fh_str value, fh_err **err)
+{
+    char text[64];
+    fh_gguf_printable(value, text, sizeof text);
+    return fh_err_set(err, FH_E_UNSUPPORTED, "%s: field %s: the tokenizer \"%s\" is not supported", v->gguf->files[0].path, key, text);
+}
+
 static int load_pre(fh_vocab *v, fh_err **err)
 {
     fh_str name = FH_STR("default");
@@ -111,11 +118,7 @@ static int load_pre(fh_vocab *v, fh_err **err)
     if (rc && rc != FH_E_NOT_FOUND) return fh_gguf_get_str(v->gguf, "tokenizer.ggml.pre", &name, err);
     if (fh_str_eqs(name, "default")) v->warning = "the file does not say how its tokenizer splits text (tokenizer.ggml.pre); answers may be worse";
     const fh_pre *pre = fh_pre_find(name);
-    if (!pre) {
-        rc = fh_err_set(err, FH_E_UNSUPPORTED, "%s: splits text in a way that is not supported (tokenizer.ggml.pre is \"%.*s\")", v->gguf->files[0].path,
-                        (int)FH_MIN(name.len, 40), name.ptr);
-        return rc;
-    }
+    if (!pre) return unsupported(v, "tokenizer.ggml.pre", name, err);
     v->ignore_merges = pre->ignore_merges;
     v->add_bos = pre->add_bos;
     v->nfc = pre->nfc;
@@ -129,7 +132,7 @@ static int load_bpe(fh_vocab *v, fh_err **err)
     if (!rc) rc = load_ids(v, err);
     if (!rc) rc = fh_vocab_load_special(v, err);
     if (!rc) rc = fh_vocab_load_merges(v, err);
-    for (unsigned b = 0; b < 256; b++) {
+    for (unsigned b = 0; b < 256 && !rc; b++) {
         char byte = (char)b, chars[2];
         size_t n = fh_bytes_to_chars(&byte, 1, chars);
         fh_token id = fh_vocab_lookup(v, chars, n);
@@ -157,7 +160,7 @@ static int load_spm(fh_vocab *v, fh_err **err)
     for (size_t id = 0; id < v->size && !rc; id++) {
         if (fh_piece_is_text(v, (fh_token)id) && has_inner_blank(v->pieces[id])) v->splits_at_blanks = false;
     }
-    for (unsigned b = 0; b < 256; b++) {
+    for (unsigned b = 0; b < 256 && !rc; b++) {
         char name[8];
         int n = snprintf(name, sizeof name, "<0x%02X>", b);
         fh_token id = fh_vocab_lookup(v, name, (size_t)n);
@@ -173,8 +176,7 @@ static int load(fh_vocab *v, fh_err **err)
     if (rc) return rc;
     v->spm = fh_str_eqs(model, "llama");
     if (!v->spm && !fh_str_eqs(model, "gpt2"))
-        return fh_err_set(err, FH_E_UNSUPPORTED, "%s: its tokenizer is of a kind that is not supported (tokenizer.ggml.model is \"%.*s\")",
-                          v->gguf->files[0].path, (int)FH_MIN(model.len, 40), model.ptr);
+        return unsupported(v, "tokenizer.ggml.model", model, err);
     rc = load_pieces(v, err);
     if (!rc) rc = load_types(v, err);
     if (rc) return rc;

@@ -79,6 +79,7 @@ size_t fh_bytes_to_chars(const char *p, size_t n, char *out); /* out: at least 2
 bool fh_chars_to_bytes(fh_str piece, fh_buf *out); /* false (and out unchanged) when the piece is not made of them */
 
 /* pretokenize.c: the pattern that cuts text into words before BPE. */
+#define FH_PRE_BYTES "(?#bytes)" /* a pattern that begins so sees bytes, not characters; those behind it do so too */
 int fh_pretokenizer_new(fh_pretokenizer **ret, const char *const *patterns, size_t count, fh_err **err);
 void fh_pretokenizer_free(fh_pretokenizer *p);
 FH_DEFINE_AUTO(fh_pretokenizer, fh_pretokenizer_free);

@@ -9,7 +9,7 @@
 /* Tokens that end a turn by their makers' templates although the file's eos names another. */
 static const char *const enders[] = {
     "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]",
-    "<|return|>", "<|call|>", "<|user|>", "<|observation|>", "<\xef\xbd\x9c" "end\xe2\x96\x81" "of\xe2\x96\x81" "sentence\xef\xbd\x9c>", "[e~[",
+    "<|return|>", "<|call|>", "<\xef\xbd\x9c" "end\xe2\x96\x81" "of\xe2\x96\x81" "sentence\xef\xbd\x9c>", "[e~[",
 };
 
 static int mark_end(fh_vocab *v, const char *key, fh_err **err)

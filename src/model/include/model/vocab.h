@@ -1,7 +1,9 @@
 /* Tokenizers as GGUF describes them: byte-level BPE (gpt2) with its pre-tokenizer pattern, and SentencePiece (llama).
  *
- * Pure. encode is exact to the `tokenizers` library; decode(encode(x)) = x for any bytes. Special (control, user-defined) tokens are
- * recognised in text only where the caller allows it: user text must not be able to forge a turn. Threads: immutable, any may read. */
+ * Pure. encode is exact to the `tokenizers` library; decode_all(encode(x)) = x for any bytes, but where the makers' own tokenizer loses something: bytes
+ * that a vocabulary has no token for are left out, some vocabularies take text in normal form C, and SentencePiece takes U+2581 for a blank. Special
+ * (control, user-defined) tokens are recognised in text only where the caller allows it: user text must not be able to forge a turn (user-defined tokens
+ * of blanks alone are text). Threads: immutable, any may read. */
 #ifndef FH_MODEL_VOCAB_H
 #define FH_MODEL_VOCAB_H
 
