@@ -108,6 +108,21 @@ static void a_model_is_imported_listed_found_verified_and_removed(void **state)
     assert_int_equal(counts[0] + counts[1], 0);
 }
 
+static void paths_are_absolute_wherever_we_stand(void **state)
+{
+    (void)state;
+    char before[512];
+    imported(make_model("m.gguf", 1, 1), "m");
+    assert_non_null(getcwd(before, sizeof(before)));
+    assert_int_equal(chdir(data), 0);
+    FH_AUTO(fh_weights) fh_weights *w = NULL;
+    fh_weights_item item;
+    assert_int_equal(fh_weights_open(&w, ".", false, NULL), 0);
+    assert_int_equal(chdir(before), 0);
+    assert_int_equal(fh_weights_find(w, "m", &item, NULL), 0);
+    assert_true(item.path[0] == '/' && fh_file_exists(item.path));
+}
+
 static void the_same_file_twice_is_kept_once(void **state)
 {
     (void)state;
@@ -327,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_model_is_imported_listed_found_verified_and_removed),
+        TEST(paths_are_absolute_wherever_we_stand),
         TEST(the_same_file_twice_is_kept_once),
         TEST(an_unknown_file_does_not_take_a_name_of_the_catalogue),
         TEST(the_starter_is_recognised_by_its_digest),
