@@ -13,8 +13,10 @@
 #define QUAD   4 /* rows that go together */
 #if LANES == 16
 #define WIDE 4 /* vectors of values that go together */
+#define MANY 8 /* rows whose scores go together */
 #else
 #define WIDE 2
+#define MANY 4
 #endif
 #define SMALL_DIM  256 /* larger heads take fewer rows at a time */
 #define LARGE_ROWS 8
@@ -124,26 +126,33 @@ static void load_block(const state *s, size_t key, size_t count)
     }
 }
 
-/* Scores of four rows with all keys of the block. */
-static void score_quad(const state *s, size_t r)
+/* Scores of `rows` rows with all keys of the block. */
+INLINE void score_rows(const state *s, size_t r, const size_t rows)
 {
     const float *q = s->q + r * s->dims;
     for (size_t k = 0; k < KEYS; k += 2 * LANES) {
-        vf acc[QUAD][2];
-        for (size_t i = 0; i < QUAD; i++) acc[i][0] = acc[i][1] = vf_zero();
+        vf acc[MANY][2];
+        for (size_t i = 0; i < rows; i++) acc[i][0] = acc[i][1] = vf_zero();
         for (size_t d = 0; d < s->dim; d++) {
             vf a = vf_load(s->keys + d * KEYS + k), b = vf_load(s->keys + d * KEYS + k + LANES);
-            for (size_t i = 0; i < QUAD; i++) {
+            for (size_t i = 0; i < rows; i++) {
                 vf x = vf_set1(q[i * s->dims + d]);
                 acc[i][0] = vf_fma(x, a, acc[i][0]);
                 acc[i][1] = vf_fma(x, b, acc[i][1]);
             }
         }
-        for (size_t i = 0; i < QUAD; i++) {
+        for (size_t i = 0; i < rows; i++) {
             vf_store(s->scores + (r + i) * KEYS + k, acc[i][0]);
             vf_store(s->scores + (r + i) * KEYS + k + LANES, acc[i][1]);
         }
     }
+}
+
+static void score_block(const state *s)
+{
+    size_t r = 0;
+    for (; r + MANY <= s->padded; r += MANY) score_rows(s, r, MANY);
+    for (; r < s->padded; r += QUAD) score_rows(s, r, QUAD);
 }
 
 /* Keys of the block at `key` that row r sees. */
@@ -223,7 +232,7 @@ static void add_block(const state *s, size_t r, size_t count)
 static void do_block(state *s, size_t key, size_t count)
 {
     load_block(s, key, count);
-    for (size_t r = 0; r < s->padded; r += QUAD) score_quad(s, r);
+    score_block(s);
     raise_maxima(s, key);
     weigh(s, key);
     for (size_t r = 0; r < s->padded; r += QUAD) add_block(s, r, count);
