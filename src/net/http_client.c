@@ -5,11 +5,11 @@
  * noted in `todo` and done by the kick event. on_done is called outside libcurl only. HTTP/1.1 always: a paused HTTP/2 stream would make
  * libcurl buffer megabytes. */
 #include "private.h"
+#include "base/limits.h"
 
 #include "base/clock.h"
 #include <pthread.h>
 
-enum { KEPT_CONNECTIONS = 256 };
 
 typedef enum todo { TODO_ADD = 1, TODO_RESUME = 2, TODO_REMOVE = 4, TODO_FAIL = 8 } todo;
 
@@ -330,7 +330,7 @@ static int new_multi(fh_http_client *c, fh_err **err)
     curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, set_timer);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
-    curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
+    curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)FH_LIMIT_HTTP_UPSTREAM_CONNECTIONS);
     curl_multi_setopt(c->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
     return 0;
 }

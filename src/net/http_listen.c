@@ -1,5 +1,6 @@
 /* Listening sockets: addresses, unix socket files, accepting. */
 #include "private.h"
+#include "base/limits.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,7 +13,7 @@
 #include <unistd.h>
 
 enum { BACKLOG = 4096, ACCEPTS_PER_RUN = 64, REFUSED_CONNECTIONS = 64 };
-#define ACCEPT_PAUSE_NS (100 * FH_NS_PER_MS)
+#define ACCEPT_PAUSE_NS (FH_LIMIT_HTTP_ACCEPT_PAUSE_MS * FH_NS_PER_MS)
 
 /* Accepting. */
 

@@ -36,7 +36,7 @@ struct fh_http_reader {
     fh_http_msg msg;
 };
 
-enum { METHOD_BYTES = 32, CHUNK_LINE_BYTES = 256, CHUNK_EXTENSION_BYTES = 4096, KEEP_BYTES = 8192 };
+enum { METHOD_BYTES = 32, KEEP_BYTES = 8192 };
 
 void fh_http_limits_default(fh_http_limits *l)
 {
@@ -49,7 +49,7 @@ fh_http_reader *fh_http_reader_new(const fh_http_limits *l)
     if (!r) return NULL;
     r->limits = *l;
     fh_buf_init(&r->head, l->request_line_bytes + l->header_bytes + 8);
-    fh_buf_init(&r->line, FH_MAX(l->header_bytes, (size_t)CHUNK_LINE_BYTES) + 8);
+    fh_buf_init(&r->line, FH_MAX(l->header_bytes, (size_t)FH_LIMIT_HTTP_CHUNK_LINE_BYTES) + 8);
     fh_buf_init(&r->path, l->request_line_bytes + 8);
     fh_buf_init(&r->body, l->body_bytes);
     r->spans = fh_calloc(l->headers, sizeof *r->spans);
@@ -342,8 +342,8 @@ static int parse_chunk_size(fh_http_reader *r, fh_str line, fh_err **err)
     if (rest.len && (rest.ptr[0] != ';' || !fh_http_value_valid(rest)))
         return refuse(r, err, 400, "a chunk size is followed by something that is no extension");
     r->extension_bytes += rest.len;
-    if (r->extension_bytes > CHUNK_EXTENSION_BYTES)
-        return refuse(r, err, 400, "the chunk extensions are longer than %d bytes", CHUNK_EXTENSION_BYTES);
+    if (r->extension_bytes > FH_LIMIT_HTTP_CHUNK_EXTENSION_BYTES)
+        return refuse(r, err, 400, "the chunk extensions are longer than %d bytes", FH_LIMIT_HTTP_CHUNK_EXTENSION_BYTES);
     if (r->left > r->limits.body_bytes - r->body.len) return refuse(r, err, 413, "the body is longer than %zu bytes", r->limits.body_bytes);
     r->state = r->left ? CHUNK_DATA : TRAILER;
     return 0;
@@ -352,7 +352,7 @@ static int parse_chunk_size(fh_http_reader *r, fh_str line, fh_err **err)
 static int step_chunk_size(fh_http_reader *r, fh_str *io_data, fh_err **err)
 {
     fh_str line;
-    int rc = take_line(r, &r->line, 0, CHUNK_LINE_BYTES, 400, io_data, &line, err);
+    int rc = take_line(r, &r->line, 0, FH_LIMIT_HTTP_CHUNK_LINE_BYTES, 400, io_data, &line, err);
     if (rc < 0 || !line.ptr) return rc;
     rc = parse_chunk_size(r, line, err);
     fh_buf_clear(&r->line);

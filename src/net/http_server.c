@@ -6,8 +6,7 @@
 #include <errno.h>
 #include <sys/random.h>
 
-#define LINGER_NS (5 * FH_NS_PER_S)
-enum { LARGE_BODIES = 8 };
+#define LINGER_NS (FH_LIMIT_HTTP_LINGER_MS * FH_NS_PER_MS)
 
 static void default_limits(fh_http_server_limits *l)
 {
@@ -19,7 +18,7 @@ static void default_limits(fh_http_server_limits *l)
         .linger_ns = LINGER_NS,
         .connections = FH_LIMIT_HTTP_CONNECTIONS,
         .out_buffer_bytes = FH_LIMIT_HTTP_OUT_BUFFER_BYTES,
-        .bodies_bytes = LARGE_BODIES * (size_t)FH_LIMIT_HTTP_BODY_BYTES,
+        .bodies_bytes = FH_LIMIT_HTTP_BODIES_BYTES,
     };
     fh_http_limits_default(&l->reader);
 }

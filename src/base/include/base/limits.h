@@ -15,6 +15,12 @@
     X(HTTP_IDLE_TIMEOUT_MS, 75000, "time a kept-alive connection may be idle; beyond: it closes")                              \
     X(HTTP_WRITE_TIMEOUT_MS, 60000, "time without progress while a client does not read; beyond: the connection closes")       \
     X(HTTP_OUT_BUFFER_BYTES, 262144, "unsent bytes of a connection at which its source is paused")                             \
+    X(HTTP_BODIES_BYTES, 268435456, "request bodies of all connections of a server together; beyond: 503")                      \
+    X(HTTP_CHUNK_LINE_BYTES, 256, "the line before a chunk of a request body; beyond: 400")                                    \
+    X(HTTP_CHUNK_EXTENSION_BYTES, 4096, "chunk extensions of a request body together; beyond: 400")                            \
+    X(HTTP_LINGER_MS, 5000, "time that a closing connection is still read, so that the client can read the last reply")        \
+    X(HTTP_ACCEPT_PAUSE_MS, 100, "pause of accepting when descriptors have run out")                                           \
+    X(HTTP_UPSTREAM_CONNECTIONS, 256, "idle connections to engines that are kept; beyond: the oldest closes")                  \
     X(JSON_BODY_BYTES, 33554432, "a JSON document from outside; beyond: 413")                                                  \
     X(JSON_DEPTH, 128, "nesting of a JSON document from outside; beyond: 400")                                                 \
     X(CHAT_MESSAGES, 4096, "messages of one chat request; beyond: 400")                                                        \
