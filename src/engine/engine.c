@@ -83,7 +83,7 @@ static int fit_memory(fh_engine *e, const fh_engine_options *o, const fh_load *l
     uint64_t per_tok = kv_bytes / kv.rows, have = memory_available(o);
     const fh_shape *s = &e->model.shape;
     sizes need = {.weights = fh_load_arena_bytes(l), .kv = kv_bytes,
-                  .fixed = ((uint64_t)e->logit_rows * s->vocab + (uint64_t)e->info.batch_tok * s->embd * 24) * sizeof(float) + (16u << 20)};
+                  .fixed = ((uint64_t)e->logit_rows * 3 * s->vocab + (uint64_t)e->info.batch_tok * s->embd * 24) * sizeof(float) + (16u << 20)};
     if (need.weights + need.kv + need.fixed <= have) return 0;
     uint64_t rest = have > need.weights + need.fixed ? have - need.weights - need.fixed : 0, fits = rest / per_tok / 64 * 64;
     if (o->context_tok || fits < FH_MIN(512u, e->info.context_tok)) return refuse_memory(&need, have, fits, err);
@@ -150,7 +150,8 @@ static int make_rest(fh_engine *e, fh_err **err)
     e->model.kv = kv_shape(e);
     e->model.split_keys = !e->info.deterministic;
     int rc = fh_kv_init(&e->model.kv, err);
-    if (!rc) rc = e->model.family->prepare(&e->model, e->info.batch_tok, FH_MAX(e->info.parallel, 1u), fh_pool_count(e->pool), err);
+    fh_step_sizes z = {.batch_tok = e->info.batch_tok, .seqs = e->info.parallel, .logit_rows = e->logit_rows, .workers = fh_pool_count(e->pool)};
+    if (!rc) rc = e->model.family->prepare(&e->model, &z, err);
     return rc ? rc : make_buffers(e, err);
 }
 

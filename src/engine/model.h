@@ -96,6 +96,12 @@ typedef struct fh_step {
     float *logits; /* [out_count][vocab] */
 } fh_step;
 
+/* The most that one step holds. */
+typedef struct fh_step_sizes {
+    size_t batch_tok, seqs, logit_rows;
+    unsigned workers;
+} fh_step_sizes;
+
 typedef struct fh_model {
     const fh_family *family;
     const fh_kernels *kernels;
@@ -110,7 +116,7 @@ struct fh_family {
     const char *architecture;
     int (*plan)(fh_model *m, fh_load *l, fh_err **err); /* fills shape, makes weights (empty), plans every tensor */
     int (*finish)(fh_model *m, const fh_load *l, fh_err **err); /* after the tensors were made */
-    int (*prepare)(fh_model *m, size_t batch_tok, size_t seqs, unsigned workers, fh_err **err);
+    int (*prepare)(fh_model *m, const fh_step_sizes *z, fh_err **err); /* makes the workspace */
     void (*forward)(const fh_model *m, const fh_step *s, fh_worker *w);
     void (*free)(fh_model *m); /* weights and workspace, half-made ones too */
     uint64_t (*token_bytes)(const fh_model *m);

@@ -207,7 +207,8 @@ static void eval_starter(bool exact, fh_tokens *ids, fh_eval_row *row, divergenc
     no_error(fh_engine_eval(e, ids->ids, ids->count, 0, row, d, &err), err);
 }
 
-/* The bounds are what llama.cpp's own quantised path showed on these tokens against the same exact logits. */
+/* The bounds are what llama.cpp 0.3.36 showed on these tokens against the same exact logits: mean KL 0.00310 and 96.14 % with a float32 cache, 0.00309 and
+ * 95.61 % with a float16 one. */
 static void the_fast_path_is_near_the_exact_one(void **state)
 {
     (void)state;
@@ -221,8 +222,8 @@ static void the_fast_path_is_near_the_exact_one(void **state)
     double mean = d.kl / (double)d.rows, same = (double)d.same / (double)d.rows;
     print_message("# fast against exact: %zu positions, mean KL %.5f nats, worst %.4f, same top token %.2f %%\n", d.rows, mean, d.worst_kl, same * 100);
     assert_true(d.rows >= 2000);
-    assert_true(mean < 0.0037);
-    assert_true(same > 0.96);
+    assert_true(mean < 0.00309);
+    assert_true(same > 0.9614);
     fclose(d.exact);
     free(d.row);
     fh_tokens_fini(&ids);
