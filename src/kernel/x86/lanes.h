@@ -178,7 +178,7 @@ static inline vf vf_exp(vf x)
     return vf_mul(p, vf_pow2(n));
 }
 
-/* One element of any of the cache types as a float row: n elements to dst. */
+/* Elements i .. i + LANES - 1 of a row of floats, full, half or brain. */
 static inline vf vf_load_typed(fh_type type, const void *base, size_t i)
 {
     if (type == FH_TYPE_F16) return vf_load_f16((const uint16_t *)base + i);
@@ -192,7 +192,7 @@ static inline vf vf_load_typed_part(fh_type type, const void *base, size_t i, si
     if (type == FH_TYPE_F32) return vf_load_part((const float *)base + i, n);
     uint16_t halves[LANES] = {0};
     memcpy(halves, (const uint16_t *)base + i, n * sizeof *halves);
-    return vf_load_typed(type, halves, 0);
+    return type == FH_TYPE_F16 ? vf_load_f16(halves) : vf_load_bf16(halves);
 }
 
 /* What the files of one instruction set give its table. */

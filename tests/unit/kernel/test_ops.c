@@ -1,6 +1,8 @@
 /* Vector operations and attention of every table against the reference, and the 16-bit floats exhaustively. */
 #include "kernel_test.h"
 
+#include <stdlib.h>
+
 static void the_machine_runs_the_tables_that_its_processor_has(void **state)
 {
     unsigned count = 0;
@@ -9,6 +11,21 @@ static void the_machine_runs_the_tables_that_its_processor_has(void **state)
     assert_non_null(fh_kernels_get(fh_isa_best()));
     for (unsigned i = 0; i < FH_ISA_COUNT; i++)
         print_message("# %s: %s\n", fh_isa_name((fh_isa)i), fh_isa_available((fh_isa)i) ? "tested" : "not here");
+}
+
+static void the_environment_chooses_the_table(void **state)
+{
+    const char *before = getenv("FREEHOLD_ISA");
+    FH_AUTO(ptr) char *saved = fh_strdup(before);
+    unsetenv("FREEHOLD_ISA");
+    fh_isa best = fh_isa_best();
+    for (unsigned i = 0; i < FH_ISA_COUNT; i++) {
+        setenv("FREEHOLD_ISA", fh_isa_name((fh_isa)i), 1);
+        assert_int_equal(fh_isa_best(), fh_isa_available((fh_isa)i) ? (fh_isa)i : best);
+    }
+    setenv("FREEHOLD_ISA", "mmx", 1);
+    assert_int_equal(fh_isa_best(), best);
+    saved ? setenv("FREEHOLD_ISA", saved, 1) : unsetenv("FREEHOLD_ISA");
 }
 
 static void half_floats_round_to_nearest_even(void **state)
@@ -329,6 +346,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_machine_runs_the_tables_that_its_processor_has),
+        cmocka_unit_test(the_environment_chooses_the_table),
         cmocka_unit_test(half_floats_round_to_nearest_even),
         cmocka_unit_test(brain_floats_round_to_nearest_even),
         cmocka_unit_test(types_have_names_and_sizes),
