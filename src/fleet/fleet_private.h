@@ -123,6 +123,8 @@ fh_deployment *fh_deployment_new(fh_fleet *f, fh_err **err); /* linked into noth
 void fh_deployment_free(fh_deployment *d);
 
 /* Steps of the states, in steps.c. Each does a bounded piece of work, and changes the state or asks to be called again. */
+/* Finds the weights and reckons what it needs: sets item, context, streams and memory_bytes. */
+fh_plan_fit fh_step_reckon(fh_deployment *d, const fh_plan_machine *on);
 void fh_step_planning(fh_deployment *d);
 void fh_step_provisioning(fh_deployment *d);
 void fh_step_fetching(fh_deployment *d);

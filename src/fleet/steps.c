@@ -52,16 +52,22 @@ static void too_large(fh_deployment *d, const fh_plan_fit *fit, const fh_plan_ma
     fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, hint, "%s", sentence);
 }
 
+fh_plan_fit fh_step_reckon(fh_deployment *d, const fh_plan_machine *on)
+{
+    bool have_item = fh_weights_find(d->fleet->weights, *d->digest ? d->digest : d->view.model, &d->item, NULL) == 0;
+    fh_plan_model m = plan_model(d, have_item);
+    fh_plan_fit fit = fh_plan_fit_of(&m, on, d->view.context_tok, d->view.streams);
+    d->view.context_tok = fit.need.context_tok;
+    d->view.streams = fit.need.streams;
+    d->memory_bytes = fit.need.total_bytes + m.weights_bytes + SLACK_BYTES; /* weights may be repacked into memory of the engine's own */
+    return fit;
+}
+
 void fh_step_planning(fh_deployment *d)
 {
     fh_provider *p = &d->fleet->provider;
     fh_plan_machine on = p->machine(p->ctx);
-    bool have_item = fh_weights_find(d->fleet->weights, *d->digest ? d->digest : d->view.model, &d->item, NULL) == 0;
-    fh_plan_model m = plan_model(d, have_item);
-    fh_plan_fit fit = fh_plan_fit_of(&m, &on, d->view.context_tok, d->view.streams);
-    d->view.context_tok = fit.need.context_tok;
-    d->view.streams = fit.need.streams;
-    d->memory_bytes = fit.need.total_bytes + m.weights_bytes + SLACK_BYTES; /* weights may be repacked into memory of the engine's own */
+    fh_plan_fit fit = fh_step_reckon(d, &on);
     if (fit.verdict == FH_PLAN_TOO_LARGE || fit.verdict == FH_PLAN_TIGHT) {
         too_large(d, &fit, &on);
         return;

@@ -69,6 +69,8 @@ static int fake_engine(int argc, char **argv)
     for (int i = 2; i + 1 < argc; i++) {
         if (strcmp(argv[i], "--listen") == 0) listen_at = argv[i + 1];
         if (strcmp(argv[i], "--name") == 0) name = argv[i + 1];
+        if (strcmp(argv[i], "--context") == 0 && strcmp(argv[i + 1], "0") == 0) return 2; /* as the real one: a number from 1 on */
+        if (strcmp(argv[i], "--model") == 0 && !*argv[i + 1]) return 2;
     }
     signal(SIGPIPE, SIG_IGN);
     printf("engine for %s\n", name);
