@@ -1,0 +1,271 @@
+/* The engine's HTTP server over a unix socket: health, OpenAI's API, streams, errors, a client that goes away, an end on SIGTERM. */
+#include "fixture.h"
+#include "base/clock.h"
+#include "engine/serve.h"
+#include "net/http_client.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static char socket_path[100], listen_at[120];
+static pthread_t server;
+static fh_serve_options options;
+
+static void *serve_main(void *arg)
+{
+    (void)arg;
+    fh_err *err = NULL;
+    int rc = fh_engine_serve(&options, &err);
+    if (rc) fprintf(stderr, "serve: %s\n", fh_err_message(err));
+    fh_err_free(err);
+    return (void *)(intptr_t)rc;
+}
+
+/* ---- asking ---- */
+
+static int fetch(const char *method, const char *path, const char *type, const char *body, fh_buf *out)
+{
+    fh_header header = {FH_STR("content-type"), fh_str_of(type ? type : "application/json")};
+    char url[256];
+    int status = 0;
+    fh_err *err = NULL;
+    snprintf(url, sizeof url, "http://localhost%s", path);
+    fh_http_call_spec spec = {.method = method, .url = url, .unix_path = socket_path, .headers = &header, .header_count = body ? 1 : 0, .body = fh_str_of(body ? body : ""),
+                              .total_timeout_ns = 60 * FH_NS_PER_S};
+    *out = FH_BUF(8 << 20);
+    no_error(fh_http_fetch(&spec, 8 << 20, &status, out, &err), err);
+    return status;
+}
+
+static void answers(const char *method, const char *path, const char *body, int want, const char *word)
+{
+    FH_AUTO(buf) fh_buf out;
+    int status = fetch(method, path, NULL, body, &out);
+    if (status != want || (word && !strstr(fh_buf_cstr(&out), word))) fail_msg("%s %s: %d, wanted %d and '%s': %s", method, path, status, want, word ? word : "", fh_buf_cstr(&out));
+}
+
+static const fh_json *member(const fh_json *v, const char *a, const char *b)
+{
+    return fh_json_get(fh_json_get(v, a), b);
+}
+
+static fh_json *post(const char *path, const char *body)
+{
+    FH_AUTO(buf) fh_buf out;
+    fh_json *doc = NULL;
+    fh_err *err = NULL;
+    int status = fetch("POST", path, NULL, body, &out);
+    if (status != 200) fail_msg("%s: %d %s", path, status, fh_buf_cstr(&out));
+    no_error(fh_json_parse(&doc, (fh_str){fh_buf_cstr(&out), out.len}, 8 << 20, &err), err);
+    return doc;
+}
+
+static void wait_ready(void)
+{
+    for (int i = 0; i < 600; i++) {
+        if (access(socket_path, F_OK) == 0) {
+            FH_AUTO(buf) fh_buf out;
+            if (fetch("GET", "/healthz", NULL, NULL, &out) == 200) return;
+        }
+        fh_sleep_ns(50 * FH_NS_PER_MS);
+    }
+    fail_msg("the engine did not become ready");
+}
+
+static int start_server(void **state)
+{
+    static char model[600];
+    if (make_folder(state)) return -1;
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    t.context = 4096;
+    snprintf(model, sizeof model, "%s", write_tiny(&t, "tiny"));
+    if (strlen(folder) + sizeof "/engine.sock" > sizeof socket_path) return -1;
+    snprintf(socket_path, sizeof socket_path, "%.80s/engine.sock", folder);
+    snprintf(listen_at, sizeof listen_at, "unix:%s", socket_path);
+    options = (fh_serve_options){.engine = {.model_path = model, .threads = 2, .parallel = 2}, .listen = listen_at, .name = "tiny"};
+    return pthread_create(&server, NULL, serve_main, NULL);
+}
+
+static int stop_server(void **state)
+{
+    void *rc;
+    kill(getpid(), SIGTERM);
+    pthread_join(server, &rc);
+    int left = access(socket_path, F_OK) == 0;
+    return remove_folder(state) || rc || left;
+}
+
+/* ---- the tests ---- */
+
+static void it_says_when_it_is_ready_and_what_it_is(void **state)
+{
+    (void)state;
+    wait_ready();
+    answers("GET", "/healthz", NULL, 200, "\"status\":\"ready\"");
+    answers("GET", "/props", NULL, 200, "\"context\":4096");
+    answers("GET", "/v1/models", NULL, 200, "\"id\":\"tiny\"");
+    answers("GET", "/v1/models/tiny", NULL, 200, "\"id\":\"tiny\"");
+    answers("GET", "/v1/models/other", NULL, 404, "tiny");
+    answers("GET", "/metrics", NULL, 200, "freehold_engine_ready 1");
+}
+
+static void a_chat_answers_with_usage_and_timings(void **state)
+{
+    (void)state;
+    FH_AUTO(json) fh_json *r = post("/v1/chat/completions", "{\"model\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}],\"max_tokens\":8,\"seed\":1,\"ignore_eos\":true}");
+    assert_true(fh_str_eqs(fh_json_str(fh_json_get(r, "model")), "tiny"));
+    assert_int_equal(fh_json_int(member(r, "usage", "completion_tokens"), 0), 8);
+    assert_int_equal(fh_json_int(member(r, "timings", "predicted_n"), 0), 8);
+    const fh_json *choice = fh_json_at(fh_json_get(r, "choices"), 0);
+    assert_true(fh_str_eqs(fh_json_str(fh_json_get(choice, "finish_reason")), "length"));
+    assert_int_equal(fh_json_kind_of(member(choice, "message", "content")), FH_JSON_STRING);
+}
+
+static void the_same_seed_gives_the_same_text_and_logprobs_are_there(void **state)
+{
+    (void)state;
+    const char *body = "{\"model\":\"x\",\"prompt\":\"the inn\",\"max_tokens\":12,\"seed\":5,\"temperature\":0.9,\"logprobs\":3,\"ignore_eos\":true}";
+    FH_AUTO(json) fh_json *a = post("/v1/completions", body);
+    FH_AUTO(json) fh_json *b = post("/v1/completions", body);
+    const fh_json *x = fh_json_at(fh_json_get(a, "choices"), 0), *y = fh_json_at(fh_json_get(b, "choices"), 0);
+    assert_true(fh_str_eq(fh_json_str(fh_json_get(x, "text")), fh_json_str(fh_json_get(y, "text"))));
+    assert_int_equal(fh_json_count(member(x, "logprobs", "tokens")), 12);
+    assert_int_equal(fh_json_count(fh_json_at(member(x, "logprobs", "top_logprobs"), 0)), 3);
+}
+
+static void a_completion_can_echo_its_prompt(void **state)
+{
+    (void)state;
+    FH_AUTO(json) fh_json *r = post("/v1/completions", "{\"model\":\"x\",\"prompt\":\"an echo\",\"echo\":true,\"max_tokens\":2,\"ignore_eos\":true}");
+    fh_str text = fh_json_str(fh_json_get(fh_json_at(fh_json_get(r, "choices"), 0), "text"));
+    assert_true(fh_str_starts(text, FH_STR("an echo")));
+}
+
+static size_t count_words(const char *text, const char *word)
+{
+    size_t n = 0;
+    for (const char *at = strstr(text, word); at; at = strstr(at + 1, word)) n++;
+    return n;
+}
+
+static void a_stream_is_chunks_then_usage_then_done(void **state)
+{
+    (void)state;
+    FH_AUTO(buf) fh_buf out;
+    const char *body = "{\"model\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}],\"max_tokens\":8,\"seed\":3,\"stream\":true,\"stream_options\":{\"include_usage\":true},"
+                       "\"ignore_eos\":true}";
+    assert_int_equal(fetch("POST", "/v1/chat/completions", NULL, body, &out), 200);
+    const char *text = fh_buf_cstr(&out);
+    assert_int_equal(count_words(text, "\"role\":\"assistant\""), 1);
+    assert_int_equal(count_words(text, "\"finish_reason\":\"length\""), 1);
+    assert_int_equal(count_words(text, "\"completion_tokens\":8"), 1);
+    assert_int_equal(count_words(text, "\"timings\""), 1);
+    assert_string_equal(text + strlen(text) - strlen("data: [DONE]\n\n"), "data: [DONE]\n\n");
+}
+
+static void text_and_tokens_go_both_ways(void **state)
+{
+    (void)state;
+    answers("POST", "/tokenize", "{\"content\":\"the <|im_end|>\"}", 200, ",258]");
+    answers("POST", "/tokenize", "{\"content\":\"<|im_end|>\",\"parse_special\":false}", 200, "[60,");
+    answers("POST", "/detokenize", "{\"tokens\":[116,104,101]}", 200, "{\"content\":\"the\"}");
+    answers("POST", "/detokenize", "{\"tokens\":[99999]}", 400, "tokens[0]");
+}
+
+static void what_is_wrong_is_said(void **state)
+{
+    (void)state;
+    FH_AUTO(buf) fh_buf out;
+    static char long_body[40000];
+    answers("GET", "/nothing", NULL, 404, "no such path");
+    answers("GET", "/v1/completions", NULL, 405, "POST");
+    answers("POST", "/v1/completions", "{\"model\":\"x\",\"prompt\":\"a\",\"n\":2}", 400, "\"param\":\"n\"");
+    answers("POST", "/v1/completions", "{\"model\":\"x\",\"prompt\":\"\"}", 400, "prompt");
+    answers("POST", "/v1/completions", "{", 400, "error");
+    assert_int_equal(fetch("POST", "/v1/completions", "text/plain", "{}", &out), 415);
+    int n = snprintf(long_body, sizeof long_body, "{\"model\":\"x\",\"prompt\":\"");
+    memset(long_body + n, 'x', 30000);
+    snprintf(long_body + n + 30000, sizeof long_body - (size_t)n - 30000, "\"}");
+    answers("POST", "/v1/completions", long_body, 400, "30000");
+}
+
+/* ---- a client that goes away ---- */
+
+static int connect_raw(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", socket_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    return fd;
+}
+
+static bool running_is(const char *number)
+{
+    char want[64];
+    FH_AUTO(buf) fh_buf out;
+    snprintf(want, sizeof want, "\nfreehold_engine_requests_running %s\n", number);
+    fetch("GET", "/metrics", NULL, NULL, &out);
+    return strstr(fh_buf_cstr(&out), want) != NULL;
+}
+
+static void wait_running(const char *number)
+{
+    for (int i = 0; i < 400 && !running_is(number); i++) fh_sleep_ns(10 * FH_NS_PER_MS);
+    assert_true(running_is(number));
+}
+
+static void a_client_that_goes_away_frees_its_place(void **state)
+{
+    (void)state;
+    for (int stream = 0; stream < 2; stream++) {
+        char request[512], body[256];
+        snprintf(body, sizeof body, "{\"model\":\"x\",\"prompt\":\"go\",\"ignore_eos\":true,\"max_tokens\":4000,\"stream\":%s}", stream ? "true" : "false");
+        snprintf(request, sizeof request, "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+        int fd = connect_raw();
+        assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+        wait_running("1");
+        close(fd);
+        wait_running("0");
+    }
+}
+
+static void many_clients_are_served_at_once(void **state)
+{
+    (void)state;
+    enum { MANY = 8 };
+    int fds[MANY];
+    for (int i = 0; i < MANY; i++) {
+        char request[512], body[256];
+        snprintf(body, sizeof body, "{\"model\":\"x\",\"prompt\":\"client %d\",\"ignore_eos\":true,\"max_tokens\":20}", i);
+        snprintf(request, sizeof request, "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+        fds[i] = connect_raw();
+        assert_int_equal(write(fds[i], request, strlen(request)), strlen(request));
+    }
+    for (int i = 0; i < MANY; i++) {
+        char reply[16384];
+        size_t n = 0;
+        for (ssize_t got; (got = read(fds[i], reply + n, sizeof reply - 1 - n)) > 0;) n += (size_t)got;
+        reply[n] = '\0';
+        assert_non_null(strstr(reply, "\"completion_tokens\":20"));
+        close(fds[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_says_when_it_is_ready_and_what_it_is),
+        cmocka_unit_test(a_chat_answers_with_usage_and_timings),
+        cmocka_unit_test(the_same_seed_gives_the_same_text_and_logprobs_are_there),
+        cmocka_unit_test(a_completion_can_echo_its_prompt),
+        cmocka_unit_test(a_stream_is_chunks_then_usage_then_done),
+        cmocka_unit_test(text_and_tokens_go_both_ways),
+        cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(a_client_that_goes_away_frees_its_place),
+        cmocka_unit_test(many_clients_are_served_at_once),
+    };
+    return cmocka_run_group_tests(tests, start_server, stop_server);
+}
