@@ -106,8 +106,16 @@ def main():
             tells_the_truth(server)
             return f"after {delay:.3f} s"
 
+        def afresh():
+            """A new deployment: an engine that ends five times within ten minutes is given up by design, and waits longer each time."""
+            done = server.cli("stop", "smollm2-135m")
+            assert done.returncode == 0, done.stderr
+            server.deploy()
+
         for what in ("server", "engine", "both"):
             for n in range(10):
+                if what == "engine" and n % 3 == 0:
+                    afresh()
                 tap.check(f"kill -9 of {what}, time {n + 1}", once, what)
         tap.check("nothing is left after a stop", nothing_left, server)
 
