@@ -13,7 +13,6 @@
 #include "base/str.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -22,12 +21,13 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define ARGS_MAX   256
-#define INFO_NS    (20 * FH_NS_PER_S)
-#define INFO_BYTES 4096
-#define SECCOMP_FD "3"
-#define INFO_FD    "4"
-#define TMP_BYTES  "16777216"
+#define ARGS_MAX     256
+#define INFO_NS      (20 * FH_NS_PER_S)
+#define INFO_POLL_NS (FH_NS_PER_MS / 2)
+#define INFO_BYTES   4096
+#define SECCOMP_FD   "3"
+#define INFO_FD      "4"
+#define TMP_BYTES    "16777216"
 
 typedef struct args {
     const char *v[ARGS_MAX + 1];
@@ -123,27 +123,29 @@ static int filter_fd(int *ret, fh_err **err)
     return 0;
 }
 
-/* bwrap writes {"child-pid": N, ...} once process 1 of the sandbox exists. */
-static bool read_child_pid(int fd, pid_t *ret)
+/* bwrap writes {"child-pid": N, ...} once process 1 of the sandbox exists. It writes to memory, not to a pipe: were we killed meanwhile,
+ * writing to a pipe that nobody reads would end bwrap, and leave process 1 waiting for it for ever. */
+static bool parse_child_pid(int fd, pid_t *ret)
 {
     char text[INFO_BYTES];
-    size_t len = 0;
-    int64_t deadline = fh_clock_mono_ns() + INFO_NS;
-    while (len + 1 < sizeof(text)) {
-        struct pollfd p = {fd, POLLIN, 0};
-        int64_t left = deadline - fh_clock_mono_ns();
-        if (left <= 0 || poll(&p, 1, (int)(left / FH_NS_PER_MS) + 1) < 0) break;
-        if (!p.revents) continue;
-        ssize_t n = read(fd, text + len, sizeof(text) - 1 - len);
-        if (n <= 0) break;
-        len += (size_t)n;
-    }
+    ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
+    if (len <= 0) return false;
     text[len] = 0;
-    fh_str rest = {text, len};
-    size_t at = fh_str_find(rest, FH_STR("\"child-pid\":"));
-    if (at == len) return false;
+    fh_str all = {text, (size_t)len};
+    size_t at = fh_str_find(all, FH_STR("\"child-pid\":"));
+    if (at == all.len || fh_str_find(all, FH_STR("}")) == all.len) return false; /* not all of it yet */
     *ret = (pid_t)strtol(text + at + 12, NULL, 10);
     return *ret > 0;
+}
+
+static bool wait_child_pid(int fd, const fh_process *outer, pid_t *ret)
+{
+    for (int64_t deadline = fh_clock_mono_ns() + INFO_NS; fh_clock_mono_ns() < deadline; fh_sleep_ns(INFO_POLL_NS)) {
+        bool alive = fh_process_alive(outer); /* asked first: what it wrote before it ended counts */
+        if (parse_child_pid(fd, ret)) return true;
+        if (!alive) return false;
+    }
+    return false;
 }
 
 /* Since 5.14 the count of processes belongs to the user namespace; before, it was the whole user's, and would hit the rest of the desktop.
@@ -167,21 +169,20 @@ static void limit_threads(pid_t pid, unsigned processes)
 
 static int spawn_bwrap(const char *bwrap, args *a, const fh_sandbox_spec *spec, int filter, fh_process *ret, fh_err **err)
 {
-    int info[2];
-    if (pipe2(info, O_CLOEXEC) != 0) return fh_err_errno(err, FH_E_UNAVAILABLE, errno, "cannot make a pipe");
-    FH_AUTO(fd) int in = info[0];
+    FH_AUTO(fd) int info = memfd_create("info", MFD_CLOEXEC);
+    if (info < 0) return fh_err_errno(err, FH_E_UNAVAILABLE, errno, "cannot make a file in memory");
     fh_spawn s = {.program = bwrap,
                   .argv = (char *const *)a->v,
                   .env = (char *const *)spec->env,
                   .log_fd = spec->log_fd,
-                  .pass = {filter, info[1]},
+                  .pass = {filter, info},
                   .memory_bytes = spec->memory_bytes,
                   .processes = spec->processes};
-    pid_t outer;
-    int rc = fh_spawn_run(&s, &outer, err);
-    close(info[1]);
+    fh_process outer = {0};
+    int rc = fh_spawn_run(&s, &outer.pid, err);
     if (rc != 0) return rc;
-    if (!read_child_pid(in, &ret->pid)) return fh_err_set(err, FH_E_UNAVAILABLE, "bubblewrap could not make a sandbox");
+    if (fh_process_find(outer.pid, &outer, NULL) != 0) outer.pid = 0; /* it has ended already; it may have said something */
+    if (!wait_child_pid(info, &outer, &ret->pid)) return fh_err_set(err, FH_E_UNAVAILABLE, "bubblewrap could not make a sandbox");
     limit_threads(ret->pid, spec->processes);
     return fh_process_find(ret->pid, ret, err);
 }

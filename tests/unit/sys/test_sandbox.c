@@ -460,6 +460,26 @@ static void a_command_is_run_to_its_end_or_its_deadline(void **state)
     fh_err_free(err);
 }
 
+static void a_start_whose_starter_is_killed_leaves_none(void **state)
+{
+    (void)state;
+    for (int64_t us = 0; us < 30000; us += 1000) {
+        pid_t server = fork();
+        if (server == 0) {
+            for (;;) {
+                fh_process p;
+                int fd;
+                start("tcp", at("rw/left"), NULL, &p, &fd); /* ends by itself */
+                close(fd);
+            }
+        }
+        fh_sleep_ns(us * 1000);
+        kill(server, SIGKILL);
+        waitpid(server, NULL, 0);
+    }
+    assert_true(nothing_left());
+}
+
 static void another_process_of_the_same_number_is_not_it(void **state)
 {
     (void)state;
@@ -538,6 +558,7 @@ int main(int argc, char **argv)
         BOTH(its_end_is_seen_at_once),
         BOTH(a_deaf_one_is_killed_by_the_sweep),
         BOTH(it_outlives_the_one_that_started_it),
+        BOTH(a_start_whose_starter_is_killed_leaves_none),
         BOTH(a_failing_start_is_an_error_that_says_why),
         cmocka_unit_test(where_namespaces_are_not_to_be_had_landlock_holds),
         cmocka_unit_test(a_command_is_run_to_its_end_or_its_deadline),
