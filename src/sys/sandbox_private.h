@@ -7,16 +7,7 @@
 #include <linux/filter.h>
 
 /* The address sanitizer reserves terabytes that it never touches and looks for leaks by ptrace; limits of memory would only stop it. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FH_SANDBOX_MEMORY_LIMIT 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define FH_SANDBOX_MEMORY_LIMIT 0
-#endif
-#endif
-#ifndef FH_SANDBOX_MEMORY_LIMIT
-#define FH_SANDBOX_MEMORY_LIMIT 1
-#endif
+#define FH_SANDBOX_MEMORY_LIMIT (!FH_SANITIZED)
 
 #define FH_SANDBOX_PROCESSES 64
 

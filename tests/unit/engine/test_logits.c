@@ -110,29 +110,14 @@ static const char *starter(void)
     else if (cache && *cache) snprintf(path, sizeof path, "%s/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", cache);
     else snprintf(path, sizeof path, "%s/.cache/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", home ? home : "");
     if (access(path, R_OK) == 0) return path;
-    print_message("# SKIP the starter model is not there: run tools/fetch-starter (looked for %s)\n", path);
+    print_message("# the starter model is not there: run tools/fetch-starter (looked for %s)\n", path);
     return NULL;
-}
-
-static bool slow_build(void) /* sanitizers: the starter would take minutes */
-{
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    return true;
-#else
-    return false;
-#endif
-#else
-    return false;
-#endif
 }
 
 static void need_starter(void)
 {
-    if (slow_build()) print_message("# SKIP the starter model is too slow with sanitizers\n");
-    if (slow_build() || !starter()) skip();
+    if (FH_SANITIZED) print_message("# the starter model would take minutes with a sanitizer\n");
+    if (FH_SANITIZED || !starter()) skip();
 }
 
 static void the_starter_agrees_with_transformers(void **state)
