@@ -9,16 +9,20 @@ static int unknown_verb(const char *word, fh_err **err)
 {
     const char *near = fh_cli_verb_nearest(word);
     fh_err_set(err, FH_E_USAGE, "no such command: %s", word);
-    if (near) fh_err_hint(err, "did you mean `freehold %s`? `freehold help` lists all", near);
-    else fh_err_hint(err, "`freehold help` lists all commands");
+    if (near)
+        fh_err_hint(err, "did you mean `freehold %s`? `freehold help` lists all", near);
+    else
+        fh_err_hint(err, "`freehold help` lists all commands");
     return FH_E_USAGE;
 }
 
 static int help_of(const fh_cli_verb *v, fh_err **err)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
-    if (v) fh_cli_help_verb(v, &out);
-    else fh_cli_help_all(&out);
+    if (v)
+        fh_cli_help_verb(v, &out);
+    else
+        fh_cli_help_all(&out);
     return fh_cli_print(&out, err);
 }
 

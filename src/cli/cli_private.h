@@ -1,8 +1,10 @@
-/* What the files of cli/ share: verbs declared in tables, the flags that a person gave, output as tables or JSON, and the connection to a server.
+/* What the files of cli/ share: verbs declared in tables, the flags that a person gave, output as tables or JSON, and the connection to a
+ * server.
  *
- * A verb is one fh_cli_verb, defined in the cmd_*.c that holds it and listed once in verbs.c. From that table come dispatch, `help`, each verb's --help, shell
- * completion and man pages: there is no second list. A verb's function prints its result to standard output and returns 0, or a negative code with an error
- * that says what failed, why and what to do; cli.c prints it and picks the exit status. Threads: one, but for `serve` and `engine`, which start their own. */
+ * A verb is one fh_cli_verb, defined in the cmd_*.c that holds it and listed once in verbs.c. From that table come dispatch, `help`, each
+ * verb's --help, shell completion and man pages: there is no second list. A verb's function prints its result to standard output and
+ * returns 0, or a negative code with an error that says what failed, why and what to do; cli.c prints it and picks the exit status.
+ * Threads: one, but for `serve` and `engine`, which start their own. */
 #ifndef FH_CLI_PRIVATE_H
 #define FH_CLI_PRIVATE_H
 
@@ -16,8 +18,8 @@
 typedef enum fh_cli_kind { FH_CLI_BOOL, FH_CLI_TEXT, FH_CLI_INT } fh_cli_kind;
 
 typedef struct fh_cli_flag {
-    const char *name;  /* long form without dashes; NULL ends a table */
-    char letter;       /* short form, or 0 */
+    const char *name; /* long form without dashes; NULL ends a table */
+    char letter;      /* short form, or 0 */
     fh_cli_kind kind;
     const char *value; /* how help names the value: "N", "FILE"; NULL for FH_CLI_BOOL */
     const char *help;  /* one line */
@@ -32,9 +34,9 @@ typedef struct fh_cli_verb {
     const char *summary;  /* one line, lower case, no full stop */
     const char *operands; /* "MODEL [PROMPT]", "" for none */
     unsigned min_operands, max_operands;
-    const char *about;          /* paragraphs separated by blank lines, for --help and the man page; may be NULL */
+    const char *about;           /* paragraphs separated by blank lines, for --help and the man page; may be NULL */
     const char *const *examples; /* NULL-terminated command lines; may be NULL */
-    const fh_cli_flag *flags;   /* its own, ended by a row without name; may be NULL. The common ones (fh_cli_common) are added */
+    const fh_cli_flag *flags;    /* its own, ended by a row without name; may be NULL. The common ones (fh_cli_common) are added */
     int (*run)(fh_cli *c, fh_err **err);
 } fh_cli_verb;
 
@@ -59,15 +61,16 @@ struct fh_cli {
 /* verbs.c. words are those of the command line; *ret_used is how many of them name the verb. NULL when there is none. */
 const fh_cli_verb *fh_cli_verb_find(char *const *words, size_t count, size_t *ret_used);
 enum { FH_CLI_PAGE_NAME = 64 };
-void fh_cli_page_name(const fh_cli_verb *v, char out[FH_CLI_PAGE_NAME]); /* "key create" has the manual page freehold-key-create: "key-create" */
-const fh_cli_verb *fh_cli_verb_page(const char *page);                   /* NULL when there is none */
-const char *fh_cli_verb_nearest(const char *word); /* NULL when nothing is near */
+void fh_cli_page_name(const fh_cli_verb *v,
+                      char out[FH_CLI_PAGE_NAME]);     /* "key create" has the manual page freehold-key-create: "key-create" */
+const fh_cli_verb *fh_cli_verb_page(const char *page); /* NULL when there is none */
+const char *fh_cli_verb_nearest(const char *word);     /* NULL when nothing is near */
 
 /* flags.c. args are what follows the verb; operands are moved to the front of it. */
 int fh_cli_parse(fh_cli *c, const fh_cli_verb *verb, char **args, size_t count, fh_err **err);
 bool fh_cli_has(const fh_cli *c, const char *flag);
 const char *fh_cli_text(const fh_cli *c, const char *flag, const char *otherwise); /* the last one given */
-const char *fh_cli_nth(const fh_cli *c, const char *flag, size_t n);                    /* the nth given, from 0; NULL beyond */
+const char *fh_cli_nth(const fh_cli *c, const char *flag, size_t n);               /* the nth given, from 0; NULL beyond */
 int64_t fh_cli_int(const fh_cli *c, const char *flag, int64_t otherwise);
 static inline const char *fh_cli_operand(const fh_cli *c, size_t i)
 {
@@ -83,15 +86,16 @@ void fh_cli_man(const fh_cli_verb *v, fh_buf *out);                             
 bool fh_cli_completion(const char *shell, fh_buf *out);                           /* false for an unknown shell */
 
 /* output.c. */
-int fh_cli_print(const fh_buf *text, fh_err **err);           /* to standard output; a write error is an error */
-int fh_cli_print_json(const fh_json *v, fh_err **err);        /* one document, indented, with a line end */
-int fh_cli_print_json_line(const fh_json *v, fh_err **err);   /* one line of JSON lines */
-void fh_cli_report(const char *verb, const fh_err *err);      /* "freehold VERB: what: why" and what to do, to standard error */
-bool fh_cli_terminal_out(void);                               /* standard output is a terminal */
+int fh_cli_print(const fh_buf *text, fh_err **err);            /* to standard output; a write error is an error */
+int fh_cli_print_json(const fh_json *v, fh_err **err);         /* one document, indented, with a line end */
+int fh_cli_print_json_line(const fh_json *v, fh_err **err);    /* one line of JSON lines */
+void fh_cli_report(const char *verb, const fh_err *err);       /* "freehold VERB: what: why" and what to do, to standard error */
+bool fh_cli_terminal_out(void);                                /* standard output is a terminal */
 void fh_cli_bytes(uint64_t bytes, char *out, size_t out_size); /* "1.4 GB" */
 void fh_cli_age(int64_t ns, char *out, size_t out_size);       /* "5s", "12m", "3h", "4d" */
 
-/* table.c: a table of text that fits FH_CLI_COLUMNS. Cells are copied. When rows are too wide, columns marked to shrink are cut with an ellipsis. */
+/* table.c: a table of text that fits FH_CLI_COLUMNS. Cells are copied. When rows are too wide, columns marked to shrink are cut with an
+ * ellipsis. */
 enum { FH_CLI_COLUMNS = 100, FH_CLI_TABLE_COLUMNS = 12 };
 typedef enum fh_cli_align { FH_CLI_LEFT, FH_CLI_RIGHT, FH_CLI_SHRINK } fh_cli_align; /* SHRINK: left, and may be cut */
 typedef struct fh_cli_column {

@@ -26,7 +26,8 @@ static int read_key(const char *path, fh_cli_client *ret, fh_err **err)
     }
     fh_str key = fh_str_trim((fh_str){fh_buf_cstr(&text), text.len});
     for (size_t i = 0; i < key.len; i++)
-        if (key.ptr[i] <= ' ' || key.ptr[i] > '~') return fh_err_set(err, FH_E_INVALID, "%s holds no key: it must be one line, fh_...", path);
+        if (key.ptr[i] <= ' ' || key.ptr[i] > '~')
+            return fh_err_set(err, FH_E_INVALID, "%s holds no key: it must be one line, fh_...", path);
     snprintf(ret->authorization, sizeof ret->authorization, "Bearer %.*s", (int)key.len, key.ptr);
     explicit_bzero(text.data, text.len);
     return 0;
@@ -106,8 +107,10 @@ static int refusal(int status, fh_str body, fh_err **err)
     int code = code_named(fh_json_str(fh_json_get(doc, "code")));
     if (!code) code = code_of_status(status);
     fh_str hint = fh_json_str(fh_json_get(doc, "hint"));
-    if (said.len) fh_err_set(err, code, "%.*s", (int)said.len, said.ptr);
-    else fh_err_set(err, code, "the server answered %d %s", status, fh_http_reason(status));
+    if (said.len)
+        fh_err_set(err, code, "%.*s", (int)said.len, said.ptr);
+    else
+        fh_err_set(err, code, "the server answered %d %s", status, fh_http_reason(status));
     if (hint.len) fh_err_hint(err, "%.*s", (int)hint.len, hint.ptr);
     return code;
 }
@@ -115,7 +118,8 @@ static int refusal(int status, fh_str body, fh_err **err)
 static int unreachable(const fh_cli_client *s, int rc, fh_err **err)
 {
     fh_err_add(err, "no answer from %s", s->url);
-    if (rc == FH_E_UNAVAILABLE || rc == FH_E_UPSTREAM) fh_err_hint(err, "is the server running? `freehold serve` or `make up` starts it; --server or FREEHOLD_URL names another");
+    if (rc == FH_E_UNAVAILABLE || rc == FH_E_UPSTREAM)
+        fh_err_hint(err, "is the server running? `freehold serve` or `make up` starts it; --server or FREEHOLD_URL names another");
     return rc == FH_E_UPSTREAM ? FH_E_UNAVAILABLE : rc;
 }
 
@@ -194,7 +198,8 @@ static bool stream_data(void *arg, const void *data, size_t bytes)
     return !st->ended;
 }
 
-int fh_client_stream(const fh_cli_client *s, const char *method, const char *path, const fh_json *body, bool (*on_event)(void *arg, fh_str event, fh_str data), void *arg, fh_err **err)
+int fh_client_stream(const fh_cli_client *s, const char *method, const char *path, const fh_json *body,
+                     bool (*on_event)(void *arg, fh_str event, fh_str data), void *arg, fh_err **err)
 {
     request r;
     stream st = {.on_event = on_event, .arg = arg, .refused = FH_BUF(REPLY_BYTES_MAX)};
@@ -205,9 +210,12 @@ int fh_client_stream(const fh_cli_client *s, const char *method, const char *pat
     r.spec.on_data = stream_data;
     r.spec.arg = &st;
     if (!rc) rc = fh_http_fetch(&r.spec, REPLY_BYTES_MAX, &status, NULL, err);
-    if (rc == FH_E_CANCELLED && st.ended) rc = 0;
-    else if (rc) rc = unreachable(s, rc, err);
-    else if (status >= 300) rc = refusal(status, (fh_str){fh_buf_cstr(&st.refused), st.refused.len}, err);
+    if (rc == FH_E_CANCELLED && st.ended)
+        rc = 0;
+    else if (rc)
+        rc = unreachable(s, rc, err);
+    else if (status >= 300)
+        rc = refusal(status, (fh_str){fh_buf_cstr(&st.refused), st.refused.len}, err);
     fh_sse_reader_free(st.reader);
     fh_buf_fini(&st.refused);
     fh_buf_fini(&r.body);
@@ -220,8 +228,10 @@ bool fh_client_path(char *out, size_t out_size, const char *before, const char *
     fh_buf_adds(&path, before);
     for (const unsigned char *p = (const unsigned char *)name; *p; p++) {
         bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("-._~", *p);
-        if (plain) fh_buf_addc(&path, (char)*p);
-        else fh_buf_addf(&path, "%%%02X", *p);
+        if (plain)
+            fh_buf_addc(&path, (char)*p);
+        else
+            fh_buf_addf(&path, "%%%02X", *p);
     }
     fh_buf_adds(&path, after);
     if (!fh_buf_ok(&path)) return false;

@@ -13,11 +13,13 @@ typedef struct fh_cli_client {
 /* Where the server is and which key to use: flags, then environment, then defaults. A key file that was named must be there. */
 int fh_client_open(const fh_cli *c, fh_cli_client *ret, fh_err **err);
 bool fh_client_named(const fh_cli *c); /* a server was named by flag or environment */
-/* One request; body may be NULL. A reply beyond 299 is an error in the server's own words. ret may be NULL; *ret is owned, NULL without a body. */
+/* One request; body may be NULL. A reply beyond 299 is an error in the server's own words. ret may be NULL; *ret is owned, NULL without a
+ * body. */
 int fh_client_call(const fh_cli_client *s, const char *method, const char *path, const fh_json *body, fh_json **ret, fh_err **err);
 int fh_client_get_text(const fh_cli_client *s, const char *path, fh_buf *ret, fh_err **err);
 /* A stream of server-sent events; on_event returns false to end it. A reply that is no stream is an error. */
-int fh_client_stream(const fh_cli_client *s, const char *method, const char *path, const fh_json *body, bool (*on_event)(void *arg, fh_str event, fh_str data), void *arg, fh_err **err);
+int fh_client_stream(const fh_cli_client *s, const char *method, const char *path, const fh_json *body,
+                     bool (*on_event)(void *arg, fh_str event, fh_str data), void *arg, fh_err **err);
 bool fh_client_path(char *out, size_t out_size, const char *before, const char *name, const char *after); /* name percent-encoded */
 
 /* Data folder: --data, then $XDG_DATA_HOME/freehold. */

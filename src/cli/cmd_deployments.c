@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define STOP_WAIT_NS (60 * FH_NS_PER_S)
-#define POLL_NS (50 * FH_NS_PER_MS)
+#define POLL_NS      (50 * FH_NS_PER_MS)
 
 static bool has_state(const fh_json *d, const char *state)
 {
@@ -21,8 +21,10 @@ static void describe(const fh_json *d, char *out, size_t out_size)
     char a[24], b[24];
     fh_cli_bytes((uint64_t)done, a, sizeof a);
     fh_cli_bytes((uint64_t)total, b, sizeof b);
-    if (total > 0 && done < total) snprintf(out, out_size, "%s of %s", a, b);
-    else snprintf(out, out_size, "%s", fh_cli_str_of(d, "reason"));
+    if (total > 0 && done < total)
+        snprintf(out, out_size, "%s of %s", a, b);
+    else
+        snprintf(out, out_size, "%s", fh_cli_str_of(d, "reason"));
 }
 
 static bool add_row(fh_cli_table *t, const fh_json *d)
@@ -33,7 +35,14 @@ static bool add_row(fh_cli_table *t, const fh_json *d)
     if (rss) fh_cli_bytes((uint64_t)rss, memory, sizeof memory);
     fh_cli_age(fh_cli_since(d, "changed"), age, sizeof age);
     describe(d, why, sizeof why);
-    const char *cells[] = {fh_cli_str_of(d, "name"), fh_cli_str_of(d, "model"), fh_cli_str_of(d, "state"), age, fh_cli_str_of(d, "place"), sandbox[0] ? sandbox : "-", memory, why};
+    const char *cells[] = {fh_cli_str_of(d, "name"),
+                           fh_cli_str_of(d, "model"),
+                           fh_cli_str_of(d, "state"),
+                           age,
+                           fh_cli_str_of(d, "place"),
+                           sandbox[0] ? sandbox : "-",
+                           memory,
+                           why};
     return fh_cli_table_add(t, cells);
 }
 
@@ -52,16 +61,19 @@ static fh_json *without_stopped(const fh_json *reply)
 
 static int print_deployments(const fh_json *doc, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"NAME", FH_CLI_SHRINK}, {"MODEL", FH_CLI_SHRINK}, {"STATE", FH_CLI_LEFT},  {"SINCE", FH_CLI_RIGHT}, {"PLACE", FH_CLI_LEFT},
-                                            {"SANDBOX", FH_CLI_LEFT}, {"MEMORY", FH_CLI_RIGHT}, {"WHY", FH_CLI_SHRINK}, {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {{"NAME", FH_CLI_SHRINK},  {"MODEL", FH_CLI_SHRINK}, {"STATE", FH_CLI_LEFT},
+                                            {"SINCE", FH_CLI_RIGHT},  {"PLACE", FH_CLI_LEFT},   {"SANDBOX", FH_CLI_LEFT},
+                                            {"MEMORY", FH_CLI_RIGHT}, {"WHY", FH_CLI_SHRINK},   {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
     const fh_json *items = fh_json_get(doc, "items");
     for (size_t i = 0; t && i < fh_json_count(items); i++)
         if (!add_row(t, fh_json_at(items, i))) return fh_err_nomem(err);
     if (!t) return fh_err_nomem(err);
-    if (fh_json_count(items) == 0) fh_buf_adds(&out, "Nothing runs. `freehold run smollm2` starts a small model.\n");
-    else fh_cli_table_write(t, &out);
+    if (fh_json_count(items) == 0)
+        fh_buf_adds(&out, "Nothing runs. `freehold run smollm2` starts a small model.\n");
+    else
+        fh_cli_table_write(t, &out);
     return fh_cli_print(&out, err);
 }
 
@@ -79,7 +91,8 @@ static int run_ps(fh_cli *c, fh_err **err)
 static int get_deployment(const fh_cli_client *s, const char *name, fh_json **ret, fh_err **err)
 {
     char path[512];
-    if (!fh_client_path(path, sizeof path, "/api/v1/deployments/", name, "")) return fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment with such a long name");
+    if (!fh_client_path(path, sizeof path, "/api/v1/deployments/", name, ""))
+        return fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment with such a long name");
     return fh_client_call(s, "GET", path, NULL, ret, err);
 }
 
@@ -87,7 +100,8 @@ static int get_deployment(const fh_cli_client *s, const char *name, fh_json **re
 static int wait_stopped(const fh_cli_client *s, const char *name, fh_json **doc, fh_err **err)
 {
     for (int64_t until = fh_clock_mono_ns() + STOP_WAIT_NS; !has_state(*doc, "stopped") && !has_state(*doc, "failed");) {
-        if (fh_clock_mono_ns() > until) return fh_err_set(err, FH_E_TIMEOUT, "%s is still %s after a minute", name, fh_cli_str_of(*doc, "state"));
+        if (fh_clock_mono_ns() > until)
+            return fh_err_set(err, FH_E_TIMEOUT, "%s is still %s after a minute", name, fh_cli_str_of(*doc, "state"));
         fh_sleep_ns(POLL_NS);
         fh_json *now = NULL;
         int rc = get_deployment(s, name, &now, err);
@@ -105,7 +119,8 @@ static int run_stop(fh_cli *c, fh_err **err)
     const char *name = fh_cli_operand(c, 0);
     FH_AUTO(json) fh_json *doc = NULL;
     int rc = fh_client_open(c, &s, err);
-    if (!rc && !fh_client_path(path, sizeof path, "/api/v1/deployments/", name, "")) rc = fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment with such a long name");
+    if (!rc && !fh_client_path(path, sizeof path, "/api/v1/deployments/", name, ""))
+        rc = fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment with such a long name");
     if (!rc) rc = fh_client_call(&s, "DELETE", path, NULL, &doc, err);
     if (!rc) rc = wait_stopped(&s, name, &doc, err);
     if (rc) return rc;
@@ -124,13 +139,15 @@ static bool print_event(void *arg, fh_str event, fh_str data)
     if (only && strcmp(only, name) != 0) return true;
     if (c->json) return fh_cli_print_json_line(doc, NULL) == 0;
     FH_AUTO(buf) fh_buf line = FH_BUF(1 << 16);
-    fh_buf_addf(&line, "%s  %s  %s -> %s  %s\n", fh_cli_str_of(doc, "time"), name, fh_cli_str_of(doc, "from"), fh_cli_str_of(doc, "to"), fh_cli_str_of(doc, "reason"));
+    fh_buf_addf(&line, "%s  %s  %s -> %s  %s\n", fh_cli_str_of(doc, "time"), name, fh_cli_str_of(doc, "from"), fh_cli_str_of(doc, "to"),
+                fh_cli_str_of(doc, "reason"));
     return fh_cli_print(&line, NULL) == 0;
 }
 
 static int print_history(const fh_json *items, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"TIME", FH_CLI_LEFT}, {"FROM", FH_CLI_LEFT}, {"TO", FH_CLI_LEFT}, {"WHY", FH_CLI_SHRINK}, {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {
+        {"TIME", FH_CLI_LEFT}, {"FROM", FH_CLI_LEFT}, {"TO", FH_CLI_LEFT}, {"WHY", FH_CLI_SHRINK}, {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(4 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++) {
@@ -166,7 +183,8 @@ static int run_events(fh_cli *c, fh_err **err)
         fh_err_hint(err, "`freehold events NAME`, or `freehold events -f` for all as they happen; `freehold ps` lists names");
         return FH_E_USAGE;
     }
-    if (!fh_client_path(path, sizeof path, "/api/v1/deployments/", name, "/events")) return fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment with such a long name");
+    if (!fh_client_path(path, sizeof path, "/api/v1/deployments/", name, "/events"))
+        return fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment with such a long name");
     rc = fh_client_call(&s, "GET", path, NULL, &reply, err);
     if (rc) return rc;
     return c->json ? fh_cli_print_json(reply, err) : print_history(fh_json_get(reply, "items"), err);
@@ -232,15 +250,38 @@ static const fh_cli_flag follow_flags[] = {
 };
 
 const fh_cli_verb fh_verb_ps = {
-    .name = "ps", .group = "Run models", .summary = "what runs, where, in which state and in which sandbox", .operands = "", .flags = ps_flags, .run = run_ps,
+    .name = "ps",
+    .group = "Run models",
+    .summary = "what runs, where, in which state and in which sandbox",
+    .operands = "",
+    .flags = ps_flags,
+    .run = run_ps,
 };
 const fh_cli_verb fh_verb_stop = {
-    .name = "stop", .group = "Run models", .summary = "stop a deployment and wait until it has stopped", .operands = "NAME", .min_operands = 1, .max_operands = 1, .run = run_stop,
+    .name = "stop",
+    .group = "Run models",
+    .summary = "stop a deployment and wait until it has stopped",
+    .operands = "NAME",
+    .min_operands = 1,
+    .max_operands = 1,
+    .run = run_stop,
 };
 const fh_cli_verb fh_verb_events = {
-    .name = "events", .group = "Run models", .summary = "what happened to a deployment, with times and reasons", .operands = "[NAME]", .max_operands = 1, .flags = follow_flags,
+    .name = "events",
+    .group = "Run models",
+    .summary = "what happened to a deployment, with times and reasons",
+    .operands = "[NAME]",
+    .max_operands = 1,
+    .flags = follow_flags,
     .run = run_events,
 };
 const fh_cli_verb fh_verb_logs = {
-    .name = "logs", .group = "Run models", .summary = "the log of a deployment's engine", .operands = "NAME", .min_operands = 1, .max_operands = 1, .flags = follow_flags, .run = run_logs,
+    .name = "logs",
+    .group = "Run models",
+    .summary = "the log of a deployment's engine",
+    .operands = "NAME",
+    .min_operands = 1,
+    .max_operands = 1,
+    .flags = follow_flags,
+    .run = run_logs,
 };

@@ -60,9 +60,14 @@ static void check_sandbox(findings *f)
 {
     fh_sandbox_kind kind;
     fh_err *err = NULL;
-    if (fh_sandbox_probe(&kind, &err)) found(f, BROKEN, "sandbox", fh_err_message(err), fh_err_hint_get(err) ? fh_err_hint_get(err) : "install bubblewrap: apt-get install bubblewrap");
-    else found(f, GOOD, "sandbox", kind == FH_SANDBOX_BUBBLEWRAP ? "bubblewrap: engines see their weights and a socket, nothing else" : "landlock: engines see their weights and a socket, no network",
-               NULL);
+    if (fh_sandbox_probe(&kind, &err))
+        found(f, BROKEN, "sandbox", fh_err_message(err),
+              fh_err_hint_get(err) ? fh_err_hint_get(err) : "install bubblewrap: apt-get install bubblewrap");
+    else
+        found(f, GOOD, "sandbox",
+              kind == FH_SANDBOX_BUBBLEWRAP ? "bubblewrap: engines see their weights and a socket, nothing else"
+                                            : "landlock: engines see their weights and a socket, no network",
+              NULL);
     fh_err_free(err);
 }
 
@@ -71,10 +76,14 @@ static void check_data(const fh_cli *c, findings *f)
     char data[1024];
     struct stat st;
     fh_err *err = NULL;
-    if (fh_cli_data_dir(c, data, sizeof data, &err)) found(f, BROKEN, "data folder", fh_err_message(err), "set HOME or give --data");
-    else if (stat(data, &st) != 0) found(f, NOTE, "data folder", data, "it is not there yet; `freehold serve` makes it");
-    else if (access(data, W_OK) != 0) found(f, BROKEN, "data folder", data, "it cannot be written: look at its owner, or give --data");
-    else found(f, GOOD, "data folder", data, NULL);
+    if (fh_cli_data_dir(c, data, sizeof data, &err))
+        found(f, BROKEN, "data folder", fh_err_message(err), "set HOME or give --data");
+    else if (stat(data, &st) != 0)
+        found(f, NOTE, "data folder", data, "it is not there yet; `freehold serve` makes it");
+    else if (access(data, W_OK) != 0)
+        found(f, BROKEN, "data folder", data, "it cannot be written: look at its owner, or give --data");
+    else
+        found(f, GOOD, "data folder", data, NULL);
     fh_err_free(err);
 }
 
@@ -91,12 +100,14 @@ static bool check_server(const fh_cli *c, findings *f)
         found(f, away ? NOTE : BROKEN, "server", fh_err_message(err), fh_err_hint_get(err));
     } else {
         char text[1024];
-        snprintf(text, sizeof text, "%s answers, version %s, sandbox %s", s.url, fh_cli_str_of(machine, "version"), fh_cli_str_of(machine, "sandbox"));
+        snprintf(text, sizeof text, "%s answers, version %s, sandbox %s", s.url, fh_cli_str_of(machine, "version"),
+                 fh_cli_str_of(machine, "sandbox"));
         found(f, GOOD, "server", text, NULL);
         fh_client_call(&s, "GET", "/api/v1/weights", NULL, &weights, NULL);
         size_t n = fh_json_count(fh_json_get(weights, "items"));
         snprintf(text, sizeof text, "%zu model%s", n, n == 1 ? "" : "s");
-        found(f, n ? GOOD : NOTE, "weights", text, n ? NULL : "none are here: `make up` fetches the starter model, `freehold import FILE` takes a GGUF file in");
+        found(f, n ? GOOD : NOTE, "weights", text,
+              n ? NULL : "none are here: `make up` fetches the starter model, `freehold import FILE` takes a GGUF file in");
     }
     fh_err_free(err);
     return machine != NULL;
@@ -142,5 +153,10 @@ static const fh_cli_flag flags[] = {
 };
 
 const fh_cli_verb fh_verb_doctor = {
-    .name = "doctor", .group = "About freehold", .summary = "what this machine has, what is missing, what to do", .operands = "", .flags = flags, .run = run_doctor,
+    .name = "doctor",
+    .group = "About freehold",
+    .summary = "what this machine has, what is missing, what to do",
+    .operands = "",
+    .flags = flags,
+    .run = run_doctor,
 };

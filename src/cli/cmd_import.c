@@ -1,7 +1,7 @@
 /* freehold import and verify: weights that come in, and whether they still are what they were.
  *
- * Through a server a file must lie in one of its import folders. One that lies elsewhere on the same machine is put into such a folder under a name of its own first (a hard link
- * where that works, else a copy), and taken out again afterwards. */
+ * Through a server a file must lie in one of its import folders. One that lies elsewhere on the same machine is put into such a folder
+ * under a name of its own first (a hard link where that works, else a copy), and taken out again afterwards. */
 #include "base/clock.h"
 #include "client.h"
 #include "server/models.h"
@@ -52,7 +52,8 @@ static int wait_import(const fh_cli_client *s, fh_json *job, fh_json **ret, fh_e
     FH_AUTO(json) fh_json *now = job;
     fh_client_path(path, sizeof path, "/api/v1/weights/imports/", fh_cli_str_of(job, "id"), "");
     while (strcmp(fh_cli_str_of(now, "state"), "running") == 0) {
-        show_progress(NULL, (uint64_t)fh_json_int(fh_json_get(now, "done_bytes"), 0), (uint64_t)fh_json_int(fh_json_get(now, "total_bytes"), 0));
+        show_progress(NULL, (uint64_t)fh_json_int(fh_json_get(now, "done_bytes"), 0),
+                      (uint64_t)fh_json_int(fh_json_get(now, "total_bytes"), 0));
         fh_sleep_ns(POLL_NS);
         fh_json *next = NULL;
         int rc = fh_client_call(s, "GET", path, NULL, &next, err);
@@ -83,7 +84,8 @@ static int stage(const fh_cli_client *s, const char *path, char *out, size_t out
     int rc = fh_client_call(s, "GET", "/api/v1/machine", NULL, &machine, err);
     if (rc) return rc;
     fh_str folder = fh_json_str(fh_json_at(fh_json_get(machine, "import_dirs"), 0));
-    int n = snprintf(out, out_size, "%.*s/%d-%.200s", (int)folder.len, folder.len ? folder.ptr : "", (int)getpid(), slash ? slash + 1 : path);
+    int n =
+        snprintf(out, out_size, "%.*s/%d-%.200s", (int)folder.len, folder.len ? folder.ptr : "", (int)getpid(), slash ? slash + 1 : path);
     if (folder.len == 0 || n >= (int)out_size || access(folder.ptr, W_OK) != 0) return FH_E_FORBIDDEN;
     if (link(path, out) == 0) return 0;
     return fh_file_copy_durable(path, out, NULL, NULL, err);
@@ -98,8 +100,10 @@ static void name_of(const char *path, char *out, size_t out_size)
     if (dot && strcmp(dot, ".gguf") == 0) *dot = '\0';
     for (char *p = out; *p; p++) {
         bool plain = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || strchr("-._", *p);
-        if (*p >= 'A' && *p <= 'Z') *p = (char)(*p + 32);
-        else if (!plain) *p = '-';
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p + 32);
+        else if (!plain)
+            *p = '-';
     }
 }
 
@@ -150,7 +154,8 @@ static int run_import(fh_cli *c, fh_err **err)
     fh_cli_folder folder = {.lock_fd = -1};
     fh_cli_client s;
     int rc = fh_cli_wants_folder(c, &wants_folder, err);
-    if (!rc && fh_cli_has(c, "id") && c->operand_count > 1) rc = fh_err_set(err, FH_E_USAGE, "--id names one file, not %zu", c->operand_count);
+    if (!rc && fh_cli_has(c, "id") && c->operand_count > 1)
+        rc = fh_err_set(err, FH_E_USAGE, "--id names one file, not %zu", c->operand_count);
     if (!rc) rc = wants_folder ? fh_cli_folder_open(c, &folder, err) : fh_client_open(c, &s, err);
     for (size_t i = 0; !rc && i < c->operand_count; i++) rc = import_one(c, &folder, &s, c->operands[i], err);
     fh_cli_folder_close(&folder);
@@ -198,12 +203,27 @@ static const fh_cli_flag verify_flags[] = {
     {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (default $XDG_DATA_HOME/freehold)", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
-static const char *const import_examples[] = {"freehold import SmolLM2-135M-Instruct.Q4_1.gguf", "freehold import --id my-model ./my-model-00001-of-00003.gguf", NULL};
+static const char *const import_examples[] = {"freehold import SmolLM2-135M-Instruct.Q4_1.gguf",
+                                              "freehold import --id my-model ./my-model-00001-of-00003.gguf", NULL};
 
 const fh_cli_verb fh_verb_import = {
-    .name = "import", .group = "Models and weights", .summary = "take GGUF files into your weights", .operands = "FILE...", .min_operands = 1, .max_operands = 1000,
-    .about = "The file is copied and checked. What the catalogue knows by its SHA-256 gets its name from there.", .examples = import_examples, .flags = import_flags, .run = run_import,
+    .name = "import",
+    .group = "Models and weights",
+    .summary = "take GGUF files into your weights",
+    .operands = "FILE...",
+    .min_operands = 1,
+    .max_operands = 1000,
+    .about = "The file is copied and checked. What the catalogue knows by its SHA-256 gets its name from there.",
+    .examples = import_examples,
+    .flags = import_flags,
+    .run = run_import,
 };
 const fh_cli_verb fh_verb_verify = {
-    .name = "verify", .group = "Models and weights", .summary = "read weights again and compare every byte", .operands = "[MODEL]", .max_operands = 1, .flags = verify_flags, .run = run_verify,
+    .name = "verify",
+    .group = "Models and weights",
+    .summary = "read weights again and compare every byte",
+    .operands = "[MODEL]",
+    .max_operands = 1,
+    .flags = verify_flags,
+    .run = run_verify,
 };

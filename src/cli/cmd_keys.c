@@ -17,7 +17,8 @@ static int run_key_create(fh_cli *c, fh_err **err)
     FH_AUTO(buf) fh_buf out = FH_BUF(4096);
     fh_buf_addf(&out, "%s\n", fh_cli_str_of(made, "key"));
     rc = fh_cli_print(&out, err);
-    if (!rc && fh_cli_terminal_out()) fprintf(stderr, "This is the only time that it is shown. `freehold key revoke %s` ends it.\n", fh_cli_str_of(made, "id"));
+    if (!rc && fh_cli_terminal_out())
+        fprintf(stderr, "This is the only time that it is shown. `freehold key revoke %s` ends it.\n", fh_cli_str_of(made, "id"));
     return rc;
 }
 
@@ -34,7 +35,8 @@ static bool add_key(fh_cli_table *t, const fh_json *k)
 
 static int print_keys(const fh_json *items, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"ID", FH_CLI_LEFT}, {"NAME", FH_CLI_SHRINK}, {"SCOPE", FH_CLI_LEFT}, {"AGE", FH_CLI_RIGHT}, {"STATE", FH_CLI_LEFT}, {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {{"ID", FH_CLI_LEFT},   {"NAME", FH_CLI_SHRINK}, {"SCOPE", FH_CLI_LEFT},
+                                            {"AGE", FH_CLI_RIGHT}, {"STATE", FH_CLI_LEFT},  {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(64 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++)
@@ -101,14 +103,36 @@ static const fh_cli_flag console_flags[] = {
 };
 
 const fh_cli_verb fh_verb_key_create = {
-    .name = "key create", .group = "Server", .summary = "make a key and print it, once", .operands = "NAME", .min_operands = 1, .max_operands = 1, .flags = create_flags, .run = run_key_create,
+    .name = "key create",
+    .group = "Server",
+    .summary = "make a key and print it, once",
+    .operands = "NAME",
+    .min_operands = 1,
+    .max_operands = 1,
+    .flags = create_flags,
+    .run = run_key_create,
 };
 const fh_cli_verb fh_verb_key_list = {
-    .name = "key list", .group = "Server", .summary = "all keys, without their secrets", .operands = "", .run = run_key_list,
+    .name = "key list",
+    .group = "Server",
+    .summary = "all keys, without their secrets",
+    .operands = "",
+    .run = run_key_list,
 };
 const fh_cli_verb fh_verb_key_revoke = {
-    .name = "key revoke", .group = "Server", .summary = "end a key, at once", .operands = "ID", .min_operands = 1, .max_operands = 1, .run = run_key_revoke,
+    .name = "key revoke",
+    .group = "Server",
+    .summary = "end a key, at once",
+    .operands = "ID",
+    .min_operands = 1,
+    .max_operands = 1,
+    .run = run_key_revoke,
 };
 const fh_cli_verb fh_verb_console = {
-    .name = "console", .group = "Server", .summary = "a new one-time link to the console", .operands = "", .flags = console_flags, .run = run_console,
+    .name = "console",
+    .group = "Server",
+    .summary = "a new one-time link to the console",
+    .operands = "",
+    .flags = console_flags,
+    .run = run_console,
 };

@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* One read, from the folder or from the server; *ret is owned. */
-static int get_doc(fh_cli *c, const char *path, int (*local)(fh_weights *w, const char *id, fh_json **ret, fh_err **err), const char *id, fh_json **ret, fh_err **err)
+static int get_doc(fh_cli *c, const char *path, int (*local)(fh_weights *w, const char *id, fh_json **ret, fh_err **err), const char *id,
+                   fh_json **ret, fh_err **err)
 {
     bool wants_folder = false;
     int rc = fh_cli_wants_folder(c, &wants_folder, err);
@@ -53,17 +54,23 @@ static int local_weights(fh_weights *w, const char *id, fh_json **ret, fh_err **
 static void context_text(const fh_json *m, char *out, size_t out_size)
 {
     int64_t n = fh_json_int(fh_json_get(m, "context_tok"), 0);
-    if (n >= 1000000) snprintf(out, out_size, "%.1fM", (double)n / 1e6);
-    else if (n >= 1024) snprintf(out, out_size, "%lldk", (long long)(n / 1024));
-    else if (n > 0) snprintf(out, out_size, "%lld", (long long)n);
-    else snprintf(out, out_size, "?");
+    if (n >= 1000000)
+        snprintf(out, out_size, "%.1fM", (double)n / 1e6);
+    else if (n >= 1024)
+        snprintf(out, out_size, "%lldk", (long long)(n / 1024));
+    else if (n > 0)
+        snprintf(out, out_size, "%lld", (long long)n);
+    else
+        snprintf(out, out_size, "?");
 }
 
 static void bytes_text(const fh_json *o, const char *name, char *out, size_t out_size)
 {
     int64_t n = fh_json_int(fh_json_get(o, name), 0);
-    if (n > 0) fh_cli_bytes((uint64_t)n, out, out_size);
-    else snprintf(out, out_size, "?");
+    if (n > 0)
+        fh_cli_bytes((uint64_t)n, out, out_size);
+    else
+        snprintf(out, out_size, "?");
 }
 
 /* One word on what stands in the way here. */
@@ -87,14 +94,22 @@ static bool add_model(fh_cli_table *t, const fh_json *m)
     if (fh_json_count(frontier)) snprintf(percent, sizeof percent, "%.0f %%", fh_json_num(fh_json_get(frontier, "percent"), 0));
     context_text(m, context, sizeof context);
     bytes_text(m, "needs_bytes", needs, sizeof needs);
-    const char *cells[] = {rank, fh_cli_str_of(m, "id"), fh_cli_str_of(m, "maker"), percent, fh_cli_str_of(fh_json_get(m, "license"), "class"), context, needs, here_text(m)};
+    const char *cells[] = {rank,
+                           fh_cli_str_of(m, "id"),
+                           fh_cli_str_of(m, "maker"),
+                           percent,
+                           fh_cli_str_of(fh_json_get(m, "license"), "class"),
+                           context,
+                           needs,
+                           here_text(m)};
     return fh_cli_table_add(t, cells);
 }
 
 static int print_models(const fh_json *items, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"RANK", FH_CLI_RIGHT},   {"MODEL", FH_CLI_SHRINK},  {"MAKER", FH_CLI_SHRINK}, {"FRONTIER", FH_CLI_RIGHT}, {"LICENCE", FH_CLI_LEFT},
-                                            {"CONTEXT", FH_CLI_RIGHT}, {"NEEDS", FH_CLI_RIGHT}, {"HERE", FH_CLI_SHRINK},  {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {{"RANK", FH_CLI_RIGHT},     {"MODEL", FH_CLI_SHRINK}, {"MAKER", FH_CLI_SHRINK},
+                                            {"FRONTIER", FH_CLI_RIGHT}, {"LICENCE", FH_CLI_LEFT}, {"CONTEXT", FH_CLI_RIGHT},
+                                            {"NEEDS", FH_CLI_RIGHT},    {"HERE", FH_CLI_SHRINK},  {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(4 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++)
@@ -140,8 +155,10 @@ static void add_numbers(fh_buf *out, const fh_json *m)
     double total = fh_json_num(fh_json_get(m, "params_total_b"), 0), active = fh_json_num(fh_json_get(m, "params_active_b"), 0);
     context_text(m, context, sizeof context);
     bytes_text(m, "weights_bytes", bytes, sizeof bytes);
-    if (total > 0 && active > 0 && active < total) snprintf(text, sizeof text, "%g billion, %g of them at work for a token", total, active);
-    else snprintf(text, sizeof text, "%g billion", total);
+    if (total > 0 && active > 0 && active < total)
+        snprintf(text, sizeof text, "%g billion, %g of them at work for a token", total, active);
+    else
+        snprintf(text, sizeof text, "%g billion", total);
     add_line(out, "Parameters", total > 0 ? text : "");
     snprintf(text, sizeof text, "%s tokens", context);
     add_line(out, "Context", text);
@@ -153,8 +170,9 @@ static void add_frontier(fh_buf *out, const fh_json *m)
     char text[512];
     const fh_json *f = fh_json_get(m, "frontier");
     if (!fh_json_count(f)) return;
-    snprintf(text, sizeof text, "%.1f percent of %s: %s %.1f, %s, %s (%s)", fh_json_num(fh_json_get(f, "percent"), 0), fh_cli_str_of(f, "best_model"), fh_cli_str_of(f, "benchmark"),
-             fh_json_num(fh_json_get(f, "score"), 0), fh_cli_str_of(f, "harness"), fh_cli_str_of(f, "date"), fh_cli_str_of(f, "source"));
+    snprintf(text, sizeof text, "%.1f percent of %s: %s %.1f, %s, %s (%s)", fh_json_num(fh_json_get(f, "percent"), 0),
+             fh_cli_str_of(f, "best_model"), fh_cli_str_of(f, "benchmark"), fh_json_num(fh_json_get(f, "score"), 0),
+             fh_cli_str_of(f, "harness"), fh_cli_str_of(f, "date"), fh_cli_str_of(f, "source"));
     add_line(out, "Frontier", text);
 }
 
@@ -179,7 +197,8 @@ static int print_model(const fh_json *m, fh_err **err)
     add_line(&out, "Model", text);
     add_line(&out, "Maker", fh_cli_str_of(m, "maker"));
     add_line(&out, "Released", fh_cli_str_of(m, "released"));
-    snprintf(text, sizeof text, "%s: %s. %s", fh_cli_str_of(licence, "class"), fh_cli_str_of(licence, "name"), fh_cli_str_of(licence, "summary"));
+    snprintf(text, sizeof text, "%s: %s. %s", fh_cli_str_of(licence, "class"), fh_cli_str_of(licence, "name"),
+             fh_cli_str_of(licence, "summary"));
     add_line(&out, "Licence", text);
     add_numbers(&out, m);
     add_frontier(&out, m);
@@ -198,7 +217,8 @@ static int run_show(fh_cli *c, fh_err **err)
     char path[1024];
     const char *id = fh_cli_operand(c, 0);
     FH_AUTO(json) fh_json *m = NULL;
-    if (!fh_client_path(path, sizeof path, "/api/v1/models/", id, "")) return fh_err_set(err, FH_E_NOT_FOUND, "there is no model with such a long name");
+    if (!fh_client_path(path, sizeof path, "/api/v1/models/", id, ""))
+        return fh_err_set(err, FH_E_NOT_FOUND, "there is no model with such a long name");
     int rc = get_doc(c, path, local_model, id, &m, err);
     if (rc) return rc;
     return c->json ? fh_cli_print_json(m, err) : print_model(m, err);
@@ -217,15 +237,18 @@ static bool add_weights(fh_cli_table *t, const fh_json *w)
 
 static int print_weights(const fh_json *items, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"MODEL", FH_CLI_SHRINK}, {"VARIANT", FH_CLI_LEFT}, {"FAMILY", FH_CLI_LEFT}, {"SIZE", FH_CLI_RIGHT},
-                                            {"SHA-256", FH_CLI_LEFT}, {"KNOWN", FH_CLI_LEFT},   {"AGE", FH_CLI_RIGHT},   {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {{"MODEL", FH_CLI_SHRINK}, {"VARIANT", FH_CLI_LEFT}, {"FAMILY", FH_CLI_LEFT},
+                                            {"SIZE", FH_CLI_RIGHT},   {"SHA-256", FH_CLI_LEFT}, {"KNOWN", FH_CLI_LEFT},
+                                            {"AGE", FH_CLI_RIGHT},    {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(4 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++)
         if (!add_weights(t, fh_json_at(items, i))) return fh_err_nomem(err);
     if (!t) return fh_err_nomem(err);
-    if (fh_json_count(items) == 0) fh_buf_adds(&out, "No weights are here. `freehold import FILE` brings a GGUF file in.\n");
-    else fh_cli_table_write(t, &out);
+    if (fh_json_count(items) == 0)
+        fh_buf_adds(&out, "No weights are here. `freehold import FILE` brings a GGUF file in.\n");
+    else
+        fh_cli_table_write(t, &out);
     return fh_cli_print(&out, err);
 }
 
@@ -244,17 +267,40 @@ static const fh_cli_flag models_flags[] = {
 };
 
 const fh_cli_verb fh_verb_models = {
-    .name = "models", .group = "Models and weights", .summary = "what exists, how near the frontier, what it needs, what it takes here", .operands = "",
-    .about = "FRONTIER is the measured percent of the best closed model at that time, on the benchmark that `freehold show MODEL` names. NEEDS is memory with the default context and "
+    .name = "models",
+    .group = "Models and weights",
+    .summary = "what exists, how near the frontier, what it needs, what it takes here",
+    .operands = "",
+    .about = "FRONTIER is the measured percent of the best closed model at that time, on the benchmark that `freehold show MODEL` names. "
+             "NEEDS is memory with the default context and "
              "streams. Without a server it works on the data folder alone.",
-    .flags = models_flags, .run = run_models,
+    .flags = models_flags,
+    .run = run_models,
 };
 const fh_cli_verb fh_verb_show = {
-    .name = "show", .group = "Models and weights", .summary = "all about one model", .operands = "MODEL", .min_operands = 1, .max_operands = 1, .flags = fh_cli_data_flags, .run = run_show,
+    .name = "show",
+    .group = "Models and weights",
+    .summary = "all about one model",
+    .operands = "MODEL",
+    .min_operands = 1,
+    .max_operands = 1,
+    .flags = fh_cli_data_flags,
+    .run = run_show,
 };
 const fh_cli_verb fh_verb_models_show = {
-    .name = "models show", .summary = "all about one model", .operands = "MODEL", .min_operands = 1, .max_operands = 1, .flags = fh_cli_data_flags, .run = run_show,
+    .name = "models show",
+    .summary = "all about one model",
+    .operands = "MODEL",
+    .min_operands = 1,
+    .max_operands = 1,
+    .flags = fh_cli_data_flags,
+    .run = run_show,
 };
 const fh_cli_verb fh_verb_list = {
-    .name = "list", .group = "Models and weights", .summary = "the weights that are here", .operands = "", .flags = fh_cli_data_flags, .run = run_list,
+    .name = "list",
+    .group = "Models and weights",
+    .summary = "the weights that are here",
+    .operands = "",
+    .flags = fh_cli_data_flags,
+    .run = run_list,
 };

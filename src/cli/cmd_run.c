@@ -91,11 +91,20 @@ static const fh_cli_flag flags[] = {
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 
-static const char *const examples[] = {"freehold run smollm2 \"Say in one sentence what a lighthouse is for.\"", "freehold run smollm2", "cat letter.txt | freehold run smollm2", NULL};
+static const char *const examples[] = {"freehold run smollm2 \"Say in one sentence what a lighthouse is for.\"", "freehold run smollm2",
+                                       "cat letter.txt | freehold run smollm2", NULL};
 
 const fh_cli_verb fh_verb_run = {
-    .name = "run", .group = "Run models", .summary = "start a model if it does not run, then answer or talk", .operands = "MODEL [PROMPT]", .min_operands = 1, .max_operands = 2,
-    .about = "MODEL is an id or alias of `freehold models`, the name of a deployment, or the path of a GGUF file in an import folder of the server. The prompt may come on standard "
+    .name = "run",
+    .group = "Run models",
+    .summary = "start a model if it does not run, then answer or talk",
+    .operands = "MODEL [PROMPT]",
+    .min_operands = 1,
+    .max_operands = 2,
+    .about = "MODEL is an id or alias of `freehold models`, the name of a deployment, or the path of a GGUF file in an import folder of "
+             "the server. The prompt may come on standard "
              "input. Without a prompt, on a terminal, it is a conversation.\n\nThe model goes on running; `freehold stop NAME` stops it.",
-    .examples = examples, .flags = flags, .run = run_run,
+    .examples = examples,
+    .flags = flags,
+    .run = run_run,
 };

@@ -22,7 +22,8 @@ static int refuse_tls(const fh_cli *c, fh_err **err)
 {
     if (!fh_cli_has(c, "tls-cert") && !fh_cli_has(c, "tls-key")) return 0;
     fh_err_set(err, FH_E_UNSUPPORTED, "this version does not speak TLS itself");
-    fh_err_hint(err, "put a TLS proxy (nginx, HAProxy, Caddy) in front and give --plain-http, or listen on 127.0.0.1 and come through ssh -L");
+    fh_err_hint(err,
+                "put a TLS proxy (nginx, HAProxy, Caddy) in front and give --plain-http, or listen on 127.0.0.1 and come through ssh -L");
     return FH_E_UNSUPPORTED;
 }
 
@@ -36,8 +37,13 @@ static int run_serve(fh_cli *c, fh_err **err)
     if (!rc) rc = collect(c, "import-dir", folders, err);
     if (rc) return rc;
     fh_server_config config = {
-        .listen = fh_cli_text(c, "listen", "127.0.0.1:8470"), .data_dir = data, .store_url = fh_cli_text(c, "store", NULL),
-        .key_file = fh_cli_text(c, "key-file", NULL), .hosts = hosts, .import_dirs = folders, .plain_http = fh_cli_has(c, "plain-http"),
+        .listen = fh_cli_text(c, "listen", "127.0.0.1:8470"),
+        .data_dir = data,
+        .store_url = fh_cli_text(c, "store", NULL),
+        .key_file = fh_cli_text(c, "key-file", NULL),
+        .hosts = hosts,
+        .import_dirs = folders,
+        .plain_http = fh_cli_has(c, "plain-http"),
         .keep_engines = fh_cli_has(c, "keep-engines") || getenv("INVOCATION_ID"),
     };
     return fh_server_run(&config, err);
@@ -53,15 +59,24 @@ static const fh_cli_flag flags[] = {
     {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (default $XDG_DATA_HOME/freehold)", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "write the first key there, readable by you alone", 0, 0},
     {"import-dir", 0, FH_CLI_TEXT, "DIR", "another folder that weights may be imported from; may be given again", 0, 0},
-    {"keep-engines", 0, FH_CLI_BOOL, NULL, "engines go on when the server stops; the next start adopts them (always so under systemd)", 0, 0},
+    {"keep-engines", 0, FH_CLI_BOOL, NULL, "engines go on when the server stops; the next start adopts them (always so under systemd)", 0,
+     0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 
-static const char *const examples[] = {"freehold serve", "freehold serve --listen 127.0.0.1:9000 --data /srv/freehold --key-file ~/.config/freehold/key", NULL};
+static const char *const examples[] = {
+    "freehold serve", "freehold serve --listen 127.0.0.1:9000 --data /srv/freehold --key-file ~/.config/freehold/key", NULL};
 
 const fh_cli_verb fh_verb_serve = {
-    .name = "serve", .group = "Server", .summary = "run the server: API, control plane and console", .operands = "",
-    .about = "Prints its address, on the first start of a data folder the first key, and a link that opens the console once within 15 minutes. Ctrl-C or SIGTERM stops it: running "
-             "requests get ten seconds, then engines are stopped, unless they are to go on.\n\nIt listens on this machine only. Beyond it, put something that speaks TLS in front.",
-    .examples = examples, .flags = flags, .run = run_serve,
+    .name = "serve",
+    .group = "Server",
+    .summary = "run the server: API, control plane and console",
+    .operands = "",
+    .about = "Prints its address, on the first start of a data folder the first key, and a link that opens the console once within 15 "
+             "minutes. Ctrl-C or SIGTERM stops it: running "
+             "requests get ten seconds, then engines are stopped, unless they are to go on.\n\nIt listens on this machine only. Beyond it, "
+             "put something that speaks TLS in front.",
+    .examples = examples,
+    .flags = flags,
+    .run = run_serve,
 };

@@ -42,7 +42,8 @@ static void add_case(fh_buf *out, size_t i, const char *variable)
     FH_AUTO(buf) fh_buf words = FH_BUF(1 << 16);
     add_second_words(&words, v->name, len);
     for (size_t j = i; fh_cli_verbs[j]; j++)
-        if (strncmp(fh_cli_verbs[j]->name, v->name, len) == 0 && strcspn(fh_cli_verbs[j]->name, " ") == len) add_flag_words(&words, fh_cli_verbs[j]->flags);
+        if (strncmp(fh_cli_verbs[j]->name, v->name, len) == 0 && strcspn(fh_cli_verbs[j]->name, " ") == len)
+            add_flag_words(&words, fh_cli_verbs[j]->flags);
     add_flag_words(&words, fh_cli_common);
     fh_buf_addf(out, "%s\" ;;\n", fh_buf_cstr(&words) + (words.len > 0));
 }
@@ -55,13 +56,15 @@ static void write_bash(fh_buf *out)
     add_first_words(out);
     fh_buf_adds(out, "\"\n  else\n    case \"${COMP_WORDS[1]}\" in\n");
     for (size_t i = 0; fh_cli_verbs[i]; i++) add_case(out, i, "words");
-    fh_buf_adds(out, "    esac\n  fi\n  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n  [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+    fh_buf_adds(out, "    esac\n  fi\n  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n  [ ${#COMPREPLY[@]} -gt 0 ] || "
+                     "COMPREPLY=($(compgen -f -- \"$cur\"))\n"
                      "}\ncomplete -F _freehold freehold\n");
 }
 
 static void write_zsh(fh_buf *out)
 {
-    fh_buf_adds(out, "#compdef freehold\n# zsh completion for freehold; made by `freehold completion zsh`\n_freehold() {\n  local first=\"${words[2]}\" choices=\"\"\n"
+    fh_buf_adds(out, "#compdef freehold\n# zsh completion for freehold; made by `freehold completion zsh`\n_freehold() {\n  local "
+                     "first=\"${words[2]}\" choices=\"\"\n"
                      "  if (( CURRENT == 2 )); then\n    choices=\"");
     add_first_words(out);
     fh_buf_adds(out, "\"\n  else\n    case \"$first\" in\n");
@@ -93,7 +96,8 @@ static void fish_verb(fh_buf *out, const fh_cli_verb *v)
     }
     fh_buf_addc(out, '\n');
     for (const fh_cli_flag *f = v->flags; f && f->name; f++) {
-        fh_buf_addf(out, "complete -c freehold -n '__fish_seen_subcommand_from %.*s' -l %s %s-d ", (int)len, v->name, f->name, f->value ? "-r " : "");
+        fh_buf_addf(out, "complete -c freehold -n '__fish_seen_subcommand_from %.*s' -l %s %s-d ", (int)len, v->name, f->name,
+                    f->value ? "-r " : "");
         add_fish_text(out, f->help);
         fh_buf_addc(out, '\n');
     }
@@ -112,9 +116,13 @@ static void write_fish(fh_buf *out)
 
 bool fh_cli_completion(const char *shell, fh_buf *out)
 {
-    if (strcmp(shell, "bash") == 0) write_bash(out);
-    else if (strcmp(shell, "zsh") == 0) write_zsh(out);
-    else if (strcmp(shell, "fish") == 0) write_fish(out);
-    else return false;
+    if (strcmp(shell, "bash") == 0)
+        write_bash(out);
+    else if (strcmp(shell, "zsh") == 0)
+        write_zsh(out);
+    else if (strcmp(shell, "fish") == 0)
+        write_fish(out);
+    else
+        return false;
     return true;
 }

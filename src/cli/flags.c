@@ -1,4 +1,5 @@
-/* Reads flags and operands as a verb's table declares them: --name value, --name=value, -n value; `--` ends the flags; flags and operands may mix. */
+/* Reads flags and operands as a verb's table declares them: --name value, --name=value, -n value; `--` ends the flags; flags and operands
+ * may mix. */
 #include "cli_private.h"
 
 #include <string.h>
@@ -48,8 +49,10 @@ static int unknown_flag(const fh_cli_verb *v, const char *arg, size_t len, fh_er
     const char *own = nearest_in(v->flags, name, &distance), *common = nearest_in(fh_cli_common, name, &distance);
     const char *near = common ? common : own;
     fh_err_set(err, FH_E_USAGE, "unknown flag %.*s", (int)FH_MIN(len, (size_t)64), arg);
-    if (near) fh_err_hint(err, "did you mean --%s? `freehold %s --help` lists all flags", near, v->name);
-    else fh_err_hint(err, "`freehold %s --help` lists all flags", v->name);
+    if (near)
+        fh_err_hint(err, "did you mean --%s? `freehold %s --help` lists all flags", near, v->name);
+    else
+        fh_err_hint(err, "`freehold %s --help` lists all flags", v->name);
     return FH_E_USAGE;
 }
 
@@ -67,7 +70,8 @@ static int check_value(const fh_cli_flag *f, const char *value, fh_err **err)
     if (f->kind != FH_CLI_INT) return 0;
     int64_t n;
     if (parse_int(value, &n) && n >= f->min && n <= f->max) return 0;
-    fh_err_set(err, FH_E_USAGE, "--%s wants a whole number from %lld to %lld, not '%.64s'", f->name, (long long)f->min, (long long)f->max, value);
+    fh_err_set(err, FH_E_USAGE, "--%s wants a whole number from %lld to %lld, not '%.64s'", f->name, (long long)f->min, (long long)f->max,
+               value);
     fh_err_param(err, "--%s", f->name);
     return FH_E_USAGE;
 }
@@ -103,8 +107,10 @@ static int check_operands(const fh_cli *c, fh_err **err)
 {
     const fh_cli_verb *v = c->verb;
     if (c->operand_count >= v->min_operands && c->operand_count <= v->max_operands) return 0;
-    if (c->operand_count < v->min_operands) fh_err_set(err, FH_E_USAGE, "too few arguments: it wants %s", v->operands);
-    else fh_err_set(err, FH_E_USAGE, "unexpected argument '%.64s'", c->operands[v->max_operands]);
+    if (c->operand_count < v->min_operands)
+        fh_err_set(err, FH_E_USAGE, "too few arguments: it wants %s", v->operands);
+    else
+        fh_err_set(err, FH_E_USAGE, "unexpected argument '%.64s'", c->operands[v->max_operands]);
     fh_err_hint(err, "`freehold %s --help` shows how to use it", v->name);
     return FH_E_USAGE;
 }

@@ -18,10 +18,14 @@ int fh_cli_data_dir(const fh_cli *c, char *out, size_t out_size, fh_err **err)
 {
     const char *given = fh_cli_text(c, "data", NULL), *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     int n;
-    if (given) n = snprintf(out, out_size, "%s", given);
-    else if (data && data[0]) n = snprintf(out, out_size, "%s/freehold", data);
-    else if (home && home[0]) n = snprintf(out, out_size, "%s/.local/share/freehold", home);
-    else return fh_err_set(err, FH_E_USAGE, "where are the data? Neither --data nor HOME is set");
+    if (given)
+        n = snprintf(out, out_size, "%s", given);
+    else if (data && data[0])
+        n = snprintf(out, out_size, "%s/freehold", data);
+    else if (home && home[0])
+        n = snprintf(out, out_size, "%s/.local/share/freehold", home);
+    else
+        return fh_err_set(err, FH_E_USAGE, "where are the data? Neither --data nor HOME is set");
     return n < (int)out_size ? 0 : fh_err_set(err, FH_E_USAGE, "the path of the data folder is longer than %zu bytes", out_size - 1);
 }
 

@@ -180,10 +180,14 @@ static int run_help(fh_cli *c, fh_err **err)
     if (rc) return rc;
     if (c->json) return help_json(v, err);
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
-    if (fh_cli_has(c, "verbs")) write_page_names(&out);
-    else if (fh_cli_has(c, "man")) fh_cli_man(v, &out);
-    else if (v) fh_cli_help_verb(v, &out);
-    else fh_cli_help_all(&out);
+    if (fh_cli_has(c, "verbs"))
+        write_page_names(&out);
+    else if (fh_cli_has(c, "man"))
+        fh_cli_man(v, &out);
+    else if (v)
+        fh_cli_help_verb(v, &out);
+    else
+        fh_cli_help_all(&out);
     return fh_cli_print(&out, err);
 }
 
@@ -216,12 +220,21 @@ static const fh_cli_flag help_flags[] = {
 };
 
 const fh_cli_verb fh_verb_help = {
-    .name = "help", .group = "About freehold", .summary = "what a command does and which flags it takes", .operands = "[COMMAND]",
-    .max_operands = 2, .flags = help_flags, .run = run_help,
+    .name = "help",
+    .group = "About freehold",
+    .summary = "what a command does and which flags it takes",
+    .operands = "[COMMAND]",
+    .max_operands = 2,
+    .flags = help_flags,
+    .run = run_help,
 };
 
 const fh_cli_verb fh_verb_version = {
-    .name = "version", .group = "About freehold", .summary = "the version of this program", .operands = "", .run = run_version,
+    .name = "version",
+    .group = "About freehold",
+    .summary = "the version of this program",
+    .operands = "",
+    .run = run_version,
 };
 
 static const char *const completion_examples[] = {
@@ -232,6 +245,12 @@ static const char *const completion_examples[] = {
 };
 
 const fh_cli_verb fh_verb_completion = {
-    .name = "completion", .group = "About freehold", .summary = "completion script for bash, zsh or fish", .operands = "bash|zsh|fish",
-    .min_operands = 1, .max_operands = 1, .examples = completion_examples, .run = run_completion,
+    .name = "completion",
+    .group = "About freehold",
+    .summary = "completion script for bash, zsh or fish",
+    .operands = "bash|zsh|fish",
+    .min_operands = 1,
+    .max_operands = 1,
+    .examples = completion_examples,
+    .run = run_completion,
 };

@@ -8,9 +8,12 @@ static void add_text(fh_buf *out, const char *s)
 {
     if (*s == '.' || *s == '\'') fh_buf_adds(out, "\\&");
     for (; *s; s++) {
-        if (*s == '\\') fh_buf_adds(out, "\\e");
-        else if (*s == '-') fh_buf_adds(out, "\\-");
-        else fh_buf_addc(out, *s);
+        if (*s == '\\')
+            fh_buf_adds(out, "\\e");
+        else if (*s == '-')
+            fh_buf_adds(out, "\\-");
+        else
+            fh_buf_addc(out, *s);
         if (*s == '\n' && (s[1] == '.' || s[1] == '\'')) fh_buf_adds(out, "\\&");
     }
 }
@@ -72,7 +75,8 @@ static void man_verb(const fh_cli_verb *v, fh_buf *out)
         add_text(out, v->examples[i]);
         fh_buf_addc(out, '\n');
     }
-    fh_buf_adds(out, ".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 unavailable or timed out.\n.SH SEE ALSO\n.BR freehold (1)\n");
+    fh_buf_adds(out, ".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 unavailable or timed out.\n.SH SEE "
+                     "ALSO\n.BR freehold (1)\n");
 }
 
 static void man_all(fh_buf *out)
@@ -97,6 +101,8 @@ static void man_all(fh_buf *out)
 
 void fh_cli_man(const fh_cli_verb *v, fh_buf *out)
 {
-    if (v) man_verb(v, out);
-    else man_all(out);
+    if (v)
+        man_verb(v, out);
+    else
+        man_all(out);
 }

@@ -4,7 +4,8 @@
 
 #include "client.h"
 
-/* A ready deployment of what was asked for; starts one when there is none. Shows its states on a terminal while they pass. name gets its name. */
+/* A ready deployment of what was asked for; starts one when there is none. Shows its states on a terminal while they pass. name gets its
+ * name. */
 int fh_run_deploy(const fh_cli *c, const fh_cli_client *s, const char *model, char *name, size_t name_size, fh_err **err);
 
 typedef struct fh_run_answer {
@@ -14,7 +15,8 @@ typedef struct fh_run_answer {
 } fh_run_answer;
 void fh_run_answer_fini(fh_run_answer *a);
 /* Asks with the conversation so far; prints pieces as they come when print is set. Ctrl-C ends the answer, not the program. */
-int fh_run_ask(const fh_cli *c, const fh_cli_client *s, const char *deployment, const fh_json *messages, bool print, fh_run_answer *ret, fh_err **err);
+int fh_run_ask(const fh_cli *c, const fh_cli_client *s, const char *deployment, const fh_json *messages, bool print, fh_run_answer *ret,
+               fh_err **err);
 fh_json *fh_run_message(const char *role, fh_str text);
 /* A conversation on a terminal until its end (Ctrl-D or /bye). */
 int fh_run_chat(const fh_cli *c, const fh_cli_client *s, const char *deployment, fh_err **err);

@@ -90,11 +90,13 @@ static fh_json *request_of(const fh_cli *c, const char *deployment, const fh_jso
     if (max_tokens) fh_json_set(body, "max_completion_tokens", fh_json_new_int(max_tokens));
     if (fh_cli_has(c, "seed")) fh_json_set(body, "seed", fh_json_new_int(fh_cli_int(c, "seed", 0)));
     double temperature;
-    if (fh_str_f64(fh_str_of(fh_cli_text(c, "temperature", "")), &temperature)) fh_json_set(body, "temperature", fh_json_new_real(temperature));
+    if (fh_str_f64(fh_str_of(fh_cli_text(c, "temperature", "")), &temperature))
+        fh_json_set(body, "temperature", fh_json_new_real(temperature));
     return body;
 }
 
-int fh_run_ask(const fh_cli *c, const fh_cli_client *s, const char *deployment, const fh_json *messages, bool print, fh_run_answer *ret, fh_err **err)
+int fh_run_ask(const fh_cli *c, const fh_cli_client *s, const char *deployment, const fh_json *messages, bool print, fh_run_answer *ret,
+               fh_err **err)
 {
     *ret = (fh_run_answer){.text = FH_BUF(ANSWER_BYTES_MAX)};
     asking a = {.answer = ret, .print = print, .err = err};

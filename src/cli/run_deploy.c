@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define READY_WAIT_NS (30 * 60 * FH_NS_PER_S) /* a state without progress is ended by the server long before */
-#define POLL_NS (20 * FH_NS_PER_MS)
+#define POLL_NS       (20 * FH_NS_PER_MS)
 
 static bool has_state(const fh_json *d, const char *state)
 {
@@ -51,7 +51,8 @@ static int resolve(const fh_cli_client *s, const char *model, char *out, size_t 
         snprintf(out, out_size, "%s", real);
         return 0;
     }
-    if (!fh_client_path(path, sizeof path, "/api/v1/models/", model, "")) return fh_err_set(err, FH_E_NOT_FOUND, "there is no model with such a long name");
+    if (!fh_client_path(path, sizeof path, "/api/v1/models/", model, ""))
+        return fh_err_set(err, FH_E_NOT_FOUND, "there is no model with such a long name");
     int rc = fh_client_call(s, "GET", path, NULL, &m, err);
     if (rc) return rc;
     snprintf(out, out_size, "%s", fh_cli_str_of(m, "id"));
@@ -88,8 +89,10 @@ static int not_running(const fh_json *d, fh_err **err)
 {
     fh_err_set(err, FH_E_CONFLICT, "%s is %s: %s", fh_cli_str_of(d, "name"), fh_cli_str_of(d, "state"), fh_cli_str_of(d, "reason"));
     const char *hint = fh_cli_str_of(d, "hint");
-    if (hint[0]) fh_err_hint(err, "%s", hint);
-    else fh_err_hint(err, "`freehold events %s` shows what happened", fh_cli_str_of(d, "name"));
+    if (hint[0])
+        fh_err_hint(err, "%s", hint);
+    else
+        fh_err_hint(err, "`freehold events %s` shows what happened", fh_cli_str_of(d, "name"));
     return FH_E_CONFLICT;
 }
 

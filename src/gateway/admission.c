@@ -92,7 +92,8 @@ int fh_admit_key(const fh_keys *k, fh_str authorization, fh_str x_api_key, fh_sc
     if (!text.len) return no_key(err);
     int rc = fh_keys_check(k, text, now_utc_ns, ret, err);
     if (rc || ret->scope >= need) return rc;
-    fh_err_set(err, FH_E_FORBIDDEN, "the key %s has the scope '%s'; this wants '%s'", ret->id, fh_scope_name(ret->scope), fh_scope_name(need));
+    fh_err_set(err, FH_E_FORBIDDEN, "the key %s has the scope '%s'; this wants '%s'", ret->id, fh_scope_name(ret->scope),
+               fh_scope_name(need));
     fh_err_hint(err, "use a key with that scope; `freehold key create --scope %s` makes one", fh_scope_name(need));
     return FH_E_FORBIDDEN;
 }

@@ -5,7 +5,8 @@
 
 bool fh_gateway_owns(fh_str path)
 {
-    return fh_str_eqs(path, "/v1") || fh_str_starts(path, FH_STR("/v1/")) || fh_str_eqs(path, "/tokenize") || fh_str_eqs(path, "/detokenize");
+    return fh_str_eqs(path, "/v1") || fh_str_starts(path, FH_STR("/v1/")) || fh_str_eqs(path, "/tokenize") ||
+           fh_str_eqs(path, "/detokenize");
 }
 
 static void add_headers(fh_http_req *req, int code)
@@ -19,8 +20,10 @@ void fh_gateway_reply_error(fh_http_req *req, const fh_err *err)
     FH_AUTO(buf) fh_buf body = FH_BUF(1 << 20);
     bool openai = fh_gateway_owns(fh_http_req_path(req));
     int code = fh_err_code(err);
-    if (openai) fh_wire_error_write(&body, err);
-    else fh_wire_problem_write(&body, err, fh_http_req_id(req));
+    if (openai)
+        fh_wire_error_write(&body, err);
+    else
+        fh_wire_problem_write(&body, err, fh_http_req_id(req));
     add_headers(req, code);
     fh_http_reply(req, fh_code_http(code), openai ? "application/json" : "application/problem+json", fh_buf_cstr(&body), body.len);
 }

@@ -39,18 +39,25 @@ static void reply_and_free(fh_http_req *req, fh_err *err)
 static void reply_json(fh_http_req *req, const fh_buf *body)
 {
     fh_err *err = NULL;
-    if (fh_buf_check(body, &err, "the reply")) reply_and_free(req, err);
-    else fh_http_reply(req, 200, "application/json", fh_buf_cstr(body), body->len);
+    if (fh_buf_check(body, &err, "the reply"))
+        reply_and_free(req, err);
+    else
+        fh_http_reply(req, 200, "application/json", fh_buf_cstr(body), body->len);
 }
 
-/* The models that are ready; owned. */
-static int ready_models(fh_gateway *g, fh_route_model **ret, size_t *ret_count, fh_err **err)
+/* The models that are ready, ended by one without id; owned, NULL when memory is out. */
+static fh_route_model *ready_models(fh_gateway *g)
 {
-    fh_route_model *list = fh_calloc(MODELS_MAX, sizeof *list);
-    if (!list) return fh_err_nomem(err);
-    *ret_count = FH_MIN(g->config.routes.list(g->config.routes.ctx, list, MODELS_MAX), (size_t)MODELS_MAX);
-    *ret = list;
-    return 0;
+    fh_route_model *list = fh_calloc(MODELS_MAX + 1, sizeof *list);
+    if (list) g->config.routes.list(g->config.routes.ctx, list, MODELS_MAX);
+    return list;
+}
+
+static size_t count_models(const fh_route_model *list)
+{
+    size_t n = 0;
+    while (list[n].id[0]) n++;
+    return n;
 }
 
 static fh_wire_model wire_model(const fh_route_model *m)
@@ -58,40 +65,49 @@ static fh_wire_model wire_model(const fh_route_model *m)
     return (fh_wire_model){.id = m->id, .owned_by = m->owned_by, .created_s = m->created_s, .context_tok = m->context_tok};
 }
 
+static int write_models(const fh_route_model *list, size_t count, fh_buf *out, fh_err **err)
+{
+    FH_AUTO(ptr) fh_wire_model *models = fh_calloc(count + 1, sizeof *models);
+    if (!models) return fh_err_nomem(err);
+    for (size_t i = 0; i < count; i++) models[i] = wire_model(&list[i]);
+    fh_wire_models_write(out, models, count);
+    return 0;
+}
+
 static void handle_models(fh_gateway *g, fh_http_req *req)
 {
     fh_err *err = NULL;
-    FH_AUTO(ptr) fh_route_model *list = NULL;
-    FH_AUTO(ptr) fh_wire_model *models = NULL;
-    size_t count = 0;
-    int rc = ready_models(g, &list, &count, &err);
-    if (!rc && !(models = fh_calloc(count + 1, sizeof *models))) rc = fh_err_nomem(&err);
-    if (rc) {
-        reply_and_free(req, err);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) models[i] = wire_model(&list[i]);
+    FH_AUTO(ptr) fh_route_model *list = ready_models(g);
     FH_AUTO(buf) fh_buf body = FH_BUF(4 << 20);
-    fh_wire_models_write(&body, models, count);
-    reply_json(req, &body);
+    int rc = list ? write_models(list, count_models(list), &body, &err) : fh_err_nomem(&err);
+    if (rc)
+        reply_and_free(req, err);
+    else
+        reply_json(req, &body);
 }
 
 /* A name that is not in the list may be an alias: the route knows. */
+static const fh_route_model *find_model(fh_gateway *g, const fh_route_model *list, fh_str id, fh_err **err)
+{
+    fh_route route = {0};
+    if (g->config.routes.pick(g->config.routes.ctx, id, NULL, &route, err)) return NULL;
+    for (const fh_route_model *m = list; m->id[0]; m++)
+        if (strcmp(m->id, route.model) == 0) return m;
+    fh_err_set(err, FH_E_NOT_FOUND, "the model '%s' is not ready any more", route.model);
+    return NULL;
+}
+
 static void handle_model(fh_gateway *g, fh_http_req *req, fh_str id)
 {
     fh_err *err = NULL;
-    FH_AUTO(ptr) fh_route_model *list = NULL;
-    size_t count = 0, at = 0;
-    fh_route route;
-    int rc = ready_models(g, &list, &count, &err);
-    if (!rc) rc = g->config.routes.pick(g->config.routes.ctx, id, NULL, &route, &err);
-    while (!rc && at < count && strcmp(list[at].id, route.model) != 0) at++;
-    if (!rc && at == count) rc = fh_err_set(&err, FH_E_NOT_FOUND, "the model '%s' is not ready any more", route.model);
-    if (rc) {
+    FH_AUTO(ptr) fh_route_model *list = ready_models(g);
+    const fh_route_model *found = list ? find_model(g, list, id, &err) : NULL;
+    if (!found) {
+        if (!err) fh_err_nomem(&err);
         reply_and_free(req, err);
         return;
     }
-    fh_wire_model m = wire_model(&list[at]);
+    fh_wire_model m = wire_model(found);
     FH_AUTO(buf) fh_buf body = FH_BUF(1 << 16);
     fh_wire_model_write(&body, &m);
     reply_json(req, &body);
@@ -103,8 +119,10 @@ static void handle_generate(fh_gateway *g, fh_http_req *req, fh_operation op)
     fh_wire_request r = {0};
     fh_str body = fh_http_req_body(req);
     int rc = op == FH_OP_CHAT ? fh_wire_chat_parse(&r, body, &err) : fh_wire_completion_parse(&r, body, &err);
-    if (rc) reply_and_free(req, err);
-    else fh_proxy_start(g, req, op, r.model, r.stream);
+    if (rc)
+        reply_and_free(req, err);
+    else
+        fh_proxy_start(g, req, op, r.model, r.stream);
     fh_wire_request_fini(&r);
 }
 
@@ -117,8 +135,10 @@ static void handle_tokenize(fh_gateway *g, fh_http_req *req)
     int rc = fh_json_parse(&doc, fh_http_req_body(req), FH_LIMIT_JSON_BODY_BYTES, &err);
     if (!rc && fh_json_kind_of(doc) != FH_JSON_OBJECT) rc = fh_err_set(&err, FH_E_INVALID, "the body must be a JSON object");
     if (!rc) rc = fh_json_read_str(doc, "model", false, &model, &err);
-    if (rc) reply_and_free(req, err);
-    else fh_proxy_start(g, req, FH_OP_TOKENIZE, model, false);
+    if (rc)
+        reply_and_free(req, err);
+    else
+        fh_proxy_start(g, req, FH_OP_TOKENIZE, model, false);
 }
 
 static void handle_chat(fh_gateway *g, fh_http_req *req)
@@ -135,16 +155,16 @@ static const struct {
     const char *path, *method;
     void (*handle)(fh_gateway *g, fh_http_req *req);
 } paths[] = {
-    {"/v1/models", "GET", handle_models},          {"/v1/chat/completions", "POST", handle_chat},
-    {"/v1/completions", "POST", handle_completion}, {"/tokenize", "POST", handle_tokenize},
-    {"/detokenize", "POST", handle_tokenize},
+    {"/v1/models", "GET", handle_models},   {"/v1/chat/completions", "POST", handle_chat}, {"/v1/completions", "POST", handle_completion},
+    {"/tokenize", "POST", handle_tokenize}, {"/detokenize", "POST", handle_tokenize},
 };
 
 static void refuse_method(fh_http_req *req, const char *allowed)
 {
     fh_err *err = NULL;
     fh_str method = fh_http_req_method(req), path = fh_http_req_path(req);
-    fh_err_set(&err, FH_E_METHOD, "%.*s cannot be used on %.*s", (int)FH_MIN(method.len, (size_t)16), method.ptr, (int)FH_MIN(path.len, (size_t)128), path.ptr);
+    fh_err_set(&err, FH_E_METHOD, "%.*s cannot be used on %.*s", (int)FH_MIN(method.len, (size_t)16), method.ptr,
+               (int)FH_MIN(path.len, (size_t)128), path.ptr);
     fh_err_hint(&err, "use %s", allowed);
     fh_http_reply_header(req, "Allow", allowed);
     reply_and_free(req, err);
@@ -164,13 +184,17 @@ void fh_gateway_handle(fh_gateway *g, fh_http_req *req)
     fh_str path = fh_http_req_path(req), method = fh_http_req_method(req), one = FH_STR("/v1/models/");
     for (size_t i = 0; i < FH_COUNT(paths); i++) {
         if (!fh_str_eqs(path, paths[i].path)) continue;
-        if (fh_str_eqs(method, paths[i].method)) paths[i].handle(g, req);
-        else refuse_method(req, paths[i].method);
+        if (fh_str_eqs(method, paths[i].method))
+            paths[i].handle(g, req);
+        else
+            refuse_method(req, paths[i].method);
         return;
     }
     if (path.len > one.len && fh_str_starts(path, one)) {
-        if (fh_str_eqs(method, "GET")) handle_model(g, req, (fh_str){path.ptr + one.len, path.len - one.len});
-        else refuse_method(req, "GET");
+        if (fh_str_eqs(method, "GET"))
+            handle_model(g, req, (fh_str){path.ptr + one.len, path.len - one.len});
+        else
+            refuse_method(req, "GET");
         return;
     }
     refuse_path(req);

@@ -148,7 +148,8 @@ static int insert(fh_keys *k, const fh_key *key, const uint8_t digest[32], fh_er
     return fh_db_exec(k->db, err,
                       "INSERT INTO keys(id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns) "
                       "VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0)",
-                      "sbssii", key->id, ((fh_str){(const char *)digest, 32}), key->name, fh_scope_name(key->scope), key->created_utc_ns, key->expires_utc_ns);
+                      "sbssii", key->id, ((fh_str){(const char *)digest, 32}), key->name, fh_scope_name(key->scope), key->created_utc_ns,
+                      key->expires_utc_ns);
 }
 
 static int insert_and_hold(fh_keys *k, const fh_key *key, fh_str text, fh_err **err)
@@ -166,7 +167,8 @@ int fh_keys_create(fh_keys *k, const fh_key *spec, int64_t now_utc_ns, fh_key *r
 {
     int rc = purge_expired(k, now_utc_ns, err);
     if (rc) return rc;
-    if (fh_map_count(k->map) >= FH_LIMIT_KEYS) return fh_err_set(err, FH_E_CONFLICT, "there are %d keys already, which is the most", FH_LIMIT_KEYS);
+    if (fh_map_count(k->map) >= FH_LIMIT_KEYS)
+        return fh_err_set(err, FH_E_CONFLICT, "there are %d keys already, which is the most", FH_LIMIT_KEYS);
     fh_key key = *spec;
     key.created_utc_ns = now_utc_ns;
     key.revoked_utc_ns = 0;
@@ -174,8 +176,10 @@ int fh_keys_create(fh_keys *k, const fh_key *spec, int64_t now_utc_ns, fh_key *r
     while (!rc && fh_map_find(k->map, (fh_str){key.id, FH_KEY_ID_LEN}));
     if (!rc) rc = make_text(key.id, text, err);
     if (!rc) rc = insert_and_hold(k, &key, (fh_str){text, FH_KEY_LEN}, err);
-    if (rc) explicit_bzero(text, FH_KEY_LEN + 1);
-    else if (ret) *ret = key;
+    if (rc)
+        explicit_bzero(text, FH_KEY_LEN + 1);
+    else if (ret)
+        *ret = key;
     return rc;
 }
 

@@ -48,7 +48,8 @@ void fh_gateway_metrics(const fh_gateway *g, fh_buf *out)
 {
     const fh_metrics *m = &g->metrics;
     write_histograms(out, "gen_ai_server_request_duration_seconds", "Time from a request to the end of its reply.", m->duration);
-    write_histograms(out, "gen_ai_server_time_to_first_token_seconds", "Time from a request to the first byte of its answer.", m->first_byte);
+    write_histograms(out, "gen_ai_server_time_to_first_token_seconds", "Time from a request to the first byte of its answer.",
+                     m->first_byte);
     write_by_operation(out, "freehold_gateway_requests_total", "Requests that ended with a reply of an engine.", m->finished);
     write_by_operation(out, "freehold_gateway_failures_total", "Requests that ended with an error of ours or of an engine.", m->failed);
     write_one(out, "freehold_gateway_in_flight", "gauge", "Requests that run now.", m->in_flight);

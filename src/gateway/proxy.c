@@ -4,8 +4,9 @@
  *      ^          |            \-----> STREAMING  whole events are passed on as they come
  *      \- waiting for a replica, once, when the first one broke before a byte of the answer was sent
  *
- * What holds: p->call is the one open call or NULL; the client's request is alive as long as the proxy is; ends exactly once, by finish() or by the client's
- * leaving, which cancels the call. What was sent to the client is never sent twice: once STREAMING has begun there is no second try. */
+ * What holds: p->call is the one open call or NULL; the client's request is alive as long as the proxy is; ends exactly once, by finish()
+ * or by the client's leaving, which cancels the call. What was sent to the client is never sent twice: once STREAMING has begun there is no
+ * second try. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "gateway_private.h"
@@ -29,10 +30,10 @@ typedef struct proxy {
     char model[256];
     fh_route route; /* the replica in use, or the one that broke */
     int64_t start_ns, replace_until_ns;
-    int status;          /* of the engine's reply; 0 before its headers */
+    int status; /* of the engine's reply; 0 before its headers */
     char type[128], retry_after[32];
-    fh_buf data;         /* PLAIN: the reply so far; STREAMING: an event that is not whole yet */
-    fh_err *broken;      /* why the first try broke; owned */
+    fh_buf data;    /* PLAIN: the reply so far; STREAMING: an event that is not whole yet */
+    fh_err *broken; /* why the first try broke; owned */
 } proxy;
 
 static void pick(proxy *p);
@@ -166,7 +167,8 @@ static void replace(proxy *p, const fh_err *why)
 {
     fh_err_free(p->broken);
     p->broken = NULL;
-    fh_err_set(&p->broken, FH_E_UPSTREAM, "the engine broke before it answered: %s", why ? fh_err_message(why) : "it replied with an error");
+    fh_err_set(&p->broken, FH_E_UPSTREAM, "the engine broke before it answered: %s",
+               why ? fh_err_message(why) : "it replied with an error");
     fh_err_hint(&p->broken, "`freehold events %s` tells what happened to it", p->route.deployment);
     p->second_try = true;
     p->replace_until_ns = fh_clock_mono_ns() + REPLACE_WAIT_NS;
@@ -177,9 +179,12 @@ static void replace(proxy *p, const fh_err *why)
 static void end_stream(proxy *p, const fh_err *why)
 {
     fh_err *err = NULL;
-    if (why) fh_err_set(&err, FH_E_UPSTREAM, "the engine broke in the middle of the answer: %s", fh_err_message(why));
-    else if (fh_buf_check(&p->data, &err, "one event of the stream")) fh_err_add(&err, "the answer cannot be passed on");
-    else if (!p->done_seen) fh_err_set(&err, FH_E_UPSTREAM, "the engine ended the answer too early");
+    if (why)
+        fh_err_set(&err, FH_E_UPSTREAM, "the engine broke in the middle of the answer: %s", fh_err_message(why));
+    else if (fh_buf_check(&p->data, &err, "one event of the stream"))
+        fh_err_add(&err, "the answer cannot be passed on");
+    else if (!p->done_seen)
+        fh_err_set(&err, FH_E_UPSTREAM, "the engine ended the answer too early");
     if (err) {
         fh_err_hint(&err, "what was sent so far is all there is; ask again for a whole answer");
         cut(p, err);
@@ -226,8 +231,10 @@ static void call_done(void *arg, int status, const fh_err *why)
         return;
     }
     p->gateway->config.routes.report(p->gateway->config.routes.ctx, p->route.deployment, FH_E_UPSTREAM);
-    if (p->second_try) engine_failed_twice(p, why);
-    else replace(p, why);
+    if (p->second_try)
+        engine_failed_twice(p, why);
+    else
+        replace(p, why);
 }
 
 static void call(proxy *p)
@@ -236,11 +243,19 @@ static void call(proxy *p)
     char url[512];
     fh_str path = fh_http_req_path(p->req);
     snprintf(url, sizeof url, "%s%.*s", p->route.base_url, (int)FH_MIN(path.len, (size_t)200), path.ptr);
-    const fh_header headers[] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-request-id"), fh_str_of(fh_http_req_id(p->req))}};
+    const fh_header headers[] = {{FH_STR("Content-Type"), FH_STR("application/json")},
+                                 {FH_STR("x-request-id"), fh_str_of(fh_http_req_id(p->req))}};
     fh_http_call_spec spec = {
-        .method = "POST", .url = url, .unix_path = p->route.unix_path[0] ? p->route.unix_path : NULL,
-        .headers = headers, .header_count = FH_COUNT(headers), .body = fh_http_req_body(p->req),
-        .on_headers = got_headers, .on_data = got_data, .on_done = call_done, .arg = p,
+        .method = "POST",
+        .url = url,
+        .unix_path = p->route.unix_path[0] ? p->route.unix_path : NULL,
+        .headers = headers,
+        .header_count = FH_COUNT(headers),
+        .body = fh_http_req_body(p->req),
+        .on_headers = got_headers,
+        .on_data = got_data,
+        .on_done = call_done,
+        .arg = p,
     };
     p->status = 0;
     p->type[0] = p->retry_after[0] = '\0';
@@ -281,8 +296,10 @@ static void pick(proxy *p)
         return;
     }
     fh_err_free(err);
-    if (fh_clock_mono_ns() < p->replace_until_ns) wait_for_replacement(p);
-    else fail(p, fh_take(p->broken));
+    if (fh_clock_mono_ns() < p->replace_until_ns)
+        wait_for_replacement(p);
+    else
+        fail(p, fh_take(p->broken));
 }
 
 void fh_proxy_start(fh_gateway *g, fh_http_req *req, fh_operation op, fh_str model, bool stream)
@@ -290,8 +307,10 @@ void fh_proxy_start(fh_gateway *g, fh_http_req *req, fh_operation op, fh_str mod
     fh_err *err = NULL;
     proxy *p = fh_calloc(1, sizeof *p);
     if (!p || model.len >= sizeof p->model) {
-        if (!p) fh_err_nomem(&err);
-        else fh_err_set(&err, FH_E_NOT_FOUND, "there is no model with a name of %zu bytes", model.len);
+        if (!p)
+            fh_err_nomem(&err);
+        else
+            fh_err_set(&err, FH_E_NOT_FOUND, "there is no model with a name of %zu bytes", model.len);
         fh_free(p);
         fh_gateway_reply_error(req, err);
         fh_err_free(err);

@@ -204,9 +204,12 @@ static void control_plane(fh_server *s, fh_http_req *req)
     char param[256] = "";
     FH_AUTO(buf) fh_buf allow = FH_BUF(256);
     const api_route *route = find_route(fh_http_req_method(req), fh_http_req_path(req), param, sizeof param, &allow);
-    if (admit_key(s, req, route ? route->who : API_USE, &key, &err)) reply_error(req, err);
-    else if (!route) no_route(req, &allow);
-    else run_route(s, req, route, param, &key);
+    if (admit_key(s, req, route ? route->who : API_USE, &key, &err))
+        reply_error(req, err);
+    else if (!route)
+        no_route(req, &allow);
+    else
+        run_route(s, req, route, param, &key);
 }
 
 static void health(fh_server *s, fh_http_req *req, bool readiness)
@@ -237,8 +240,10 @@ static void with_key(fh_server *s, fh_http_req *req, api_who who, void (*then)(f
 {
     fh_err *err = NULL;
     fh_key key;
-    if (admit_key(s, req, who, &key, &err)) reply_error(req, err);
-    else then(s, req);
+    if (admit_key(s, req, who, &key, &err))
+        reply_error(req, err);
+    else
+        then(s, req);
 }
 
 static void openai(fh_server *s, fh_http_req *req)
@@ -252,10 +257,16 @@ void api_handle(fh_server *s, fh_http_req *req)
     fh_str path = fh_http_req_path(req);
     bool control = fh_str_starts(path, FH_STR("/api/")) || fh_str_eqs(path, "/api"), gateway = fh_gateway_owns(path);
     bool metrics = fh_str_eqs(path, "/metrics"), ready = fh_str_eqs(path, "/readyz");
-    if (admit(s, req, !control && !gateway && !metrics, &err)) reply_error(req, err);
-    else if (ready || fh_str_eqs(path, "/healthz")) health(s, req, ready);
-    else if (gateway) with_key(s, req, API_USE, openai);
-    else if (metrics) with_key(s, req, API_USE, fh_server_metrics);
-    else if (control) control_plane(s, req);
-    else if (!fh_static_reply(req)) no_route(req, &FH_BUF(0));
+    if (admit(s, req, !control && !gateway && !metrics, &err))
+        reply_error(req, err);
+    else if (ready || fh_str_eqs(path, "/healthz"))
+        health(s, req, ready);
+    else if (gateway)
+        with_key(s, req, API_USE, openai);
+    else if (metrics)
+        with_key(s, req, API_USE, fh_server_metrics);
+    else if (control)
+        control_plane(s, req);
+    else if (!fh_static_reply(req))
+        no_route(req, &FH_BUF(0));
 }

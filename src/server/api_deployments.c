@@ -77,8 +77,10 @@ static int no_deployment(const fh_fleet_snapshot *snap, const char *name, fh_err
 {
     const char *near = nearest_name(snap, name);
     fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment '%.64s'", name);
-    if (near) fh_err_hint(err, "did you mean '%s'? `freehold ps` lists all", near);
-    else fh_err_hint(err, "`freehold ps` lists all deployments");
+    if (near)
+        fh_err_hint(err, "did you mean '%s'? `freehold ps` lists all", near);
+    else
+        fh_err_hint(err, "`freehold ps` lists all deployments");
     return FH_E_NOT_FOUND;
 }
 
@@ -90,8 +92,10 @@ void api_deployments_get(api_call *c)
     fh_json *o = d ? deployment_json(d) : NULL;
     if (!d) no_deployment(snap, c->param, &err);
     fh_fleet_snapshot_release(snap);
-    if (err) api_reply_error(c, err);
-    else api_reply(c, 200, o);
+    if (err)
+        api_reply_error(c, err);
+    else
+        api_reply(c, 200, o);
 }
 
 /* The fleet has answered a command. */
@@ -128,7 +132,8 @@ static int take_text(const fh_json *body, const char *name, bool required, char 
 static int resolve_path(fh_server *s, fh_deploy_spec *spec, fh_err **err)
 {
     char path[sizeof spec->model];
-    bool is_path = spec->model[0] == '/' || spec->model[0] == '~' || strncmp(spec->model, "./", 2) == 0 || strncmp(spec->model, "../", 3) == 0;
+    bool is_path =
+        spec->model[0] == '/' || spec->model[0] == '~' || strncmp(spec->model, "./", 2) == 0 || strncmp(spec->model, "../", 3) == 0;
     if (!is_path) return 0;
     int rc = fh_import_path(s, fh_str_of(spec->model), path, sizeof path, err);
     if (!rc) memcpy(spec->model, path, sizeof path);
@@ -204,6 +209,8 @@ void api_deployments_logs(api_call *c)
     FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_ENGINE_LOG_BYTES);
     int rc = query_number(c, "bytes", FH_LIMIT_ENGINE_LOG_BYTES, &bytes, &err) ? check_named(c, &err) : FH_E_INVALID;
     if (!rc) rc = fh_fleet_log_tail(c->server->fleet, c->param, (size_t)bytes, &text, &err);
-    if (rc) api_reply_error(c, err);
-    else api_reply_text(c, &text);
+    if (rc)
+        api_reply_error(c, err);
+    else
+        api_reply_text(c, &text);
 }

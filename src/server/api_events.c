@@ -1,7 +1,8 @@
 /* GET /api/v1/events: changes of deployments as server-sent events.
  *
- * One subscription to the fleet feeds all streams. A stream begins with `event: hello`, so that a client knows that it listens; every 15 seconds without an event a
- * comment keeps the connection alive. A client that reads too slowly is cut off: it connects again and reads the present state. */
+ * One subscription to the fleet feeds all streams. A stream begins with `event: hello`, so that a client knows that it listens; every 15
+ * seconds without an event a comment keeps the connection alive. A client that reads too slowly is cut off: it connects again and reads the
+ * present state. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "net/sse.h"
@@ -26,8 +27,10 @@ struct fh_feed {
 static void listener_free(listener *l)
 {
     fh_feed *f = l->feed;
-    if (l->prev) l->prev->next = l->next;
-    else f->first = l->next;
+    if (l->prev)
+        l->prev->next = l->next;
+    else
+        f->first = l->next;
     if (l->next) l->next->prev = l->prev;
     f->count--;
     fh_free(l);
@@ -109,18 +112,22 @@ static void add_listener(fh_feed *f, listener *l, fh_http_req *req)
     fh_http_reply_write(req, hello, sizeof hello - 1);
 }
 
+static int may_listen(const fh_feed *f, fh_err **err)
+{
+    if (!f) return fh_err_set(err, FH_E_UNAVAILABLE, "the server is stopping");
+    if (f->count < FH_LIMIT_SSE_SUBSCRIBERS) return 0;
+    return fh_err_set(err, FH_E_UNAVAILABLE, "%d streams of events are open already", FH_LIMIT_SSE_SUBSCRIBERS);
+}
+
 void api_events(api_call *c)
 {
     fh_err *err = NULL;
     fh_feed *f = c->server->feed;
-    int rc = 0;
-    listener *l = NULL;
-    if (!f) rc = fh_err_set(&err, FH_E_UNAVAILABLE, "the server is stopping");
-    else if (f->count >= FH_LIMIT_SSE_SUBSCRIBERS) rc = fh_err_set(&err, FH_E_UNAVAILABLE, "%d streams of events are open already", FH_LIMIT_SSE_SUBSCRIBERS);
-    else if (!(l = fh_alloc(sizeof *l))) rc = fh_err_nomem(&err);
-    if (rc) {
-        api_reply_error(c, err);
+    listener *l = may_listen(f, &err) == 0 ? fh_alloc(sizeof *l) : NULL;
+    if (f && l) {
+        add_listener(f, l, api_take_req(c));
         return;
     }
-    add_listener(f, l, api_take_req(c));
+    if (!err) fh_err_nomem(&err);
+    api_reply_error(c, err);
 }

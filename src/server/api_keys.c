@@ -18,7 +18,7 @@ static void set_key(fh_json *o, const fh_key *k)
 
 static int by_creation(const void *a, const void *b)
 {
-    const fh_key *x = *(const fh_key *const *)a, *y = *(const fh_key *const *)b;
+    const fh_key *x = a, *y = b;
     if (x->created_utc_ns != y->created_utc_ns) return x->created_utc_ns < y->created_utc_ns ? -1 : 1;
     return strcmp(x->id, y->id);
 }
@@ -27,17 +27,17 @@ void api_keys_list(api_call *c)
 {
     const fh_keys *keys = c->server->keys;
     size_t count = 0, i = 0;
-    FH_AUTO(ptr) const fh_key **sorted = fh_calloc(fh_keys_count(keys) + 1, sizeof *sorted);
+    FH_AUTO(ptr) fh_key *sorted = fh_calloc(fh_keys_count(keys) + 1, sizeof *sorted);
     if (!sorted) {
         api_reply(c, 200, NULL);
         return;
     }
-    for (const fh_key *k; (k = fh_keys_next(keys, &i));) sorted[count++] = k;
+    for (const fh_key *k; (k = fh_keys_next(keys, &i));) sorted[count++] = *k;
     qsort(sorted, count, sizeof *sorted, by_creation);
     fh_json *items = fh_json_new_array();
     for (i = 0; i < count; i++) {
         fh_json *o = fh_json_new_object();
-        set_key(o, sorted[i]);
+        set_key(o, &sorted[i]);
         fh_json_append(items, o);
     }
     api_reply(c, 200, api_list(items, fh_json_new_null()));

@@ -28,8 +28,18 @@ static fh_json *isa_json(const fh_cpu *cpu)
         bool has;
         const char *name;
     } rows[] = {
-        {cpu->avx2, "avx2"},       {cpu->fma, "fma"},           {cpu->f16c, "f16c"},     {cpu->avx512f, "avx512f"},   {cpu->avx512vnni, "avx512vnni"}, {cpu->avx512bf16, "avx512bf16"},
-        {cpu->avx_vnni, "avxvnni"}, {cpu->amx_int8, "amx-int8"}, {cpu->amx_bf16, "amx-bf16"}, {cpu->neon, "neon"},         {cpu->dotprod, "dotprod"},       {cpu->i8mm, "i8mm"},
+        {cpu->avx2, "avx2"},
+        {cpu->fma, "fma"},
+        {cpu->f16c, "f16c"},
+        {cpu->avx512f, "avx512f"},
+        {cpu->avx512vnni, "avx512vnni"},
+        {cpu->avx512bf16, "avx512bf16"},
+        {cpu->avx_vnni, "avxvnni"},
+        {cpu->amx_int8, "amx-int8"},
+        {cpu->amx_bf16, "amx-bf16"},
+        {cpu->neon, "neon"},
+        {cpu->dotprod, "dotprod"},
+        {cpu->i8mm, "i8mm"},
     };
     fh_json *list = fh_json_new_array();
     for (size_t i = 0; i < FH_COUNT(rows); i++)

@@ -4,8 +4,10 @@
 
 static void reply(api_call *c, int rc, fh_json *doc, fh_err *err)
 {
-    if (rc) api_reply_error(c, err);
-    else api_reply(c, 200, doc);
+    if (rc)
+        api_reply_error(c, err);
+    else
+        api_reply(c, 200, doc);
 }
 
 void api_models_list(api_call *c)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINK_LIFE_NS (15 * 60 * FH_NS_PER_S)
+#define LINK_LIFE_NS    (15 * 60 * FH_NS_PER_S)
 #define SESSION_LIFE_NS (24 * 3600 * FH_NS_PER_S)
 
 int fh_console_link(fh_server *s, char *out, size_t out_size, fh_err **err)
@@ -71,6 +71,8 @@ void api_session_delete(api_call *c)
         fh_err_hint(&err, "`freehold key revoke %s` revokes it", c->key.id);
     }
     if (!rc) rc = fh_keys_revoke(c->server->keys, fh_str_of(c->key.id), fh_clock_utc_ns(), NULL, &err);
-    if (rc) api_reply_error(c, err);
-    else api_reply(c, 204, NULL);
+    if (rc)
+        api_reply_error(c, err);
+    else
+        api_reply(c, 204, NULL);
 }

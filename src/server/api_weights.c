@@ -56,8 +56,10 @@ void api_weights_import(api_call *c)
     char path[1024], id[128];
     int rc = read_import(c, path, sizeof path, id, sizeof id, &err);
     if (!rc) rc = fh_imports_start(c->server->imports, path, id, &job, &err);
-    if (rc) api_reply_error(c, err);
-    else api_reply(c, 202, job);
+    if (rc)
+        api_reply_error(c, err);
+    else
+        api_reply(c, 202, job);
 }
 
 void api_weights_import_get(api_call *c)

@@ -1,7 +1,7 @@
 /* Imports of weights: one at a time, copied and hashed on a thread of its own; the loop's thread answers how far it is.
  *
- * What holds: the thread writes only the atomics and, before it ends, the result; the loop reads the result after finished() was posted. The last few jobs are
- * remembered, so that a client that was away can still read what became of its import. */
+ * What holds: the thread writes only the atomics and, before it ends, the result; the loop reads the result after finished() was posted.
+ * The last few jobs are remembered, so that a client that was away can still read what became of its import. */
 #include "base/limits.h"
 #include "server/models.h"
 #include "server_private.h"
@@ -155,11 +155,13 @@ int fh_import_path(fh_server *s, fh_str path, char *out, size_t out_size, fh_err
 {
     char text[1024];
     FH_AUTO(fd) int fd = -1;
-    if (path.len == 0 || path.len >= sizeof text || memchr(path.ptr, 0, path.len)) return fh_err_set(err, FH_E_INVALID, "that is no path of a file");
+    if (path.len == 0 || path.len >= sizeof text || memchr(path.ptr, 0, path.len))
+        return fh_err_set(err, FH_E_INVALID, "that is no path of a file");
     memcpy(text, path.ptr, path.len);
     text[path.len] = '\0';
     fd = open_beneath(s->default_import_dir, text);
-    for (size_t i = 0; fd < 0 && s->config->import_dirs && s->config->import_dirs[i]; i++) fd = open_beneath(s->config->import_dirs[i], text);
+    for (size_t i = 0; fd < 0 && s->config->import_dirs && s->config->import_dirs[i]; i++)
+        fd = open_beneath(s->config->import_dirs[i], text);
     if (fd >= 0) {
         int rc = real_path(fd, out, out_size, err);
         return rc ? fh_err_add(err, "%s cannot be imported", text) : 0;
@@ -174,6 +176,7 @@ fh_json *fh_import_dirs_json(const fh_server *s)
 {
     fh_json *list = fh_json_new_array();
     fh_json_append(list, fh_json_new_cstr(s->default_import_dir));
-    for (size_t i = 0; s->config->import_dirs && s->config->import_dirs[i]; i++) fh_json_append(list, fh_json_new_cstr(s->config->import_dirs[i]));
+    for (size_t i = 0; s->config->import_dirs && s->config->import_dirs[i]; i++)
+        fh_json_append(list, fh_json_new_cstr(s->config->import_dirs[i]));
     return list;
 }

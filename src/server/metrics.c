@@ -13,7 +13,8 @@ static void write_deployments(fh_server *s, fh_buf *out)
     fh_buf_adds(out, "# HELP freehold_engine_resident_bytes Memory that engines have.\n# TYPE freehold_engine_resident_bytes gauge\n");
     for (size_t i = 0; i < snap->count; i++) {
         const fh_deployment_view *d = &snap->deployments[i];
-        if (d->state == FH_DEPLOYMENT_READY) fh_buf_addf(out, "freehold_engine_resident_bytes{deployment=\"%s\"} %llu\n", d->name, (unsigned long long)d->rss_bytes);
+        if (d->state == FH_DEPLOYMENT_READY)
+            fh_buf_addf(out, "freehold_engine_resident_bytes{deployment=\"%s\"} %llu\n", d->name, (unsigned long long)d->rss_bytes);
     }
     fh_fleet_snapshot_release(snap);
 }
@@ -23,10 +24,14 @@ void fh_server_metrics(fh_server *s, fh_http_req *req)
     FH_AUTO(buf) fh_buf out = FH_BUF(4 << 20);
     fh_gateway_metrics(s->gateway, &out);
     write_deployments(s, &out);
-    fh_buf_addf(&out, "# HELP freehold_connections Open connections of the server.\n# TYPE freehold_connections gauge\nfreehold_connections %zu\n",
-                fh_http_server_connections(s->http));
-    fh_buf_addf(&out, "# HELP freehold_uptime_seconds Time since the server started.\n# TYPE freehold_uptime_seconds gauge\nfreehold_uptime_seconds %.3f\n",
+    fh_buf_addf(
+        &out, "# HELP freehold_connections Open connections of the server.\n# TYPE freehold_connections gauge\nfreehold_connections %zu\n",
+        fh_http_server_connections(s->http));
+    fh_buf_addf(&out,
+                "# HELP freehold_uptime_seconds Time since the server started.\n# TYPE freehold_uptime_seconds "
+                "gauge\nfreehold_uptime_seconds %.3f\n",
                 (double)(fh_clock_mono_ns() - s->start_ns) / 1e9);
-    fh_buf_adds(&out, "# HELP freehold_build_info The version.\n# TYPE freehold_build_info gauge\nfreehold_build_info{version=\"" FH_VERSION "\"} 1\n");
+    fh_buf_adds(&out, "# HELP freehold_build_info The version.\n# TYPE freehold_build_info gauge\nfreehold_build_info{version=\"" FH_VERSION
+                      "\"} 1\n");
     fh_http_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", fh_buf_cstr(&out), out.len);
 }

@@ -46,7 +46,8 @@ static fh_json *deployments_json(const model_view *v, const char *id)
     fh_json *list = fh_json_new_array();
     for (size_t i = 0; v->fleet && i < v->fleet->count; i++) {
         const fh_deployment_view *d = &v->fleet->deployments[i];
-        if (strcmp(d->model, id) == 0 && d->state != FH_DEPLOYMENT_STOPPED && d->state != FH_DEPLOYMENT_FAILED) fh_json_append(list, fh_json_new_cstr(d->name));
+        if (strcmp(d->model, id) == 0 && d->state != FH_DEPLOYMENT_STOPPED && d->state != FH_DEPLOYMENT_FAILED)
+            fh_json_append(list, fh_json_new_cstr(d->name));
     }
     return list;
 }
@@ -169,15 +170,38 @@ static fh_json *catalog_json(const model_view *v, const fh_catalog_model *m)
 static fh_catalog_model own_model(const fh_weights_item *w)
 {
     static const char *const no_names[] = {NULL};
-    return (fh_catalog_model){.id = w->id, .name = w->id, .maker = "", .repo = "", .released = "", .aliases = no_names, .tier = "own", .licence = "",
-                              .licence_class = FH_LICENCE_ASK, .licence_summary = "Imported by you; see where it came from.", .runs_here = true, .architecture = w->architecture,
-                              .attention = "", .modalities = "text", .context_tok = w->context_tok, .kv_bytes_per_tok = w->kv_bytes_per_tok, .kv_rule = "",
-                              .hardware = "", .notes = ""};
+    return (fh_catalog_model){.id = w->id,
+                              .name = w->id,
+                              .maker = "",
+                              .repo = "",
+                              .released = "",
+                              .aliases = no_names,
+                              .tier = "own",
+                              .licence = "",
+                              .licence_class = FH_LICENCE_ASK,
+                              .licence_summary = "Imported by you; see where it came from.",
+                              .runs_here = true,
+                              .architecture = w->architecture,
+                              .attention = "",
+                              .modalities = "text",
+                              .context_tok = w->context_tok,
+                              .kv_bytes_per_tok = w->kv_bytes_per_tok,
+                              .kv_rule = "",
+                              .hardware = "",
+                              .notes = ""};
 }
 
 static fh_json *own_json(const model_view *v, const fh_weights_item *w)
 {
-    fh_catalog_variant variant = {.name = "own", .format = "GGUF", .repo = "", .bytes = w->bytes, .bytes_exact = true, .gguf = true, .sha256 = w->digest, .file = "", .source = ""};
+    fh_catalog_variant variant = {.name = "own",
+                                  .format = "GGUF",
+                                  .repo = "",
+                                  .bytes = w->bytes,
+                                  .bytes_exact = true,
+                                  .gguf = true,
+                                  .sha256 = w->digest,
+                                  .file = "",
+                                  .source = ""};
     fh_catalog_model m = own_model(w);
     m.variants = &variant;
     m.variant_count = 1;
@@ -211,8 +235,10 @@ int fh_models_get(fh_weights *weights, const fh_fleet_snapshot *fleet, const cha
     int rc = view_open(&v, weights, fleet, err);
     if (rc) return rc;
     const fh_weights_item *w = weights_of(&v, id);
-    if (w && !in_catalog(w)) o = own_json(&v, w);
-    else if (!(rc = fh_catalog_get(fh_str_of(id), &m, err))) o = catalog_json(&v, m);
+    if (w && !in_catalog(w))
+        o = own_json(&v, w);
+    else if (!(rc = fh_catalog_get(fh_str_of(id), &m, err)))
+        o = catalog_json(&v, m);
     fh_free(v.weights);
     if (rc) return rc;
     *ret = o;

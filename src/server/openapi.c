@@ -70,7 +70,8 @@ static fh_json *reply_schema(const char *reply)
 {
     fh_str type = fh_str_of(reply);
     if (!fh_str_ends(type, FH_STR("[]"))) return schema_of(type);
-    fh_json *page = object1("type", fh_json_new_cstr("object")), *properties = object1("items", schema_of(type)), *required = fh_json_new_array();
+    fh_json *page = object1("type", fh_json_new_cstr("object")), *properties = object1("items", schema_of(type)),
+            *required = fh_json_new_array();
     fh_json *next = fh_json_new_array();
     fh_json_append(next, fh_json_new_cstr("string"));
     fh_json_append(next, fh_json_new_cstr("null"));
@@ -101,7 +102,8 @@ static fh_json *good_reply(const api_route *r)
 static fh_json *replies(const api_route *r)
 {
     char status[4] = {(char)('0' + r->status / 100), (char)('0' + r->status / 10 % 10), (char)('0' + r->status % 10), '\0'};
-    fh_json *o = object1(status, good_reply(r)), *bad = object1("description", fh_json_new_cstr("What failed, why and what to do (RFC 9457)"));
+    fh_json *o = object1(status, good_reply(r)),
+            *bad = object1("description", fh_json_new_cstr("What failed, why and what to do (RFC 9457)"));
     fh_json_set(bad, "content", content("application/problem+json", reference(FH_STR("Problem"))));
     fh_json_set(o, "default", bad);
     return o;

@@ -59,7 +59,8 @@ static void fill_route(fh_route *ret, const wanted *w, const fh_deployment_view 
 /* What is known but not ready now. */
 static int not_ready(const fh_deployment_view *d, fh_err **err)
 {
-    fh_err_set(err, FH_E_UNAVAILABLE, "the deployment '%s' of %s is %s, not ready: %s", d->name, d->model, fh_deployment_state_name(d->state), d->reason);
+    fh_err_set(err, FH_E_UNAVAILABLE, "the deployment '%s' of %s is %s, not ready: %s", d->name, d->model,
+               fh_deployment_state_name(d->state), d->reason);
     fh_err_hint(err, "ask again in a moment; `freehold events %s` shows how far it is", d->name);
     fh_err_param(err, "model");
     return FH_E_UNAVAILABLE;
@@ -84,13 +85,20 @@ static int not_found(const wanted *w, const fh_fleet_snapshot *snap, fh_err **er
     char ready[512] = "", nearest[512] = "";
     const fh_catalog_model *known = fh_catalog_find(fh_str_of(w->name));
     add_ready(ready, sizeof ready, snap);
-    for (size_t i = 0, n = fh_catalog_nearest(fh_str_of(w->name), near, FH_COUNT(near)); i < n; i++) add_name(nearest, sizeof nearest, near[i]);
-    if (w->kind == BY_AUTO) fh_err_set(err, FH_E_UNAVAILABLE, "nothing runs that could answer");
-    else if (w->kind == BY_NAME) fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment '%.64s'", w->name);
-    else if (known) fh_err_set(err, FH_E_NOT_FOUND, "the model '%s' is not running", known->id);
-    else fh_err_set(err, FH_E_NOT_FOUND, "there is no model '%.64s'; the nearest names are %s", w->name, nearest[0] ? nearest : "none");
-    if (known || w->kind == BY_AUTO) fh_err_hint(err, "start one with `freehold run %s`%s%s", known ? known->id : "MODEL", ready[0] ? "; ready now: " : "", ready);
-    else fh_err_hint(err, "ready now: %s", ready[0] ? ready : "nothing; `freehold run MODEL` starts one");
+    for (size_t i = 0, n = fh_catalog_nearest(fh_str_of(w->name), near, FH_COUNT(near)); i < n; i++)
+        add_name(nearest, sizeof nearest, near[i]);
+    if (w->kind == BY_AUTO)
+        fh_err_set(err, FH_E_UNAVAILABLE, "nothing runs that could answer");
+    else if (w->kind == BY_NAME)
+        fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment '%.64s'", w->name);
+    else if (known)
+        fh_err_set(err, FH_E_NOT_FOUND, "the model '%s' is not running", known->id);
+    else
+        fh_err_set(err, FH_E_NOT_FOUND, "there is no model '%.64s'; the nearest names are %s", w->name, nearest[0] ? nearest : "none");
+    if (known || w->kind == BY_AUTO)
+        fh_err_hint(err, "start one with `freehold run %s`%s%s", known ? known->id : "MODEL", ready[0] ? "; ready now: " : "", ready);
+    else
+        fh_err_hint(err, "ready now: %s", ready[0] ? ready : "nothing; `freehold run MODEL` starts one");
     fh_err_param(err, "model");
     return fh_err_code(*err);
 }

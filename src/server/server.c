@@ -1,8 +1,8 @@
 /* Wiring: opens the data folder, the database, the fleet and the listener, runs the loop, and takes all down again in the reverse order.
  *
- * Order of starting: what can be refused without having done anything (lock, database, address) comes before the fleet, which adopts and starts engines.
- * Order of stopping: no new connections; running requests get a few seconds; the HTTP server goes before the gateway, whose requests end with it; the fleet
- * last, which stops engines or leaves them to the next server. */
+ * Order of starting: what can be refused without having done anything (lock, database, address) comes before the fleet, which adopts and
+ * starts engines. Order of stopping: no new connections; running requests get a few seconds; the HTTP server goes before the gateway, whose
+ * requests end with it; the fleet last, which stops engines or leaves them to the next server. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "db/schema.h"
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DRAIN_NS (10 * FH_NS_PER_S) /* that running requests get when the server stops */
+#define DRAIN_NS      (10 * FH_NS_PER_S) /* that running requests get when the server stops */
 #define DRAIN_POLL_NS (20 * FH_NS_PER_MS)
 
 static void on_request(fh_http_req *req, void *ctx)
@@ -51,7 +51,8 @@ static int check_listen(fh_server *s, fh_err **err)
 {
     int rc = split_listen(s, s->config->listen, err);
     if (rc || is_loopback(s->listen_host) || s->config->plain_http) return rc;
-    fh_err_set(err, FH_E_USAGE, "will not listen on %s without encryption: keys and prompts would be readable on the network", s->config->listen);
+    fh_err_set(err, FH_E_USAGE, "will not listen on %s without encryption: keys and prompts would be readable on the network",
+               s->config->listen);
     fh_err_hint(err, "listen on 127.0.0.1, or give --plain-http if something in front of it speaks TLS");
     return FH_E_USAGE;
 }
@@ -73,8 +74,10 @@ static int open_folder(fh_server *s, fh_err **err)
 {
     const char *data = s->config->data_dir;
     snprintf(s->default_import_dir, sizeof s->default_import_dir, "%s/import", data);
-    if (s->config->store_url) snprintf(s->store_url, sizeof s->store_url, "%s", s->config->store_url);
-    else snprintf(s->store_url, sizeof s->store_url, "sqlite:%s/freehold.db", data);
+    if (s->config->store_url)
+        snprintf(s->store_url, sizeof s->store_url, "%s", s->config->store_url);
+    else
+        snprintf(s->store_url, sizeof s->store_url, "sqlite:%s/freehold.db", data);
     int rc = fh_dir_make(data, 0700, err);
     if (!rc) rc = fh_dir_make(s->default_import_dir, 0700, err);
     if (!rc) rc = fh_dir_lock(data, &s->lock_fd, err);
@@ -131,8 +134,10 @@ static void poll_drained(void *arg)
 {
     fh_server *s = arg;
     bool idle = fh_http_server_connections(s->http) == 0;
-    if (idle || fh_clock_mono_ns() >= s->stop_deadline_ns) fh_loop_stop(s->loop);
-    else fh_timer_start(s->stop_timer, DRAIN_POLL_NS);
+    if (idle || fh_clock_mono_ns() >= s->stop_deadline_ns)
+        fh_loop_stop(s->loop);
+    else
+        fh_timer_start(s->stop_timer, DRAIN_POLL_NS);
 }
 
 static void on_stop_signal(void *arg)
@@ -208,8 +213,10 @@ static void print_first_key(const fh_server *s, const char *text)
 {
     const char *file = s->config->key_file;
     if (!file || isatty(STDOUT_FILENO)) printf("First key, shown once: %s\n", text);
-    if (file) printf("The first key is in %s\n", file);
-    else printf("Save it where the command line looks for it: ~/.config/freehold/key\n");
+    if (file)
+        printf("The first key is in %s\n", file);
+    else
+        printf("Save it where the command line looks for it: ~/.config/freehold/key\n");
 }
 
 static int first_key(fh_server *s, fh_err **err)
@@ -220,8 +227,10 @@ static int first_key(fh_server *s, fh_err **err)
     int rc = fh_keys_create(s->keys, &spec, fh_clock_utc_ns(), &made, text, err);
     if (rc) return rc;
     if (s->config->key_file) rc = write_key_file(s->config->key_file, text, err);
-    if (!rc) print_first_key(s, text);
-    else fh_keys_remove(s->keys, fh_str_of(made.id)); /* the next start makes another */
+    if (!rc)
+        print_first_key(s, text);
+    else
+        fh_keys_remove(s->keys, fh_str_of(made.id)); /* the next start makes another */
     explicit_bzero(text, sizeof text);
     return rc;
 }

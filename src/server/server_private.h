@@ -1,7 +1,8 @@
 /* What the files of server/ share: the server itself, one control-plane call, and the table of routes.
  *
- * A route is one row of api_routes (routes.c): method, path, who may call it, the shapes of its request and reply. Dispatch, the check of a body's members, and
- * GET /api/openapi.json are derived from the rows. A handler ends its call exactly once, now or later, by api_reply, api_reply_error or api_take_req. */
+ * A route is one row of api_routes (routes.c): method, path, who may call it, the shapes of its request and reply. Dispatch, the check of a
+ * body's members, and GET /api/openapi.json are derived from the rows. A handler ends its call exactly once, now or later, by api_reply,
+ * api_reply_error or api_take_req. */
 #ifndef FH_SERVER_PRIVATE_H
 #define FH_SERVER_PRIVATE_H
 
@@ -38,19 +39,20 @@ typedef struct fh_server {
     fh_imports *imports;
     fh_map *in_flight_tokens; /* idempotency keys whose first request still runs */
     fh_hosts hosts;
-    const char **host_names;  /* owned array of borrowed names */
+    const char **host_names; /* owned array of borrowed names */
     char listen_host[128];
     fh_timer *stop_timer;
     int64_t stop_deadline_ns, start_ns;
     bool stopping;
-    uint64_t picks; /* round robin of the route port */
+    uint64_t picks;                     /* round robin of the route port */
     char sandbox[32], sandbox_why[512]; /* what holds here; "" until asked */
 } fh_server;
 
 /* Shapes of requests and replies, for openapi and for checking what comes in. */
 typedef struct api_field {
     const char *name; /* NULL ends a shape */
-    const char *type; /* "string", "integer", "number", "boolean", "object", "time" (RFC 3339), a shape's name, or any of them with [] behind */
+    const char
+        *type; /* "string", "integer", "number", "boolean", "object", "time" (RFC 3339), a shape's name, or any of them with [] behind */
     bool required, nullable;
     const char *help;
 } api_field;
@@ -63,15 +65,18 @@ const api_shape *api_shape_find(const char *name);
 
 typedef struct api_call api_call;
 typedef enum api_who { API_OPEN, API_USE, API_ADMIN } api_who;
-enum { API_KEEPS_TOKEN = 1,  /* POST that takes Idempotency-Key */
-       API_SECRET = 2 };     /* its reply holds a key: never kept for a repeat */
+enum {
+    API_KEEPS_TOKEN = 1, /* POST that takes Idempotency-Key */
+    API_SECRET = 2
+}; /* its reply holds a key: never kept for a repeat */
 typedef struct api_route {
     const char *method, *path; /* one {name} part at most */
     api_who who;
     unsigned flags;
     const char *id, *summary;
-    const char *request, *reply; /* shapes; NULL: none. reply "text" and "events" are text/plain and text/event-stream; a shape with [] is a list page */
-    int status;                  /* of a good reply */
+    const char *request,
+        *reply; /* shapes; NULL: none. reply "text" and "events" are text/plain and text/event-stream; a shape with [] is a list page */
+    int status; /* of a good reply */
     void (*handle)(api_call *c);
 } api_route;
 extern const api_route api_routes[]; /* ended by a row without method */
@@ -80,21 +85,21 @@ struct api_call { /* owned by its handler until it ends */
     fh_server *server;
     fh_http_req *req; /* NULL once the client has gone */
     const api_route *route;
-    fh_key key;          /* not set for API_OPEN */
-    char param[256];     /* the {name} part */
-    fh_json *body;       /* owned; NULL without one */
-    char token[160];     /* "<key id> <Idempotency-Key>", "" without one */
-    uint8_t digest[32];  /* of method, path and body, with a token */
+    fh_key key;         /* not set for API_OPEN */
+    char param[256];    /* the {name} part */
+    fh_json *body;      /* owned; NULL without one */
+    char token[160];    /* "<key id> <Idempotency-Key>", "" without one */
+    uint8_t digest[32]; /* of method, path and body, with a token */
 };
 
 /* api.c */
-void api_handle(fh_server *s, fh_http_req *req);         /* every request; http_server's handler calls it */
-void api_reply(api_call *c, int status, fh_json *doc);   /* takes doc; NULL doc: out of memory, or no body with 204 */
+void api_handle(fh_server *s, fh_http_req *req);       /* every request; http_server's handler calls it */
+void api_reply(api_call *c, int status, fh_json *doc); /* takes doc; NULL doc: out of memory, or no body with 204 */
 void api_reply_text(api_call *c, const fh_buf *text);
-void api_reply_error(api_call *c, fh_err *err);          /* takes err */
-fh_http_req *api_take_req(api_call *c);                  /* ends the call; the request is the caller's. NULL: the client has gone */
-fh_json *api_list(fh_json *items, fh_json *next);        /* {"items":[...],"next":...}; takes both */
-fh_json *api_time(int64_t utc_ns);                       /* RFC 3339, null for 0 */
+void api_reply_error(api_call *c, fh_err *err);   /* takes err */
+fh_http_req *api_take_req(api_call *c);           /* ends the call; the request is the caller's. NULL: the client has gone */
+fh_json *api_list(fh_json *items, fh_json *next); /* {"items":[...],"next":...}; takes both */
+fh_json *api_time(int64_t utc_ns);                /* RFC 3339, null for 0 */
 
 /* tokens.c: what Idempotency-Key means. begin: 0 go on, 1 replied already (call is gone), negative: error. */
 int api_token_begin(api_call *c, fh_err **err);
@@ -103,7 +108,8 @@ void api_token_end(api_call *c, int status, const char *body, size_t bytes);
 /* The handlers. */
 void api_openapi(api_call *c);
 void api_models_list(api_call *c), api_models_get(api_call *c);
-void api_deployments_list(api_call *c), api_deployments_create(api_call *c), api_deployments_get(api_call *c), api_deployments_delete(api_call *c);
+void api_deployments_list(api_call *c), api_deployments_create(api_call *c), api_deployments_get(api_call *c),
+    api_deployments_delete(api_call *c);
 void api_deployments_events(api_call *c), api_deployments_logs(api_call *c);
 void api_events(api_call *c);
 void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights_import_get(api_call *c);

@@ -1,9 +1,13 @@
-/* The shapes of what the control plane takes and gives, field by field: openapi is made from them, and requests are checked against them. */
+/* The shapes of what the control plane takes and gives, field by field: openapi is made from them, and requests are checked against them.
+ */
 #include "server_private.h"
 
 #include <string.h>
 
-#define END {NULL, NULL, false, false, NULL}
+#define END                                                                                                                                \
+    {                                                                                                                                      \
+        NULL, NULL, false, false, NULL                                                                                                     \
+    }
 
 static const api_field empty[] = {END};
 static const api_field session_create[] = {{"code", "string", true, false, "the part of the console's link behind #code="}, END};

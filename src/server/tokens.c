@@ -1,5 +1,6 @@
-/* Idempotency-Key: the reply to a POST is kept for a day, and a repeat with the same key and the same body gets it again without anything being done twice. What
- * is kept is in the database (table idempotency), so that a restart between the two changes nothing. Failures are not kept: a repeat tries again. */
+/* Idempotency-Key: the reply to a POST is kept for a day, and a repeat with the same key and the same body gets it again without anything
+ * being done twice. What is kept is in the database (table idempotency), so that a restart between the two changes nothing. Failures are
+ * not kept: a repeat tries again. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "server_private.h"
@@ -45,8 +46,8 @@ static int replay(api_call *c, fh_err **err)
 {
     FH_AUTO(fh_stmt) fh_stmt *st = NULL;
     bool row = false;
-    int rc = fh_db_query(c->server->db, &st, err, "SELECT digest, status, body FROM idempotency WHERE token = ?1 AND created_utc_ns > ?2", "si", c->token,
-                         fh_clock_utc_ns() - KEEP_NS);
+    int rc = fh_db_query(c->server->db, &st, err, "SELECT digest, status, body FROM idempotency WHERE token = ?1 AND created_utc_ns > ?2",
+                         "si", c->token, fh_clock_utc_ns() - KEEP_NS);
     if (!rc) rc = fh_stmt_step(st, &row, err);
     if (rc || !row) return rc;
     fh_str digest = fh_stmt_str(st, 0), body = fh_stmt_str(st, 2);
@@ -79,7 +80,8 @@ static int keep(api_call *c, int status, const char *body, size_t bytes, fh_err 
     fh_str text = c->route->flags & API_SECRET ? FH_STR("") : (fh_str){body, bytes};
     int rc = fh_db_exec(c->server->db, err, "DELETE FROM idempotency WHERE created_utc_ns <= ?1", "i", now - KEEP_NS);
     if (rc) return rc;
-    return fh_db_exec(c->server->db, err, "INSERT OR REPLACE INTO idempotency(token, digest, status, body, created_utc_ns) VALUES(?1, ?2, ?3, ?4, ?5)", "sbiSi",
+    return fh_db_exec(c->server->db, err,
+                      "INSERT OR REPLACE INTO idempotency(token, digest, status, body, created_utc_ns) VALUES(?1, ?2, ?3, ?4, ?5)", "sbiSi",
                       c->token, ((fh_str){(const char *)c->digest, 32}), (int64_t)status, text, now);
 }
 
@@ -88,7 +90,8 @@ void api_token_end(api_call *c, int status, const char *body, size_t bytes)
     fh_err *err = NULL;
     if (!c->token[0]) return;
     fh_map_remove(c->server->in_flight_tokens, fh_str_of(c->token));
-    if (status >= 200 && status < 300 && keep(c, status, body, bytes, &err)) fh_log_err(FH_LOG_WARN, "server", err, "a reply could not be kept for its Idempotency-Key");
+    if (status >= 200 && status < 300 && keep(c, status, body, bytes, &err))
+        fh_log_err(FH_LOG_WARN, "server", err, "a reply could not be kept for its Idempotency-Key");
     fh_err_free(err);
     c->token[0] = '\0';
 }

@@ -5,13 +5,12 @@
 #include <string.h>
 
 static const fh_cli_flag flags[] = {
-    {"name", 'n', FH_CLI_TEXT, "TEXT", "a name", 0, 0},
-    {"count", 'c', FH_CLI_INT, "N", "a count", -2, 10},
-    {"all", 'a', FH_CLI_BOOL, NULL, "all", 0, 0},
-    {"server", 0, FH_CLI_TEXT, "X", "hides the common one", 0, 0},
+    {"name", 'n', FH_CLI_TEXT, "TEXT", "a name", 0, 0}, {"count", 'c', FH_CLI_INT, "N", "a count", -2, 10},
+    {"all", 'a', FH_CLI_BOOL, NULL, "all", 0, 0},       {"server", 0, FH_CLI_TEXT, "X", "hides the common one", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
-static const fh_cli_verb verb = {.name = "test", .summary = "a test", .operands = "A [B]", .min_operands = 1, .max_operands = 2, .flags = flags};
+static const fh_cli_verb verb = {
+    .name = "test", .summary = "a test", .operands = "A [B]", .min_operands = 1, .max_operands = 2, .flags = flags};
 
 static int parse(fh_cli *c, const char *line, char *store[16])
 {
@@ -68,7 +67,8 @@ static void numbers_are_whole_and_in_their_range(void **state)
     char *words[16];
     assert_int_equal(parse(&c, "x --count -2", words), 0);
     assert_int_equal(fh_cli_int(&c, "count", 7), -2);
-    const char *bad[] = {"x --count -3", "x --count 11", "x --count 1.5", "x --count +1", "x --count 0x1", "x --count 99999999999999999999", "x --count=", "x -c"};
+    const char *bad[] = {"x --count -3", "x --count 11", "x --count 1.5", "x --count +1", "x --count 0x1", "x --count 99999999999999999999",
+                         "x --count=",   "x -c"};
     for (size_t i = 0; i < FH_COUNT(bad); i++) assert_int_equal(parse(&c, bad[i], words), FH_E_USAGE);
 }
 

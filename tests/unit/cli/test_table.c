@@ -40,7 +40,13 @@ static void sizes_and_ages_read_well(void **state)
     static const struct {
         uint64_t bytes;
         const char *text;
-    } sizes[] = {{0, "0 B"}, {999, "999 B"}, {1000, "1.0 kB"}, {98400000, "98.4 MB"}, {999400000, "999 MB"}, {999600000, "1.0 GB"}, {1680000000000, "1.7 TB"}};
+    } sizes[] = {{0, "0 B"},
+                 {999, "999 B"},
+                 {1000, "1.0 kB"},
+                 {98400000, "98.4 MB"},
+                 {999400000, "999 MB"},
+                 {999600000, "1.0 GB"},
+                 {1680000000000, "1.7 TB"}};
     static const struct {
         int64_t s;
         const char *text;

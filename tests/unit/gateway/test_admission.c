@@ -15,8 +15,11 @@ static void a_host_is_ours_with_any_port_and_foreign_names_are_not(void **state)
     (void)state;
     const char *names[] = {"models.example", "192.168.1.7", NULL};
     fh_hosts h = {.names = names};
-    const char *ours[] = {"localhost", "localhost:1", "LOCALHOST:8470", "127.0.0.1:9", "[::1]", "[::1]:8470", "models.example:443", "Models.Example", "192.168.1.7:80"};
-    const char *foreign[] = {"", ":", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "192.168.1.8", "[::2]:1", "[", "[::1", "10.0.0.1", "0x7f.1"};
+    const char *ours[] = {"localhost",  "localhost:1",        "LOCALHOST:8470", "127.0.0.1:9",   "[::1]",
+                          "[::1]:8470", "models.example:443", "Models.Example", "192.168.1.7:80"};
+    const char *foreign[] = {
+        "",     ":",        "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "192.168.1.8", "[::2]:1", "[",
+        "[::1", "10.0.0.1", "0x7f.1"};
     for (size_t i = 0; i < FH_COUNT(ours); i++) assert_int_equal(host(&h, ours[i]), 0);
     for (size_t i = 0; i < FH_COUNT(foreign); i++) assert_int_equal(host(&h, foreign[i]), FH_E_MISDIRECTED);
 }
@@ -43,7 +46,9 @@ static void only_our_own_page_may_speak(void **state)
     assert_int_equal(origin("http://127.0.0.1:8470", "same-origin"), 0);
     assert_int_equal(origin("https://127.0.0.1:8470", NULL), 0);
     assert_int_equal(origin(NULL, "none"), 0);
-    const char *foreign[] = {"null", "http://127.0.0.1:8471", "http://localhost:8470", "https://evil.example", "http://127.0.0.1:8470.evil.example", "", "127.0.0.1:8470"};
+    const char *foreign[] = {
+        "null", "http://127.0.0.1:8471", "http://localhost:8470", "https://evil.example", "http://127.0.0.1:8470.evil.example",
+        "",     "127.0.0.1:8470"};
     for (size_t i = 0; i < FH_COUNT(foreign); i++) assert_int_equal(origin(foreign[i], NULL), FH_E_FORBIDDEN);
     assert_int_equal(origin(NULL, "cross-site"), FH_E_FORBIDDEN);
     assert_int_equal(origin("http://127.0.0.1:8470", "same-site"), FH_E_FORBIDDEN);

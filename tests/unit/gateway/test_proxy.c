@@ -118,7 +118,12 @@ static int pick(void *ctx, fh_str model, const fh_route *avoid, fh_route *ret, f
         if (!w->never_replaced) w->instance++; /* the next time it is there */
         return fh_err_set(err, FH_E_UNAVAILABLE, "being replaced");
     }
-    *ret = (fh_route){.deployment = "d", .model = "m", .place = "here", .reason = "the only one", .base_url = "http://localhost", .instance = w->instance};
+    *ret = (fh_route){.deployment = "d",
+                      .model = "m",
+                      .place = "here",
+                      .reason = "the only one",
+                      .base_url = "http://localhost",
+                      .instance = w->instance};
     strcpy(ret->unix_path, w->socket);
     return 0;
 }
@@ -222,8 +227,17 @@ static fh_http_call *ask(world *w, bool stream, bool (*on_data)(void *, const vo
     fh_http_call *call = NULL;
     const fh_header headers[] = {{FH_STR("Content-Type"), FH_STR("application/json")}};
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/chat/completions", fh_http_server_port(w->door));
-    snprintf(body, sizeof body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":%s}", stream ? "true" : "false");
-    fh_http_call_spec spec = {.method = "POST", .url = url, .headers = headers, .header_count = 1, .body = fh_str_of(body), .on_headers = got_headers, .on_data = on_data, .on_done = got_done, .arg = w};
+    snprintf(body, sizeof body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":%s}",
+             stream ? "true" : "false");
+    fh_http_call_spec spec = {.method = "POST",
+                              .url = url,
+                              .headers = headers,
+                              .header_count = 1,
+                              .body = fh_str_of(body),
+                              .on_headers = got_headers,
+                              .on_data = on_data,
+                              .on_done = got_done,
+                              .arg = w};
     assert_int_equal(fh_http_call_start(&call, w->client, &spec, NULL), 0);
     return call;
 }
@@ -381,7 +395,13 @@ static void a_wrong_request_never_reaches_an_engine(void **state)
     char url[128];
     fh_http_call *call = NULL;
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/chat/completions", fh_http_server_port(w->door));
-    fh_http_call_spec spec = {.method = "POST", .url = url, .body = FH_STR("{\"model\":\"m\"}"), .on_headers = got_headers, .on_data = got_data, .on_done = got_done, .arg = w};
+    fh_http_call_spec spec = {.method = "POST",
+                              .url = url,
+                              .body = FH_STR("{\"model\":\"m\"}"),
+                              .on_headers = got_headers,
+                              .on_data = got_data,
+                              .on_done = got_done,
+                              .arg = w};
     assert_int_equal(fh_http_call_start(&call, w->client, &spec, NULL), 0);
     run(w, 20);
     assert_int_equal(w->status, 400);

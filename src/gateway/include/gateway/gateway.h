@@ -1,9 +1,9 @@
 /* The door for clients: the OpenAI API, in front of engines.
  *
- * A request is parsed strictly here (what is wrong with it is said before an engine sees it), routed through a port, and its bytes passed on; the reply's bytes are passed
- * back, a stream event by event, with back-pressure. A client that leaves cancels the engine's work. A replica that breaks before the first byte is replaced once; one that breaks in
- * the middle of a stream ends it with an error event and without [DONE]. Nothing of a prompt or an answer is kept or logged.
- * Threads: one, the loop's. */
+ * A request is parsed strictly here (what is wrong with it is said before an engine sees it), routed through a port, and its bytes passed
+ * on; the reply's bytes are passed back, a stream event by event, with back-pressure. A client that leaves cancels the engine's work. A
+ * replica that breaks before the first byte is replaced once; one that breaks in the middle of a stream ends it with an error event and
+ * without [DONE]. Nothing of a prompt or an answer is kept or logged. Threads: one, the loop's. */
 #ifndef FH_GATEWAY_GATEWAY_H
 #define FH_GATEWAY_GATEWAY_H
 
@@ -21,12 +21,13 @@ int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err);
 void fh_gateway_free(fh_gateway *g); /* after the HTTP server was freed, which ends all requests */
 FH_DEFINE_AUTO(fh_gateway, fh_gateway_free);
 
-/* Answers GET /v1/models, GET /v1/models/{id}, POST /v1/chat/completions, POST /v1/completions, POST /tokenize and POST /detokenize, now or later.
- * The caller has admitted the request. Unknown paths get 404, other methods 405. */
+/* Answers GET /v1/models, GET /v1/models/{id}, POST /v1/chat/completions, POST /v1/completions, POST /tokenize and POST /detokenize, now or
+ * later. The caller has admitted the request. Unknown paths get 404, other methods 405. */
 void fh_gateway_handle(fh_gateway *g, fh_http_req *req);
 bool fh_gateway_owns(fh_str path); /* the paths whose errors have OpenAI's shape: /v1, /tokenize, /detokenize */
 
-/* Replies with err in the shape of the request's path: OpenAI's, or RFC 9457 elsewhere. Adds WWW-Authenticate, Retry-After and x-should-retry as the code wants them. */
+/* Replies with err in the shape of the request's path: OpenAI's, or RFC 9457 elsewhere. Adds WWW-Authenticate, Retry-After and
+ * x-should-retry as the code wants them. */
 void fh_gateway_reply_error(fh_http_req *req, const fh_err *err);
 /* Prometheus text; request metrics are named after OpenTelemetry's GenAI conventions. */
 void fh_gateway_metrics(const fh_gateway *g, fh_buf *out);

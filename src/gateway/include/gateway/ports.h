@@ -1,4 +1,5 @@
-/* What the gateway needs from others, filled in by the wiring: it never includes fleet. Called on the gateway's loop thread; must not block. */
+/* What the gateway needs from others, filled in by the wiring: it never includes fleet. Called on the gateway's loop thread; must not
+ * block. */
 #ifndef FH_GATEWAY_PORTS_H
 #define FH_GATEWAY_PORTS_H
 
@@ -21,8 +22,8 @@ typedef struct fh_route_model {
 
 typedef struct fh_route_port {
     void *ctx;
-    /* model: a catalog id, an alias, "deployment/NAME" or "auto". FH_E_NOT_FOUND with the nearest names; FH_E_UNAVAILABLE when it is known but none is ready.
-     * avoid: the replica that just failed (never picked again as long as it is the same instance), or NULL. */
+    /* model: a catalog id, an alias, "deployment/NAME" or "auto". FH_E_NOT_FOUND with the nearest names; FH_E_UNAVAILABLE when it is known
+     * but none is ready. avoid: the replica that just failed (never picked again as long as it is the same instance), or NULL. */
     int (*pick)(void *ctx, fh_str model, const fh_route *avoid, fh_route *ret, fh_err **err);
     /* Says that the replica refused or broke: the fleet looks at it at once. */
     void (*report)(void *ctx, const char *deployment, int code);

@@ -1,5 +1,5 @@
-/* One-time codes for the console's link. A code is 43 base64url characters, good for 15 minutes and for one use; only SHA-256 of it is kept, in memory: a restart forgets
- * them. At most 64 wait at a time; the oldest gives way. Threads: one owner. */
+/* One-time codes for the console's link. A code is 43 base64url characters, good for 15 minutes and for one use; only SHA-256 of it is
+ * kept, in memory: a restart forgets them. At most 64 wait at a time; the oldest gives way. Threads: one owner. */
 #ifndef FH_GATEWAY_SIGNIN_H
 #define FH_GATEWAY_SIGNIN_H
 

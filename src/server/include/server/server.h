@@ -1,21 +1,23 @@
-/* The server: gateway, control plane, fleet and console files wired together on one loop. Restartable at any instant: all truth is in the database. */
+/* The server: gateway, control plane, fleet and console files wired together on one loop. Restartable at any instant: all truth is in the
+ * database. */
 #ifndef FH_SERVER_SERVER_H
 #define FH_SERVER_SERVER_H
 
 #include "base/err.h"
 
 typedef struct fh_server_config { /* all borrowed until fh_server_run returns */
-    const char *listen;               /* "127.0.0.1:8470", "[::1]:0" */
+    const char *listen;           /* "127.0.0.1:8470", "[::1]:0" */
     const char *data_dir;
-    const char *store_url;            /* NULL: sqlite:DATA/freehold.db */
-    const char *key_file;             /* where the first key is written; NULL: printed only */
-    const char *const *hosts;         /* more names that it answers to, NULL-terminated */
-    const char *const *import_dirs;   /* folders that weights may be imported from, beside DATA/import; NULL-terminated */
-    bool plain_http;                  /* beyond loopback without TLS: something in front does it */
-    bool keep_engines;                /* engines go on when the server stops, and are adopted by the next */
+    const char *store_url;          /* NULL: sqlite:DATA/freehold.db */
+    const char *key_file;           /* where the first key is written; NULL: printed only */
+    const char *const *hosts;       /* more names that it answers to, NULL-terminated */
+    const char *const *import_dirs; /* folders that weights may be imported from, beside DATA/import; NULL-terminated */
+    bool plain_http;                /* beyond loopback without TLS: something in front does it */
+    bool keep_engines;              /* engines go on when the server stops, and are adopted by the next */
 } fh_server_config;
 
-/* Runs until SIGINT or SIGTERM. Prints the address, the first key (once in the life of the data folder) and the console's one-time link to standard output. */
+/* Runs until SIGINT or SIGTERM. Prints the address, the first key (once in the life of the data folder) and the console's one-time link to
+ * standard output. */
 int fh_server_run(const fh_server_config *c, fh_err **err);
 
 #endif
