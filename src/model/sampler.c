@@ -25,9 +25,10 @@ struct fh_sampler {
     size_t log_count;
 };
 
-/* What is kept: keys above `key`, and the first `ties` (by id) that equal it. */
+/* What is kept: logits above `logit`, and the first `ties` (by id) that equal it. */
 typedef struct cutoff {
-    uint32_t key, ties;
+    float logit;
+    uint32_t ties;
 } cutoff;
 
 typedef struct scale {
@@ -180,13 +181,13 @@ static void fill_top(const float *logits, size_t n, double lse, fh_logprob *top,
 
 /* ---- cutoff and draw ---- */
 
-/* exp(x) for x <= 0, to about 1e-7: x = n ln 2 + r, a polynomial in r, n into the exponent. */
+/* exp(x) for x <= 0, to about 1e-7, without a branch so that it is done for several at once: x = n ln 2 + r, a polynomial in r, n into the exponent. */
 static inline float exp_down(float x)
 {
-    if (!(x > -87)) return 0;
-    float n = x * 1.44269504f + 12582912.0f; /* adding 1.5 * 2^23 rounds to a whole number */
+    float y = x > -87 ? x : -87;
+    float n = y * 1.44269504f + 12582912.0f; /* adding 1.5 * 2^23 rounds to a whole number */
     n -= 12582912.0f;
-    float r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    float r = y - n * 0.693359375f + n * 2.12194440e-4f;
     float p = 1.9875691500e-4f;
     p = p * r + 1.3981999507e-3f;
     p = p * r + 8.3334519073e-3f;
@@ -197,15 +198,46 @@ static inline float exp_down(float x)
     uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;
     float power;
     memcpy(&power, &bits, sizeof power);
-    return p * power;
+    return x > -87 ? p * power : 0;
 }
 
-static inline float weigh(scale w, float logit)
+enum { BLOCK = 256 };
+
+/* A walk over the logits, a block of weights at a time; what the cutoff drops weighs nothing. */
+typedef struct walk {
+    const float *logits;
+    size_t n, at; /* at: of the block */
+    uint32_t ties; /* seen */
+    float weights[BLOCK];
+} walk;
+
+/* Answers the elements of the next block; 0 at the end. */
+static size_t next_block(walk *k, scale w, cutoff c)
 {
-    return exp_down((logit - w.most) * w.by);
+    size_t count = FH_MIN(k->n - k->at, (size_t)BLOCK);
+    const float *l = k->logits + k->at;
+    for (size_t i = 0; i < count; i++) {
+        float weight = exp_down((l[i] - w.most) * w.by);
+        k->weights[i] = l[i] >= c.logit ? weight : 0;
+    }
+    for (size_t i = 0; i < count && c.ties < UINT32_MAX; i++) {
+        if (!(l[i] > c.logit) && l[i] >= c.logit && k->ties++ >= c.ties) k->weights[i] = 0;
+    }
+    return count;
 }
 
-/* A number that is larger the larger the logit. */
+/* In four chains, which do not wait for each other. */
+static double sum_of(const float *weights, size_t n)
+{
+    double sum[4] = {0};
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (size_t lane = 0; lane < 4; lane++) sum[lane] += (double)weights[i + lane];
+    for (; i < n; i++) sum[0] += (double)weights[i];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+/* A number that is larger the larger the logit, and back. */
 static inline uint32_t key_of(float logit)
 {
     uint32_t bits;
@@ -213,9 +245,12 @@ static inline uint32_t key_of(float logit)
     return bits ^ (bits >> 31 ? UINT32_MAX : 1u << 31);
 }
 
-static inline bool keeps(cutoff c, uint32_t key, uint32_t *ties_seen)
+static float logit_of(uint32_t key)
 {
-    return key > c.key || (key == c.key && (*ties_seen)++ < c.ties);
+    uint32_t bits = key ^ (key >> 31 ? 1u << 31 : UINT32_MAX);
+    float logit;
+    memcpy(&logit, &bits, sizeof logit);
+    return logit;
 }
 
 enum { RADIX_BITS = 11, BUCKETS = 1 << RADIX_BITS };
@@ -223,21 +258,31 @@ enum { RADIX_BITS = 11, BUCKETS = 1 << RADIX_BITS };
 typedef struct selection {
     const float *logits;
     size_t n;
-    cutoff within;   /* only what this keeps takes part */
-    const scale *by; /* measure by weight; NULL: by count */
-    double target;   /* a count, or a share of the weight until that is known */
+    cutoff within; /* only what this keeps takes part */
+    scale by;
+    bool by_weight;     /* measure by weight, not by count */
+    double target;      /* a count, or a share of the weight until that is known */
     uint32_t key, mask; /* the bits of the cutoff's key that are known */
-    double above;    /* measure of what lies above them */
+    double above;       /* measure of what lies above them */
 } selection;
 
-static void fill_buckets(const selection *s, unsigned shift, double *buckets)
+/* The first pass over weights: all of them, block by block. */
+static void fill_by_weight(const selection *s, unsigned shift, double *buckets)
 {
-    uint32_t ties = 0;
-    memset(buckets, 0, BUCKETS * sizeof *buckets);
+    walk k = {.logits = s->logits, .n = s->n};
+    for (size_t count; (count = next_block(&k, s->by, s->within)) > 0; k.at += count) {
+        for (size_t i = 0; i < count; i++) buckets[key_of(s->logits[k.at + i]) >> shift & (BUCKETS - 1)] += (double)k.weights[i];
+    }
+}
+
+/* Later passes, and counts: few of the keys still matter. */
+static void fill_by_key(const selection *s, unsigned shift, double *buckets)
+{
+    uint32_t ties = 0, tie = key_of(s->within.logit);
     for (size_t i = 0; i < s->n; i++) {
         uint32_t key = key_of(s->logits[i]);
-        if ((key & s->mask) != s->key || !keeps(s->within, key, &ties)) continue;
-        buckets[key >> shift & (BUCKETS - 1)] += s->by ? (double)weigh(*s->by, s->logits[i]) : 1;
+        if ((key & s->mask) != s->key || key < tie || (key == tie && ties++ >= s->within.ties)) continue;
+        buckets[key >> shift & (BUCKETS - 1)] += s->by_weight ? (double)exp_down((s->logits[i] - s->by.most) * s->by.by) : 1;
     }
 }
 
@@ -261,30 +306,36 @@ static cutoff select_cutoff(selection s)
     double buckets[BUCKETS];
     static const unsigned shifts[] = {21, 10, 0};
     for (unsigned level = 0; level < FH_COUNT(shifts); level++) {
-        fill_buckets(&s, shifts[level], buckets);
+        memset(buckets, 0, sizeof buckets);
+        if (s.by_weight && level == 0) fill_by_weight(&s, shifts[level], buckets);
+        else fill_by_key(&s, shifts[level], buckets);
         double total = 0;
         for (unsigned b = 0; b < BUCKETS && level == 0; b++) total += buckets[b];
-        if (level == 0 && s.by) s.target *= total;
+        if (level == 0 && s.by_weight) s.target *= total;
         s.key |= find_bucket(&s, buckets) << shifts[level];
         s.mask |= (uint32_t)(BUCKETS - 1) << shifts[level];
     }
-    float logit;
-    uint32_t bits = s.key ^ (s.key >> 31 ? 1u << 31 : UINT32_MAX);
-    memcpy(&logit, &bits, sizeof logit);
-    double each = s.by ? (double)weigh(*s.by, logit) : 1, ties = each > 0 ? ceil((s.target - s.above) / each) : 1;
-    return (cutoff){s.key, ties < 1 ? 1 : ties > UINT32_MAX ? UINT32_MAX : (uint32_t)ties};
+    float logit = logit_of(s.key);
+    double each = s.by_weight ? (double)exp_down((logit - s.by.most) * s.by.by) : 1, ties = each > 0 ? ceil((s.target - s.above) / each) : 1;
+    return (cutoff){logit, ties < 1 ? 1 : ties >= UINT32_MAX ? UINT32_MAX : (uint32_t)ties};
 }
 
 static cutoff find_cutoff(const fh_sample_params *p, const float *logits, size_t n, scale w)
 {
-    cutoff c = {0, UINT32_MAX};
-    if (p->top_k && p->top_k < n) c = select_cutoff((selection){.logits = logits, .n = n, .within = c, .target = p->top_k});
-    if (p->top_p < 1) c = select_cutoff((selection){.logits = logits, .n = n, .within = c, .by = &w, .target = p->top_p});
-    if (p->min_p > 0) {
-        uint32_t key = key_of((float)((double)w.most + log(p->min_p) * p->temperature));
-        if (key > c.key) c = (cutoff){FH_MIN(key, key_of(w.most)), UINT32_MAX};
+    selection all = {.logits = logits, .n = n, .within = {-INFINITY, UINT32_MAX}, .by = w};
+    if (p->top_k && p->top_k < n) {
+        selection s = all;
+        s.target = p->top_k;
+        all.within = select_cutoff(s);
     }
-    return c;
+    if (p->top_p < 1) {
+        selection s = all;
+        s.by_weight = true;
+        s.target = p->top_p;
+        all.within = select_cutoff(s);
+    }
+    float low = p->min_p > 0 ? (float)((double)w.most + log(p->min_p) * p->temperature) : -INFINITY;
+    return low > all.within.logit ? (cutoff){FH_MIN(low, w.most), UINT32_MAX} : all.within;
 }
 
 /* SplitMix64 of (seed, number of the draw), as a number in [0, 1). */
@@ -296,21 +347,37 @@ static double draw(fh_sampler *s)
     return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
 }
 
-/* The token at which the running weight of what c keeps passes `until`; all of it is in *ret_total when none does. */
-static fh_token walk(const fh_sampler *s, const float *logits, scale w, cutoff c, double until, double *ret_total)
+static double total_weight(const float *logits, size_t n, scale w, cutoff c)
 {
-    double sum = 0;
-    uint32_t ties = 0;
+    walk k = {.logits = logits, .n = n};
+    double total = 0;
+    for (size_t count; (count = next_block(&k, w, c)) > 0; k.at += count) total += sum_of(k.weights, count);
+    return total;
+}
+
+static fh_token token_in_block(const walk *k, size_t count, double until)
+{
     fh_token last = FH_TOKEN_NONE;
-    for (size_t i = 0; i < s->vocab; i++) {
-        if (!keeps(c, key_of(logits[i]), &ties)) continue;
-        float weight = weigh(w, logits[i]);
-        if (!(weight > 0)) continue;
-        sum += (double)weight;
-        last = (fh_token)i;
-        if (sum > until) break;
+    for (size_t i = 0; i < count; i++) {
+        if (!(k->weights[i] > 0)) continue;
+        last = (fh_token)(k->at + i);
+        until -= (double)k->weights[i];
+        if (until < 0) break;
     }
-    *ret_total = sum;
+    return last;
+}
+
+/* The token at which the running weight passes `until`; the last that weighs anything when rounding keeps it from that. */
+static fh_token token_at(const float *logits, size_t n, scale w, cutoff c, double total, double until)
+{
+    walk k = {.logits = logits, .n = n};
+    fh_token last = FH_TOKEN_NONE;
+    for (size_t count; (count = next_block(&k, w, c)) > 0; k.at += count) {
+        double sum = sum_of(k.weights, count);
+        if (sum > until) return token_in_block(&k, count, until);
+        if (sum > 0 && !(until - sum > total * 1e-9)) last = token_in_block(&k, count, sum); /* only at the very end can it be the last */
+        until -= sum;
+    }
     return last;
 }
 
@@ -320,9 +387,9 @@ static fh_token sample(fh_sampler *s, const float *logits)
     scale w = {logits[top], (float)(1 / s->params.temperature)};
     if (!(w.most >= -FLT_MAX) || !isfinite(w.by)) return top;
     cutoff c = find_cutoff(&s->params, logits, s->vocab, w);
-    double total = 0, unused = 0;
-    walk(s, logits, w, c, (double)INFINITY, &total);
-    return walk(s, logits, w, c, draw(s) * total, &unused);
+    double total = total_weight(logits, s->vocab, w, c);
+    fh_token id = token_at(logits, s->vocab, w, c, total, draw(s) * total);
+    return id == FH_TOKEN_NONE ? top : id;
 }
 
 /* The logit before bias and penalties. */
