@@ -1,5 +1,6 @@
 /* Opening a model: what is read right, and what is refused with a name and a reason. */
 #include "fixture.h"
+#include "torture.h"
 
 static int open_tiny(const tiny_gguf *t, const char *name, fh_engine_options o, fh_engine **ret, fh_err **err)
 {
@@ -145,6 +146,53 @@ static void a_model_without_chat_template_opens(void **state)
     assert_null(fh_engine_template(e));
 }
 
+static int open_and_close(void *arg)
+{
+    fh_engine *e = NULL;
+    fh_err *err = NULL;
+    fh_engine_options o = {.model_path = arg, .threads = 1, .context_tok = 64, .parallel = 1};
+    int rc = fh_engine_open(&e, &o, &err);
+    if (rc) assert_non_null(err);
+    fh_engine_close(e);
+    fh_err_free(err);
+    return rc;
+}
+
+static void opening_survives_every_allocation_that_fails(void **state)
+{
+    (void)state;
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    t.layers = 1;
+    char path[600];
+    snprintf(path, sizeof path, "%s", write_tiny(&t, "torture"));
+    assert_true(fh_torture(FH_FAULT_ALLOC, open_and_close, path, 5000) > 20);
+    assert_true(fh_torture(FH_FAULT_OPEN, open_and_close, path, 100) > 0);
+}
+
+static int submit_only(void *arg)
+{
+    fh_token ids[] = {1, 2, 3};
+    fh_str stops[] = {FH_STR("stop")};
+    fh_gen *g = NULL;
+    fh_gen_request q = request_of(ids, 3);
+    q.stops = stops;
+    q.stop_count = 1;
+    int rc = fh_engine_submit(arg, &q, &g, NULL);
+    fh_gen_release(g);
+    return rc;
+}
+
+static void submitting_survives_every_allocation_that_fails(void **state)
+{
+    (void)state;
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    FH_AUTO(fh_engine) fh_engine *e = NULL;
+    no_error(open_tiny(&t, "submit", (fh_engine_options){0}, &e, NULL), NULL);
+    assert_true(fh_torture(FH_FAULT_ALLOC, submit_only, e, 1000) > 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +203,8 @@ int main(void)
         cmocka_unit_test(a_context_beyond_the_model_or_the_memory_is_refused),
         cmocka_unit_test(loading_reports_progress_and_can_be_given_up),
         cmocka_unit_test(a_model_without_chat_template_opens),
+        cmocka_unit_test(opening_survives_every_allocation_that_fails),
+        cmocka_unit_test(submitting_survives_every_allocation_that_fails),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
