@@ -54,10 +54,29 @@ def sources(module):
     return [f for f in sorted((TOP / "src" / module).rglob("*.[ch]"))]
 
 
+def includes(file):
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', file.read_text(), re.M)
+
+
 def included(module):
     for file in sources(module):
-        for name in re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', file.read_text(), re.M):
+        for name in includes(file):
             yield file, name
+
+
+def needed(module, names):
+    """The modules whose headers it includes, and those that these headers include in turn."""
+    found, seen, left = set(), set(), [name for _, name in included(module)]
+    while left:
+        name = left.pop()
+        owner = name.split("/")[0]
+        header = TOP / "src" / owner / "include" / name
+        if name in seen or owner not in names or not header.is_file():
+            continue
+        seen.add(name)
+        found.add(owner)
+        left += includes(header)
+    return found - {module}
 
 
 def main(build):
@@ -83,8 +102,7 @@ def main(build):
         say(not leaks, f"{name} cannot include what it was not granted", "it can include: " + " ".join(leaks))
         say(not broken, f"{name} can include what it was granted", "\n".join(broken))
     for _, name, used, libraries in rows:
-        seen = {n.split("/")[0] for _, n in included(name)} & set(names) - {name}
-        unused = [u for u in used if u not in seen]
+        unused = [u for u in used if u not in needed(name, names)]
         say(not unused or name not in built, f"{name} uses all that it was granted", "granted and not used: " + " ".join(unused))
         foreign = sorted({f"{f.relative_to(TOP)} includes {n} ({lib})" for f, n in included(name) for prefix, lib in LIBRARIES if n.startswith(prefix) and lib not in libraries
                           and not (lib == "libevent" and "libevent_pthreads" in libraries)})
