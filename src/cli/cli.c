@@ -38,7 +38,8 @@ static int run_words(char **words, size_t count, const char **ret_verb, fh_err *
 {
     if (count == 0) return help_of(NULL, err);
     if (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0) return help_of(NULL, err);
-    if (strcmp(words[0], "--version") == 0) words[0] = (char[]){"version"};
+    static char version[] = "version";
+    if (strcmp(words[0], "--version") == 0) words[0] = version;
     size_t used = 0;
     const fh_cli_verb *verb = fh_cli_verb_find(words, count, &used);
     if (!verb) return unknown_verb(words[0], err);
