@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "json/json.h"
 #include <stdint.h>
+#include <stdio.h>
 
 typedef enum fh_cli_kind { FH_CLI_BOOL, FH_CLI_TEXT, FH_CLI_INT } fh_cli_kind;
 
@@ -85,7 +86,10 @@ void fh_cli_wrap(fh_buf *out, const char *text, unsigned indent, unsigned width)
 void fh_cli_man(const fh_cli_verb *v, fh_buf *out);                               /* NULL: the page of freehold itself */
 bool fh_cli_completion(const char *shell, fh_buf *out);                           /* false for an unknown shell */
 
-/* output.c. */
+/* output.c. On a terminal everything loses its control characters (C0 but for line ends and tabs, C1, DEL); elsewhere bytes stay as they
+ * are. */
+bool fh_cli_clean(fh_buf *out, fh_str text); /* appends text without control characters */
+bool fh_cli_write(FILE *to, fh_str text);    /* at once; false when that fails */
 int fh_cli_print(const fh_buf *text, fh_err **err);            /* to standard output; a write error is an error */
 int fh_cli_print_json(const fh_json *v, fh_err **err);         /* one document, indented, with a line end */
 int fh_cli_print_json_line(const fh_json *v, fh_err **err);    /* one line of JSON lines */

@@ -5,12 +5,45 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/* How many bytes must follow the first byte of a character. */
+static unsigned bytes_after(unsigned char first)
+{
+    if (first >= 0xf0) return 3;
+    if (first >= 0xe0) return 2;
+    return first >= 0xc2 ? 1 : 0;
+}
+
+/* What comes from models, engines and servers could otherwise move the cursor, set the title or answer for the keyboard. */
+bool fh_cli_clean(fh_buf *out, fh_str text)
+{
+    unsigned wanted = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char b = (unsigned char)text.ptr[i], next = i + 1 < text.len ? (unsigned char)text.ptr[i + 1] : 0;
+        bool inside = wanted > 0 && (b & 0xc0) == 0x80;
+        wanted = inside ? wanted - 1 : 0;
+        bool c1 = b == 0xc2 && next >= 0x80 && next < 0xa0;
+        i += c1;
+        if (c1 || b == 0x7f || (b < 0x20 && b != '\n' && b != '\t') || (!inside && b >= 0x80 && b < 0xa0)) continue;
+        if (!inside) wanted = bytes_after(b);
+        fh_buf_addc(out, (char)b);
+    }
+    return fh_buf_ok(out);
+}
+
+bool fh_cli_write(FILE *to, fh_str text)
+{
+    FH_AUTO(buf) fh_buf clean = FH_BUF(text.len + 1);
+    if (isatty(fileno(to)) == 1) {
+        if (!fh_cli_clean(&clean, text)) return false;
+        text = (fh_str){fh_buf_cstr(&clean), clean.len};
+    }
+    return fwrite(text.ptr, 1, text.len, to) == text.len && fflush(to) == 0;
+}
+
 int fh_cli_print(const fh_buf *text, fh_err **err)
 {
     int rc = fh_buf_check(text, err, "output");
-    if (rc) return rc;
-    size_t n = fwrite(fh_buf_cstr(text), 1, text->len, stdout);
-    if (n == text->len && fflush(stdout) == 0) return 0;
+    if (rc || fh_cli_write(stdout, (fh_str){fh_buf_cstr(text), text->len})) return rc;
     return fh_err_errno(err, FH_E_IO, errno, "cannot write the output");
 }
 
@@ -35,9 +68,11 @@ int fh_cli_print_json_line(const fh_json *v, fh_err **err)
 void fh_cli_report(const char *verb, const fh_err *err)
 {
     const char *hint = fh_err_hint_get(err);
+    FH_AUTO(buf) fh_buf text = FH_BUF(1 << 20);
+    fh_buf_addf(&text, "freehold%s%s: %s\n", verb ? " " : "", verb ? verb : "", fh_err_message(err));
+    if (hint) fh_buf_addf(&text, "  %s\n", hint);
     fflush(stdout);
-    fprintf(stderr, "freehold%s%s: %s\n", verb ? " " : "", verb ? verb : "", fh_err_message(err));
-    if (hint) fprintf(stderr, "  %s\n", hint);
+    fh_cli_write(stderr, (fh_str){fh_buf_cstr(&text), text.len});
 }
 
 bool fh_cli_terminal_out(void)

@@ -60,8 +60,7 @@ static bool take_chunk(asking *a, const fh_json *chunk)
     if (!piece.len) return true;
     fh_buf_add(&a->answer->text, piece.ptr, piece.len);
     if (!a->print) return true;
-    fwrite(piece.ptr, 1, piece.len, stdout);
-    return fflush(stdout) == 0;
+    return fh_cli_write(stdout, piece);
 }
 
 static bool on_event(void *arg, fh_str event, fh_str data)

@@ -81,8 +81,10 @@ static void show_state(const fh_json *d, char *shown, size_t shown_size)
 {
     const char *state = fh_cli_str_of(d, "state");
     if (strcmp(shown, state) == 0 || !isatty(STDERR_FILENO)) return;
+    FH_AUTO(buf) fh_buf line = FH_BUF(1 << 16);
     snprintf(shown, shown_size, "%s", state);
-    fprintf(stderr, "%s: %s: %s\n", fh_cli_str_of(d, "name"), state, fh_cli_str_of(d, "reason"));
+    fh_buf_addf(&line, "%s: %s: %s\n", fh_cli_str_of(d, "name"), state, fh_cli_str_of(d, "reason"));
+    fh_cli_write(stderr, (fh_str){fh_buf_cstr(&line), line.len});
 }
 
 static int not_running(const fh_json *d, fh_err **err)
