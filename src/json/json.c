@@ -1,5 +1,6 @@
-/* JSON values: looking at them and building them. Everything here is a thin, checked layer over jansson, whose memory is ours (fh_alloc), so that
- * allocation faults reach it too. A value has no lock: its reference count is atomic, its content must not change once it is shared. */
+/* JSON values: looking at them and building them. Everything here is a thin, checked layer over jansson, whose memory is ours (fh_alloc),
+ * so that allocation faults reach it too. A value has no lock: its reference count is atomic, its content must not change once it is
+ * shared. */
 #include "json_private.h"
 
 static _Thread_local bool alloc_failed;

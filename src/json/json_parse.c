@@ -1,5 +1,6 @@
-/* Text to values. One scan over the bytes bounds nesting and the number of values before jansson allocates anything: a document of two-byte arrays
- * would otherwise cost sixty times its size. Error texts name line and column and never quote the document, which may be somebody's prompt. */
+/* Text to values. One scan over the bytes bounds nesting and the number of values before jansson allocates anything: a document of two-byte
+ * arrays would otherwise cost sixty times its size. Error texts name line and column and never quote the document, which may be somebody's
+ * prompt. */
 #include "base/limits.h"
 #include "json_private.h"
 
@@ -86,5 +87,6 @@ int fh_json_parse(fh_json **ret, fh_str text, size_t max_bytes, fh_err **err)
         return 0;
     }
     if (json_alloc_mark()) return fh_err_nomem(err);
-    return fh_err_set(err, FH_E_INVALID, "JSON %s at line %d, column %d", fault_text(&fault), FH_MAX(fault.line, 1), FH_MAX(fault.column, 1));
+    return fh_err_set(err, FH_E_INVALID, "JSON %s at line %d, column %d", fault_text(&fault), FH_MAX(fault.line, 1),
+                      FH_MAX(fault.column, 1));
 }

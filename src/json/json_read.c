@@ -40,7 +40,8 @@ int fh_json_read_i64(const fh_json *o, const char *key, bool required, int64_t m
     if (fh_json_kind_of(v) != FH_JSON_INT) return wrong_type(key, "an integer", err);
     int64_t n = fh_json_int(v, 0);
     if (n < min || n > max) {
-        rc = fh_err_set(err, FH_E_INVALID, "'%s' is %lld; it must lie between %lld and %lld", key, (long long)n, (long long)min, (long long)max);
+        rc = fh_err_set(err, FH_E_INVALID, "'%s' is %lld; it must lie between %lld and %lld", key, (long long)n, (long long)min,
+                        (long long)max);
         fh_err_param(err, "%s", key);
         return rc;
     }

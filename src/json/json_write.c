@@ -1,5 +1,5 @@
-/* Values to text. Our own writer, because jansson prints reals with seventeen digits: here a real is the shortest text that reads back as the same
- * number, and always looks like a real (1.0), so that its kind survives the round trip. */
+/* Values to text. Our own writer, because jansson prints reals with seventeen digits: here a real is the shortest text that reads back as
+ * the same number, and always looks like a real (1.0), so that its kind survives the round trip. */
 #include "json_private.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* What the files of the template interpreter share. Private to the interpreter; others see model/template.h.
  *
- * Source -> tokens (lexer) -> tree (parser) -> the same tree with every name bound to a slot (scope) -> text (exec, eval). The tree lives in the
- * template's arena and never changes after compilation; everything that a rendering makes lives in the arena of its jrun. Functions return 0 or a
- * negative code with the error set in the run (or parser); ret_ outputs are set on success only. */
+ * Source -> tokens (lexer) -> tree (parser) -> the same tree with every name bound to a slot (scope) -> text (exec, eval). The tree lives
+ * in the template's arena and never changes after compilation; everything that a rendering makes lives in the arena of its jrun. Functions
+ * return 0 or a negative code with the error set in the run (or parser); ret_ outputs are set on success only. */
 #ifndef FH_MODEL_JINJA_H
 #define FH_MODEL_JINJA_H
 
@@ -13,9 +13,9 @@
 #include "model/template.h"
 
 #define JINJA_COMPILE_BYTES ((size_t)128 << 20) /* tree of a template; a source of TEMPLATE_BYTES stays well below */
-#define JINJA_RENDER_BYTES ((size_t)256 << 20)  /* values of one rendering */
-#define JINJA_NATIVE_DEPTH 1500                 /* nested calls of the interpreter's own functions; below 1 MB of stack */
-#define JINJA_RANGE_MAX 100000                  /* as the sandbox of jinja2 */
+#define JINJA_RENDER_BYTES  ((size_t)256 << 20) /* values of one rendering */
+#define JINJA_NATIVE_DEPTH  1500                /* nested calls of the interpreter's own functions; below 1 MB of stack */
+#define JINJA_RANGE_MAX     100000              /* as the sandbox of jinja2 */
 
 /* ---- values ---- */
 
@@ -151,13 +151,60 @@ typedef struct jmethod {
 
 typedef enum jtype {
     /* expressions */
-    N_CONST, N_NAME, N_LIST, N_TUPLE, N_DICT, N_COND, N_AND, N_OR, N_NOT, N_COMPARE, N_BINARY, N_NEG, N_POS, N_CONCAT, N_ATTR, N_ITEM, N_SLICE, N_CALL,
-    N_FILTER, N_TEST, N_NSREF,
+    N_CONST,
+    N_NAME,
+    N_LIST,
+    N_TUPLE,
+    N_DICT,
+    N_COND,
+    N_AND,
+    N_OR,
+    N_NOT,
+    N_COMPARE,
+    N_BINARY,
+    N_NEG,
+    N_POS,
+    N_CONCAT,
+    N_ATTR,
+    N_ITEM,
+    N_SLICE,
+    N_CALL,
+    N_FILTER,
+    N_TEST,
+    N_NSREF,
     /* statements */
-    N_DATA, N_PRINT, N_SET, N_SETBLOCK, N_IF, N_FOR, N_MACRO, N_CALLBLOCK, N_GENERATION, N_FILTERBLOCK, N_WITH, N_BREAK, N_CONTINUE,
+    N_DATA,
+    N_PRINT,
+    N_SET,
+    N_SETBLOCK,
+    N_IF,
+    N_FOR,
+    N_MACRO,
+    N_CALLBLOCK,
+    N_GENERATION,
+    N_FILTERBLOCK,
+    N_WITH,
+    N_BREAK,
+    N_CONTINUE,
 } jtype;
 
-typedef enum jop { OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_FLOORDIV, OP_MOD, OP_POW, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_IN, OP_NOTIN } jop;
+typedef enum jop {
+    OP_ADD,
+    OP_SUB,
+    OP_MUL,
+    OP_DIV,
+    OP_FLOORDIV,
+    OP_MOD,
+    OP_POW,
+    OP_EQ,
+    OP_NE,
+    OP_LT,
+    OP_LE,
+    OP_GT,
+    OP_GE,
+    OP_IN,
+    OP_NOTIN
+} jop;
 
 typedef struct jnodes {
     jnode **items;
@@ -234,12 +281,55 @@ struct fh_template {
     uint32_t name_count;
 };
 
+static inline int jinja_nomem(fh_err **err)
+{
+    fh_err_nomem(err);
+    return FH_E_NOMEM;
+}
+static inline bool jinja_one_of(char c, const char *set)
+{
+    return c && strchr(set, c);
+}
+
 /* ---- lexer ---- */
 
 typedef enum jtoken_type {
-    T_EOF, T_DATA, T_VAR_BEGIN, T_VAR_END, T_BLOCK_BEGIN, T_BLOCK_END, T_NAME, T_STRING, T_INT, T_FLOAT,
-    T_ADD, T_SUB, T_MUL, T_DIV, T_FLOORDIV, T_MOD, T_POW, T_TILDE, T_LBRACKET, T_RBRACKET, T_LPAREN, T_RPAREN, T_LBRACE, T_RBRACE,
-    T_EQ, T_NE, T_GT, T_GE, T_LT, T_LE, T_ASSIGN, T_DOT, T_COLON, T_PIPE, T_COMMA, T_SEMICOLON,
+    T_EOF,
+    T_DATA,
+    T_VAR_BEGIN,
+    T_VAR_END,
+    T_BLOCK_BEGIN,
+    T_BLOCK_END,
+    T_NAME,
+    T_STRING,
+    T_INT,
+    T_FLOAT,
+    T_ADD,
+    T_SUB,
+    T_MUL,
+    T_DIV,
+    T_FLOORDIV,
+    T_MOD,
+    T_POW,
+    T_TILDE,
+    T_LBRACKET,
+    T_RBRACKET,
+    T_LPAREN,
+    T_RPAREN,
+    T_LBRACE,
+    T_RBRACE,
+    T_EQ,
+    T_NE,
+    T_GT,
+    T_GE,
+    T_LT,
+    T_LE,
+    T_ASSIGN,
+    T_DOT,
+    T_COLON,
+    T_PIPE,
+    T_COMMA,
+    T_SEMICOLON,
 } jtoken_type;
 
 typedef struct jtoken {
@@ -267,7 +357,8 @@ int jinja_lexer_next(jlexer *l, jtoken *ret);
 int jinja_lex_string(jlexer *l, jtoken *ret);
 int jinja_lex_number(jlexer *l, jtoken *ret, bool *ret_is_number);
 const char *jinja_token_name(jtoken_type type);
-int jinja_lex_fail(jlexer *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void jinja_set_lex_fail(jlexer *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define jinja_lex_fail(l, ...) (jinja_set_lex_fail((l), __VA_ARGS__), FH_E_INVALID)
 
 /* ---- parser ---- */
 
@@ -285,11 +376,12 @@ typedef struct jparser {
 } jparser;
 
 int jinja_parse(jparser *p, jnodes *ret_body);
-int jinja_parser_fail(jparser *p, uint32_t line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void jinja_set_parser_fail(jparser *p, uint32_t line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#define jinja_parser_fail(p, line, ...) (jinja_set_parser_fail((p), (line), __VA_ARGS__), FH_E_INVALID)
 int jinja_advance(jparser *p);
 bool jinja_at_name(const jparser *p, const char *name);
 int jinja_skip_name(jparser *p, const char *name, bool *ret_skipped); /* advances when it is there */
-int jinja_expect(jparser *p, jtoken_type type, jtoken *ret); /* ret may be NULL */
+int jinja_expect(jparser *p, jtoken_type type, jtoken *ret);          /* ret may be NULL */
 int jinja_node(jparser *p, jtype type, uint32_t line, jnode **ret);
 int jinja_push(jparser *p, jnode *parent, jnodes *list, jnode *child);
 int jinja_under(jparser *p, jnode *parent, const jnode *child); /* counts the depth; NULL child is fine */
@@ -315,7 +407,7 @@ typedef struct jframe { /* one activation: of the template, a macro, a recursive
 
 typedef struct jloop {
     jiter it;
-    jval over; /* what len() would be asked of */
+    jval over;              /* what len() would be asked of */
     int64_t index0, length; /* length -1: not known yet */
     jval before, current, after;
     const jlist *last_changed;
@@ -338,10 +430,26 @@ struct jrun {
     jval block_text; /* what the filters of a set or filter block are applied to */
 };
 
-int jinja_fail(jrun *r, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-int jinja_unsupported(jrun *r, const char *what);
-int jinja_steps(jrun *r, size_t work); /* charges; one step per call at least, and one per 64 units of work */
-int jinja_deeper(jrun *r);
+void jinja_set_fail(jrun *r, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#define jinja_fail(r, code, ...) (jinja_set_fail((r), (code), __VA_ARGS__), (code)) /* its value is the code, for compilers too */
+static inline int jinja_failed(const jrun *r)                                       /* the code of the error that is set */
+{
+    int code = fh_err_code(*r->err);
+    return code ? code : FH_E_INTERNAL;
+}
+#define jinja_unsupported(r, what) jinja_fail((r), FH_E_UNSUPPORTED, "%s is not supported", (what))
+/* Charges one step, and one more per 64 units of work. */
+static inline int jinja_steps(jrun *r, size_t work)
+{
+    r->steps += 1 + (int64_t)(work / 64);
+    if (r->steps <= FH_LIMIT_TEMPLATE_STEPS) return 0;
+    return jinja_fail(r, FH_E_TOO_LARGE, "takes more than %d steps", FH_LIMIT_TEMPLATE_STEPS);
+}
+static inline int jinja_deeper(jrun *r)
+{
+    if (++r->depth <= JINJA_NATIVE_DEPTH) return 0;
+    return jinja_fail(r, FH_E_TOO_LARGE, "nests too deep while running (values, or macros that call themselves)");
+}
 static inline void jinja_shallower(jrun *r)
 {
     r->depth--;
@@ -418,7 +526,8 @@ int jinja_less(jrun *r, jval a, jval b, jop op, bool *ret); /* op: OP_LT, OP_LE,
 int jinja_contains(jrun *r, jval in, jval what, bool *ret);
 int jinja_list(jrun *r, jkind kind, const jval *items, size_t count, jval *ret); /* copies */
 int jinja_undef(jrun *r, int why, const char *type, fh_str name, jval *ret);
-int jinja_undef_fail(jrun *r, jval v); /* the error of using it */
+void jinja_set_undef_fail(jrun *r, jval v); /* the error of using it */
+#define jinja_undef_fail(r, v) (jinja_set_undef_fail((r), (v)), FH_E_INVALID)
 int jinja_from_json(jrun *r, const fh_json *v, jval *ret);
 
 typedef struct jbuilder { /* a list that grows */
@@ -476,14 +585,14 @@ int jinja_escape(jrun *r, jval v, jval *ret); /* markup of it */
 int jinja_parse_int(jrun *r, fh_str s, int64_t base, int64_t *ret, bool *ret_ok);
 bool jinja_parse_float(fh_str s, double *ret);
 
-
 /* arguments */
 #define J_REST 16
 /* Puts positional and named arguments where names says; absent ones are J_MISSING. The first required ones must be there. */
 int jinja_args(jrun *r, const char *function, const jargs *args, const char *const *names, size_t count, size_t required, jval *ret);
 int jinja_arg_int(jrun *r, jval v, int64_t *ret); /* a J_INT or J_BOOL, else a type error */
 int jinja_arg_str(jrun *r, jval v, fh_str *ret);
-int jinja_type_error(jrun *r, const char *want, jval v);
+void jinja_set_type_error(jrun *r, const char *want, jval v);
+#define jinja_type_error(r, want, v) (jinja_set_type_error((r), (want), (v)), FH_E_INVALID)
 
 /* tables */
 const jfunction *jinja_find_filter(fh_str name);
@@ -499,14 +608,14 @@ bool jinja_is_mutator(jval self, fh_str name);
 const jfunction *jinja_lookup(const jfunction *table, size_t count, fh_str name);
 int jinja_test(jrun *r, const jfunction *test, jval v, const jargs *args, bool *ret);
 int jinja_sorted(jrun *r, jval *keys, jval *items, size_t count, bool reverse); /* stable; keys and items move together */
-int jinja_dig(jrun *r, jval v, jval path, jval fallback, jval *ret); /* attribute paths of filters: "a.b.0" */
-int jinja_lower_key(jrun *r, jval v, jval *ret); /* strings in lower case, the rest as it is */
+int jinja_dig(jrun *r, jval v, jval path, jval fallback, jval *ret);            /* attribute paths of filters: "a.b.0" */
+int jinja_lower_key(jrun *r, jval v, jval *ret);                                /* strings in lower case, the rest as it is */
 
 /* formatting */
 int jinja_percent(jrun *r, jval format, jval values, jval *ret);
 int jinja_format(jrun *r, jval format, const jargs *args, jval *ret);
 int jinja_format_method(jrun *r, jval self, const jargs *args, jval *ret);
-int jinja_format_value(jrun *r, jval v, fh_str spec);
+int jinja_format_value(jrun *r, jval v, fh_str text);
 int jinja_strftime(jrun *r, fh_str format, jval *ret);
 
 /* Unicode */
@@ -521,11 +630,11 @@ bool jinja_is_alpha(uint32_t cp);
 bool jinja_is_decimal(uint32_t cp);
 bool jinja_is_digit(uint32_t cp);
 bool jinja_is_numeric(uint32_t cp);
-size_t jinja_chars(fh_str s);                   /* code points */
-size_t jinja_offset(fh_str s, size_t chars);    /* byte offset of a code point; s.len beyond the end */
+size_t jinja_chars(fh_str s);                        /* code points */
+size_t jinja_offset(fh_str s, size_t chars);         /* byte offset of a code point; s.len beyond the end */
 fh_str jinja_strip(fh_str s, bool left, bool right); /* white space */
 typedef enum jcase { CASE_LOWER, CASE_UPPER, CASE_TITLE, CASE_CAPITAL, CASE_SWAP } jcase;
-int jinja_recase(jrun *r, jval s, jcase how, jval *ret);
+int jinja_recase(jrun *r, jval v, jcase how, jval *ret);
 /* Line by line as str.splitlines: *at moves on; false at the end. The end of the line is not part of *ret but of *ret_with_end. */
 bool jinja_next_line(fh_str s, size_t *at, fh_str *ret, fh_str *ret_with_end);
 

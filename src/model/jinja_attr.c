@@ -1,13 +1,35 @@
-/* x.name, x[key] and x[a:b]: by the rules of jinja2's sandbox. x.name prefers what the type has (methods) over items, x[key] the other way round; what
- * would change a list or a dict, and names that begin with an underscore, are there but unsafe: undefined, with an error of their own when used. */
+/* x.name, x[key] and x[a:b]: by the rules of jinja2's sandbox. x.name prefers what the type has (methods) over items, x[key] the other way
+ * round; what would change a list or a dict, and names that begin with an underscore, are there but unsafe: undefined, with an error of
+ * their own when used. */
 #include "jinja.h"
 
 /* What every object of Python has; such a name is never looked for among the items. */
 static bool is_internal(fh_str name)
 {
-    static const char *const names[] = {"__class__", "__doc__", "__init__", "__new__", "__repr__", "__str__", "__eq__", "__ne__", "__lt__", "__le__",
-        "__gt__", "__ge__", "__hash__", "__getattribute__", "__setattr__", "__delattr__", "__dir__", "__format__", "__reduce__", "__reduce_ex__",
-        "__sizeof__", "__subclasshook__", "__init_subclass__", "__getstate__"};
+    static const char *const names[] = {"__class__",
+                                        "__doc__",
+                                        "__init__",
+                                        "__new__",
+                                        "__repr__",
+                                        "__str__",
+                                        "__eq__",
+                                        "__ne__",
+                                        "__lt__",
+                                        "__le__",
+                                        "__gt__",
+                                        "__ge__",
+                                        "__hash__",
+                                        "__getattribute__",
+                                        "__setattr__",
+                                        "__delattr__",
+                                        "__dir__",
+                                        "__format__",
+                                        "__reduce__",
+                                        "__reduce_ex__",
+                                        "__sizeof__",
+                                        "__subclasshook__",
+                                        "__init_subclass__",
+                                        "__getstate__"};
     if (name.len < 5 || name.ptr[0] != '_') return false;
     for (size_t i = 0; i < FH_COUNT(names); i++)
         if (fh_str_eqs(name, names[i])) return true;
@@ -17,7 +39,7 @@ static bool is_internal(fh_str name)
 static int bound_method(jrun *r, jval self, const jfunction *f, jval *ret)
 {
     jmethod *m = jinja_alloc(r, sizeof(*m));
-    if (!m) return fh_err_code(*r->err);
+    if (!m) return jinja_failed(r);
     *m = (jmethod){self, f};
     *ret = (jval){.kind = J_METHOD, .u.method = m};
     return 0;
@@ -39,7 +61,7 @@ static int loop_length(jrun *r, struct jloop *l)
     if (l->length >= 0) return 0;
     if (jinja_has_length(l->over)) return jinja_length(r, l->over, &l->length);
     jbuilder rest = {0};
-    jval item, list;
+    jval item, list = {0};
     int rc;
     while ((rc = l->it.next(r, &l->it, &item)) > 0) {
         int failed = jinja_add(r, &rest, item);
@@ -62,12 +84,18 @@ static int loop_attr(jrun *r, jval v, fh_str name, bool *ret_has, jval *ret)
     struct jloop *l = v.u.loop;
     int rc = 0;
     *ret_has = true;
-    if (fh_str_eqs(name, "index0")) *ret = jinja_int(l->index0);
-    else if (fh_str_eqs(name, "index")) *ret = jinja_int(l->index0 + 1);
-    else if (fh_str_eqs(name, "first")) *ret = jinja_bool(l->index0 == 0);
-    else if (fh_str_eqs(name, "depth0")) *ret = jinja_int(l->depth0);
-    else if (fh_str_eqs(name, "depth")) *ret = jinja_int(l->depth0 + 1);
-    else if (fh_str_eqs(name, "previtem")) return neighbour(r, l->index0 ? l->before : (jval){0}, "there is no previous item", ret);
+    if (fh_str_eqs(name, "index0"))
+        *ret = jinja_int(l->index0);
+    else if (fh_str_eqs(name, "index"))
+        *ret = jinja_int(l->index0 + 1);
+    else if (fh_str_eqs(name, "first"))
+        *ret = jinja_bool(l->index0 == 0);
+    else if (fh_str_eqs(name, "depth0"))
+        *ret = jinja_int(l->depth0);
+    else if (fh_str_eqs(name, "depth"))
+        *ret = jinja_int(l->depth0 + 1);
+    else if (fh_str_eqs(name, "previtem"))
+        return neighbour(r, l->index0 ? l->before : (jval){0}, "there is no previous item", ret);
     else if (fh_str_eqs(name, "last") || fh_str_eqs(name, "nextitem")) {
         rc = peek(r, l);
         if (rc < 0) return rc;
@@ -77,7 +105,8 @@ static int loop_attr(jrun *r, jval v, fh_str name, bool *ret_has, jval *ret)
     } else if (fh_str_eqs(name, "length") || fh_str_eqs(name, "revindex") || fh_str_eqs(name, "revindex0")) {
         rc = loop_length(r, l);
         *ret = jinja_int(l->length - (name.len == 6 ? 0 : name.len == 8 ? l->index0 : l->index0 + 1));
-    } else *ret_has = false;
+    } else
+        *ret_has = false;
     return rc;
 }
 
@@ -140,7 +169,7 @@ int jinja_own_attr(jrun *r, jval v, fh_str name, bool *ret_has, jval *ret)
 int jinja_attr(jrun *r, jval v, fh_str name, jval *ret)
 {
     bool has;
-    if (v.kind == J_UNDEF) return jinja_undef_fail(r, v);
+    if (v.kind == J_UNDEF && !is_internal(name)) return jinja_undef_fail(r, v);
     int rc = jinja_own_attr(r, v, name, &has, ret);
     if (rc || has) return rc;
     const jval *found = NULL;
@@ -259,8 +288,10 @@ static int bounds(jrun *r, jval from, jval to, jval step, int64_t count, int64_t
     a = clamp(a, count, low, high);
     b = open ? (back ? -1 : count) : clamp(b, count, low, high);
     *ret_at = a;
-    if (back) *ret_count = a > b ? (a - b - 1) / -*ret_step + 1 : 0;
-    else *ret_count = b > a ? (b - a - 1) / *ret_step + 1 : 0;
+    if (back)
+        *ret_count = a > b ? (a - b - 1) / -*ret_step + 1 : 0;
+    else
+        *ret_count = b > a ? (b - a - 1) / *ret_step + 1 : 0;
     return 0;
 }
 
@@ -281,7 +312,7 @@ static int slice_string(jrun *r, jval v, jval from, jval to, jval step, jval *re
     jbuilder chars = {0};
     size_t mark = jinja_mark(r);
     rc = jinja_collect(r, v, &chars);
-    for (int64_t i = 0; i < count && !rc; i++) fh_buf_add(&r->out, chars.items[at + i * by].u.s, chars.items[at + i * by].len);
+    for (int64_t i = 0; !rc && i < count; i++) fh_buf_add(&r->out, chars.items[at + i * by].u.s, chars.items[at + i * by].len);
     if (!rc) rc = jinja_cut(r, mark, ret);
     if (!rc) ret->flags = v.flags;
     return rc;
@@ -295,7 +326,7 @@ static int slice_list(jrun *r, jval v, jval from, jval to, jval step, jval *ret)
     if (!rc) rc = jinja_steps(r, (size_t)count * sizeof(jval));
     if (!rc && by == 1) return jinja_list(r, (jkind)v.kind, l->items + at, (size_t)count, ret);
     jbuilder b = {0};
-    for (int64_t i = 0; i < count && !rc; i++) rc = jinja_add(r, &b, l->items[at + i * by]);
+    for (int64_t i = 0; !rc && i < count; i++) rc = jinja_add(r, &b, l->items[at + i * by]);
     return rc ? rc : jinja_built(r, &b, (jkind)v.kind, ret);
 }
 
@@ -305,7 +336,7 @@ static int slice_range(jrun *r, jval v, jval from, jval to, jval step, jval *ret
     int64_t at, by, count;
     int rc = bounds(r, from, to, step, g->count, &at, &by, &count);
     jrange *n = rc ? NULL : jinja_alloc(r, sizeof(*n));
-    if (!n) return fh_err_code(*r->err);
+    if (!n) return jinja_failed(r);
     if (__builtin_mul_overflow(g->step, by, &n->step)) return jinja_unsupported(r, "an integer beyond 64 bits");
     n->start = g->start + at * g->step;
     n->count = count;

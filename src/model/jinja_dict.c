@@ -1,5 +1,5 @@
-/* Dictionaries that keep the order of insertion. Small ones are searched from the front; larger ones have a table. Hostile keys can make a search
- * long but not free: every probe is charged as a step. */
+/* Dictionaries that keep the order of insertion. Small ones are searched from the front; larger ones have a table. Hostile keys can make a
+ * search long but not free: every probe is charged as a step. */
 #include "jinja.h"
 
 #include <math.h>
@@ -9,10 +9,10 @@ enum { SMALL = 8 };
 int jinja_dict(jrun *r, size_t room, jval *ret)
 {
     jdict *d = jinja_alloc(r, sizeof(*d));
-    if (!d) return fh_err_code(*r->err);
+    if (!d) return jinja_failed(r);
     d->cap = FH_MAX(room, (size_t)4);
     d->entries = jinja_array(r, d->cap, sizeof(*d->entries));
-    if (!d->entries) return fh_err_code(*r->err);
+    if (!d->entries) return jinja_failed(r);
     *ret = (jval){.kind = J_DICT, .u.dict = d};
     return 0;
 }
@@ -67,8 +67,17 @@ int jinja_hash(jrun *r, jval v, uint64_t *ret)
     case J_LIST:
     case J_DICT:
     case J_SLICE: return jinja_fail(r, FH_E_INVALID, "unhashable type: '%s'", jinja_type(v));
-    case J_MISSING: case J_VIEW: case J_RANGE: case J_ITER: case J_NAMESPACE: case J_LOOP: case J_MACRO: case J_METHOD: case J_FUNCTION:
-    case J_CYCLER: case J_JOINER: break;
+    case J_MISSING:
+    case J_VIEW:
+    case J_RANGE:
+    case J_ITER:
+    case J_NAMESPACE:
+    case J_LOOP:
+    case J_MACRO:
+    case J_METHOD:
+    case J_FUNCTION:
+    case J_CYCLER:
+    case J_JOINER: break;
     }
     *ret = mix((uint64_t)(uintptr_t)v.u.s);
     return 0;
@@ -119,7 +128,7 @@ static int rehash(jrun *r, jdict *d)
     size_t size = 32;
     while (size < d->cap * 2) size *= 2;
     d->table = jinja_array(r, size, sizeof(*d->table));
-    if (!d->table) return fh_err_code(*r->err);
+    if (!d->table) return jinja_failed(r);
     d->table_size = size;
     for (size_t i = 0; i < d->count; i++) {
         uint64_t hash;
@@ -136,7 +145,7 @@ static int grow(jrun *r, jdict *d)
 {
     if (d->count < d->cap) return 0;
     jentry *entries = jinja_array(r, d->cap * 2, sizeof(*entries));
-    if (!entries) return fh_err_code(*r->err);
+    if (!entries) return jinja_failed(r);
     memcpy(entries, d->entries, d->count * sizeof(*entries));
     d->entries = entries;
     d->cap *= 2;

@@ -54,8 +54,10 @@ static int assign_ns(jrun *r, const jnode *n, jval v)
     jval name = n->b->value;
     if (ns->kind != J_NAMESPACE) return jinja_fail(r, FH_E_INVALID, "cannot assign attribute on non-namespace object");
     if (name.len && name.u.s[0] == '_')
-        return jinja_fail(r, FH_E_INVALID, "Chat templates cannot store underscore-prefixed attributes on a namespace, but got '%.*s'. Please rename the attribute.",
-                          (int)FH_MIN(name.len, 60u), name.u.s);
+        return jinja_fail(
+            r, FH_E_INVALID,
+            "Chat templates cannot store underscore-prefixed attributes on a namespace, but got '%.*s'. Please rename the attribute.",
+            (int)FH_MIN(name.len, 60u), name.u.s);
     return jinja_dict_put(r, ns->u.dict, name, v);
 }
 
@@ -67,7 +69,7 @@ static int unpack(jrun *r, const jnode *target, jval v)
     int rc = jinja_iter(r, v, &it);
     if (rc) return v.kind == J_UNDEF ? rc : jinja_fail(r, FH_E_INVALID, "cannot unpack non-iterable %s object", jinja_type(v));
     jval *items = jinja_array(r, want + 1, sizeof(*items));
-    if (!items) return fh_err_code(*r->err);
+    if (!items) return jinja_failed(r);
     while (got <= want && (rc = it.next(r, &it, &item)) > 0) items[got++] = item; /* one more than wanted fits */
     if (rc < 0) return rc;
     if (got > want) return jinja_fail(r, FH_E_INVALID, "too many values to unpack (expected %zu)", want);
@@ -90,7 +92,7 @@ int jinja_assign(jrun *r, const jnode *target, jval v)
 static int eval_list(jrun *r, const jnode *n, jval *ret)
 {
     jval *items = jinja_array(r, n->items.count + 1, sizeof(*items));
-    int rc = items ? 0 : fh_err_code(*r->err);
+    int rc = items ? 0 : jinja_failed(r);
     for (size_t i = 0; i < n->items.count && !rc; i++) rc = eval(r, n->items.items[i], &items[i]);
     return rc ? rc : jinja_built(r, &(jbuilder){items, n->items.count, 0}, n->type == N_LIST ? J_LIST : J_TUPLE, ret);
 }
@@ -161,7 +163,7 @@ static int eval_concat(jrun *r, const jnode *n, jval *ret)
 {
     size_t count = n->items.count;
     jval small[8], *parts = count <= FH_COUNT(small) ? small : jinja_array(r, count, sizeof(*parts));
-    int rc = parts ? 0 : fh_err_code(*r->err);
+    int rc = parts ? 0 : jinja_failed(r);
     for (size_t i = 0; i < count && !rc; i++) rc = eval(r, n->items.items[i], &parts[i]);
     size_t mark = jinja_mark(r);
     for (size_t i = 0; i < count && !rc; i++) rc = jinja_write(r, parts[i]);
@@ -219,7 +221,7 @@ static int add_star_star(jrun *r, const jnode *star, jargs *args)
     const jdict *d = v.u.dict;
     fh_str *names = jinja_array(r, args->named + d->count + 1, sizeof(*names));
     jval *values = names ? jinja_array(r, args->named + d->count + 1, sizeof(*values)) : NULL;
-    if (!values) return fh_err_code(*r->err);
+    if (!values) return jinja_failed(r);
     for (size_t i = 0; i < args->named; i++) {
         names[i] = args->names[i];
         values[i] = args->values[i];
@@ -242,11 +244,11 @@ static int eval_named(jrun *r, const jsignature *sig, const jval *caller, jargs 
     ret->names = sig->names;
     if (!ret->named) return 0;
     ret->values = jinja_array(r, ret->named, sizeof(*ret->values));
-    int rc = ret->values ? 0 : fh_err_code(*r->err);
+    int rc = ret->values ? 0 : jinja_failed(r);
     for (size_t i = 0; i < count && !rc; i++) rc = eval(r, sig->values.items[i], &ret->values[i]);
     if (rc || !caller) return rc;
     ret->names = jinja_array(r, ret->named, sizeof(*ret->names));
-    if (!ret->names) return fh_err_code(*r->err);
+    if (!ret->names) return jinja_failed(r);
     if (count) memcpy(ret->names, sig->names, count * sizeof(*ret->names));
     ret->names[count] = FH_STR("caller");
     ret->values[count] = *caller;
@@ -259,7 +261,7 @@ int jinja_eval_args(jrun *r, const jsignature *sig, const jval *first, const jva
     size_t offset = first != NULL;
     *ret = (jargs){.count = sig->pos.count + offset};
     ret->pos = jinja_array(r, ret->count + 1, sizeof(*ret->pos));
-    int rc = ret->pos ? 0 : fh_err_code(*r->err);
+    int rc = ret->pos ? 0 : jinja_failed(r);
     if (!rc && first) ret->pos[0] = *first;
     for (size_t i = 0; i < sig->pos.count && !rc; i++) rc = eval(r, sig->pos.items[i], &ret->pos[i + offset]);
     if (!rc) rc = eval_named(r, sig, caller, ret);
@@ -279,7 +281,8 @@ static int eval_call(jrun *r, const jnode *n, jval *ret)
 
 static int unknown(jrun *r, const jnode *n)
 {
-    return jinja_fail(r, FH_E_INVALID, "no %s named '%.*s'", n->type == N_FILTER ? "filter" : "test", (int)FH_MIN(n->value.len, 60u), n->value.u.s);
+    return jinja_fail(r, FH_E_INVALID, "no %s named '%.*s'", n->type == N_FILTER ? "filter" : "test", (int)FH_MIN(n->value.len, 60u),
+                      n->value.u.s);
 }
 
 static int eval_filter(jrun *r, const jnode *n, jval *ret)
@@ -327,8 +330,22 @@ static int eval_node(jrun *r, const jnode *n, jval *ret)
     case N_FILTER: return eval_filter(r, n, ret);
     case N_TEST: return eval_test(r, n, ret);
     case N_SLICE: return jinja_unsupported(r, "a slice beside other subscripts");
-    case N_CONST: case N_NAME: case N_NSREF: case N_DATA: case N_PRINT: case N_SET: case N_SETBLOCK: case N_IF: case N_FOR: case N_MACRO:
-    case N_CALLBLOCK: case N_GENERATION: case N_FILTERBLOCK: case N_WITH: case N_BREAK: case N_CONTINUE: break;
+    case N_CONST:
+    case N_NAME:
+    case N_NSREF:
+    case N_DATA:
+    case N_PRINT:
+    case N_SET:
+    case N_SETBLOCK:
+    case N_IF:
+    case N_FOR:
+    case N_MACRO:
+    case N_CALLBLOCK:
+    case N_GENERATION:
+    case N_FILTERBLOCK:
+    case N_WITH:
+    case N_BREAK:
+    case N_CONTINUE: break;
     }
     return jinja_fail(r, FH_E_INTERNAL, "no expression");
 }

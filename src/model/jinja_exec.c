@@ -41,7 +41,8 @@ static int check_namespaces(jrun *r, const jnode *target)
     if (target->type == N_NSREF) {
         const jframe *f = r->frame;
         for (uint32_t hops = target->hops; hops; hops--) f = f->outer;
-        if (f->slots[target->slot].kind != J_NAMESPACE) return jinja_fail(r, FH_E_INVALID, "cannot assign attribute on non-namespace object");
+        if (f->slots[target->slot].kind != J_NAMESPACE)
+            return jinja_fail(r, FH_E_INVALID, "cannot assign attribute on non-namespace object");
     }
     for (size_t i = 0; i < target->items.count && !rc; i++) rc = check_namespaces(r, target->items.items[i]);
     return rc;
@@ -101,29 +102,38 @@ static int exec_if(jrun *r, const jnode *n, jflow *ret_flow)
 typedef struct test_state {
     const jfor *loop;
     jframe *frame;
-    jiter under;
-    bool entered;
+    jval over;
+    jiter under; /* begun by the first call */
 } test_state;
 
 /* The items that pass a loop's own test, one at a time, because the body may change what the test sees. */
+/* 1 with the next item that passes, 0 at the end. */
+static int find_passing(jrun *r, test_state *s, jval *ret)
+{
+    jval item, test;
+    int got;
+    while ((got = s->under.next(r, &s->under, &item)) > 0) {
+        int rc = jinja_assign(r, s->loop->test_target, item);
+        if (!rc) rc = jinja_eval(r, s->loop->test, &test);
+        if (rc) return rc;
+        if (!jinja_truth(test)) continue;
+        *ret = item;
+        return 1;
+    }
+    return got;
+}
+
 static int next_tested(jrun *r, jiter *it, jval *ret)
 {
     test_state *s = it->state;
-    jval item, test;
     jframe *outer = r->frame;
-    int rc;
+    int rc = 0;
     r->frame = s->frame;
-    if (!s->entered) jinja_scope_enter(r, &s->loop->test_scope);
-    s->entered = true;
-    while ((rc = s->under.next(r, &s->under, &item)) > 0) {
-        int failed = jinja_assign(r, s->loop->test_target, item);
-        if (!failed) failed = jinja_eval(r, s->loop->test, &test);
-        if (failed || jinja_truth(test)) {
-            rc = failed ? failed : 1;
-            *ret = item;
-            break;
-        }
+    if (!s->under.next) {
+        jinja_scope_enter(r, &s->loop->test_scope);
+        rc = jinja_iter(r, s->over, &s->under);
     }
+    if (!rc) rc = find_passing(r, s, ret);
     r->frame = outer;
     return rc;
 }
@@ -135,18 +145,21 @@ static int loop_iter(jrun *r, const jfor *f, jval over, struct jloop *l)
         return jinja_iter(r, over, &l->it);
     }
     test_state *s = jinja_alloc(r, sizeof(*s));
-    if (!s) return fh_err_code(*r->err);
+    if (!s) return jinja_failed(r);
     s->loop = f;
     s->frame = r->frame;
+    s->over = over;
     l->it = (jiter){.next = next_tested, .type = "generator", .state = s};
-    return jinja_iter(r, over, &s->under);
+    return 0;
 }
 
 static int loop_next(jrun *r, struct jloop *l, jval *ret)
 {
     int rc = 1;
-    if (l->after.kind != J_MISSING) *ret = l->after;
-    else rc = l->it.next(r, &l->it, ret);
+    if (l->after.kind != J_MISSING)
+        *ret = l->after;
+    else
+        rc = l->it.next(r, &l->it, ret);
     l->after = (jval){.kind = J_MISSING};
     if (rc <= 0) return rc;
     l->index0++;
@@ -167,7 +180,7 @@ static int run_loop(jrun *r, const jnode *n, jframe *outer, jval over, int64_t d
 {
     const jfor *f = n->x.loop;
     struct jloop *l = jinja_alloc(r, sizeof(*l));
-    if (!l) return fh_err_code(*r->err);
+    if (!l) return jinja_failed(r);
     *l = (struct jloop){.index0 = -1, .length = -1, .depth0 = depth0, .node = n, .outer = outer};
     jval item;
     jflow flow = FLOW_NEXT;
@@ -190,9 +203,11 @@ int jinja_exec_recursive(jrun *r, const jnode *n, jframe *outer, jval over, int6
     jflow flow = FLOW_NEXT;
     jframe *caller = r->frame, *frame = jinja_alloc(r, sizeof(*frame));
     jval *slots = frame ? jinja_array(r, n->x.loop->slots + 1, sizeof(*slots)) : NULL;
-    if (!slots) return fh_err_code(*r->err);
+    if (!slots) return jinja_failed(r);
     *frame = (jframe){outer, slots};
-    int rc = ++r->calls > FH_LIMIT_TEMPLATE_DEPTH ? jinja_fail(r, FH_E_TOO_LARGE, "loops call themselves deeper than %d levels", FH_LIMIT_TEMPLATE_DEPTH) : 0;
+    int rc = ++r->calls > FH_LIMIT_TEMPLATE_DEPTH
+                 ? jinja_fail(r, FH_E_TOO_LARGE, "loops call themselves deeper than %d levels", FH_LIMIT_TEMPLATE_DEPTH)
+                 : 0;
     r->frame = frame;
     if (!rc) rc = run_loop(r, n, outer, over, depth0, &flow);
     r->frame = caller;
@@ -214,7 +229,7 @@ static int exec_for(jrun *r, const jnode *n, jflow *ret_flow)
 static int make_macro(jrun *r, const jnode *n, jval *ret)
 {
     jmacro *m = jinja_alloc(r, sizeof(*m));
-    if (!m) return fh_err_code(*r->err);
+    if (!m) return jinja_failed(r);
     *m = (jmacro){n->x.body, r->frame};
     *ret = (jval){.kind = J_MACRO, .u.macro = m};
     return 0;
@@ -233,7 +248,7 @@ static int exec_macro(jrun *r, const jnode *n)
 
 static int exec_call_block(jrun *r, const jnode *n)
 {
-    jval caller, callee, v;
+    jval caller, callee = {0}, v;
     jargs args;
     int rc = make_macro(r, n, &caller);
     if (!rc) rc = jinja_eval(r, n->a->a, &callee);
@@ -281,8 +296,27 @@ static int exec(jrun *r, const jnode *n, jflow *ret_flow)
     case N_WITH: return exec_with(r, n, ret_flow);
     case N_BREAK: *ret_flow = FLOW_BREAK; return 0;
     case N_CONTINUE: *ret_flow = FLOW_CONTINUE; return 0;
-    case N_CONST: case N_NAME: case N_LIST: case N_TUPLE: case N_DICT: case N_COND: case N_AND: case N_OR: case N_NOT: case N_COMPARE: case N_BINARY:
-    case N_NEG: case N_POS: case N_CONCAT: case N_ATTR: case N_ITEM: case N_SLICE: case N_CALL: case N_FILTER: case N_TEST: case N_NSREF: break;
+    case N_CONST:
+    case N_NAME:
+    case N_LIST:
+    case N_TUPLE:
+    case N_DICT:
+    case N_COND:
+    case N_AND:
+    case N_OR:
+    case N_NOT:
+    case N_COMPARE:
+    case N_BINARY:
+    case N_NEG:
+    case N_POS:
+    case N_CONCAT:
+    case N_ATTR:
+    case N_ITEM:
+    case N_SLICE:
+    case N_CALL:
+    case N_FILTER:
+    case N_TEST:
+    case N_NSREF: break;
     }
     return jinja_fail(r, FH_E_INTERNAL, "no statement");
 }

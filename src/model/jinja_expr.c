@@ -25,12 +25,12 @@ static const struct {
 } sums[] = {{T_ADD, OP_ADD}, {T_SUB, OP_SUB}}, products[] = {{T_MUL, OP_MUL}, {T_DIV, OP_DIV}, {T_FLOORDIV, OP_FLOORDIV}, {T_MOD, OP_MOD}},
   comparisons[] = {{T_EQ, OP_EQ}, {T_NE, OP_NE}, {T_LT, OP_LT}, {T_LE, OP_LE}, {T_GT, OP_GT}, {T_GE, OP_GE}};
 
-#define FIND_OP(table, p, ret_op)                                                   \
-    ({                                                                              \
-        bool found_ = false;                                                        \
-        for (size_t i_ = 0; i_ < FH_COUNT(table) && !found_; i_++)                  \
-            if ((found_ = table[i_].token == (p)->cur.type)) *(ret_op) = table[i_].op; \
-        found_;                                                                     \
+#define FIND_OP(table, p, ret_op)                                                                                                          \
+    ({                                                                                                                                     \
+        bool found_ = false;                                                                                                               \
+        for (size_t i_ = 0; i_ < FH_COUNT(table) && !found_; i_++)                                                                         \
+            if ((found_ = table[i_].token == (p)->cur.type)) *(ret_op) = table[i_].op;                                                     \
+        found_;                                                                                                                            \
     })
 
 static int parse_pow(jparser *p, jnode **ret)
@@ -48,7 +48,7 @@ static int parse_pow(jparser *p, jnode **ret)
 
 static int parse_product(jparser *p, jnode **ret)
 {
-    uint8_t op;
+    uint8_t op = 0;
     int rc = parse_pow(p, ret);
     while (!rc && FIND_OP(products, p, &op)) {
         uint32_t line = p->cur.line;
@@ -78,7 +78,7 @@ static int parse_concat(jparser *p, jnode **ret)
 
 static int parse_sum(jparser *p, jnode **ret)
 {
-    uint8_t op;
+    uint8_t op = 0;
     int rc = parse_concat(p, ret);
     while (!rc && FIND_OP(sums, p, &op)) {
         uint32_t line = p->cur.line;
@@ -110,7 +110,7 @@ static int push_op(jparser *p, jnode *n, uint8_t op)
 {
     size_t count = n->items.count;
     uint8_t *ops = fh_arena_alloc(p->arena, count + 1); /* chains are short */
-    if (!ops) return fh_err_nomem(p->err);
+    if (!ops) return jinja_nomem(p->err);
     if (n->ops) memcpy(ops, n->ops, count);
     ops[count] = op;
     n->ops = ops;
@@ -123,7 +123,7 @@ static int parse_compare(jparser *p, jnode **ret)
 {
     uint32_t line = p->cur.line;
     jnode *n = NULL, *right;
-    uint8_t op;
+    uint8_t op = 0;
     bool found;
     int rc = parse_sum(p, ret);
     if (!rc) rc = take_comparison(p, &op, &found);
@@ -217,7 +217,7 @@ static int push_name(jparser *p, jsignature *s, fh_str name)
 {
     size_t count = s->values.count; /* the value is pushed next */
     fh_str *names = fh_arena_array(p->arena, count + 1, sizeof(*names));
-    if (!names) return fh_err_nomem(p->err);
+    if (!names) return jinja_nomem(p->err);
     if (count) memcpy(names, s->names, count * sizeof(*names));
     names[count] = name;
     s->names = names;
@@ -257,7 +257,7 @@ static int parse_argument(jparser *p, jnode *n, jsignature *s)
 static int parse_arguments(jparser *p, jnode *n)
 {
     jsignature *s = fh_arena_alloc(p->arena, sizeof(*s));
-    if (!s) return fh_err_nomem(p->err);
+    if (!s) return jinja_nomem(p->err);
     n->x.sig = s;
     if (p->cur.type != T_LPAREN) return 0;
     int rc = jinja_advance(p);
@@ -487,7 +487,7 @@ static int parse_name(jparser *p, bool with_namespace, jnode **ret)
     if (rc) return rc;
     (*ret)->value = jinja_str(t.text);
     if (!ns) return 0;
-    jtoken attr;
+    jtoken attr = {0};
     rc = jinja_advance(p);
     if (!rc) rc = jinja_expect(p, T_NAME, &attr);
     if (!rc) rc = constant(p, t.line, jinja_str(attr.text), &(*ret)->b);
@@ -507,7 +507,7 @@ static int parse_string(jparser *p, jnode **ret)
     if (rc) return rc;
     if (count > 1) {
         first = (fh_str){fh_buf_ok(&text) ? fh_arena_strndup(p->arena, fh_buf_cstr(&text), text.len) : NULL, text.len};
-        if (!first.ptr) return fh_err_nomem(p->err);
+        if (!first.ptr) return jinja_nomem(p->err);
     }
     return constant(p, line, jinja_str(first), ret);
 }

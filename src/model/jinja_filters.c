@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NAMES(...) (const char *const[]){__VA_ARGS__}
+#define NAMES(...)                                                                                                                         \
+    (const char *const[])                                                                                                                  \
+    {                                                                                                                                      \
+        __VA_ARGS__                                                                                                                        \
+    }
 
 static bool given(jval v)
 {
@@ -86,9 +90,12 @@ static int do_float(jrun *r, jval self, const jargs *args, jval *ret)
     int rc = jinja_args(r, "float", args, NAMES("value", "default"), 2, 1, v);
     if (rc) return rc;
     if (self.kind == J_UNDEF) return jinja_undef_fail(r, self);
-    if (jinja_is_number(self)) *ret = jinja_float(jinja_as_float(self));
-    else if (self.kind == J_STR && jinja_parse_float(jinja_text_of(self), &f)) *ret = jinja_float(f);
-    else *ret = given(v[1]) ? v[1] : jinja_float(0);
+    if (jinja_is_number(self))
+        *ret = jinja_float(jinja_as_float(self));
+    else if (self.kind == J_STR && jinja_parse_float(jinja_text_of(self), &f))
+        *ret = jinja_float(f);
+    else
+        *ret = given(v[1]) ? v[1] : jinja_float(0);
     return 0;
 }
 
@@ -127,7 +134,8 @@ static int do_round(jrun *r, jval self, const jargs *args, jval *ret)
     if (!rc && given(v[1])) rc = jinja_arg_int(r, v[1], &places);
     if (rc) return rc;
     bool up = jinja_is_str(v[2], "ceil"), down = jinja_is_str(v[2], "floor");
-    if (given(v[2]) && !up && !down && !jinja_is_str(v[2], "common")) return jinja_fail(r, FH_E_INVALID, "method must be common, ceil or floor");
+    if (given(v[2]) && !up && !down && !jinja_is_str(v[2], "common"))
+        return jinja_fail(r, FH_E_INVALID, "method must be common, ceil or floor");
     if (!jinja_is_number(self)) return jinja_fail(r, FH_E_INVALID, "type %s doesn't define __round__ method", jinja_type(self));
     if (!up && !down) {
         if (jinja_is_int(self)) return round_int(r, jinja_as_int(self), places, ret);
@@ -148,13 +156,16 @@ static int do_filesizeformat(jrun *r, jval self, const jargs *args, jval *ret)
     double bytes;
     int rc = jinja_args(r, "filesizeformat", args, NAMES("value", "binary"), 2, 1, v);
     if (rc) return rc;
-    if (self.kind == J_STR ? !jinja_parse_float(jinja_text_of(self), &bytes) : !jinja_is_number(self)) return jinja_type_error(r, "a number", self);
+    if (self.kind == J_STR ? !jinja_parse_float(jinja_text_of(self), &bytes) : !jinja_is_number(self))
+        return jinja_type_error(r, "a number", self);
     if (self.kind != J_STR) bytes = jinja_as_float(self);
     bool binary = jinja_truth(v[1]);
     double base = binary ? 1024 : 1000, unit = base * base;
     size_t i = 0, mark = jinja_mark(r);
-    if (bytes == 1) fh_buf_adds(&r->out, "1 Byte");
-    else if (bytes < base) fh_buf_addf(&r->out, "%.0f Bytes", trunc(bytes));
+    if (bytes == 1)
+        fh_buf_adds(&r->out, "1 Byte");
+    else if (bytes < base)
+        fh_buf_addf(&r->out, "%.0f Bytes", trunc(bytes));
     else {
         for (; i + 1 < FH_COUNT(names) && bytes >= unit; i++) unit *= base;
         const char *name = binary && i == 0 ? "K" : names[i];
@@ -213,7 +224,7 @@ static int json_indent(jrun *r, jval v, jjson_style *style)
     if (rc) return rc;
     if (n > 1000) return jinja_fail(r, FH_E_TOO_LARGE, "tojson indents by more than 1000 blanks");
     char *blanks = jinja_alloc(r, (size_t)FH_MAX(n, 1));
-    if (!blanks) return fh_err_code(*r->err);
+    if (!blanks) return jinja_failed(r);
     memset(blanks, ' ', (size_t)FH_MAX(n, 1));
     style->indent = (fh_str){blanks, (size_t)FH_MAX(n, 0)};
     return 0;
@@ -250,9 +261,12 @@ static int do_refused(jrun *r, jval self, const jargs *args, jval *ret)
 const jfunction *jinja_find_filter(fh_str name)
 {
     static const jfunction filters[] = {
-        {"abs", do_abs}, {"attr", do_attr}, {"count", do_length}, {"d", do_default}, {"default", do_default}, {"filesizeformat", do_filesizeformat},
-        {"float", do_float}, {"int", do_int}, {"length", do_length}, {"round", do_round}, {"tojson", do_tojson}, {"urlize", do_refused},
-        {"xmlattr", do_refused}, {"pprint", do_refused}, {"random", do_refused}, {"striptags", do_refused}, {"wordwrap", do_refused},
+        {"abs", do_abs},           {"attr", do_attr},        {"count", do_length},
+        {"d", do_default},         {"default", do_default},  {"filesizeformat", do_filesizeformat},
+        {"float", do_float},       {"int", do_int},          {"length", do_length},
+        {"round", do_round},       {"tojson", do_tojson},    {"urlize", do_refused},
+        {"xmlattr", do_refused},   {"pprint", do_refused},   {"random", do_refused},
+        {"striptags", do_refused}, {"wordwrap", do_refused},
     };
     const jfunction *f = jinja_lookup(filters, FH_COUNT(filters), name);
     if (!f) f = jinja_find_text_filter(name);

@@ -1,7 +1,11 @@
 /* Filters over sequences that give a value at once. Those that work late (map, select, ...) are in jinja_lazy.c. */
 #include "jinja.h"
 
-#define NAMES(...) (const char *const[]){__VA_ARGS__}
+#define NAMES(...)                                                                                                                         \
+    (const char *const[])                                                                                                                  \
+    {                                                                                                                                      \
+        __VA_ARGS__                                                                                                                        \
+    }
 
 static bool given(jval v)
 {
@@ -107,10 +111,11 @@ int jinja_sorted(jrun *r, jval *keys, jval *items, size_t count, bool reverse)
 {
     sorter s = {r, keys, items, jinja_array(r, count + 1, sizeof(jval)), NULL, reverse};
     if (s.spare_keys) s.spare_items = jinja_array(r, count + 1, sizeof(jval));
-    if (!s.spare_items) return fh_err_code(*r->err);
+    if (!s.spare_items) return jinja_failed(r);
     int rc = 0;
     for (size_t width = 1; width < count && !rc; width *= 2)
-        for (size_t from = 0; from + width < count && !rc; from += 2 * width) rc = merge(&s, from, from + width, FH_MIN(from + 2 * width, count));
+        for (size_t from = 0; from + width < count && !rc; from += 2 * width)
+            rc = merge(&s, from, from + width, FH_MIN(from + 2 * width, count));
     return rc;
 }
 
@@ -121,7 +126,7 @@ static int do_sort(jrun *r, jval self, const jargs *args, jval *ret)
     int rc = jinja_args(r, "sort", args, NAMES("value", "reverse", "case_sensitive", "attribute"), 4, 1, v);
     if (!rc) rc = jinja_collect(r, self, &b);
     jval *keys = rc ? NULL : jinja_array(r, b.count + 1, sizeof(*keys));
-    if (!keys) return fh_err_code(*r->err);
+    if (!keys) return jinja_failed(r);
     for (size_t i = 0; i < b.count && !rc; i++) rc = keys_of(r, b.items[i], v[3], jinja_truth(v[2]), &keys[i]);
     if (!rc) rc = jinja_sorted(r, keys, b.items, b.count, jinja_truth(v[1]));
     return rc ? rc : jinja_built(r, &b, J_LIST, ret);
@@ -134,11 +139,12 @@ static int do_dictsort(jrun *r, jval self, const jargs *args, jval *ret)
     int rc = jinja_args(r, "dictsort", args, NAMES("value", "case_sensitive", "by", "reverse"), 4, 1, v);
     if (rc) return rc;
     bool by_value = jinja_is_str(v[2], "value");
-    if (v[2].kind != J_MISSING && !by_value && !jinja_is_str(v[2], "key")) return jinja_fail(r, FH_E_INVALID, "You can only sort by either \"key\" or \"value\"");
+    if (v[2].kind != J_MISSING && !by_value && !jinja_is_str(v[2], "key"))
+        return jinja_fail(r, FH_E_INVALID, "You can only sort by either \"key\" or \"value\"");
     if (self.kind != J_DICT) return jinja_type_error(r, "a mapping", self);
     const jdict *d = self.u.dict;
     jval *keys = jinja_array(r, d->count + 1, sizeof(*keys));
-    if (!keys) return fh_err_code(*r->err);
+    if (!keys) return jinja_failed(r);
     for (size_t i = 0; i < d->count && !rc; i++) {
         jval pair;
         keys[i] = by_value ? d->entries[i].value : d->entries[i].key;
@@ -167,7 +173,7 @@ static int do_groupby(jrun *r, jval self, const jargs *args, jval *ret)
     int rc = jinja_args(r, "groupby", args, NAMES("value", "attribute", "default", "case_sensitive"), 4, 2, v);
     if (!rc) rc = jinja_collect(r, self, &b);
     jval *keys = rc ? NULL : jinja_array(r, b.count + 1, sizeof(*keys));
-    if (!keys) return fh_err_code(*r->err);
+    if (!keys) return jinja_failed(r);
     for (size_t i = 0; i < b.count && !rc; i++) {
         rc = jinja_dig(r, b.items[i], v[1], v[2], &keys[i]);
         if (!rc && !jinja_truth(v[3])) rc = jinja_lower_key(r, keys[i], &keys[i]);
@@ -301,7 +307,8 @@ static int reverse_text(jrun *r, jval s, jval *ret)
     bool can;
     size_t mark = jinja_mark(r);
     int rc = jinja_iter_reversed(r, s, &it, &can);
-    while (rc >= 0 && (rc = it.next(r, &it, &c)) > 0) fh_buf_add(&r->out, c.u.s, c.len);
+    if (rc) return rc;
+    while ((rc = it.next(r, &it, &c)) > 0) fh_buf_add(&r->out, c.u.s, c.len);
     if (!rc) rc = jinja_cut(r, mark, ret);
     if (!rc) ret->flags = s.flags;
     return rc;
@@ -332,7 +339,7 @@ const jfunction *jinja_find_sequence_filter(fh_str name)
 {
     static const jfunction filters[] = {
         {"dictsort", do_dictsort}, {"first", do_first}, {"groupby", do_groupby}, {"join", do_join}, {"last", do_last}, {"list", do_list},
-        {"max", do_max}, {"min", do_min}, {"reverse", do_reverse}, {"sort", do_sort}, {"sum", do_sum},
+        {"max", do_max},           {"min", do_min},     {"reverse", do_reverse}, {"sort", do_sort}, {"sum", do_sum},
     };
     const jfunction *f = jinja_lookup(filters, FH_COUNT(filters), name);
     return f ? f : jinja_find_lazy_filter(name);

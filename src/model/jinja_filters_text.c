@@ -1,7 +1,11 @@
 /* Filters that make text. Like jinja2's, most take any value and begin with str() of it. */
 #include "jinja.h"
 
-#define NAMES(...) (const char *const[]){__VA_ARGS__}
+#define NAMES(...)                                                                                                                         \
+    (const char *const[])                                                                                                                  \
+    {                                                                                                                                      \
+        __VA_ARGS__                                                                                                                        \
+    }
 
 static bool given(jval v)
 {
@@ -22,12 +26,12 @@ static int method(jrun *r, jval self, const char *name, const jval *arg, jval *r
     return f->call(r, self, &(jargs){.pos = &copy, .count = arg != NULL}, ret);
 }
 
-#define BY_METHOD(fn, name)                                         \
-    static int fn(jrun *r, jval self, const jargs *args, jval *ret) \
-    {                                                               \
-        jval v;                                                     \
-        int rc = text_and(r, name, args, NAMES("s"), 1, &v);        \
-        return rc ? rc : method(r, v, name, NULL, ret);             \
+#define BY_METHOD(fn, name)                                                                                                                \
+    static int fn(jrun *r, jval self, const jargs *args, jval *ret)                                                                        \
+    {                                                                                                                                      \
+        jval v;                                                                                                                            \
+        int rc = text_and(r, name, args, NAMES("s"), 1, &v);                                                                               \
+        return rc ? rc : method(r, v, name, NULL, ret);                                                                                    \
     }
 BY_METHOD(do_upper, "upper")
 BY_METHOD(do_lower, "lower")
@@ -87,7 +91,8 @@ static int do_replace(jrun *r, jval self, const jargs *args, jval *ret)
 static int do_format(jrun *r, jval self, const jargs *args, jval *ret)
 {
     jval v, values;
-    if (args->count > 1 && args->named) return jinja_fail(r, FH_E_INVALID, "can't handle positional and keyword arguments at the same time");
+    if (args->count > 1 && args->named)
+        return jinja_fail(r, FH_E_INVALID, "can't handle positional and keyword arguments at the same time");
     int rc = jinja_soft_str(r, self, &v);
     if (!rc && !args->named) rc = jinja_list(r, J_TUPLE, args->pos + 1, args->count - 1, &values);
     if (!rc && args->named) rc = jinja_dict(r, args->named, &values);
@@ -156,7 +161,7 @@ static int indent_text(jrun *r, jval width, fh_str *ret)
     if (rc) return rc;
     if (n > 100000) return jinja_fail(r, FH_E_TOO_LARGE, "indent by more than 100000 blanks");
     char *blanks = jinja_alloc(r, (size_t)FH_MAX(n, 1));
-    if (!blanks) return fh_err_code(*r->err);
+    if (!blanks) return jinja_failed(r);
     memset(blanks, ' ', (size_t)FH_MAX(n, 1));
     *ret = (fh_str){blanks, (size_t)FH_MAX(n, 0)};
     return 0;
@@ -216,7 +221,8 @@ static int do_truncate(jrun *r, jval self, const jargs *args, jval *ret)
     if (!rc && given(v[4])) rc = jinja_arg_int(r, v[4], &leeway);
     if (rc) return rc;
     int64_t tail = (int64_t)jinja_chars(end);
-    if (length < tail || leeway < 0) return jinja_fail(r, FH_E_INVALID, "truncate wants a length of at least that of its end, and no negative leeway");
+    if (length < tail || leeway < 0)
+        return jinja_fail(r, FH_E_INVALID, "truncate wants a length of at least that of its end, and no negative leeway");
     *ret = self;
     if (count <= length + FH_MIN(leeway, INT64_MAX - length)) return 0; /* what is no text may be short too */
     rc = jinja_arg_str(r, self, &s);
@@ -236,10 +242,14 @@ static int write_url_text(jrun *r, jval v, bool query)
     int rc = jinja_to_str(r, v, &s);
     for (size_t i = 0; !rc && i < s.len; i++) {
         char c = s.u.s[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || memchr("_.-~", c, 4) || (c == '/' && !query);
-        if (plain) fh_buf_addc(&r->out, c);
-        else if (query && c == ' ') fh_buf_addc(&r->out, '+');
-        else fh_buf_addf(&r->out, "%%%02X", (uint8_t)c);
+        bool plain =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || jinja_one_of(c, "_.-~") || (c == '/' && !query);
+        if (plain)
+            fh_buf_addc(&r->out, c);
+        else if (query && c == ' ')
+            fh_buf_addc(&r->out, '+');
+        else
+            fh_buf_addf(&r->out, "%%%02X", (uint8_t)c);
     }
     return rc ? rc : jinja_out_check(r);
 }
@@ -257,7 +267,8 @@ static int do_urlencode(jrun *r, jval self, const jargs *args, jval *ret)
     }
     if (self.kind == J_DICT) rc = jinja_find_other_method(self, FH_STR("items"))->call(r, self, &(jargs){0}, &pairs);
     if (!rc) rc = jinja_iter(r, pairs, &it);
-    for (bool first = true; rc >= 0 && (rc = it.next(r, &it, &item)) > 0; first = false) {
+    if (rc) return rc;
+    for (bool first = true; (rc = it.next(r, &it, &item)) > 0; first = false) {
         jbuilder pair = {0};
         int failed = jinja_collect(r, item, &pair);
         if (!failed && pair.count != 2) failed = jinja_fail(r, FH_E_INVALID, "urlencode wants pairs");
@@ -273,10 +284,23 @@ static int do_urlencode(jrun *r, jval self, const jargs *args, jval *ret)
 const jfunction *jinja_find_text_filter(fh_str name)
 {
     static const jfunction filters[] = {
-        {"capitalize", do_capitalize}, {"center", do_center}, {"e", do_escape}, {"escape", do_escape}, {"forceescape", do_forceescape},
-        {"format", do_format}, {"indent", do_indent}, {"lower", do_lower}, {"replace", do_replace}, {"safe", do_safe}, {"string", do_string},
-        {"title", do_title}, {"trim", do_trim}, {"truncate", do_truncate}, {"upper", do_upper}, {"urlencode", do_urlencode},
-        {"wordcount", do_wordcount}, 
+        {"capitalize", do_capitalize},
+        {"center", do_center},
+        {"e", do_escape},
+        {"escape", do_escape},
+        {"forceescape", do_forceescape},
+        {"format", do_format},
+        {"indent", do_indent},
+        {"lower", do_lower},
+        {"replace", do_replace},
+        {"safe", do_safe},
+        {"string", do_string},
+        {"title", do_title},
+        {"trim", do_trim},
+        {"truncate", do_truncate},
+        {"upper", do_upper},
+        {"urlencode", do_urlencode},
+        {"wordcount", do_wordcount},
     };
     return jinja_lookup(filters, FH_COUNT(filters), name);
 }

@@ -1,4 +1,5 @@
-/* The three ways of Python to put values into text: "..." % values, "...".format(values), and the little language behind the colon of the latter. */
+/* The three ways of Python to put values into text: "..." % values, "...".format(values), and the little language behind the colon of the
+ * latter. */
 #include "jinja.h"
 
 #include <math.h>
@@ -29,7 +30,7 @@ static int pad_field(jrun *r, size_t mark, const spec *s, char otherwise, size_t
     if (missing <= 0 || !fh_buf_ok(&r->out)) return jinja_out_check(r);
     int rc = jinja_steps(r, (size_t)missing);
     char *copy = rc ? NULL : fh_arena_strndup(r->arena, text.ptr, text.len);
-    if (!copy) return rc ? rc : fh_err_nomem(r->err);
+    if (!copy) return rc ? rc : jinja_nomem(r->err);
     char align = s->align ? s->align : otherwise;
     int64_t left = align == '<' ? 0 : align == '^' ? missing / 2 : missing;
     jinja_drop(r, mark);
@@ -130,7 +131,8 @@ static int write_float(jrun *r, double v, const spec *s)
     bool minus = signbit(v) && !isnan(v);
     float_text(fabs(v), s, text, sizeof(text));
     size_t prefix = write_sign(r, minus, s->sign), n = strspn(text, "0123456789");
-    if (s->zero && !s->align && !s->group && s->width > (int64_t)(prefix + strlen(text))) fill_with(r, FH_STR("0"), s->width - (int64_t)(prefix + strlen(text)));
+    if (s->zero && !s->align && !s->group && s->width > (int64_t)(prefix + strlen(text)))
+        fill_with(r, FH_STR("0"), s->width - (int64_t)(prefix + strlen(text)));
     if (s->zero && !s->align && s->group) return jinja_unsupported(r, "a format with both zeros and separators for a float");
     write_grouped(r, text, n, s->group, 3);
     fh_buf_adds(&r->out, text + n);
@@ -141,8 +143,10 @@ static int write_string(jrun *r, fh_str text, const spec *s, bool escape)
 {
     size_t mark = jinja_mark(r);
     if (s->precision >= 0) text.len = jinja_offset(text, (size_t)s->precision);
-    if (escape) jinja_write_escaped(r, text);
-    else fh_buf_add(&r->out, text.ptr, text.len);
+    if (escape)
+        jinja_write_escaped(r, text);
+    else
+        fh_buf_add(&r->out, text.ptr, text.len);
     int rc = jinja_steps(r, text.len);
     return rc ? rc : pad_field(r, mark, s, '<', 0);
 }
@@ -177,15 +181,15 @@ static int parse_spec(jrun *r, fh_str s, spec *ret)
 {
     *ret = (spec){.fill = FH_STR(" "), .width = -1, .precision = -1};
     size_t n = one_char(s);
-    if (n && s.len > n && memchr("<>=^", s.ptr[n], 4)) {
+    if (n && s.len > n && jinja_one_of(s.ptr[n], "<>=^")) {
         ret->fill = (fh_str){s.ptr, n};
         ret->align = s.ptr[n];
         s = after(s, n + 1);
-    } else if (s.len && memchr("<>=^", s.ptr[0], 4)) {
+    } else if (s.len && jinja_one_of(s.ptr[0], "<>=^")) {
         ret->align = s.ptr[0];
         s = after(s, 1);
     }
-    if (s.len && memchr("+- ", s.ptr[0], 3)) ret->sign = s.ptr[0], s = after(s, 1);
+    if (s.len && jinja_one_of(s.ptr[0], "+- ")) ret->sign = s.ptr[0], s = after(s, 1);
     if (s.len && s.ptr[0] == '#') ret->alternate = true, s = after(s, 1);
     if (s.len && s.ptr[0] == '0') {
         ret->zero = true;
@@ -210,12 +214,12 @@ static int bad_code(jrun *r, char type, jval v)
 
 static int format_number(jrun *r, jval v, const spec *s)
 {
-    if (v.kind != J_FLOAT && (!s->type || memchr("dxXobn", s->type, 6))) {
+    if (v.kind != J_FLOAT && (!s->type || jinja_one_of(s->type, "dxXobn"))) {
         if (s->precision >= 0) return jinja_fail(r, FH_E_INVALID, "Precision not allowed in integer format specifier");
         return write_int(r, jinja_as_int(v), s);
     }
     if (v.kind != J_FLOAT && s->type == 'c') return jinja_unsupported(r, "the format code 'c'");
-    if (s->type && !memchr("eEfFgGn%", s->type, 8)) return bad_code(r, s->type, v);
+    if (s->type && !jinja_one_of(s->type, "eEfFgGn%")) return bad_code(r, s->type, v);
     if (s->precision > PLACES_MAX) return jinja_fail(r, FH_E_TOO_LARGE, "a format asks for more than %d digits", PLACES_MAX);
     return write_float(r, jinja_as_float(v), s);
 }
@@ -254,10 +258,12 @@ static int argument(formatter *f, fh_str name, jval *ret)
 {
     uint64_t at;
     if (!name.len) {
-        if (f->next < 0) return jinja_fail(f->r, FH_E_INVALID, "cannot switch from manual field specification to automatic field numbering");
+        if (f->next < 0)
+            return jinja_fail(f->r, FH_E_INVALID, "cannot switch from manual field specification to automatic field numbering");
         at = (uint64_t)f->next++;
     } else if (fh_str_u64(name, 1000000, &at)) {
-        if (f->next > 0) return jinja_fail(f->r, FH_E_INVALID, "cannot switch from automatic field numbering to manual field specification");
+        if (f->next > 0)
+            return jinja_fail(f->r, FH_E_INVALID, "cannot switch from automatic field numbering to manual field specification");
         f->next = -1;
     } else {
         for (size_t i = 0; i < f->args->named; i++) {
@@ -267,7 +273,8 @@ static int argument(formatter *f, fh_str name, jval *ret)
         }
         return jinja_fail(f->r, FH_E_INVALID, "no argument named '%.*s' for format", (int)FH_MIN(name.len, (size_t)60), name.ptr);
     }
-    if (at >= f->args->count) return jinja_fail(f->r, FH_E_INVALID, "Replacement index %llu out of range for positional args tuple", (unsigned long long)at);
+    if (at >= f->args->count)
+        return jinja_fail(f->r, FH_E_INVALID, "Replacement index %llu out of range for positional args tuple", (unsigned long long)at);
     *ret = f->args->pos[at];
     return 0;
 }
@@ -285,8 +292,10 @@ static int field_value(formatter *f, fh_str field, jval *ret)
         while (n < field.len && (dot ? field.ptr[n] != '.' && field.ptr[n] != '[' : field.ptr[n] != ']')) n++;
         fh_str part = {field.ptr + 1, n - 1};
         if (!part.len || (!dot && n == field.len)) return jinja_fail(f->r, FH_E_INVALID, "Empty attribute in format string");
-        if (dot) rc = jinja_attr(f->r, *ret, part, ret);
-        else rc = jinja_item(f->r, *ret, fh_str_u64(part, INT64_MAX, &index) ? jinja_int((int64_t)index) : jinja_str(part), ret);
+        if (dot)
+            rc = jinja_attr(f->r, *ret, part, ret);
+        else
+            rc = jinja_item(f->r, *ret, fh_str_u64(part, INT64_MAX, &index) ? jinja_int((int64_t)index) : jinja_str(part), ret);
         if (!dot) n++;
         if (!rc && !dot && n < field.len && field.ptr[n] != '.' && field.ptr[n] != '[')
             return jinja_fail(f->r, FH_E_INVALID, "Only '.' or '[' may follow ']' in format field specifier");
@@ -307,7 +316,7 @@ static int convert(formatter *f, char how, jval *v)
 static int write_formatted(formatter *f, jval v, fh_str spec_text)
 {
     if (!f->markup) return jinja_format_value(f->r, v, spec_text);
-    jval text;
+    jval text = {0};
     size_t mark = jinja_mark(f->r);
     if (v.kind == J_STR && (v.flags & J_MARKUP) && !spec_text.len) return jinja_write(f->r, v);
     int rc = jinja_format_value(f->r, v, spec_text);
@@ -321,7 +330,7 @@ static int run_format(formatter *f, fh_str s, int depth);
 /* The text behind the colon may hold fields itself. */
 static int nested_spec(formatter *f, fh_str s, fh_str *ret)
 {
-    jval text;
+    jval text = {0};
     *ret = s;
     if (!s.len || !memchr(s.ptr, '{', s.len)) return 0;
     size_t mark = jinja_mark(f->r);
@@ -345,7 +354,8 @@ static int run_field(formatter *f, fh_str field)
     if (rc) return rc;
     field = after(field, n);
     if (field.len && field.ptr[0] == '!') {
-        if (field.len < 2 || (field.len > 2 && field.ptr[2] != ':')) return jinja_fail(f->r, FH_E_INVALID, "expected ':' after conversion specifier");
+        if (field.len < 2 || (field.len > 2 && field.ptr[2] != ':'))
+            return jinja_fail(f->r, FH_E_INVALID, "expected ':' after conversion specifier");
         rc = convert(f, field.ptr[1], &v);
         field = after(field, 2);
     }
@@ -451,12 +461,16 @@ static int star_or_number(percent *p, fh_str *s, int64_t *ret)
 static int percent_spec(percent *p, fh_str *s, spec *ret)
 {
     *ret = (spec){.fill = FH_STR(" "), .width = -1, .precision = -1};
-    for (; s->len && memchr("-+ #0", s->ptr[0], 5); *s = after(*s, 1)) {
+    for (; s->len && jinja_one_of(s->ptr[0], "-+ #0"); *s = after(*s, 1)) {
         char c = s->ptr[0];
-        if (c == '-') ret->align = '<';
-        else if (c == '#') ret->alternate = true;
-        else if (c == '0') ret->zero = true;
-        else if (ret->sign != '+') ret->sign = c;
+        if (c == '-')
+            ret->align = '<';
+        else if (c == '#')
+            ret->alternate = true;
+        else if (c == '0')
+            ret->zero = true;
+        else if (ret->sign != '+')
+            ret->sign = c;
     }
     int rc = star_or_number(p, s, &ret->width);
     if (!rc && ret->width < -1) ret->align = '<', ret->width = -ret->width;
@@ -466,7 +480,7 @@ static int percent_spec(percent *p, fh_str *s, spec *ret)
         rc = star_or_number(p, s, &ret->precision);
         if (ret->precision < 0) ret->precision = 0;
     }
-    while (s->len && memchr("hlL", s->ptr[0], 3)) *s = after(*s, 1);
+    while (s->len && jinja_one_of(s->ptr[0], "hlL")) *s = after(*s, 1);
     return rc;
 }
 
@@ -476,11 +490,17 @@ static int percent_int(percent *p, jval v, spec *s)
     if (v.kind == J_UNDEF) return jinja_undef_fail(p->r, v);
     bool hex = s->type == 'x' || s->type == 'X' || s->type == 'o';
     if (!jinja_is_number(v) || (hex && v.kind == J_FLOAT))
-        return jinja_fail(p->r, FH_E_INVALID, "%%%c format: %s is required, not %s", s->type, hex ? "an integer" : "a real number", jinja_type(v));
+        return jinja_fail(p->r, FH_E_INVALID, "%%%c format: %s is required, not %s", s->type, hex ? "an integer" : "a real number",
+                          jinja_type(v));
     if (v.kind == J_FLOAT && !(fabs(v.u.f) < 9e18)) return jinja_unsupported(p->r, "an integer beyond 64 bits");
     i = v.kind == J_FLOAT ? (int64_t)v.u.f : jinja_as_int(v);
     if (s->precision >= 0) { /* at least so many digits */
-        spec digits = {.fill = FH_STR("0"), .type = s->type, .zero = true, .width = s->precision + (i < 0 || s->sign != 0), .sign = s->sign, .precision = -1};
+        spec digits = {.fill = FH_STR("0"),
+                       .type = s->type,
+                       .zero = true,
+                       .width = s->precision + (i < 0 || s->sign != 0),
+                       .sign = s->sign,
+                       .precision = -1};
         if (s->precision > PLACES_MAX) return jinja_fail(p->r, FH_E_TOO_LARGE, "a format asks for more than %d digits", PLACES_MAX);
         size_t mark = jinja_mark(p->r);
         s->zero = false;
@@ -492,7 +512,7 @@ static int percent_int(percent *p, jval v, spec *s)
 
 static int percent_text(percent *p, jval v, const spec *s)
 {
-    jval text;
+    jval text = {0};
     size_t mark = jinja_mark(p->r);
     int rc = s->type == 's' ? jinja_soft_str(p->r, v, &text) : jinja_write_repr(p->r, v);
     if (!rc && s->type != 's') rc = jinja_cut(p->r, mark, &text);
@@ -505,7 +525,8 @@ static int percent_text(percent *p, jval v, const spec *s)
 static int percent_char(percent *p, jval v, const spec *s)
 {
     char utf8[4];
-    fh_str text = jinja_is_int(v) ? (fh_str){utf8, fh_utf8_encode((uint32_t)FH_MIN((uint64_t)jinja_as_int(v), UINT32_MAX), utf8)} : jinja_text_of(v);
+    fh_str text =
+        jinja_is_int(v) ? (fh_str){utf8, fh_utf8_encode((uint32_t)FH_MIN((uint64_t)jinja_as_int(v), UINT32_MAX), utf8)} : jinja_text_of(v);
     if ((!jinja_is_int(v) && v.kind != J_STR) || jinja_chars(text) != 1) return jinja_fail(p->r, FH_E_INVALID, "%%c requires int or char");
     spec right = *s;
     if (!right.align) right.align = '>';
@@ -519,11 +540,12 @@ static int percent_value(percent *p, jval v, spec *s)
     if (s->type == 'a') return jinja_unsupported(p->r, "the conversion %a");
     if (s->type == 'c') return percent_char(p, v, s);
     if (s->zero && s->align) s->zero = false;
-    if (memchr("diuxXo", s->type, 6)) {
-        if (memchr("iu", s->type, 2)) s->type = 'd';
+    if (jinja_one_of(s->type, "diuxXo")) {
+        if (jinja_one_of(s->type, "iu")) s->type = 'd';
         return percent_int(p, v, s);
     }
-    if (!s->type || !memchr("eEfFgG", s->type, 6)) return jinja_fail(p->r, FH_E_INVALID, "unsupported format character '%c'", s->type ? s->type : '?');
+    if (!s->type || !jinja_one_of(s->type, "eEfFgG"))
+        return jinja_fail(p->r, FH_E_INVALID, "unsupported format character '%c'", s->type ? s->type : '?');
     if (v.kind == J_UNDEF) return jinja_undef_fail(p->r, v);
     if (!jinja_is_number(v)) return jinja_fail(p->r, FH_E_INVALID, "must be real number, not %s", jinja_type(v));
     if (s->precision > PLACES_MAX) return jinja_fail(p->r, FH_E_TOO_LARGE, "a format asks for more than %d digits", PLACES_MAX);
@@ -553,7 +575,8 @@ static int percent_field(percent *p, fh_str *s)
 static bool all_used(const percent *p)
 {
     if (p->values.kind == J_TUPLE) return p->at >= p->values.u.list->count;
-    return p->used || p->values.kind == J_DICT || p->values.kind == J_LIST || p->values.kind == J_UNDEF; /* what has items need not be used */
+    return p->used || p->values.kind == J_DICT || p->values.kind == J_LIST ||
+           p->values.kind == J_UNDEF; /* what has items need not be used */
 }
 
 int jinja_percent(jrun *r, jval format, jval values, jval *ret)

@@ -1,5 +1,5 @@
-/* Iteration. A jiter is pulled one item at a time; generators (what map, select and their like give) are jiters that others share, so that, as in
- * Python, they run late and only once. */
+/* Iteration. A jiter is pulled one item at a time; generators (what map, select and their like give) are jiters that others share, so that,
+ * as in Python, they run late and only once. */
 #include "jinja.h"
 
 static int next_list(jrun *r, jiter *it, jval *ret)
@@ -74,8 +74,19 @@ static jnext next_of(jval v)
     case J_RANGE: return next_range;
     case J_UNDEF: return next_nothing;
     case J_ITER: return next_shared;
-    case J_MISSING: case J_NONE: case J_BOOL: case J_INT: case J_FLOAT: case J_NAMESPACE: case J_LOOP: case J_MACRO: case J_METHOD: case J_FUNCTION:
-    case J_CYCLER: case J_JOINER: case J_SLICE: break;
+    case J_MISSING:
+    case J_NONE:
+    case J_BOOL:
+    case J_INT:
+    case J_FLOAT:
+    case J_NAMESPACE:
+    case J_LOOP:
+    case J_MACRO:
+    case J_METHOD:
+    case J_FUNCTION:
+    case J_CYCLER:
+    case J_JOINER:
+    case J_SLICE: break;
     }
     return NULL;
 }
@@ -167,7 +178,7 @@ int jinja_iter_reversed(jrun *r, jval v, jiter *ret, bool *ret_can)
 int jinja_iter_value(jrun *r, const jiter *it, jval *ret)
 {
     jiter *own = jinja_alloc(r, sizeof(*own));
-    if (!own) return fh_err_code(*r->err);
+    if (!own) return jinja_failed(r);
     *own = *it;
     *ret = (jval){.kind = J_ITER, .u.iter = own};
     return 0;
@@ -183,7 +194,8 @@ int jinja_collect(jrun *r, jval v, jbuilder *b)
     jiter it;
     jval item;
     int rc = jinja_iter(r, v, &it);
-    while (rc >= 0 && (rc = it.next(r, &it, &item)) > 0) {
+    if (rc) return rc;
+    while ((rc = it.next(r, &it, &item)) > 0) {
         int failed = jinja_add(r, b, item);
         if (failed) return failed;
     }
@@ -208,7 +220,10 @@ int jinja_length(jrun *r, jval v, int64_t *ret)
         if (!rc) *ret = length.u.i;
         return rc;
     }
-    *ret = v.kind == J_DICT ? (int64_t)v.u.dict->count : v.kind == J_VIEW ? (int64_t)v.u.view->dict->count : v.kind == J_RANGE ? v.u.range->count : 0;
+    *ret = v.kind == J_DICT    ? (int64_t)v.u.dict->count
+           : v.kind == J_VIEW  ? (int64_t)v.u.view->dict->count
+           : v.kind == J_RANGE ? v.u.range->count
+                               : 0;
     if (v.kind == J_LIST || v.kind == J_TUPLE) *ret = (int64_t)v.u.list->count;
     return 0;
 }

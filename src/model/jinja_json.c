@@ -5,7 +5,7 @@ static int from_array(jrun *r, const fh_json *v, jval *ret)
 {
     jbuilder b = {.cap = fh_json_count(v)};
     b.items = jinja_array(r, FH_MAX(b.cap, (size_t)1), sizeof(*b.items));
-    int rc = b.items ? jinja_deeper(r) : fh_err_code(*r->err);
+    int rc = b.items ? jinja_deeper(r) : jinja_failed(r);
     if (rc) return rc;
     for (; b.count < b.cap && !rc; b.count++) rc = jinja_from_json(r, fh_json_at(v, b.count), &b.items[b.count]);
     jinja_shallower(r);
@@ -141,7 +141,7 @@ static int write_list(writer *w, const jlist *l)
 static int sorted_entries(writer *w, const jdict *d, const jdict *ret)
 {
     jval *keys = jinja_array(w->r, d->count, sizeof(*keys)), *values = keys ? jinja_array(w->r, d->count, sizeof(*values)) : NULL;
-    if (!values) return fh_err_code(*w->r->err);
+    if (!values) return jinja_failed(w->r);
     for (size_t i = 0; i < d->count; i++) {
         keys[i] = d->entries[i].key;
         values[i] = d->entries[i].value;
@@ -157,7 +157,7 @@ static int write_dict(writer *w, const jdict *d)
     int rc = 0;
     if (w->style->sort && d->count) {
         sorted.entries = jinja_array(w->r, d->count, sizeof(*sorted.entries));
-        rc = sorted.entries ? sorted_entries(w, d, &sorted) : fh_err_code(*w->r->err);
+        rc = sorted.entries ? sorted_entries(w, d, &sorted) : jinja_failed(w->r);
     }
     for (size_t i = 0; i < sorted.count && !rc; i++) {
         separate(w, i);
@@ -198,8 +198,19 @@ static int write_json(writer *w, jval v)
     case J_LIST:
     case J_TUPLE:
     case J_DICT: return write_container(w, v);
-    case J_MISSING: case J_UNDEF: case J_VIEW: case J_RANGE: case J_ITER: case J_NAMESPACE: case J_LOOP: case J_MACRO: case J_METHOD: case J_FUNCTION:
-    case J_CYCLER: case J_JOINER: case J_SLICE: break;
+    case J_MISSING:
+    case J_UNDEF:
+    case J_VIEW:
+    case J_RANGE:
+    case J_ITER:
+    case J_NAMESPACE:
+    case J_LOOP:
+    case J_MACRO:
+    case J_METHOD:
+    case J_FUNCTION:
+    case J_CYCLER:
+    case J_JOINER:
+    case J_SLICE: break;
     }
     return jinja_fail(w->r, FH_E_INVALID, "Object of type %s is not JSON serializable", jinja_type(v));
 }

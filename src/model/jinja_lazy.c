@@ -1,8 +1,12 @@
-/* Filters that give generators: map, select, reject, selectattr, rejectattr, unique, batch, slice, items. Nothing happens, not even an error, before the
- * first item is asked for, and what was taken is gone: templates see both. */
+/* Filters that give generators: map, select, reject, selectattr, rejectattr, unique, batch, slice, items. Nothing happens, not even an
+ * error, before the first item is asked for, and what was taken is gone: templates see both. */
 #include "jinja.h"
 
-#define NAMES(...) (const char *const[]){__VA_ARGS__}
+#define NAMES(...)                                                                                                                         \
+    (const char *const[])                                                                                                                  \
+    {                                                                                                                                      \
+        __VA_ARGS__                                                                                                                        \
+    }
 
 typedef struct lazy {
     const jfunction *function; /* filter or test; NULL: truth */
@@ -18,7 +22,7 @@ typedef struct lazy {
 static int make(jrun *r, jnext next, jval over, lazy *state, jval *ret)
 {
     lazy *own = jinja_alloc(r, sizeof(*own));
-    if (!own) return fh_err_code(*r->err);
+    if (!own) return jinja_failed(r);
     *own = *state;
     return jinja_lazy(r, next, over, own, ret);
 }
@@ -51,7 +55,7 @@ static int rest_of(jrun *r, const jargs *args, size_t from, jargs *ret)
     size_t count = args->count > from ? args->count - from : 0;
     *ret = (jargs){.count = count + 1, .names = args->names, .values = args->values, .named = args->named};
     ret->pos = jinja_array(r, count + 1, sizeof(*ret->pos));
-    if (!ret->pos) return fh_err_code(*r->err);
+    if (!ret->pos) return jinja_failed(r);
     if (count) memcpy(ret->pos + 1, args->pos + from, count * sizeof(*ret->pos));
     return 0;
 }
@@ -82,9 +86,13 @@ static int map_attribute(jrun *r, const jargs *args, lazy *l)
 {
     l->by_attribute = true;
     for (size_t i = 0; i < args->named; i++) {
-        if (fh_str_eqs(args->names[i], "attribute")) l->path = args->values[i];
-        else if (fh_str_eqs(args->names[i], "default")) l->fallback = args->values[i];
-        else return jinja_fail(r, FH_E_INVALID, "Unexpected keyword argument '%.*s'", (int)FH_MIN(args->names[i].len, (size_t)60), args->names[i].ptr);
+        if (fh_str_eqs(args->names[i], "attribute"))
+            l->path = args->values[i];
+        else if (fh_str_eqs(args->names[i], "default"))
+            l->fallback = args->values[i];
+        else
+            return jinja_fail(r, FH_E_INVALID, "Unexpected keyword argument '%.*s'", (int)FH_MIN(args->names[i].len, (size_t)60),
+                              args->names[i].ptr);
     }
     return 0;
 }
@@ -225,7 +233,7 @@ static int next_batch(jrun *r, jiter *it, jval *ret)
 {
     lazy *l = it->state;
     jbuilder b = {0};
-    jval item;
+    jval item = {0};
     int64_t size;
     int rc = jinja_arg_int(r, l->size, &size), failed = 0;
     if (l->items.count) b = l->items; /* the one that did not fit into the batch before */
@@ -238,7 +246,8 @@ static int next_batch(jrun *r, jiter *it, jval *ret)
     }
     if (failed || rc < 0) return failed ? failed : rc;
     if (!b.count && !l->items.count) return 0;
-    while (!l->items.count && l->fill.kind != J_MISSING && l->fill.kind != J_NONE && (int64_t)b.count < size && !failed) failed = jinja_add(r, &b, l->fill);
+    while (!l->items.count && l->fill.kind != J_MISSING && l->fill.kind != J_NONE && (int64_t)b.count < size && !failed)
+        failed = jinja_add(r, &b, l->fill);
     if (!failed) failed = jinja_built(r, &b, J_LIST, ret);
     return failed ? failed : 1;
 }
@@ -264,7 +273,7 @@ static int next_slice(jrun *r, jiter *it, jval *ret)
     if (number < extra) l->offset++;
     int64_t to = l->offset + (number + 1) * each;
     jbuilder b = {0};
-    for (int64_t i = from; i < to && !rc; i++) rc = jinja_add(r, &b, l->items.items[i]);
+    for (int64_t i = from; !rc && i < to; i++) rc = jinja_add(r, &b, l->items.items[i]);
     if (!rc && l->fill.kind != J_MISSING && l->fill.kind != J_NONE && number >= extra) rc = jinja_add(r, &b, l->fill);
     if (!rc) rc = jinja_steps(r, 0);
     if (!rc) rc = jinja_built(r, &b, J_LIST, ret);
@@ -282,8 +291,8 @@ static int do_slice(jrun *r, jval self, const jargs *args, jval *ret)
 const jfunction *jinja_find_lazy_filter(fh_str name)
 {
     static const jfunction filters[] = {
-        {"batch", do_batch}, {"items", do_items}, {"map", do_map}, {"reject", do_reject}, {"rejectattr", do_rejectattr}, {"select", do_select},
-        {"selectattr", do_selectattr}, {"slice", do_slice}, {"unique", do_unique},
+        {"batch", do_batch},   {"items", do_items},           {"map", do_map},     {"reject", do_reject}, {"rejectattr", do_rejectattr},
+        {"select", do_select}, {"selectattr", do_selectattr}, {"slice", do_slice}, {"unique", do_unique},
     };
     return jinja_lookup(filters, FH_COUNT(filters), name);
 }

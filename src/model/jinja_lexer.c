@@ -4,20 +4,20 @@
 
 #include <stdio.h>
 
-int jinja_lex_fail(jlexer *l, const char *fmt, ...)
+void jinja_set_lex_fail(jlexer *l, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     fh_err_vset(l->err, FH_E_INVALID, fmt, ap);
     va_end(ap);
-    return fh_err_add(l->err, "chat template, line %u", l->line);
+    fh_err_add(l->err, "chat template, line %u", l->line);
 }
 
 /* All line ends become \n; one at the very end goes. */
 static int copy_source(jlexer *l, fh_str source)
 {
     char *to = fh_arena_alloc(l->arena, source.len + 1);
-    if (!to) return fh_err_nomem(l->err);
+    if (!to) return jinja_nomem(l->err);
     size_t n = 0;
     for (size_t i = 0; i < source.len; i++) {
         if (source.ptr[i] == '\r') {
@@ -141,7 +141,7 @@ static size_t find_tag(const jlexer *l, size_t pos)
         const char *brace = memchr(l->src + pos, '{', l->len - pos - 1);
         if (!brace) return l->len;
         pos = (size_t)(brace - l->src);
-        if (memchr("%{#", l->src[pos + 1], 3)) return pos;
+        if (jinja_one_of(l->src[pos + 1], "%{#")) return pos;
     }
     return l->len;
 }
@@ -212,10 +212,10 @@ static const struct {
     char text[3];
     uint8_t type;
 } operators[] = {
-    {"//", T_FLOORDIV}, {"**", T_POW}, {"==", T_EQ},     {"!=", T_NE},       {">=", T_GE},       {"<=", T_LE},     {"+", T_ADD},
-    {"-", T_SUB},       {"/", T_DIV},  {"*", T_MUL},     {"%", T_MOD},       {"~", T_TILDE},     {"[", T_LBRACKET}, {"]", T_RBRACKET},
-    {"(", T_LPAREN},    {")", T_RPAREN}, {"{", T_LBRACE}, {"}", T_RBRACE},   {">", T_GT},        {"<", T_LT},      {"=", T_ASSIGN},
-    {".", T_DOT},       {":", T_COLON}, {"|", T_PIPE},   {",", T_COMMA},     {";", T_SEMICOLON},
+    {"//", T_FLOORDIV}, {"**", T_POW},   {"==", T_EQ},    {"!=", T_NE},    {">=", T_GE},       {"<=", T_LE},      {"+", T_ADD},
+    {"-", T_SUB},       {"/", T_DIV},    {"*", T_MUL},    {"%", T_MOD},    {"~", T_TILDE},     {"[", T_LBRACKET}, {"]", T_RBRACKET},
+    {"(", T_LPAREN},    {")", T_RPAREN}, {"{", T_LBRACE}, {"}", T_RBRACE}, {">", T_GT},        {"<", T_LT},       {"=", T_ASSIGN},
+    {".", T_DOT},       {":", T_COLON},  {"|", T_PIPE},   {",", T_COMMA},  {";", T_SEMICOLON},
 };
 
 const char *jinja_token_name(jtoken_type type)
@@ -259,7 +259,9 @@ static size_t name_end(const jlexer *l)
 {
     size_t p = l->pos, n;
     uint32_t cp;
-    while (p < l->len && (n = fh_utf8_decode(l->src + p, l->len - p, &cp)) && (p == l->pos ? jinja_is_name_start(cp) : jinja_is_name_part(cp))) p += n;
+    while (p < l->len && (n = fh_utf8_decode(l->src + p, l->len - p, &cp)) &&
+           (p == l->pos ? jinja_is_name_start(cp) : jinja_is_name_part(cp)))
+        p += n;
     return p;
 }
 

@@ -49,7 +49,7 @@ static size_t float_end(const jlexer *l)
 static int float_token(jlexer *l, size_t end, jtoken *ret)
 {
     char *text = fh_arena_alloc(l->arena, end - l->pos + 1), *to = text;
-    if (!text) return fh_err_nomem(l->err);
+    if (!text) return jinja_nomem(l->err);
     for (size_t p = l->pos; p < end; p++)
         if (l->src[p] != '_') *to++ = l->src[p];
     double v = strtod(text, NULL);
@@ -162,7 +162,7 @@ static int unescape(jlexer *l, size_t *pos, size_t end, char **to)
 static int string_value(jlexer *l, size_t from, size_t end, fh_str *ret)
 {
     char *text = fh_arena_alloc(l->arena, end - from + 1), *to = text; /* an escape is never longer than what it means */
-    if (!text) return fh_err_nomem(l->err);
+    if (!text) return jinja_nomem(l->err);
     for (size_t p = from; p < end;) {
         char c = l->src[p++];
         if (c != '\\') {

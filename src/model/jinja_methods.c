@@ -1,4 +1,5 @@
-/* The methods of dict, list, tuple, numbers, loops and cyclers. Methods that would change a list or a dict are not here: the sandbox refuses them. */
+/* The methods of dict, list, tuple, numbers, loops and cyclers. Methods that would change a list or a dict are not here: the sandbox
+ * refuses them. */
 #include "jinja.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@ static int view(jrun *r, jval self, const jargs *args, jview_kind what, jval *re
 {
     int rc = no_args(r, what == J_KEYS ? "keys" : what == J_VALUES ? "values" : "items", args);
     jview *v = rc ? NULL : jinja_alloc(r, sizeof(*v));
-    if (!v) return rc ? rc : fh_err_code(*r->err);
+    if (!v) return rc ? rc : jinja_failed(r);
     *v = (jview){self.u.dict, what};
     *ret = (jval){.kind = J_VIEW, .u.view = v};
     return 0;
@@ -58,7 +59,8 @@ static int from_keys(jrun *r, jval self, const jargs *args, jval *ret)
     int rc = jinja_args(r, "fromkeys", args, (const char *const[]){"iterable", "value"}, 2, 1, v);
     if (!rc) rc = jinja_dict(r, 0, &d);
     if (!rc) rc = jinja_iter(r, v[0], &it);
-    while (rc >= 0 && (rc = it.next(r, &it, &key)) > 0) {
+    if (rc) return rc;
+    while ((rc = it.next(r, &it, &key)) > 0) {
         rc = jinja_dict_put(r, d.u.dict, key, v[1].kind == J_MISSING ? jinja_none() : v[1]);
         if (rc) return rc;
     }
@@ -160,10 +162,13 @@ static int cycler_reset(jrun *r, jval self, const jargs *args, jval *ret)
 
 const jfunction *jinja_find_other_method(jval self, fh_str name)
 {
-    static const jfunction of_dict[] = {{"get", dict_get}, {"items", dict_items}, {"keys", dict_keys}, {"values", dict_values}, {"copy", dict_copy}, {"fromkeys", from_keys}};
+    static const jfunction of_dict[] = {{"get", dict_get},       {"items", dict_items}, {"keys", dict_keys},
+                                        {"values", dict_values}, {"copy", dict_copy},   {"fromkeys", from_keys}};
     static const jfunction of_list[] = {{"count", list_count}, {"index", list_index}, {"copy", dict_copy}};
-    static const jfunction of_int[] = {{"bit_length", bit_length}, {"conjugate", conjugate}, {"to_bytes", refused}, {"from_bytes", refused}, {"as_integer_ratio", refused}, {"bit_count", refused}};
-    static const jfunction of_float[] = {{"is_integer", is_integer}, {"conjugate", conjugate}, {"hex", refused}, {"fromhex", refused}, {"as_integer_ratio", refused}};
+    static const jfunction of_int[] = {{"bit_length", bit_length}, {"conjugate", conjugate},      {"to_bytes", refused},
+                                       {"from_bytes", refused},    {"as_integer_ratio", refused}, {"bit_count", refused}};
+    static const jfunction of_float[] = {
+        {"is_integer", is_integer}, {"conjugate", conjugate}, {"hex", refused}, {"fromhex", refused}, {"as_integer_ratio", refused}};
     static const jfunction of_loop[] = {{"cycle", loop_cycle}, {"changed", loop_changed}};
     static const jfunction of_cycler[] = {{"next", cycler_next}, {"reset", cycler_reset}};
     static const jfunction of_dict_type[] = {{"fromkeys", from_keys}};
@@ -174,7 +179,8 @@ const jfunction *jinja_find_other_method(jval self, fh_str name)
     if (self.kind == J_FLOAT) return jinja_lookup(of_float, FH_COUNT(of_float), name);
     if (self.kind == J_LOOP) return jinja_lookup(of_loop, FH_COUNT(of_loop), name);
     if (self.kind == J_CYCLER) return jinja_lookup(of_cycler, FH_COUNT(of_cycler), name);
-    if (self.kind == J_FUNCTION && strcmp(self.u.function->name, "dict") == 0) return jinja_lookup(of_dict_type, FH_COUNT(of_dict_type), name);
+    if (self.kind == J_FUNCTION && strcmp(self.u.function->name, "dict") == 0)
+        return jinja_lookup(of_dict_type, FH_COUNT(of_dict_type), name);
     return NULL;
 }
 
@@ -190,5 +196,8 @@ bool jinja_is_mutator(jval self, fh_str name)
     static const char *const of_dict[] = {"clear", "pop", "popitem", "setdefault", "update", NULL};
     static const char *const of_list[] = {"append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort", NULL};
     static const char *const of_iter[] = {"gi_frame", "gi_code", NULL};
-    return named(name, self.kind == J_DICT ? of_dict : self.kind == J_LIST ? of_list : self.kind == J_ITER ? of_iter : (const char *const[]){NULL});
+    return named(name, self.kind == J_DICT   ? of_dict
+                       : self.kind == J_LIST ? of_list
+                       : self.kind == J_ITER ? of_iter
+                                             : (const char *const[]){NULL});
 }

@@ -99,7 +99,12 @@ static int floats(jrun *r, jop op, double a, double b, jval *ret)
 {
     if ((op == OP_DIV || op == OP_FLOORDIV || op == OP_MOD) && b == 0) return zero(r);
     if (op == OP_POW) return power_float(r, a, b, ret);
-    double v = op == OP_ADD ? a + b : op == OP_SUB ? a - b : op == OP_MUL ? a * b : op == OP_DIV ? a / b : op == OP_MOD ? float_mod(a, b) : float_floor_div(a, b);
+    double v = op == OP_ADD   ? a + b
+               : op == OP_SUB ? a - b
+               : op == OP_MUL ? a * b
+               : op == OP_DIV ? a / b
+               : op == OP_MOD ? float_mod(a, b)
+                              : float_floor_div(a, b);
     *ret = jinja_float(v);
     return 0;
 }
@@ -127,7 +132,7 @@ static int add_lists(jrun *r, jval a, jval b, jval *ret)
     size_t n = a.u.list->count, m = b.u.list->count;
     int rc = jinja_steps(r, (n + m) * 16);
     jval *items = rc ? NULL : jinja_array(r, FH_MAX(n + m, (size_t)1), sizeof(*items));
-    if (!items) return fh_err_code(*r->err);
+    if (!items) return jinja_failed(r);
     if (n) memcpy(items, a.u.list->items, n * sizeof(*items));
     if (m) memcpy(items + n, b.u.list->items, m * sizeof(*items));
     return jinja_built(r, &(jbuilder){items, n + m, n + m}, (jkind)a.kind, ret);
@@ -154,7 +159,7 @@ static int repeat_list(jrun *r, jval l, int64_t count, jval *ret)
     if (count && (uint64_t)count > JINJA_RENDER_BYTES / sizeof(jval) / n) return jinja_fail(r, FH_E_TOO_LARGE, "a list would be too long");
     int rc = jinja_steps(r, (size_t)count * n * 16);
     jval *items = rc ? NULL : jinja_array(r, FH_MAX((size_t)count * n, (size_t)1), sizeof(*items));
-    if (!items) return fh_err_code(*r->err);
+    if (!items) return jinja_failed(r);
     for (int64_t i = 0; i < count; i++) memcpy(items + (size_t)i * n, l.u.list->items, n * sizeof(*items));
     return jinja_built(r, &(jbuilder){items, (size_t)count * n, 0}, (jkind)l.kind, ret);
 }
@@ -179,8 +184,7 @@ static int add(jrun *r, jval a, jval b, jval *ret)
 {
     if (a.kind == J_STR && b.kind == J_STR) return add_strings(r, a, b, ret);
     if (a.kind == b.kind && (a.kind == J_LIST || a.kind == J_TUPLE)) return add_lists(r, a, b, ret);
-    if (a.kind == J_STR)
-        return jinja_fail(r, FH_E_INVALID, "can only concatenate str (not \"%s\") to str", jinja_type(b));
+    if (a.kind == J_STR) return jinja_fail(r, FH_E_INVALID, "can only concatenate str (not \"%s\") to str", jinja_type(b));
     return op_error(r, "+", a, b);
 }
 
@@ -224,8 +228,17 @@ int jinja_compare(jrun *r, jop op, jval a, jval b, bool *ret)
         rc = jinja_contains(r, b, a, ret);
         *ret = !*ret;
         return rc;
-    case OP_LT: case OP_LE: case OP_GT: case OP_GE: return jinja_less(r, a, b, op, ret);
-    case OP_ADD: case OP_SUB: case OP_MUL: case OP_DIV: case OP_FLOORDIV: case OP_MOD: case OP_POW: break;
+    case OP_LT:
+    case OP_LE:
+    case OP_GT:
+    case OP_GE: return jinja_less(r, a, b, op, ret);
+    case OP_ADD:
+    case OP_SUB:
+    case OP_MUL:
+    case OP_DIV:
+    case OP_FLOORDIV:
+    case OP_MOD:
+    case OP_POW: break;
     }
     return jinja_fail(r, FH_E_INTERNAL, "no comparison");
 }

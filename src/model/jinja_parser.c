@@ -1,16 +1,16 @@
-/* Tokens to a tree: tags and the text between them. The grammar and its quirks are jinja2's (3.1.6), with the loop controls and the generation tag of
- * `transformers`. Recursion is counted against TEMPLATE_DEPTH, both while parsing and in the tree that comes out. */
+/* Tokens to a tree: tags and the text between them. The grammar and its quirks are jinja2's (3.1.6), with the loop controls and the
+ * generation tag of `transformers`. Recursion is counted against TEMPLATE_DEPTH, both while parsing and in the tree that comes out. */
 #include "jinja.h"
 
 #include "base/map.h"
 
-int jinja_parser_fail(jparser *p, uint32_t line, const char *fmt, ...)
+void jinja_set_parser_fail(jparser *p, uint32_t line, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     fh_err_vset(p->err, FH_E_INVALID, fmt, ap);
     va_end(ap);
-    return fh_err_add(p->err, "chat template, line %u", line);
+    fh_err_add(p->err, "chat template, line %u", line);
 }
 
 int jinja_advance(jparser *p)
@@ -59,7 +59,7 @@ void jinja_leave(jparser *p)
 int jinja_node(jparser *p, jtype type, uint32_t line, jnode **ret)
 {
     jnode *n = fh_arena_alloc(p->arena, sizeof(*n));
-    if (!n) return fh_err_nomem(p->err);
+    if (!n) return jinja_nomem(p->err);
     n->type = (uint8_t)type;
     n->line = line;
     n->depth = 1;
@@ -79,9 +79,9 @@ int jinja_push(jparser *p, jnode *parent, jnodes *list, jnode *child)
 {
     if (list->count == list->cap) {
         size_t cap = list->cap ? list->cap * 2 : 4;
-        jnode **items = fh_arena_array(p->arena, cap, sizeof(*items));
-        if (!items) return fh_err_nomem(p->err);
-        if (list->count) memcpy(items, list->items, list->count * sizeof(*items));
+        jnode **items = fh_arena_array(p->arena, cap, sizeof(jnode *));
+        if (!items) return jinja_nomem(p->err);
+        if (list->count) memcpy(items, list->items, list->count * sizeof(jnode *));
         list->items = items;
         list->cap = cap;
     }
@@ -255,7 +255,7 @@ static int parse_for(jparser *p, jnode **ret)
     bool soft = p->soft;
     int rc = jinja_node(p, N_FOR, p->cur.line, ret);
     jfor *f = rc ? NULL : fh_arena_alloc(p->arena, sizeof(*f));
-    if (!rc && !f) rc = fh_err_nomem(p->err);
+    if (!rc && !f) rc = jinja_nomem(p->err);
     if (!rc) rc = jinja_advance(p);
     if (!rc) {
         (*ret)->x.loop = f;
@@ -340,7 +340,7 @@ static int new_body(jparser *p, jtype type, jnode **ret)
     int rc = jinja_node(p, type, p->cur.line, ret);
     if (rc) return rc;
     (*ret)->x.body = fh_arena_alloc(p->arena, sizeof(jbody));
-    if (!(*ret)->x.body) return fh_err_nomem(p->err);
+    if (!(*ret)->x.body) return jinja_nomem(p->err);
     return jinja_advance(p);
 }
 
@@ -448,9 +448,17 @@ static int parse_statement(jparser *p, jnode **ret)
         const char *name;
         int (*parse)(jparser *p, jnode **ret);
     } tags[] = {
-        {"if", parse_if},           {"for", parse_for},           {"set", parse_set},          {"macro", parse_macro},
-        {"call", parse_call_block}, {"filter", parse_filter_block}, {"with", parse_with},      {"generation", parse_generation},
-        {"print", parse_print_tag}, {"break", parse_loop_control}, {"continue", parse_loop_control},
+        {"if", parse_if},
+        {"for", parse_for},
+        {"set", parse_set},
+        {"macro", parse_macro},
+        {"call", parse_call_block},
+        {"filter", parse_filter_block},
+        {"with", parse_with},
+        {"generation", parse_generation},
+        {"print", parse_print_tag},
+        {"break", parse_loop_control},
+        {"continue", parse_loop_control},
     };
     for (size_t i = 0; i < FH_COUNT(tags); i++)
         if (jinja_at_name(p, tags[i].name)) return tags[i].parse(p, ret);

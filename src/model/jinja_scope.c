@@ -1,12 +1,14 @@
-/* Binds every name of a tree to a slot before anything runs, by the rules that jinja2 compiles by (its idtracking.py), because templates depend on them:
+/* Binds every name of a tree to a slot before anything runs, by the rules that jinja2 compiles by (its idtracking.py), because templates
+ * depend on them:
  *
  * - A scope is a loop body, a loop's else, a loop's test, a macro, a call block, a set block, a filter block, a with. An if is none.
- * - A name that a scope sets is its own there. It starts as the outer scope's value when an outer scope knows it; else as the variable given to the
- *   template, unless the first that happens to it is a set outside of any if: then it starts undefined.
+ * - A name that a scope sets is its own there. It starts as the outer scope's value when an outer scope knows it; else as the variable
+ * given to the template, unless the first that happens to it is a set outside of any if: then it starts undefined.
  * - A name that a scope only reads belongs to the nearest outer scope that knows it, live; else it is the variable given to the template.
  * - Macros, call blocks and recursive loops have slots of their own per call and see those around them through the chain of activations.
  *
- * A scope's own statements are looked at as a whole before inner scopes are, so that order in the text between outer and inner does not matter. */
+ * A scope's own statements are looked at as a whole before inner scopes are, so that order in the text between outer and inner does not
+ * matter. */
 #include "jinja.h"
 
 typedef struct scope scope;
@@ -46,7 +48,7 @@ static binding *own(const binder *b, uint32_t id)
 static int define(binder *b, uint32_t id, binding **ret)
 {
     binding *n = fh_arena_alloc(b->p->arena, sizeof(*n));
-    if (!n) return fh_err_nomem(b->p->err);
+    if (!n) return jinja_nomem(b->p->err);
     *n = (binding){.name = id, .slot = (*b->slots)++, .level = b->level, .scope = b->scope, .shadowed = b->tops[id]};
     n->load.slot = n->slot;
     n->load.name = id;
@@ -61,12 +63,12 @@ static int define(binder *b, uint32_t id, binding **ret)
 static int id_of(binder *b, jval name, uint32_t *ret)
 {
     uint32_t id = jinja_name_id(b->p, jinja_text_of(name));
-    if (id == UINT32_MAX) return fh_err_nomem(b->p->err);
+    if (id == UINT32_MAX) return jinja_nomem(b->p->err);
     if (id >= b->name_count) {
         uint32_t count = FH_MAX(id + 1, b->name_count * 2 + 64);
-        binding **tops = fh_arena_array(b->p->arena, count, sizeof(*tops));
-        if (!tops) return fh_err_nomem(b->p->err);
-        if (b->name_count) memcpy(tops, b->tops, b->name_count * sizeof(*tops));
+        binding **tops = fh_arena_array(b->p->arena, count, sizeof(binding *));
+        if (!tops) return jinja_nomem(b->p->err);
+        if (b->name_count) memcpy(tops, b->tops, b->name_count * sizeof(binding *));
         b->tops = tops;
         b->name_count = count;
     }
@@ -193,27 +195,49 @@ static int note(binder *b, const jnode *n)
     case N_DATA:
     case N_BREAK:
     case N_CONTINUE: return 0;
-    case N_CONST: case N_LIST: case N_TUPLE: case N_DICT: case N_COND: case N_AND: case N_OR: case N_NOT: case N_COMPARE: case N_BINARY: case N_NEG:
-    case N_POS: case N_CONCAT: case N_ATTR: case N_ITEM: case N_SLICE: case N_CALL: case N_FILTER: case N_TEST: case N_PRINT: break;
+    case N_CONST:
+    case N_LIST:
+    case N_TUPLE:
+    case N_DICT:
+    case N_COND:
+    case N_AND:
+    case N_OR:
+    case N_NOT:
+    case N_COMPARE:
+    case N_BINARY:
+    case N_NEG:
+    case N_POS:
+    case N_CONCAT:
+    case N_ATTR:
+    case N_ITEM:
+    case N_SLICE:
+    case N_CALL:
+    case N_FILTER:
+    case N_TEST:
+    case N_PRINT: break;
     }
     return note_expression(b, n);
 }
 
 /* ---- scopes ---- */
 
-static void open_scope(binder *b, scope *s)
+static int open_scope(binder *b)
 {
+    scope *s = fh_arena_alloc(b->p->arena, sizeof(*s));
+    if (!s) return jinja_nomem(b->p->err);
     *s = (scope){.outer = b->scope};
     s->last = &s->first;
     b->scope = s;
+    return 0;
 }
 
-static int close_scope(binder *b, scope *s, jscope *ret)
+static int close_scope(binder *b, jscope *ret)
 {
+    const scope *s = b->scope;
     size_t count = 0;
     for (const binding *n = s->first; n; n = n->next) count += !n->param;
     ret->loads = fh_arena_array(b->p->arena, FH_MAX(count, (size_t)1), sizeof(*ret->loads));
-    if (!ret->loads) return fh_err_nomem(b->p->err);
+    if (!ret->loads) return jinja_nomem(b->p->err);
     for (const binding *n = s->first; n; n = n->next) {
         b->tops[n->name] = n->shadowed;
         if (!n->param) ret->loads[ret->count++] = n->load;
@@ -252,7 +276,8 @@ static int bind_name(binder *b, jnode *n)
     int rc = id_of(b, n->value, &id);
     if (rc) return rc;
     const binding *found = b->tops[id];
-    if (!found) return jinja_parser_fail(b->p, n->line, "the name '%.*s' cannot be used here", (int)FH_MIN(n->value.len, 60u), n->value.u.s);
+    if (!found)
+        return jinja_parser_fail(b->p, n->line, "the name '%.*s' cannot be used here", (int)FH_MIN(n->value.len, 60u), n->value.u.s);
     n->name_id = id;
     n->slot = found->slot;
     n->hops = b->level - found->level;
@@ -261,33 +286,30 @@ static int bind_name(binder *b, jnode *n)
 
 static int bind_loop_body(binder *b, jfor *f)
 {
-    scope s;
     uint32_t slot = 0;
-    open_scope(b, &s);
-    int rc = declare(b, jinja_cstr("loop"), &slot);
+    int rc = open_scope(b);
+    if (!rc) rc = declare(b, jinja_cstr("loop"), &slot);
     f->loop_slot = (int32_t)slot;
     if (!rc) rc = declare_target(b, f->target);
     if (!rc) rc = settle(b, &f->body);
-    return rc ? rc : close_scope(b, &s, &f->body_scope);
+    return rc ? rc : close_scope(b, &f->body_scope);
 }
 
 static int bind_loop_else(binder *b, jfor *f)
 {
-    scope s;
-    open_scope(b, &s);
-    int rc = settle(b, &f->otherwise);
-    return rc ? rc : close_scope(b, &s, &f->else_scope);
+    int rc = open_scope(b);
+    if (!rc) rc = settle(b, &f->otherwise);
+    return rc ? rc : close_scope(b, &f->else_scope);
 }
 
 static int bind_loop_test(binder *b, jfor *f)
 {
-    scope s;
     if (!f->test) return 0;
-    open_scope(b, &s);
-    int rc = declare_target(b, f->test_target);
+    int rc = open_scope(b);
+    if (!rc) rc = declare_target(b, f->test_target);
     if (!rc) rc = note(b, f->test);
     if (!rc) rc = bind(b, f->test);
-    return rc ? rc : close_scope(b, &s, &f->test_scope);
+    return rc ? rc : close_scope(b, &f->test_scope);
 }
 
 static int bind_for(binder *b, jnode *n)
@@ -340,7 +362,8 @@ static bool mentions(const jnode *n, const char *name)
         return mentions(n->a, name) || any_mentions(&n->x.body->defaults, name) || any_mentions(&n->x.body->body, name);
     if (n->type == N_CALL || n->type == N_FILTER || n->type == N_TEST) {
         const jsignature *s = n->x.sig;
-        if (any_mentions(&s->pos, name) || any_mentions(&s->values, name) || mentions(s->star, name) || mentions(s->star_star, name)) return true;
+        if (any_mentions(&s->pos, name) || any_mentions(&s->values, name) || mentions(s->star, name) || mentions(s->star_star, name))
+            return true;
     }
     bool target = n->type == N_SET || n->type == N_SETBLOCK; /* b is written, not read */
     return mentions(n->a, name) || (!target && mentions(n->b, name)) || mentions(n->c, name) || any_mentions(&n->items, name) ||
@@ -384,17 +407,16 @@ static int bind_params(binder *b, const jnode *n, jbody *m)
 static int bind_function(binder *b, jnode *n)
 {
     jbody *m = n->x.body;
-    scope s;
     uint32_t *slots = b->slots;
     b->slots = &m->slots;
     b->level++;
-    open_scope(b, &s);
-    int rc = bind_params(b, n, m);
+    int rc = open_scope(b);
+    if (!rc) rc = bind_params(b, n, m);
     if (!rc) rc = note_all(b, &m->defaults);
     if (!rc) rc = note_all(b, &m->body);
     if (!rc) rc = bind_all(b, &m->defaults);
     if (!rc) rc = bind_all(b, &m->body);
-    if (!rc) rc = close_scope(b, &s, &m->scope);
+    if (!rc) rc = close_scope(b, &m->scope);
     b->level--;
     b->slots = slots;
     return rc;
@@ -403,29 +425,27 @@ static int bind_function(binder *b, jnode *n)
 /* A set block or filter block: its body and its filters. */
 static int bind_capture(binder *b, jnode *n)
 {
-    scope s;
     n->x.scope = fh_arena_alloc(b->p->arena, sizeof(*n->x.scope));
-    if (!n->x.scope) return fh_err_nomem(b->p->err);
+    if (!n->x.scope) return jinja_nomem(b->p->err);
     int rc = n->type == N_SETBLOCK ? bind(b, n->b) : 0;
-    open_scope(b, &s);
+    if (!rc) rc = open_scope(b);
     if (!rc) rc = note_all(b, &n->items);
     if (!rc) rc = note(b, n->a);
     if (!rc) rc = bind_all(b, &n->items);
     if (!rc) rc = bind(b, n->a);
-    return rc ? rc : close_scope(b, &s, n->x.scope);
+    return rc ? rc : close_scope(b, n->x.scope);
 }
 
 static int bind_with(binder *b, jnode *n)
 {
-    scope s;
     int rc = 0;
     n->x.scope = fh_arena_alloc(b->p->arena, sizeof(*n->x.scope));
-    if (!n->x.scope) return fh_err_nomem(b->p->err);
+    if (!n->x.scope) return jinja_nomem(b->p->err);
     for (size_t i = 1; i < n->more.count && !rc; i += 2) rc = bind(b, n->more.items[i]);
-    open_scope(b, &s);
+    if (!rc) rc = open_scope(b);
     for (size_t i = 0; i < n->more.count && !rc; i += 2) rc = declare_target(b, n->more.items[i]);
     if (!rc) rc = settle(b, &n->items);
-    return rc ? rc : close_scope(b, &s, n->x.scope);
+    return rc ? rc : close_scope(b, n->x.scope);
 }
 
 static int bind_children(binder *b, jnode *n)
@@ -471,10 +491,9 @@ static int bind(binder *b, jnode *n)
 int jinja_bind(jparser *p, fh_template *t)
 {
     binder b = {.p = p, .slots = &t->slots};
-    scope s;
-    open_scope(&b, &s);
-    int rc = settle(&b, &t->body);
-    if (!rc) rc = close_scope(&b, &s, &t->scope);
+    int rc = open_scope(&b);
+    if (!rc) rc = settle(&b, &t->body);
+    if (!rc) rc = close_scope(&b, &t->scope);
     t->names = p->names;
     t->name_count = p->name_count;
     return rc;

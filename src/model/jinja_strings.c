@@ -1,4 +1,5 @@
-/* The methods of str. Positions are code points, as in Python; bytes inside. What works on the value of a markup string gives markup again. */
+/* The methods of str. Positions are code points, as in Python; bytes inside. What works on the value of a markup string gives markup again.
+ */
 #include "jinja.h"
 
 static int result(jrun *r, jval self, fh_str s, jval *ret)
@@ -32,11 +33,11 @@ static int text_arg(jrun *r, jval self, jval v, fh_str *ret)
 
 /* ---- case ---- */
 
-#define CASE_METHOD(fn, how)                                               \
-    static int fn(jrun *r, jval self, const jargs *args, jval *ret)        \
-    {                                                                      \
-        int rc = no_args(r, #fn, args);                                    \
-        return rc ? rc : jinja_recase(r, self, how, ret);                  \
+#define CASE_METHOD(fn, how)                                                                                                               \
+    static int fn(jrun *r, jval self, const jargs *args, jval *ret)                                                                        \
+    {                                                                                                                                      \
+        int rc = no_args(r, #fn, args);                                                                                                    \
+        return rc ? rc : jinja_recase(r, self, how, ret);                                                                                  \
     }
 CASE_METHOD(upper, CASE_UPPER)
 CASE_METHOD(lower, CASE_LOWER)
@@ -233,7 +234,8 @@ static int starts_or_ends(jrun *r, jval self, const jargs *args, bool prefix, jv
     if (!rc) rc = jinja_steps(r, 0);
     if (rc) return rc;
     if (v[0].kind != J_TUPLE) rc = has_end(r, s, v[0], prefix, &found);
-    for (size_t i = 0; v[0].kind == J_TUPLE && i < v[0].u.list->count && !found && !rc; i++) rc = has_end(r, s, v[0].u.list->items[i], prefix, &found);
+    for (size_t i = 0; v[0].kind == J_TUPLE && i < v[0].u.list->count && !found && !rc; i++)
+        rc = has_end(r, s, v[0].u.list->items[i], prefix, &found);
     *ret = jinja_bool(found && inside);
     return rc;
 }
@@ -264,7 +266,8 @@ static int split_space(jrun *r, jval self, fh_str s, int64_t limit, jbuilder *b)
     s = jinja_strip(s, true, false);
     for (size_t i = 0; i < s.len && limit != 0; i += n) {
         n = fh_utf8_decode(s.ptr + i, s.len - i, &cp);
-        if (!n) n = 1;
+        if (!n)
+            n = 1;
         else if (jinja_is_space(cp)) {
             int rc = add_piece(r, self, b, (fh_str){s.ptr + from, i - from});
             if (rc) return rc;
@@ -392,7 +395,8 @@ static int join(jrun *r, jval self, const jargs *args, jval *ret)
     bool first = true;
     int rc = jinja_args(r, "join", args, (const char *const[]){"iterable"}, 1, 1, &over);
     if (!rc) rc = jinja_iter(r, over, &it);
-    while (rc >= 0 && (rc = it.next(r, &it, &item)) > 0) {
+    if (rc) return rc;
+    while ((rc = it.next(r, &it, &item)) > 0) {
         int failed = text_arg(r, self, item, &s);
         if (!failed) failed = jinja_steps(r, s.len + self.len);
         if (failed) return failed;
@@ -456,7 +460,7 @@ static int format_map(jrun *r, jval self, const jargs *args, jval *ret)
     const jdict *d = map.u.dict;
     jargs named = {.names = jinja_array(r, d->count + 1, sizeof(fh_str)), .named = 0};
     if (named.names) named.values = jinja_array(r, d->count + 1, sizeof(jval));
-    if (!named.values) return fh_err_code(*r->err);
+    if (!named.values) return jinja_failed(r);
     for (size_t i = 0; i < d->count; i++) {
         if (d->entries[i].key.kind != J_STR) continue;
         named.names[named.named] = jinja_text_of(d->entries[i].key);
@@ -473,13 +477,36 @@ static int refused(jrun *r, jval self, const jargs *args, jval *ret)
 const jfunction *jinja_find_str_method(fh_str name)
 {
     static const jfunction methods[] = {
-        {"capitalize", capitalize}, {"casefold", refused}, {"count", count_of}, {"encode", refused}, {"endswith", endswith},
-        {"find", find}, {"format", jinja_format_method}, {"format_map", format_map}, {"index", index_of},
-        {"join", join}, {"lower", lower}, {"lstrip", lstrip},
-        {"maketrans", refused}, {"partition", partition}, {"removeprefix", removeprefix}, {"removesuffix", removesuffix}, {"replace", replace},
-        {"rfind", rfind}, {"rindex", rindex_of}, {"rpartition", rpartition}, {"rsplit", rsplit}, {"rstrip", rstrip},
-        {"split", split}, {"splitlines", splitlines}, {"startswith", startswith}, {"strip", strip}, {"swapcase", swapcase}, {"title", title},
-        {"translate", refused}, {"upper", upper},
+        {"capitalize", capitalize},
+        {"casefold", refused},
+        {"count", count_of},
+        {"encode", refused},
+        {"endswith", endswith},
+        {"find", find},
+        {"format", jinja_format_method},
+        {"format_map", format_map},
+        {"index", index_of},
+        {"join", join},
+        {"lower", lower},
+        {"lstrip", lstrip},
+        {"maketrans", refused},
+        {"partition", partition},
+        {"removeprefix", removeprefix},
+        {"removesuffix", removesuffix},
+        {"replace", replace},
+        {"rfind", rfind},
+        {"rindex", rindex_of},
+        {"rpartition", rpartition},
+        {"rsplit", rsplit},
+        {"rstrip", rstrip},
+        {"split", split},
+        {"splitlines", splitlines},
+        {"startswith", startswith},
+        {"strip", strip},
+        {"swapcase", swapcase},
+        {"title", title},
+        {"translate", refused},
+        {"upper", upper},
     };
     const jfunction *f = jinja_lookup(methods, FH_COUNT(methods), name);
     return f ? f : jinja_find_str_form(name);

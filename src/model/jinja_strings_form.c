@@ -135,10 +135,10 @@ static bool is_ascii(uint32_t cp)
     return cp < 128;
 }
 
-#define EVERY(fn, is, empty)                                        \
-    static int fn(jrun *r, jval self, const jargs *args, jval *ret) \
-    {                                                               \
-        return every(r, self, args, is, empty, ret);                \
+#define EVERY(fn, is, empty)                                                                                                               \
+    static int fn(jrun *r, jval self, const jargs *args, jval *ret)                                                                        \
+    {                                                                                                                                      \
+        return every(r, self, args, is, empty, ret);                                                                                       \
     }
 EVERY(isalnum_, is_alnum, false)
 EVERY(isalpha_, jinja_is_alpha, false)
@@ -206,10 +206,12 @@ static int isidentifier_(jrun *r, jval self, const jargs *args, jval *ret)
 const jfunction *jinja_find_str_form(fh_str name)
 {
     static const jfunction methods[] = {
-        {"isalnum", isalnum_}, {"isalpha", isalpha_}, {"isascii", isascii_}, {"isdecimal", isdecimal_}, {"isdigit", isdigit_},
-        {"isidentifier", isidentifier_}, {"islower", islower_}, {"isnumeric", isnumeric_}, {"isprintable", isprintable_},
-        {"isspace", isspace_}, {"istitle", istitle_}, {"isupper", isupper_}, {"center", center}, {"ljust", ljust}, {"rjust", rjust},
-        {"zfill", zfill}, {"expandtabs", expandtabs},
+        {"isalnum", isalnum_},     {"isalpha", isalpha_},      {"isascii", isascii_},
+        {"isdecimal", isdecimal_}, {"isdigit", isdigit_},      {"isidentifier", isidentifier_},
+        {"islower", islower_},     {"isnumeric", isnumeric_},  {"isprintable", isprintable_},
+        {"isspace", isspace_},     {"istitle", istitle_},      {"isupper", isupper_},
+        {"center", center},        {"ljust", ljust},           {"rjust", rjust},
+        {"zfill", zfill},          {"expandtabs", expandtabs},
     };
     return jinja_lookup(methods, FH_COUNT(methods), name);
 }

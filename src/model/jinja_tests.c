@@ -7,11 +7,11 @@ static int none(jrun *r, const jargs *args)
     return jinja_args(r, "the test", args, (const char *const[]){"value"}, 1, 1, &v);
 }
 
-#define SIMPLE(fn, condition)                                       \
-    static int fn(jrun *r, jval self, const jargs *args, jval *ret) \
-    {                                                               \
-        *ret = jinja_bool(condition);                               \
-        return none(r, args);                                       \
+#define SIMPLE(fn, condition)                                                                                                              \
+    static int fn(jrun *r, jval self, const jargs *args, jval *ret)                                                                        \
+    {                                                                                                                                      \
+        *ret = jinja_bool(condition);                                                                                                      \
+        return none(r, args);                                                                                                              \
     }
 SIMPLE(is_defined, self.kind != J_UNDEF)
 SIMPLE(is_undefined, self.kind == J_UNDEF)
@@ -27,7 +27,8 @@ SIMPLE(is_mapping, self.kind == J_DICT)
 SIMPLE(is_iterable, jinja_is_iterable(self))
 SIMPLE(is_sequence, jinja_has_length(self) && self.kind != J_VIEW && self.kind != J_LOOP)
 SIMPLE(is_escaped, self.kind == J_STR && (self.flags & J_MARKUP))
-SIMPLE(is_callable, self.kind == J_MACRO || self.kind == J_METHOD || self.kind == J_FUNCTION || self.kind == J_LOOP || self.kind == J_JOINER || self.kind == J_UNDEF)
+SIMPLE(is_callable, self.kind == J_MACRO || self.kind == J_METHOD || self.kind == J_FUNCTION || self.kind == J_LOOP ||
+                        self.kind == J_JOINER || self.kind == J_UNDEF)
 
 static int text_case(jrun *r, jval self, const jargs *args, const char *method, jval *ret)
 {
@@ -109,10 +110,10 @@ static int compare(jrun *r, jval self, const jargs *args, jop op, jval *ret)
     return rc;
 }
 
-#define COMPARE(fn, op)                                             \
-    static int fn(jrun *r, jval self, const jargs *args, jval *ret) \
-    {                                                               \
-        return compare(r, self, args, op, ret);                     \
+#define COMPARE(fn, op)                                                                                                                    \
+    static int fn(jrun *r, jval self, const jargs *args, jval *ret)                                                                        \
+    {                                                                                                                                      \
+        return compare(r, self, args, op, ret);                                                                                            \
     }
 COMPARE(is_eq, OP_EQ)
 COMPARE(is_ne, OP_NE)
@@ -133,12 +134,44 @@ int jinja_test(jrun *r, const jfunction *test, jval v, const jargs *args, bool *
 const jfunction *jinja_find_test(fh_str name)
 {
     static const jfunction tests[] = {
-        {"defined", is_defined}, {"undefined", is_undefined}, {"none", is_none}, {"boolean", is_boolean}, {"true", is_true}, {"false", is_false},
-        {"integer", is_integer}, {"float", is_float}, {"number", is_number}, {"string", is_string}, {"mapping", is_mapping},
-        {"iterable", is_iterable}, {"sequence", is_sequence}, {"escaped", is_escaped}, {"callable", is_callable}, {"lower", is_lower},
-        {"upper", is_upper}, {"odd", is_odd}, {"even", is_even}, {"divisibleby", is_divisible}, {"filter", is_filter}, {"test", is_test},
-        {"sameas", is_same}, {"in", is_in}, {"==", is_eq}, {"eq", is_eq}, {"equalto", is_eq}, {"!=", is_ne}, {"ne", is_ne}, {">", is_gt},
-        {"gt", is_gt}, {"greaterthan", is_gt}, {">=", is_ge}, {"ge", is_ge}, {"<", is_lt}, {"lt", is_lt}, {"lessthan", is_lt}, {"<=", is_le},
+        {"defined", is_defined},
+        {"undefined", is_undefined},
+        {"none", is_none},
+        {"boolean", is_boolean},
+        {"true", is_true},
+        {"false", is_false},
+        {"integer", is_integer},
+        {"float", is_float},
+        {"number", is_number},
+        {"string", is_string},
+        {"mapping", is_mapping},
+        {"iterable", is_iterable},
+        {"sequence", is_sequence},
+        {"escaped", is_escaped},
+        {"callable", is_callable},
+        {"lower", is_lower},
+        {"upper", is_upper},
+        {"odd", is_odd},
+        {"even", is_even},
+        {"divisibleby", is_divisible},
+        {"filter", is_filter},
+        {"test", is_test},
+        {"sameas", is_same},
+        {"in", is_in},
+        {"==", is_eq},
+        {"eq", is_eq},
+        {"equalto", is_eq},
+        {"!=", is_ne},
+        {"ne", is_ne},
+        {">", is_gt},
+        {"gt", is_gt},
+        {"greaterthan", is_gt},
+        {">=", is_ge},
+        {"ge", is_ge},
+        {"<", is_lt},
+        {"lt", is_lt},
+        {"lessthan", is_lt},
+        {"<=", is_le},
         {"le", is_le},
     };
     return jinja_lookup(tests, FH_COUNT(tests), name);

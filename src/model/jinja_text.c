@@ -1,5 +1,5 @@
-/* Values as text: str(), repr(), and the numbers in text, as Python prints and reads them. Text is written behind what the run has made so far
- * (r->out), and either stays there as output or is cut off as a string. */
+/* Values as text: str(), repr(), and the numbers in text, as Python prints and reads them. Text is written behind what the run has made so
+ * far (r->out), and either stays there as output or is cut off as a string. */
 #include "jinja.h"
 
 #include <math.h>
@@ -26,7 +26,7 @@ int jinja_cut(jrun *r, size_t mark, jval *ret)
     if (rc) return rc;
     size_t n = r->out.len - mark;
     char *s = jinja_alloc(r, n + 1);
-    if (!s) return fh_err_code(*r->err);
+    if (!s) return jinja_failed(r);
     if (n) memcpy(s, r->out.data + mark, n);
     jinja_drop(r, mark);
     *ret = jinja_str((fh_str){s, n});
@@ -48,31 +48,26 @@ static int shortest(double v, char digits[24])
     for (const char *p = text; p < e; p++)
         if (*p >= '0' && *p <= '9') digits[n++] = *p;
     digits[n] = '\0';
-    return atoi(e + 1);
+    return (int)strtol(e + 1, NULL, 10);
 }
 
 /* The point goes behind the digit number exp10 + 1. */
 static void plain(const char *digits, int exp10, char *out)
 {
-    int n = (int)strlen(digits);
-    if (exp10 < 0) {
-        out += sprintf(out, "0.");
-        for (int i = -1; i > exp10; i--) *out++ = '0';
-        strcpy(out, digits);
-        return;
+    int n = (int)strlen(digits), last = FH_MAX(n - 1, exp10 + 1); /* at least one digit behind the point */
+    for (int i = FH_MIN(exp10, 0); i <= last; i++) {
+        if (i == FH_MAX(exp10, 0) + 1 && exp10 >= 0) *out++ = '.';
+        *out++ = i >= 0 && i < n ? digits[i] : '0';
+        if (i == exp10 && exp10 < 0) *out++ = '.';
     }
-    for (int i = 0; i <= exp10 || i < n; i++) {
-        if (i == exp10 + 1) *out++ = '.';
-        *out++ = i < n ? digits[i] : '0';
-    }
-    strcpy(out, n <= exp10 + 1 ? ".0" : "");
+    *out = '\0';
 }
 
 void jinja_float_repr(double v, char out[40])
 {
-    char digits[24];
+    char digits[24] = "";
     if (isnan(v) || isinf(v)) {
-        strcpy(out, isnan(v) ? "nan" : v < 0 ? "-inf" : "inf");
+        snprintf(out, 40, "%s", isnan(v) ? "nan" : v < 0 ? "-inf" : "inf");
         return;
     }
     if (signbit(v)) *out++ = '-';
@@ -124,7 +119,8 @@ int jinja_parse_int(jrun *r, fh_str s, int64_t base, int64_t *ret, bool *ret_ok)
         }
         if (d >= base) return 0;
         after_digit = true;
-        if (__builtin_mul_overflow(v, base, &v) || __builtin_sub_overflow(v, d, &v)) return jinja_unsupported(r, "an integer beyond 64 bits");
+        if (__builtin_mul_overflow(v, base, &v) || __builtin_sub_overflow(v, d, &v))
+            return jinja_unsupported(r, "an integer beyond 64 bits");
     }
     if (!after_digit) return 0;
     if (!minus && v == INT64_MIN) return jinja_unsupported(r, "an integer beyond 64 bits");
@@ -152,7 +148,7 @@ bool jinja_parse_float(fh_str s, double *ret)
     for (size_t i = 0; i < s.len; i++) {
         bool between = i && i + 1 < s.len && digit_of(s.ptr[i - 1]) < 10 && digit_of(s.ptr[i + 1]) < 10;
         if (s.ptr[i] == '_' && between) continue;
-        if (!memchr("0123456789+-.eE", s.ptr[i], 15) || n + 1 == sizeof(text)) return false;
+        if (!jinja_one_of(s.ptr[i], "0123456789+-.eE") || n + 1 == sizeof(text)) return false;
         text[n++] = s.ptr[i];
     }
     text[n] = '\0';
@@ -227,7 +223,8 @@ static int write_view(jrun *r, jval v)
     bool first = true;
     fh_buf_addf(&r->out, "%s([", jinja_type(v));
     int rc = jinja_iter(r, v, &it);
-    while (rc >= 0 && (rc = it.next(r, &it, &item)) > 0) {
+    if (rc) return rc;
+    while ((rc = it.next(r, &it, &item)) > 0) {
         if (!first) fh_buf_adds(&r->out, ", ");
         first = false;
         int failed = jinja_write_repr(r, item);
@@ -284,8 +281,21 @@ static bool write_plain(jrun *r, jval v)
         return true;
     case J_RANGE: write_range(&r->out, v.u.range); return true;
     case J_MACRO: write_macro(&r->out, v.u.macro->body->name); return true;
-    case J_MISSING: case J_UNDEF: case J_STR: case J_LIST: case J_TUPLE: case J_DICT: case J_VIEW: case J_ITER: case J_NAMESPACE: case J_LOOP:
-    case J_METHOD: case J_FUNCTION: case J_CYCLER: case J_JOINER: case J_SLICE: break;
+    case J_MISSING:
+    case J_UNDEF:
+    case J_STR:
+    case J_LIST:
+    case J_TUPLE:
+    case J_DICT:
+    case J_VIEW:
+    case J_ITER:
+    case J_NAMESPACE:
+    case J_LOOP:
+    case J_METHOD:
+    case J_FUNCTION:
+    case J_CYCLER:
+    case J_JOINER:
+    case J_SLICE: break;
     }
     return false;
 }

@@ -2,15 +2,18 @@
 #include "jinja.h"
 
 static const char *const days[] = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
-static const char *const months[] = {"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"};
+static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
+                                     "July",    "August",   "September", "October", "November", "December"};
 
 static void number(fh_buf *out, int v, int width, char pad, char flag)
 {
     if (flag == '-') width = 0;
     if (flag == '_') pad = ' ';
     if (flag == '0') pad = '0';
-    if (pad == ' ') fh_buf_addf(out, "%*d", width, v);
-    else fh_buf_addf(out, "%0*d", width, v);
+    if (pad == ' ')
+        fh_buf_addf(out, "%*d", width, v);
+    else
+        fh_buf_addf(out, "%0*d", width, v);
 }
 
 static void word(fh_buf *out, const char *s, size_t len, char flag)
@@ -138,12 +141,13 @@ static int write_time(jrun *r, fh_str format)
             continue;
         }
         c = format.ptr[++i];
-        if (memchr("-_0^#", c, 5) && i + 1 < format.len) {
+        if (jinja_one_of(c, "-_0^#") && i + 1 < format.len) {
             flag = c;
             c = format.ptr[++i];
         }
         const char *more = expansion(c);
-        if (more) rc = write_time(r, fh_str_of(more));
+        if (more)
+            rc = write_time(r, fh_str_of(more));
         else if (!date_part(&r->out, r->now, c, flag) && !time_part(&r->out, r->now, c, flag) && !week_part(&r->out, r->now, c, flag))
             rc = jinja_fail(r, FH_E_UNSUPPORTED, "strftime_now with '%%%c' is not supported", c >= 32 && c < 127 ? c : '?');
     }

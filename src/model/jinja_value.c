@@ -3,31 +3,13 @@
 
 #include <math.h>
 
-int jinja_fail(jrun *r, int code, const char *fmt, ...)
+void jinja_set_fail(jrun *r, int code, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     fh_err_vset(r->err, code, fmt, ap);
     va_end(ap);
-    return fh_err_add(r->err, "chat template, line %u", r->line);
-}
-
-int jinja_unsupported(jrun *r, const char *what)
-{
-    return jinja_fail(r, FH_E_UNSUPPORTED, "%s is not supported", what);
-}
-
-int jinja_steps(jrun *r, size_t work)
-{
-    r->steps += 1 + (int64_t)(work / 64);
-    if (r->steps <= FH_LIMIT_TEMPLATE_STEPS) return 0;
-    return jinja_fail(r, FH_E_TOO_LARGE, "takes more than %d steps", FH_LIMIT_TEMPLATE_STEPS);
-}
-
-int jinja_deeper(jrun *r)
-{
-    if (++r->depth <= JINJA_NATIVE_DEPTH) return 0;
-    return jinja_fail(r, FH_E_TOO_LARGE, "nests too deep while running (values, or macros that call themselves)");
+    fh_err_add(r->err, "chat template, line %u", r->line);
 }
 
 void *jinja_alloc(jrun *r, size_t bytes)
@@ -35,7 +17,7 @@ void *jinja_alloc(jrun *r, size_t bytes)
     void *p = fh_arena_alloc(r->arena, bytes);
     if (p) return p;
     if (bytes > JINJA_RENDER_BYTES || fh_arena_used(r->arena) + bytes + 16 > JINJA_RENDER_BYTES)
-        jinja_fail(r, FH_E_TOO_LARGE, "needs more than %zu bytes of memory", JINJA_RENDER_BYTES);
+        jinja_set_fail(r, FH_E_TOO_LARGE, "needs more than %zu bytes of memory", JINJA_RENDER_BYTES);
     else
         fh_err_nomem(r->err);
     return NULL;
@@ -96,7 +78,14 @@ bool jinja_truth(jval v)
     case J_DICT: return v.u.dict->count > 0;
     case J_VIEW: return v.u.view->dict->count > 0;
     case J_RANGE: return v.u.range->count > 0;
-    case J_ITER: case J_NAMESPACE: case J_MACRO: case J_METHOD: case J_FUNCTION: case J_CYCLER: case J_JOINER: case J_SLICE:
+    case J_ITER:
+    case J_NAMESPACE:
+    case J_MACRO:
+    case J_METHOD:
+    case J_FUNCTION:
+    case J_CYCLER:
+    case J_JOINER:
+    case J_SLICE:
     case J_LOOP: break; /* a loop has items, or nothing could ask */
     }
     return true;
@@ -113,8 +102,20 @@ bool jinja_identical(jval a, jval b)
     case J_INT: return a.u.i == b.u.i;
     case J_STR: return a.u.s == b.u.s && a.len == b.len;
     case J_FLOAT: return false;
-    case J_LIST: case J_TUPLE: case J_DICT: case J_VIEW: case J_RANGE: case J_ITER: case J_NAMESPACE: case J_LOOP: case J_MACRO: case J_METHOD:
-    case J_FUNCTION: case J_CYCLER: case J_JOINER: case J_SLICE: break;
+    case J_LIST:
+    case J_TUPLE:
+    case J_DICT:
+    case J_VIEW:
+    case J_RANGE:
+    case J_ITER:
+    case J_NAMESPACE:
+    case J_LOOP:
+    case J_MACRO:
+    case J_METHOD:
+    case J_FUNCTION:
+    case J_CYCLER:
+    case J_JOINER:
+    case J_SLICE: break;
     }
     return a.u.s == b.u.s;
 }
@@ -272,7 +273,8 @@ int jinja_contains(jrun *r, jval in, jval what, bool *ret)
     jval item;
     int rc = jinja_iter(r, in, &it);
     *ret = false;
-    while (rc >= 0 && !*ret && (rc = it.next(r, &it, &item)) > 0) {
+    if (rc) return rc;
+    while (!*ret && (rc = it.next(r, &it, &item)) > 0) {
         *ret = jinja_identical(item, what);
         int failed = *ret ? 0 : jinja_equal(r, item, what, ret);
         if (failed) return failed;
@@ -286,7 +288,7 @@ int jinja_list(jrun *r, jkind kind, const jval *items, size_t count, jval *ret)
 {
     jlist *l = jinja_alloc(r, sizeof(*l));
     jval *copy = l ? jinja_array(r, FH_MAX(count, (size_t)1), sizeof(*copy)) : NULL;
-    if (!copy) return fh_err_code(*r->err);
+    if (!copy) return jinja_failed(r);
     if (count) memcpy(copy, items, count * sizeof(*copy));
     *l = (jlist){count, copy};
     *ret = (jval){.kind = (uint8_t)kind, .u.list = l};
@@ -300,7 +302,7 @@ int jinja_add(jrun *r, jbuilder *b, jval v)
     if (b->count == b->cap) {
         size_t cap = b->cap ? b->cap * 2 : 8;
         jval *items = jinja_array(r, cap, sizeof(*items));
-        if (!items) return fh_err_code(*r->err);
+        if (!items) return jinja_failed(r);
         if (b->count) memcpy(items, b->items, b->count * sizeof(*items));
         b->items = items;
         b->cap = cap;
@@ -312,7 +314,7 @@ int jinja_add(jrun *r, jbuilder *b, jval v)
 int jinja_built(jrun *r, const jbuilder *b, jkind kind, jval *ret)
 {
     jlist *l = jinja_alloc(r, sizeof(*l));
-    if (!l) return fh_err_code(*r->err);
+    if (!l) return jinja_failed(r);
     *l = (jlist){b->count, b->items};
     *ret = (jval){.kind = (uint8_t)kind, .u.list = l};
     return 0;
@@ -321,7 +323,7 @@ int jinja_built(jrun *r, const jbuilder *b, jkind kind, jval *ret)
 int jinja_undef(jrun *r, int why, const char *type, fh_str name, jval *ret)
 {
     jundef *u = jinja_alloc(r, sizeof(*u));
-    if (!u) return fh_err_code(*r->err);
+    if (!u) return jinja_failed(r);
     u->why = why;
     u->name = name;
     u->type = type;
@@ -329,19 +331,23 @@ int jinja_undef(jrun *r, int why, const char *type, fh_str name, jval *ret)
     return 0;
 }
 
-int jinja_undef_fail(jrun *r, jval v)
+void jinja_set_undef_fail(jrun *r, jval v)
 {
     const jundef *u = v.u.undef;
-    if (!u) return jinja_fail(r, FH_E_INVALID, "a value is undefined");
+    if (!u) {
+        jinja_set_fail(r, FH_E_INVALID, "a value is undefined");
+        return;
+    }
     int n = (int)FH_MIN(u->name.len, (size_t)200);
     bool none = u->type && strcmp(u->type, "NoneType") == 0;
     const char *type = none ? "None" : u->type, *object = none ? "" : " object";
     switch (u->why) {
-    case J_UNDEF_NAME: return jinja_fail(r, FH_E_INVALID, "'%.*s' is undefined", n, u->name.ptr);
-    case J_UNDEF_ATTR: return jinja_fail(r, FH_E_INVALID, "'%s%s' has no attribute '%.*s'", type, object, n, u->name.ptr);
-    case J_UNDEF_ITEM: return jinja_fail(r, FH_E_INVALID, "%s%s has no element %.*s", type, object, n, u->name.ptr);
-    case J_UNDEF_UNSAFE: return jinja_fail(r, FH_E_INVALID, "access to attribute '%.*s' of '%s' object is unsafe.", n, u->name.ptr, u->type);
-    case J_UNDEF_HINT: break;
+    case J_UNDEF_NAME: jinja_set_fail(r, FH_E_INVALID, "'%.*s' is undefined", n, u->name.ptr); break;
+    case J_UNDEF_ATTR: jinja_set_fail(r, FH_E_INVALID, "'%s%s' has no attribute '%.*s'", type, object, n, u->name.ptr); break;
+    case J_UNDEF_ITEM: jinja_set_fail(r, FH_E_INVALID, "%s%s has no element %.*s", type, object, n, u->name.ptr); break;
+    case J_UNDEF_UNSAFE:
+        jinja_set_fail(r, FH_E_INVALID, "access to attribute '%.*s' of '%s' object is unsafe.", n, u->name.ptr, u->type);
+        break;
+    case J_UNDEF_HINT: jinja_set_fail(r, FH_E_INVALID, "%.*s", n, u->name.ptr); break;
     }
-    return jinja_fail(r, FH_E_INVALID, "%.*s", n, u->name.ptr);
 }

@@ -1,4 +1,5 @@
-/* Chat templates: compile once, render from any number of threads. The work is done in jinja_*.c; here are the lives of a template and of a run. */
+/* Chat templates: compile once, render from any number of threads. The work is done in jinja_*.c; here are the lives of a template and of a
+ * run. */
 #include "model/template.h"
 
 #include "base/map.h"
@@ -48,11 +49,11 @@ static int take_variables(jrun *r, const fh_json *variables)
 {
     FH_AUTO(ptr) char *key = NULL;
     r->globals = jinja_array(r, r->t->name_count + 1, sizeof(*r->globals));
-    int rc = r->globals ? 0 : fh_err_code(*r->err);
+    int rc = r->globals ? 0 : jinja_failed(r);
     for (uint32_t i = 0; i < r->t->name_count && !rc; i++) {
         fh_free(key);
         key = fh_strndup(r->t->names[i].ptr, r->t->names[i].len);
-        if (!key) return fh_err_nomem(r->err);
+        if (!key) return jinja_nomem(r->err);
         const fh_json *v = fh_json_get(variables, key);
         if (v) rc = jinja_from_json(r, v, &r->globals[i]);
     }
@@ -63,9 +64,9 @@ static int run(jrun *r, const fh_json *variables)
 {
     jflow flow;
     int rc = take_variables(r, variables);
-    jframe frame = {NULL, rc ? NULL : jinja_array(r, r->t->slots + 1, sizeof(jval))};
-    if (!frame.slots) return fh_err_code(*r->err);
-    r->frame = &frame;
+    if (!rc) r->frame = jinja_alloc(r, sizeof(*r->frame));
+    if (r->frame) r->frame->slots = jinja_array(r, r->t->slots + 1, sizeof(jval));
+    if (!r->frame || !r->frame->slots) return jinja_failed(r);
     jinja_scope_enter(r, &r->t->scope);
     rc = jinja_exec(r, &r->t->body, &flow);
     return rc ? rc : jinja_out_check(r);

@@ -1,4 +1,5 @@
-/* JSON from arbitrary bytes. What is taken must survive a round trip: written, read again and written again, both texts are the same, compact and pretty. */
+/* JSON from arbitrary bytes. What is taken must survive a round trip: written, read again and written again, both texts are the same,
+ * compact and pretty. */
 #include "json/json.h"
 #include <stdlib.h>
 

@@ -1,14 +1,16 @@
-/* Chat templates from arbitrary bytes: the source up to a NUL, then (optionally) the variables as JSON. Whatever compiles is rendered, twice, and must give
- * the same both times; a refusal must leave the output alone. */
+/* Chat templates from arbitrary bytes: the source up to a NUL, then (optionally) the variables as JSON. Whatever compiles is rendered,
+ * twice, and must give the same both times; a refusal must leave the output alone. */
 #include "model/template.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char standard[] =
-    "{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"h\\u00e9 <b>\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\",\"function\":"
-    "{\"name\":\"f\",\"arguments\":{\"x\":1,\"y\":[2.5,true,null]}}}]},{\"role\":\"tool\",\"content\":[{\"type\":\"text\",\"text\":\"t\"}]}],\"tools\":[{\"type\":\"function\",\"function\":"
-    "{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":{\"x\":{\"type\":\"integer\"}}}}}],\"add_generation_prompt\":true,\"bos_token\":\"<s>\",\"eos_token\":\"</s>\"}";
+static const char standard[] = "{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"h\\u00e9 "
+                               "<b>\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\",\"function\":"
+                               "{\"name\":\"f\",\"arguments\":{\"x\":1,\"y\":[2.5,true,null]}}}]},{\"role\":\"tool\",\"content\":[{"
+                               "\"type\":\"text\",\"text\":\"t\"}]}],\"tools\":[{\"type\":\"function\",\"function\":"
+                               "{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":{\"x\":{\"type\":\"integer\"}}}}}],"
+                               "\"add_generation_prompt\":true,\"bos_token\":\"<s>\",\"eos_token\":\"</s>\"}";
 
 static void check(bool holds)
 {

@@ -1,5 +1,5 @@
-/* Renders chat templates for comparisons: reads requests from standard input, one JSON object a line ({"template": ..., "variables": {...}, "now": [...]}),
- * and answers each with one line: {"text": ...} or {"error": ...}. "template" may be absent: the last one is used again. */
+/* Renders chat templates for comparisons: reads requests from standard input, one JSON object a line ({"template": ..., "variables": {...},
+ * "now": [...]}), and answers each with one line: {"text": ...} or {"error": ...}. "template" may be absent: the last one is used again. */
 #include "model/template.h"
 
 #include <stdio.h>

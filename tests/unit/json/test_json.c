@@ -112,14 +112,10 @@ static void a_reference_keeps_a_value_alive(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(members_keep_the_order_of_the_text),
-        cmocka_unit_test(integers_and_reals_are_kept_apart),
-        cmocka_unit_test(absent_things_are_null_and_empty),
-        cmocka_unit_test(a_string_may_hold_nul),
-        cmocka_unit_test(built_strings_are_always_utf8),
-        cmocka_unit_test(setters_take_the_value_even_when_they_fail),
-        cmocka_unit_test(a_real_that_is_not_finite_is_no_value),
-        cmocka_unit_test(a_reference_keeps_a_value_alive),
+        cmocka_unit_test(members_keep_the_order_of_the_text),    cmocka_unit_test(integers_and_reals_are_kept_apart),
+        cmocka_unit_test(absent_things_are_null_and_empty),      cmocka_unit_test(a_string_may_hold_nul),
+        cmocka_unit_test(built_strings_are_always_utf8),         cmocka_unit_test(setters_take_the_value_even_when_they_fail),
+        cmocka_unit_test(a_real_that_is_not_finite_is_no_value), cmocka_unit_test(a_reference_keeps_a_value_alive),
     };
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }

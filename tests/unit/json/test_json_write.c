@@ -63,12 +63,9 @@ static void values_that_nest_too_deep_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compact_text_keeps_order_and_kinds),
-        cmocka_unit_test(reals_are_the_shortest_text_that_reads_back),
-        cmocka_unit_test(strings_are_escaped_and_stay_utf8),
-        cmocka_unit_test(pretty_text_indents_by_two),
-        cmocka_unit_test(text_beyond_the_buffer_is_too_large),
-        cmocka_unit_test(values_that_nest_too_deep_are_refused),
+        cmocka_unit_test(compact_text_keeps_order_and_kinds),  cmocka_unit_test(reals_are_the_shortest_text_that_reads_back),
+        cmocka_unit_test(strings_are_escaped_and_stay_utf8),   cmocka_unit_test(pretty_text_indents_by_two),
+        cmocka_unit_test(text_beyond_the_buffer_is_too_large), cmocka_unit_test(values_that_nest_too_deep_are_refused),
     };
     return cmocka_run_group_tests_name("json_write", tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Chat templates: each feature of the language as jinja2 has it. The expectations (tests/templates/cases.json) were written by running `transformers`. */
+/* Chat templates: each feature of the language as jinja2 has it. The expectations (tests/templates/cases.json) were written by running
+ * `transformers`. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -99,10 +100,10 @@ static void run_feature(void **state, const char *feature)
     X(globals_of_jinja2_and_transformers, "globals")                                                                                       \
     X(what_python_refuses_is_refused, "errors")
 
-#define FEATURE_TEST(fn, name)      \
-    static void fn(void **state)    \
-    {                               \
-        run_feature(state, name);   \
+#define FEATURE_TEST(fn, name)                                                                                                             \
+    static void fn(void **state)                                                                                                           \
+    {                                                                                                                                      \
+        run_feature(state, name);                                                                                                          \
     }
 FEATURES(FEATURE_TEST)
 
@@ -110,7 +111,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define FEATURE_ROW(fn, name) cmocka_unit_test(fn),
-        FEATURES(FEATURE_ROW)
-    };
+        FEATURES(FEATURE_ROW)};
     return cmocka_run_group_tests_name("template", tests, read_cases, free_cases);
 }

@@ -82,7 +82,8 @@ static void loops_that_do_not_end_run_out_of_steps(void **state)
         "{% set s = 'x' * 1000000 %}{% for i in range(100000) %}{% if s[999999] == 'y' %}{% endif %}{% endfor %}",
         "{% set s = 'ab' * 1000000 %}{% for i in range(100000) %}{% if 'ba' * 500000 in s %}{% endif %}{% endfor %}",
         "{% set s = ' ' * 1000000 %}{% for i in range(100000) %}{% set q = s.split('x') %}{% endfor %}",
-        "{% set ns = namespace(x=[]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x == [ns.x[0], ns.x[1]] }}{{ ns.x|string|length }}",
+        "{% set ns = namespace(x=[]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x == [ns.x[0], ns.x[1]] }}{{ "
+        "ns.x|string|length }}",
         "{% macro m(n) %}{{ m(n) if n else '' }}{{ m(n - 1) if n else '' }}{% endmacro %}{{ m(20) }}",
     };
     for (size_t i = 0; i < FH_COUNT(sources); i++) {
@@ -124,20 +125,34 @@ static void values_and_calls_that_nest_deep_are_refused(void **state)
         FH_AUTO(ptr) char *source = fh_asprintf("%s%s", head, uses[i]);
         assert_refused(fh_str_of(source), FH_E_TOO_LARGE, "deep");
     }
-    assert_refused(FH_STR("{% set n = namespace(x='b') %}{% for i in range(5000) %}{% set n.x = n.x|map('upper') %}{% endfor %}{{ n.x|list }}"), FH_E_TOO_LARGE, "deep");
-    assert_refused(FH_STR("{% set n = namespace(x=()) %}{% for i in range(5000) %}{% set n.x = (n.x,) %}{% endfor %}{{ {n.x: 1} }}"), FH_E_TOO_LARGE, "deep");
+    assert_refused(
+        FH_STR("{% set n = namespace(x='b') %}{% for i in range(5000) %}{% set n.x = n.x|map('upper') %}{% endfor %}{{ n.x|list }}"),
+        FH_E_TOO_LARGE, "deep");
+    assert_refused(FH_STR("{% set n = namespace(x=()) %}{% for i in range(5000) %}{% set n.x = (n.x,) %}{% endfor %}{{ {n.x: 1} }}"),
+                   FH_E_TOO_LARGE, "deep");
 }
 
 static void numbers_beyond_64_bits_are_refused(void **state)
 {
     static const char *const sources[] = {
-        "{{ 9223372036854775807 + 1 }}", "{{ 10 ** 100 }}", "{{ -9223372036854775807 - 2 }}", "{{ 9999999999 * 9999999999 }}", "{{ '99999999999999999999'|int }}",
-        "{{ (-9223372036854775807 - 1) // -1 }}", "{{ 1e300|int }}", "{{ -(-9223372036854775807 - 1) }}", "{{ (-8) ** 0.5 }}", "{{ (-9223372036854775807 - 1)|abs }}",
+        "{{ 9223372036854775807 + 1 }}",
+        "{{ 10 ** 100 }}",
+        "{{ -9223372036854775807 - 2 }}",
+        "{{ 9999999999 * 9999999999 }}",
+        "{{ '99999999999999999999'|int }}",
+        "{{ (-9223372036854775807 - 1) // -1 }}",
+        "{{ 1e300|int }}",
+        "{{ -(-9223372036854775807 - 1) }}",
+        "{{ (-8) ** 0.5 }}",
+        "{{ (-9223372036854775807 - 1)|abs }}",
     };
     for (size_t i = 0; i < FH_COUNT(sources); i++) assert_refused(fh_str_of(sources[i]), FH_E_UNSUPPORTED, "not supported");
     assert_refused(FH_STR("{{ 99999999999999999999 }}"), FH_E_INVALID, "64 bits");
     FH_AUTO(buf) fh_buf out = FH_BUF(1000);
-    assert_int_equal(render(FH_STR("{{ (-9223372036854775807 - 1) % -1 }} {{ 'abc'[-9223372036854775807:9223372036854775807] }} {{ [1, 2, 3][::-9223372036854775807] }}"), &out, NULL), 0);
+    assert_int_equal(render(FH_STR("{{ (-9223372036854775807 - 1) % -1 }} {{ 'abc'[-9223372036854775807:9223372036854775807] }} {{ [1, 2, "
+                                   "3][::-9223372036854775807] }}"),
+                            &out, NULL),
+                     0);
     assert_string_equal(fh_buf_cstr(&out), "0 abc [3]");
 }
 
@@ -155,7 +170,8 @@ static void what_is_not_supported_is_named_with_its_line(void **state)
 static void hostile_keys_of_a_dictionary_cost_steps(void **state)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(1000);
-    static const char source[] = "{% set d = namespace(d={}) %}{{ dict(range(50000)|map('string')|map('list')|map('length')|map('string')|batch(2)|list)|length }}";
+    static const char source[] =
+        "{% set d = namespace(d={}) %}{{ dict(range(50000)|map('string')|map('list')|map('length')|map('string')|batch(2)|list)|length }}";
     fh_err *err = NULL;
     int rc = render(fh_str_of(source), &out, &err);
     assert_true(rc == 0 || rc == FH_E_TOO_LARGE || rc == FH_E_INVALID);

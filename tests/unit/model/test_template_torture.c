@@ -1,4 +1,5 @@
-/* Each allocation of compile and render fails in turn: always "out of memory", never a leak, nothing in the output. And: many threads render one template. */
+/* Each allocation of compile and render fails in turn: always "out of memory", never a leak, nothing in the output. And: many threads
+ * render one template. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,13 +12,17 @@
 static const char source[] =
     "{%- set ns = namespace(n=0, text='') -%}\n"
     "{%- macro show(m, sep=': ') -%}{{ m.role|upper ~ sep }}{{ m['content']|trim }}{{ caller() if caller is defined }}{%- endmacro -%}\n"
-    "{% for m in messages if m.role != 'skip' %}{{ show(m) }}{% set ns.n = ns.n + 1 %}{{ loop.index }}/{{ loop.length }}{% if not loop.last %}, {% endif %}{% endfor %}\n"
+    "{% for m in messages if m.role != 'skip' %}{{ show(m) }}{% set ns.n = ns.n + 1 %}{{ loop.index }}/{{ loop.length }}{% if not "
+    "loop.last %}, {% endif %}{% endfor %}\n"
     "{% call show(messages[0], sep='=') %}!{% endcall %}{% filter replace('a', 'b') %}banana{% endfilter %}\n"
-    "{{ tools|tojson(indent=2) }}{{ messages|map(attribute='role')|unique|join(',') }}{{ '%s-%5.1f' % ('x', 2.5) }}{{ '{:>6}'.format(ns.n) }}\n"
-    "{{ messages|groupby('role') }}{{ {'a': [1, 2.5, none], 'b': 'text'}|dictsort }}{{ 'a b c'.split()[::-1] }}{{ strftime_now('%d %B %Y') }}";
+    "{{ tools|tojson(indent=2) }}{{ messages|map(attribute='role')|unique|join(',') }}{{ '%s-%5.1f' % ('x', 2.5) }}{{ '{:>6}'.format(ns.n) "
+    "}}\n"
+    "{{ messages|groupby('role') }}{{ {'a': [1, 2.5, none], 'b': 'text'}|dictsort }}{{ 'a b c'.split()[::-1] }}{{ strftime_now('%d %B %Y') "
+    "}}";
 
-static const char variables_text[] = "{\"messages\":[{\"role\":\"user\",\"content\":\" hi \"},{\"role\":\"skip\",\"content\":\"\"},{\"role\":\"user\",\"content\":\"yo\"}],"
-                                     "\"tools\":[{\"name\":\"f\",\"arguments\":{\"x\":1.5,\"y\":[true,null]}}]}";
+static const char variables_text[] =
+    "{\"messages\":[{\"role\":\"user\",\"content\":\" hi \"},{\"role\":\"skip\",\"content\":\"\"},{\"role\":\"user\",\"content\":\"yo\"}],"
+    "\"tools\":[{\"name\":\"f\",\"arguments\":{\"x\":1.5,\"y\":[true,null]}}]}";
 
 static const fh_template_time now = {2024, 7, 26, 10, 5, 9, 4, 208};
 
