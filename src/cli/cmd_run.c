@@ -72,7 +72,10 @@ static int run_run(fh_cli *c, fh_err **err)
     if (!rc) rc = fh_client_open(c, &s, err);
     if (!rc) rc = fh_run_deploy(c, &s, fh_cli_operand(c, 0), name, sizeof name, err);
     if (rc) return rc;
-    if (talk) return fh_run_chat(c, &s, name, err);
+    if (talk) {
+        fh_run_chat(c, &s, name);
+        return 0;
+    }
     fh_str text = prompt ? fh_str_of(prompt) : fh_str_trim((fh_str){fh_buf_cstr(&input), input.len});
     return text.len ? answer_once(c, &s, name, text, err) : print_ready(c, name, err);
 }

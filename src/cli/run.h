@@ -18,7 +18,7 @@ void fh_run_answer_fini(fh_run_answer *a);
 int fh_run_ask(const fh_cli *c, const fh_cli_client *s, const char *deployment, const fh_json *messages, bool print, fh_run_answer *ret,
                fh_err **err);
 fh_json *fh_run_message(const char *role, fh_str text);
-/* A conversation on a terminal until its end (Ctrl-D or /bye). */
-int fh_run_chat(const fh_cli *c, const fh_cli_client *s, const char *deployment, fh_err **err);
+/* A conversation on a terminal until its end (Ctrl-D or /bye); what fails in it is printed and does not end it. */
+void fh_run_chat(const fh_cli *c, const fh_cli_client *s, const char *deployment);
 
 #endif

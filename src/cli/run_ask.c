@@ -133,22 +133,42 @@ static int turn(const fh_cli *c, const fh_cli_client *s, const char *deployment,
     return rc;
 }
 
-int fh_run_chat(const fh_cli *c, const fh_cli_client *s, const char *deployment, fh_err **err)
+/* The conversation without its last messages; takes messages. */
+static fh_json *first_of(fh_json *messages, size_t count)
+{
+    fh_json *kept = fh_json_new_array();
+    for (size_t i = 0; i < count; i++) fh_json_append(kept, fh_json_ref((fh_json *)(uintptr_t)fh_json_at(messages, i)));
+    fh_json_unref(messages);
+    return kept;
+}
+
+/* One line and its answer. A turn that fails says so and leaves the conversation as it was before it. */
+static fh_json *try_turn(const fh_cli *c, const fh_cli_client *s, const char *deployment, fh_json *messages, const char *line)
+{
+    fh_err *failed = NULL;
+    size_t before = fh_json_count(messages);
+    if (turn(c, s, deployment, messages, line, &failed)) {
+        fh_cli_report(c->verb->name, failed);
+        messages = first_of(messages, before);
+    }
+    fh_err_free(failed);
+    return messages;
+}
+
+void fh_run_chat(const fh_cli *c, const fh_cli_client *s, const char *deployment)
 {
     char *line = NULL; /* getline's own memory */
     size_t size = 0;
-    int rc = 0;
     FH_AUTO(json) fh_json *messages = fh_json_new_array();
     printf("Talking to %s. /clear forgets, Ctrl-C stops an answer, Ctrl-D or /bye ends.\n", deployment);
-    while (!rc && read_line(&line, &size)) {
+    while (read_line(&line, &size)) {
         if (strcmp(line, "/bye") == 0) break;
         if (strcmp(line, "/clear") == 0) {
             fh_json_unref(messages);
             messages = fh_json_new_array();
         } else if (line[0]) {
-            rc = turn(c, s, deployment, messages, line, err);
+            messages = try_turn(c, s, deployment, messages, line);
         }
     }
     free(line);
-    return rc;
 }
