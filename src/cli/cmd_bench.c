@@ -16,6 +16,15 @@ typedef struct row {
     double bytes_per_token, bandwidth_share;
 } row;
 
+typedef struct bench {
+    const char *model;
+    fh_engine *engine;
+    fh_topo topo; /* read before the engine pins this thread to one core */
+    row rows[2];
+    size_t count, runs;
+    double bandwidth; /* bytes a second */
+} bench;
+
 static uint64_t tokens_of(const fh_bench_spec *s)
 {
     return (uint64_t)(s->prompt_tok + s->generate_tok) * s->streams;
@@ -38,15 +47,15 @@ static void summarise(row *r, size_t runs, const fh_engine_info *i, double bandw
     r->bandwidth_share = r->mean * r->bytes_per_token / bandwidth;
 }
 
-static int measure(fh_engine *e, row *r, size_t runs, double bandwidth, fh_err **err)
+static int measure(const bench *b, row *r, fh_err **err)
 {
     double seconds;
-    int rc = fh_engine_bench(e, &r->spec, &seconds, err); /* warms caches and clocks */
-    for (size_t k = 0; k < runs && !rc; k++) {
-        rc = fh_engine_bench(e, &r->spec, &seconds, err);
+    int rc = fh_engine_bench(b->engine, &r->spec, &seconds, err); /* warms caches and clocks */
+    for (size_t k = 0; k < b->runs && !rc; k++) {
+        rc = fh_engine_bench(b->engine, &r->spec, &seconds, err);
         if (!rc) r->runs[k] = (double)tokens_of(&r->spec) / seconds;
     }
-    if (!rc) summarise(r, runs, fh_engine_info_get(e), bandwidth);
+    if (!rc) summarise(r, b->runs, fh_engine_info_get(b->engine), b->bandwidth);
     return rc;
 }
 
@@ -59,18 +68,17 @@ static void name_row(row *r)
 
 /* ---- output ---- */
 
-static void add_machine(fh_buf *out, const fh_engine_info *i, const char *model, double bandwidth)
+static void add_machine(fh_buf *out, const bench *b)
 {
-    fh_topo t = {0};
-    fh_topo_read(&t);
-    const char *cpu = fh_cpu_get()->model, *slash = strrchr(model, '/');
+    const fh_engine_info *i = fh_engine_info_get(b->engine);
+    const char *cpu = fh_cpu_get()->model, *slash = strrchr(b->model, '/'), *file = slash ? slash + 1 : b->model;
     fh_buf_adds(out, "{\"machine\":{\"cpu\":");
     fh_buf_add_json_string(out, cpu, strlen(cpu));
-    fh_buf_addf(out, ",\"cores\":%u,\"threads\":%u,\"isa\":\"%s\",\"memory_bytes\":%llu,\"read_bandwidth_bytes_per_s\":%.0f},\"model\":{\"file\":", t.cores, i->threads, i->isa,
-                (unsigned long long)t.memory_bytes, bandwidth);
-    fh_buf_add_json_string(out, slash ? slash + 1 : model, strlen(slash ? slash + 1 : model));
-    fh_buf_addf(out, ",\"architecture\":\"%s\",\"file_bytes\":%llu,\"token_bytes\":%llu},\"version\":\"" FH_VERSION "\",\"rows\":[", i->architecture, (unsigned long long)i->file_bytes,
-                (unsigned long long)i->token_bytes);
+    fh_buf_addf(out, ",\"cores\":%u,\"threads\":%u,\"isa\":\"%s\",\"memory_bytes\":%llu,\"read_bandwidth_bytes_per_s\":%.0f},\"model\":{\"file\":", b->topo.cores, i->threads,
+                i->isa, (unsigned long long)b->topo.memory_bytes, b->bandwidth);
+    fh_buf_add_json_string(out, file, strlen(file));
+    fh_buf_addf(out, ",\"architecture\":\"%s\",\"file_bytes\":%llu,\"token_bytes\":%llu},\"version\":\"" FH_VERSION "\",\"rows\":[", i->architecture,
+                (unsigned long long)i->file_bytes, (unsigned long long)i->token_bytes);
 }
 
 static void add_row(fh_buf *out, const row *r, size_t runs)
@@ -80,82 +88,85 @@ static void add_row(fh_buf *out, const row *r, size_t runs)
     fh_buf_addf(out, "],\"bytes_per_token\":%.0f,\"bandwidth_share\":%.4f,\"depth\":%u,\"streams\":%u}", r->bytes_per_token, r->bandwidth_share, r->spec.depth_tok, r->spec.streams);
 }
 
-static int print_json(const fh_engine *e, const char *model, const row *rows, size_t count, size_t runs, double bandwidth, fh_err **err)
+static int print_json(const bench *b, fh_err **err)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
-    add_machine(&out, fh_engine_info_get(e), model, bandwidth);
-    for (size_t i = 0; i < count; i++) {
+    add_machine(&out, b);
+    for (size_t i = 0; i < b->count; i++) {
         if (i) fh_buf_addc(&out, ',');
-        add_row(&out, &rows[i], runs);
+        add_row(&out, &b->rows[i], b->runs);
     }
     fh_buf_adds(&out, "]}\n");
     int rc = fh_buf_check(&out, err, "the results");
     return rc ? rc : fh_cli_print(&out, err);
 }
 
-static int print_table(const fh_engine *e, const row *rows, size_t count, double bandwidth, fh_err **err)
+static bool table_row(fh_cli_table *t, const row *r)
+{
+    char speed[32], spread[32], bytes[32], share[32];
+    snprintf(speed, sizeof speed, "%.1f", r->mean);
+    snprintf(spread, sizeof spread, "%.1f", r->deviation);
+    snprintf(bytes, sizeof bytes, "%.2f", r->bytes_per_token / 1e6);
+    snprintf(share, sizeof share, "%.0f %%", r->bandwidth_share * 100);
+    return fh_cli_table_add(t, (const char *const[]){r->test, speed, spread, bytes, share});
+}
+
+static int print_table(const bench *b, fh_err **err)
 {
     static const fh_cli_column columns[] = {{"TEST", FH_CLI_LEFT}, {"TOKENS/S", FH_CLI_RIGHT}, {"+-", FH_CLI_RIGHT}, {"MB/TOKEN", FH_CLI_RIGHT}, {"BANDWIDTH", FH_CLI_RIGHT}, {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(65536);
-    const fh_engine_info *i = fh_engine_info_get(e);
+    const fh_engine_info *i = fh_engine_info_get(b->engine);
     if (!t) return fh_err_nomem(err);
-    for (size_t k = 0; k < count; k++) {
-        char speed[32], spread[32], bytes[32], share[32];
-        snprintf(speed, sizeof speed, "%.1f", rows[k].mean);
-        snprintf(spread, sizeof spread, "%.1f", rows[k].deviation);
-        snprintf(bytes, sizeof bytes, "%.2f", rows[k].bytes_per_token / 1e6);
-        snprintf(share, sizeof share, "%.0f %%", rows[k].bandwidth_share * 100);
-        if (!fh_cli_table_add(t, (const char *const[]){rows[k].test, speed, spread, bytes, share})) return fh_err_nomem(err);
-    }
-    fh_buf_addf(&out, "%s, %u threads, %s; memory reads %.1f GB/s\n", fh_cpu_get()->model, i->threads, i->isa, bandwidth / 1e9);
+    for (size_t k = 0; k < b->count; k++)
+        if (!table_row(t, &b->rows[k])) return fh_err_nomem(err);
+    fh_buf_addf(&out, "%s, %u threads, %s; memory reads %.1f GB/s\n", fh_cpu_get()->model, i->threads, i->isa, b->bandwidth / 1e9);
     fh_cli_table_write(t, &out);
     return fh_cli_print(&out, err);
 }
 
 /* ---- the verb ---- */
 
-static size_t plan_rows(const fh_cli *c, row rows[2])
+static void plan_row(bench *b, fh_bench_spec spec)
 {
-    fh_bench_spec base = {.depth_tok = (uint32_t)fh_cli_int(c, "depth", 0), .streams = (unsigned)fh_cli_int(c, "streams", 1)};
-    size_t count = 0;
-    uint32_t prompt = (uint32_t)fh_cli_int(c, "prompt", 512), generate = (uint32_t)fh_cli_int(c, "generate", 64);
-    if (prompt) {
-        rows[count].spec = base;
-        rows[count++].spec.prompt_tok = prompt;
-    }
-    if (generate) {
-        rows[count].spec = base;
-        rows[count++].spec.generate_tok = generate;
-    }
-    for (size_t i = 0; i < count; i++) name_row(&rows[i]);
-    return count;
+    if (spec.prompt_tok + spec.generate_tok == 0) return;
+    b->rows[b->count].spec = spec;
+    name_row(&b->rows[b->count++]);
 }
 
-static int open_engine(const fh_cli *c, const char *model, const row *rows, size_t count, fh_engine **ret, fh_err **err)
+static void plan_rows(const fh_cli *c, bench *b)
+{
+    fh_bench_spec base = {.depth_tok = (uint32_t)fh_cli_int(c, "depth", 0), .streams = (unsigned)fh_cli_int(c, "streams", 1)}, prompt = base, generate = base;
+    prompt.prompt_tok = (uint32_t)fh_cli_int(c, "prompt", 512);
+    generate.generate_tok = (uint32_t)fh_cli_int(c, "generate", 64);
+    plan_row(b, prompt);
+    plan_row(b, generate);
+}
+
+static int open_engine(const fh_cli *c, bench *b, fh_err **err)
 {
     uint32_t most = 1;
-    for (size_t i = 0; i < count; i++) most = FH_MAX(most, rows[i].spec.depth_tok + rows[i].spec.prompt_tok + rows[i].spec.generate_tok);
-    fh_engine_options o = {.model_path = model, .threads = (unsigned)fh_cli_int(c, "threads", 0), .context_tok = most, .parallel = rows[0].spec.streams,
+    for (size_t i = 0; i < b->count; i++) most = FH_MAX(most, b->rows[i].spec.depth_tok + b->rows[i].spec.prompt_tok + b->rows[i].spec.generate_tok);
+    fh_engine_options o = {.model_path = b->model, .threads = (unsigned)fh_cli_int(c, "threads", 0), .context_tok = most, .parallel = b->rows[0].spec.streams,
                            .batch_tok = (uint32_t)fh_cli_int(c, "batch", 0), .deterministic = fh_cli_has(c, "deterministic"), .no_vocab = true};
-    return fh_engine_open(ret, &o, err);
+    return fh_engine_open(&b->engine, &o, err);
 }
 
 static int run_bench(fh_cli *c, fh_err **err)
 {
-    const char *model;
-    FH_AUTO(fh_engine) fh_engine *e = NULL;
-    FH_AUTO(ptr) row *rows = fh_calloc(2, sizeof *rows);
-    if (!rows) return fh_err_nomem(err);
-    size_t runs = (size_t)fh_cli_int(c, "repeat", 5), count = plan_rows(c, rows);
-    double bandwidth = 0;
-    int rc = fh_cli_require(c, "model", &model, err);
-    if (!rc && count == 0) rc = fh_err_set(err, FH_E_USAGE, "-p 0 and -n 0 leave nothing to measure");
-    if (!rc) rc = open_engine(c, model, rows, count, &e, err);
-    if (!rc) rc = fh_engine_read_bandwidth(e, fh_engine_info_get(e)->token_bytes, &bandwidth, err);
-    for (size_t i = 0; i < count && !rc; i++) rc = measure(e, &rows[i], runs, bandwidth, err);
-    if (rc) return rc;
-    return c->json ? print_json(e, model, rows, count, runs, bandwidth, err) : print_table(e, rows, count, bandwidth, err);
+    FH_AUTO(ptr) bench *b = fh_calloc(1, sizeof *b);
+    if (!b) return fh_err_nomem(err);
+    b->runs = (size_t)fh_cli_int(c, "repeat", 5);
+    plan_rows(c, b);
+    fh_topo_read(&b->topo);
+    int rc = fh_cli_require(c, "model", &b->model, err);
+    if (!rc && b->count == 0) rc = fh_err_set(err, FH_E_USAGE, "-p 0 and -n 0 leave nothing to measure");
+    if (!rc) rc = open_engine(c, b, err);
+    if (!rc) rc = fh_engine_read_bandwidth(b->engine, fh_engine_info_get(b->engine)->token_bytes, &b->bandwidth, err);
+    for (size_t i = 0; i < b->count && !rc; i++) rc = measure(b, &b->rows[i], err);
+    if (!rc) rc = c->json ? print_json(b, err) : print_table(b, err);
+    fh_engine_close(b->engine);
+    return rc;
 }
 
 static const fh_cli_flag flags[] = {
