@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-typedef enum fh_cli_kind { FH_CLI_BOOL, FH_CLI_TEXT, FH_CLI_INT } fh_cli_kind;
+typedef enum fh_cli_kind { FH_CLI_BOOL, FH_CLI_TEXT, FH_CLI_INT, FH_CLI_REAL } fh_cli_kind;
 
 typedef struct fh_cli_flag {
     const char *name; /* long form without dashes; NULL ends a table */
@@ -24,7 +24,7 @@ typedef struct fh_cli_flag {
     fh_cli_kind kind;
     const char *value; /* how help names the value: "N", "FILE"; NULL for FH_CLI_BOOL */
     const char *help;  /* one line */
-    int64_t min, max;  /* FH_CLI_INT: what is allowed */
+    int64_t min, max;  /* FH_CLI_INT, FH_CLI_REAL: what is allowed */
 } fh_cli_flag;
 
 typedef struct fh_cli fh_cli;
@@ -73,6 +73,7 @@ bool fh_cli_has(const fh_cli *c, const char *flag);
 const char *fh_cli_text(const fh_cli *c, const char *flag, const char *otherwise); /* the last one given */
 const char *fh_cli_nth(const fh_cli *c, const char *flag, size_t n);               /* the nth given, from 0; NULL beyond */
 int64_t fh_cli_int(const fh_cli *c, const char *flag, int64_t otherwise);
+double fh_cli_real(const fh_cli *c, const char *flag, double otherwise);
 static inline const char *fh_cli_operand(const fh_cli *c, size_t i)
 {
     return i < c->operand_count ? c->operands[i] : NULL;

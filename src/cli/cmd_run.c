@@ -51,10 +51,33 @@ static int answer_once(const fh_cli *c, const fh_cli_client *s, const char *name
     return rc;
 }
 
+/* AMOUNT or AMOUNT and the three letters of a currency. The only place there is costs nothing: any amount is enough. */
+static bool is_amount(const char *text)
+{
+    double amount;
+    size_t digits = strspn(text, "0123456789."), letters = strspn(text + digits, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return fh_str_f64((fh_str){text, digits}, &amount) && text[digits + letters] == '\0' && (letters == 0 || letters == 3);
+}
+
+static int check_place_and_price(const fh_cli *c, fh_err **err)
+{
+    const char *place = fh_cli_text(c, "on", "here"), *price = fh_cli_text(c, "max-hour", "0");
+    if (!is_amount(price)) {
+        fh_err_set(err, FH_E_USAGE, "--max-hour wants an amount, not '%.64s'", price);
+        fh_err_hint(err, "it looks like 2.50 or 2.50EUR");
+        return FH_E_USAGE;
+    }
+    if (strcmp(place, "here") == 0) return 0;
+    fh_err_set(err, FH_E_USAGE, "there is no place '%.64s'", place);
+    fh_err_hint(err, "the only place is here, the server's own machine: leave --on out");
+    return FH_E_USAGE;
+}
+
 /* What this version cannot do yet is said before anything starts. */
 static int check_flags(const fh_cli *c, fh_err **err)
 {
-    if (fh_cli_int(c, "replicas", 1) == 1) return 0;
+    int rc = check_place_and_price(c, err);
+    if (rc || fh_cli_int(c, "replicas", 1) == 1) return rc;
     fh_err_set(err, FH_E_UNSUPPORTED, "this version runs one replica of a deployment");
     fh_err_hint(err, "--streams N lets one replica answer N requests at once");
     return FH_E_UNSUPPORTED;
@@ -82,13 +105,13 @@ static int run_run(fh_cli *c, fh_err **err)
 
 static const fh_cli_flag flags[] = {
     {"on", 0, FH_CLI_TEXT, "PLACE", "where: here", 0, 0},
-    {"name", 0, FH_CLI_TEXT, "NAME", "a name of your own for a new deployment", 0, 0},
+    {"name", 0, FH_CLI_TEXT, "NAME", "a name of your own: starts another deployment unless that one runs", 0, 0},
     {"context", 0, FH_CLI_INT, "N", "tokens of context for each stream of a new deployment", 1, 1 << 30},
     {"streams", 0, FH_CLI_INT, "N", "requests at once of a new deployment", 1, 4096},
     {"replicas", 0, FH_CLI_INT, "N", "copies of the model; this version runs one", 1, 1000},
-    {"max-hour", 0, FH_CLI_TEXT, "AMOUNT", "most that it may cost an hour; this machine costs nothing", 0, 0},
+    {"max-hour", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that it may cost an hour, as 2.50EUR; always met: this machine costs nothing", 0, 0},
     {"max-tokens", 0, FH_CLI_INT, "N", "longest answer, in tokens", 1, 1 << 30},
-    {"temperature", 0, FH_CLI_TEXT, "X", "0 always takes the likeliest word", 0, 0},
+    {"temperature", 0, FH_CLI_REAL, "X", "0 always takes the likeliest word, 2 is the wildest", 0, 2},
     {"seed", 0, FH_CLI_INT, "N", "the same seed gives the same answer", 0, INT64_MAX},
     {"yes", 'y', FH_CLI_BOOL, NULL, "do not ask before something that costs; this machine costs nothing", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},

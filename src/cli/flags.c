@@ -67,11 +67,13 @@ static bool parse_int(const char *text, int64_t *ret)
 
 static int check_value(const fh_cli_flag *f, const char *value, fh_err **err)
 {
-    if (f->kind != FH_CLI_INT) return 0;
     int64_t n;
-    if (parse_int(value, &n) && n >= f->min && n <= f->max) return 0;
-    fh_err_set(err, FH_E_USAGE, "--%s wants a whole number from %lld to %lld, not '%.64s'", f->name, (long long)f->min, (long long)f->max,
-               value);
+    double x;
+    if (f->kind != FH_CLI_INT && f->kind != FH_CLI_REAL) return 0;
+    if (f->kind == FH_CLI_INT && parse_int(value, &n) && n >= f->min && n <= f->max) return 0;
+    if (f->kind == FH_CLI_REAL && fh_str_f64(fh_str_of(value), &x) && x >= (double)f->min && x <= (double)f->max) return 0;
+    fh_err_set(err, FH_E_USAGE, "--%s wants a %snumber from %lld to %lld, not '%.64s'", f->name, f->kind == FH_CLI_INT ? "whole " : "",
+               (long long)f->min, (long long)f->max, value);
     fh_err_param(err, "--%s", f->name);
     return FH_E_USAGE;
 }
@@ -162,4 +164,11 @@ int64_t fh_cli_int(const fh_cli *c, const char *flag, int64_t otherwise)
     const char *text = fh_cli_text(c, flag, NULL);
     int64_t n;
     return text && parse_int(text, &n) ? n : otherwise;
+}
+
+double fh_cli_real(const fh_cli *c, const char *flag, double otherwise)
+{
+    const char *text = fh_cli_text(c, flag, NULL);
+    double x;
+    return text && fh_str_f64(fh_str_of(text), &x) ? x : otherwise;
 }

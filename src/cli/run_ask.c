@@ -88,9 +88,7 @@ static fh_json *request_of(const fh_cli *c, const char *deployment, const fh_jso
     fh_json_set(body, "stream_options", options);
     if (max_tokens) fh_json_set(body, "max_completion_tokens", fh_json_new_int(max_tokens));
     if (fh_cli_has(c, "seed")) fh_json_set(body, "seed", fh_json_new_int(fh_cli_int(c, "seed", 0)));
-    double temperature;
-    if (fh_str_f64(fh_str_of(fh_cli_text(c, "temperature", "")), &temperature))
-        fh_json_set(body, "temperature", fh_json_new_real(temperature));
+    if (fh_cli_has(c, "temperature")) fh_json_set(body, "temperature", fh_json_new_real(fh_cli_real(c, "temperature", 0)));
     return body;
 }
 

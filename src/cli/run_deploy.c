@@ -45,7 +45,6 @@ static int resolve(const fh_cli_client *s, const char *model, char *out, size_t 
     char path[1024], real[PATH_MAX];
     FH_AUTO(json) fh_json *m = NULL;
     snprintf(out, out_size, "%s", model);
-    if (strncmp(model, "deployment/", 11) == 0) return 0;
     if (is_path(model)) {
         if (!realpath(model, real)) return fh_err_set(err, FH_E_NOT_FOUND, "there is no file %s", model);
         snprintf(out, out_size, "%s", real);
@@ -69,7 +68,7 @@ static int post_deployment(const fh_cli *c, const fh_cli_client *s, const char *
 {
     FH_AUTO(json) fh_json *body = fh_json_new_object();
     fh_json_set(body, "model", fh_json_new_cstr(model));
-    if (fh_cli_has(c, "on")) fh_json_set(body, "place", fh_json_new_cstr(fh_cli_text(c, "on", "")));
+    fh_json_set(body, "place", fh_json_new_cstr(fh_cli_text(c, "on", "here")));
     if (fh_cli_has(c, "name")) fh_json_set(body, "name", fh_json_new_cstr(fh_cli_text(c, "name", "")));
     set_number(c, body, "context", "context_tok");
     set_number(c, body, "streams", "streams");
@@ -113,20 +112,66 @@ static int wait_ready(const fh_cli_client *s, const char *name, fh_err **err)
     return fh_err_set(err, FH_E_TIMEOUT, "%s is not ready after half an hour", name);
 }
 
+/* Flags that shape a deployment cannot change one that runs: they must agree with it. */
+static int agrees(const fh_cli *c, const fh_json *d, const char *flag, const char *member, fh_err **err)
+{
+    int64_t has = fh_json_int(fh_json_get(d, member), 0);
+    if (!fh_cli_has(c, flag) || fh_cli_int(c, flag, 0) == has) return 0;
+    const char *name = fh_cli_str_of(d, "name");
+    fh_err_set(err, FH_E_USAGE, "%s runs already, with --%s %lld, not %s", name, flag, (long long)has, fh_cli_text(c, flag, ""));
+    fh_err_hint(err, "`freehold stop %s` first, or start another beside it with --name NEW", name);
+    return FH_E_USAGE;
+}
+
+/* The deployment that the person named with --name, if it runs: it must be one of this model. */
+static int find_named(const fh_json *items, const char *name, const char *id, const fh_json **ret, fh_err **err)
+{
+    *ret = NULL;
+    for (size_t i = 0; i < fh_json_count(items); i++) {
+        const fh_json *d = fh_json_at(items, i);
+        if (strcmp(fh_cli_str_of(d, "name"), name) != 0 || is_over(d)) continue;
+        *ret = d;
+        if (strcmp(fh_cli_str_of(d, "model"), id) == 0) return 0;
+        fh_err_set(err, FH_E_USAGE, "%s runs already, with the model %s, not %s", name, fh_cli_str_of(d, "model"), id);
+        fh_err_hint(err, "`freehold stop %s` first, or take another name", name);
+        return FH_E_USAGE;
+    }
+    return 0;
+}
+
+/* What runs of the model that the person asks for; *ret is NULL when nothing does, then id is what to deploy. */
+static int find_deployment(const fh_cli *c, const fh_cli_client *s, const char *model, const fh_json *items, char *id, size_t id_size,
+                           const fh_json **ret, fh_err **err)
+{
+    bool is_deployment = strncmp(model, "deployment/", 11) == 0;
+    *ret = NULL;
+    if (is_deployment && fh_cli_has(c, "name"))
+        return fh_err_set(err, FH_E_USAGE, "--name is for a new deployment: %s is one already", model);
+    if (!fh_cli_has(c, "name")) *ret = find_running(items, model);
+    if (!*ret && is_deployment) {
+        fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment '%s'", model + 11);
+        fh_err_hint(err, "`freehold ps` lists what runs");
+        return FH_E_NOT_FOUND;
+    }
+    int rc = *ret ? 0 : resolve(s, model, id, id_size, err);
+    if (rc || *ret) return rc;
+    if (fh_cli_has(c, "name")) return find_named(items, fh_cli_text(c, "name", ""), id, ret, err);
+    *ret = find_running(items, id);
+    return 0;
+}
+
 int fh_run_deploy(const fh_cli *c, const fh_cli_client *s, const char *model, char *name, size_t name_size, fh_err **err)
 {
     char id[PATH_MAX];
     FH_AUTO(json) fh_json *list = NULL, *made = NULL;
     int rc = fh_client_call(s, "GET", "/api/v1/deployments", NULL, &list, err);
     if (rc) return rc;
-    const fh_json *found = find_running(fh_json_get(list, "items"), model);
-    if (!found) {
-        rc = resolve(s, model, id, sizeof id, err);
-        if (rc) return rc;
-        found = find_running(fh_json_get(list, "items"), id);
-    }
-    if (!found && strncmp(model, "deployment/", 11) == 0) return fh_err_set(err, FH_E_NOT_FOUND, "no deployment '%s' runs", model + 11);
-    if (!found && (rc = post_deployment(c, s, id, &made, err))) return rc;
+    const fh_json *found = NULL;
+    rc = find_deployment(c, s, model, fh_json_get(list, "items"), id, sizeof id, &found, err);
+    if (!rc && found) rc = agrees(c, found, "context", "context_tok", err);
+    if (!rc && found) rc = agrees(c, found, "streams", "streams", err);
+    if (!rc && !found) rc = post_deployment(c, s, id, &made, err);
+    if (rc) return rc;
     snprintf(name, name_size, "%s", fh_cli_str_of(found ? found : made, "name"));
     return wait_ready(s, name, err);
 }

@@ -5,8 +5,11 @@
 #include <string.h>
 
 static const fh_cli_flag flags[] = {
-    {"name", 'n', FH_CLI_TEXT, "TEXT", "a name", 0, 0}, {"count", 'c', FH_CLI_INT, "N", "a count", -2, 10},
-    {"all", 'a', FH_CLI_BOOL, NULL, "all", 0, 0},       {"server", 0, FH_CLI_TEXT, "X", "hides the common one", 0, 0},
+    {"name", 'n', FH_CLI_TEXT, "TEXT", "a name", 0, 0},
+    {"count", 'c', FH_CLI_INT, "N", "a count", -2, 10},
+    {"all", 'a', FH_CLI_BOOL, NULL, "all", 0, 0},
+    {"heat", 0, FH_CLI_REAL, "X", "a decimal", 0, 2},
+    {"server", 0, FH_CLI_TEXT, "X", "hides the common one", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 static const fh_cli_verb verb = {
@@ -72,6 +75,17 @@ static void numbers_are_whole_and_in_their_range(void **state)
     for (size_t i = 0; i < FH_COUNT(bad); i++) assert_int_equal(parse(&c, bad[i], words), FH_E_USAGE);
 }
 
+static void decimals_are_in_their_range(void **state)
+{
+    (void)state;
+    fh_cli c;
+    char *words[16];
+    assert_int_equal(parse(&c, "x --heat 0.25", words), 0);
+    assert_float_equal(fh_cli_real(&c, "heat", 1), 0.25, 0);
+    const char *bad[] = {"x --heat abc", "x --heat 2.01", "x --heat -1", "x --heat nan", "x --heat inf", "x --heat="};
+    for (size_t i = 0; i < FH_COUNT(bad); i++) assert_int_equal(parse(&c, bad[i], words), FH_E_USAGE);
+}
+
 static void what_is_not_declared_is_wrong_usage(void **state)
 {
     (void)state;
@@ -104,7 +118,7 @@ static void every_verb_is_complete_and_found(void **state)
         for (const fh_cli_flag *f = v->flags; f && f->name; f++) {
             assert_true(f->help && f->help[0]);
             assert_int_equal(f->kind == FH_CLI_BOOL, f->value == NULL);
-            assert_true(f->kind != FH_CLI_INT || f->max > f->min);
+            assert_true((f->kind != FH_CLI_INT && f->kind != FH_CLI_REAL) || f->max > f->min);
         }
     }
 }
@@ -131,6 +145,7 @@ int main(void)
         cmocka_unit_test(two_dashes_end_the_flags_and_one_is_an_operand),
         cmocka_unit_test(the_last_value_counts_and_all_can_be_read),
         cmocka_unit_test(numbers_are_whole_and_in_their_range),
+        cmocka_unit_test(decimals_are_in_their_range),
         cmocka_unit_test(what_is_not_declared_is_wrong_usage),
         cmocka_unit_test(too_many_flags_are_refused),
         cmocka_unit_test(every_verb_is_complete_and_found),
