@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ANSWER_BYTES_MAX = 64 << 20 };
+enum { ANSWER_BYTES_MAX = 64 << 20, ANSWER_TOK = 1024 };
+
+/* Cooler than the API's default of 1, at which small models babble. --help of run names both numbers. */
+static const double temperature_default = 0.3;
 
 static volatile sig_atomic_t interrupted;
 
@@ -79,16 +82,15 @@ static fh_json *request_of(const fh_cli *c, const char *deployment, const fh_jso
 {
     char model[200];
     fh_json *body = fh_json_new_object(), *options = fh_json_new_object();
-    int64_t max_tokens = fh_cli_int(c, "max-tokens", 0);
     snprintf(model, sizeof model, "deployment/%s", deployment);
     fh_json_set(body, "model", fh_json_new_cstr(model));
     fh_json_set(body, "messages", fh_json_ref((fh_json *)(uintptr_t)messages));
     fh_json_set(body, "stream", fh_json_new_bool(true));
     fh_json_set(options, "include_usage", fh_json_new_bool(true));
     fh_json_set(body, "stream_options", options);
-    if (max_tokens) fh_json_set(body, "max_completion_tokens", fh_json_new_int(max_tokens));
+    fh_json_set(body, "max_completion_tokens", fh_json_new_int(fh_cli_int(c, "max-tokens", ANSWER_TOK)));
+    fh_json_set(body, "temperature", fh_json_new_real(fh_cli_real(c, "temperature", temperature_default)));
     if (fh_cli_has(c, "seed")) fh_json_set(body, "seed", fh_json_new_int(fh_cli_int(c, "seed", 0)));
-    if (fh_cli_has(c, "temperature")) fh_json_set(body, "temperature", fh_json_new_real(fh_cli_real(c, "temperature", 0)));
     return body;
 }
 
