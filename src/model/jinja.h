@@ -432,10 +432,9 @@ struct jrun {
 
 void jinja_set_fail(jrun *r, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 #define jinja_fail(r, code, ...) (jinja_set_fail((r), (code), __VA_ARGS__), (code)) /* its value is the code, for compilers too */
-static inline int jinja_failed(const jrun *r)                                       /* the code of the error that is set */
+static inline int jinja_failed(const jrun *r) /* the code of an allocation that failed; the error is set */
 {
-    int code = fh_err_code(*r->err);
-    return code ? code : FH_E_INTERNAL;
+    return fh_err_code(*r->err) == FH_E_NOMEM ? FH_E_NOMEM : FH_E_TOO_LARGE;
 }
 #define jinja_unsupported(r, what) jinja_fail((r), FH_E_UNSUPPORTED, "%s is not supported", (what))
 /* Charges one step, and one more per 64 units of work. */

@@ -336,7 +336,7 @@ static int slice_range(jrun *r, jval v, jval from, jval to, jval step, jval *ret
     int64_t at, by, count;
     int rc = bounds(r, from, to, step, g->count, &at, &by, &count);
     jrange *n = rc ? NULL : jinja_alloc(r, sizeof(*n));
-    if (!n) return jinja_failed(r);
+    if (!n) return rc ? rc : jinja_failed(r);
     if (__builtin_mul_overflow(g->step, by, &n->step)) return jinja_unsupported(r, "an integer beyond 64 bits");
     n->start = g->start + at * g->step;
     n->count = count;

@@ -316,7 +316,7 @@ static int global_cycler(jrun *r, jval self, const jargs *args, jval *ret)
     if (!args->count || args->named) return jinja_fail(r, FH_E_INVALID, "at least one item has to be provided");
     int rc = jinja_list(r, J_TUPLE, args->pos, args->count, &items);
     jcycler *c = rc ? NULL : jinja_alloc(r, sizeof(*c));
-    if (!c) return jinja_failed(r);
+    if (!c) return rc ? rc : jinja_failed(r);
     c->items = items.u.list;
     *ret = (jval){.kind = J_CYCLER, .u.cycler = c};
     return 0;

@@ -126,7 +126,7 @@ static int do_sort(jrun *r, jval self, const jargs *args, jval *ret)
     int rc = jinja_args(r, "sort", args, NAMES("value", "reverse", "case_sensitive", "attribute"), 4, 1, v);
     if (!rc) rc = jinja_collect(r, self, &b);
     jval *keys = rc ? NULL : jinja_array(r, b.count + 1, sizeof(*keys));
-    if (!keys) return jinja_failed(r);
+    if (!keys) return rc ? rc : jinja_failed(r);
     for (size_t i = 0; i < b.count && !rc; i++) rc = keys_of(r, b.items[i], v[3], jinja_truth(v[2]), &keys[i]);
     if (!rc) rc = jinja_sorted(r, keys, b.items, b.count, jinja_truth(v[1]));
     return rc ? rc : jinja_built(r, &b, J_LIST, ret);
@@ -173,7 +173,7 @@ static int do_groupby(jrun *r, jval self, const jargs *args, jval *ret)
     int rc = jinja_args(r, "groupby", args, NAMES("value", "attribute", "default", "case_sensitive"), 4, 2, v);
     if (!rc) rc = jinja_collect(r, self, &b);
     jval *keys = rc ? NULL : jinja_array(r, b.count + 1, sizeof(*keys));
-    if (!keys) return jinja_failed(r);
+    if (!keys) return rc ? rc : jinja_failed(r);
     for (size_t i = 0; i < b.count && !rc; i++) {
         rc = jinja_dig(r, b.items[i], v[1], v[2], &keys[i]);
         if (!rc && !jinja_truth(v[3])) rc = jinja_lower_key(r, keys[i], &keys[i]);

@@ -132,7 +132,7 @@ static int add_lists(jrun *r, jval a, jval b, jval *ret)
     size_t n = a.u.list->count, m = b.u.list->count;
     int rc = jinja_steps(r, (n + m) * 16);
     jval *items = rc ? NULL : jinja_array(r, FH_MAX(n + m, (size_t)1), sizeof(*items));
-    if (!items) return jinja_failed(r);
+    if (!items) return rc ? rc : jinja_failed(r);
     if (n) memcpy(items, a.u.list->items, n * sizeof(*items));
     if (m) memcpy(items + n, b.u.list->items, m * sizeof(*items));
     return jinja_built(r, &(jbuilder){items, n + m, n + m}, (jkind)a.kind, ret);
@@ -159,7 +159,7 @@ static int repeat_list(jrun *r, jval l, int64_t count, jval *ret)
     if (count && (uint64_t)count > JINJA_RENDER_BYTES / sizeof(jval) / n) return jinja_fail(r, FH_E_TOO_LARGE, "a list would be too long");
     int rc = jinja_steps(r, (size_t)count * n * 16);
     jval *items = rc ? NULL : jinja_array(r, FH_MAX((size_t)count * n, (size_t)1), sizeof(*items));
-    if (!items) return jinja_failed(r);
+    if (!items) return rc ? rc : jinja_failed(r);
     for (int64_t i = 0; i < count; i++) memcpy(items + (size_t)i * n, l.u.list->items, n * sizeof(*items));
     return jinja_built(r, &(jbuilder){items, (size_t)count * n, 0}, (jkind)l.kind, ret);
 }

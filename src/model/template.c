@@ -64,7 +64,8 @@ static int run(jrun *r, const fh_json *variables)
 {
     jflow flow;
     int rc = take_variables(r, variables);
-    if (!rc) r->frame = jinja_alloc(r, sizeof(*r->frame));
+    if (rc) return rc;
+    r->frame = jinja_alloc(r, sizeof(*r->frame));
     if (r->frame) r->frame->slots = jinja_array(r, r->t->slots + 1, sizeof(jval));
     if (!r->frame || !r->frame->slots) return jinja_failed(r);
     jinja_scope_enter(r, &r->t->scope);
