@@ -150,7 +150,7 @@ static int find_deployment(const fh_cli *c, const fh_cli_client *s, const char *
     if (!fh_cli_has(c, "name")) *ret = find_running(items, model);
     if (!*ret && is_deployment) {
         fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment '%s'", model + 11);
-        fh_err_hint(err, "`freehold ps` lists what runs");
+        fh_err_hint(err, "`freehold ps` lists what runs, `freehold ps --all` what ran");
         return FH_E_NOT_FOUND;
     }
     int rc = *ret ? 0 : resolve(s, model, id, id_size, err);
