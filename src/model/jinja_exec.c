@@ -145,11 +145,11 @@ static int loop_iter(jrun *r, const jfor *f, jval over, struct jloop *l)
         return jinja_iter(r, over, &l->it);
     }
     test_state *s = jinja_alloc(r, sizeof(*s));
+    l->it = (jiter){.next = next_tested, .type = "generator", .state = s};
     if (!s) return jinja_failed(r);
     s->loop = f;
     s->frame = r->frame;
     s->over = over;
-    l->it = (jiter){.next = next_tested, .type = "generator", .state = s};
     return 0;
 }
 
