@@ -61,7 +61,8 @@ static int measure(const bench *b, row *r, fh_err **err)
 
 static void name_row(row *r)
 {
-    int n = snprintf(r->test, sizeof r->test, r->spec.generate_tok ? "tg%u" : "pp%u", r->spec.generate_tok ? r->spec.generate_tok : r->spec.prompt_tok);
+    int n = snprintf(r->test, sizeof r->test, r->spec.generate_tok ? "tg%u" : "pp%u",
+                     r->spec.generate_tok ? r->spec.generate_tok : r->spec.prompt_tok);
     if (r->spec.depth_tok) n += snprintf(r->test + n, sizeof r->test - (size_t)n, " @ d%u", r->spec.depth_tok);
     if (r->spec.streams > 1) snprintf(r->test + n, sizeof r->test - (size_t)n, " x %u", r->spec.streams);
 }
@@ -74,18 +75,20 @@ static void add_machine(fh_buf *out, const bench *b)
     const char *cpu = fh_cpu_get()->model, *slash = strrchr(b->model, '/'), *file = slash ? slash + 1 : b->model;
     fh_buf_adds(out, "{\"machine\":{\"cpu\":");
     fh_buf_add_json_string(out, cpu, strlen(cpu));
-    fh_buf_addf(out, ",\"cores\":%u,\"threads\":%u,\"isa\":\"%s\",\"memory_bytes\":%llu,\"read_bandwidth_bytes_per_s\":%.0f},\"model\":{\"file\":", b->topo.cores, i->threads,
-                i->isa, (unsigned long long)b->topo.memory_bytes, b->bandwidth);
+    fh_buf_addf(
+        out, ",\"cores\":%u,\"threads\":%u,\"isa\":\"%s\",\"memory_bytes\":%llu,\"read_bandwidth_bytes_per_s\":%.0f},\"model\":{\"file\":",
+        b->topo.cores, i->threads, i->isa, (unsigned long long)b->topo.memory_bytes, b->bandwidth);
     fh_buf_add_json_string(out, file, strlen(file));
-    fh_buf_addf(out, ",\"architecture\":\"%s\",\"file_bytes\":%llu,\"token_bytes\":%llu},\"version\":\"" FH_VERSION "\",\"rows\":[", i->architecture,
-                (unsigned long long)i->file_bytes, (unsigned long long)i->token_bytes);
+    fh_buf_addf(out, ",\"architecture\":\"%s\",\"file_bytes\":%llu,\"token_bytes\":%llu},\"version\":\"" FH_VERSION "\",\"rows\":[",
+                i->architecture, (unsigned long long)i->file_bytes, (unsigned long long)i->token_bytes);
 }
 
 static void add_row(fh_buf *out, const row *r, size_t runs)
 {
     fh_buf_addf(out, "{\"test\":\"%s\",\"tokens_per_second\":%.3f,\"deviation\":%.3f,\"runs\":[", r->test, r->mean, r->deviation);
     for (size_t k = 0; k < runs; k++) fh_buf_addf(out, k ? ",%.3f" : "%.3f", r->runs[k]);
-    fh_buf_addf(out, "],\"bytes_per_token\":%.0f,\"bandwidth_share\":%.4f,\"depth\":%u,\"streams\":%u}", r->bytes_per_token, r->bandwidth_share, r->spec.depth_tok, r->spec.streams);
+    fh_buf_addf(out, "],\"bytes_per_token\":%.0f,\"bandwidth_share\":%.4f,\"depth\":%u,\"streams\":%u}", r->bytes_per_token,
+                r->bandwidth_share, r->spec.depth_tok, r->spec.streams);
 }
 
 static int print_json(const bench *b, fh_err **err)
@@ -113,7 +116,8 @@ static bool table_row(fh_cli_table *t, const row *r)
 
 static int print_table(const bench *b, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"TEST", FH_CLI_LEFT}, {"TOKENS/S", FH_CLI_RIGHT}, {"+-", FH_CLI_RIGHT}, {"MB/TOKEN", FH_CLI_RIGHT}, {"BANDWIDTH", FH_CLI_RIGHT}, {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {{"TEST", FH_CLI_LEFT},      {"TOKENS/S", FH_CLI_RIGHT},  {"+-", FH_CLI_RIGHT},
+                                            {"MB/TOKEN", FH_CLI_RIGHT}, {"BANDWIDTH", FH_CLI_RIGHT}, {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(65536);
     const fh_engine_info *i = fh_engine_info_get(b->engine);
@@ -136,7 +140,8 @@ static void plan_row(bench *b, fh_bench_spec spec)
 
 static void plan_rows(const fh_cli *c, bench *b)
 {
-    fh_bench_spec base = {.depth_tok = (uint32_t)fh_cli_int(c, "depth", 0), .streams = (unsigned)fh_cli_int(c, "streams", 1)}, prompt = base, generate = base;
+    fh_bench_spec base = {.depth_tok = (uint32_t)fh_cli_int(c, "depth", 0), .streams = (unsigned)fh_cli_int(c, "streams", 1)},
+                  prompt = base, generate = base;
     prompt.prompt_tok = (uint32_t)fh_cli_int(c, "prompt", 512);
     generate.generate_tok = (uint32_t)fh_cli_int(c, "generate", 64);
     plan_row(b, prompt);
@@ -146,9 +151,15 @@ static void plan_rows(const fh_cli *c, bench *b)
 static int open_engine(const fh_cli *c, bench *b, fh_err **err)
 {
     uint32_t most = 1;
-    for (size_t i = 0; i < b->count; i++) most = FH_MAX(most, b->rows[i].spec.depth_tok + b->rows[i].spec.prompt_tok + b->rows[i].spec.generate_tok);
-    fh_engine_options o = {.model_path = b->model, .threads = (unsigned)fh_cli_int(c, "threads", 0), .context_tok = most, .parallel = b->rows[0].spec.streams,
-                           .batch_tok = (uint32_t)fh_cli_int(c, "batch", 0), .deterministic = fh_cli_has(c, "deterministic"), .no_vocab = true};
+    for (size_t i = 0; i < b->count; i++)
+        most = FH_MAX(most, b->rows[i].spec.depth_tok + b->rows[i].spec.prompt_tok + b->rows[i].spec.generate_tok);
+    fh_engine_options o = {.model_path = b->model,
+                           .threads = (unsigned)fh_cli_int(c, "threads", 0),
+                           .context_tok = most,
+                           .parallel = b->rows[0].spec.streams,
+                           .batch_tok = (uint32_t)fh_cli_int(c, "batch", 0),
+                           .deterministic = fh_cli_has(c, "deterministic"),
+                           .no_vocab = true};
     return fh_engine_open(&b->engine, &o, err);
 }
 
@@ -182,10 +193,17 @@ static const fh_cli_flag flags[] = {
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 
-static const char *const examples[] = {"freehold bench --model model.gguf", "freehold bench --model model.gguf -p 0 -n 128 --depth 4096 --streams 4 --json", NULL};
+static const char *const examples[] = {"freehold bench --model model.gguf",
+                                       "freehold bench --model model.gguf -p 0 -n 128 --depth 4096 --streams 4 --json", NULL};
 
 const fh_cli_verb fh_verb_bench = {
-    .name = "bench", .group = "One model, no server", .summary = "prefill and decode speed of one model", .operands = "",
-    .about = "Speeds are means over the runs. Bandwidth is the share of this machine's measured read bandwidth (of as many bytes as one token's weights) that reading the weights takes.",
-    .examples = examples, .flags = flags, .run = run_bench,
+    .name = "bench",
+    .group = "One model, no server",
+    .summary = "prefill and decode speed of one model",
+    .operands = "",
+    .about = "Speeds are means over the runs. Bandwidth is the share of this machine's measured read bandwidth (of as many bytes as one "
+             "token's weights) that reading the weights takes.",
+    .examples = examples,
+    .flags = flags,
+    .run = run_bench,
 };

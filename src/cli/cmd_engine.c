@@ -23,8 +23,10 @@ static int check_listen(const fh_cli *c, const char *listen, fh_err **err)
 static void announce(void *arg, int port)
 {
     const fh_serve_options *o = arg;
-    if (port) fprintf(stderr, "freehold engine: listening on port %d\n", port);
-    else fprintf(stderr, "freehold engine: listening on %s\n", o->listen);
+    if (port)
+        fprintf(stderr, "freehold engine: listening on port %d\n", port);
+    else
+        fprintf(stderr, "freehold engine: listening on %s\n", o->listen);
 }
 
 static int run_engine(fh_cli *c, fh_err **err)
@@ -56,11 +58,19 @@ static const fh_cli_flag flags[] = {
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 
-static const char *const examples[] = {"freehold engine --model model.gguf --listen 127.0.0.1:8080", "freehold engine --model model.gguf --listen unix:/run/user/1000/engine.sock --parallel 8", NULL};
+static const char *const examples[] = {"freehold engine --model model.gguf --listen 127.0.0.1:8080",
+                                       "freehold engine --model model.gguf --listen unix:/run/user/1000/engine.sock --parallel 8", NULL};
 
 const fh_cli_verb fh_verb_engine = {
-    .name = "engine", .group = "One model, no server", .summary = "serve one model, without a control plane", .operands = "",
-    .about = "Speaks OpenAI's API: /v1/models, /v1/chat/completions, /v1/completions; also /tokenize, /detokenize, /healthz (says how far loading is), /props and /metrics. There are no keys: it "
-             "is for this machine, or for a gateway in front.\n\nIt listens at once and answers 503 until the model is loaded. SIGTERM ends it and removes its socket.",
-    .examples = examples, .flags = flags, .run = run_engine,
+    .name = "engine",
+    .group = "One model, no server",
+    .summary = "serve one model, without a control plane",
+    .operands = "",
+    .about = "Speaks OpenAI's API: /v1/models, /v1/chat/completions, /v1/completions; also /tokenize, /detokenize, /healthz (says how far "
+             "loading is), /props and /metrics. There are no keys: it "
+             "is for this machine, or for a gateway in front.\n\nIt listens at once and answers 503 until the model is loaded. SIGTERM "
+             "ends it and removes its socket.",
+    .examples = examples,
+    .flags = flags,
+    .run = run_engine,
 };

@@ -40,8 +40,10 @@ static int eval_logits(const fh_cli *c, fh_engine *e, const fh_tokens *ids, fh_e
     if (rc) return rc;
     FH_AUTO(buf) fh_buf out = FH_BUF(4096);
     uint32_t vocab = fh_engine_info_get(e)->vocab_size;
-    if (c->json) fh_buf_addf(&out, "{\"rows\":%zu,\"vocab_size\":%u}\n", ids->count, vocab);
-    else fh_buf_addf(&out, "%zu rows of %u float32 values\n", ids->count, vocab);
+    if (c->json)
+        fh_buf_addf(&out, "{\"rows\":%zu,\"vocab_size\":%u}\n", ids->count, vocab);
+    else
+        fh_buf_addf(&out, "%zu rows of %u float32 values\n", ids->count, vocab);
     return fh_cli_print(&out, err);
 }
 
@@ -76,8 +78,10 @@ static int print_score(const fh_cli *c, const score *s, size_t tokens, fh_err **
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(4096);
     double mean = s->scored ? s->nll / (double)s->scored : 0;
-    if (c->json) fh_buf_addf(&out, "{\"tokens\":%zu,\"scored\":%zu,\"nll\":%.9g,\"perplexity\":%.9g}\n", tokens, s->scored, mean, exp(mean));
-    else fh_buf_addf(&out, "perplexity %.4f over %zu tokens (mean negative log-likelihood %.5f nats)\n", exp(mean), s->scored, mean);
+    if (c->json)
+        fh_buf_addf(&out, "{\"tokens\":%zu,\"scored\":%zu,\"nll\":%.9g,\"perplexity\":%.9g}\n", tokens, s->scored, mean, exp(mean));
+    else
+        fh_buf_addf(&out, "perplexity %.4f over %zu tokens (mean negative log-likelihood %.5f nats)\n", exp(mean), s->scored, mean);
     return fh_cli_print(&out, err);
 }
 
@@ -124,8 +128,12 @@ static int check_usage(const fh_cli *c, fh_err **err)
 static int open_engine(const fh_cli *c, const char *model, size_t tokens, fh_engine **ret, fh_err **err)
 {
     uint32_t window = (uint32_t)FH_MAX(tokens, (size_t)1);
-    fh_engine_options o = {.model_path = model, .threads = (unsigned)fh_cli_int(c, "threads", 0), .parallel = 1, .exact = fh_cli_has(c, "exact"),
-                           .context_tok = (uint32_t)fh_cli_int(c, "context", tokens ? window : 0), .no_vocab = !fh_cli_has(c, "text")};
+    fh_engine_options o = {.model_path = model,
+                           .threads = (unsigned)fh_cli_int(c, "threads", 0),
+                           .parallel = 1,
+                           .exact = fh_cli_has(c, "exact"),
+                           .context_tok = (uint32_t)fh_cli_int(c, "context", tokens ? window : 0),
+                           .no_vocab = !fh_cli_has(c, "text")};
     return fh_engine_open(ret, &o, err);
 }
 
@@ -156,9 +164,16 @@ static const fh_cli_flag flags[] = {
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 
-static const char *const examples[] = {"freehold eval --model model.gguf --text book.txt", "freehold eval --model model.gguf --tokens ids.txt --logits out.f32 --exact", NULL};
+static const char *const examples[] = {"freehold eval --model model.gguf --text book.txt",
+                                       "freehold eval --model model.gguf --tokens ids.txt --logits out.f32 --exact", NULL};
 
 const fh_cli_verb fh_verb_eval = {
-    .name = "eval", .group = "One model, no server", .summary = "perplexity of a text, or logits of given tokens", .operands = "",
-    .about = "Perplexity is over windows of the context's length, each from an empty cache; the first token of a window is not scored.", .examples = examples, .flags = flags, .run = run_eval,
+    .name = "eval",
+    .group = "One model, no server",
+    .summary = "perplexity of a text, or logits of given tokens",
+    .operands = "",
+    .about = "Perplexity is over windows of the context's length, each from an empty cache; the first token of a window is not scored.",
+    .examples = examples,
+    .flags = flags,
+    .run = run_eval,
 };

@@ -52,7 +52,8 @@ static int decode_ids(const fh_cli *c, const fh_vocab *v, const fh_tokens *ids, 
     FH_AUTO(buf) fh_buf text = FH_BUF((size_t)FH_LIMIT_ENCODE_BYTES * 4);
     int rc = 0;
     for (size_t i = 0; i < ids->count && !rc; i++) {
-        if ((size_t)ids->ids[i] >= fh_vocab_size(v)) return fh_err_set(err, FH_E_INVALID, "token %d is outside the vocabulary of %zu", ids->ids[i], fh_vocab_size(v));
+        if ((size_t)ids->ids[i] >= fh_vocab_size(v))
+            return fh_err_set(err, FH_E_INVALID, "token %d is outside the vocabulary of %zu", ids->ids[i], fh_vocab_size(v));
         rc = fh_vocab_decode(v, ids->ids[i], fh_cli_has(c, "special"), &text, err);
     }
     return rc ? rc : print_text(c, &text, err);
@@ -91,13 +92,23 @@ static const char *const tokenize_examples[] = {"freehold tokenize --model model
 static const char *const detokenize_examples[] = {"freehold tokenize --model m.gguf <text.txt | freehold detokenize --model m.gguf", NULL};
 
 const fh_cli_verb fh_verb_tokenize = {
-    .name = "tokenize", .group = "One model, no server", .summary = "text from standard input to token ids", .operands = "",
+    .name = "tokenize",
+    .group = "One model, no server",
+    .summary = "text from standard input to token ids",
+    .operands = "",
     .about = "Prints ids separated by blanks. Special tokens spelled in the text are plain text unless --special is given.",
-    .examples = tokenize_examples, .flags = tokenize_flags, .run = run_tokenize,
+    .examples = tokenize_examples,
+    .flags = tokenize_flags,
+    .run = run_tokenize,
 };
 
 const fh_cli_verb fh_verb_detokenize = {
-    .name = "detokenize", .group = "One model, no server", .summary = "token ids from standard input to text", .operands = "",
+    .name = "detokenize",
+    .group = "One model, no server",
+    .summary = "token ids from standard input to text",
+    .operands = "",
     .about = "Reads ids separated by blanks, or what `tokenize --json` prints, and writes the bytes that they stand for.",
-    .examples = detokenize_examples, .flags = detokenize_flags, .run = run_detokenize,
+    .examples = detokenize_examples,
+    .flags = detokenize_flags,
+    .run = run_detokenize,
 };

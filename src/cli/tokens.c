@@ -32,7 +32,8 @@ static int parse_json_ids(fh_str text, fh_tokens *out, fh_err **err)
     int rc = fh_json_parse(&doc, text, FH_LIMIT_JSON_BODY_BYTES, err);
     if (rc) return rc;
     const fh_json *ids = fh_json_kind_of(doc) == FH_JSON_OBJECT ? fh_json_get(doc, "tokens") : doc;
-    if (fh_json_kind_of(ids) != FH_JSON_ARRAY) return fh_err_set(err, FH_E_INVALID, "expected an array of token ids, or an object with one named tokens");
+    if (fh_json_kind_of(ids) != FH_JSON_ARRAY)
+        return fh_err_set(err, FH_E_INVALID, "expected an array of token ids, or an object with one named tokens");
     for (size_t i = 0; i < fh_json_count(ids) && !rc; i++) rc = push_id(out, fh_json_int(fh_json_at(ids, i), -1), err);
     return rc;
 }
@@ -51,7 +52,8 @@ int fh_cli_parse_ids(fh_str text, fh_tokens *out, fh_err **err)
         while (i < text.len && !blank(text.ptr[i])) i++;
         fh_str word = {text.ptr + from, i - from};
         uint64_t id;
-        if (!fh_str_u64(word, INT32_MAX, &id)) return fh_err_set(err, FH_E_INVALID, "'%.*s' is no token id", (int)FH_MIN(word.len, (size_t)32), word.ptr);
+        if (!fh_str_u64(word, INT32_MAX, &id))
+            return fh_err_set(err, FH_E_INVALID, "'%.*s' is no token id", (int)FH_MIN(word.len, (size_t)32), word.ptr);
         if (!fh_tokens_push(out, (fh_token)id)) return fh_err_nomem(err);
         while (i < text.len && blank(text.ptr[i])) i++;
     }

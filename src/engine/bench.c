@@ -45,8 +45,10 @@ int fh_engine_bench(fh_engine *e, const fh_bench_spec *b, double *ret_seconds, f
 {
     unsigned streams = b->streams ? b->streams : 1;
     uint64_t most = (uint64_t)b->depth_tok + b->prompt_tok + b->generate_tok;
-    if (streams > e->info.parallel) return fh_err_set(err, FH_E_INVALID, "%u streams do not fit the engine's %u sequences", streams, e->info.parallel);
-    if (most > e->info.context_tok) return fh_err_set(err, FH_E_INVALID, "%llu tokens do not fit the context of %u", (unsigned long long)most, e->info.context_tok);
+    if (streams > e->info.parallel)
+        return fh_err_set(err, FH_E_INVALID, "%u streams do not fit the engine's %u sequences", streams, e->info.parallel);
+    if (most > e->info.context_tok)
+        return fh_err_set(err, FH_E_INVALID, "%llu tokens do not fit the context of %u", (unsigned long long)most, e->info.context_tok);
     for (unsigned s = 0; s < streams; s++) {
         e->slots[s].cached.count = 0;
         prefill(e, s, 0, b->depth_tok, false);

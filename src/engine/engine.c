@@ -15,7 +15,8 @@ static int find_family(fh_engine *e, const fh_load *l, fh_err **err)
     if (e->model.family) return 0;
     FH_AUTO(buf) fh_buf known = FH_BUF(256);
     fh_family_list(&known);
-    fh_err_set(err, FH_E_UNSUPPORTED, "architecture '%.*s' is not one that this engine computes (%s)", (int)l->arch.len, l->arch.ptr, fh_buf_cstr(&known));
+    fh_err_set(err, FH_E_UNSUPPORTED, "architecture '%.*s' is not one that this engine computes (%s)", (int)l->arch.len, l->arch.ptr,
+               fh_buf_cstr(&known));
     fh_err_hint(err, "run this model with an external engine such as llama.cpp or vLLM");
     return FH_E_UNSUPPORTED;
 }
@@ -35,7 +36,8 @@ static int check_vocab(const fh_engine *e, fh_err **err)
 {
     size_t tokens = fh_vocab_size(e->vocab);
     if (tokens == e->model.shape.vocab) return 0;
-    return fh_err_set(err, FH_E_CORRUPT, "tokenizer.ggml.tokens has %zu entries, but token_embd.weight has %u rows", tokens, e->model.shape.vocab);
+    return fh_err_set(err, FH_E_CORRUPT, "tokenizer.ggml.tokens has %zu entries, but token_embd.weight has %u rows", tokens,
+                      e->model.shape.vocab);
 }
 
 static void read_name(fh_engine *e)
@@ -67,10 +69,12 @@ static uint64_t memory_available(const fh_engine_options *o)
 static int refuse_memory(const sizes *need, uint64_t have, uint64_t context_fits, fh_err **err)
 {
     const double mib = 1024.0 * 1024.0;
-    fh_err_set(err, FH_E_NOMEM, "the model needs %.0f MiB for weights, %.0f MiB for the cache and %.0f MiB besides; %.0f MiB are there", (double)need->weights / mib,
-               (double)need->kv / mib, (double)need->fixed / mib, (double)have / mib);
-    if (context_fits >= 64) fh_err_hint(err, "--context %llu with the same --parallel would fit", (unsigned long long)context_fits);
-    else fh_err_hint(err, "take a smaller variant of the model, or fewer sequences with --parallel");
+    fh_err_set(err, FH_E_NOMEM, "the model needs %.0f MiB for weights, %.0f MiB for the cache and %.0f MiB besides; %.0f MiB are there",
+               (double)need->weights / mib, (double)need->kv / mib, (double)need->fixed / mib, (double)have / mib);
+    if (context_fits >= 64)
+        fh_err_hint(err, "--context %llu with the same --parallel would fit", (unsigned long long)context_fits);
+    else
+        fh_err_hint(err, "take a smaller variant of the model, or fewer sequences with --parallel");
     return FH_E_NOMEM;
 }
 
@@ -82,8 +86,10 @@ static int fit_memory(fh_engine *e, const fh_engine_options *o, const fh_load *l
     if (!fh_kv_bytes(&kv, &kv_bytes)) return fh_err_nomem(err);
     uint64_t per_tok = kv_bytes / kv.rows, have = memory_available(o);
     const fh_shape *s = &e->model.shape;
-    sizes need = {.weights = fh_load_arena_bytes(l), .kv = kv_bytes,
-                  .fixed = ((uint64_t)e->logit_rows * 3 * s->vocab + (uint64_t)e->info.batch_tok * s->embd * 24) * sizeof(float) + (16u << 20)};
+    sizes need = {.weights = fh_load_arena_bytes(l),
+                  .kv = kv_bytes,
+                  .fixed =
+                      ((uint64_t)e->logit_rows * 3 * s->vocab + (uint64_t)e->info.batch_tok * s->embd * 24) * sizeof(float) + (16u << 20)};
     if (need.weights + need.kv + need.fixed <= have) return 0;
     uint64_t rest = have > need.weights + need.fixed ? have - need.weights - need.fixed : 0, fits = rest / per_tok / 64 * 64;
     if (o->context_tok || fits < FH_MIN(512u, e->info.context_tok)) return refuse_memory(&need, have, fits, err);
@@ -106,8 +112,10 @@ static void choose_sizes(fh_engine *e, const fh_engine_options *o)
 
 static int check_options(const fh_engine *e, const fh_engine_options *o, fh_err **err)
 {
-    if (o->parallel > FH_ENGINE_PARALLEL_MAX) return fh_err_set(err, FH_E_USAGE, "%u sequences at once asked for, at most %d", o->parallel, FH_ENGINE_PARALLEL_MAX);
-    if (o->batch_tok > FH_ENGINE_BATCH_MAX) return fh_err_set(err, FH_E_USAGE, "%u tokens a step asked for, at most %d", o->batch_tok, FH_ENGINE_BATCH_MAX);
+    if (o->parallel > FH_ENGINE_PARALLEL_MAX)
+        return fh_err_set(err, FH_E_USAGE, "%u sequences at once asked for, at most %d", o->parallel, FH_ENGINE_PARALLEL_MAX);
+    if (o->batch_tok > FH_ENGINE_BATCH_MAX)
+        return fh_err_set(err, FH_E_USAGE, "%u tokens a step asked for, at most %d", o->batch_tok, FH_ENGINE_BATCH_MAX);
     uint32_t trained = e->model.shape.trained_context_tok;
     if (o->context_tok <= trained) return 0;
     fh_err_set(err, FH_E_USAGE, "a context of %u tokens asked for, the model was made for %u", o->context_tok, trained);
@@ -150,7 +158,8 @@ static int make_rest(fh_engine *e, fh_err **err)
     e->model.kv = kv_shape(e);
     e->model.split_keys = !e->info.deterministic;
     int rc = fh_kv_init(&e->model.kv, err);
-    fh_step_sizes z = {.batch_tok = e->info.batch_tok, .seqs = e->info.parallel, .logit_rows = e->logit_rows, .workers = fh_pool_count(e->pool)};
+    fh_step_sizes z = {
+        .batch_tok = e->info.batch_tok, .seqs = e->info.parallel, .logit_rows = e->logit_rows, .workers = fh_pool_count(e->pool)};
     if (!rc) rc = e->model.family->prepare(&e->model, &z, err);
     return rc ? rc : make_buffers(e, err);
 }

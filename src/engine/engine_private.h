@@ -1,7 +1,7 @@
 /* The engine inside: slots, the list of waiting requests, and one request's life. See engine.h for what holds outside.
  *
- * Owned by the batch thread alone: model, slots, step buffers, and each fh_gen between admission and its end. Under the lock: the waiting list,
- * `stopping` and the statistics. Flags of a request (cancelled, paused) are atomic; who sets one wakes the batch thread. */
+ * Owned by the batch thread alone: model, slots, step buffers, and each fh_gen between admission and its end. Under the lock: the waiting
+ * list, `stopping` and the statistics. Flags of a request (cancelled, paused) are atomic; who sets one wakes the batch thread. */
 #ifndef FH_ENGINE_PRIVATE_H
 #define FH_ENGINE_PRIVATE_H
 
@@ -39,7 +39,7 @@ struct fh_gen {
     fh_detok *detok;
     fh_token *bias_tokens;
     float *bias_values;
-    fh_buf text; /* the piece that is being made */
+    fh_buf text;          /* the piece that is being made */
     gen_sampled *pending; /* [PENDING_MAX] when logprobs are wanted */
     size_t pending_count;
 
@@ -54,7 +54,7 @@ int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err);
 /* Takes the sampled token; true when the request is finished, *ret_finish then says how (FH_GEN_FAILED: *err). */
 bool gen_accept(fh_gen *g, const gen_sampled *s, fh_gen_finish *ret_finish, fh_err **err);
 /* Calls on_end and drops the engine's reference. */
-void gen_end(fh_gen *g, fh_gen_finish finish, const fh_err *err);
+void gen_end(fh_gen *g, fh_gen_finish how, const fh_err *err);
 
 /* ---- the engine ---- */
 

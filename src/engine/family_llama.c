@@ -1,8 +1,8 @@
 /* The llama family: SmolLM2, Llama 2 and 3, Mistral 7B. x += Attn(RMS(x)); x += FFN(RMS(x)); logits = W_out RMS(x).
  *
- * Grouped queries, rotation of pairs, SwiGLU, no biases, no experts (a file that has them is refused by the tensor's name). All workers run forward
- * together; what one writes and another reads has a barrier between: six a layer. Only rows whose logits are wanted go through the last layer's
- * projections and the output matrix. */
+ * Grouped queries, rotation of pairs, SwiGLU, no biases, no experts (a file that has them is refused by the tensor's name). All workers run
+ * forward together; what one writes and another reads has a barrier between: six a layer. Only rows whose logits are wanted go through the
+ * last layer's projections and the output matrix. */
 #include "model.h"
 
 #include <math.h>
@@ -51,7 +51,8 @@ static int read_shape(fh_shape *s, llama *w, const fh_load *l, fh_err **err)
     if (rc) return rc;
     if (eps == 0) return fh_err_set(err, FH_E_CORRUPT, "llama.attention.layer_norm_rms_epsilon is missing");
     w->eps = (float)eps;
-    if (s->heads % s->kv_heads != 0) return fh_err_set(err, FH_E_CORRUPT, "llama.attention.head_count %u is no multiple of head_count_kv %u", s->heads, s->kv_heads);
+    if (s->heads % s->kv_heads != 0)
+        return fh_err_set(err, FH_E_CORRUPT, "llama.attention.head_count %u is no multiple of head_count_kv %u", s->heads, s->kv_heads);
     return 0;
 }
 
@@ -65,8 +66,11 @@ static int read_heads(fh_shape *s, llama *w, const fh_load *l, fh_err **err)
     if (!rc) rc = fh_load_u32_optional(l, "rope.dimension_count", 2, 1024, &w->rope_dims, err);
     if (!rc) rc = fh_load_u32_optional(l, "expert_count", 0, UINT32_MAX, &experts, err);
     if (rc) return rc;
-    if (experts) return fh_err_set(err, FH_E_UNSUPPORTED, "llama.expert_count is %u: this engine does not compute mixtures of experts of this architecture", experts);
-    if (value_dim != s->head_dim) return fh_err_set(err, FH_E_UNSUPPORTED, "llama.attention.value_length %u differs from key_length %u", value_dim, s->head_dim);
+    if (experts)
+        return fh_err_set(err, FH_E_UNSUPPORTED,
+                          "llama.expert_count is %u: this engine does not compute mixtures of experts of this architecture", experts);
+    if (value_dim != s->head_dim)
+        return fh_err_set(err, FH_E_UNSUPPORTED, "llama.attention.value_length %u differs from key_length %u", value_dim, s->head_dim);
     if (s->head_dim < 2 || s->head_dim % 2 || s->head_dim > 1024 || w->rope_dims % 2 || w->rope_dims > s->head_dim)
         return fh_err_set(err, FH_E_CORRUPT, "head length %u with %u rotated dimensions cannot be", s->head_dim, w->rope_dims);
     w->scale = 1 / sqrtf((float)s->head_dim);
@@ -81,8 +85,9 @@ static int plan_layer(fh_load *l, const fh_shape *s, const llama *w, size_t i, f
         const char *name;
         fh_weight **slot;
         uint64_t rows, cols;
-    } matrices[] = {{"attn_q", &y->q, qd, e}, {"attn_k", &y->k, kd, e}, {"attn_v", &y->v, kd, e}, {"attn_output", &y->o, e, qd},
-                    {"ffn_gate", &y->gate, w->ff, e}, {"ffn_up", &y->up, w->ff, e}, {"ffn_down", &y->down, e, w->ff}};
+    } matrices[] = {{"attn_q", &y->q, qd, e},        {"attn_k", &y->k, kd, e},         {"attn_v", &y->v, kd, e},
+                    {"attn_output", &y->o, e, qd},   {"ffn_gate", &y->gate, w->ff, e}, {"ffn_up", &y->up, w->ff, e},
+                    {"ffn_down", &y->down, e, w->ff}};
     char name[64];
     int rc = 0;
     for (size_t m = 0; m < FH_COUNT(matrices) && !rc; m++) {
@@ -98,7 +103,8 @@ static int plan_layer(fh_load *l, const fh_shape *s, const llama *w, size_t i, f
 static int plan_ends(fh_load *l, fh_shape *s, llama *w, fh_err **err)
 {
     const fh_gguf_tensor *embd = fh_gguf_tensor_find(l->gguf, "token_embd.weight");
-    if (embd && (embd->dims[1] < 1 || embd->dims[1] > INT32_MAX)) return fh_err_set(err, FH_E_CORRUPT, "tensor token_embd.weight has %llu rows", (unsigned long long)embd->dims[1]);
+    if (embd && (embd->dims[1] < 1 || embd->dims[1] > INT32_MAX))
+        return fh_err_set(err, FH_E_CORRUPT, "tensor token_embd.weight has %llu rows", (unsigned long long)embd->dims[1]);
     s->vocab = embd ? (uint32_t)embd->dims[1] : 1;
     int rc = fh_load_matrix(l, &w->embd, "token_embd.weight", s->vocab, s->embd, err);
     if (!rc && fh_load_has(l, "output.weight")) rc = fh_load_matrix(l, &w->output, "output.weight", s->vocab, s->embd, err);
@@ -204,11 +210,13 @@ static int prepare(fh_model *m, const fh_step_sizes *z, fh_err **err)
     size_t e = s->embd, qd = (size_t)s->heads * s->head_dim, kd = (size_t)s->kv_heads * s->head_dim;
     workspace *ws = m->workspace = fh_calloc(1, sizeof *ws);
     if (!ws) return fh_err_nomem(err);
-    bool ok = make_floats(&ws->x, batch, e) && make_floats(&ws->q, batch, qd) && make_floats(&ws->k, batch, kd) && make_floats(&ws->v, batch, kd) &&
-              make_floats(&ws->att, batch, qd) && make_floats(&ws->h, batch, w->ff) && make_floats(&ws->cs, batch, w->rope_dims) &&
-              make_floats(&ws->x_out, batch, e) && make_floats(&ws->att_out, batch, qd) && make_lanes(ws, batch, z->seqs, z->workers);
+    bool ok = make_floats(&ws->x, batch, e) && make_floats(&ws->q, batch, qd) && make_floats(&ws->k, batch, kd) &&
+              make_floats(&ws->v, batch, kd) && make_floats(&ws->att, batch, qd) && make_floats(&ws->h, batch, w->ff) &&
+              make_floats(&ws->cs, batch, w->rope_dims) && make_floats(&ws->x_out, batch, e) && make_floats(&ws->att_out, batch, qd) &&
+              make_lanes(ws, batch, z->seqs, z->workers);
     if (ok && m->split_keys) ok = make_floats(&ws->scratch, 1, fh_attn_scratch_floats(s->heads, s->head_dim, z->workers));
-    if (ok && !fh_weight_borrows(output_of(w))) ok = make_floats(&ws->parts, 2 * z->logit_rows, e) && make_floats(&ws->part_logits, 2 * z->logit_rows, s->vocab);
+    if (ok && !fh_weight_borrows(output_of(w)))
+        ok = make_floats(&ws->parts, 2 * z->logit_rows, e) && make_floats(&ws->part_logits, 2 * z->logit_rows, s->vocab);
     if (!ok) return fh_err_nomem(err);
     return fh_act_new(&ws->act, m->kernels, act_rows, FH_MAX(FH_MAX(e, qd), (size_t)w->ff), err);
 }
@@ -278,14 +286,36 @@ static void attend(const pass *p)
     const fh_shape *s = &p->m->shape;
     workspace *ws = p->ws;
     size_t qd = (size_t)s->heads * s->head_dim, kd = (size_t)s->kv_heads * s->head_dim;
-    fh_rope_job rope = {.n = p->step->count, .heads = s->heads, .kv_heads = s->kv_heads, .head_dim = s->head_dim, .rope_dims = p->w->rope_dims,
-                        .q = ws->q, .k = ws->k, .v = ws->v, .q_stride = qd, .k_stride = kd, .v_stride = kd, .cs = ws->cs,
-                        .kv_type = p->m->kv.type, .k_rows = p->lane->k_rows, .v_rows = p->lane->v_rows};
+    fh_rope_job rope = {.n = p->step->count,
+                        .heads = s->heads,
+                        .kv_heads = s->kv_heads,
+                        .head_dim = s->head_dim,
+                        .rope_dims = p->w->rope_dims,
+                        .q = ws->q,
+                        .k = ws->k,
+                        .v = ws->v,
+                        .q_stride = qd,
+                        .k_stride = kd,
+                        .v_stride = kd,
+                        .cs = ws->cs,
+                        .kv_type = p->m->kv.type,
+                        .k_rows = p->lane->k_rows,
+                        .v_rows = p->lane->v_rows};
     fh_rope_store(p->m->kernels, &rope, p->wk);
     fh_barrier(p->wk);
-    fh_attn job = {.heads = s->heads, .kv_heads = s->kv_heads, .head_dim = s->head_dim, .scale = p->w->scale, .kv_type = p->m->kv.type,
-                   .kv_stride_bytes = p->m->kv.row_bytes, .seqs = p->lane->seqs, .seq_count = p->step->seq_count, .q = ws->q, .q_stride = qd,
-                   .out = ws->att, .out_stride = qd, .scratch = ws->scratch};
+    fh_attn job = {.heads = s->heads,
+                   .kv_heads = s->kv_heads,
+                   .head_dim = s->head_dim,
+                   .scale = p->w->scale,
+                   .kv_type = p->m->kv.type,
+                   .kv_stride_bytes = p->m->kv.row_bytes,
+                   .seqs = p->lane->seqs,
+                   .seq_count = p->step->seq_count,
+                   .q = ws->q,
+                   .q_stride = qd,
+                   .out = ws->att,
+                   .out_stride = qd,
+                   .scratch = ws->scratch};
     fh_attention(p->m->kernels, &job, p->wk);
     fh_barrier(p->wk);
 }
@@ -333,9 +363,9 @@ static void feed_forward(const pass *p, const layer *y)
 
 /* ---- logits ----
  *
- * The last product's rounding goes straight into the probabilities: with activations of 8 bits it alone made a quarter of the divergence from exact
- * arithmetic. So each row goes in as two, its nearest 8-bit values and what they leave, both exact to 8 bits: 16 bits in effect. The matrix is read
- * once for both rows, so decoding, which waits for memory, hardly notices. */
+ * The last product's rounding goes straight into the probabilities: with activations of 8 bits it alone made a quarter of the divergence
+ * from exact arithmetic. So each row goes in as two, its nearest 8-bit values and what they leave, both exact to 8 bits: 16 bits in effect.
+ * The matrix is read once for both rows, so decoding, which waits for memory, hardly notices. */
 
 enum { PART_BLOCK = 32 }; /* elements that share a scale in quantised activations */
 
@@ -395,7 +425,8 @@ static void forward(const fh_model *m, const fh_step *step, fh_worker *wk)
 {
     workspace *ws = m->workspace;
     const llama *w = m->weights;
-    pass p = {.m = m, .w = w, .ws = ws, .lane = &ws->lanes[wk->index], .step = step, .wk = wk, .x = ws->x, .att = ws->att, .rows = step->count};
+    pass p = {
+        .m = m, .w = w, .ws = ws, .lane = &ws->lanes[wk->index], .step = step, .wk = wk, .x = ws->x, .att = ws->att, .rows = step->count};
     embed(&p);
     for (size_t i = 0; i < w->layer_count; i++) {
         project_qkv(&p, &w->layers[i]);
@@ -409,4 +440,10 @@ static void forward(const fh_model *m, const fh_step *step, fh_worker *wk)
     make_logits(&p);
 }
 
-const fh_family fh_family_llama = {.architecture = "llama", .plan = plan, .finish = finish, .prepare = prepare, .forward = forward, .free = llama_free, .token_bytes = token_bytes};
+const fh_family fh_family_llama = {.architecture = "llama",
+                                   .plan = plan,
+                                   .finish = finish,
+                                   .prepare = prepare,
+                                   .forward = forward,
+                                   .free = llama_free,
+                                   .token_bytes = token_bytes};

@@ -53,8 +53,15 @@ int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err)
 {
     FH_AUTO(fh_gen) fh_gen *g = fh_calloc(1, sizeof *g);
     if (!g) return fh_err_nomem(err);
-    *g = (fh_gen){.engine = e, .max_tok = r->max_tok, .ignore_eos = r->ignore_eos, .logprobs = r->logprobs, .top_count = r->top_logprobs,
-                  .on_piece = r->on_piece, .on_end = r->on_end, .arg = r->arg, .submitted_ns = fh_clock_mono_ns()};
+    *g = (fh_gen){.engine = e,
+                  .max_tok = r->max_tok,
+                  .ignore_eos = r->ignore_eos,
+                  .logprobs = r->logprobs,
+                  .top_count = r->top_logprobs,
+                  .on_piece = r->on_piece,
+                  .on_end = r->on_end,
+                  .arg = r->arg,
+                  .submitted_ns = fh_clock_mono_ns()};
     atomic_init(&g->refs, 2); /* the engine's and the caller's */
     fh_buf_init(&g->text, TEXT_MAX);
     memcpy(g->salt, r->cache_salt.ptr ? r->cache_salt.ptr : "", r->cache_salt.len);
@@ -152,8 +159,14 @@ bool gen_accept(fh_gen *g, const gen_sampled *s, fh_gen_finish *ret_finish, fh_e
 void gen_end(fh_gen *g, fh_gen_finish how, const fh_err *err)
 {
     int64_t now = fh_clock_mono_ns(), admitted = g->admitted_ns ? g->admitted_ns : now, first = g->first_ns ? g->first_ns : now;
-    fh_gen_end end = {.finish = how, .err = err, .prompt_tok = g->prompt_count, .cached_tok = g->cached, .generated_tok = g->generated,
-                      .queued_ns = admitted - g->submitted_ns, .prompt_ns = first - admitted, .generate_ns = g->first_ns ? g->last_ns - g->first_ns : 0};
+    fh_gen_end end = {.finish = how,
+                      .err = err,
+                      .prompt_tok = g->prompt_count,
+                      .cached_tok = g->cached,
+                      .generated_tok = g->generated,
+                      .queued_ns = admitted - g->submitted_ns,
+                      .prompt_ns = first - admitted,
+                      .generate_ns = g->first_ns ? g->last_ns - g->first_ns : 0};
     if (g->on_end) g->on_end(g->arg, &end);
     fh_gen_release(g);
 }

@@ -4,8 +4,8 @@
 bool fh_kv_bytes(const fh_kv *s, size_t *ret)
 {
     size_t bytes = 2;
-    return !fh_mul_overflows(bytes, s->layers, &bytes) && !fh_mul_overflows(bytes, s->slots, &bytes) && !fh_mul_overflows(bytes, s->rows, &bytes) &&
-           !fh_mul_overflows(bytes, s->row_bytes, ret);
+    return !fh_mul_overflows(bytes, s->layers, &bytes) && !fh_mul_overflows(bytes, s->slots, &bytes) &&
+           !fh_mul_overflows(bytes, s->rows, &bytes) && !fh_mul_overflows(bytes, s->row_bytes, ret);
 }
 
 int fh_kv_init(fh_kv *kv, fh_err **err)

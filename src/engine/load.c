@@ -1,7 +1,7 @@
 /* Loading: a family plans its tensors (all checks, no memory for weights), then all threads make them together.
  *
- * What holds: nothing of the file is trusted; shapes are compared with what the family computed from the keys, types with what the kernels know, and a
- * tensor that the family does not know is refused, because leaving it out would change the arithmetic silently. */
+ * What holds: nothing of the file is trusted; shapes are compared with what the family computed from the keys, types with what the kernels
+ * know, and a tensor that the family does not know is refused, because leaving it out would change the arithmetic silently. */
 #include "model.h"
 #include "kernel/ref.h"
 
@@ -86,10 +86,11 @@ static int check_tensor(const fh_load *l, const char *name, uint64_t rows, uint6
         return FH_E_CORRUPT;
     }
     if (t->dims[0] != cols || t->dims[1] != rows || t->dims[2] != 1 || t->dims[3] != 1)
-        return fh_err_set(err, FH_E_CORRUPT, "tensor %s is %llu x %llu, expected %llu x %llu", name, (unsigned long long)t->dims[1], (unsigned long long)t->dims[0],
-                          (unsigned long long)rows, (unsigned long long)cols);
+        return fh_err_set(err, FH_E_CORRUPT, "tensor %s is %llu x %llu, expected %llu x %llu", name, (unsigned long long)t->dims[1],
+                          (unsigned long long)t->dims[0], (unsigned long long)rows, (unsigned long long)cols);
     if (!fh_type_known(t->gguf_type)) {
-        fh_err_set(err, FH_E_UNSUPPORTED, "tensor %s has type %s (%u), which this engine cannot compute with", name, fh_type_name(t->gguf_type), t->gguf_type);
+        fh_err_set(err, FH_E_UNSUPPORTED, "tensor %s has type %s (%u), which this engine cannot compute with", name,
+                   fh_type_name(t->gguf_type), t->gguf_type);
         fh_err_hint(err, "take a variant of the model in F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K");
         return FH_E_UNSUPPORTED;
     }
@@ -115,7 +116,7 @@ int fh_load_matrix(fh_load *l, fh_weight **slot, const char *tensor, uint64_t ro
 {
     const fh_gguf_tensor *t = NULL;
     int rc = check_tensor(l, tensor, rows, cols, &t, err);
-    if (rc) return rc;
+    if (rc || !t) return rc;
     fh_weight_spec spec = {.type = (fh_type)t->gguf_type, .rows = rows, .cols = cols, .data = t->data, .exact = l->exact};
     return add_item(l, (fh_load_item){.weight = slot, .tensor = t, .spec = spec}, err);
 }
@@ -124,7 +125,9 @@ int fh_load_vector(fh_load *l, float **slot, const char *tensor, uint64_t count,
 {
     const fh_gguf_tensor *t = NULL;
     int rc = check_tensor(l, tensor, 1, count, &t, err);
-    return rc ? rc : add_item(l, (fh_load_item){.vector = slot, .tensor = t, .spec = {.type = (fh_type)t->gguf_type, .rows = 1, .cols = count}}, err);
+    if (rc || !t) return rc;
+    fh_weight_spec spec = {.type = (fh_type)t->gguf_type, .rows = 1, .cols = count};
+    return add_item(l, (fh_load_item){.vector = slot, .tensor = t, .spec = spec}, err);
 }
 
 int fh_load_refuse_rest(const fh_load *l, fh_err **err)
@@ -132,8 +135,8 @@ int fh_load_refuse_rest(const fh_load *l, fh_err **err)
     for (size_t i = 0; i < fh_gguf_tensor_count(l->gguf); i++) {
         if (l->used[i]) continue;
         fh_str name = fh_gguf_tensor_at(l->gguf, i)->name;
-        fh_err_set(err, FH_E_UNSUPPORTED, "tensor %.*s has no place in architecture %.*s as this engine computes it", (int)FH_MIN(name.len, (size_t)128), name.ptr,
-                   (int)l->arch.len, l->arch.ptr);
+        fh_err_set(err, FH_E_UNSUPPORTED, "tensor %.*s has no place in architecture %.*s as this engine computes it",
+                   (int)FH_MIN(name.len, (size_t)128), name.ptr, (int)l->arch.len, l->arch.ptr);
         fh_err_hint(err, "this variant of the model needs an external engine");
         return FH_E_UNSUPPORTED;
     }

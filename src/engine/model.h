@@ -1,7 +1,8 @@
 /* What the files of engine/ share about a model: its shape, its weights as a family loads them, its cache, and one step of computing.
  *
- * A family is a struct of functions (family_llama.c is the first). It reads its keys and names its tensors (plan: nothing is made yet, everything is
- * checked), the loader then makes all weights at once on all threads, and forward computes one step on all workers together. */
+ * A family is a struct of functions (family_llama.c is the first). It reads its keys and names its tensors (plan: nothing is made yet,
+ * everything is checked), the loader then makes all weights at once on all threads, and forward computes one step on all workers together.
+ */
 #ifndef FH_ENGINE_MODEL_H
 #define FH_ENGINE_MODEL_H
 
@@ -30,7 +31,7 @@ typedef struct fh_load {
     bool exact;
     fh_load_item *items; /* owned */
     size_t count, cap;
-    bool *used; /* owned; by tensor index */
+    bool *used;             /* owned; by tensor index */
     fh_weight_arena *arena; /* borrowed: where the weights go; may be NULL */
 } fh_load;
 
@@ -54,11 +55,11 @@ typedef struct fh_load_progress {
 } fh_load_progress;
 /* Makes everything planned, on all workers of the pool. On failure what was made stays in its slots: the family's free sees to it. */
 int fh_load_run(fh_load *l, fh_pool *pool, const fh_load_progress *p, fh_err **err);
-uint64_t fh_load_bytes(const fh_load *l); /* of the planned tensors in the file */
+uint64_t fh_load_bytes(const fh_load *l);     /* of the planned tensors in the file */
 size_t fh_load_arena_bytes(const fh_load *l); /* memory that the planned weights will take */
 
-/* rope.c: inverse frequencies [dims / 2] with all scaling in them (owned), and what cos and sin are multiplied by. factors: NULL, or the divisors
- * of the file's tensor rope_freqs (Llama 3.1), [dims / 2]. */
+/* rope.c: inverse frequencies [dims / 2] with all scaling in them (owned), and what cos and sin are multiplied by. factors: NULL, or the
+ * divisors of the file's tensor rope_freqs (Llama 3.1), [dims / 2]. */
 int fh_rope_inv_freq(const fh_load *l, uint32_t dims, const float *factors, float **ret, float *ret_mscale, fh_err **err);
 
 /* ---- cache (kv.c) ---- */
@@ -114,8 +115,8 @@ typedef struct fh_model {
 
 struct fh_family {
     const char *architecture;
-    int (*plan)(fh_model *m, fh_load *l, fh_err **err); /* fills shape, makes weights (empty), plans every tensor */
-    int (*finish)(fh_model *m, const fh_load *l, fh_err **err); /* after the tensors were made */
+    int (*plan)(fh_model *m, fh_load *l, fh_err **err);                /* fills shape, makes weights (empty), plans every tensor */
+    int (*finish)(fh_model *m, const fh_load *l, fh_err **err);        /* after the tensors were made */
     int (*prepare)(fh_model *m, const fh_step_sizes *z, fh_err **err); /* makes the workspace */
     void (*forward)(const fh_model *m, const fh_step *s, fh_worker *w);
     void (*free)(fh_model *m); /* weights and workspace, half-made ones too */

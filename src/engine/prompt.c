@@ -1,14 +1,16 @@
-/* Chat requests become tokens: the template is rendered, then its special tokens are found in the text, and what lies between is encoded plainly.
+/* Chat requests become tokens: the template is rendered, then its special tokens are found in the text, and what lies between is encoded
+ * plainly.
  *
- * A template joins its own text (which may hold special tokens) with the client's (which must not). To tell them apart afterwards, special tokens spelled
- * in the client's strings are disarmed before rendering: their first character is replaced by a stand-in, a character of a private-use plane that
- * occurs nowhere in the request. The scanner never begins a special token at a stand-in, and turns it back into the character it stands for, so
- * the client's text is encoded as the same bytes that it sent.
+ * A template joins its own text (which may hold special tokens) with the client's (which must not). To tell them apart afterwards, special
+ * tokens spelled in the client's strings are disarmed before rendering: their first character is replaced by a stand-in, a character of a
+ * private-use plane that occurs nowhere in the request. The scanner never begins a special token at a stand-in, and turns it back into the
+ * character it stands for, so the client's text is encoded as the same bytes that it sent.
  *
- * Which spellings: control tokens everywhere; user-defined tags (<think>, <tool_call>) everywhere but in messages of the assistant, where templates look
- * for them to cut out old reasoning. Strings that end in the beginning of a control token are disarmed there too. A template may still put pieces of
- * strings together in ways that nobody foresees, so the control tokens found are compared with those of a second rendering in which every
- * character that could begin a special token is a stand-in: there none can come from the client. Where the two differ, the second is used. */
+ * Which spellings: control tokens everywhere; user-defined tags (<think>, <tool_call>) everywhere but in messages of the assistant, where
+ * templates look for them to cut out old reasoning. Strings that end in the beginning of a control token are disarmed there too. A template
+ * may still put pieces of strings together in ways that nobody foresees, so the control tokens found are compared with those of a second
+ * rendering in which every character that could begin a special token is a stand-in: there none can come from the client. Where the two
+ * differ, the second is used. */
 #include "prompt.h"
 #include "base/limits.h"
 
@@ -27,7 +29,7 @@ typedef struct special {
 struct fh_specials {
     special *list; /* owned; sorted by first byte, then longest first */
     size_t count;
-    size_t from[257]; /* those that begin with byte b: [from[b], from[b + 1]) */
+    size_t from[257];          /* those that begin with byte b: [from[b], from[b + 1]) */
     fh_str firsts[FIRSTS_MAX]; /* first characters, borrowed from the vocabulary */
     size_t first_count;
 };
@@ -59,7 +61,8 @@ static int note_first(fh_specials *s, special *p, fh_err **err)
             return 0;
         }
     if (s->first_count == FIRSTS_MAX)
-        return fh_err_set(err, FH_E_UNSUPPORTED, "the special tokens of the vocabulary begin with more than %d different characters", FIRSTS_MAX);
+        return fh_err_set(err, FH_E_UNSUPPORTED, "the special tokens of the vocabulary begin with more than %d different characters",
+                          FIRSTS_MAX);
     p->first = (uint8_t)s->first_count;
     s->firsts[s->first_count++] = first;
     return 0;
@@ -147,7 +150,9 @@ static const special *danger(const disarm *d, fh_str text, size_t at)
     for (size_t i = d->s->from[byte]; i < d->s->from[byte + 1]; i++) {
         const special *p = &d->s->list[i];
         if (d->rule == MIND_CONTROL && !p->control) continue;
-        if (d->rule == MIND_FIRSTS && d->s->firsts[p->first].len <= rest && memcmp(p->text.ptr, text.ptr + at, d->s->firsts[p->first].len) == 0) return p;
+        if (d->rule == MIND_FIRSTS && d->s->firsts[p->first].len <= rest &&
+            memcmp(p->text.ptr, text.ptr + at, d->s->firsts[p->first].len) == 0)
+            return p;
         bool whole = p->text.len <= rest, partial = p->control && !whole && rest >= PARTIAL_MIN;
         if ((whole || partial) && memcmp(p->text.ptr, text.ptr + at, FH_MIN(rest, p->text.len)) == 0) return p;
     }
@@ -160,7 +165,8 @@ static fh_json *disarm_string(disarm *d, fh_str text)
     for (size_t i = 0; i < text.len;) {
         const special *p = danger(d, text, i);
         char stand_in[STAND_IN_BYTES];
-        if (!p) fh_buf_addc(&d->text, text.ptr[i++]);
+        if (!p)
+            fh_buf_addc(&d->text, text.ptr[i++]);
         else {
             fh_buf_add(&d->text, stand_in, fh_utf8_encode(d->base + p->first, stand_in));
             i += d->s->firsts[p->first].len;
@@ -241,7 +247,8 @@ static void mark_string(bool used[STAND_IN_BLOCKS], fh_str s)
     uint32_t cp;
     for (size_t i = 0, len; i < s.len; i += len ? len : 1) {
         len = fh_utf8_decode(s.ptr + i, s.len - i, &cp);
-        if (len == STAND_IN_BYTES && cp >= STAND_IN_BASE && cp < STAND_IN_BASE + STAND_IN_BLOCKS * FIRSTS_MAX) used[(cp - STAND_IN_BASE) / FIRSTS_MAX] = true;
+        if (len == STAND_IN_BYTES && cp >= STAND_IN_BASE && cp < STAND_IN_BASE + STAND_IN_BLOCKS * FIRSTS_MAX)
+            used[(cp - STAND_IN_BASE) / FIRSTS_MAX] = true;
     }
 }
 
@@ -296,13 +303,15 @@ static bool set_extras(fh_json *o, disarm *d, const fh_wire_request *r)
 static fh_json *variables(const fh_prompt_source *p, const fh_wire_request *r, const fh_json *messages, disarm *d)
 {
     FH_AUTO(json) fh_json *o = fh_json_new_object();
-    bool ok = o && fh_json_set(o, "add_generation_prompt", fh_json_new_bool(true)) && fh_json_set(o, "bos_token", token_text(p->vocab, fh_vocab_bos(p->vocab))) &&
+    bool ok = o && fh_json_set(o, "add_generation_prompt", fh_json_new_bool(true)) &&
+              fh_json_set(o, "bos_token", token_text(p->vocab, fh_vocab_bos(p->vocab))) &&
               fh_json_set(o, "eos_token", token_text(p->vocab, fh_vocab_eos(p->vocab))) && set_extras(o, d, r) &&
               fh_json_set(o, "messages", disarm_messages(d, messages));
     return ok ? fh_take(o) : NULL;
 }
 
-static int render(const fh_prompt_source *p, const fh_wire_request *r, const fh_json *messages, uint32_t base, rule how, fh_buf *out, fh_err **err)
+static int render(const fh_prompt_source *p, const fh_wire_request *r, const fh_json *messages, uint32_t base, rule how, fh_buf *out,
+                  fh_err **err)
 {
     disarm d = {.s = p->specials, .base = base, .rule = how};
     fh_buf_init(&d.text, FH_LIMIT_JSON_BODY_BYTES * 4u);
@@ -360,15 +369,15 @@ static bool same_control_tokens(scan a, scan b)
     }
 }
 
-static int encode_scan(scan *s, fh_tokens *out, fh_err **err)
+static int encode_scan(scan s, fh_tokens *out, fh_err **err)
 {
     FH_AUTO(buf) fh_buf plain = FH_BUF(FH_LIMIT_TEMPLATE_OUTPUT_BYTES);
-    s->plain = &plain;
+    s.plain = &plain;
     const special *p;
     do {
-        p = next_special(s);
+        p = next_special(&s);
         int rc = fh_buf_check(&plain, err, "the rendered chat");
-        if (!rc && plain.len) rc = fh_vocab_encode(s->p->vocab, (fh_str){fh_buf_cstr(&plain), plain.len}, 0, out, err);
+        if (!rc && plain.len) rc = fh_vocab_encode(s.p->vocab, (fh_str){fh_buf_cstr(&plain), plain.len}, 0, out, err);
         if (!rc && p && !fh_tokens_push(out, p->id)) rc = fh_err_nomem(err);
         if (rc) return rc;
         fh_buf_clear(&plain);
@@ -393,6 +402,5 @@ int fh_prompt_chat(const fh_prompt_source *p, const fh_wire_request *r, fh_token
     if (!rc) rc = render(p, r, messages, base, MIND_FIRSTS, &safe, err);
     if (rc) return rc;
     scan a = scan_of(p, base, &likely), b = scan_of(p, base, &safe);
-    scan *chosen = same_control_tokens(a, b) ? &a : &b;
-    return encode_scan(chosen, out, err);
+    return encode_scan(same_control_tokens(a, b) ? a : b, out, err);
 }

@@ -1,7 +1,7 @@
 /* Rotary position embedding: the inverse frequencies theta_i = base^(-2i/r), i < r/2, with the file's scaling in them.
  *
- * Sources: linear (kaiokendev's interpolation), YaRN (arXiv:2309.00071) with its bounds rounded outwards, Llama 3.1 (divisors in tensor rope_freqs).
- * LongRoPE needs a choice by prompt length and is refused by name. */
+ * Sources: linear (kaiokendev's interpolation), YaRN (arXiv:2309.00071) with its bounds rounded outwards, Llama 3.1 (divisors in tensor
+ * rope_freqs). LongRoPE needs a choice by prompt length and is refused by name. */
 #include "model.h"
 
 #include <math.h>
@@ -54,11 +54,13 @@ static int apply(const fh_load *l, const scaling *s, uint32_t dims, float *inv, 
         return 0;
     }
     if (!fh_str_eqs(s->type, "yarn"))
-        return fh_err_set(err, FH_E_UNSUPPORTED, "%.*s.rope.scaling.type is '%.*s'; this engine knows none, linear and yarn", (int)l->arch.len, l->arch.ptr,
-                          (int)FH_MIN(s->type.len, (size_t)32), s->type.ptr);
+        return fh_err_set(err, FH_E_UNSUPPORTED, "%.*s.rope.scaling.type is '%.*s'; this engine knows none, linear and yarn",
+                          (int)l->arch.len, l->arch.ptr, (int)FH_MIN(s->type.len, (size_t)32), s->type.ptr);
     if (s->original_tok == 0)
-        return fh_err_set(err, FH_E_CORRUPT, "%.*s.rope.scaling.original_context_length is missing, which yarn needs", (int)l->arch.len, l->arch.ptr);
-    if (s->base <= 1) return fh_err_set(err, FH_E_CORRUPT, "%.*s.rope.freq_base is %g, which yarn cannot scale", (int)l->arch.len, l->arch.ptr, s->base);
+        return fh_err_set(err, FH_E_CORRUPT, "%.*s.rope.scaling.original_context_length is missing, which yarn needs", (int)l->arch.len,
+                          l->arch.ptr);
+    if (s->base <= 1)
+        return fh_err_set(err, FH_E_CORRUPT, "%.*s.rope.freq_base is %g, which yarn cannot scale", (int)l->arch.len, l->arch.ptr, s->base);
     scale_yarn(s, dims, inv);
     *ret_mscale = (float)(s->attn_factor * (0.1 * log(s->factor) + 1));
     return 0;

@@ -1,8 +1,8 @@
 /* The batch: who waits, who runs, and what the next step computes.
  *
- * Each step takes one token of every sequence that is generating, then prompt tokens, oldest request first: up to batch_tok when nobody generates,
- * else PREFILL_BESIDE_DECODE_TOK, so that a long prompt slows the others down instead of stopping them. Cancelled requests leave before the step.
- * A free slot remembers its tokens: a request that begins with them (same salt) computes only the rest. */
+ * Each step takes one token of every sequence that is generating, then prompt tokens, oldest request first: up to batch_tok when nobody
+ * generates, else PREFILL_BESIDE_DECODE_TOK, so that a long prompt slows the others down instead of stopping them. Cancelled requests leave
+ * before the step. A free slot remembers its tokens: a request that begins with them (same salt) computes only the rest. */
 #include "engine_private.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -36,12 +36,17 @@ void fh_engine_stats_get(fh_engine *e, fh_engine_stats *ret)
 static int check_request(const fh_engine *e, const fh_gen_request *r, fh_err **err)
 {
     if (!e->vocab) return fh_err_set(err, FH_E_CONFLICT, "the engine was opened without a tokenizer");
-    if (r->token_count == 0) fh_err_set(err, FH_E_INVALID, "the prompt is empty");
+    if (r->token_count == 0)
+        fh_err_set(err, FH_E_INVALID, "the prompt is empty");
     else if (r->token_count >= e->info.context_tok)
-        fh_err_set(err, FH_E_INVALID, "the prompt has %zu tokens, but the context is %u tokens and needs room for an answer", r->token_count, e->info.context_tok);
-    else if (r->top_logprobs > TOP_MAX) fh_err_set(err, FH_E_INVALID, "%u alternatives asked for each token, at most %d", r->top_logprobs, TOP_MAX);
-    else if (r->cache_salt.len > SALT_MAX) fh_err_set(err, FH_E_INVALID, "the cache salt is %zu bytes long, at most %d", r->cache_salt.len, SALT_MAX);
-    else return 0;
+        fh_err_set(err, FH_E_INVALID, "the prompt has %zu tokens, but the context is %u tokens and needs room for an answer",
+                   r->token_count, e->info.context_tok);
+    else if (r->top_logprobs > TOP_MAX)
+        fh_err_set(err, FH_E_INVALID, "%u alternatives asked for each token, at most %d", r->top_logprobs, TOP_MAX);
+    else if (r->cache_salt.len > SALT_MAX)
+        fh_err_set(err, FH_E_INVALID, "the cache salt is %zu bytes long, at most %d", r->cache_salt.len, SALT_MAX);
+    else
+        return 0;
     if (r->token_count == 0 || r->token_count >= e->info.context_tok) fh_err_param(err, "prompt");
     if (r->token_count >= e->info.context_tok) fh_err_hint(err, "shorten the prompt, or start the model with a larger --context");
     return FH_E_INVALID;
@@ -82,7 +87,8 @@ int fh_engine_submit(fh_engine *e, const fh_gen_request *r, fh_gen **ret, fh_err
         e->stats.requests++;
         *ret = g;
         pthread_cond_signal(&e->wake);
-    } else e->stats.refused++;
+    } else
+        e->stats.refused++;
     pthread_mutex_unlock(&e->lock);
     if (taken) return 0;
     fh_gen_release(g);
@@ -289,7 +295,8 @@ static void sample_row(fh_engine *e, size_t row)
 {
     fh_gen *g = e->out_gens[row];
     gen_sampled *s = &e->sampled[row];
-    s->id = fh_sampler_next(g->sampler, e->logits + row * e->model.shape.vocab, g->logprobs ? &s->logprob : NULL, s->top, g->logprobs ? g->top_count : 0);
+    s->id = fh_sampler_next(g->sampler, e->logits + row * e->model.shape.vocab, g->logprobs ? &s->logprob : NULL, s->top,
+                            g->logprobs ? g->top_count : 0);
 }
 
 static void finish_row(fh_engine *e, size_t slot_index, size_t row)

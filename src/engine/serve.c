@@ -1,7 +1,8 @@
 /* The engine's HTTP server: it listens first, then a thread of its own loads the model and computes; health tells the one from the other.
  *
- * Two threads: this loop, which owns connections and replies, and the engine's, which owns the model. They meet in fh_engine_submit and fh_gen_* one way and
- * fh_loop_post the other. On SIGTERM: no new requests, the engine ends what runs, its last posted message stops the loop, the socket is removed.
+ * Two threads: this loop, which owns connections and replies, and the engine's, which owns the model. They meet in fh_engine_submit and
+ * fh_gen_* one way and fh_loop_post the other. On SIGTERM: no new requests, the engine ends what runs, its last posted message stops the
+ * loop, the socket is removed.
  *
  *   LOADING --ready--> READY --signal--> STOPPING --engine's thread is done--> (loop ends)
  *      \--------------signal, or loading failed-------^ */
@@ -20,8 +21,11 @@
 
 void serve_json(fh_http_req *req, int status, const fh_buf *body)
 {
-    if (fh_buf_ok(body)) fh_http_reply(req, status, "application/json", fh_buf_cstr(body), body->len);
-    else fh_http_reply(req, 503, "application/json", "{\"error\":{\"message\":\"out of memory\"}}", strlen("{\"error\":{\"message\":\"out of memory\"}}"));
+    if (fh_buf_ok(body))
+        fh_http_reply(req, status, "application/json", fh_buf_cstr(body), body->len);
+    else
+        fh_http_reply(req, 503, "application/json", "{\"error\":{\"message\":\"out of memory\"}}",
+                      strlen("{\"error\":{\"message\":\"out of memory\"}}"));
 }
 
 void serve_error(serve *s, fh_http_req *req, fh_err *err)
@@ -60,14 +64,10 @@ static void completion(serve *s, fh_http_req *req)
 }
 
 static const route routes[] = {
-    {"GET", "/healthz", false, serve_health},
-    {"GET", "/metrics", false, serve_metrics},
-    {"GET", "/props", false, serve_props},
-    {"GET", "/v1/models", false, list_models},
-    {"POST", "/v1/chat/completions", true, chat},
-    {"POST", "/v1/completions", true, completion},
-    {"POST", "/tokenize", true, serve_tokenize},
-    {"POST", "/detokenize", true, serve_detokenize},
+    {"GET", "/healthz", false, serve_health},     {"GET", "/metrics", false, serve_metrics},
+    {"GET", "/props", false, serve_props},        {"GET", "/v1/models", false, list_models},
+    {"POST", "/v1/chat/completions", true, chat}, {"POST", "/v1/completions", true, completion},
+    {"POST", "/tokenize", true, serve_tokenize},  {"POST", "/detokenize", true, serve_detokenize},
 };
 
 static const route *find_route(fh_str path)
@@ -81,7 +81,8 @@ static const route *find_route(fh_str path)
 static int check_origin(const serve *s, fh_http_req *req, fh_err **err)
 {
     fh_str host = fh_http_req_host(req), type = fh_http_req_header(req, "content-type");
-    bool address = host.len && (host.ptr[0] == '[' || (host.ptr[0] >= '0' && host.ptr[0] <= '9')), local = fh_str_starts(host, FH_STR("localhost"));
+    bool address = host.len && (host.ptr[0] == '[' || (host.ptr[0] >= '0' && host.ptr[0] <= '9')),
+         local = fh_str_starts(host, FH_STR("localhost"));
     if (s->tcp && !address && !local) return fh_err_set(err, FH_E_MISDIRECTED, "this engine answers to its address and to localhost only");
     if (fh_str_eqs(fh_http_req_method(req), "POST") && !fh_str_starts(type, FH_STR("application/json")))
         return fh_err_set(err, FH_E_MEDIA_TYPE, "the body must be sent as application/json");
@@ -97,22 +98,30 @@ static int check_state(const serve *s, const route *r, fh_err **err)
     return FH_E_UNAVAILABLE;
 }
 
-static void on_request(fh_http_req *req, void *ctx)
+static int call_route(serve *s, const route *r, fh_http_req *req, fh_err **err)
 {
-    serve *s = ctx;
-    fh_err *err = NULL;
+    if (!fh_str_eqs(fh_http_req_method(req), r->method)) return fh_err_set(err, FH_E_METHOD, "%s takes %s", r->path, r->method);
+    int rc = check_state(s, r, err);
+    if (!rc) r->fn(s, req);
+    return rc;
+}
+
+static int answer(serve *s, fh_http_req *req, fh_err **err)
+{
     fh_str path = fh_http_req_path(req), prefix = FH_STR("/v1/models/");
     const route *r = find_route(path);
-    int rc = check_origin(s, req, &err);
-    if (!rc && !r && fh_str_starts(path, prefix)) {
-        serve_models(s, req, (fh_str){path.ptr + prefix.len, path.len - prefix.len});
-        return;
-    }
-    if (!rc && !r) rc = fh_err_set(&err, FH_E_NOT_FOUND, "no such path");
-    if (!rc && !fh_str_eqs(fh_http_req_method(req), r->method)) rc = fh_err_set(&err, FH_E_METHOD, "%s takes %s", r->path, r->method);
-    if (!rc) rc = check_state(s, r, &err);
-    if (rc) serve_error(s, req, err);
-    else r->fn(s, req);
+    int rc = check_origin(s, req, err);
+    if (rc) return rc;
+    if (r) return call_route(s, r, req, err);
+    if (!fh_str_starts(path, prefix)) return fh_err_set(err, FH_E_NOT_FOUND, "no such path");
+    serve_models(s, req, (fh_str){path.ptr + prefix.len, path.len - prefix.len});
+    return 0;
+}
+
+static void on_request(fh_http_req *req, void *ctx)
+{
+    fh_err *err = NULL;
+    if (answer(ctx, req, &err)) serve_error(ctx, req, err);
 }
 
 /* ---- the engine's thread ---- */
@@ -143,13 +152,15 @@ static void on_ready(void *arg)
 {
     ready_note *n = arg;
     serve *s = n->s;
-    if (s->state == SERVE_STOPPING) fh_engine_stop(n->engine);
+    if (s->state == SERVE_STOPPING)
+        fh_engine_stop(n->engine);
     else {
         s->engine = n->engine;
         s->state = SERVE_READY;
         const fh_engine_info *i = fh_engine_info_get(s->engine);
-        fh_log(FH_LOG_INFO, "engine", "ready model=%s architecture=%s threads=%u isa=%s context=%u parallel=%u weights=%llu cache=%llu", s->name, i->architecture, i->threads,
-               i->isa, i->context_tok, i->parallel, (unsigned long long)i->weight_bytes, (unsigned long long)i->kv_bytes);
+        fh_log(FH_LOG_INFO, "engine", "ready model=%s architecture=%s threads=%u isa=%s context=%u parallel=%u weights=%llu cache=%llu",
+               s->name, i->architecture, i->threads, i->isa, i->context_tok, i->parallel, (unsigned long long)i->weight_bytes,
+               (unsigned long long)i->kv_bytes);
     }
 }
 
@@ -177,7 +188,8 @@ static void *engine_main(void *arg)
         ready_note n = {s, e};
         if (fh_loop_post(s->loop, on_ready, &n)) fh_engine_run(e); /* n lives until run ends, which on_ready's side brings about */
     }
-    while (!fh_loop_post(s->loop, on_finished, s)) fh_sleep_ns(FH_NS_PER_MS); /* only memory can be missing: the loop outlives this thread */
+    while (!fh_loop_post(s->loop, on_finished, s))
+        fh_sleep_ns(FH_NS_PER_MS); /* only memory can be missing: the loop outlives this thread */
     return NULL;
 }
 
@@ -193,8 +205,10 @@ static void choose_name(serve *s)
     const char *path = s->options->engine.model_path, *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     size_t len = strlen(base);
     if (fh_str_ends(fh_str_of(base), FH_STR(".gguf"))) len -= strlen(".gguf");
-    if (s->options->name) snprintf(s->name, sizeof s->name, "%s", s->options->name);
-    else snprintf(s->name, sizeof s->name, "%.*s", (int)FH_MIN(len, sizeof s->name - 1), base);
+    if (s->options->name)
+        snprintf(s->name, sizeof s->name, "%s", s->options->name);
+    else
+        snprintf(s->name, sizeof s->name, "%.*s", (int)FH_MIN(len, sizeof s->name - 1), base);
 }
 
 static bool status_says(const char *status, const char *field, char least)

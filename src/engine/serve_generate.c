@@ -1,7 +1,8 @@
 /* /v1/chat/completions and /v1/completions: a request becomes a generation, its pieces become chunks or one reply.
  *
- * A call has two halves. The batch thread writes the JSON of each piece (writer) and posts it; the loop's thread owns the connection and sends it. The call lives
- * until the message that carries its end has been handled, also when the client went away before. A client that reads slowly pauses its sequence. */
+ * A call has two halves. The batch thread writes the JSON of each piece (writer) and posts it; the loop's thread owns the connection and
+ * sends it. The call lives until the message that carries its end has been handled, also when the client went away before. A client that
+ * reads slowly pauses its sequence. */
 #include "serve_private.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -14,9 +15,9 @@
 
 enum { CHUNK_MAX = 1 << 20, REPLY_MAX = 64 << 20, LOGPROBS_KEPT = 65536 };
 
-typedef struct writer { /* the batch thread's */
-    fh_buf text;                 /* a plain reply's whole text; a stream's piece is written at once */
-    fh_wire_logprob *logprobs;   /* owned, with their bytes: a plain reply's */
+typedef struct writer {        /* the batch thread's */
+    fh_buf text;               /* a plain reply's whole text; a stream's piece is written at once */
+    fh_wire_logprob *logprobs; /* owned, with their bytes: a plain reply's */
     size_t logprob_count, logprob_cap;
     uint64_t characters; /* sent so far: the offset of completions' logprobs */
     bool role_sent, failed;
@@ -77,8 +78,10 @@ static bool add_logprob(call *c, const fh_gen_token *t)
     }
     fh_wire_logprob *top = fh_calloc(t->top_count, sizeof *top);
     if (!top) return false;
-    for (size_t i = 0; i < t->top_count; i++) top[i] = (fh_wire_logprob){.token = token_bytes(c->vocab, t->top[i].id), .logprob = t->top[i].logprob};
-    w->logprobs[w->logprob_count++] = (fh_wire_logprob){.token = token_bytes(c->vocab, t->id), .logprob = t->logprob, .top = top, .top_count = t->top_count};
+    for (size_t i = 0; i < t->top_count; i++)
+        top[i] = (fh_wire_logprob){.token = token_bytes(c->vocab, t->top[i].id), .logprob = t->top[i].logprob};
+    w->logprobs[w->logprob_count++] =
+        (fh_wire_logprob){.token = token_bytes(c->vocab, t->id), .logprob = t->logprob, .top = top, .top_count = t->top_count};
     return true;
 }
 
@@ -111,9 +114,12 @@ static void on_drain(void *arg)
 
 static void send_last(call *c, const note *n)
 {
-    if (c->wire.stream && n->cut) fh_http_reply_abort(c->req);
-    else if (c->wire.stream) fh_http_reply_end(c->req);
-    else serve_json(c->req, n->status, &n->data);
+    if (c->wire.stream && n->cut)
+        fh_http_reply_abort(c->req);
+    else if (c->wire.stream)
+        fh_http_reply_end(c->req);
+    else
+        serve_json(c->req, n->status, &n->data);
 }
 
 static void on_note(void *arg)
@@ -121,11 +127,14 @@ static void on_note(void *arg)
     note *n = arg;
     call *c = n->c;
     serve *s = c->s;
-    if (c->req && c->wire.stream && n->data.len && !fh_http_reply_write(c->req, n->data.data, n->data.len) && !n->last && s->state == SERVE_READY)
+    if (c->req && c->wire.stream && n->data.len && !fh_http_reply_write(c->req, n->data.data, n->data.len) && !n->last &&
+        s->state == SERVE_READY)
         fh_gen_pause(c->gen, true);
     if (n->last) {
-        if (n->cancelled) s->replies_cancelled++;
-        else s->replies_ok++;
+        if (n->cancelled)
+            s->replies_cancelled++;
+        else
+            s->replies_ok++;
         if (c->req) send_last(c, n);
         call_free(c);
     }
@@ -159,8 +168,13 @@ static void event(fh_buf *out, const fh_buf *json)
 
 static fh_wire_piece piece_of(call *c, fh_str text)
 {
-    fh_wire_piece p = {.role = c->reply.chat && !c->w.role_sent, .text = text, .logprobs = c->w.logprobs, .logprob_count = c->w.logprob_count,
-                       .want_logprobs = c->wire.sampling.logprobs, .null_usage = c->wire.include_usage, .text_offset = c->w.characters};
+    fh_wire_piece p = {.role = c->reply.chat && !c->w.role_sent,
+                       .text = text,
+                       .logprobs = c->w.logprobs,
+                       .logprob_count = c->w.logprob_count,
+                       .want_logprobs = c->wire.sampling.logprobs,
+                       .null_usage = c->wire.include_usage,
+                       .text_offset = c->w.characters};
     c->w.role_sent = true;
     return p;
 }
@@ -192,8 +206,10 @@ static void on_piece(void *arg, fh_str text, const fh_gen_token *tokens, size_t 
     call *c = arg;
     if (c->w.failed) return;
     for (size_t i = 0; i < count && !c->w.failed; i++) c->w.failed = !add_logprob(c, &tokens[i]);
-    if (!c->w.failed && c->wire.stream) send_piece(c, text);
-    else if (!c->wire.stream && !fh_buf_add(&c->w.text, text.ptr, text.len)) c->w.failed = true;
+    if (!c->w.failed && c->wire.stream)
+        send_piece(c, text);
+    else if (!c->wire.stream && !fh_buf_add(&c->w.text, text.ptr, text.len))
+        c->w.failed = true;
     if (c->w.failed) fh_gen_cancel(c->gen);
 }
 
@@ -207,10 +223,12 @@ static void timings(const fh_gen_end *e, char *out, size_t out_size)
 {
     uint64_t prompt = e->prompt_tok - e->cached_tok, later = e->generated_tok ? e->generated_tok - 1 : 0;
     snprintf(out, out_size,
-             ",\"timings\":{\"cache_n\":%llu,\"prompt_n\":%llu,\"prompt_ms\":%.3f,\"prompt_per_second\":%.2f,\"predicted_n\":%llu,\"predicted_ms\":%.3f,"
+             ",\"timings\":{\"cache_n\":%llu,\"prompt_n\":%llu,\"prompt_ms\":%.3f,\"prompt_per_second\":%.2f,\"predicted_n\":%llu,"
+             "\"predicted_ms\":%.3f,"
              "\"predicted_per_second\":%.2f,\"queued_ms\":%.3f}",
-             (unsigned long long)e->cached_tok, (unsigned long long)prompt, (double)e->prompt_ns / FH_NS_PER_MS, per_second(prompt, e->prompt_ns),
-             (unsigned long long)e->generated_tok, (double)e->generate_ns / FH_NS_PER_MS, per_second(later, e->generate_ns), (double)e->queued_ns / FH_NS_PER_MS);
+             (unsigned long long)e->cached_tok, (unsigned long long)prompt, (double)e->prompt_ns / FH_NS_PER_MS,
+             per_second(prompt, e->prompt_ns), (unsigned long long)e->generated_tok, (double)e->generate_ns / FH_NS_PER_MS,
+             per_second(later, e->generate_ns), (double)e->queued_ns / FH_NS_PER_MS);
 }
 
 static fh_wire_usage usage_of(const fh_gen_end *e)
@@ -252,12 +270,16 @@ static void finish_failed(call *c, const fh_gen_end *e, note *n)
 {
     FH_AUTO(buf) fh_buf json = FH_BUF(65536);
     fh_err *err = NULL;
-    if (!e->err) fh_err_set(&err, FH_E_UNAVAILABLE, e->finish == FH_GEN_SHUTDOWN ? "the engine is stopping" : "the engine could not go on: out of memory");
+    if (!e->err)
+        fh_err_set(&err, FH_E_UNAVAILABLE,
+                   e->finish == FH_GEN_SHUTDOWN ? "the engine is stopping" : "the engine could not go on: out of memory");
     n->status = fh_code_http(fh_err_code(e->err ? e->err : err));
     fh_wire_error_write(&json, e->err ? e->err : err);
     fh_err_free(err);
-    if (c->wire.stream) event(&n->data, &json);
-    else fh_buf_add(&n->data, json.data, json.len);
+    if (c->wire.stream)
+        event(&n->data, &json);
+    else
+        fh_buf_add(&n->data, json.data, json.len);
     n->cut = true;
 }
 
@@ -272,9 +294,12 @@ static void on_end(void *arg, const fh_gen_end *e)
     n->status = 200;
     n->cancelled = e->finish == FH_GEN_CANCELLED;
     timings(e, extra, sizeof extra);
-    if (!good) finish_failed(c, e, n);
-    else if (c->wire.stream) finish_stream(c, e, finish, extra, &n->data);
-    else finish_plain(c, e, finish, extra, &n->data);
+    if (!good)
+        finish_failed(c, e, n);
+    else if (c->wire.stream)
+        finish_stream(c, e, finish, extra, &n->data);
+    else
+        finish_plain(c, e, finish, extra, &n->data);
     while (!fh_loop_post(c->s->loop, on_note, n)) fh_sleep_ns(FH_NS_PER_MS);
 }
 
@@ -285,8 +310,14 @@ static fh_template_time now(void)
     time_t t = (time_t)(fh_clock_utc_ns() / FH_NS_PER_S);
     struct tm tm;
     localtime_r(&t, &tm);
-    return (fh_template_time){.year = tm.tm_year + 1900, .month = tm.tm_mon + 1, .day = tm.tm_mday, .hour = tm.tm_hour, .minute = tm.tm_min, .second = tm.tm_sec,
-                              .weekday = (tm.tm_wday + 6) % 7, .yearday = tm.tm_yday + 1};
+    return (fh_template_time){.year = tm.tm_year + 1900,
+                              .month = tm.tm_mon + 1,
+                              .day = tm.tm_mday,
+                              .hour = tm.tm_hour,
+                              .minute = tm.tm_min,
+                              .second = tm.tm_sec,
+                              .weekday = (tm.tm_wday + 6) % 7,
+                              .yearday = tm.tm_yday + 1};
 }
 
 static int chat_tokens(call *c, fh_tokens *out, fh_err **err)
@@ -318,7 +349,8 @@ static int check_honoured(const fh_wire_request *r, fh_err **err)
     } else if (r->sampling.max_tokens == 0) {
         fh_err_set(err, FH_E_INVALID, "max_tokens must be at least 1");
         fh_err_param(err, "max_tokens");
-    } else return 0;
+    } else
+        return 0;
     return FH_E_INVALID;
 }
 
@@ -356,10 +388,19 @@ static int submit(call *c, const fh_tokens *tokens, fh_err **err)
         ids[i] = s->bias[i].token;
         values[i] = s->bias[i].value;
     }
-    fh_gen_request r = {.tokens = tokens->ids, .token_count = tokens->count, .sample = sample_params(s, ids, values), .stops = s->stops, .stop_count = s->stop_count,
-                        .max_tok = s->max_tokens > 0 ? (uint64_t)s->max_tokens : 0, .ignore_eos = s->ignore_eos, .logprobs = s->logprobs,
-                        .top_logprobs = s->logprobs ? s->top_logprobs : 0, .cache_salt = fh_http_req_header(c->req, "x-freehold-salt"),
-                        .on_piece = on_piece, .on_end = on_end, .arg = c};
+    fh_gen_request r = {.tokens = tokens->ids,
+                        .token_count = tokens->count,
+                        .sample = sample_params(s, ids, values),
+                        .stops = s->stops,
+                        .stop_count = s->stop_count,
+                        .max_tok = s->max_tokens > 0 ? (uint64_t)s->max_tokens : 0,
+                        .ignore_eos = s->ignore_eos,
+                        .logprobs = s->logprobs,
+                        .top_logprobs = s->logprobs ? s->top_logprobs : 0,
+                        .cache_salt = fh_http_req_header(c->req, "x-freehold-salt"),
+                        .on_piece = on_piece,
+                        .on_end = on_end,
+                        .arg = c};
     return fh_engine_submit(c->s->engine, &r, &c->gen, err);
 }
 
@@ -370,7 +411,8 @@ static int echo_prompt(call *c, const fh_tokens *tokens, fh_err **err)
     FH_AUTO(buf) fh_buf json = FH_BUF(REPLY_MAX);
     int rc = 0;
     if (!c->wire.prompt_tokens) fh_buf_add(&text, c->wire.prompt.ptr, c->wire.prompt.len);
-    for (size_t i = 0; c->wire.prompt_tokens && i < tokens->count && !rc; i++) rc = fh_vocab_decode(c->vocab, tokens->ids[i], false, &text, err);
+    for (size_t i = 0; c->wire.prompt_tokens && i < tokens->count && !rc; i++)
+        rc = fh_vocab_decode(c->vocab, tokens->ids[i], false, &text, err);
     fh_str echoed = {fh_buf_cstr(&text), text.len};
     fh_wire_piece p = piece_of(c, echoed);
     if (c->wire.stream && fh_wire_chunk_write(&json, &c->reply, &p)) event(&c->echo, &json);
@@ -422,7 +464,8 @@ static call *call_new(serve *s, fh_http_req *req, bool chat)
     fh_buf_init(&c->w.text, REPLY_MAX);
     fh_buf_init(&c->echo, REPLY_MAX);
     snprintf(c->id, sizeof c->id, "%s-%s", chat ? "chatcmpl" : "cmpl", fh_http_req_id(req) + strlen("req_"));
-    c->reply = (fh_wire_reply){.chat = chat, .id = c->id, .model = s->name, .created_s = fh_clock_utc_ns() / FH_NS_PER_S, .fingerprint = "freehold-" FH_VERSION};
+    c->reply = (fh_wire_reply){
+        .chat = chat, .id = c->id, .model = s->name, .created_s = fh_clock_utc_ns() / FH_NS_PER_S, .fingerprint = "freehold-" FH_VERSION};
     return c;
 }
 

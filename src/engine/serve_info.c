@@ -7,17 +7,18 @@ void serve_health(serve *s, fh_http_req *req)
 {
     static const char *const names[] = {[SERVE_LOADING] = "loading", [SERVE_READY] = "ready", [SERVE_STOPPING] = "stopping"};
     FH_AUTO(buf) fh_buf body = FH_BUF(512);
-    fh_buf_addf(&body, "{\"status\":\"%s\",\"bytes_done\":%llu,\"bytes_total\":%llu}", names[s->state], (unsigned long long)atomic_load(&s->done_bytes),
-                (unsigned long long)atomic_load(&s->total_bytes));
+    fh_buf_addf(&body, "{\"status\":\"%s\",\"bytes_done\":%llu,\"bytes_total\":%llu}", names[s->state],
+                (unsigned long long)atomic_load(&s->done_bytes), (unsigned long long)atomic_load(&s->total_bytes));
     serve_json(req, s->state == SERVE_READY ? 200 : 503, &body);
 }
 
 static void add_engine_props(const fh_engine_info *i, fh_buf *out)
 {
-    fh_buf_addf(out, ",\"architecture\":\"%s\",\"context\":%u,\"trained_context\":%u,\"parallel\":%u,\"threads\":%u,\"isa\":\"%s\"", i->architecture, i->context_tok,
-                i->trained_context_tok, i->parallel, i->threads, i->isa);
-    fh_buf_addf(out, ",\"vocab_size\":%u,\"layers\":%u,\"file_bytes\":%llu,\"kv_bytes\":%llu,\"token_bytes\":%llu,\"deterministic\":%s", i->vocab_size, i->layers,
-                (unsigned long long)i->file_bytes, (unsigned long long)i->kv_bytes, (unsigned long long)i->token_bytes, i->deterministic ? "true" : "false");
+    fh_buf_addf(out, ",\"architecture\":\"%s\",\"context\":%u,\"trained_context\":%u,\"parallel\":%u,\"threads\":%u,\"isa\":\"%s\"",
+                i->architecture, i->context_tok, i->trained_context_tok, i->parallel, i->threads, i->isa);
+    fh_buf_addf(out, ",\"vocab_size\":%u,\"layers\":%u,\"file_bytes\":%llu,\"kv_bytes\":%llu,\"token_bytes\":%llu,\"deterministic\":%s",
+                i->vocab_size, i->layers, (unsigned long long)i->file_bytes, (unsigned long long)i->kv_bytes,
+                (unsigned long long)i->token_bytes, i->deterministic ? "true" : "false");
 }
 
 void serve_props(serve *s, fh_http_req *req)
@@ -41,8 +42,10 @@ void serve_models(serve *s, fh_http_req *req, fh_str id)
         serve_error(s, req, err);
         return;
     }
-    if (id.len) fh_wire_model_write(&body, &m);
-    else fh_wire_models_write(&body, &m, 1);
+    if (id.len)
+        fh_wire_model_write(&body, &m);
+    else
+        fh_wire_models_write(&body, &m, 1);
     serve_json(req, 200, &body);
 }
 
@@ -50,7 +53,8 @@ void serve_models(serve *s, fh_http_req *req, fh_str id)
 
 static void metric(fh_buf *out, const char *name, const char *kind, const char *help, double value)
 {
-    fh_buf_addf(out, "# HELP freehold_engine_%s %s\n# TYPE freehold_engine_%s %s\nfreehold_engine_%s %.17g\n", name, help, name, kind, name, value);
+    fh_buf_addf(out, "# HELP freehold_engine_%s %s\n# TYPE freehold_engine_%s %s\nfreehold_engine_%s %.17g\n", name, help, name, kind, name,
+                value);
 }
 
 static void add_engine_metrics(fh_engine *e, fh_buf *out)
@@ -140,8 +144,10 @@ static void answer(serve *s, fh_http_req *req, int (*fn)(const fh_vocab *v, cons
     fh_err *err = NULL;
     int rc = read_body(req, &body, &err);
     if (!rc) rc = fn(fh_engine_vocab(s->engine), body, &out, &err);
-    if (rc) serve_error(s, req, err);
-    else serve_json(req, 200, &out);
+    if (rc)
+        serve_error(s, req, err);
+    else
+        serve_json(req, 200, &out);
 }
 
 void serve_tokenize(serve *s, fh_http_req *req)

@@ -17,7 +17,7 @@ typedef struct serve {
     fh_http_server *http;
     serve_state state;
     fh_engine *engine; /* borrowed from the engine's thread; NULL unless SERVE_READY */
-    fh_err *load_err; /* why loading ended without an engine */
+    fh_err *load_err;  /* why loading ended without an engine */
     uint64_t replies_ok, replies_refused, replies_cancelled;
 
     _Atomic uint64_t done_bytes, total_bytes; /* written by the thread that loads */

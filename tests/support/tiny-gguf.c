@@ -1,4 +1,5 @@
-/* tiny-gguf OUT.gguf [--type F32|Q8_0|Q4_0] [--context N] [--layers N] [--files N] [--seed N] [--tied] [--rope linear|yarn|llama3]: writes the model of tiny_gguf.h. */
+/* tiny-gguf OUT.gguf [--type F32|Q8_0|Q4_0] [--context N] [--layers N] [--files N] [--seed N] [--tied] [--rope linear|yarn|llama3]: writes
+ * the model of tiny_gguf.h. */
 #include "tiny_gguf.h"
 
 #include <stdio.h>
@@ -7,7 +8,9 @@
 
 static int usage(void)
 {
-    fputs("usage: tiny-gguf OUT.gguf [--type F32|Q8_0|Q4_0] [--context N] [--layers N] [--files N] [--seed N] [--tied] [--rope linear|yarn|llama3]\n", stderr);
+    fputs("usage: tiny-gguf OUT.gguf [--type F32|Q8_0|Q4_0] [--context N] [--layers N] [--files N] [--seed N] [--tied] [--rope "
+          "linear|yarn|llama3]\n",
+          stderr);
     return 2;
 }
 
@@ -33,9 +36,12 @@ int main(int argc, char **argv)
     size_t length = strlen(argv[1]);
     if (length < 6 || strcmp(argv[1] + length - 5, ".gguf") != 0) return usage();
     for (int i = 2; i < argc; i++) {
-        if (strcmp(argv[i], "--tied") == 0) t.tied = true;
-        else if (i + 1 >= argc || !set(&t, argv[i], argv[i + 1])) return usage();
-        else i++;
+        if (strcmp(argv[i], "--tied") == 0)
+            t.tied = true;
+        else if (i + 1 >= argc || !set(&t, argv[i], argv[i + 1]))
+            return usage();
+        else
+            i++;
     }
     if (tiny_gguf_write(&t, argv[1])) return 0;
     perror(argv[1]);

@@ -21,14 +21,25 @@ typedef struct plan {
 
 void tiny_gguf_default(tiny_gguf *t)
 {
-    *t = (tiny_gguf){.layers = 2, .embd = 64, .ff = 128, .heads = 4, .kv_heads = 2, .context = 256, .seed = 1, .type = TINY_F32, .files = 1, .architecture = "llama"};
+    *t = (tiny_gguf){.layers = 2,
+                     .embd = 64,
+                     .ff = 128,
+                     .heads = 4,
+                     .kv_heads = 2,
+                     .context = 256,
+                     .seed = 1,
+                     .type = TINY_F32,
+                     .files = 1,
+                     .architecture = "llama"};
 }
 
 void tiny_gguf_path(const tiny_gguf *t, const char *path, unsigned file, char *out, unsigned out_size)
 {
     size_t stem = strlen(path) - strlen(".gguf");
-    if (t->files < 2) snprintf(out, out_size, "%s", path);
-    else snprintf(out, out_size, "%.*s-%05u-of-%05u.gguf", (int)stem, path, file + 1, t->files);
+    if (t->files < 2)
+        snprintf(out, out_size, "%s", path);
+    else
+        snprintf(out, out_size, "%.*s-%05u-of-%05u.gguf", (int)stem, path, file + 1, t->files);
 }
 
 /* ---- pieces of the format ---- */
@@ -110,19 +121,24 @@ static void byte_letter(unsigned byte, char out[4])
         if (b == byte && !plain) cp = 256 + moved;
         if (!plain) moved++;
     }
-    if (cp < 128) snprintf(out, 4, "%c", (char)cp);
-    else snprintf(out, 4, "%c%c", (char)(0xc0 | (cp >> 6)), (char)(0x80 | (cp & 63)));
+    if (cp < 128)
+        snprintf(out, 4, "%c", (char)cp);
+    else
+        snprintf(out, 4, "%c%c", (char)(0xc0 | (cp >> 6)), (char)(0x80 | (cp & 63)));
 }
 
 static void token_text(unsigned id, char out[32])
 {
     static const char *const control[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
-    if (id < 256) byte_letter(id, out);
-    else if (id < 259) snprintf(out, 32, "%s", control[id - 256]);
+    if (id < 256)
+        byte_letter(id, out);
+    else if (id < 259)
+        snprintf(out, 32, "%s", control[id - 256]);
     else if (id < 259 + MERGES) {
         const char *m = merges[id - 259], *space = strchr(m, ' ');
         snprintf(out, 32, "%.*s%s", (int)(space - m), m, space + 1);
-    } else snprintf(out, 32, "<unused%u>", id);
+    } else
+        snprintf(out, 32, "<unused%u>", id);
 }
 
 static uint32_t token_kind(unsigned id)
@@ -149,8 +165,9 @@ static void put_vocabulary(FILE *f)
     key_u32(f, "tokenizer.ggml.", "eos_token_id", TINY_IM_END);
 }
 
-static const char chatml[] = "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
-                             "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+static const char chatml[] =
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
 static bool llama3(const tiny_gguf *t)
 {
@@ -207,7 +224,8 @@ static void add_layer(plan *p, const tiny_gguf *t, unsigned layer)
         const char *name;
         uint64_t rows, cols;
         float gain;
-    } matrices[] = {{"attn_q", e, e, 2}, {"attn_k", kd, e, 2}, {"attn_v", kd, e, 1}, {"attn_output", e, e, 1}, {"ffn_gate", ff, e, 1}, {"ffn_up", ff, e, 1}, {"ffn_down", e, ff, 1}};
+    } matrices[] = {{"attn_q", e, e, 2},    {"attn_k", kd, e, 2}, {"attn_v", kd, e, 1},  {"attn_output", e, e, 1},
+                    {"ffn_gate", ff, e, 1}, {"ffn_up", ff, e, 1}, {"ffn_down", e, ff, 1}};
     char name[64];
     for (unsigned i = 0; i < sizeof matrices / sizeof matrices[0]; i++) {
         snprintf(name, sizeof name, "blk.%u.%s.weight", layer, matrices[i].name);
@@ -272,7 +290,8 @@ static void put_block(FILE *f, tiny_type type, const float *x)
     float d = half_value(h), inverse = d > 0 ? 1 / d : 0;
     put(f, &h, sizeof h);
     for (int i = 0; type == TINY_Q8_0 && i < 32; i++) fputc(clamp(x[i] * inverse, -127, 127) & 0xff, f);
-    for (int i = 0; type == TINY_Q4_0 && i < 16; i++) fputc((clamp(x[i] * inverse, -7, 7) + 8) | (clamp(x[i + 16] * inverse, -7, 7) + 8) << 4, f);
+    for (int i = 0; type == TINY_Q4_0 && i < 16; i++)
+        fputc((clamp(x[i] * inverse, -7, 7) + 8) | (clamp(x[i + 16] * inverse, -7, 7) + 8) << 4, f);
 }
 
 /* Llama 3.1's divisors: factor 8, low 1, high 4, original context 64. */
@@ -298,8 +317,10 @@ static void put_tensor(FILE *f, const tensor *n, uint32_t seed)
         float r = next_random(&state);
         block[i % 32] = n->gain > 0 ? r * spread : 1 + r * 0.2f;
         if (i % 32 != 31) continue;
-        if (n->type == TINY_F32) put(f, block, sizeof block);
-        else put_block(f, n->type, block);
+        if (n->type == TINY_F32)
+            put(f, block, sizeof block);
+        else
+            put_block(f, n->type, block);
     }
     for (uint64_t at = tensor_bytes(n); at % ALIGN; at++) fputc(0, f);
 }

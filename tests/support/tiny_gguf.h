@@ -1,6 +1,7 @@
 /* A tiny llama with random weights, written as a GGUF: for tests that need a model that loads at once and computes in microseconds.
  *
- * Vocabulary: 256 bytes (GPT-2's letters for them, so any text has tokens), a few merges, and the control tokens <|endoftext|>, <|im_start|>,
+ * Vocabulary: 256 bytes (GPT-2's letters for them, so any text has tokens), a few merges, and the control tokens <|endoftext|>,
+ * <|im_start|>,
  * <|im_end|>; a ChatML template. Deterministic: the same spec gives the same file. Plain C, no part of freehold is used. */
 #ifndef FH_TESTS_TINY_GGUF_H
 #define FH_TESTS_TINY_GGUF_H
@@ -24,7 +25,7 @@ typedef struct tiny_gguf {
 
 enum { TINY_VOCAB = 320, TINY_EOT = 256, TINY_IM_START = 257, TINY_IM_END = 258 };
 
-void tiny_gguf_default(tiny_gguf *t); /* 2 layers, width 64, feed-forward 128, 4 heads over 2, context 256, F32 */
+void tiny_gguf_default(tiny_gguf *t);                       /* 2 layers, width 64, feed-forward 128, 4 heads over 2, context 256, F32 */
 bool tiny_gguf_write(const tiny_gguf *t, const char *path); /* of the first file, when split: see tiny_gguf_path */
 void tiny_gguf_path(const tiny_gguf *t, const char *path, unsigned file, char *out, unsigned out_size);
 

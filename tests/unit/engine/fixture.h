@@ -1,4 +1,5 @@
-/* What the engine's tests share: tiny models in a folder of their own, an engine on its batch thread, and requests that wait for their end. */
+/* What the engine's tests share: tiny models in a folder of their own, an engine on its batch thread, and requests that wait for their end.
+ */
 #ifndef FH_TEST_ENGINE_FIXTURE_H
 #define FH_TEST_ENGINE_FIXTURE_H
 
@@ -40,10 +41,10 @@ static inline const char *write_tiny(const tiny_gguf *t, const char *name)
 }
 
 /* A macro, so that err is read after the call that sets it. */
-#define no_error(call, err)                                             \
-    do {                                                                \
-        int code_ = (call);                                             \
-        if (code_) fail_msg("%d: %s", code_, fh_err_message(err));      \
+#define no_error(call, err)                                                                                                                \
+    do {                                                                                                                                   \
+        int code_ = (call);                                                                                                                \
+        if (code_) fail_msg("%d: %s", code_, fh_err_message(err));                                                                         \
     } while (0)
 
 /* ---- an engine that runs on a thread of its own ---- */

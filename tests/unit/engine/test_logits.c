@@ -1,4 +1,5 @@
-/* The makers' numbers: logits held against transformers (fixtures of tests/engine), the fast path against the exact one, decoding against the full pass. */
+/* The makers' numbers: logits held against transformers (fixtures of tests/engine), the fast path against the exact one, decoding against
+ * the full pass. */
 #include "fixture.h"
 #include "sys/file.h"
 
@@ -86,8 +87,9 @@ static void tiny_models_agree_with_transformers(void **state)
         const char *name, *rope;
         tiny_type type;
         bool tied;
-    } cases[] = {{"tiny-f32", NULL, TINY_F32, false}, {"tiny-q8_0", NULL, TINY_Q8_0, false}, {"tiny-q4_0", NULL, TINY_Q4_0, true},
-                 {"tiny-linear", "linear", TINY_F32, false}, {"tiny-yarn", "yarn", TINY_F32, false}, {"tiny-llama3", "llama3", TINY_F32, false}};
+    } cases[] = {{"tiny-f32", NULL, TINY_F32, false},    {"tiny-q8_0", NULL, TINY_Q8_0, false},
+                 {"tiny-q4_0", NULL, TINY_Q4_0, true},   {"tiny-linear", "linear", TINY_F32, false},
+                 {"tiny-yarn", "yarn", TINY_F32, false}, {"tiny-llama3", "llama3", TINY_F32, false}};
     for (size_t i = 0; i < FH_COUNT(cases); i++) {
         tiny_gguf t;
         tiny_gguf_default(&t);
@@ -106,9 +108,12 @@ static const char *starter(void)
 {
     static char path[1024];
     const char *given = getenv("FREEHOLD_STARTER_GGUF"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (given) snprintf(path, sizeof path, "%s", given);
-    else if (cache && *cache) snprintf(path, sizeof path, "%s/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", cache);
-    else snprintf(path, sizeof path, "%s/.cache/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", home ? home : "");
+    if (given)
+        snprintf(path, sizeof path, "%s", given);
+    else if (cache && *cache)
+        snprintf(path, sizeof path, "%s/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", cache);
+    else
+        snprintf(path, sizeof path, "%s/.cache/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", home ? home : "");
     if (access(path, R_OK) == 0) return path;
     print_message("# the starter model is not there: run tools/fetch-starter (looked for %s)\n", path);
     return NULL;
@@ -192,8 +197,8 @@ static void eval_starter(bool exact, fh_tokens *ids, fh_eval_row *row, divergenc
     no_error(fh_engine_eval(e, ids->ids, ids->count, 0, row, d, &err), err);
 }
 
-/* The bounds are what llama.cpp 0.3.36 showed on these tokens against the same exact logits: mean KL 0.00310 and 96.14 % with a float32 cache, 0.00309 and
- * 95.61 % with a float16 one. */
+/* The bounds are what llama.cpp 0.3.36 showed on these tokens against the same exact logits: mean KL 0.00310 and 96.14 % with a float32
+ * cache, 0.00309 and 95.61 % with a float16 one. */
 static void the_fast_path_is_near_the_exact_one(void **state)
 {
     (void)state;
@@ -205,7 +210,8 @@ static void the_fast_path_is_near_the_exact_one(void **state)
     rewind(d.exact);
     eval_starter(false, &ids, diverge_row, &d);
     double mean = d.kl / (double)d.rows, same = (double)d.same / (double)d.rows;
-    print_message("# fast against exact: %zu positions, mean KL %.5f nats, worst %.4f, same top token %.2f %%\n", d.rows, mean, d.worst_kl, same * 100);
+    print_message("# fast against exact: %zu positions, mean KL %.5f nats, worst %.4f, same top token %.2f %%\n", d.rows, mean, d.worst_kl,
+                  same * 100);
     assert_true(d.rows >= 2000);
     assert_true(mean < 0.00309);
     assert_true(same > 0.9614);
@@ -225,7 +231,8 @@ static void decoding_equals_the_full_pass(void **state)
         t.type = TINY_Q4_0;
         FH_AUTO(fh_engine) fh_engine *e = NULL;
         fh_err *err = NULL;
-        fh_engine_options o = {.model_path = write_tiny(&t, "decode"), .exact = exact, .no_vocab = true, .parallel = 1, .threads = 2, .deterministic = true};
+        fh_engine_options o = {
+            .model_path = write_tiny(&t, "decode"), .exact = exact, .no_vocab = true, .parallel = 1, .threads = 2, .deterministic = true};
         no_error(fh_engine_open(&e, &o, &err), err);
         fh_token ids[200];
         for (int i = 0; i < 200; i++) ids[i] = (i * 7 + i * i) % 256;

@@ -31,7 +31,12 @@ static int fetch(const char *method, const char *path, const char *type, const c
     int status = 0;
     fh_err *err = NULL;
     snprintf(url, sizeof url, "http://localhost%s", path);
-    fh_http_call_spec spec = {.method = method, .url = url, .unix_path = socket_path, .headers = &header, .header_count = body ? 1 : 0, .body = fh_str_of(body ? body : ""),
+    fh_http_call_spec spec = {.method = method,
+                              .url = url,
+                              .unix_path = socket_path,
+                              .headers = &header,
+                              .header_count = body ? 1 : 0,
+                              .body = fh_str_of(body ? body : ""),
                               .total_timeout_ns = 60 * FH_NS_PER_S};
     *out = FH_BUF(8 << 20);
     no_error(fh_http_fetch(&spec, 8 << 20, &status, out, &err), err);
@@ -42,7 +47,8 @@ static void answers(const char *method, const char *path, const char *body, int 
 {
     FH_AUTO(buf) fh_buf out;
     int status = fetch(method, path, NULL, body, &out);
-    if (status != want || (word && !strstr(fh_buf_cstr(&out), word))) fail_msg("%s %s: %d, wanted %d and '%s': %s", method, path, status, want, word ? word : "", fh_buf_cstr(&out));
+    if (status != want || (word && !strstr(fh_buf_cstr(&out), word)))
+        fail_msg("%s %s: %d, wanted %d and '%s': %s", method, path, status, want, word ? word : "", fh_buf_cstr(&out));
 }
 
 static const fh_json *member(const fh_json *v, const char *a, const char *b)
@@ -114,7 +120,10 @@ static void it_says_when_it_is_ready_and_what_it_is(void **state)
 static void a_chat_answers_with_usage_and_timings(void **state)
 {
     (void)state;
-    FH_AUTO(json) fh_json *r = post("/v1/chat/completions", "{\"model\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}],\"max_tokens\":8,\"seed\":1,\"ignore_eos\":true}");
+    FH_AUTO(json)
+    fh_json *r =
+        post("/v1/chat/completions",
+             "{\"model\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}],\"max_tokens\":8,\"seed\":1,\"ignore_eos\":true}");
     assert_true(fh_str_eqs(fh_json_str(fh_json_get(r, "model")), "tiny"));
     assert_int_equal(fh_json_int(member(r, "usage", "completion_tokens"), 0), 8);
     assert_int_equal(fh_json_int(member(r, "timings", "predicted_n"), 0), 8);
@@ -126,7 +135,8 @@ static void a_chat_answers_with_usage_and_timings(void **state)
 static void the_same_seed_gives_the_same_text_and_logprobs_are_there(void **state)
 {
     (void)state;
-    const char *body = "{\"model\":\"x\",\"prompt\":\"the inn\",\"max_tokens\":12,\"seed\":5,\"temperature\":0.9,\"logprobs\":3,\"ignore_eos\":true}";
+    const char *body =
+        "{\"model\":\"x\",\"prompt\":\"the inn\",\"max_tokens\":12,\"seed\":5,\"temperature\":0.9,\"logprobs\":3,\"ignore_eos\":true}";
     FH_AUTO(json) fh_json *a = post("/v1/completions", body);
     FH_AUTO(json) fh_json *b = post("/v1/completions", body);
     const fh_json *x = fh_json_at(fh_json_get(a, "choices"), 0), *y = fh_json_at(fh_json_get(b, "choices"), 0);
@@ -138,7 +148,8 @@ static void the_same_seed_gives_the_same_text_and_logprobs_are_there(void **stat
 static void a_completion_can_echo_its_prompt(void **state)
 {
     (void)state;
-    FH_AUTO(json) fh_json *r = post("/v1/completions", "{\"model\":\"x\",\"prompt\":\"an echo\",\"echo\":true,\"max_tokens\":2,\"ignore_eos\":true}");
+    FH_AUTO(json)
+    fh_json *r = post("/v1/completions", "{\"model\":\"x\",\"prompt\":\"an echo\",\"echo\":true,\"max_tokens\":2,\"ignore_eos\":true}");
     fh_str text = fh_json_str(fh_json_get(fh_json_at(fh_json_get(r, "choices"), 0), "text"));
     assert_true(fh_str_starts(text, FH_STR("an echo")));
 }
@@ -154,7 +165,8 @@ static void a_stream_is_chunks_then_usage_then_done(void **state)
 {
     (void)state;
     FH_AUTO(buf) fh_buf out;
-    const char *body = "{\"model\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}],\"max_tokens\":8,\"seed\":3,\"stream\":true,\"stream_options\":{\"include_usage\":true},"
+    const char *body = "{\"model\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}],\"max_tokens\":8,\"seed\":3,\"stream\":"
+                       "true,\"stream_options\":{\"include_usage\":true},"
                        "\"ignore_eos\":true}";
     assert_int_equal(fetch("POST", "/v1/chat/completions", NULL, body, &out), 200);
     const char *text = fh_buf_cstr(&out);
@@ -222,8 +234,11 @@ static void a_client_that_goes_away_frees_its_place(void **state)
     (void)state;
     for (int stream = 0; stream < 2; stream++) {
         char request[512], body[256];
-        snprintf(body, sizeof body, "{\"model\":\"x\",\"prompt\":\"go\",\"ignore_eos\":true,\"max_tokens\":4000,\"stream\":%s}", stream ? "true" : "false");
-        snprintf(request, sizeof request, "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+        snprintf(body, sizeof body, "{\"model\":\"x\",\"prompt\":\"go\",\"ignore_eos\":true,\"max_tokens\":4000,\"stream\":%s}",
+                 stream ? "true" : "false");
+        snprintf(request, sizeof request,
+                 "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                 strlen(body), body);
         int fd = connect_raw();
         assert_int_equal(write(fd, request, strlen(request)), strlen(request));
         wait_running("1");
@@ -240,7 +255,10 @@ static void many_clients_are_served_at_once(void **state)
     for (int i = 0; i < MANY; i++) {
         char request[512], body[256];
         snprintf(body, sizeof body, "{\"model\":\"x\",\"prompt\":\"client %d\",\"ignore_eos\":true,\"max_tokens\":20}", i);
-        snprintf(request, sizeof request, "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+        snprintf(request, sizeof request,
+                 "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: "
+                 "application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                 strlen(body), body);
         fds[i] = connect_raw();
         assert_int_equal(write(fds[i], request, strlen(request)), strlen(request));
     }

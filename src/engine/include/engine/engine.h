@@ -1,11 +1,13 @@
 /* One loaded model that serves several requests at once.
  *
- * Threads: one thread, the batch thread, owns the model. It calls fh_engine_open, then either fh_engine_run (serves until fh_engine_stop) or
- * fh_engine_eval / fh_engine_bench, and last fh_engine_close: the pinned computing threads belong to it. fh_engine_submit, fh_gen_*, fh_engine_stop,
- * fh_engine_stats and the readers of what never changes (info, vocab, template) may be called from any thread while the engine is open.
+ * Threads: one thread, the batch thread, owns the model. It calls fh_engine_open, then either fh_engine_run (serves until fh_engine_stop)
+ * or fh_engine_eval / fh_engine_bench, and last fh_engine_close: the pinned computing threads belong to it. fh_engine_submit, fh_gen_*,
+ * fh_engine_stop, fh_engine_stats and the readers of what never changes (info, vocab, template) may be called from any thread while the
+ * engine is open.
  *
- * What holds: each submitted request ends with exactly one on_end; a sequence never holds more than info.context_tok tokens; at most info.parallel
- * sequences are in the batch and ENGINE_QUEUE wait; all memory that grows is made in open. After open no file is opened and no thread started. */
+ * What holds: each submitted request ends with exactly one on_end; a sequence never holds more than info.context_tok tokens; at most
+ * info.parallel sequences are in the batch and ENGINE_QUEUE wait; all memory that grows is made in open. After open no file is opened and
+ * no thread started. */
 #ifndef FH_ENGINE_ENGINE_H
 #define FH_ENGINE_ENGINE_H
 
@@ -20,20 +22,26 @@ typedef struct fh_engine fh_engine;
 
 typedef struct fh_engine_options {
     const char *model_path;
-    unsigned threads;     /* 0: one a physical core */
-    uint32_t context_tok; /* a sequence's most tokens; 0: the model's own, at most ENGINE_CONTEXT_DEFAULT */
-    unsigned parallel;    /* sequences in the batch at once; 0: 4 */
-    uint32_t batch_tok;   /* tokens of one step; 0: 512 */
-    bool deterministic;   /* a request's tokens do not depend on what else is in the batch, bit for bit */
-    bool exact;           /* float arithmetic: no quantised activations, float32 cache */
-    bool no_vocab;        /* do without tokenizer and chat template (measurements on token ids) */
+    unsigned threads;            /* 0: one a physical core */
+    uint32_t context_tok;        /* a sequence's most tokens; 0: the model's own, at most ENGINE_CONTEXT_DEFAULT */
+    unsigned parallel;           /* sequences in the batch at once; 0: 4 */
+    uint32_t batch_tok;          /* tokens of one step; 0: 512 */
+    bool deterministic;          /* a request's tokens do not depend on what else is in the batch, bit for bit */
+    bool exact;                  /* float arithmetic: no quantised activations, float32 cache */
+    bool no_vocab;               /* do without tokenizer and chat template (measurements on token ids) */
     uint64_t memory_limit_bytes; /* 0: what the machine has */
     /* Called by the thread that loads, now and then; may be NULL. */
     void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     void *progress_arg;
     const _Atomic bool *cancel; /* set: give up loading with FH_E_CANCELLED; may be NULL */
 } fh_engine_options;
-enum { FH_ENGINE_CONTEXT_DEFAULT = 8192, FH_ENGINE_PARALLEL_DEFAULT = 4, FH_ENGINE_PARALLEL_MAX = 256, FH_ENGINE_BATCH_DEFAULT = 512, FH_ENGINE_BATCH_MAX = 4096 };
+enum {
+    FH_ENGINE_CONTEXT_DEFAULT = 8192,
+    FH_ENGINE_PARALLEL_DEFAULT = 4,
+    FH_ENGINE_PARALLEL_MAX = 256,
+    FH_ENGINE_BATCH_DEFAULT = 512,
+    FH_ENGINE_BATCH_MAX = 4096
+};
 
 int fh_engine_open(fh_engine **ret, const fh_engine_options *o, fh_err **err);
 void fh_engine_close(fh_engine *e); /* what still waits or runs ends with FH_GEN_SHUTDOWN */
@@ -67,7 +75,7 @@ typedef enum fh_gen_finish { FH_GEN_STOP, FH_GEN_LENGTH, FH_GEN_CANCELLED, FH_GE
 
 typedef struct fh_gen_end {
     fh_gen_finish finish;
-    const fh_err *err; /* FH_GEN_FAILED: why; borrowed */
+    const fh_err *err;                              /* FH_GEN_FAILED: why; borrowed */
     uint64_t prompt_tok, cached_tok, generated_tok; /* cached: prompt tokens that an earlier request had left in the cache */
     int64_t queued_ns, prompt_ns, generate_ns;      /* waiting; from then to the first token; from the first to the last */
 } fh_gen_end;
@@ -83,17 +91,18 @@ typedef struct fh_gen_request {
     bool logprobs;
     uint32_t top_logprobs;
     fh_str cache_salt; /* copied, at most 64 bytes: earlier tokens are reused only between requests of the same salt */
-    /* On the batch thread. text is what became certain (it may be empty); tokens are those whose logprobs were asked for since the last call. Both
-     * are borrowed during the call. */
+    /* On the batch thread. text is what became certain (it may be empty); tokens are those whose logprobs were asked for since the last
+     * call. Both are borrowed during the call. */
     void (*on_piece)(void *arg, fh_str text, const fh_gen_token *tokens, size_t count);
     void (*on_end)(void *arg, const fh_gen_end *end); /* once, last */
     void *arg;
 } fh_gen_request;
 
-/* FH_E_INVALID: the prompt does not fit the context (param "prompt"). FH_E_BUSY: the queue is full. On success *ret is a reference of the caller's. */
+/* FH_E_INVALID: the prompt does not fit the context (param "prompt"). FH_E_BUSY: the queue is full. On success *ret is a reference of the
+ * caller's. */
 int fh_engine_submit(fh_engine *e, const fh_gen_request *r, fh_gen **ret, fh_err **err);
-void fh_gen_cancel(fh_gen *g);              /* it ends within a step, unless it has ended; on_end is still called */
-void fh_gen_pause(fh_gen *g, bool paused);  /* a paused sequence keeps its place and computes nothing */
+void fh_gen_cancel(fh_gen *g);             /* it ends within a step, unless it has ended; on_end is still called */
+void fh_gen_pause(fh_gen *g, bool paused); /* a paused sequence keeps its place and computes nothing */
 void fh_gen_release(fh_gen *g);
 
 void fh_engine_run(fh_engine *e);  /* until fh_engine_stop; what still waits or runs then ends with FH_GEN_SHUTDOWN */
@@ -114,12 +123,13 @@ typedef int fh_eval_row(void *arg, size_t position, const float *logits, fh_err 
 /* One sequence from an empty cache, step_tok tokens at a time (0: as many as suit; 1: through the decoding path). */
 int fh_engine_eval(fh_engine *e, const fh_token *ids, size_t count, uint32_t step_tok, fh_eval_row *row, void *arg, fh_err **err);
 
-/* Seconds for: prompt_tok tokens on top of depth_tok cached ones, or generate_tok tokens in each of `streams` sequences. Caches are filled untimed. */
+/* Seconds for: prompt_tok tokens on top of depth_tok cached ones, or generate_tok tokens in each of `streams` sequences. Caches are filled
+ * untimed. */
 typedef struct fh_bench_spec {
     uint32_t prompt_tok, generate_tok, depth_tok;
     unsigned streams;
 } fh_bench_spec;
-int fh_engine_bench(fh_engine *e, const fh_bench_spec *spec, double *ret_seconds, fh_err **err);
+int fh_engine_bench(fh_engine *e, const fh_bench_spec *b, double *ret_seconds, fh_err **err);
 /* What all computing threads together read from memory, bytes a second: the best of several passes over `bytes`. */
 int fh_engine_read_bandwidth(fh_engine *e, size_t bytes, double *ret_bytes_per_s, fh_err **err);
 
