@@ -89,8 +89,8 @@ bool fh_cli_completion(const char *shell, fh_buf *out);                         
 
 /* output.c. On a terminal everything loses its control characters (C0 but for line ends and tabs, C1, DEL); elsewhere bytes stay as they
  * are. */
-bool fh_cli_clean(fh_buf *out, fh_str text); /* appends text without control characters */
-bool fh_cli_write(FILE *to, fh_str text);    /* at once; false when that fails */
+bool fh_cli_clean(fh_buf *out, fh_str text);                   /* appends text without control characters */
+bool fh_cli_write(FILE *to, fh_str text);                      /* at once; false when that fails */
 int fh_cli_print(const fh_buf *text, fh_err **err);            /* to standard output; a write error is an error */
 int fh_cli_print_json(const fh_json *v, fh_err **err);         /* one document, indented, with a line end */
 int fh_cli_print_json_line(const fh_json *v, fh_err **err);    /* one line of JSON lines */
@@ -100,9 +100,14 @@ void fh_cli_bytes(uint64_t bytes, char *out, size_t out_size); /* "1.4 GB" */
 void fh_cli_age(int64_t ns, char *out, size_t out_size);       /* "5s", "12m", "3h", "4d" */
 
 /* table.c: a table of text that fits FH_CLI_COLUMNS. Cells are copied. When rows are too wide, columns marked to shrink are cut with an
- * ellipsis. */
-enum { FH_CLI_COLUMNS = 100, FH_CLI_TABLE_COLUMNS = 12 };
-typedef enum fh_cli_align { FH_CLI_LEFT, FH_CLI_RIGHT, FH_CLI_SHRINK } fh_cli_align; /* SHRINK: left, and may be cut */
+ * ellipsis; then the last one, if marked so, is wrapped. Names that a person types must not shrink. */
+enum { FH_CLI_COLUMNS = 100, FH_CLI_TABLE_COLUMNS = 12, FH_CLI_WRAP_COLUMNS = 24 }; /* the last: what wrapped text gets at least */
+typedef enum fh_cli_align {
+    FH_CLI_LEFT,
+    FH_CLI_RIGHT,
+    FH_CLI_SHRINK,
+    FH_CLI_WRAP
+} fh_cli_align; /* SHRINK: left, and may be cut; WRAP: left, the last */
 typedef struct fh_cli_column {
     const char *title; /* NULL ends the list */
     fh_cli_align align;

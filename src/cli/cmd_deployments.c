@@ -61,9 +61,9 @@ static fh_json *without_stopped(const fh_json *reply)
 
 static int print_deployments(const fh_json *doc, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"NAME", FH_CLI_SHRINK},  {"MODEL", FH_CLI_SHRINK}, {"STATE", FH_CLI_LEFT},
-                                            {"SINCE", FH_CLI_RIGHT},  {"PLACE", FH_CLI_LEFT},   {"SANDBOX", FH_CLI_LEFT},
-                                            {"MEMORY", FH_CLI_RIGHT}, {"WHY", FH_CLI_SHRINK},   {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {{"NAME", FH_CLI_LEFT},    {"MODEL", FH_CLI_LEFT}, {"STATE", FH_CLI_LEFT},
+                                            {"SINCE", FH_CLI_RIGHT},  {"PLACE", FH_CLI_LEFT}, {"SANDBOX", FH_CLI_LEFT},
+                                            {"MEMORY", FH_CLI_RIGHT}, {"WHY", FH_CLI_WRAP},   {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
     const fh_json *items = fh_json_get(doc, "items");
@@ -191,7 +191,7 @@ static bool print_event(void *arg, fh_str event, fh_str data)
 static int print_history(const fh_json *items, fh_err **err)
 {
     static const fh_cli_column columns[] = {
-        {"TIME", FH_CLI_LEFT}, {"FROM", FH_CLI_LEFT}, {"TO", FH_CLI_LEFT}, {"WHY", FH_CLI_SHRINK}, {NULL, FH_CLI_LEFT}};
+        {"TIME", FH_CLI_LEFT}, {"FROM", FH_CLI_LEFT}, {"TO", FH_CLI_LEFT}, {"WHY", FH_CLI_WRAP}, {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(4 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++) {

@@ -107,9 +107,9 @@ static bool add_model(fh_cli_table *t, const fh_json *m)
 
 static int print_models(const fh_json *items, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"RANK", FH_CLI_RIGHT},     {"MODEL", FH_CLI_SHRINK}, {"MAKER", FH_CLI_SHRINK},
+    static const fh_cli_column columns[] = {{"RANK", FH_CLI_RIGHT},     {"MODEL", FH_CLI_LEFT},   {"MAKER", FH_CLI_SHRINK},
                                             {"FRONTIER", FH_CLI_RIGHT}, {"LICENCE", FH_CLI_LEFT}, {"CONTEXT", FH_CLI_RIGHT},
-                                            {"NEEDS", FH_CLI_RIGHT},    {"HERE", FH_CLI_SHRINK},  {NULL, FH_CLI_LEFT}};
+                                            {"NEEDS", FH_CLI_RIGHT},    {"HERE", FH_CLI_LEFT},    {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(4 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++)
@@ -237,9 +237,9 @@ static bool add_weights(fh_cli_table *t, const fh_json *w)
 
 static int print_weights(const fh_json *items, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"MODEL", FH_CLI_SHRINK}, {"VARIANT", FH_CLI_LEFT}, {"FAMILY", FH_CLI_LEFT},
-                                            {"SIZE", FH_CLI_RIGHT},   {"SHA-256", FH_CLI_LEFT}, {"KNOWN", FH_CLI_LEFT},
-                                            {"AGE", FH_CLI_RIGHT},    {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {{"MODEL", FH_CLI_LEFT}, {"VARIANT", FH_CLI_LEFT}, {"FAMILY", FH_CLI_LEFT},
+                                            {"SIZE", FH_CLI_RIGHT}, {"SHA-256", FH_CLI_LEFT}, {"KNOWN", FH_CLI_LEFT},
+                                            {"AGE", FH_CLI_RIGHT},  {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(4 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++)

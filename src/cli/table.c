@@ -92,11 +92,14 @@ static void measure(const fh_cli_table *t, size_t *widths)
         widths[i] = text_width(t->columns[i].title);
         for (size_t r = 0; r < t->row_count; r++) widths[i] = FH_MAX(widths[i], text_width(t->cells[r * t->column_count + i]));
     }
+    size_t last = t->column_count - 1, wrapped = t->column_count && t->columns[last].align == FH_CLI_WRAP ? widths[last] : 0;
+    if (wrapped) widths[last] = FH_MIN(wrapped, (size_t)FH_CLI_WRAP_COLUMNS);
     while (line_width(t, widths) > FH_CLI_COLUMNS) {
         size_t i = widest_shrinkable(t, widths);
         if (i == t->column_count) return;
         widths[i]--;
     }
+    if (wrapped) widths[last] = FH_MIN(wrapped, widths[last] + FH_CLI_COLUMNS - line_width(t, widths));
 }
 
 static void add_blanks(fh_buf *out, size_t n)
@@ -114,6 +117,15 @@ static void add_prefix(fh_buf *out, const char *s, size_t characters)
         bytes++;
     }
     fh_buf_add(out, s, bytes);
+}
+
+/* Text over several lines, broken at blanks, each under the first. */
+static void write_wrapped(fh_buf *out, const char *s, size_t indent, size_t width)
+{
+    FH_AUTO(buf) fh_buf text = FH_BUF(1 << 20);
+    fh_cli_wrap(&text, s, (unsigned)indent, (unsigned)(indent + width));
+    while (text.len && text.data[text.len - 1] == '\n') text.data[--text.len] = '\0';
+    fh_buf_adds(out, fh_buf_cstr(&text) + FH_MIN(indent, text.len));
 }
 
 static void write_cell(fh_buf *out, const char *s, fh_cli_align align, size_t width, bool last)
@@ -145,8 +157,13 @@ bool fh_cli_table_write(const fh_cli_table *t, fh_buf *out)
         write_cell(out, t->columns[i].title, t->columns[i].align, widths[i], i + 1 == t->column_count);
     trim_line_end(out);
     for (size_t r = 0; r < t->row_count; r++) {
-        for (size_t i = 0; i < t->column_count; i++)
-            write_cell(out, t->cells[r * t->column_count + i], t->columns[i].align, widths[i], i + 1 == t->column_count);
+        for (size_t i = 0; i < t->column_count; i++) {
+            const char *cell = t->cells[r * t->column_count + i];
+            if (t->columns[i].align == FH_CLI_WRAP)
+                write_wrapped(out, cell, line_width(t, widths) - widths[i], widths[i]);
+            else
+                write_cell(out, cell, t->columns[i].align, widths[i], i + 1 == t->column_count);
+        }
         trim_line_end(out);
     }
     return fh_buf_ok(out);

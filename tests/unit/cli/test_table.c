@@ -34,6 +34,26 @@ static void a_wide_cell_is_cut_by_characters_not_bytes(void **state)
     assert_non_null(strstr(line, "\xe2\x80\xa6"));
 }
 
+static void wrapped_text_stays_whole_and_names_are_never_cut(void **state)
+{
+    (void)state;
+    static const fh_cli_column wrapping[] = {{"NAME", FH_CLI_LEFT}, {"WHO", FH_CLI_SHRINK}, {"WHY", FH_CLI_WRAP}, {NULL, FH_CLI_LEFT}};
+    char name[71] = "", words[301] = "";
+    memset(name, 'n', 70);
+    for (int i = 0; i < 30; i++) strcat(words, "word word ");
+    FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(wrapping);
+    FH_AUTO(buf) fh_buf out = FH_BUF(1 << 16);
+    assert_true(fh_cli_table_add(t, (const char *[]){name, "somebody with a long name", words}));
+    assert_true(fh_cli_table_add(t, (const char *[]){"n", "x", "short"}));
+    assert_true(fh_cli_table_write(t, &out));
+    assert_non_null(strstr(fh_buf_cstr(&out), name));
+    size_t count = 0;
+    for (const char *p = fh_buf_cstr(&out); (p = strstr(p, "word")); p++) count++;
+    assert_int_equal(count, 60);
+    for (const char *line = strchr(fh_buf_cstr(&out), '\n') + 1; *line; line = strchr(line, '\n') + 1)
+        assert_true(strcspn(line, "\n") <= 70 + 2 + 8 + 2 + FH_CLI_WRAP_COLUMNS + 2);
+}
+
 static void sizes_and_ages_read_well(void **state)
 {
     (void)state;
@@ -67,6 +87,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_are_aligned_and_lines_have_no_blanks_at_their_end),
         cmocka_unit_test(a_wide_cell_is_cut_by_characters_not_bytes),
+        cmocka_unit_test(wrapped_text_stays_whole_and_names_are_never_cut),
         cmocka_unit_test(sizes_and_ages_read_well),
     };
     return cmocka_run_group_tests_name("cli/table", tests, NULL, NULL);
