@@ -12,7 +12,8 @@ int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
     FH_AUTO(fh_gateway) fh_gateway *g = fh_calloc(1, sizeof *g);
     if (!g) return fh_err_nomem(err);
     g->config = *c;
-    int rc = fh_http_client_new(&g->client, c->loop, err);
+    int rc = fh_random_text(g->secret, sizeof g->secret, err);
+    if (!rc) rc = fh_http_client_new(&g->client, c->loop, err);
     if (rc) return rc;
     *ret = fh_take(g);
     return 0;
@@ -22,6 +23,7 @@ void fh_gateway_free(fh_gateway *g)
 {
     if (!g) return;
     fh_http_client_free(g->client);
+    explicit_bzero(g->secret, sizeof g->secret);
     fh_free(g);
 }
 
@@ -74,8 +76,9 @@ static int write_models(const fh_route_model *list, size_t count, fh_buf *out, f
     return 0;
 }
 
-static void handle_models(fh_gateway *g, fh_http_req *req)
+static void handle_models(fh_gateway *g, fh_http_req *req, fh_str key_id)
 {
+    (void)key_id;
     fh_err *err = NULL;
     FH_AUTO(ptr) fh_route_model *list = ready_models(g);
     FH_AUTO(buf) fh_buf body = FH_BUF(4 << 20);
@@ -113,7 +116,7 @@ static void handle_model(fh_gateway *g, fh_http_req *req, fh_str id)
     reply_json(req, &body);
 }
 
-static void handle_generate(fh_gateway *g, fh_http_req *req, fh_operation op)
+static void handle_generate(fh_gateway *g, fh_http_req *req, fh_str key_id, fh_operation op)
 {
     fh_err *err = NULL;
     fh_wire_request r = {0};
@@ -122,12 +125,12 @@ static void handle_generate(fh_gateway *g, fh_http_req *req, fh_operation op)
     if (rc)
         reply_and_free(req, err);
     else
-        fh_proxy_start(g, req, op, r.model, r.stream);
+        fh_proxy_start(g, req, key_id, op, r.model, r.stream);
     fh_wire_request_fini(&r);
 }
 
 /* The body names a model or leaves it out; the rest is the engine's to judge. */
-static void handle_tokenize(fh_gateway *g, fh_http_req *req)
+static void handle_tokenize(fh_gateway *g, fh_http_req *req, fh_str key_id)
 {
     fh_err *err = NULL;
     FH_AUTO(json) fh_json *doc = NULL;
@@ -138,22 +141,22 @@ static void handle_tokenize(fh_gateway *g, fh_http_req *req)
     if (rc)
         reply_and_free(req, err);
     else
-        fh_proxy_start(g, req, FH_OP_TOKENIZE, model, false);
+        fh_proxy_start(g, req, key_id, FH_OP_TOKENIZE, model, false);
 }
 
-static void handle_chat(fh_gateway *g, fh_http_req *req)
+static void handle_chat(fh_gateway *g, fh_http_req *req, fh_str key_id)
 {
-    handle_generate(g, req, FH_OP_CHAT);
+    handle_generate(g, req, key_id, FH_OP_CHAT);
 }
 
-static void handle_completion(fh_gateway *g, fh_http_req *req)
+static void handle_completion(fh_gateway *g, fh_http_req *req, fh_str key_id)
 {
-    handle_generate(g, req, FH_OP_COMPLETION);
+    handle_generate(g, req, key_id, FH_OP_COMPLETION);
 }
 
 static const struct {
     const char *path, *method;
-    void (*handle)(fh_gateway *g, fh_http_req *req);
+    void (*handle)(fh_gateway *g, fh_http_req *req, fh_str key_id);
 } paths[] = {
     {"/v1/models", "GET", handle_models},   {"/v1/chat/completions", "POST", handle_chat}, {"/v1/completions", "POST", handle_completion},
     {"/tokenize", "POST", handle_tokenize}, {"/detokenize", "POST", handle_tokenize},
@@ -179,13 +182,13 @@ static void refuse_path(fh_http_req *req)
     reply_and_free(req, err);
 }
 
-void fh_gateway_handle(fh_gateway *g, fh_http_req *req)
+void fh_gateway_handle(fh_gateway *g, fh_http_req *req, fh_str key_id)
 {
     fh_str path = fh_http_req_path(req), method = fh_http_req_method(req), one = FH_STR("/v1/models/");
     for (size_t i = 0; i < FH_COUNT(paths); i++) {
         if (!fh_str_eqs(path, paths[i].path)) continue;
         if (fh_str_eqs(method, paths[i].method))
-            paths[i].handle(g, req);
+            paths[i].handle(g, req, key_id);
         else
             refuse_method(req, paths[i].method);
         return;

@@ -25,10 +25,11 @@ struct fh_gateway {
     fh_gateway_config config; /* copied; what it points to is borrowed */
     fh_http_client *client;   /* owned */
     fh_metrics metrics;
+    char secret[44]; /* random text of this process: makes salts that nobody else can name */
 };
 
 /* proxy.c: passes the request to a replica that route names, and its reply back. The request is the proxy's from here on. */
-void fh_proxy_start(fh_gateway *g, fh_http_req *req, fh_operation op, fh_str model, bool stream);
+void fh_proxy_start(fh_gateway *g, fh_http_req *req, fh_str key_id, fh_operation op, fh_str model, bool stream);
 
 /* sse_cut.c: the length of the whole events at the start of data (up to and with the last blank line); 0 when none is whole. */
 size_t fh_sse_whole(fh_str data);

@@ -28,6 +28,7 @@ typedef struct proxy {
     bool wants_stream, streaming, second_try, done_seen;
     bool failed; /* the reply is an error, ours or the engine's */
     char model[256];
+    char salt[33];  /* of the client's key */
     fh_route route; /* the replica in use, or the one that broke */
     int64_t start_ns, replace_until_ns;
     int status; /* of the engine's reply; 0 before its headers */
@@ -244,7 +245,8 @@ static void call(proxy *p)
     fh_str path = fh_http_req_path(p->req);
     snprintf(url, sizeof url, "%s%.*s", p->route.base_url, (int)FH_MIN(path.len, (size_t)200), path.ptr);
     const fh_header headers[] = {{FH_STR("Content-Type"), FH_STR("application/json")},
-                                 {FH_STR("x-request-id"), fh_str_of(fh_http_req_id(p->req))}};
+                                 {FH_STR("x-request-id"), fh_str_of(fh_http_req_id(p->req))},
+                                 {FH_STR("x-freehold-salt"), fh_str_of(p->salt)}};
     fh_http_call_spec spec = {
         .method = "POST",
         .url = url,
@@ -302,22 +304,39 @@ static void pick(proxy *p)
         fail(p, fh_take(p->broken));
 }
 
-void fh_proxy_start(fh_gateway *g, fh_http_req *req, fh_operation op, fh_str model, bool stream)
+/* How long a prompt takes tells whether somebody sent its beginning before: so engines reuse what they computed only among requests of
+ * one salt, which is made here from the key and a secret, and never taken from the client. */
+static int make_salt(const fh_gateway *g, fh_str key_id, char out[33], fh_err **err)
+{
+    uint8_t digest[32];
+    FH_AUTO(buf) fh_buf text = FH_BUF(1024);
+    fh_buf_addf(&text, "%s %.*s", g->secret, (int)FH_MIN(key_id.len, (size_t)256), key_id.ptr ? key_id.ptr : "");
+    int rc = fh_buf_check(&text, err, "the salt");
+    if (rc) return rc;
+    if (!fh_sha256((fh_str){text.data, text.len}, digest)) return fh_err_set(err, FH_E_INTERNAL, "SHA-256 is not available");
+    for (size_t i = 0; i < 16; i++) snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    return 0;
+}
+
+static int prepare(proxy *p, fh_str key_id, fh_str model, fh_err **err)
+{
+    if (!p) return fh_err_nomem(err);
+    if (model.len >= sizeof p->model) return fh_err_set(err, FH_E_NOT_FOUND, "there is no model with a name of %zu bytes", model.len);
+    memcpy(p->model, model.ptr, model.len);
+    return make_salt(p->gateway, key_id, p->salt, err);
+}
+
+void fh_proxy_start(fh_gateway *g, fh_http_req *req, fh_str key_id, fh_operation op, fh_str model, bool stream)
 {
     fh_err *err = NULL;
     proxy *p = fh_calloc(1, sizeof *p);
-    if (!p || model.len >= sizeof p->model) {
-        if (!p)
-            fh_err_nomem(&err);
-        else
-            fh_err_set(&err, FH_E_NOT_FOUND, "there is no model with a name of %zu bytes", model.len);
+    if (p) *p = (proxy){.gateway = g, .req = req, .op = op, .wants_stream = stream, .start_ns = fh_clock_mono_ns()};
+    if (prepare(p, key_id, model, &err)) {
         fh_free(p);
         fh_gateway_reply_error(req, err);
         fh_err_free(err);
         return;
     }
-    *p = (proxy){.gateway = g, .req = req, .op = op, .wants_stream = stream, .start_ns = fh_clock_mono_ns()};
-    memcpy(p->model, model.ptr, model.len);
     g->metrics.in_flight++;
     fh_http_req_on_gone(req, client_gone, p);
     pick(p);

@@ -236,19 +236,25 @@ static int admit(fh_server *s, fh_http_req *req, bool is_static, fh_err **err)
     return rc;
 }
 
-static void with_key(fh_server *s, fh_http_req *req, api_who who, void (*then)(fh_server *s, fh_http_req *req))
+static void with_key(fh_server *s, fh_http_req *req, api_who who, void (*then)(fh_server *s, fh_http_req *req, const fh_key *key))
 {
     fh_err *err = NULL;
     fh_key key;
     if (admit_key(s, req, who, &key, &err))
         reply_error(req, err);
     else
-        then(s, req);
+        then(s, req, &key);
 }
 
-static void openai(fh_server *s, fh_http_req *req)
+static void openai(fh_server *s, fh_http_req *req, const fh_key *key)
 {
-    fh_gateway_handle(s->gateway, req);
+    fh_gateway_handle(s->gateway, req, fh_str_of(key->id));
+}
+
+static void metrics_page(fh_server *s, fh_http_req *req, const fh_key *key)
+{
+    (void)key;
+    fh_server_metrics(s, req);
 }
 
 void api_handle(fh_server *s, fh_http_req *req)
@@ -264,7 +270,7 @@ void api_handle(fh_server *s, fh_http_req *req)
     else if (gateway)
         with_key(s, req, API_USE, openai);
     else if (metrics)
-        with_key(s, req, API_USE, fh_server_metrics);
+        with_key(s, req, API_USE, metrics_page);
     else if (control)
         control_plane(s, req);
     else if (!fh_static_reply(req))

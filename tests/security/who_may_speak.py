@@ -147,6 +147,21 @@ def main():
             assert secret not in s.output().replace(key, "", 1).encode(), "printed more than once"
             assert s.key_file.stat().st_mode & 0o777 == 0o600
 
+        def prompts_are_not_shared():
+            """What one key's request made the engine compute, another key's request cannot find."""
+            other = s.json("POST", "/api/v1/keys", {"name": "somebody else", "scope": "use"})["key"]
+            ask = {**ASK, "messages": [{"role": "user", "content": "The meeting about the merger is on the third floor at noon. " * 8}]}
+
+            def cached(key, **headers):
+                status, _, body = s.request("POST", "/v1/chat/completions", body=ask, key=key, headers=headers)
+                assert status == 200, (status, body)
+                return json.loads(body)["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+            cached(s.key, **{"x-freehold-salt": "same"})
+            assert cached(s.key) > 0
+            assert cached(other, **{"x-freehold-salt": "same"}) == 0
+            assert cached(other) > 0
+
         def prompts_are_not_logged():
             s.request("POST", "/v1/chat/completions", {**ASK, "messages": [{"role": "user", "content": "zebra crossing at midnight"}]})
             for f in [s.folder / "server.log", *s.data.rglob("*.log")]:
@@ -162,7 +177,7 @@ def main():
                          (a_revoked_key, "a key works until it is revoked, within its scope"), (a_foreign_host, "a foreign Host is refused"),
                          (a_foreign_origin, "a page of another origin is refused"), (a_form, "a form cannot post"), (the_link_works_once, "the console's link works once"),
                          (the_page_is_closed_in, "the page may load and reach nothing foreign"), (malformed_requests, "the eleven malformed requests are refused and the connection closed"),
-                         (prompts_are_not_logged, "prompts are not logged"), (no_secret_shows, "no secret in argv, environment, files or logs"),
+                         (prompts_are_not_shared, "what one key's prompt left in the cache is out of reach of another key"), (prompts_are_not_logged, "prompts are not logged"), (no_secret_shows, "no secret in argv, environment, files or logs"),
                          (loopback_only, "beyond loopback it does not listen without being told")]:
             tap.check(text, fn)
     tap.end()

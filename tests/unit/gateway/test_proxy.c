@@ -29,6 +29,9 @@ typedef struct world {
     bool done, transport_failed;
     fh_buf body;
     char retry[16], reason[128], cache[16];
+    const char *key_id;  /* of the one who asks */
+    char salts[4][100];  /* what the engine got, by request */
+    unsigned salt_count; /* headers of that name in the last request */
 } world;
 
 enum { FLOOD_EVENTS = 400000 }; /* 20 MB: more than all buffers of sockets take */
@@ -68,9 +71,20 @@ static void start(fh_http_req *req)
     fh_http_reply_write(req, event, sizeof event - 1);
 }
 
+static void note_salt(world *w, fh_http_req *req)
+{
+    size_t count;
+    const fh_header *h = fh_http_req_headers(req, &count);
+    fh_str salt = fh_http_req_header(req, "x-freehold-salt");
+    snprintf(w->salts[w->asked], sizeof w->salts[0], "%.*s", (int)salt.len, salt.ptr ? salt.ptr : "");
+    w->salt_count = 0;
+    for (size_t i = 0; i < count; i++) w->salt_count += fh_str_ieq(h[i].name, FH_STR("x-freehold-salt"));
+}
+
 static void engine_handles(fh_http_req *req, void *ctx)
 {
     world *w = ctx;
+    note_salt(w, req);
     behaviour b = w->plan[w->asked++];
     switch (b) {
     case ANSWER: fh_http_reply(req, 200, "application/json", "{\"ok\":1}", 8); return;
@@ -145,7 +159,8 @@ static size_t list(void *ctx, fh_route_model *ret, size_t max)
 
 static void door_handles(fh_http_req *req, void *ctx)
 {
-    fh_gateway_handle(((world *)ctx)->gateway, req);
+    world *w = ctx;
+    fh_gateway_handle(w->gateway, req, fh_str_of(w->key_id));
 }
 
 static void too_late(void *arg)
@@ -172,6 +187,7 @@ static int setup(void **state)
     assert_int_equal(fh_timer_new(&w->deadline, w->loop, too_late, w, NULL), 0);
     assert_int_equal(fh_timer_new(&w->drip, w->loop, drip, w, NULL), 0);
     w->body = FH_BUF(64 << 20);
+    w->key_id = "aaaaaaaa";
     *state = w;
     return 0;
 }
@@ -225,14 +241,14 @@ static fh_http_call *ask(world *w, bool stream, bool (*on_data)(void *, const vo
 {
     char url[128], body[256];
     fh_http_call *call = NULL;
-    const fh_header headers[] = {{FH_STR("Content-Type"), FH_STR("application/json")}};
+    const fh_header headers[] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-freehold-salt"), FH_STR("mine")}};
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/chat/completions", fh_http_server_port(w->door));
     snprintf(body, sizeof body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":%s}",
              stream ? "true" : "false");
     fh_http_call_spec spec = {.method = "POST",
                               .url = url,
                               .headers = headers,
-                              .header_count = 1,
+                              .header_count = FH_COUNT(headers),
                               .body = fh_str_of(body),
                               .on_headers = got_headers,
                               .on_data = on_data,
@@ -265,6 +281,22 @@ static void a_plain_reply_comes_through_with_its_choice(void **state)
     assert_string_equal(w->reason, "the only one");
     assert_string_equal(w->cache, "off");
     assert_string_equal(w->retry, "");
+}
+
+static void engines_get_a_salt_of_the_key_and_never_the_clients(void **state)
+{
+    world *w = *state;
+    static const char *const ids[] = {"aaaaaaaa", "bbbbbbbb", "aaaaaaaa"};
+    for (size_t i = 0; i < FH_COUNT(ids); i++) {
+        w->key_id = ids[i];
+        w->plan[i] = ANSWER;
+        exchange(w, false);
+        assert_int_equal(w->salt_count, 1);
+        assert_int_equal(strlen(w->salts[i]), 32);
+        assert_int_equal(strspn(w->salts[i], "0123456789abcdef"), 32);
+    }
+    assert_string_not_equal(w->salts[0], w->salts[1]);
+    assert_string_equal(w->salts[0], w->salts[2]);
 }
 
 static void a_stream_comes_through_to_its_end(void **state)
@@ -423,6 +455,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_plain_reply_comes_through_with_its_choice),
+        TEST(engines_get_a_salt_of_the_key_and_never_the_clients),
         TEST(a_stream_comes_through_to_its_end),
         TEST(an_engine_that_dies_before_the_first_byte_is_replaced_once),
         TEST(two_broken_engines_are_an_error_that_is_not_tried_again),

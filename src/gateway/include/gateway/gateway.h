@@ -22,8 +22,9 @@ void fh_gateway_free(fh_gateway *g); /* after the HTTP server was freed, which e
 FH_DEFINE_AUTO(fh_gateway, fh_gateway_free);
 
 /* Answers GET /v1/models, GET /v1/models/{id}, POST /v1/chat/completions, POST /v1/completions, POST /tokenize and POST /detokenize, now or
- * later. The caller has admitted the request. Unknown paths get 404, other methods 405. */
-void fh_gateway_handle(fh_gateway *g, fh_http_req *req);
+ * later. The caller has admitted the request, with the key of that id: engines reuse computed prompts among requests of one key only.
+ * Unknown paths get 404, other methods 405. */
+void fh_gateway_handle(fh_gateway *g, fh_http_req *req, fh_str key_id);
 bool fh_gateway_owns(fh_str path); /* the paths whose errors have OpenAI's shape: /v1, /tokenize, /detokenize */
 
 /* Replies with err in the shape of the request's path: OpenAI's, or RFC 9457 elsewhere. Adds WWW-Authenticate, Retry-After and
