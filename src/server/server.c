@@ -208,6 +208,16 @@ static int write_key_file(const char *path, const char *text, fh_err **err)
     return rc ? fh_err_add(err, "the first key cannot be written") : 0;
 }
 
+/* The file may hold the only key of another server: refused before anything is made. */
+static int check_key_file(fh_server *s, fh_err **err)
+{
+    const char *file = fh_keys_count(s->keys) > 0 ? NULL : s->config->key_file;
+    if (!file || !fh_file_exists(file)) return 0;
+    fh_err_set(err, FH_E_CONFLICT, "the first key would be written to %s, which exists already", file);
+    fh_err_hint(err, "it may be the key of another server: move it away, or give another --key-file");
+    return FH_E_CONFLICT;
+}
+
 /* The key is printed where a person reads it; where output goes into a log, the file is enough. */
 static void print_first_key(const fh_server *s, const char *text)
 {
@@ -256,6 +266,7 @@ static int start_all(fh_server *s, fh_err **err)
     if (!rc) rc = own_program(s, err);
     if (!rc) rc = open_folder(s, err);
     if (!rc) rc = open_store(s, err);
+    if (!rc) rc = check_key_file(s, err);
     if (!rc) rc = open_listener(s, err);
     if (!rc) rc = start_fleet(s, err);
     if (!rc) rc = watch_signals(s, err);

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -167,8 +168,17 @@ def main():
             for f in [s.folder / "server.log", *s.data.rglob("*.log")]:
                 assert "zebra" not in f.read_text(errors="replace"), f
 
+        def serve(data, *flags):
+            return subprocess.Popen([str(PROGRAM), "serve", "--listen", "127.0.0.1:0", "--data", str(data), *flags], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, text=True, env=s.environment(), umask=0o022)
+
+        def a_key_file_is_not_overwritten():
+            before = s.key_file.read_text()
+            said = (p := serve(s.folder / "fresh", "--key-file", str(s.key_file))).communicate(timeout=20)[0]
+            assert p.returncode != 0 and "exists already" in said and "--key-file" in said, (p.returncode, said)
+            assert s.key_file.read_text() == before, "overwritten"
+
         def loopback_only():
-            import subprocess
             for address in ("0.0.0.0:0", "[::]:0"):
                 done = subprocess.run([str(PROGRAM), "serve", "--listen", address, "--data", str(s.folder / "other")], capture_output=True, text=True, timeout=20, env=s.environment())
                 assert done.returncode == 2 and "--plain-http" in done.stderr, (done.returncode, done.stderr)
@@ -178,6 +188,7 @@ def main():
                          (a_foreign_origin, "a page of another origin is refused"), (a_form, "a form cannot post"), (the_link_works_once, "the console's link works once"),
                          (the_page_is_closed_in, "the page may load and reach nothing foreign"), (malformed_requests, "the eleven malformed requests are refused and the connection closed"),
                          (prompts_are_not_shared, "what one key's prompt left in the cache is out of reach of another key"), (prompts_are_not_logged, "prompts are not logged"), (no_secret_shows, "no secret in argv, environment, files or logs"),
+                         (a_key_file_is_not_overwritten, "a first start overwrites no key of another server"),
                          (loopback_only, "beyond loopback it does not listen without being told")]:
             tap.check(text, fn)
     tap.end()
