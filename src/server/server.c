@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DRAIN_NS      (10 * FH_NS_PER_S) /* that running requests get when the server stops */
@@ -194,7 +195,7 @@ static void close_all(fh_server *s)
 
 static int write_key_file(const char *path, const char *text, fh_err **err)
 {
-    char folder[1024], line[FH_KEY_LEN + 2];
+    char folder[1100], line[FH_KEY_LEN + 2];
     snprintf(folder, sizeof folder, "%s", path);
     char *slash = strrchr(folder, '/');
     int rc = 0;
@@ -208,25 +209,31 @@ static int write_key_file(const char *path, const char *text, fh_err **err)
     return rc ? fh_err_add(err, "the first key cannot be written") : 0;
 }
 
+/* Where the first key is written, NULL for nowhere: without --key-file a terminal gets it, and anything else may be a log. */
+static const char *first_key_file(fh_server *s)
+{
+    if (s->config->key_file) return s->config->key_file;
+    if (isatty(STDOUT_FILENO)) return NULL;
+    snprintf(s->first_key_file, sizeof s->first_key_file, "%s/first-key", s->config->data_dir);
+    return s->first_key_file;
+}
+
 /* The file may hold the only key of another server: refused before anything is made. */
 static int check_key_file(fh_server *s, fh_err **err)
 {
-    const char *file = fh_keys_count(s->keys) > 0 ? NULL : s->config->key_file;
+    const char *file = fh_keys_count(s->keys) > 0 ? NULL : first_key_file(s);
     if (!file || !fh_file_exists(file)) return 0;
     fh_err_set(err, FH_E_CONFLICT, "the first key would be written to %s, which exists already", file);
     fh_err_hint(err, "it may be the key of another server: move it away, or give another --key-file");
     return FH_E_CONFLICT;
 }
 
-/* The key is printed where a person reads it; where output goes into a log, the file is enough. */
-static void print_first_key(const fh_server *s, const char *text)
+static void announce_first_key(const char *file, const char *text)
 {
-    const char *file = s->config->key_file;
-    if (!file || isatty(STDOUT_FILENO)) printf("First key, shown once: %s\n", text);
     if (file)
         printf("The first key is in %s\n", file);
     else
-        printf("Save it where the command line looks for it: ~/.config/freehold/key\n");
+        printf("First key, shown once: %s\nSave it where the command line looks for it: ~/.config/freehold/key\n", text);
 }
 
 static int first_key(fh_server *s, fh_err **err)
@@ -234,33 +241,46 @@ static int first_key(fh_server *s, fh_err **err)
     char text[FH_KEY_LEN + 1];
     fh_key spec = {.name = "first", .scope = FH_SCOPE_ADMIN}, made;
     if (fh_keys_count(s->keys) > 0) return 0;
+    const char *file = first_key_file(s);
     int rc = fh_keys_create(s->keys, &spec, fh_clock_utc_ns(), &made, text, err);
     if (rc) return rc;
-    if (s->config->key_file) rc = write_key_file(s->config->key_file, text, err);
+    if (file) rc = write_key_file(file, text, err);
     if (!rc)
-        print_first_key(s, text);
+        announce_first_key(file, text);
     else
         fh_keys_remove(s->keys, fh_str_of(made.id)); /* the next start makes another */
     explicit_bzero(text, sizeof text);
     return rc;
 }
 
-static int announce(fh_server *s, fh_err **err)
+/* A link signs in whoever reads it: only a terminal gets one. */
+static int announce_console(fh_server *s, fh_err **err)
 {
     char link[512];
-    printf("freehold " FH_VERSION " listens on %s\n", s->address);
-    int rc = first_key(s, err);
-    if (!rc) rc = fh_console_link(s, link, sizeof link, err);
+    if (!isatty(STDOUT_FILENO)) {
+        printf("Console: run `freehold console` for a link\n");
+        return 0;
+    }
+    int rc = fh_console_link(s, link, sizeof link, err);
     if (rc) return rc;
     printf("Console, once within 15 minutes: %s\n", link);
     explicit_bzero(link, sizeof link);
-    fflush(stdout);
     return 0;
+}
+
+static int announce(fh_server *s, fh_err **err)
+{
+    printf("freehold " FH_VERSION " listens on %s\n", s->address);
+    int rc = first_key(s, err);
+    if (!rc) rc = announce_console(s, err);
+    fflush(stdout);
+    return rc;
 }
 
 static int start_all(fh_server *s, fh_err **err)
 {
     s->start_ns = fh_clock_mono_ns();
+    umask(077); /* the database and its journals too are ours alone */
     int rc = check_listen(s, err);
     if (!rc) rc = collect_hosts(s, err);
     if (!rc) rc = own_program(s, err);

@@ -25,7 +25,7 @@ typedef struct fh_imports fh_imports; /* imports.c */
 
 typedef struct fh_server {
     const fh_server_config *config; /* borrowed */
-    char store_url[1100], program[1024], address[300], default_import_dir[1024];
+    char first_key_file[1100], store_url[1100], program[1024], address[300], default_import_dir[1024];
     int lock_fd;
     fh_loop *loop;
     fh_http_server *http;

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -173,10 +174,28 @@ def main():
                                     stderr=subprocess.STDOUT, text=True, env=s.environment(), umask=0o022)
 
         def a_key_file_is_not_overwritten():
-            before = s.key_file.read_text()
-            said = (p := serve(s.folder / "fresh", "--key-file", str(s.key_file))).communicate(timeout=20)[0]
-            assert p.returncode != 0 and "exists already" in said and "--key-file" in said, (p.returncode, said)
-            assert s.key_file.read_text() == before, "overwritten"
+            before, data = s.key_file.read_text(), s.folder / "fresh"
+            for flags, kept in ((["--key-file", str(s.key_file)], s.key_file), ([], data / "first-key")):
+                data.mkdir(mode=0o700, exist_ok=True)
+                (data / "first-key").write_text(before)
+                said = (p := serve(data, *flags)).communicate(timeout=20)[0]
+                assert p.returncode != 0 and "exists already" in said and "--key-file" in said, (p.returncode, said)
+                assert kept.read_text() == before, "overwritten"
+
+        def logs_get_no_key():
+            data, lines = s.folder / "quiet", []
+            p = serve(data)
+            for line in p.stdout:
+                lines.append(line)
+                if "freehold console" in line:
+                    break
+            p.send_signal(signal.SIGTERM)
+            said = "".join(lines) + p.communicate(timeout=20)[0]
+            assert p.returncode == 0 and str(data / "first-key") in said, (p.returncode, said)
+            assert not re.search(r"fh_[a-z0-9]{8}_|#code=", said), said
+            assert re.fullmatch(r"fh_[a-z0-9]{8}_[0-9A-Za-z_-]{43}\n", (data / "first-key").read_text())
+            for f in data.rglob("*"):
+                assert f.stat().st_mode & 0o077 == 0, (f, oct(f.stat().st_mode))
 
         def loopback_only():
             for address in ("0.0.0.0:0", "[::]:0"):
@@ -189,6 +208,7 @@ def main():
                          (the_page_is_closed_in, "the page may load and reach nothing foreign"), (malformed_requests, "the eleven malformed requests are refused and the connection closed"),
                          (prompts_are_not_shared, "what one key's prompt left in the cache is out of reach of another key"), (prompts_are_not_logged, "prompts are not logged"), (no_secret_shows, "no secret in argv, environment, files or logs"),
                          (a_key_file_is_not_overwritten, "a first start overwrites no key of another server"),
+                         (logs_get_no_key, "where output is no terminal, neither the first key nor a link is printed"),
                          (loopback_only, "beyond loopback it does not listen without being told")]:
             tap.check(text, fn)
     tap.end()
