@@ -149,8 +149,11 @@ static int run_engine(fh_here *h, const fh_engine_spec *s, const char *folder, i
     snprintf(streams, sizeof(streams), "%lld", (long long)s->streams);
     const char *const argv[] = {h->program, "engine",    "--model", s->file,      "--listen", listen, "--name",
                                 s->model,   "--context", context,   "--parallel", streams,    NULL};
-    const char *const env[] = {"LC_ALL=C.UTF-8", "PATH=/nonexistent", "ASAN_OPTIONS=detect_leaks=0", "LSAN_OPTIONS=detect_leaks=0",
-                               NULL}; /* no ptrace inside: leaks cannot be looked for */
+#if FH_SANITIZED /* no ptrace inside: leaks cannot be looked for */
+    const char *const env[] = {"LC_ALL=C.UTF-8", "PATH=/nonexistent", "ASAN_OPTIONS=detect_leaks=0", "LSAN_OPTIONS=detect_leaks=0", NULL};
+#else
+    const char *const env[] = {"LC_ALL=C.UTF-8", "PATH=/nonexistent", NULL};
+#endif
     const char *const read_only[] = {s->folder, NULL}, *const read_write[] = {folder, NULL};
     fh_sandbox_spec spec = {argv, env, read_only, read_write, s->memory_bytes, STACKS_PROCESSES, log_fd};
     return fh_sandbox_start(h->sandbox, &spec, ret, err);
