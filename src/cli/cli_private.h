@@ -45,6 +45,11 @@ extern const fh_cli_verb *const fh_cli_verbs[]; /* NULL-terminated, in the order
 extern const fh_cli_flag fh_cli_common[];       /* flags that every verb takes */
 extern const char *const fh_cli_groups[];       /* NULL-terminated, in the order of help */
 
+typedef struct fh_cli_variable {
+    const char *name, *help;
+} fh_cli_variable;
+extern const fh_cli_variable fh_cli_environment[]; /* what is read from the environment, ended by a row without name */
+
 enum { FH_CLI_GIVEN_MAX = 64 };
 
 struct fh_cli {

@@ -10,9 +10,36 @@
 
 enum { REPLY_BYTES_MAX = 64 << 20, EVENT_BYTES_MAX = 8 << 20, KEY_BYTES_MAX = 200 };
 
+const char *fh_cli_env(const char *name)
+{
+    const char *value = getenv(name);
+    return value && value[0] ? value : NULL;
+}
+
 bool fh_client_named(const fh_cli *c)
 {
-    return fh_cli_has(c, "server") || getenv("FREEHOLD_URL");
+    return fh_cli_has(c, "server") || fh_cli_env("FREEHOLD_URL");
+}
+
+/* The address of a server that listens there; who listens on all addresses is reached through loopback. */
+static bool url_of_listen(const char *listen, char *out, size_t out_size)
+{
+    static const struct {
+        const char *all, *one;
+    } places[] = {{"0.0.0.0:", "127.0.0.1:"}, {"[::]:", "[::1]:"}, {"", ""}};
+    size_t i = 0;
+    while (strncmp(listen, places[i].all, strlen(places[i].all)) != 0) i++;
+    return snprintf(out, out_size, "http://%s%s", places[i].one, listen + strlen(places[i].all)) < (int)out_size;
+}
+
+/* Flag, then environment, then where a server listens by default. */
+static bool find_url(const fh_cli *c, char *out, size_t out_size)
+{
+    const char *listen = fh_cli_env("FREEHOLD_LISTEN"), *url = fh_cli_text(c, "server", fh_cli_env("FREEHOLD_URL"));
+    if (!url) return url_of_listen(listen ? listen : FH_CLI_LISTEN, out, out_size);
+    size_t len = strlen(url);
+    while (len && url[len - 1] == '/') len--;
+    return snprintf(out, out_size, "%.*s", (int)FH_MIN(len, out_size), url) < (int)out_size;
 }
 
 static int read_key(const char *path, fh_cli_client *ret, fh_err **err)
@@ -44,7 +71,7 @@ static bool default_key_path(char *out, size_t out_size)
 static int find_key(const fh_cli *c, fh_cli_client *ret, fh_err **err)
 {
     char path[1024];
-    const char *named = fh_cli_text(c, "key-file", getenv("FREEHOLD_KEY_FILE"));
+    const char *named = fh_cli_text(c, "key-file", fh_cli_env("FREEHOLD_KEY_FILE"));
     if (named) return read_key(named, ret, err);
     if (!default_key_path(path, sizeof path)) return 0;
     fh_err *absent = NULL;
@@ -57,16 +84,13 @@ static int find_key(const fh_cli *c, fh_cli_client *ret, fh_err **err)
 
 int fh_client_open(const fh_cli *c, fh_cli_client *ret, fh_err **err)
 {
-    const char *env = getenv("FREEHOLD_URL"), *url = fh_cli_text(c, "server", env && env[0] ? env : "http://127.0.0.1:8470");
-    size_t len = strlen(url);
     *ret = (fh_cli_client){0};
-    while (len && url[len - 1] == '/') len--;
-    if (len >= sizeof ret->url || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)) {
-        fh_err_set(err, FH_E_USAGE, "'%.128s' is no server address", url);
+    bool fits = find_url(c, ret->url, sizeof ret->url);
+    if (!fits || (strncmp(ret->url, "http://", 7) != 0 && strncmp(ret->url, "https://", 8) != 0)) {
+        fh_err_set(err, FH_E_USAGE, "'%.128s' is no server address", ret->url);
         fh_err_hint(err, "it looks like http://127.0.0.1:8470");
         return FH_E_USAGE;
     }
-    memcpy(ret->url, url, len);
     return find_key(c, ret, err);
 }
 

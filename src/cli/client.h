@@ -10,6 +10,10 @@ typedef struct fh_cli_client {
     char authorization[256]; /* "Bearer KEY", "" without a key */
 } fh_cli_client;
 
+#define FH_CLI_LISTEN "127.0.0.1:8470" /* where a server listens when nobody says otherwise */
+
+const char *fh_cli_env(const char *name); /* of the environment; NULL when unset or empty */
+
 /* Where the server is and which key to use: flags, then environment, then defaults. A key file that was named must be there. */
 int fh_client_open(const fh_cli *c, fh_cli_client *ret, fh_err **err);
 bool fh_client_named(const fh_cli *c); /* a server was named by flag or environment */
@@ -22,7 +26,7 @@ int fh_client_stream(const fh_cli_client *s, const char *method, const char *pat
                      bool (*on_event)(void *arg, fh_str event, fh_str data), void *arg, fh_err **err);
 bool fh_client_path(char *out, size_t out_size, const char *before, const char *name, const char *after); /* name percent-encoded */
 
-/* Data folder: --data, then $XDG_DATA_HOME/freehold. */
+/* Data folder: --data, then FREEHOLD_DATA, then $XDG_DATA_HOME/freehold. */
 int fh_cli_data_dir(const fh_cli *c, char *out, size_t out_size, fh_err **err);
 typedef struct fh_cli_folder {
     int lock_fd;

@@ -200,7 +200,7 @@ static const fh_cli_flag import_flags[] = {
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 static const fh_cli_flag verify_flags[] = {
-    {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (default $XDG_DATA_HOME/freehold)", 0, 0},
+    {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (or FREEHOLD_DATA; default $XDG_DATA_HOME/freehold)", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 static const char *const import_examples[] = {"freehold import SmolLM2-135M-Instruct.Q4_1.gguf",

@@ -30,6 +30,7 @@ static int refuse_tls(const fh_cli *c, fh_err **err)
 static int run_serve(fh_cli *c, fh_err **err)
 {
     char data[1024];
+    const char *listen = fh_cli_env("FREEHOLD_LISTEN");
     const char *hosts[NAMES_MAX + 1], *folders[NAMES_MAX + 1];
     int rc = refuse_tls(c, err);
     if (!rc) rc = fh_cli_data_dir(c, data, sizeof data, err);
@@ -37,7 +38,7 @@ static int run_serve(fh_cli *c, fh_err **err)
     if (!rc) rc = collect(c, "import-dir", folders, err);
     if (rc) return rc;
     fh_server_config config = {
-        .listen = fh_cli_text(c, "listen", "127.0.0.1:8470"),
+        .listen = fh_cli_text(c, "listen", listen ? listen : FH_CLI_LISTEN),
         .data_dir = data,
         .store_url = fh_cli_text(c, "store", NULL),
         .key_file = fh_cli_text(c, "key-file", NULL),
@@ -50,13 +51,14 @@ static int run_serve(fh_cli *c, fh_err **err)
 }
 
 static const fh_cli_flag flags[] = {
-    {"listen", 0, FH_CLI_TEXT, "ADDR:PORT", "where to listen (default 127.0.0.1:8470; port 0 picks a free one)", 0, 0},
+    {"listen", 0, FH_CLI_TEXT, "ADDR:PORT", "where to listen (or FREEHOLD_LISTEN; default " FH_CLI_LISTEN "; port 0 picks a free one)", 0,
+     0},
     {"plain-http", 0, FH_CLI_BOOL, NULL, "listen beyond loopback without TLS: something in front does it", 0, 0},
     {"tls-cert", 0, FH_CLI_TEXT, "FILE", "not in this version", 0, 0},
     {"tls-key", 0, FH_CLI_TEXT, "FILE", "not in this version", 0, 0},
     {"host", 0, FH_CLI_TEXT, "NAME", "another name that requests may use for this server; may be given again", 0, 0},
     {"store", 0, FH_CLI_TEXT, "URL", "where the truth is kept (default sqlite:DATA/freehold.db)", 0, 0},
-    {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (default $XDG_DATA_HOME/freehold)", 0, 0},
+    {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (or FREEHOLD_DATA; default $XDG_DATA_HOME/freehold)", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "write the first key there, readable by you alone", 0, 0},
     {"import-dir", 0, FH_CLI_TEXT, "DIR", "another folder that weights may be imported from; may be given again", 0, 0},
     {"keep-engines", 0, FH_CLI_BOOL, NULL, "engines go on when the server stops; the next start adopts them (always so under systemd)", 0,

@@ -16,7 +16,7 @@ const fh_cli_flag fh_cli_data_flags[] = {
 
 int fh_cli_data_dir(const fh_cli *c, char *out, size_t out_size, fh_err **err)
 {
-    const char *given = fh_cli_text(c, "data", NULL), *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    const char *given = fh_cli_text(c, "data", fh_cli_env("FREEHOLD_DATA")), *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     int n;
     if (given)
         n = snprintf(out, out_size, "%s", given);
@@ -25,7 +25,7 @@ int fh_cli_data_dir(const fh_cli *c, char *out, size_t out_size, fh_err **err)
     else if (home && home[0])
         n = snprintf(out, out_size, "%s/.local/share/freehold", home);
     else
-        return fh_err_set(err, FH_E_USAGE, "where are the data? Neither --data nor HOME is set");
+        return fh_err_set(err, FH_E_USAGE, "where are the data? Neither --data nor FREEHOLD_DATA nor HOME is set");
     return n < (int)out_size ? 0 : fh_err_set(err, FH_E_USAGE, "the path of the data folder is longer than %zu bytes", out_size - 1);
 }
 
@@ -36,7 +36,10 @@ int fh_cli_folder_open(const fh_cli *c, fh_cli_folder *ret, fh_err **err)
     int rc = fh_cli_data_dir(c, data, sizeof data, err);
     if (!rc) rc = fh_dir_make(data, 0700, err);
     if (!rc) rc = fh_dir_lock(data, &ret->lock_fd, err);
-    if (rc == FH_E_BUSY) fh_err_hint(err, "a server runs on %s: leave --data out to go through it, or stop it", data);
+    if (rc == FH_E_BUSY && fh_cli_has(c, "data"))
+        fh_err_hint(err, "a server runs on %s: leave --data out to go through it, or stop it", data);
+    else if (rc == FH_E_BUSY)
+        fh_err_hint(err, "a server runs on %s, but not where it was looked for: name its address with --server or FREEHOLD_URL", data);
     if (!rc) rc = fh_weights_open(&ret->weights, data, true, err);
     if (rc) fh_cli_folder_close(ret);
     return rc;

@@ -119,6 +119,8 @@ void fh_cli_help_all(fh_buf *out)
 {
     fh_buf_adds(out, "freehold " FH_VERSION ": own and run open models\n\nUsage: freehold COMMAND [arguments] [flags]\n");
     for (size_t i = 0; fh_cli_groups[i]; i++) write_group(out, fh_cli_groups[i]);
+    fh_buf_adds(out, "\nEnvironment (flags win over it):\n");
+    for (const fh_cli_variable *v = fh_cli_environment; v->name; v++) write_row(out, v->name, v->help, SUMMARY_COLUMN);
     fh_buf_adds(out, "\n`freehold COMMAND --help` says more about each. Every command takes --json.\n");
 }
 

@@ -96,6 +96,12 @@ static void man_all(fh_buf *out)
     }
     fh_buf_adds(out, ".SH OPTIONS\nEvery command takes these.\n");
     add_flags(out, fh_cli_common);
+    fh_buf_adds(out, ".SH ENVIRONMENT\nFlags win over it.\n");
+    for (const fh_cli_variable *v = fh_cli_environment; v->name; v++) {
+        fh_buf_addf(out, ".TP\n.B %s\n", v->name);
+        add_text(out, v->help);
+        fh_buf_addc(out, '\n');
+    }
     fh_buf_adds(out, ".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 unavailable or timed out.\n");
 }
 

@@ -14,10 +14,19 @@ const fh_cli_verb *const fh_cli_verbs[] = {
 
 const fh_cli_flag fh_cli_common[] = {
     {"json", 0, FH_CLI_BOOL, NULL, "print JSON: one document, or one a line where the output has no end", 0, 0},
-    {"server", 0, FH_CLI_TEXT, "URL", "the server to talk to (or FREEHOLD_URL; default http://127.0.0.1:8470)", 0, 0},
+    {"server", 0, FH_CLI_TEXT, "URL",
+     "the server to talk to (or FREEHOLD_URL; default that of FREEHOLD_LISTEN, else http://127.0.0.1:8470)", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "file that holds the key (or FREEHOLD_KEY_FILE; default $XDG_CONFIG_HOME/freehold/key)", 0, 0},
     {"help", 'h', FH_CLI_BOOL, NULL, "show this help", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+
+const fh_cli_variable fh_cli_environment[] = {
+    {"FREEHOLD_URL", "the server to talk to, as --server"},
+    {"FREEHOLD_LISTEN", "ADDR:PORT where `freehold serve` listens, and where the other commands look for it without FREEHOLD_URL"},
+    {"FREEHOLD_KEY_FILE", "file that holds the key, as --key-file"},
+    {"FREEHOLD_DATA", "the data folder, as --data, for commands that work on one"},
+    {NULL, NULL},
 };
 
 /* How many words name matches at the start of the command line; 0 when it does not. */
