@@ -9,6 +9,7 @@
 #include "serve_private.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/origin.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -81,9 +82,10 @@ static const route *find_route(fh_str path)
 static int check_origin(const serve *s, fh_http_req *req, fh_err **err)
 {
     fh_str host = fh_http_req_host(req), type = fh_http_req_header(req, "content-type");
-    bool address = host.len && (host.ptr[0] == '[' || (host.ptr[0] >= '0' && host.ptr[0] <= '9')),
-         local = fh_str_starts(host, FH_STR("localhost"));
-    if (s->tcp && !address && !local) return fh_err_set(err, FH_E_MISDIRECTED, "this engine answers to its address and to localhost only");
+    if (s->tcp && !fh_host_is_local(host) && !fh_host_is_address(host))
+        return fh_err_set(err, FH_E_MISDIRECTED, "this engine answers to its address and to localhost only");
+    if (s->tcp && fh_origin_is_foreign(host, fh_http_req_header(req, "origin"), fh_http_req_header(req, "sec-fetch-site")))
+        return fh_err_set(err, FH_E_FORBIDDEN, "a page of another origin may not speak to this engine");
     if (fh_str_eqs(fh_http_req_method(req), "POST") && !fh_str_starts(type, FH_STR("application/json")))
         return fh_err_set(err, FH_E_MEDIA_TYPE, "the body must be sent as application/json");
     return 0;

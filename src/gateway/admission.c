@@ -1,67 +1,27 @@
 /* Host, Origin, content type and key: the checks that every request passes before its path is looked at. */
 #include "gateway/admission.h"
-
-#include <arpa/inet.h>
-#include <string.h>
-
-/* Without the port; brackets of IPv6 stay. */
-static fh_str host_name(fh_str host)
-{
-    if (host.len && host.ptr[0] == '[') {
-        size_t end = fh_str_find(host, FH_STR("]"));
-        return (fh_str){host.ptr, FH_MIN(end + 1, host.len)};
-    }
-    return (fh_str){host.ptr, fh_str_find(host, FH_STR(":"))};
-}
-
-static bool numeric_address(fh_str name)
-{
-    char text[64];
-    bool v6 = name.len > 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']';
-    fh_str bare = v6 ? (fh_str){name.ptr + 1, name.len - 2} : name;
-    if (bare.len == 0 || bare.len >= sizeof text) return false;
-    memcpy(text, bare.ptr, bare.len);
-    text[bare.len] = '\0';
-    uint8_t address[16];
-    return inet_pton(v6 ? AF_INET6 : AF_INET, text, address) == 1;
-}
+#include "net/origin.h"
 
 static bool is_ours(const fh_hosts *h, fh_str name)
 {
-    static const char *const always[] = {"localhost", "127.0.0.1", "[::1]"};
-    for (size_t i = 0; i < FH_COUNT(always); i++)
-        if (fh_str_ieq(name, fh_str_of(always[i]))) return true;
+    if (fh_host_is_local(name)) return true;
     for (size_t i = 0; h->names && h->names[i]; i++)
         if (fh_str_ieq(name, fh_str_of(h->names[i]))) return true;
-    return h->any_address && numeric_address(name);
+    return h->any_address && fh_host_is_address(name);
 }
 
 int fh_admit_host(const fh_hosts *h, fh_str host, fh_err **err)
 {
-    fh_str name = host_name(host);
+    fh_str name = fh_host_name(host);
     if (is_ours(h, name)) return 0;
     fh_err_set(err, FH_E_MISDIRECTED, "this server does not answer to the host '%.*s'", (int)FH_MIN(name.len, (size_t)128), name.ptr);
     fh_err_hint(err, "use the address that it listens on, or start it with --host NAME to let it answer to that name");
     return FH_E_MISDIRECTED;
 }
 
-/* "http://HOST" or "https://HOST" with the very Host of the request. */
-static bool same_origin(fh_str host, fh_str origin)
-{
-    static const char *const schemes[] = {"http://", "https://"};
-    for (size_t i = 0; i < FH_COUNT(schemes); i++) {
-        fh_str scheme = fh_str_of(schemes[i]);
-        if (!fh_str_starts(origin, scheme)) continue;
-        return fh_str_ieq((fh_str){origin.ptr + scheme.len, origin.len - scheme.len}, host);
-    }
-    return false;
-}
-
 int fh_admit_origin(fh_str host, fh_str origin, fh_str sec_fetch_site, fh_err **err)
 {
-    bool foreign = origin.ptr && !same_origin(host, origin);
-    bool cross = sec_fetch_site.ptr && !fh_str_ieq(sec_fetch_site, FH_STR("same-origin")) && !fh_str_ieq(sec_fetch_site, FH_STR("none"));
-    if (!foreign && !cross) return 0;
+    if (!fh_origin_is_foreign(host, origin, sec_fetch_site)) return 0;
     fh_err_set(err, FH_E_FORBIDDEN, "a page of another origin may not speak to this server");
     fh_err_hint(err, "use the console of this server, or a program that is no browser");
     return FH_E_FORBIDDEN;
