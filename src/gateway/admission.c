@@ -40,7 +40,8 @@ int fh_admit_body(fh_str content_type, size_t body_bytes, fh_err **err)
 static int no_key(fh_err **err)
 {
     fh_err_set(err, FH_E_UNAUTHENTICATED, "the request has no key");
-    fh_err_hint(err, "send 'Authorization: Bearer fh_...'; the server printed its first key when it was started the first time");
+    fh_err_hint(err, "send 'Authorization: Bearer fh_...'; it was printed or written to its --key-file when the server first started; "
+                     "`freehold key create` makes more");
     return FH_E_UNAUTHENTICATED;
 }
 
