@@ -1,6 +1,6 @@
-/* Byte-level BPE of one word: its bytes become tokens, then the pair with the lowest rank is joined (the leftmost of equals) until no pair has a merge.
- * A heap of pairs makes that O(n log n); pairs that a later join has made stale are skipped when they come up. Exactly what the `tokenizers` library
- * does, also in leaving out a byte that the vocabulary has no token for. */
+/* Byte-level BPE of one word: its bytes become tokens, then the pair with the lowest rank is joined (the leftmost of equals) until no pair
+ * has a merge. A heap of pairs makes that O(n log n); pairs that a later join has made stale are skipped when they come up. Exactly what
+ * the `tokenizers` library does, also in leaving out a byte that the vocabulary has no token for. */
 #include "vocab_private.h"
 
 void fh_bpe_work_fini(fh_bpe_work *w)

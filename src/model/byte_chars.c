@@ -1,5 +1,5 @@
-/* The alphabet of byte-level BPE (GPT-2's): each byte is written as one printable character, so that vocabularies are text. Printable Latin-1 stands
- * for itself; the other 68 bytes follow from U+0100 on. Pure. */
+/* The alphabet of byte-level BPE (GPT-2's): each byte is written as one printable character, so that vocabularies are text. Printable
+ * Latin-1 stands for itself; the other 68 bytes follow from U+0100 on. Pure. */
 #include "vocab_private.h"
 
 uint32_t fh_byte_to_char(uint8_t byte)

@@ -1,6 +1,7 @@
-/* Text from tokens as it streams. Bytes wait here while they could still become a stop string or are half a character; what is certain is handed out.
- * Each stop string is an automaton (Knuth, Morris, Pratt) that is fed byte by byte: how far it has come is how much must wait. So it does not matter how
- * the text is cut into tokens: of several stop strings the one that is complete first counts, of those complete at the same byte the longest. */
+/* Text from tokens as it streams. Bytes wait here while they could still become a stop string or are half a character; what is certain is
+ * handed out. Each stop string is an automaton (Knuth, Morris, Pratt) that is fed byte by byte: how far it has come is how much must wait.
+ * So it does not matter how the text is cut into tokens: of several stop strings the one that is complete first counts, of those complete
+ * at the same byte the longest. */
 #include "base/limits.h"
 #include "model/sampler.h"
 
@@ -72,7 +73,8 @@ int fh_detok_new(fh_detok **ret, const fh_vocab *v, const fh_str *stops, size_t 
     return 0;
 }
 
-/* Bytes of the longest beginning of a well-formed character at p, where none is whole (at least 1): they become one U+FFFD, as Unicode recommends. */
+/* Bytes of the longest beginning of a well-formed character at p, where none is whole (at least 1): they become one U+FFFD, as Unicode
+ * recommends. */
 static size_t broken_bytes(const char *p, size_t n)
 {
     uint8_t lead = (uint8_t)p[0], second = n > 1 ? (uint8_t)p[1] : 0;

@@ -1,5 +1,6 @@
-/* Opening GGUF files, split ones too, and the list of their tensors. A file is mapped, its header walked once, and everything that later code relies
- * on is checked here: afterwards every key, string and tensor of the object lies inside its mapping. Nothing is copied but small indices. */
+/* Opening GGUF files, split ones too, and the list of their tensors. A file is mapped, its header walked once, and everything that later
+ * code relies on is checked here: afterwards every key, string and tensor of the object lies inside its mapping. Nothing is copied but
+ * small indices. */
 #include "gguf_private.h"
 #include <stdio.h>
 
@@ -91,8 +92,10 @@ static int check_sibling(const fh_gguf *g, const fh_gguf_meta *m, uint64_t index
     if (!rc) rc = split_number(g, m, "split.count", UINT64_MAX, &of, err);
     if (rc) return rc;
     const char *path = g->files[g->file_count - 1].path;
-    if (no != index) return fh_err_set(err, FH_E_CORRUPT, "%s: field split.no: is not %llu, as the file's name says", path, (unsigned long long)index);
-    if (of != count) return fh_err_set(err, FH_E_CORRUPT, "%s: field split.count: is not %llu, as in the first file", path, (unsigned long long)count);
+    if (no != index)
+        return fh_err_set(err, FH_E_CORRUPT, "%s: field split.no: is not %llu, as the file's name says", path, (unsigned long long)index);
+    if (of != count)
+        return fh_err_set(err, FH_E_CORRUPT, "%s: field split.count: is not %llu, as in the first file", path, (unsigned long long)count);
     return 0;
 }
 
@@ -110,8 +113,8 @@ static int add_sibling(fh_gguf *g, uint64_t index, uint64_t count, fh_err **err)
 static int add_siblings(fh_gguf *g, uint64_t count, fh_err **err)
 {
     if (count > FH_LIMIT_GGUF_FILES)
-        return fh_err_set(err, FH_E_CORRUPT, "%s: field split.count: is %llu; at most %d files are read", g->files[0].path, (unsigned long long)count,
-                          FH_LIMIT_GGUF_FILES);
+        return fh_err_set(err, FH_E_CORRUPT, "%s: field split.count: is %llu; at most %d files are read", g->files[0].path,
+                          (unsigned long long)count, FH_LIMIT_GGUF_FILES);
     fh_gguf_file *files = fh_realloc_array(g->files, count, sizeof *files);
     if (!files) return fh_err_nomem(err);
     g->files = files;
@@ -128,7 +131,8 @@ static int open_split(fh_gguf *g, fh_err **err)
     if (!rc) rc = split_number(g, &g->meta, "split.count", 1, &count, err);
     if (rc) return rc;
     if (no) {
-        rc = fh_err_set(err, FH_E_INVALID, "%s: is file %llu of a split model (field split.no)", g->files[0].path, (unsigned long long)no + 1);
+        rc = fh_err_set(err, FH_E_INVALID, "%s: is file %llu of a split model (field split.no)", g->files[0].path,
+                        (unsigned long long)no + 1);
         fh_err_hint(err, "Open its first file, whose name has -00001-of-.");
         return rc;
     }
@@ -180,8 +184,10 @@ const fh_gguf_tensor *fh_gguf_tensor_find(const fh_gguf *g, const char *name)
         const fh_gguf_tensor *t = &g->tensors[g->by_name[mid]];
         int order = fh_gguf_compare_str(t->name, key);
         if (!order) return t;
-        if (order < 0) low = mid + 1;
-        else high = mid;
+        if (order < 0)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return NULL;
 }

@@ -17,7 +17,8 @@ static void describe(const fh_gguf_cursor *c, char *out, size_t out_size)
     fh_gguf_printable(c->name, name, sizeof name);
     const char *quote = c->name.len ? "\"" : "";
     out[0] = 0;
-    if (c->group) snprintf(out, out_size, "%s[%llu]%s%s%s%s ", c->group, (unsigned long long)c->item, *quote ? " " : "", quote, name, quote);
+    if (c->group)
+        snprintf(out, out_size, "%s[%llu]%s%s%s%s ", c->group, (unsigned long long)c->item, *quote ? " " : "", quote, name, quote);
 }
 
 int fh_gguf_fault(const fh_gguf_cursor *c, uint64_t at, const char *field, const char *fmt, ...)
@@ -65,7 +66,8 @@ int fh_gguf_take_str(fh_gguf_cursor *c, const char *field, uint64_t max_bytes, f
     int rc = fh_gguf_take_u64(c, field, &len);
     if (rc) return rc;
     if (len > max_bytes)
-        return fh_gguf_fault(c, at, field, "has a length of %llu; at most %llu bytes are read", (unsigned long long)len, (unsigned long long)max_bytes);
+        return fh_gguf_fault(c, at, field, "has a length of %llu; at most %llu bytes are read", (unsigned long long)len,
+                             (unsigned long long)max_bytes);
     if (len > c->size - c->pos)
         return fh_gguf_fault(c, at, field, "has a length of %llu, but %llu bytes are left in the file", (unsigned long long)len,
                              (unsigned long long)(c->size - c->pos));

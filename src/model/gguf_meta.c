@@ -1,5 +1,6 @@
-/* Metadata of a GGUF file: reading the keys, and the typed reads on them. Values stay in the mapping; only string arrays get an index, one offset
- * for every sixteenth element, so that any element is found in constant time. Arrays of arrays exist on paper only and are refused. */
+/* Metadata of a GGUF file: reading the keys, and the typed reads on them. Values stay in the mapping; only string arrays get an index, one
+ * offset for every sixteenth element, so that any element is found in constant time. Arrays of arrays exist on paper only and are refused.
+ */
 #include "gguf_private.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static int take_kind(fh_gguf_cursor *c, const char *field, fh_gguf_kind *ret)
 static int take_string_array(fh_gguf_cursor *c, fh_gguf_value *v)
 {
     if (v->count > c->strings_left)
-        return fh_gguf_fault(c, c->pos - 8, "array length", "the string arrays of the file have more than %d elements", FH_LIMIT_GGUF_ARRAY_LEN);
+        return fh_gguf_fault(c, c->pos - 8, "array length", "the string arrays of the file have more than %d elements",
+                             FH_LIMIT_GGUF_ARRAY_LEN);
     c->strings_left -= v->count;
     if (v->count > (c->size - c->pos) / 8)
         return fh_gguf_fault(c, c->pos - 8, "array length", "is %llu, but the file ends before", (unsigned long long)v->count);
@@ -49,9 +51,10 @@ static int take_string_array(fh_gguf_cursor *c, fh_gguf_value *v)
 static int take_numbers(fh_gguf_cursor *c, fh_gguf_value *v)
 {
     unsigned bytes = kind_bytes(v->elem);
+    assert(bytes); /* strings and arrays are read elsewhere */
     if (v->count > (c->size - c->pos) / bytes)
-        return fh_gguf_fault(c, c->pos, "value", "%llu elements of %u bytes, but %llu bytes are left in the file", (unsigned long long)v->count, bytes,
-                             (unsigned long long)(c->size - c->pos));
+        return fh_gguf_fault(c, c->pos, "value", "%llu elements of %u bytes, but %llu bytes are left in the file",
+                             (unsigned long long)v->count, bytes, (unsigned long long)(c->size - c->pos));
     for (uint64_t i = 0; v->elem == FH_GGUF_BOOL && i < v->count; i++) {
         if (v->data[i] > 1) return fh_gguf_fault(c, c->pos + i, "value", "is %u, which is no bool", v->data[i]);
     }
@@ -68,7 +71,8 @@ static int take_array(fh_gguf_cursor *c, fh_gguf_value *v)
     rc = fh_gguf_take_u64(c, "array length", &v->count);
     if (rc) return rc;
     if (v->count > FH_LIMIT_GGUF_ARRAY_LEN)
-        return fh_gguf_fault(c, at + 4, "array length", "is %llu; at most %d elements are read", (unsigned long long)v->count, FH_LIMIT_GGUF_ARRAY_LEN);
+        return fh_gguf_fault(c, at + 4, "array length", "is %llu; at most %d elements are read", (unsigned long long)v->count,
+                             FH_LIMIT_GGUF_ARRAY_LEN);
     v->data = c->base + c->pos;
     return v->elem == FH_GGUF_STRING ? take_string_array(c, v) : take_numbers(c, v);
 }
@@ -112,7 +116,8 @@ static int sort_entries(fh_gguf_cursor *c, fh_gguf_meta *m)
         c->item = m->by_key[i];
         c->name = m->entries[c->item].key;
         if (fh_str_eq(m->entries[m->by_key[i - 1]].key, c->name))
-            return fh_gguf_fault(c, (uint64_t)((const uint8_t *)c->name.ptr - c->base), "key", "is there twice, first as metadata[%u]", m->by_key[i - 1]);
+            return fh_gguf_fault(c, (uint64_t)((const uint8_t *)c->name.ptr - c->base), "key", "is there twice, first as metadata[%u]",
+                                 m->by_key[i - 1]);
     }
     return 0;
 }
@@ -151,8 +156,10 @@ const fh_gguf_value *fh_gguf_meta_find(const fh_gguf_meta *m, fh_str key)
         const fh_gguf_entry *e = &m->entries[m->by_key[mid]];
         int order = fh_gguf_compare_str(e->key, key);
         if (!order) return &e->value;
-        if (order < 0) low = mid + 1;
-        else high = mid;
+        if (order < 0)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return NULL;
 }
@@ -207,7 +214,8 @@ static double element_f64(const fh_gguf_value *v, size_t i)
 
 bool fh_gguf_as_u64(const fh_gguf_value *v, size_t i, fh_gguf_kind kind, uint64_t *ret)
 {
-    if (v->kind != kind || !kind_bytes(v->elem) || v->elem == FH_GGUF_F32 || v->elem == FH_GGUF_F64 || v->elem == FH_GGUF_BOOL) return false;
+    if (v->kind != kind || !kind_bytes(v->elem) || v->elem == FH_GGUF_F32 || v->elem == FH_GGUF_F64 || v->elem == FH_GGUF_BOOL)
+        return false;
     uint64_t bits = load_element(v, i);
     if (v->elem != FH_GGUF_U64 && (int64_t)bits < 0) return false;
     *ret = bits;
@@ -222,8 +230,8 @@ static int absent(const fh_gguf *g, const char *key, fh_err **err)
 static int wrong(const fh_gguf *g, const char *key, const fh_gguf_value *v, fh_err **err, const char *what)
 {
     return fh_err_set(err, FH_E_CORRUPT, "%s: byte %llu, field %s: is %s%s, not %s", g->files[0].path,
-                      (unsigned long long)(v->data - (const uint8_t *)g->files[0].map.data), key, v->kind == FH_GGUF_ARRAY ? "array of " : "",
-                      kind_name(v->elem), what);
+                      (unsigned long long)(v->data - (const uint8_t *)g->files[0].map.data), key,
+                      v->kind == FH_GGUF_ARRAY ? "array of " : "", kind_name(v->elem), what);
 }
 
 int fh_gguf_get_u64(const fh_gguf *g, const char *key, uint64_t min, uint64_t max, uint64_t *ret, fh_err **err)

@@ -1,5 +1,6 @@
 /* What the files of the GGUF reader share. A reader (fh_gguf_cursor) walks one mapped file; every step checks that the bytes are there and
- * answers an error that names file, byte offset and field. Nothing here allocates in proportion to what a file claims, only to what it holds. */
+ * answers an error that names file, byte offset and field. Nothing here allocates in proportion to what a file claims, only to what it
+ * holds. */
 #ifndef FH_MODEL_GGUF_PRIVATE_H
 #define FH_MODEL_GGUF_PRIVATE_H
 
@@ -7,9 +8,9 @@
 #include "model/gguf.h"
 #include "sys/file.h"
 
-#define FH_GGUF_STRIDE 16     /* one string offset is kept for so many elements of a string array */
+#define FH_GGUF_STRIDE     16  /* one string offset is kept for so many elements of a string array */
 #define FH_GGUF_NAME_BYTES 255 /* longest tensor name; ggml itself stops at 63 */
-#define FH_GGUF_KEY_BYTES 65535
+#define FH_GGUF_KEY_BYTES  65535
 
 struct fh_gguf_value {
     const uint8_t *data; /* payload; for strings and string arrays the first length field */
@@ -49,8 +50,8 @@ typedef struct fh_gguf_cursor {
     uint64_t size, pos;
     const char *group; /* "metadata" or "tensors" while inside an item, else NULL */
     uint64_t item;
-    fh_str name;             /* of the item, once it is known */
-    uint64_t strings_left;   /* elements that all string arrays of the file may still have */
+    fh_str name;           /* of the item, once it is known */
+    uint64_t strings_left; /* elements that all string arrays of the file may still have */
     fh_err **err;
 } fh_gguf_cursor;
 
@@ -64,7 +65,7 @@ int fh_gguf_take_str(fh_gguf_cursor *c, const char *field, uint64_t max_bytes, f
 int fh_gguf_meta_read(fh_gguf_cursor *c, uint64_t count, fh_gguf_meta *ret);
 void fh_gguf_meta_free(fh_gguf_meta *m);
 const fh_gguf_value *fh_gguf_meta_find(const fh_gguf_meta *m, fh_str key);
-uint64_t fh_gguf_load(const uint8_t *p, unsigned bytes); /* little endian, any alignment */
+uint64_t fh_gguf_load(const uint8_t *p, unsigned bytes);                                 /* little endian, any alignment */
 bool fh_gguf_as_u64(const fh_gguf_value *v, size_t i, fh_gguf_kind kind, uint64_t *ret); /* false when not an integer or negative */
 
 /* Appends the tensors that file number `file` describes; their data are checked to lie inside it. */

@@ -1,18 +1,19 @@
-/* The tensor list of a GGUF file. A tensor is believed only when its type is one we know the size of, its rows are whole blocks, its bytes lie
- * aligned inside the file and overlap no other tensor. Types that our kernels cannot compute are listed too: the engine names them when it refuses. */
+/* The tensor list of a GGUF file. A tensor is believed only when its type is one we know the size of, its rows are whole blocks, its bytes
+ * lie aligned inside the file and overlap no other tensor. Types that our kernels cannot compute are listed too: the engine names them when
+ * it refuses. */
 #include "gguf_private.h"
 #include <stdlib.h>
 
 #define ALIGNMENT_DEFAULT 32
-#define ALIGNMENT_MAX 65536
+#define ALIGNMENT_MAX     65536
 
 /* Sizes of the types that our kernels do not know (gguf-py/gguf/constants.py): id, elements and bytes of a block. */
 static const struct foreign {
     uint16_t id, elems, bytes;
 } foreign[] = {
-    {9, 32, 36},  {10, 256, 84}, {11, 256, 110}, {15, 256, 292}, {16, 256, 66}, {17, 256, 74}, {18, 256, 98},  {19, 256, 50},
-    {20, 32, 18}, {21, 256, 110}, {22, 256, 82}, {23, 256, 136}, {24, 1, 1},    {25, 1, 2},    {26, 1, 4},     {27, 1, 8},
-    {28, 1, 8},   {29, 256, 56}, {34, 256, 54},  {35, 256, 66},  {39, 32, 17},  {40, 64, 36},  {41, 128, 18},
+    {9, 32, 36},  {10, 256, 84},  {11, 256, 110}, {15, 256, 292}, {16, 256, 66}, {17, 256, 74}, {18, 256, 98}, {19, 256, 50},
+    {20, 32, 18}, {21, 256, 110}, {22, 256, 82},  {23, 256, 136}, {24, 1, 1},    {25, 1, 2},    {26, 1, 4},    {27, 1, 8},
+    {28, 1, 8},   {29, 256, 56},  {34, 256, 54},  {35, 256, 66},  {39, 32, 17},  {40, 64, 36},  {41, 128, 18},
 };
 
 static bool block_of(uint32_t id, uint64_t *ret_elems, uint64_t *ret_bytes)
@@ -58,7 +59,8 @@ static int take_dims(fh_gguf_cursor *c, fh_gguf_tensor *t, uint64_t *ret_elems)
         rc = fh_gguf_take_u64(c, "dims", &t->dims[i]);
         if (rc) return rc;
         if (!t->dims[i] || __builtin_mul_overflow(elems, t->dims[i], &elems) || elems > INT64_MAX)
-            return fh_gguf_fault(c, at, "dims", "dimension %u is %llu: the tensor would be empty or larger than any", i, (unsigned long long)t->dims[i]);
+            return fh_gguf_fault(c, at, "dims", "dimension %u is %llu: the tensor would be empty or larger than any", i,
+                                 (unsigned long long)t->dims[i]);
     }
     *ret_elems = elems;
     return 0;
@@ -69,11 +71,13 @@ static int take_type(fh_gguf_cursor *c, fh_gguf_tensor *t, uint64_t elems)
     uint64_t at = c->pos, block_elems = 1, block_bytes = 1;
     int rc = fh_gguf_take_u32(c, "type", &t->gguf_type);
     if (rc) return rc;
-    if (!block_of(t->gguf_type, &block_elems, &block_bytes)) return fh_gguf_fault(c, at, "type", "%u is no tensor type that is known here", t->gguf_type);
+    if (!block_of(t->gguf_type, &block_elems, &block_bytes))
+        return fh_gguf_fault(c, at, "type", "%u is no tensor type that is known here", t->gguf_type);
     if (t->dims[0] % block_elems)
         return fh_gguf_fault(c, at, "type", "%s has blocks of %llu elements, but rows have %llu", fh_type_name(t->gguf_type),
                              (unsigned long long)block_elems, (unsigned long long)t->dims[0]);
-    if (__builtin_mul_overflow(elems / block_elems, block_bytes, &t->bytes)) return fh_gguf_fault(c, at, "type", "the tensor is larger than any file");
+    if (__builtin_mul_overflow(elems / block_elems, block_bytes, &t->bytes))
+        return fh_gguf_fault(c, at, "type", "the tensor is larger than any file");
     return 0;
 }
 
@@ -92,7 +96,8 @@ static int take_tensor(fh_gguf_cursor *c, uint64_t alignment, fh_gguf_tensor *t)
     if (!rc) rc = fh_gguf_take_u64(c, "offset", &offset);
     if (rc) return rc;
     if (offset % alignment)
-        return fh_gguf_fault(c, at, "offset", "is %llu, no multiple of the alignment %llu", (unsigned long long)offset, (unsigned long long)alignment);
+        return fh_gguf_fault(c, at, "offset", "is %llu, no multiple of the alignment %llu", (unsigned long long)offset,
+                             (unsigned long long)alignment);
     t->data = (const void *)(uintptr_t)offset;
     return 0;
 }
@@ -106,8 +111,9 @@ static int place_tensors(fh_gguf_cursor *c, uint64_t alignment, fh_gguf_tensor *
         c->name = t->name;
         if (start > c->size || offset > c->size - start || t->bytes > c->size - start - offset)
             return fh_gguf_fault(c, (uint64_t)((const uint8_t *)t->name.ptr - c->base), "offset",
-                                 "%llu bytes at %llu behind byte %llu lie beyond the end of the file, at %llu bytes", (unsigned long long)t->bytes,
-                                 (unsigned long long)offset, (unsigned long long)start, (unsigned long long)c->size);
+                                 "%llu bytes at %llu behind byte %llu lie beyond the end of the file, at %llu bytes",
+                                 (unsigned long long)t->bytes, (unsigned long long)offset, (unsigned long long)start,
+                                 (unsigned long long)c->size);
         t->data = c->base + start + offset;
     }
     return 0;

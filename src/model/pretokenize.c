@@ -1,13 +1,14 @@
-/* Cutting text into words by regular expressions, as byte-level BPE wants it. Each pattern cuts the pieces that the one before left, matches and what is
- * between them alike; the last pieces are the words. PCRE2 with its compiler where that is allowed, else its interpreter: same answers. Patterns are
- * ours (pretokenize_table.c), texts are anybody's: every match has a limit of steps. Threads: a compiled pattern is shared, match data is not. */
+/* Cutting text into words by regular expressions, as byte-level BPE wants it. Each pattern cuts the pieces that the one before left,
+ * matches and what is between them alike; the last pieces are the words. PCRE2 with its compiler where that is allowed, else its
+ * interpreter: same answers. Patterns are ours (pretokenize_table.c), texts are anybody's: every match has a limit of steps. Threads: a
+ * compiled pattern is shared, match data is not. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "vocab_private.h"
 #include <pcre2.h>
 
-#define STAGES 8
+#define STAGES         8
 #define STEPS_PER_BYTE 64 /* our patterns need a handful; the limit is there against a mistake of ours */
-#define STEPS_LEAST 1000000
+#define STEPS_LEAST    1000000
 
 struct fh_pretokenizer {
     pcre2_general_context *memory;

@@ -1,7 +1,7 @@
-/* The sampler. What top-k, top-p and min-p leave is one cutoff in the order of the logits (higher first, lower id first among equals), so nothing is sorted:
- * a radix selection over the bits of the logits finds the cutoff in three passes, whatever the distribution, and the draw is two more. No memory grows with
- * the vocabulary but the counts for penalties. exp is computed here, not by libm, whose variants differ between processors: the same logits and the same
- * seed give the same token everywhere. */
+/* The sampler. What top-k, top-p and min-p leave is one cutoff in the order of the logits (higher first, lower id first among equals), so
+ * nothing is sorted: a radix selection over the bits of the logits finds the cutoff in three passes, whatever the distribution, and the
+ * draw is two more. No memory grows with the vocabulary but the counts for penalties. exp is computed here, not by libm, whose variants
+ * differ between processors: the same logits and the same seed give the same token everywhere. */
 #include "model/sampler.h"
 
 #include "base/limits.h"
@@ -101,8 +101,10 @@ int fh_sampler_new(fh_sampler **ret, const fh_sample_params *p, size_t vocab_siz
 void fh_sampler_accept(fh_sampler *s, fh_token id)
 {
     if (!s->counts || id < 0 || (size_t)id >= s->vocab) return;
-    if (s->window_count == s->window_cap) s->counts[s->window[s->window_at]]--;
-    else s->window_count++;
+    if (s->window_count == s->window_cap)
+        s->counts[s->window[s->window_at]]--;
+    else
+        s->window_count++;
     s->window[s->window_at] = id;
     s->window_at = (s->window_at + 1) % s->window_cap;
     s->counts[id]++;
@@ -134,7 +136,8 @@ static void add_bias(fh_sampler *s, float *logits)
     }
 }
 
-/* Once for each token of the window: the top bit of its count marks it while it is done. Repetition divides or multiplies (Keskar 2019), the others subtract. */
+/* Once for each token of the window: the top bit of its count marks it while it is done. Repetition divides or multiplies (Keskar 2019),
+ * the others subtract. */
 static void penalise(fh_sampler *s, float *logits)
 {
     const fh_sample_params *p = &s->params;
@@ -162,7 +165,7 @@ static double log_sum_exp(const float *logits, size_t n)
 {
     double most = (double)logits[best(logits, n)], sum = 0;
     for (size_t i = 0; i < n; i++) sum += exp((double)logits[i] - most);
-    return most + log(sum);
+    return sum > 0 ? most + log(sum) : 0;
 }
 
 /* The count best logits, best first, lower id first on a tie: an insertion into a short sorted list. */
@@ -181,7 +184,8 @@ static void fill_top(const float *logits, size_t n, double lse, fh_logprob *top,
 
 /* ---- cutoff and draw ---- */
 
-/* exp(x) for x <= 0, to about 1e-7, without a branch so that it is done for several at once: x = n ln 2 + r, a polynomial in r, n into the exponent. */
+/* exp(x) for x <= 0, to about 1e-7, without a branch so that it is done for several at once: x = n ln 2 + r, a polynomial in r, n into the
+ * exponent. */
 static inline float exp_down(float x)
 {
     float y = x > -87 ? x : -87;
@@ -206,7 +210,7 @@ enum { BLOCK = 256 };
 /* A walk over the logits, a block of weights at a time; what the cutoff drops weighs nothing. */
 typedef struct walk {
     const float *logits;
-    size_t n, at; /* at: of the block */
+    size_t n, at;  /* at: of the block */
     uint32_t ties; /* seen */
     float weights[BLOCK];
 } walk;
@@ -307,8 +311,10 @@ static cutoff select_cutoff(selection s)
     static const unsigned shifts[] = {21, 10, 0};
     for (unsigned level = 0; level < FH_COUNT(shifts); level++) {
         memset(buckets, 0, sizeof buckets);
-        if (s.by_weight && level == 0) fill_by_weight(&s, shifts[level], buckets);
-        else fill_by_key(&s, shifts[level], buckets);
+        if (s.by_weight && level == 0)
+            fill_by_weight(&s, shifts[level], buckets);
+        else
+            fill_by_key(&s, shifts[level], buckets);
         double total = 0;
         for (unsigned b = 0; b < BUCKETS && level == 0; b++) total += buckets[b];
         if (level == 0 && s.by_weight) s.target *= total;
@@ -316,7 +322,8 @@ static cutoff select_cutoff(selection s)
         s.mask |= (uint32_t)(BUCKETS - 1) << shifts[level];
     }
     float logit = logit_of(s.key);
-    double each = s.by_weight ? (double)exp_down((logit - s.by.most) * s.by.by) : 1, ties = each > 0 ? ceil((s.target - s.above) / each) : 1;
+    double each = s.by_weight ? (double)exp_down((logit - s.by.most) * s.by.by) : 1,
+           ties = each > 0 ? ceil((s.target - s.above) / each) : 1;
     return (cutoff){logit, ties < 1 ? 1 : ties >= UINT32_MAX ? UINT32_MAX : (uint32_t)ties};
 }
 

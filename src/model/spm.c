@@ -1,6 +1,7 @@
-/* SentencePiece BPE as Llama 2 has it: blanks become U+2581, characters become pieces, then the neighbours whose joined text is the piece with the highest
- * score are joined (the leftmost of equals) until none are. Characters that are no piece become byte tokens. Where no piece has a blank behind something
- * else, no join crosses the beginning of a word, and words are taken one by one. Bytes that are no UTF-8 become byte tokens. */
+/* SentencePiece BPE as Llama 2 has it: blanks become U+2581, characters become pieces, then the neighbours whose joined text is the piece
+ * with the highest score are joined (the leftmost of equals) until none are. Characters that are no piece become byte tokens. Where no
+ * piece has a blank behind something else, no join crosses the beginning of a word, and words are taken one by one. Bytes that are no UTF-8
+ * become byte tokens. */
 #include "vocab_private.h"
 
 #define BLANK "\xe2\x96\x81" /* U+2581 */
@@ -88,8 +89,11 @@ static void join(const fh_vocab *v, fh_spm_work *w, fh_spm_pair pair)
 static void add_symbol(const fh_vocab *v, fh_spm_work *w, const char *p, size_t n, bool is_text)
 {
     memcpy(w->text + w->text_bytes, p, n);
-    w->symbols[w->count] = (fh_spm_symbol){.start = (uint32_t)w->text_bytes, .bytes = (uint32_t)n, .prev = (int32_t)w->count - 1,
-                                           .next = (int32_t)w->count + 1, .id = is_text ? text_piece(v, p, n) : FH_TOKEN_NONE};
+    w->symbols[w->count] = (fh_spm_symbol){.start = (uint32_t)w->text_bytes,
+                                           .bytes = (uint32_t)n,
+                                           .prev = (int32_t)w->count - 1,
+                                           .next = (int32_t)w->count + 1,
+                                           .id = is_text ? text_piece(v, p, n) : FH_TOKEN_NONE};
     w->text_bytes += n;
     w->count++;
 }
@@ -101,8 +105,10 @@ static void fill_symbols(const fh_vocab *v, fh_spm_work *w, fh_str word, bool pr
     for (size_t i = 0; i < word.len;) {
         uint32_t cp = 0;
         size_t n = fh_utf8_decode(word.ptr + i, word.len - i, &cp);
-        if (cp == ' ' && n) add_symbol(v, w, BLANK, 3, true);
-        else add_symbol(v, w, word.ptr + i, n ? n : 1, n > 0);
+        if (cp == ' ' && n)
+            add_symbol(v, w, BLANK, 3, true);
+        else
+            add_symbol(v, w, word.ptr + i, n ? n : 1, n > 0);
         i += n ? n : 1;
     }
     if (w->count) w->symbols[w->count - 1].next = -1;

@@ -33,15 +33,16 @@ static int load_pieces(fh_vocab *v, fh_err **err)
     int rc = fh_gguf_get_array(v->gguf, "tokenizer.ggml.tokens", FH_GGUF_STRING, &v->tokens, &v->size, err);
     if (rc) return rc;
     if (!v->size || v->size > FH_LIMIT_VOCAB_TOKENS)
-        return fh_vocab_blame(v, err, v->tokens->data, "tokenizer.ggml.tokens", v->size, "a vocabulary has 1 to %d tokens", FH_LIMIT_VOCAB_TOKENS);
+        return fh_vocab_blame(v, err, v->tokens->data, "tokenizer.ggml.tokens", v->size, "a vocabulary has 1 to %d tokens",
+                              FH_LIMIT_VOCAB_TOKENS);
     v->pieces = fh_calloc(v->size, sizeof *v->pieces);
     v->types = fh_calloc(v->size, 1);
     if (!v->pieces || !v->types) return fh_err_nomem(err);
     for (size_t id = 0; id < v->size; id++) {
         v->pieces[id] = fh_gguf_array_str(v->tokens, id);
         if (v->pieces[id].len > FH_LIMIT_VOCAB_PIECE_BYTES)
-            return fh_vocab_blame(v, err, v->pieces[id].ptr, "tokenizer.ggml.tokens", id, "is %zu bytes long; at most %d are read", v->pieces[id].len,
-                                  FH_LIMIT_VOCAB_PIECE_BYTES);
+            return fh_vocab_blame(v, err, v->pieces[id].ptr, "tokenizer.ggml.tokens", id, "is %zu bytes long; at most %d are read",
+                                  v->pieces[id].len, FH_LIMIT_VOCAB_PIECE_BYTES);
     }
     return fh_vocab_index_pieces(v, err);
 }
@@ -77,7 +78,8 @@ static int load_scores(fh_vocab *v, fh_err **err)
     if (!v->scores) return fh_err_nomem(err);
     for (size_t id = 0; id < v->size; id++) {
         v->scores[id] = (float)fh_gguf_array_f64(list, id);
-        if (!isfinite(v->scores[id])) return fh_vocab_blame(v, err, list->data + 4 * id, "tokenizer.ggml.scores", id, "is no finite number");
+        if (!isfinite(v->scores[id]))
+            return fh_vocab_blame(v, err, list->data + 4 * id, "tokenizer.ggml.scores", id, "is no finite number");
     }
     return 0;
 }
@@ -98,7 +100,8 @@ static int load_ids(fh_vocab *v, fh_err **err)
     int rc = load_id(v, "tokenizer.ggml.bos_token_id", v->spm ? 1 : FH_TOKEN_NONE, &v->bos, err);
     if (!rc) rc = load_id(v, "tokenizer.ggml.eos_token_id", v->spm ? 2 : FH_TOKEN_NONE, &v->eos, err);
     if (!rc) rc = load_id(v, "tokenizer.ggml.unknown_token_id", v->spm ? 0 : FH_TOKEN_NONE, &v->unknown, err);
-    if (!rc && fh_gguf_find(v->gguf, "tokenizer.ggml.add_bos_token")) rc = fh_gguf_get_bool(v->gguf, "tokenizer.ggml.add_bos_token", &v->add_bos, err);
+    if (!rc && fh_gguf_find(v->gguf, "tokenizer.ggml.add_bos_token"))
+        rc = fh_gguf_get_bool(v->gguf, "tokenizer.ggml.add_bos_token", &v->add_bos, err);
     if (!rc && v->spm && fh_gguf_find(v->gguf, "tokenizer.ggml.add_space_prefix"))
         rc = fh_gguf_get_bool(v->gguf, "tokenizer.ggml.add_space_prefix", &v->add_prefix, err);
     return rc;
@@ -116,7 +119,8 @@ static int load_pre(fh_vocab *v, fh_err **err)
     fh_str name = FH_STR("default");
     int rc = fh_gguf_get_str(v->gguf, "tokenizer.ggml.pre", &name, NULL);
     if (rc && rc != FH_E_NOT_FOUND) return fh_gguf_get_str(v->gguf, "tokenizer.ggml.pre", &name, err);
-    if (fh_str_eqs(name, "default")) v->warning = "the file does not say how its tokenizer splits text (tokenizer.ggml.pre); answers may be worse";
+    if (fh_str_eqs(name, "default"))
+        v->warning = "the file does not say how its tokenizer splits text (tokenizer.ggml.pre); answers may be worse";
     const fh_pre *pre = fh_pre_find(name);
     if (!pre) return unsupported(v, "tokenizer.ggml.pre", name, err);
     v->ignore_merges = pre->ignore_merges;
@@ -175,8 +179,7 @@ static int load(fh_vocab *v, fh_err **err)
     int rc = fh_gguf_get_str(v->gguf, "tokenizer.ggml.model", &model, err);
     if (rc) return rc;
     v->spm = fh_str_eqs(model, "llama");
-    if (!v->spm && !fh_str_eqs(model, "gpt2"))
-        return unsupported(v, "tokenizer.ggml.model", model, err);
+    if (!v->spm && !fh_str_eqs(model, "gpt2")) return unsupported(v, "tokenizer.ggml.model", model, err);
     rc = load_pieces(v, err);
     if (!rc) rc = load_types(v, err);
     if (rc) return rc;

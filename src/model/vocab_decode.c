@@ -1,5 +1,5 @@
-/* Tokens to bytes. A token always gives the same bytes; only the blank that encoding puts before a text (SentencePiece) depends on the place, and
- * fh_vocab_decode_all takes it off again. */
+/* Tokens to bytes. A token always gives the same bytes; only the blank that encoding puts before a text (SentencePiece) depends on the
+ * place, and fh_vocab_decode_all takes it off again. */
 #include "vocab_private.h"
 
 #define BLANK "\xe2\x96\x81" /* U+2581 */
@@ -29,8 +29,10 @@ static unsigned hex(char c)
 static void add_byte(fh_str piece, fh_buf *out)
 {
     bool good = piece.len == 6 && !memcmp(piece.ptr, "<0x", 3) && is_hex(piece.ptr[3]) && is_hex(piece.ptr[4]) && piece.ptr[5] == '>';
-    if (good) fh_buf_addc(out, (char)(hex(piece.ptr[3]) << 4 | hex(piece.ptr[4])));
-    else fh_buf_add(out, piece.ptr, piece.len);
+    if (good)
+        fh_buf_addc(out, (char)(hex(piece.ptr[3]) << 4 | hex(piece.ptr[4])));
+    else
+        fh_buf_add(out, piece.ptr, piece.len);
 }
 
 static void add_piece(const fh_vocab *v, fh_token id, bool show_special, fh_buf *out)
@@ -44,8 +46,10 @@ static void add_piece(const fh_vocab *v, fh_token id, bool show_special, fh_buf 
     case FH_PIECE_USER: fh_buf_add(out, piece.ptr, piece.len); break;
     case FH_PIECE_BYTE: add_byte(piece, out); break;
     default:
-        if (v->spm) add_unescaped(piece, out);
-        else if (!fh_chars_to_bytes(piece, out)) fh_buf_add(out, piece.ptr, piece.len);
+        if (v->spm)
+            add_unescaped(piece, out);
+        else if (!fh_chars_to_bytes(piece, out))
+            fh_buf_add(out, piece.ptr, piece.len);
     }
 }
 

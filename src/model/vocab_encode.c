@@ -1,5 +1,5 @@
-/* Text to tokens: special tokens are cut out first (where the caller allows them), then each stretch between them goes through the vocabulary's algorithm.
- * Work and memory are bounded by the length of the text; on failure the list is as it was. */
+/* Text to tokens: special tokens are cut out first (where the caller allows them), then each stretch between them goes through the
+ * vocabulary's algorithm. Work and memory are bounded by the length of the text; on failure the list is as it was. */
 #include "vocab_private.h"
 #include <utf8proc.h>
 
@@ -128,7 +128,8 @@ static int encode_all(encoder *e, fh_str text, unsigned flags, fh_err **err)
 int fh_vocab_encode(const fh_vocab *v, fh_str text, unsigned flags, fh_tokens *out, fh_err **err)
 {
     if (text.len > FH_LIMIT_ENCODE_BYTES)
-        return fh_err_set(err, FH_E_TOO_LARGE, "text of %zu bytes; at most %d are made into tokens at once", text.len, FH_LIMIT_ENCODE_BYTES);
+        return fh_err_set(err, FH_E_TOO_LARGE, "text of %zu bytes; at most %d are made into tokens at once", text.len,
+                          FH_LIMIT_ENCODE_BYTES);
     size_t before = out->count;
     encoder e = {.v = v, .out = out};
     int rc = encode_all(&e, text, flags, err);

@@ -1,5 +1,6 @@
-/* The merges of a byte-level BPE vocabulary. A merge is believed when both parts and what they make are tokens: what it makes is longer than either, so
- * no chain of merges can go in circles. Vocabularies made from tiktoken files may come without merges: then a token's id is its rank. */
+/* The merges of a byte-level BPE vocabulary. A merge is believed when both parts and what they make are tokens: what it makes is longer
+ * than either, so no chain of merges can go in circles. Vocabularies made from tiktoken files may come without merges: then a token's id is
+ * its rank. */
 #include "vocab_private.h"
 
 #define FIELD "tokenizer.ggml.merges"
@@ -12,9 +13,12 @@ static int parse_merge(const fh_vocab *v, fh_str text, size_t i, char *joined, f
     size_t left = (size_t)(blank - text.ptr), right = text.len - left - 1;
     memcpy(joined, text.ptr, left);
     memcpy(joined + left, blank + 1, right);
-    *ret = (fh_merge){.left = fh_vocab_lookup(v, text.ptr, left), .right = fh_vocab_lookup(v, blank + 1, right),
-                      .id = fh_vocab_lookup(v, joined, left + right), .rank = (uint32_t)i};
-    if (ret->left == FH_TOKEN_NONE || ret->right == FH_TOKEN_NONE) return fh_vocab_blame(v, err, text.ptr, FIELD, i, "joins something that is no token");
+    *ret = (fh_merge){.left = fh_vocab_lookup(v, text.ptr, left),
+                      .right = fh_vocab_lookup(v, blank + 1, right),
+                      .id = fh_vocab_lookup(v, joined, left + right),
+                      .rank = (uint32_t)i};
+    if (ret->left == FH_TOKEN_NONE || ret->right == FH_TOKEN_NONE)
+        return fh_vocab_blame(v, err, text.ptr, FIELD, i, "joins something that is no token");
     if (ret->id == FH_TOKEN_NONE) return fh_vocab_blame(v, err, text.ptr, FIELD, i, "makes something that is no token");
     return 0;
 }
@@ -27,7 +31,7 @@ static int load_listed(fh_vocab *v, const fh_gguf_value *list, size_t count, fh_
     int rc = fh_vocab_merges_alloc(v, count, err);
     for (size_t i = 0; i < count && !rc; i++) {
         fh_str text = fh_gguf_array_str(list, i);
-        fh_merge m;
+        fh_merge m = {0};
         rc = parse_merge(v, text, i, joined, &m, err);
         if (!rc && !fh_vocab_merge_add(v, m)) rc = fh_vocab_blame(v, err, text.ptr, FIELD, i, "is there twice");
     }
@@ -57,7 +61,8 @@ static int derive_from_ids(fh_vocab *v, fh_err **err)
 {
     for (size_t id = 0; id < v->size; id++) {
         if (!split_piece(v, (fh_token)id, count_merge))
-            return fh_vocab_blame(v, err, v->pieces[id].ptr, "tokenizer.ggml.tokens", id, "the tokens make more than %d merges", FH_LIMIT_VOCAB_MERGES);
+            return fh_vocab_blame(v, err, v->pieces[id].ptr, "tokenizer.ggml.tokens", id, "the tokens make more than %d merges",
+                                  FH_LIMIT_VOCAB_MERGES);
     }
     int rc = fh_vocab_merges_alloc(v, v->merge_count, err);
     v->merge_count = 0;
@@ -71,6 +76,7 @@ int fh_vocab_load_merges(fh_vocab *v, fh_err **err)
     size_t count = 0;
     if (v->ranks_from_ids && !fh_gguf_find(v->gguf, FIELD)) return derive_from_ids(v, err);
     int rc = fh_gguf_get_array(v->gguf, FIELD, FH_GGUF_STRING, &list, &count, err);
-    if (rc == FH_E_NOT_FOUND) return fh_err_set(err, FH_E_CORRUPT, "%s: has no key " FIELD ", which its tokenizer needs", v->gguf->files[0].path);
+    if (rc == FH_E_NOT_FOUND)
+        return fh_err_set(err, FH_E_CORRUPT, "%s: has no key " FIELD ", which its tokenizer needs", v->gguf->files[0].path);
     return rc ? rc : load_listed(v, list, count, err);
 }

@@ -1,5 +1,5 @@
-/* What the files of the tokenizer share. A fh_vocab is built once from a GGUF and never changes; an encode call keeps its scratch memory (fh_bpe_work,
- * fh_spm_work) to itself, so any number of threads may encode at once. */
+/* What the files of the tokenizer share. A fh_vocab is built once from a GGUF and never changes; an encode call keeps its scratch memory
+ * (fh_bpe_work, fh_spm_work) to itself, so any number of threads may encode at once. */
 #ifndef FH_MODEL_VOCAB_PRIVATE_H
 #define FH_MODEL_VOCAB_PRIVATE_H
 
@@ -8,9 +8,16 @@
 #include "model/vocab.h"
 
 /* Token types as GGUF numbers them, and our marks above them. */
-enum { FH_PIECE_NORMAL = 1, FH_PIECE_UNKNOWN, FH_PIECE_CONTROL, FH_PIECE_USER, FH_PIECE_UNUSED, FH_PIECE_BYTE, FH_PIECE_TYPE = 7,
-       FH_PIECE_END = 8,      /* ends a generation */
-       FH_PIECE_TEXTUAL = 16, /* user-defined, but only blanks: found in any text */
+enum {
+    FH_PIECE_NORMAL = 1,
+    FH_PIECE_UNKNOWN,
+    FH_PIECE_CONTROL,
+    FH_PIECE_USER,
+    FH_PIECE_UNUSED,
+    FH_PIECE_BYTE,
+    FH_PIECE_TYPE = 7,
+    FH_PIECE_END = 8,      /* ends a generation */
+    FH_PIECE_TEXTUAL = 16, /* user-defined, but only blanks: found in any text */
 };
 
 typedef struct fh_merge {
@@ -33,7 +40,7 @@ struct fh_vocab {
     fh_merge *merges;
     size_t merge_mask, merge_count;
     fh_token byte_ids[256];
-    uint32_t *special; /* ids that are found as they stand in text, sorted by piece */
+    uint32_t *special;          /* ids that are found as they stand in text, sorted by piece */
     uint32_t special_from[257]; /* range of those that begin with byte b: [from[b], from[b + 1]) */
     size_t special_count;
     size_t longest; /* bytes of the longest piece */
@@ -74,9 +81,9 @@ fh_token fh_vocab_find_special(const fh_vocab *v, fh_str text, size_t from, bool
 
 /* byte_chars.c: how byte-level BPE writes the 256 bytes as printable characters. */
 uint32_t fh_byte_to_char(uint8_t byte);
-int fh_char_to_byte(uint32_t cp); /* -1: not one of them */
+int fh_char_to_byte(uint32_t cp);                             /* -1: not one of them */
 size_t fh_bytes_to_chars(const char *p, size_t n, char *out); /* out: at least 2 * n */
-bool fh_chars_to_bytes(fh_str piece, fh_buf *out); /* false (and out unchanged) when the piece is not made of them */
+bool fh_chars_to_bytes(fh_str piece, fh_buf *out);            /* false (and out unchanged) when the piece is not made of them */
 
 /* pretokenize.c: the pattern that cuts text into words before BPE. */
 #define FH_PRE_BYTES "(?#bytes)" /* a pattern that begins so sees bytes, not characters; those behind it do so too */

@@ -1,6 +1,6 @@
-/* Special tokens: which ones end a generation, and where they stand in a text. Control and user-defined tokens are found only in text whose author may
- * write them; the exception are user-defined tokens of blanks alone, with which some vocabularies write indentation: nobody can forge a turn with them.
- * The leftmost one wins, and of several at one place the longest, as in the `tokenizers` library. */
+/* Special tokens: which ones end a generation, and where they stand in a text. Control and user-defined tokens are found only in text whose
+ * author may write them; the exception are user-defined tokens of blanks alone, with which some vocabularies write indentation: nobody can
+ * forge a turn with them. The leftmost one wins, and of several at one place the longest, as in the `tokenizers` library. */
 #include "vocab_private.h"
 #include <stdlib.h>
 
@@ -8,8 +8,8 @@
 
 /* Tokens that end a turn by their makers' templates although the file's eos names another. */
 static const char *const enders[] = {
-    "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]",
-    "<|return|>", "<|call|>", "<\xef\xbd\x9c" "end\xe2\x96\x81" "of\xe2\x96\x81" "sentence\xef\xbd\x9c>", "[e~[",
+    "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "<EOT>",
+    "_<EOT>",     "[EOT]",      "[EOS]",      "<|return|>",    "<|call|>",        "[e~[",          "<｜end▁of▁sentence｜>",
 };
 
 static int mark_end(fh_vocab *v, const char *key, fh_err **err)
@@ -40,7 +40,8 @@ static int mark_ends(fh_vocab *v, fh_err **err)
 static bool only_blanks(fh_str piece)
 {
     for (size_t i = 0; i < piece.len; i++) {
-        if (!memchr(" \t\r\n", piece.ptr[i], 4)) return false;
+        char c = piece.ptr[i];
+        if (c != ' ' && c != '\t' && c != '\r' && c != '\n') return false;
     }
     return true;
 }
@@ -97,8 +98,10 @@ static uint32_t bound(const fh_vocab *v, uint32_t low, uint32_t high, size_t dep
 {
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
-        if ((uint8_t)v->pieces[v->special[mid]].ptr[depth] < c) low = mid + 1;
-        else high = mid;
+        if ((uint8_t)v->pieces[v->special[mid]].ptr[depth] < c)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return low;
 }

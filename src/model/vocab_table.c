@@ -1,5 +1,6 @@
-/* The two hash tables of a vocabulary: pieces by text, merges by pair. Open addressing with linear probing; built once, then only read. Hashes are keyed
- * with bytes that the kernel gives each process, so that a hostile file cannot be made of collisions; no result depends on the key. */
+/* The two hash tables of a vocabulary: pieces by text, merges by pair. Open addressing with linear probing; built once, then only read.
+ * Hashes are keyed with bytes that the kernel gives each process, so that a hostile file cannot be made of collisions; no result depends on
+ * the key. */
 #include "vocab_private.h"
 #include "base/map.h"
 #include <sys/auxv.h>

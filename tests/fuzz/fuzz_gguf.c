@@ -1,5 +1,6 @@
-/* GGUF files from arbitrary bytes. Whatever opens is walked to its last byte: keys, every element of every array, every tensor; tensors must lie apart and
- * be found by their names. Then a vocabulary is made of it, and if that works too, every token is decoded and a text encoded and back. */
+/* GGUF files from arbitrary bytes. Whatever opens is walked to its last byte: keys, every element of every array, every tensor; tensors
+ * must lie apart and be found by their names. Then a vocabulary is made of it, and if that works too, every token is decoded and a text
+ * encoded and back. */
 #include "model/vocab.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +31,10 @@ static void walk_array(const fh_gguf *g, const char *key)
     for (unsigned kind = FH_GGUF_U8; kind <= FH_GGUF_F64; kind++) {
         if (fh_gguf_get_array(g, key, (fh_gguf_kind)kind, &v, &count, NULL) != 0) continue;
         for (size_t i = 0; i < count; i++) {
-            if (kind == FH_GGUF_STRING) read_bytes(fh_gguf_array_str(v, i).ptr, fh_gguf_array_str(v, i).len);
-            else sink = sink + (uint64_t)fh_gguf_array_i64(v, i) + (fh_gguf_array_f64(v, i) > 0);
+            if (kind == FH_GGUF_STRING)
+                read_bytes(fh_gguf_array_str(v, i).ptr, fh_gguf_array_str(v, i).len);
+            else
+                sink = sink + (uint64_t)fh_gguf_array_i64(v, i) + (fh_gguf_array_f64(v, i) > 0);
         }
     }
 }

@@ -1,6 +1,6 @@
-/* Arbitrary bytes as text for the tokenizers: the first byte chooses the vocabulary (a small one of each way of splitting, and a SentencePiece one) and
- * whether special tokens are allowed, the rest is text. It must come back as it was, whole and streamed byte by byte through the text assembler; no
- * control token may come of it where none is allowed. */
+/* Arbitrary bytes as text for the tokenizers: the first byte chooses the vocabulary (a small one of each way of splitting, and a
+ * SentencePiece one) and whether special tokens are allowed, the rest is text. It must come back as it was, whole and streamed byte by byte
+ * through the text assembler; no control token may come of it where none is allowed. */
 #include "model/sampler.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +9,22 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const ways[] = {"gpt-2", "smollm", "llama-bpe", "gpt-4o", "tekken", "kimi-k2", "deepseek-llm", "deepseek-coder", "deepseek-v3", "falcon", "qwen35", "qwen2", NULL};
-static const char *const joins[][2] = {{"h", "e"}, {"he", "l"}, {"\xc4\xa0", "h"}, {"1", "2"}, {"12", "3"}, {"\xc4\x8a", "\xc4\x8a"}, {"\xc4\xa0", "\xc4\xa0"}, {"\xc3\xa2", "\xc4\xac"}, {"a", "a"}, {"aa", "aa"}, {"<", "|"}, {"'", "s"}};
-static const char *const pieces[] = {"\xe2\x96\x81", "h", "e", "a", "he", "\xe2\x96\x81h", "aa", "aaaa", "\xe2\x96\x81\xe2\x96\x81", "<", "<s", "\xc3\xa9", "12"};
+static const char *const ways[] = {"gpt-2",          "smollm",      "llama-bpe", "gpt-4o", "tekken", "kimi-k2", "deepseek-llm",
+                                   "deepseek-coder", "deepseek-v3", "falcon",    "qwen35", "qwen2",  NULL};
+static const char *const joins[][2] = {{"h", "e"},
+                                       {"he", "l"},
+                                       {"\xc4\xa0", "h"},
+                                       {"1", "2"},
+                                       {"12", "3"},
+                                       {"\xc4\x8a", "\xc4\x8a"},
+                                       {"\xc4\xa0", "\xc4\xa0"},
+                                       {"\xc3\xa2", "\xc4\xac"},
+                                       {"a", "a"},
+                                       {"aa", "aa"},
+                                       {"<", "|"},
+                                       {"'", "s"}};
+static const char *const pieces[] = {
+    "\xe2\x96\x81", "h", "e", "a", "he", "\xe2\x96\x81h", "aa", "aaaa", "\xe2\x96\x81\xe2\x96\x81", "<", "<s", "\xc3\xa9", "12"};
 static fh_gguf *files[FH_COUNT(ways)];
 static fh_vocab *vocabs[FH_COUNT(ways)];
 
@@ -104,8 +117,10 @@ static const fh_vocab *vocab_of(size_t way)
     put(&b, 3, 4);
     put(&b, 0, 8);
     put(&b, 5, 8);
-    if (ways[way]) put_bpe(&b, ways[way]);
-    else put_spm(&b);
+    if (ways[way])
+        put_bpe(&b, ways[way]);
+    else
+        put_spm(&b);
     char path[64];
     int fd = memfd_create("fuzz-vocab", 0);
     check(fd >= 0 && fh_buf_ok(&b) && pwrite(fd, b.data, b.len, 0) == (ssize_t)b.len);

@@ -1,4 +1,5 @@
-/* Builds GGUF files for tests, good and broken. Every length and count that is written is noted, so that a test can set each to what it likes. */
+/* Builds GGUF files for tests, good and broken. Every length and count that is written is noted, so that a test can set each to what it
+ * likes. */
 #ifndef FH_TEST_GGUF_MAKER_H
 #define FH_TEST_GGUF_MAKER_H
 
@@ -10,6 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) && !defined(SANITIZED)
+#define SANITIZED 1
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
 
 typedef struct maker {
     fh_buf head, data;

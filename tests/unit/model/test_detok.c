@@ -66,9 +66,11 @@ static void the_first_that_is_complete_counts(void **state)
 
 static void characters_are_never_cut(void **state)
 {
-    expect("a\xf0\x9f\x98\x80" "b", "STOP", "a||||\xf0\x9f\x98\x80|b|", false);
-    expect("\xe2\x82", "STOP", "||\xef\xbf\xbd", false);              /* half a character at the end */
-    expect("\xe2\x82z", "STOP", "||\xef\xbf\xbdz|", false);          /* or before another */
+    expect("a\xf0\x9f\x98\x80"
+           "b",
+           "STOP", "a||||\xf0\x9f\x98\x80|b|", false);
+    expect("\xe2\x82", "STOP", "||\xef\xbf\xbd", false);    /* half a character at the end */
+    expect("\xe2\x82z", "STOP", "||\xef\xbf\xbdz|", false); /* or before another */
     expect("\xffz\xc0", "STOP", "\xef\xbf\xbd|z|\xef\xbf\xbd|", false);
     expect("\xed\xa0\x80", "STOP", "|\xef\xbf\xbd\xef\xbf\xbd|\xef\xbf\xbd|", false); /* a surrogate: three bytes that start nothing */
     expect("\xf0\x9f\x98S", "STOP", "||||\xef\xbf\xbdS", false);
@@ -80,7 +82,8 @@ static size_t plain_stop(const char *text, size_t n, const fh_str *stops, size_t
     for (size_t end = 1; end <= n; end++) {
         size_t longest = 0;
         for (size_t k = 0; k < count; k++)
-            if (stops[k].len <= end && !memcmp(text + end - stops[k].len, stops[k].ptr, stops[k].len)) longest = FH_MAX(longest, stops[k].len);
+            if (stops[k].len <= end && !memcmp(text + end - stops[k].len, stops[k].ptr, stops[k].len))
+                longest = FH_MAX(longest, stops[k].len);
         if (longest) return end - longest;
     }
     return n;
@@ -167,9 +170,12 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_stop_string_is_found_across_tokens),   cmocka_unit_test(the_first_that_is_complete_counts),
-        cmocka_unit_test(characters_are_never_cut),               cmocka_unit_test(any_cut_into_tokens_gives_the_same_text),
-        cmocka_unit_test(control_tokens_are_not_text),            cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(a_stop_string_is_found_across_tokens),
+        cmocka_unit_test(the_first_that_is_complete_counts),
+        cmocka_unit_test(characters_are_never_cut),
+        cmocka_unit_test(any_cut_into_tokens_gives_the_same_text),
+        cmocka_unit_test(control_tokens_are_not_text),
+        cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, prepare, tidy_up);
 }

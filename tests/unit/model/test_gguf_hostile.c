@@ -1,19 +1,8 @@
-/* GGUF files that lie. Each must end in an error that names the file's offset and the field, with little memory: the files are made here. */
+/* GGUF files that lie. Each must end in an error that names the file's offset and the field, with little memory: the files are made here.
+ */
 #include "base/limits.h"
 #include "gguf_maker.h"
 #include <sys/resource.h>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) && !defined(SANITIZED)
-#define SANITIZED 1
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 #define MEMORY_MAX 100000000
 
@@ -29,7 +18,8 @@ static uint64_t anonymous_bytes(void)
     return kib * 1024u;
 }
 
-/* The whole program may hold MEMORY_MAX more than now: a peak beyond it is an allocation that fails, and FH_E_NOMEM where another error is due. */
+/* The whole program may hold MEMORY_MAX more than now: a peak beyond it is an allocation that fails, and FH_E_NOMEM where another error is
+ * due. */
 static int bound_memory(void **state)
 {
     struct rlimit data = {anonymous_bytes() + MEMORY_MAX, RLIM_INFINITY};
@@ -134,7 +124,7 @@ static void a_length_that_lies_is_refused(void **state)
     while (m.head.len % m.align) fh_buf_addc(&m.head, 0);
     char message[512];
     /* of the many equal ones (tokens, tensors) a few are enough */
-    for (size_t i = 0; i < m.length_count; i += i > 20 && i < m.length_count - 20 ? 97 : 1) {
+    for (size_t i = 0; i<m.length_count; i += i> 20 && i < m.length_count - 20 ? 97 : 1) {
         uint64_t truth = 0;
         memcpy(&truth, m.head.data + m.lengths[i], 8);
         for (size_t k = 0; k < FH_COUNT(lies); k++) {
@@ -275,7 +265,8 @@ static void absurd_alignments_are_refused(void **state)
     expect_broken_made(&m, "general.alignment", "power of two");
 }
 
-static void one_tensor(const char *name, uint32_t type, unsigned n_dims, const uint64_t *dims, uint64_t offset, const char *field, const char *what)
+static void one_tensor(const char *name, uint32_t type, unsigned n_dims, const uint64_t *dims, uint64_t offset, const char *field,
+                       const char *what)
 {
     maker m;
     maker_init(&m);
@@ -286,7 +277,8 @@ static void one_tensor(const char *name, uint32_t type, unsigned n_dims, const u
 
 static void bad_tensors_are_refused(void **state)
 {
-    const uint64_t zero[] = {0, 1}, row[] = {31}, five[] = {1, 1, 1, 1, 1}, huge[] = {1ull << 32, 1ull << 32}, huge2[] = {1ull << 31, 1ull << 31, 2}, ok[] = {32}, large[] = {4096};
+    const uint64_t zero[] = {0, 1}, row[] = {31}, five[] = {1, 1, 1, 1, 1}, huge[] = {1ull << 32, 1ull << 32},
+                   huge2[] = {1ull << 31, 1ull << 31, 2}, ok[] = {32}, large[] = {4096};
     one_tensor("t", 0, 0, zero, 0, "n_dims", "is 0");
     one_tensor("t", 0, 5, five, 0, "n_dims", "is 5");
     one_tensor("t", 0, 2, zero, 0, "dims", "dimension 0 is 0");

@@ -1,4 +1,5 @@
-/* The sampler: each option against a plain one in double precision that sorts everything, the same tokens for the same seed, and the right frequencies. */
+/* The sampler: each option against a plain one in double precision that sorts everything, the same tokens for the same seed, and the right
+ * frequencies. */
 #include "base/clock.h"
 #include "cmocka_all.h"
 #include "model/sampler.h"
@@ -126,7 +127,8 @@ static void greedy_takes_the_best_and_the_lowest_of_equals(void **state)
     fh_sample_params_default(&p);
     p.temperature = 0;
     fh_sampler *s = sampler(&p, 5);
-    float l[] = {1, 3, 3, -1, 2}, nan[] = {NAN, -INFINITY, 2, NAN, 2}, none[] = {NAN, NAN, NAN, NAN, NAN}, inf[] = {0, 1, INFINITY, 3, INFINITY};
+    float l[] = {1, 3, 3, -1, 2}, nan[] = {NAN, -INFINITY, 2, NAN, 2}, none[] = {NAN, NAN, NAN, NAN, NAN},
+          inf[] = {0, 1, INFINITY, 3, INFINITY};
     assert_int_equal(fh_sampler_next(s, l, NULL, NULL, 0), 1);
     assert_int_equal(fh_sampler_next(s, nan, NULL, NULL, 0), 2);
     assert_int_equal(fh_sampler_next(s, none, NULL, NULL, 0), 0);
@@ -140,8 +142,9 @@ static void each_filter_keeps_what_the_plain_one_keeps(void **state)
         double temperature, top_p, min_p;
         uint32_t top_k;
     } cases[] = {
-        {1, 1, 0, 0},    {0.7, 1, 0, 0},    {1.5, 1, 0, 0},   {1, 1, 0, 1},     {1, 1, 0, 40},    {1, 0.9, 0, 0},     {1, 0.5, 0, 0},      {1, 0.0001, 0, 0},
-        {1, 0, 0, 0},    {1, 1, 0.05, 0},   {1, 1, 1, 0},     {0.8, 0.95, 0.02, 100}, {2, 0.8, 0.01, 20}, {0.1, 0.99, 0, 0}, {5, 0.3, 0.3, 500}, {1, 1, 0, 5000},
+        {1, 1, 0, 0},       {0.7, 1, 0, 0},    {1.5, 1, 0, 0},     {1, 1, 0, 1},    {1, 1, 0, 40}, {1, 0.9, 0, 0},
+        {1, 0.5, 0, 0},     {1, 0.0001, 0, 0}, {1, 0, 0, 0},       {1, 1, 0.05, 0}, {1, 1, 1, 0},  {0.8, 0.95, 0.02, 100},
+        {2, 0.8, 0.01, 20}, {0.1, 0.99, 0, 0}, {5, 0.3, 0.3, 500}, {1, 1, 0, 5000},
     };
     static float logits[V];
     noise = 1;
@@ -305,10 +308,13 @@ static void parameters_out_of_range_are_refused(void **state)
 {
     fh_sample_params good;
     fh_sample_params_default(&good);
-    const double bad[][6] = {{-1, 1, 0, 1, 0, 0}, {(double)NAN, 1, 0, 1, 0, 0}, {1, 1.1, 0, 1, 0, 0}, {1, 1, 2, 1, 0, 0}, {1, 1, 0, 0, 0, 0}, {1, 1, 0, 1, (double)NAN, 0}, {1, 1, 0, 1, 0, (double)INFINITY}};
+    const double bad[][6] = {
+        {-1, 1, 0, 1, 0, 0},          {(double)NAN, 1, 0, 1, 0, 0},     {1, 1.1, 0, 1, 0, 0}, {1, 1, 2, 1, 0, 0}, {1, 1, 0, 0, 0, 0},
+        {1, 1, 0, 1, (double)NAN, 0}, {1, 1, 0, 1, 0, (double)INFINITY}};
     for (size_t i = 0; i < FH_COUNT(bad); i++) {
         fh_sample_params p = good;
-        p.temperature = bad[i][0], p.top_p = bad[i][1], p.min_p = bad[i][2], p.repetition_penalty = bad[i][3], p.presence_penalty = bad[i][4], p.frequency_penalty = bad[i][5];
+        p.temperature = bad[i][0], p.top_p = bad[i][1], p.min_p = bad[i][2], p.repetition_penalty = bad[i][3],
+        p.presence_penalty = bad[i][4], p.frequency_penalty = bad[i][5];
         fh_sampler *s = NULL;
         fh_err *err = NULL;
         assert_int_equal(fh_sampler_new(&s, &p, 10, &err), FH_E_INVALID);

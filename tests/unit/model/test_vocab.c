@@ -1,5 +1,5 @@
-/* Encoding and decoding with small vocabularies: what is text, what is special, what is lost, and how long it may take. How the real ones encode is held
- * against the tokenizers library in tests/model. */
+/* Encoding and decoding with small vocabularies: what is text, what is special, what is lost, and how long it may take. How the real ones
+ * encode is held against the tokenizers library in tests/model. */
 #include "base/clock.h"
 #include "torture.h"
 #include "vocab_maker.h"
@@ -8,13 +8,14 @@ static void expect_ids(const fh_vocab *v, const char *text, unsigned flags, cons
 {
     fh_tokens t = {0};
     assert_int_equal(fh_vocab_encode(v, fh_str_of(text), flags, &t, NULL), 0);
-    if (t.count != count || memcmp(t.ids, ids, count * sizeof *ids) != 0) {
+    if (t.count != count || (count && memcmp(t.ids, ids, count * sizeof *ids) != 0)) {
         for (size_t i = 0; i < t.count; i++) print_message("%d ", t.ids[i]);
         fail_msg("%s", text);
     }
     fh_tokens_fini(&t);
 }
-#define EXPECT(v, text, flags, ...) expect_ids(v, text, flags, (const fh_token[]){__VA_ARGS__}, sizeof((const fh_token[]){__VA_ARGS__}) / sizeof(fh_token))
+#define EXPECT(v, text, flags, ...)                                                                                                        \
+    expect_ids(v, text, flags, (const fh_token[]){__VA_ARGS__}, sizeof((const fh_token[]){__VA_ARGS__}) / sizeof(fh_token))
 
 static void expect_back(const fh_vocab *v, fh_str text, unsigned flags)
 {
@@ -22,7 +23,9 @@ static void expect_back(const fh_vocab *v, fh_str text, unsigned flags)
     FH_AUTO(buf) fh_buf out = FH_BUF(1u << 24);
     assert_int_equal(fh_vocab_encode(v, text, flags, &t, NULL), 0);
     assert_int_equal(fh_vocab_decode_all(v, t.ids, t.count, flags & FH_ENCODE_SPECIAL, &out, NULL), 0);
-    if (out.len != text.len || memcmp(fh_buf_cstr(&out), text.ptr, text.len) != 0) fail_msg("a text of %zu bytes that begins with %d came back as %zu: %s", text.len, text.len ? (uint8_t)text.ptr[0] : 0, out.len, fh_buf_cstr(&out));
+    if (out.len != text.len || memcmp(fh_buf_cstr(&out), text.ptr, text.len) != 0)
+        fail_msg("a text of %zu bytes that begins with %d came back as %zu: %s", text.len, text.len ? (uint8_t)text.ptr[0] : 0, out.len,
+                 fh_buf_cstr(&out));
     fh_tokens_fini(&t);
 }
 
@@ -48,7 +51,7 @@ static void special_tokens_are_read_only_where_allowed(void **state)
     EXPECT(f.vocab, "hello<tool>hello", FH_ENCODE_SPECIAL, 263, 257, 263);
     EXPECT(f.vocab, "<tool>", 0, '<', 't', 'o', 'o', 'l', '>');
     EXPECT(f.vocab, "<|a|>x<|a|", FH_ENCODE_SPECIAL, 259, 266, 'a', '|'); /* the longest, and no half one */
-    EXPECT(f.vocab, "x    x", 0, 'x', 258, 'x');                         /* blanks alone forge nothing */
+    EXPECT(f.vocab, "x    x", 0, 'x', 258, 'x');                          /* blanks alone forge nothing */
     close_vocab(&f);
     open_spm(&f);
     EXPECT(f.vocab, "<s>", FH_ENCODE_SPECIAL, 1);
@@ -110,19 +113,22 @@ static void long_words_take_no_longer_than_their_length(void **state)
 {
     static const char *const ways[] = {"gpt-2", "llama-bpe", "gpt-4o", "kimi-k2", "deepseek-llm", "deepseek-v3", "tekken", "falcon", NULL};
     static const char fills[] = {'a', ' ', 'A', '1', '!', '\n', '\xc3', '\''};
-    size_t n = 1u << 20;
+    size_t n = SANITIZED ? 1u << 17 : 1u << 20;
     char *text = test_malloc(n + 1);
     for (int k = 0; k < 9; k++) {
         vocab_file f;
-        if (ways[k]) open_bpe(&f, ways[k]);
-        else open_spm(&f);
+        if (ways[k])
+            open_bpe(&f, ways[k]);
+        else
+            open_spm(&f);
         for (size_t c = 0; c < sizeof fills; c++) {
             memset(text, fills[c], n);
             text[n] = 'b';
             int64_t began = fh_clock_mono_ns();
             expect_back(f.vocab, (fh_str){text, n + 1}, 0);
             int64_t took = fh_clock_mono_ns() - began;
-            if (took > 20 * FH_NS_PER_S) fail_msg("%s: 1 MiB of byte %d took %.1f s", ways[k] ? ways[k] : "spm", fills[c], (double)took / 1e9);
+            if (took > 20 * FH_NS_PER_S)
+                fail_msg("%s: a long word of byte %d took %.1f s", ways[k] ? ways[k] : "spm", fills[c], (double)took / 1e9);
         }
         close_vocab(&f);
     }

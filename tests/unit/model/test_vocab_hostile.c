@@ -146,10 +146,8 @@ static void huge_vocabularies_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(merges_that_lie_are_refused),
-        cmocka_unit_test(tokens_that_lie_are_refused),
-        cmocka_unit_test(missing_and_misfit_fields_are_refused),
-        cmocka_unit_test(counts_and_ids_out_of_range_are_refused),
+        cmocka_unit_test(merges_that_lie_are_refused),           cmocka_unit_test(tokens_that_lie_are_refused),
+        cmocka_unit_test(missing_and_misfit_fields_are_refused), cmocka_unit_test(counts_and_ids_out_of_range_are_refused),
         cmocka_unit_test(huge_vocabularies_are_refused),
     };
     return cmocka_run_group_tests(tests, scratch_init, scratch_fini);

@@ -41,7 +41,8 @@ static inline void write_arrays(maker *m, const words *w, bool scores)
     for (size_t i = 0; i < w->count; i++) put_str(m, fh_str_of(w->text[i]));
     key_array(m, "tokenizer.ggml.token_type", FH_GGUF_I32, w->count);
     for (size_t i = 0; i < w->count; i++) put_u32(m, (uint32_t)w->type[i]);
-    key_array(m, scores ? "tokenizer.ggml.scores" : "tokenizer.ggml.merges", scores ? FH_GGUF_F32 : FH_GGUF_STRING, scores ? w->count : w->merge_count);
+    key_array(m, scores ? "tokenizer.ggml.scores" : "tokenizer.ggml.merges", scores ? FH_GGUF_F32 : FH_GGUF_STRING,
+              scores ? w->count : w->merge_count);
     for (size_t i = 0; scores && i < w->count; i++) {
         uint32_t bits;
         memcpy(&bits, &w->score[i], 4);
@@ -87,7 +88,9 @@ static inline void words_spm(words *w)
         snprintf(name, sizeof name, "<0x%02X>", b);
         add_word(w, name, FH_PIECE_BYTE, 0);
     }
-    static const char *const pieces[] = {"\xe2\x96\x81", "h", "i", "a", "b", "hi", "\xe2\x96\x81h", "\xe2\x96\x81hi", "<", "s", ">", "<s", "ab", "\xe2\x96\x81\xe2\x96\x81", "\xc3\xa9"};
+    static const char *const pieces[] = {"\xe2\x96\x81",   "h", "i", "a", "b",  "hi", "\xe2\x96\x81h",
+                                         "\xe2\x96\x81hi", "<", "s", ">", "<s", "ab", "\xe2\x96\x81\xe2\x96\x81",
+                                         "\xc3\xa9"};
     for (size_t i = 0; i < FH_COUNT(pieces); i++) add_word(w, pieces[i], FH_PIECE_NORMAL, -(float)i);
 }
 static inline void make_spm(maker *m, const words *w)

@@ -1,6 +1,6 @@
 /* GGUF version 3 files, split ones too, read through mmap. Everything in a file is hostile until checked: counts, lengths, offsets, types,
- * overlaps. Errors name the file offset and the field. Memory made is bounded by the limits GGUF_*, and strings and arrays are borrowed from
- * the mapping. Source of the format: gguf.md of the ggml project. Threads: immutable after open, any may read. */
+ * overlaps. Errors name the file offset and the field. Memory made is bounded by the limits GGUF_*, and strings and arrays are borrowed
+ * from the mapping. Source of the format: gguf.md of the ggml project. Threads: immutable after open, any may read. */
 #ifndef FH_MODEL_GGUF_H
 #define FH_MODEL_GGUF_H
 
@@ -9,7 +9,21 @@
 #include "base/str.h"
 #include "kernel/type.h"
 
-typedef enum fh_gguf_kind { FH_GGUF_U8, FH_GGUF_I8, FH_GGUF_U16, FH_GGUF_I16, FH_GGUF_U32, FH_GGUF_I32, FH_GGUF_F32, FH_GGUF_BOOL, FH_GGUF_STRING, FH_GGUF_ARRAY, FH_GGUF_U64, FH_GGUF_I64, FH_GGUF_F64 } fh_gguf_kind;
+typedef enum fh_gguf_kind {
+    FH_GGUF_U8,
+    FH_GGUF_I8,
+    FH_GGUF_U16,
+    FH_GGUF_I16,
+    FH_GGUF_U32,
+    FH_GGUF_I32,
+    FH_GGUF_F32,
+    FH_GGUF_BOOL,
+    FH_GGUF_STRING,
+    FH_GGUF_ARRAY,
+    FH_GGUF_U64,
+    FH_GGUF_I64,
+    FH_GGUF_F64
+} fh_gguf_kind;
 
 typedef struct fh_gguf fh_gguf;
 typedef struct fh_gguf_value fh_gguf_value; /* borrowed from the fh_gguf */
@@ -40,7 +54,8 @@ int fh_gguf_get_f64(const fh_gguf *g, const char *key, double *ret, fh_err **err
 int fh_gguf_get_bool(const fh_gguf *g, const char *key, bool *ret, fh_err **err);
 int fh_gguf_get_str(const fh_gguf *g, const char *key, fh_str *ret, fh_err **err);
 /* Arrays: element kind must be elem_kind; element i by the accessors below (constant time for strings too). */
-int fh_gguf_get_array(const fh_gguf *g, const char *key, fh_gguf_kind elem_kind, const fh_gguf_value **ret, size_t *ret_count, fh_err **err);
+int fh_gguf_get_array(const fh_gguf *g, const char *key, fh_gguf_kind elem_kind, const fh_gguf_value **ret, size_t *ret_count,
+                      fh_err **err);
 fh_str fh_gguf_array_str(const fh_gguf_value *array, size_t i);
 double fh_gguf_array_f64(const fh_gguf_value *array, size_t i);
 int64_t fh_gguf_array_i64(const fh_gguf_value *array, size_t i);
@@ -48,6 +63,6 @@ int64_t fh_gguf_array_i64(const fh_gguf_value *array, size_t i);
 size_t fh_gguf_tensor_count(const fh_gguf *g);
 const fh_gguf_tensor *fh_gguf_tensor_at(const fh_gguf *g, size_t i);
 const fh_gguf_tensor *fh_gguf_tensor_find(const fh_gguf *g, const char *name); /* NULL when absent */
-uint64_t fh_gguf_file_bytes(const fh_gguf *g); /* all files of the split */
+uint64_t fh_gguf_file_bytes(const fh_gguf *g);                                 /* all files of the split */
 
 #endif

@@ -1,17 +1,17 @@
 /* Choosing the next token from logits. Pure: the only randomness is the seed's. One sampler a sequence; one owner.
  *
- * Order of operations: logit bias, repetition / presence / frequency penalties over the last penalty_last tokens, then if temperature is 0 the
- * best token (lowest id on a tie), else temperature, top-k, top-p, min-p, one draw. The generator is a counter-based one keyed by the seed, so the
- * same request with the same seed gives the same tokens. */
+ * Order of operations: logit bias, repetition / presence / frequency penalties over the last penalty_last tokens, then if temperature is 0
+ * the best token (lowest id on a tie), else temperature, top-k, top-p, min-p, one draw. The generator is a counter-based one keyed by the
+ * seed, so the same request with the same seed gives the same tokens. */
 #ifndef FH_MODEL_SAMPLER_H
 #define FH_MODEL_SAMPLER_H
 
 #include "model/vocab.h"
 
 typedef struct fh_sample_params {
-    double temperature; /* 0 = greedy */
-    double top_p, min_p; /* 1 and 0 = off */
-    uint32_t top_k;      /* 0 = off */
+    double temperature;                                             /* 0 = greedy */
+    double top_p, min_p;                                            /* 1 and 0 = off */
+    uint32_t top_k;                                                 /* 0 = off */
     double repetition_penalty, presence_penalty, frequency_penalty; /* 1, 0, 0 = off */
     uint32_t penalty_last;
     uint64_t seed;
@@ -31,7 +31,8 @@ typedef struct fh_logprob {
     fh_token id;
     float logprob; /* natural, of the raw model distribution (before temperature and filters) */
 } fh_logprob;
-/* logits [vocab_size] may be overwritten. top (of top_count, may be 0) gets the most likely tokens, best first; chosen_logprob may be NULL. */
+/* logits [vocab_size] may be overwritten. top (of top_count, may be 0) gets the most likely tokens, best first; chosen_logprob may be NULL.
+ */
 fh_token fh_sampler_next(fh_sampler *s, float *logits, float *chosen_logprob, fh_logprob *top, size_t top_count);
 
 /* Text from tokens, for streaming: holds back what could be the start of a stop string and what is half a UTF-8 character. */

@@ -1,9 +1,9 @@
 /* Tokenizers as GGUF describes them: byte-level BPE (gpt2) with its pre-tokenizer pattern, and SentencePiece (llama).
  *
- * Pure. encode is exact to the `tokenizers` library; decode_all(encode(x)) = x for any bytes, but where the makers' own tokenizer loses something: bytes
- * that a vocabulary has no token for are left out, some vocabularies take text in normal form C, and SentencePiece takes U+2581 for a blank. Special
- * (control, user-defined) tokens are recognised in text only where the caller allows it: user text must not be able to forge a turn (user-defined tokens
- * of blanks alone are text). Threads: immutable, any may read. */
+ * Pure. encode is exact to the `tokenizers` library; decode_all(encode(x)) = x for any bytes, but where the makers' own tokenizer loses
+ * something: bytes that a vocabulary has no token for are left out, some vocabularies take text in normal form C, and SentencePiece takes
+ * U+2581 for a blank. Special (control, user-defined) tokens are recognised in text only where the caller allows it: user text must not be
+ * able to forge a turn (user-defined tokens of blanks alone are text). Threads: immutable, any may read. */
 #ifndef FH_MODEL_VOCAB_H
 #define FH_MODEL_VOCAB_H
 
@@ -25,8 +25,10 @@ int fh_vocab_new(fh_vocab **ret, const fh_gguf *g, fh_err **err); /* borrows g: 
 void fh_vocab_free(fh_vocab *v);
 FH_DEFINE_AUTO(fh_vocab, fh_vocab_free);
 
-enum { FH_ENCODE_SPECIAL = 1, /* text may contain special tokens (the output of a chat template) */
-       FH_ENCODE_BOS = 2 };   /* put BOS before, if the model says so (add_bos_token) */
+enum {
+    FH_ENCODE_SPECIAL = 1, /* text may contain special tokens (the output of a chat template) */
+    FH_ENCODE_BOS = 2
+}; /* put BOS before, if the model says so (add_bos_token) */
 int fh_vocab_encode(const fh_vocab *v, fh_str text, unsigned flags, fh_tokens *out, fh_err **err); /* appends */
 /* Appends the bytes of one token; control tokens give their text only with show_special. */
 int fh_vocab_decode(const fh_vocab *v, fh_token id, bool show_special, fh_buf *out, fh_err **err);
@@ -38,7 +40,7 @@ size_t fh_vocab_size(const fh_vocab *v);
 fh_str fh_vocab_piece(const fh_vocab *v, fh_token id); /* as stored in the file */
 bool fh_vocab_is_control(const fh_vocab *v, fh_token id);
 fh_token fh_vocab_bos(const fh_vocab *v), fh_vocab_eos(const fh_vocab *v); /* FH_TOKEN_NONE when absent */
-bool fh_vocab_is_end(const fh_vocab *v, fh_token id); /* eos, eot, eom */
-fh_token fh_vocab_find(const fh_vocab *v, fh_str piece); /* FH_TOKEN_NONE when absent */
+bool fh_vocab_is_end(const fh_vocab *v, fh_token id);                      /* eos, eot, eom */
+fh_token fh_vocab_find(const fh_vocab *v, fh_str piece);                   /* FH_TOKEN_NONE when absent */
 
 #endif
