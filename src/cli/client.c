@@ -4,9 +4,11 @@
 #include "net/sse.h"
 #include "sys/file.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { REPLY_BYTES_MAX = 64 << 20, EVENT_BYTES_MAX = 8 << 20, KEY_BYTES_MAX = 200 };
 
@@ -67,6 +69,20 @@ static bool default_key_path(char *out, size_t out_size)
     return home && snprintf(out, out_size, "%s/.config/freehold/key", home) < (int)out_size;
 }
 
+bool fh_client_is_private(const char *url)
+{
+    struct in_addr v4;
+    char host[64];
+    if (strncmp(url, "https://", 8) == 0) return true;
+    const char *at = url + (strncmp(url, "http://", 7) == 0 ? 7 : 0);
+    size_t whole = strcspn(at, "/?#\\"), len = at[0] == '[' ? strcspn(at, "]") + 1 : strcspn(at, ":/?#\\");
+    if (len > whole || len >= sizeof host || memchr(at, '@', whole)) return false;
+    memcpy(host, at, len);
+    host[len] = '\0';
+    if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0) return true;
+    return inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
+}
+
 /* The default file may be absent: then the server says that a key is wanted. */
 static int find_key(const fh_cli *c, fh_cli_client *ret, fh_err **err)
 {
@@ -74,6 +90,12 @@ static int find_key(const fh_cli *c, fh_cli_client *ret, fh_err **err)
     const char *named = fh_cli_text(c, "key-file", fh_cli_env("FREEHOLD_KEY_FILE"));
     if (named) return read_key(named, ret, err);
     if (!default_key_path(path, sizeof path)) return 0;
+    if (!fh_client_is_private(ret->url)) {
+        if (access(path, F_OK) != 0) return 0;
+        fh_err_set(err, FH_E_USAGE, "the key in %s is not sent in clear to %s", path, ret->url);
+        fh_err_hint(err, "come through https or ssh -L; or say with --key-file or FREEHOLD_KEY_FILE which key that server may have");
+        return FH_E_USAGE;
+    }
     fh_err *absent = NULL;
     int rc = read_key(path, ret, &absent);
     if (rc == FH_E_NOT_FOUND) rc = 0;

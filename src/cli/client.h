@@ -16,7 +16,8 @@ const char *fh_cli_env(const char *name); /* of the environment; NULL when unset
 
 /* Where the server is and which key to use: flags, then environment, then defaults. A key file that was named must be there. */
 int fh_client_open(const fh_cli *c, fh_cli_client *ret, fh_err **err);
-bool fh_client_named(const fh_cli *c); /* a server was named by flag or environment */
+bool fh_client_is_private(const char *url); /* https, or this machine by name or address: the default key may go there */
+bool fh_client_named(const fh_cli *c);      /* a server was named by flag or environment */
 /* One request; body may be NULL. A reply beyond 299 is an error in the server's own words. ret may be NULL; *ret is owned, NULL without a
  * body. */
 int fh_client_call(const fh_cli_client *s, const char *method, const char *path, const fh_json *body, fh_json **ret, fh_err **err);
