@@ -15,9 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REPLACE_WAIT_NS (10 * FH_NS_PER_S) /* how long a broken replica may take to be replaced */
+#define REPLACE_WAIT_NS (FH_LIMIT_REPLACE_WAIT_MS * FH_NS_PER_MS)
 #define REPLACE_POLL_NS (50 * FH_NS_PER_MS)
-enum { EVENT_BYTES_MAX = 8 << 20 }; /* one event of a stream */
 
 typedef struct proxy {
     fh_gateway *gateway;
@@ -262,7 +261,7 @@ static void call(proxy *p)
     p->status = 0;
     p->type[0] = p->retry_after[0] = '\0';
     fh_buf_clear(&p->data);
-    p->data.max = p->wants_stream ? (size_t)EVENT_BYTES_MAX : (size_t)FH_LIMIT_JSON_BODY_BYTES;
+    p->data.max = p->wants_stream ? (size_t)FH_LIMIT_SSE_EVENT_BYTES : (size_t)FH_LIMIT_JSON_BODY_BYTES;
     int rc = fh_http_call_start(&p->call, p->gateway->client, &spec, &err);
     if (rc) fail(p, err);
 }

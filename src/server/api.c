@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BODY_BYTES_MAX = 1 << 20 }; /* of a control-plane request */
-
 fh_json *api_time(int64_t utc_ns)
 {
     char text[32];
@@ -163,7 +161,7 @@ static int read_body(api_call *c, fh_err **err)
 {
     fh_str text = fh_http_req_body(c->req);
     if (!c->route->request) return 0;
-    int rc = fh_json_parse(&c->body, text.len ? text : FH_STR("{}"), BODY_BYTES_MAX, err);
+    int rc = fh_json_parse(&c->body, text.len ? text : FH_STR("{}"), FH_LIMIT_CONTROL_BODY_BYTES, err);
     if (!rc && fh_json_kind_of(c->body) != FH_JSON_OBJECT) rc = fh_err_set(err, FH_E_INVALID, "the body must be a JSON object");
     return rc ? rc : check_shape(c->body, c->route->request, err);
 }

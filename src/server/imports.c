@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { JOBS_KEPT = 16 };
+enum { JOBS_KEPT = FH_LIMIT_IMPORT_JOBS };
 
 typedef struct import_job {
     fh_imports *imports;

@@ -4,6 +4,7 @@
  * starts engines. Order of stopping: no new connections; running requests get a few seconds; the HTTP server goes before the gateway, whose
  * requests end with it; the fleet last, which stops engines or leaves them to the next server. */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "db/schema.h"
 #include "server_private.h"
@@ -16,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DRAIN_NS      (10 * FH_NS_PER_S) /* that running requests get when the server stops */
+#define DRAIN_NS      (FH_LIMIT_DRAIN_MS * FH_NS_PER_MS)
 #define DRAIN_POLL_NS (20 * FH_NS_PER_MS)
 
 static void on_request(fh_http_req *req, void *ctx)

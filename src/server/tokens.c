@@ -2,13 +2,14 @@
  * being done twice. What is kept is in the database (table idempotency), so that a restart between the two changes nothing. Failures are
  * not kept: a repeat tries again. */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "server_private.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define KEEP_NS (24 * 3600 * FH_NS_PER_S)
+#define KEEP_NS (FH_LIMIT_IDEMPOTENCY_MS * FH_NS_PER_MS)
 
 static int request_digest(const api_call *c, uint8_t out[32], fh_err **err)
 {

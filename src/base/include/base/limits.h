@@ -4,50 +4,57 @@
 #define FH_BASE_LIMITS_H
 
 /* name, value, what it bounds and what happens beyond it */
-#define FH_LIMIT_LIST(X)                                                                                                       \
-    X(HTTP_REQUEST_LINE_BYTES, 8192, "request line of an HTTP request; beyond: 414 and the connection closes")                 \
-    X(HTTP_HEADER_BYTES, 32768, "all header lines of one HTTP message together; beyond: 431 and the connection closes")        \
-    X(HTTP_HEADERS, 100, "header lines of one HTTP message; beyond: 431 and the connection closes")                            \
-    X(HTTP_BODY_BYTES, 33554432, "body of an HTTP request; beyond: 413 and the connection closes")                             \
-    X(HTTP_CONNECTIONS, 4096, "open connections of a server; beyond: the new one gets 503 and closes")                         \
-    X(HTTP_HEADER_TIMEOUT_MS, 10000, "time from the first byte of a request to the end of its headers; beyond: 408")           \
-    X(HTTP_BODY_TIMEOUT_MS, 60000, "time without a byte while a request body is read; beyond: 408")                            \
-    X(HTTP_IDLE_TIMEOUT_MS, 75000, "time a kept-alive connection may be idle; beyond: it closes")                              \
-    X(HTTP_WRITE_TIMEOUT_MS, 60000, "time without progress while a client does not read; beyond: the connection closes")       \
-    X(HTTP_OUT_BUFFER_BYTES, 262144, "unsent bytes of a connection at which its source is paused")                             \
-    X(HTTP_BODIES_BYTES, 268435456, "request bodies of all connections of a server together; beyond: 503")                      \
-    X(HTTP_CHUNK_LINE_BYTES, 256, "the line before a chunk of a request body; beyond: 400")                                    \
-    X(HTTP_CHUNK_EXTENSION_BYTES, 4096, "chunk extensions of a request body together; beyond: 400")                            \
-    X(HTTP_LINGER_MS, 5000, "time that a closing connection is still read, so that the client can read the last reply")        \
-    X(HTTP_ACCEPT_PAUSE_MS, 100, "pause of accepting when descriptors have run out")                                           \
-    X(HTTP_UPSTREAM_CONNECTIONS, 256, "idle connections to engines that are kept; beyond: the oldest closes")                  \
-    X(JSON_BODY_BYTES, 33554432, "a JSON document from outside; beyond: 413")                                                  \
-    X(JSON_DEPTH, 128, "nesting of a JSON document from outside; beyond: 400")                                                 \
-    X(CHAT_MESSAGES, 4096, "messages of one chat request; beyond: 400")                                                        \
-    X(STOP_STRINGS, 16, "stop strings of a request; beyond: 400")                                                              \
-    X(STOP_STRING_BYTES, 1024, "one stop string; beyond: 400")                                                                 \
-    X(LOGIT_BIAS_TOKENS, 1024, "entries of logit_bias; beyond: 400")                                                           \
-    X(TOP_LOGPROBS, 20, "top_logprobs of a request; beyond: 400")                                                              \
-    X(ENGINE_QUEUE, 256, "requests that wait for an engine's batch; beyond: 429 with Retry-After")                             \
-    X(GGUF_FILES, 1024, "files of a split GGUF; beyond: an error")                                                             \
-    X(GGUF_KEYS, 65536, "metadata keys of a GGUF; beyond: an error naming the field")                                          \
-    X(GGUF_TENSORS, 1048576, "tensors of a GGUF; beyond: an error naming the field")                                           \
-    X(GGUF_ARRAY_LEN, 16777216, "elements of a metadata array of a GGUF; beyond: an error naming the key")                     \
-    X(GGUF_STRING_BYTES, 67108864, "one metadata string of a GGUF; beyond: an error naming the key")                           \
-    X(VOCAB_TOKENS, 1048576, "tokens of a vocabulary; beyond: an error")                                                       \
-    X(VOCAB_MERGES, 1572864, "merges of a vocabulary; beyond: an error")                                                       \
-    X(VOCAB_PIECE_BYTES, 4096, "one token of a vocabulary as stored; beyond: an error naming the token")                       \
-    X(ENCODE_BYTES, 67108864, "text given to the tokenizer at once; beyond: 413")                                              \
-    X(ENCODE_WORD_BYTES, 1048576, "one word (text without a place to split) in the tokenizer; longer ones are taken in parts") \
-    X(PENALTY_LAST, 1048576, "tokens that the penalties of a request may look back; beyond: 400")                              \
-    X(TEMPLATE_BYTES, 1048576, "a chat template; beyond: an error")                                                            \
-    X(TEMPLATE_OUTPUT_BYTES, 67108864, "text that a chat template makes; beyond: an error")                                    \
-    X(TEMPLATE_STEPS, 10000000, "steps that a chat template may take; beyond: an error")                                       \
-    X(TEMPLATE_DEPTH, 200, "nesting of expressions, blocks and macro calls of a chat template; beyond: an error")              \
-    X(DEPLOYMENTS, 256, "deployments of a server that are not stopped; beyond: 409")                                           \
-    X(DEPLOYMENT_RESTARTS, 5, "restarts of an engine within ten minutes; beyond: failed, with the engine's last lines")        \
-    X(ENGINE_LOG_BYTES, 4194304, "log file of an engine; at this size it is rotated, one older file is kept")                  \
-    X(KEYS, 100000, "keys of a server; beyond: 409")                                                                           \
+#define FH_LIMIT_LIST(X)                                                                                                                   \
+    X(HTTP_REQUEST_LINE_BYTES, 8192, "request line of an HTTP request; beyond: 414 and the connection closes")                             \
+    X(HTTP_HEADER_BYTES, 32768, "all header lines of one HTTP message together; beyond: 431 and the connection closes")                    \
+    X(HTTP_HEADERS, 100, "header lines of one HTTP message; beyond: 431 and the connection closes")                                        \
+    X(HTTP_BODY_BYTES, 33554432, "body of an HTTP request; beyond: 413 and the connection closes")                                         \
+    X(HTTP_CONNECTIONS, 4096, "open connections of a server; beyond: the new one gets 503 and closes")                                     \
+    X(HTTP_HEADER_TIMEOUT_MS, 10000, "time from the first byte of a request to the end of its headers; beyond: 408")                       \
+    X(HTTP_BODY_TIMEOUT_MS, 60000, "time without a byte while a request body is read; beyond: 408")                                        \
+    X(HTTP_IDLE_TIMEOUT_MS, 75000, "time a kept-alive connection may be idle; beyond: it closes")                                          \
+    X(HTTP_WRITE_TIMEOUT_MS, 60000, "time without progress while a client does not read; beyond: the connection closes")                   \
+    X(HTTP_OUT_BUFFER_BYTES, 262144, "unsent bytes of a connection at which its source is paused")                                         \
+    X(HTTP_BODIES_BYTES, 268435456, "request bodies of all connections of a server together; beyond: 503")                                 \
+    X(HTTP_CHUNK_LINE_BYTES, 256, "the line before a chunk of a request body; beyond: 400")                                                \
+    X(HTTP_CHUNK_EXTENSION_BYTES, 4096, "chunk extensions of a request body together; beyond: 400")                                        \
+    X(HTTP_LINGER_MS, 5000, "time that a closing connection is still read, so that the client can read the last reply")                    \
+    X(HTTP_ACCEPT_PAUSE_MS, 100, "pause of accepting when descriptors have run out")                                                       \
+    X(HTTP_UPSTREAM_CONNECTIONS, 256, "idle connections to engines that are kept; beyond: the oldest closes")                              \
+    X(JSON_BODY_BYTES, 33554432, "a JSON document from outside; beyond: 413")                                                              \
+    X(JSON_DEPTH, 128, "nesting of a JSON document from outside; beyond: 400")                                                             \
+    X(CHAT_MESSAGES, 4096, "messages of one chat request; beyond: 400")                                                                    \
+    X(STOP_STRINGS, 16, "stop strings of a request; beyond: 400")                                                                          \
+    X(STOP_STRING_BYTES, 1024, "one stop string; beyond: 400")                                                                             \
+    X(LOGIT_BIAS_TOKENS, 1024, "entries of logit_bias; beyond: 400")                                                                       \
+    X(TOP_LOGPROBS, 20, "top_logprobs of a request; beyond: 400")                                                                          \
+    X(ENGINE_QUEUE, 256, "requests that wait for an engine's batch; beyond: 429 with Retry-After")                                         \
+    X(GGUF_FILES, 1024, "files of a split GGUF; beyond: an error")                                                                         \
+    X(GGUF_KEYS, 65536, "metadata keys of a GGUF; beyond: an error naming the field")                                                      \
+    X(GGUF_TENSORS, 1048576, "tensors of a GGUF; beyond: an error naming the field")                                                       \
+    X(GGUF_ARRAY_LEN, 16777216, "elements of a metadata array of a GGUF; beyond: an error naming the key")                                 \
+    X(GGUF_STRING_BYTES, 67108864, "one metadata string of a GGUF; beyond: an error naming the key")                                       \
+    X(VOCAB_TOKENS, 1048576, "tokens of a vocabulary; beyond: an error")                                                                   \
+    X(VOCAB_MERGES, 1572864, "merges of a vocabulary; beyond: an error")                                                                   \
+    X(VOCAB_PIECE_BYTES, 4096, "one token of a vocabulary as stored; beyond: an error naming the token")                                   \
+    X(ENCODE_BYTES, 67108864, "text given to the tokenizer at once; beyond: 413")                                                          \
+    X(ENCODE_WORD_BYTES, 1048576, "one word (text without a place to split) in the tokenizer; longer ones are taken in parts")             \
+    X(PENALTY_LAST, 1048576, "tokens that the penalties of a request may look back; beyond: 400")                                          \
+    X(TEMPLATE_BYTES, 1048576, "a chat template; beyond: an error")                                                                        \
+    X(TEMPLATE_OUTPUT_BYTES, 67108864, "text that a chat template makes; beyond: an error")                                                \
+    X(TEMPLATE_STEPS, 10000000, "steps that a chat template may take; beyond: an error")                                                   \
+    X(TEMPLATE_DEPTH, 200, "nesting of expressions, blocks and macro calls of a chat template; beyond: an error")                          \
+    X(DEPLOYMENTS, 256, "deployments of a server that are not stopped; beyond: 409")                                                       \
+    X(DEPLOYMENT_RESTARTS, 5, "restarts of an engine within ten minutes; beyond: failed, with the engine's last lines")                    \
+    X(ENGINE_LOG_BYTES, 4194304, "log file of an engine; at this size it is rotated, one older file is kept")                              \
+    X(KEYS, 100000, "keys of a server; beyond: 409")                                                                                       \
+    X(REPLACE_WAIT_MS, 10000, "time that a request waits for a replica that broke to be replaced; beyond: 502")                            \
+    X(SSE_EVENT_BYTES, 8388608, "one event of an engine's stream; beyond: the stream ends with an error event")                            \
+    X(CONTROL_BODY_BYTES, 1048576, "body of a control-plane request; beyond: 413")                                                         \
+    X(DRAIN_MS, 10000, "time that running requests get when the server stops; beyond: they are cut")                                       \
+    X(IDEMPOTENCY_MS, 86400000, "time that the reply to an Idempotency-Key is kept; beyond: the request is done again")                    \
+    X(SIGNIN_CODES, 64, "console links that wait to be used; beyond: the oldest no longer works")                                          \
+    X(IMPORT_JOBS, 16, "imports whose outcome is kept; beyond: the oldest is forgotten")                                                   \
     X(SSE_SUBSCRIBERS, 256, "open streams of /api/v1/events; beyond: 503")
 
 enum {
