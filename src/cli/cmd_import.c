@@ -7,6 +7,7 @@
 #include "server/models.h"
 #include "sys/file.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,6 +135,20 @@ static int print_import(const fh_cli *c, const fh_json *w, fh_err **err)
     return fh_cli_print(&out, err);
 }
 
+/* Said before anything is linked, copied or sent, under the name that was given. */
+static int check_magic(const char *path, const char *given, fh_err **err)
+{
+    char magic[4] = "";
+    FILE *file = fopen(path, "rbe");
+    if (!file) return fh_err_errno(err, FH_E_IO, errno, "cannot read %s", given);
+    size_t n = fread(magic, 1, sizeof magic, file);
+    fclose(file);
+    if (n == sizeof magic && memcmp(magic, "GGUF", sizeof magic) == 0) return 0;
+    fh_err_set(err, FH_E_INVALID, "%s is no GGUF file: it does not begin with the letters GGUF", given);
+    fh_err_hint(err, "freehold takes weights in the format GGUF; a download that was cut or saved as a web page looks like this too");
+    return FH_E_INVALID;
+}
+
 static int import_one(const fh_cli *c, fh_cli_folder *folder, const fh_cli_client *s, const char *file, fh_err **err)
 {
     char path[PATH_MAX];
@@ -144,7 +159,8 @@ static int import_one(const fh_cli *c, fh_cli_folder *folder, const fh_cli_clien
         fh_err_hint(err, "give the path of a GGUF file; of a split model the first, ...-00001-of-000NN.gguf");
         return FH_E_NOT_FOUND;
     }
-    int rc = folder->weights ? import_local(folder->weights, path, id, &w, err) : import_remote(s, path, id, &w, err);
+    int rc = check_magic(path, file, err);
+    if (!rc) rc = folder->weights ? import_local(folder->weights, path, id, &w, err) : import_remote(s, path, id, &w, err);
     return rc ? rc : print_import(c, w, err);
 }
 
