@@ -108,6 +108,18 @@ static void name_of(const char *path, char *out, size_t out_size)
     }
 }
 
+/* The server knows the file by the name that it has in the import folder: the person gave another. */
+static void name_given(fh_err **refused, const char *staged, const char *path)
+{
+    fh_err *renamed = NULL;
+    const char *said = fh_err_message(*refused), *at = strstr(said, staged), *hint = fh_err_hint_get(*refused);
+    if (!at) return;
+    fh_err_set(&renamed, fh_err_code(*refused), "%.*s%s%s", (int)(at - said), said, path, at + strlen(staged));
+    if (hint) fh_err_hint(&renamed, "%s", hint);
+    fh_err_free(*refused);
+    *refused = renamed;
+}
+
 static int import_remote(const fh_cli_client *s, const char *path, const char *id, fh_json **ret, fh_err **err)
 {
     fh_err *refused = NULL;
@@ -120,6 +132,7 @@ static int import_remote(const fh_cli_client *s, const char *path, const char *i
         name_of(path, name, sizeof name);
         rc = post_import(s, staged, id ? id : name, ret, &refused);
         unlink(staged);
+        if (rc) name_given(&refused, staged, path);
     }
     if (rc) fh_err_move(err, &refused);
     return rc;
