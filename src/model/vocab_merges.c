@@ -3,7 +3,8 @@
  * its rank. */
 #include "vocab_private.h"
 
-#define FIELD "tokenizer.ggml.merges"
+#define FIELD           "tokenizer.ggml.merges"
+#define LONGEST_DERIVED 512 /* bytes; each way to cut is tried, which costs the square of the length */
 
 static int parse_merge(const fh_vocab *v, fh_str text, size_t i, char *joined, fh_merge *ret, fh_err **err)
 {
@@ -42,7 +43,7 @@ static int load_listed(fh_vocab *v, const fh_gguf_value *list, size_t count, fh_
 static bool split_piece(fh_vocab *v, fh_token id, bool (*add)(fh_vocab *v, fh_merge m))
 {
     fh_str piece = v->pieces[id];
-    if (fh_piece_type(v, id) != FH_PIECE_NORMAL) return true;
+    if (fh_piece_type(v, id) != FH_PIECE_NORMAL || piece.len > LONGEST_DERIVED) return true;
     for (size_t cut = 1; cut < piece.len; cut++) {
         if (((uint8_t)piece.ptr[cut] & 0xc0) == 0x80) continue;
         fh_token left = fh_vocab_lookup(v, piece.ptr, cut), right = left < 0 ? left : fh_vocab_lookup(v, piece.ptr + cut, piece.len - cut);
