@@ -70,15 +70,14 @@ void jinja_float_repr(double v, char out[40])
         snprintf(out, 40, "%s", isnan(v) ? "nan" : v < 0 ? "-inf" : "inf");
         return;
     }
-    if (signbit(v)) *out++ = '-';
+    const char *sign = signbit(v) ? "-" : "";
     int exp10 = shortest(fabs(v), digits);
     if (exp10 >= -4 && exp10 < 16) {
+        if (*sign) *out++ = '-';
         plain(digits, exp10, out);
         return;
     }
-    *out++ = digits[0];
-    if (digits[1]) out += sprintf(out, ".%s", digits + 1);
-    sprintf(out, "e%c%02d", exp10 < 0 ? '-' : '+', abs(exp10));
+    snprintf(out, 40, "%s%c%s%se%c%02d", sign, digits[0], digits[1] ? "." : "", digits + 1, exp10 < 0 ? '-' : '+', abs(exp10));
 }
 
 static int digit_of(char c)
