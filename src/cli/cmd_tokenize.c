@@ -50,12 +50,7 @@ static int print_text(const fh_cli *c, const fh_buf *text, fh_err **err)
 static int decode_ids(const fh_cli *c, const fh_vocab *v, const fh_tokens *ids, fh_err **err)
 {
     FH_AUTO(buf) fh_buf text = FH_BUF((size_t)FH_LIMIT_ENCODE_BYTES * 4);
-    int rc = 0;
-    for (size_t i = 0; i < ids->count && !rc; i++) {
-        if ((size_t)ids->ids[i] >= fh_vocab_size(v))
-            return fh_err_set(err, FH_E_INVALID, "token %d is outside the vocabulary of %zu", ids->ids[i], fh_vocab_size(v));
-        rc = fh_vocab_decode(v, ids->ids[i], fh_cli_has(c, "special"), &text, err);
-    }
+    int rc = fh_vocab_decode_all(v, ids->ids, ids->count, fh_cli_has(c, "special"), &text, err);
     return rc ? rc : print_text(c, &text, err);
 }
 
