@@ -119,8 +119,10 @@ bool fh_buf_add_json_string(fh_buf *b, const char *s, size_t bytes)
             continue;
         }
         fh_buf_add(b, s + plain, i - plain);
-        if (n) add_escaped(b, c);
-        else fh_buf_adds(b, "\xef\xbf\xbd");
+        if (n)
+            add_escaped(b, c);
+        else
+            fh_buf_adds(b, "\xef\xbf\xbd");
         plain = ++i;
     }
     fh_buf_add(b, s + plain, bytes - plain);

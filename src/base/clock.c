@@ -34,6 +34,6 @@ void fh_clock_format_utc(int64_t utc_ns, char *out, size_t out_size)
     time_t s = (time_t)(utc_ns / FH_NS_PER_S);
     struct tm tm;
     gmtime_r(&s, &tm);
-    snprintf(out, out_size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-             (int)(utc_ns % FH_NS_PER_S / FH_NS_PER_MS));
+    snprintf(out, out_size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+             tm.tm_sec, (int)(utc_ns % FH_NS_PER_S / FH_NS_PER_MS));
 }

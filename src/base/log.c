@@ -1,5 +1,5 @@
-/* One record is one line and one write(2), so that records of several threads and processes never mix. Control characters are escaped: what a client or a
- * file sent cannot forge a record. */
+/* One record is one line and one write(2), so that records of several threads and processes never mix. Control characters are escaped: what
+ * a client or a file sent cannot forge a record. */
 #include "base/log.h"
 #include "base/clock.h"
 

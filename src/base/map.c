@@ -44,7 +44,8 @@ uint64_t fh_siphash(const uint8_t key[16], const void *data, size_t bytes)
 {
     uint64_t k[2], m;
     memcpy(k, key, sizeof k);
-    uint64_t v[4] = {k[0] ^ 0x736f6d6570736575ULL, k[1] ^ 0x646f72616e646f6dULL, k[0] ^ 0x6c7967656e657261ULL, k[1] ^ 0x7465646279746573ULL};
+    uint64_t v[4] = {k[0] ^ 0x736f6d6570736575ULL, k[1] ^ 0x646f72616e646f6dULL, k[0] ^ 0x6c7967656e657261ULL,
+                     k[1] ^ 0x7465646279746573ULL};
     const uint8_t *p = data;
     size_t whole = bytes & ~(size_t)7;
     for (size_t i = 0; i < whole; i += 8) {

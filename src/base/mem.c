@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 void *fh_alloc(size_t bytes)
 {
     return fh_fault_strikes(FH_FAULT_ALLOC) ? NULL : malloc(bytes ? bytes : 1);

@@ -74,10 +74,11 @@ const fh_cli_verb fh_verb_serve = {
     .group = "Server",
     .summary = "run the server: API, control plane and console",
     .operands = "",
-    .about = "Prints its address and, on a terminal only, the first key of a new data folder and a link that opens the console once within 15 "
-             "minutes. Ctrl-C or SIGTERM stops it: running "
-             "requests get ten seconds, then engines are stopped, unless they are to go on.\n\nIt listens on this machine only. Beyond it, "
-             "put something that speaks TLS in front.",
+    .about =
+        "Prints its address and, on a terminal only, the first key of a new data folder and a link that opens the console once within 15 "
+        "minutes. Ctrl-C or SIGTERM stops it: running "
+        "requests get ten seconds, then engines are stopped, unless they are to go on.\n\nIt listens on this machine only. Beyond it, "
+        "put something that speaks TLS in front.",
     .examples = examples,
     .flags = flags,
     .run = run_serve,

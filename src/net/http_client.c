@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include <pthread.h>
 
-
 typedef enum todo { TODO_ADD = 1, TODO_RESUME = 2, TODO_REMOVE = 4, TODO_FAIL = 8 } todo;
 
 typedef struct socket_watch {

@@ -1,5 +1,6 @@
-/* Torture: runs a scenario again and again; in run N the Nth operation of one kind fails. It ends when a run no longer reaches the fault. The scenario
- * must free all it made and must answer an error whenever a fault struck that it could not absorb; leaks are the sanitizer's to find. */
+/* Torture: runs a scenario again and again; in run N the Nth operation of one kind fails. It ends when a run no longer reaches the fault.
+ * The scenario must free all it made and must answer an error whenever a fault struck that it could not absorb; leaks are the sanitizer's
+ * to find. */
 #ifndef FH_TEST_TORTURE_H
 #define FH_TEST_TORTURE_H
 

@@ -48,7 +48,8 @@ static void utf8_round_trips_every_scalar_value(void **state)
 
 static void utf8_refuses_overlong_surrogates_and_stray_bytes(void **state)
 {
-    const char *bad[] = {"\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\x80", "\xff"};
+    const char *bad[] = {"\xc0\x80",         "\xc1\xbf",         "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80",
+                         "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\x80",         "\xff"};
     for (size_t i = 0; i < FH_COUNT(bad); i++) {
         assert_false(fh_utf8_valid(bad[i], strlen(bad[i])));
         assert_int_equal(fh_utf8_whole(bad[i], strlen(bad[i])), strlen(bad[i]));
@@ -83,12 +84,9 @@ static void hex_and_base64url_are_exact(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_are_whole_slices_or_nothing),
-        cmocka_unit_test(slices_compare_trim_and_find),
-        cmocka_unit_test(utf8_round_trips_every_scalar_value),
-        cmocka_unit_test(utf8_refuses_overlong_surrogates_and_stray_bytes),
-        cmocka_unit_test(names_that_are_near_have_a_small_distance),
-        cmocka_unit_test(hex_and_base64url_are_exact),
+        cmocka_unit_test(numbers_are_whole_slices_or_nothing),       cmocka_unit_test(slices_compare_trim_and_find),
+        cmocka_unit_test(utf8_round_trips_every_scalar_value),       cmocka_unit_test(utf8_refuses_overlong_surrogates_and_stray_bytes),
+        cmocka_unit_test(names_that_are_near_have_a_small_distance), cmocka_unit_test(hex_and_base64url_are_exact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,14 @@
-/* The console's files, embedded in the binary by web/tools/build.mjs: the page asks for nothing else, so a server without a disk can show it.
- * All pointers are to constants of the program: borrowed for its whole life, any thread. */
+/* The console's files, embedded in the binary by web/tools/build.mjs: the page asks for nothing else, so a server without a disk can show
+ * it. All pointers are to constants of the program: borrowed for its whole life, any thread. */
 #ifndef FH_WEB_ASSETS_H
 #define FH_WEB_ASSETS_H
 
 #include <stddef.h>
 
-/* Send it with every one of these files: no foreign script, style, image, frame, form or connection, and markup that was not built by the sanitizer's
- * own policy cannot reach the document at all. */
-#define FH_WEB_CSP                                                                                                                                  \
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "              \
+/* Send it with every one of these files: no foreign script, style, image, frame, form or connection, and markup that was not built by the
+ * sanitizer's own policy cannot reach the document at all. */
+#define FH_WEB_CSP                                                                                                                         \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "   \
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types dompurify"
 
 typedef struct fh_web_asset {

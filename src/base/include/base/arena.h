@@ -9,8 +9,8 @@
 typedef struct fh_arena fh_arena;
 
 fh_arena *fh_arena_new(size_t max_bytes);
-void fh_arena_free(fh_arena *a); /* NULL is fine */
-void fh_arena_reset(fh_arena *a); /* frees all that was allocated, keeps the first block */
+void fh_arena_free(fh_arena *a);                 /* NULL is fine */
+void fh_arena_reset(fh_arena *a);                /* frees all that was allocated, keeps the first block */
 void *fh_arena_alloc(fh_arena *a, size_t bytes); /* aligned to 16; zeroed */
 void *fh_arena_array(fh_arena *a, size_t count, size_t bytes);
 char *fh_arena_strndup(fh_arena *a, const char *s, size_t bytes); /* adds a NUL */

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FH_NS_PER_S 1000000000LL
+#define FH_NS_PER_S  1000000000LL
 #define FH_NS_PER_MS 1000000LL
 
 int64_t fh_clock_mono_ns(void);

@@ -11,28 +11,28 @@
 #include <stdbool.h>
 
 /* name, code, HTTP status, process exit status, may a client retry, title */
-#define FH_ERR_LIST(X)                                                             \
-    X(INVALID, -1, 400, 1, false, "invalid input")                                 \
-    X(USAGE, -2, 400, 2, false, "wrong usage")                                     \
-    X(NOT_FOUND, -3, 404, 3, false, "not found")                                   \
-    X(EXISTS, -4, 409, 1, false, "already exists")                                 \
-    X(CONFLICT, -5, 409, 1, false, "conflict with the present state")              \
-    X(UNAUTHENTICATED, -6, 401, 4, false, "no valid key")                          \
-    X(FORBIDDEN, -7, 403, 4, false, "not allowed")                                 \
-    X(BUDGET, -8, 402, 4, false, "budget")                                         \
-    X(MISDIRECTED, -9, 421, 4, false, "not a host of this server")                 \
-    X(METHOD, -10, 405, 1, false, "method not allowed")                            \
-    X(MEDIA_TYPE, -11, 415, 1, false, "unsupported content type")                  \
-    X(TOO_LARGE, -12, 413, 1, false, "too large")                                  \
-    X(BUSY, -13, 429, 5, true, "too busy")                                         \
-    X(UNAVAILABLE, -14, 503, 5, true, "unavailable")                               \
-    X(TIMEOUT, -15, 504, 5, true, "timed out")                                     \
-    X(UPSTREAM, -16, 502, 5, true, "upstream failed")                              \
-    X(CANCELLED, -17, 499, 1, false, "cancelled")                                  \
-    X(CORRUPT, -18, 422, 1, false, "broken file")                                  \
-    X(UNSUPPORTED, -19, 501, 1, false, "not supported")                            \
-    X(NOMEM, -20, 503, 1, true, "out of memory")                                   \
-    X(IO, -21, 500, 1, true, "input or output failed")                             \
+#define FH_ERR_LIST(X)                                                                                                                     \
+    X(INVALID, -1, 400, 1, false, "invalid input")                                                                                         \
+    X(USAGE, -2, 400, 2, false, "wrong usage")                                                                                             \
+    X(NOT_FOUND, -3, 404, 3, false, "not found")                                                                                           \
+    X(EXISTS, -4, 409, 1, false, "already exists")                                                                                         \
+    X(CONFLICT, -5, 409, 1, false, "conflict with the present state")                                                                      \
+    X(UNAUTHENTICATED, -6, 401, 4, false, "no valid key")                                                                                  \
+    X(FORBIDDEN, -7, 403, 4, false, "not allowed")                                                                                         \
+    X(BUDGET, -8, 402, 4, false, "budget")                                                                                                 \
+    X(MISDIRECTED, -9, 421, 4, false, "not a host of this server")                                                                         \
+    X(METHOD, -10, 405, 1, false, "method not allowed")                                                                                    \
+    X(MEDIA_TYPE, -11, 415, 1, false, "unsupported content type")                                                                          \
+    X(TOO_LARGE, -12, 413, 1, false, "too large")                                                                                          \
+    X(BUSY, -13, 429, 5, true, "too busy")                                                                                                 \
+    X(UNAVAILABLE, -14, 503, 5, true, "unavailable")                                                                                       \
+    X(TIMEOUT, -15, 504, 5, true, "timed out")                                                                                             \
+    X(UPSTREAM, -16, 502, 5, true, "upstream failed")                                                                                      \
+    X(CANCELLED, -17, 499, 1, false, "cancelled")                                                                                          \
+    X(CORRUPT, -18, 422, 1, false, "broken file")                                                                                          \
+    X(UNSUPPORTED, -19, 501, 1, false, "not supported")                                                                                    \
+    X(NOMEM, -20, 503, 1, true, "out of memory")                                                                                           \
+    X(IO, -21, 500, 1, true, "input or output failed")                                                                                     \
     X(INTERNAL, -22, 500, 1, false, "internal error")
 
 enum {
@@ -53,7 +53,8 @@ int fh_err_nomem(fh_err **err);
 void fh_err_hint(fh_err **err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The request field, file or flag at fault ("messages[2].role"); replaces an earlier one. */
 void fh_err_param(fh_err **err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Puts "context: " before the message; returns the code of *err (FH_E_INTERNAL if there is none), so that `return fh_err_add(...)` works. */
+/* Puts "context: " before the message; returns the code of *err (FH_E_INTERNAL if there is none), so that `return fh_err_add(...)` works.
+ */
 int fh_err_add(fh_err **err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Readers take NULL and answer for an internal error. The strings are borrowed until the object changes or is freed. */

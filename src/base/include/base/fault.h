@@ -8,7 +8,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum fh_fault { FH_FAULT_ALLOC, FH_FAULT_OPEN, FH_FAULT_READ, FH_FAULT_WRITE, FH_FAULT_FSYNC, FH_FAULT_RENAME, FH_FAULT_SPAWN, FH_FAULT_KINDS } fh_fault;
+typedef enum fh_fault {
+    FH_FAULT_ALLOC,
+    FH_FAULT_OPEN,
+    FH_FAULT_READ,
+    FH_FAULT_WRITE,
+    FH_FAULT_FSYNC,
+    FH_FAULT_RENAME,
+    FH_FAULT_SPAWN,
+    FH_FAULT_KINDS
+} fh_fault;
 
 /* True when the operation about to be done must be reported as failed. */
 bool fh_fault_strikes(fh_fault kind);

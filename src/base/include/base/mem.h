@@ -32,17 +32,17 @@ static inline bool fh_add_overflows(size_t a, size_t b, size_t *ret_sum)
 /* FH_AUTO(fn) T *x = ...; calls fn(x) when x leaves the scope; fh_take(x) moves the pointer out and leaves NULL.
  * A type T gets its cleanup by FH_DEFINE_AUTO(T, fh_t_free) in its header. */
 #define FH_AUTO(name) __attribute__((cleanup(fh_auto_##name)))
-#define FH_DEFINE_AUTO(type, free_fn)                 \
-    static inline void fh_auto_##type(type **p)       \
-    {                                                 \
-        if (*p) free_fn(*p);                          \
-    }                                                 \
+#define FH_DEFINE_AUTO(type, free_fn)                                                                                                      \
+    static inline void fh_auto_##type(type **p)                                                                                            \
+    {                                                                                                                                      \
+        if (*p) free_fn(*p);                                                                                                               \
+    }                                                                                                                                      \
     struct fh_auto_##type##_takes_semicolon
-#define fh_take(p)                    \
-    ({                                \
-        __typeof__(p) taken_ = (p);   \
-        (p) = NULL;                   \
-        taken_;                       \
+#define fh_take(p)                                                                                                                         \
+    ({                                                                                                                                     \
+        __typeof__(p) taken_ = (p);                                                                                                        \
+        (p) = NULL;                                                                                                                        \
+        taken_;                                                                                                                            \
     })
 static inline void fh_auto_ptr(void *p) /* FH_AUTO(ptr) char *s = ...: fh_free at the end of the scope */
 {
@@ -51,7 +51,7 @@ static inline void fh_auto_ptr(void *p) /* FH_AUTO(ptr) char *s = ...: fh_free a
 void fh_auto_fd(const int *fd); /* FH_AUTO(fd) int fd = -1; closes when >= 0 */
 
 #define FH_COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define FH_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define FH_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define FH_MIN(a, b)    ((a) < (b) ? (a) : (b))
+#define FH_MAX(a, b)    ((a) > (b) ? (a) : (b))
 
 #endif

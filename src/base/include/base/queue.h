@@ -8,9 +8,9 @@
 typedef struct fh_queue fh_queue;
 
 fh_queue *fh_queue_new(size_t depth, void (*wake)(void *), void *wake_arg);
-void fh_queue_free(fh_queue *q); /* items left inside are the caller's loss: pop them first */
+void fh_queue_free(fh_queue *q);             /* items left inside are the caller's loss: pop them first */
 bool fh_queue_push(fh_queue *q, void *item); /* false when full or closed */
-void *fh_queue_pop(fh_queue *q); /* NULL when empty */
+void *fh_queue_pop(fh_queue *q);             /* NULL when empty */
 /* Waits up to timeout_ns (negative: for ever); NULL on timeout, or when closed and empty. */
 void *fh_queue_wait(fh_queue *q, int64_t timeout_ns);
 void fh_queue_close(fh_queue *q); /* pushes fail from now on, waiters wake */

@@ -43,7 +43,8 @@ unsigned fh_str_distance(fh_str a, fh_str b);
 
 bool fh_hex_encode(const void *data, size_t bytes, char *out, size_t out_size); /* lower case, NUL-terminated; needs 2 * bytes + 1 */
 bool fh_hex_decode(fh_str hex, void *out, size_t out_bytes);                    /* exactly out_bytes */
-size_t fh_base64url_encode(const void *data, size_t bytes, char *out, size_t out_size); /* no padding, NUL-terminated; 0 if it does not fit */
-bool fh_equal_secret(const void *a, const void *b, size_t bytes);               /* time does not depend on where they differ */
+size_t fh_base64url_encode(const void *data, size_t bytes, char *out,
+                           size_t out_size);                      /* no padding, NUL-terminated; 0 if it does not fit */
+bool fh_equal_secret(const void *a, const void *b, size_t bytes); /* time does not depend on where they differ */
 
 #endif

@@ -20,8 +20,9 @@
 #define FH_DEPLOYMENT_STATES(X)                                                                                                            \
     X(REQUESTED, "requested")                                                                                                              \
     X(PLANNING, "planning")                                                                                                                \
-    X(PROVISIONING, "provisioning") X(FETCHING, "fetching") X(LOADING, "loading") X(PROVING, "proving") X(READY, "ready")                  \
-        X(DRAINING, "draining") X(STOPPED, "stopped") X(FAILED, "failed")
+    X(PROVISIONING, "provisioning")                                                                                                        \
+    X(FETCHING, "fetching") X(LOADING, "loading") X(PROVING, "proving") X(READY, "ready") X(DRAINING, "draining") X(STOPPED, "stopped")    \
+        X(FAILED, "failed")
 typedef enum fh_deployment_state {
 #define FH_STATE_ENUM(name, text) FH_DEPLOYMENT_##name,
     FH_DEPLOYMENT_STATES(FH_STATE_ENUM)

@@ -1,8 +1,8 @@
 /* Chat templates: the model's own Jinja template, run by our interpreter of the template language.
  *
- * Renders as `transformers` does: trim_blocks, lstrip_blocks, loop controls, tojson without HTML escapes, raise_exception, strftime_now. What is
- * not supported is an error that names it. Bounded in steps, depth, output and memory (limits TEMPLATE_*); no I/O. Pure: the time for
- * strftime_now is passed in. Threads: a compiled template is immutable; any number may render it at once. */
+ * Renders as `transformers` does: trim_blocks, lstrip_blocks, loop controls, tojson without HTML escapes, raise_exception, strftime_now.
+ * What is not supported is an error that names it. Bounded in steps, depth, output and memory (limits TEMPLATE_*); no I/O. Pure: the time
+ * for strftime_now is passed in. Threads: a compiled template is immutable; any number may render it at once. */
 #ifndef FH_MODEL_TEMPLATE_H
 #define FH_MODEL_TEMPLATE_H
 
@@ -20,8 +20,8 @@ typedef struct fh_template_time {
     int weekday, yearday;                       /* weekday from 0 = Monday, yearday from 1 */
 } fh_template_time;
 
-/* variables: a JSON object whose members are the template's globals: messages, tools, documents, add_generation_prompt, bos_token, eos_token, ...
- * A raise_exception in the template is FH_E_INVALID with its text. */
+/* variables: a JSON object whose members are the template's globals: messages, tools, documents, add_generation_prompt, bos_token,
+ * eos_token, ... A raise_exception in the template is FH_E_INVALID with its text. */
 int fh_template_render(const fh_template *t, const fh_json *variables, const fh_template_time *now, fh_buf *out, fh_err **err);
 
 #endif
