@@ -1,4 +1,5 @@
-/* Before the first word: finding a deployment that can answer, or starting one and watching it become ready. */
+/* Before the first word: a deployment that can answer. The server finds one that runs or starts one; here it is watched until it is ready.
+ */
 #include "base/clock.h"
 #include "run.h"
 
@@ -21,40 +22,16 @@ static bool is_over(const fh_json *d)
     return has_state(d, "stopped") || has_state(d, "failed") || has_state(d, "draining");
 }
 
-/* One that runs or is on its way: by name, or by model, the ready ones first; NULL when there is none. Borrowed from the list. */
-static const fh_json *find_running(const fh_json *items, const char *id)
-{
-    const fh_json *best = NULL;
-    const char *name = strncmp(id, "deployment/", 11) == 0 ? id + 11 : id;
-    for (size_t i = 0; i < fh_json_count(items); i++) {
-        const fh_json *d = fh_json_at(items, i);
-        bool ours = strcmp(fh_cli_str_of(d, "name"), name) == 0 || strcmp(fh_cli_str_of(d, "model"), id) == 0;
-        if (ours && !is_over(d) && (!best || has_state(d, "ready"))) best = d;
-    }
-    return best;
-}
-
 static bool is_path(const char *model)
 {
     return model[0] == '/' || model[0] == '~' || strncmp(model, "./", 2) == 0 || strncmp(model, "../", 3) == 0;
 }
 
-/* The catalogue's id of an alias; other names stay as they are: the server judges them. */
-static int resolve(const fh_cli_client *s, const char *model, char *out, size_t out_size, fh_err **err)
+/* A path is meant from where the person stands; every other name is the server's to judge. */
+static int name_model(const char *model, char out[PATH_MAX], fh_err **err)
 {
-    char path[1024], real[PATH_MAX];
-    FH_AUTO(json) fh_json *m = NULL;
-    snprintf(out, out_size, "%s", model);
-    if (is_path(model)) {
-        if (!realpath(model, real)) return fh_err_set(err, FH_E_NOT_FOUND, "there is no file %s", model);
-        snprintf(out, out_size, "%s", real);
-        return 0;
-    }
-    if (!fh_client_path(path, sizeof path, "/api/v1/models/", model, ""))
-        return fh_err_set(err, FH_E_NOT_FOUND, "there is no model with such a long name");
-    int rc = fh_client_call(s, "GET", path, NULL, &m, err);
-    if (rc) return rc;
-    snprintf(out, out_size, "%s", fh_cli_str_of(m, "id"));
+    if (is_path(model)) return realpath(model, out) ? 0 : fh_err_set(err, FH_E_NOT_FOUND, "there is no file %s", model);
+    snprintf(out, PATH_MAX, "%s", model);
     return 0;
 }
 
@@ -72,6 +49,7 @@ static int post_deployment(const fh_cli *c, const fh_cli_client *s, const char *
     if (fh_cli_has(c, "name")) fh_json_set(body, "name", fh_json_new_cstr(fh_cli_text(c, "name", "")));
     set_number(c, body, "context", "context_tok");
     set_number(c, body, "streams", "streams");
+    fh_json_set(body, "reuse", fh_json_new_bool(true));
     return fh_client_call(s, "POST", "/api/v1/deployments", body, ret, err);
 }
 
@@ -112,66 +90,13 @@ static int wait_ready(const fh_cli_client *s, const char *name, fh_err **err)
     return fh_err_set(err, FH_E_TIMEOUT, "%s is not ready after half an hour", name);
 }
 
-/* Flags that shape a deployment cannot change one that runs: they must agree with it. */
-static int agrees(const fh_cli *c, const fh_json *d, const char *flag, const char *member, fh_err **err)
-{
-    int64_t has = fh_json_int(fh_json_get(d, member), 0);
-    if (!fh_cli_has(c, flag) || fh_cli_int(c, flag, 0) == has) return 0;
-    const char *name = fh_cli_str_of(d, "name");
-    fh_err_set(err, FH_E_USAGE, "%s runs already, with --%s %lld, not %s", name, flag, (long long)has, fh_cli_text(c, flag, ""));
-    fh_err_hint(err, "`freehold stop %s` first, or start another beside it with --name NEW", name);
-    return FH_E_USAGE;
-}
-
-/* The deployment that the person named with --name, if it runs: it must be one of this model. */
-static int find_named(const fh_json *items, const char *name, const char *id, const fh_json **ret, fh_err **err)
-{
-    *ret = NULL;
-    for (size_t i = 0; i < fh_json_count(items); i++) {
-        const fh_json *d = fh_json_at(items, i);
-        if (strcmp(fh_cli_str_of(d, "name"), name) != 0 || is_over(d)) continue;
-        *ret = d;
-        if (strcmp(fh_cli_str_of(d, "model"), id) == 0) return 0;
-        fh_err_set(err, FH_E_USAGE, "%s runs already, with the model %s, not %s", name, fh_cli_str_of(d, "model"), id);
-        fh_err_hint(err, "`freehold stop %s` first, or take another name", name);
-        return FH_E_USAGE;
-    }
-    return 0;
-}
-
-/* What runs of the model that the person asks for; *ret is NULL when nothing does, then id is what to deploy. */
-static int find_deployment(const fh_cli *c, const fh_cli_client *s, const char *model, const fh_json *items, char *id, size_t id_size,
-                           const fh_json **ret, fh_err **err)
-{
-    bool is_deployment = strncmp(model, "deployment/", 11) == 0;
-    *ret = NULL;
-    if (is_deployment && fh_cli_has(c, "name"))
-        return fh_err_set(err, FH_E_USAGE, "--name is for a new deployment: %s is one already", model);
-    if (!fh_cli_has(c, "name")) *ret = find_running(items, model);
-    if (!*ret && is_deployment) {
-        fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment '%s'", model + 11);
-        fh_err_hint(err, "`freehold ps` lists what runs, `freehold ps --all` what ran");
-        return FH_E_NOT_FOUND;
-    }
-    int rc = *ret ? 0 : resolve(s, model, id, id_size, err);
-    if (rc || *ret) return rc;
-    if (fh_cli_has(c, "name")) return find_named(items, fh_cli_text(c, "name", ""), id, ret, err);
-    *ret = find_running(items, id);
-    return 0;
-}
-
 int fh_run_deploy(const fh_cli *c, const fh_cli_client *s, const char *model, char *name, size_t name_size, fh_err **err)
 {
-    char id[PATH_MAX];
-    FH_AUTO(json) fh_json *list = NULL, *made = NULL;
-    int rc = fh_client_call(s, "GET", "/api/v1/deployments", NULL, &list, err);
+    char asked[PATH_MAX];
+    FH_AUTO(json) fh_json *deployment = NULL;
+    int rc = name_model(model, asked, err);
+    if (!rc) rc = post_deployment(c, s, asked, &deployment, err);
     if (rc) return rc;
-    const fh_json *found = NULL;
-    rc = find_deployment(c, s, model, fh_json_get(list, "items"), id, sizeof id, &found, err);
-    if (!rc && found) rc = agrees(c, found, "context", "context_tok", err);
-    if (!rc && found) rc = agrees(c, found, "streams", "streams", err);
-    if (!rc && !found) rc = post_deployment(c, s, id, &made, err);
-    if (rc) return rc;
-    snprintf(name, name_size, "%s", fh_cli_str_of(found ? found : made, "name"));
+    snprintf(name, name_size, "%s", fh_cli_str_of(deployment, "name"));
     return wait_ready(s, name, err);
 }

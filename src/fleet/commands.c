@@ -100,11 +100,16 @@ static int check_spec(fh_fleet *f, const fh_deploy_spec *s, fh_err **err)
     } else if (s->streams < 0 || s->streams > 256) {
         rc = fh_err_set(err, FH_E_INVALID, "streams must be 1 to 256, or 0 for the default");
         param = "streams";
-    } else if (count_running(f) >= FH_LIMIT_DEPLOYMENTS) {
-        rc = fh_err_set(err, FH_E_CONFLICT, "there are %d deployments already", FH_LIMIT_DEPLOYMENTS);
-        fh_err_hint(err, "stop one first: freehold stop NAME");
     }
     if (param) fh_err_param(err, "%s", param);
+    return rc;
+}
+
+static int check_count(const fh_fleet *f, fh_err **err)
+{
+    if (count_running(f) < FH_LIMIT_DEPLOYMENTS) return 0;
+    int rc = fh_err_set(err, FH_E_CONFLICT, "there are %d deployments already", FH_LIMIT_DEPLOYMENTS);
+    fh_err_hint(err, "stop one first: freehold stop NAME");
     return rc;
 }
 
@@ -124,7 +129,8 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_
     fh_deployment *d = fh_deployment_new(f, err);
     if (!d) return FH_E_NOMEM;
     fh_deployment_view *v = &d->view;
-    int rc = fh_fleet_resolve(f, s->model, d, err);
+    int rc = check_count(f, err);
+    if (rc == 0) rc = fh_fleet_resolve(f, s->model, d, err);
     if (rc == 0 && *s->name) rc = check_name(f, s->name, err);
     if (rc == 0) {
         if (*s->name)
@@ -151,17 +157,19 @@ static void run_deploy(void *arg)
 {
     command *c = arg;
     fh_fleet *f = c->fleet;
-    fh_deployment *d = NULL;
+    fh_deployment *d = NULL, *made = NULL;
     int rc = check_spec(f, &c->spec, &c->err);
-    if (rc == 0) rc = create(f, &c->spec, &d, &c->err);
-    if (rc == 0) {
+    if (rc == 0 && c->spec.mode != FH_DEPLOY_NEW) rc = fh_fleet_reuse(f, &c->spec, &d, &c->err);
+    if (rc == 0 && !d) rc = create(f, &c->spec, &made, &c->err);
+    if (made) {
+        d = made;
         atomic_fetch_add_explicit(&f->entered[FH_DEPLOYMENT_REQUESTED], 1, memory_order_relaxed);
         fh_fleet_link(f, d);
         fh_fleet_publish(f);
         fh_fleet_tell(f, d, FH_DEPLOYMENT_REQUESTED, d->view.created_utc_ns);
         fh_deployment_step_soon(d, 0);
-        c->view = d->view;
     }
+    if (rc == 0) c->view = d->view;
     reply(c);
 }
 

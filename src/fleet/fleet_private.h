@@ -124,6 +124,7 @@ void fh_deployment_free(fh_deployment *d);
 
 /* Steps of the states, in steps.c. Each does a bounded piece of work, and changes the state or asks to be called again. */
 /* Finds the weights and reckons what it needs: sets item, context, streams and memory_bytes. */
+fh_plan_need fh_step_need(fh_deployment *d, int64_t context_tok, int64_t streams); /* what it would be given of what is asked for */
 fh_plan_fit fh_step_reckon(fh_deployment *d, const fh_plan_machine *on);
 void fh_step_planning(fh_deployment *d);
 void fh_step_provisioning(fh_deployment *d);
@@ -193,6 +194,8 @@ void fh_fleet_publish(fh_fleet *f);                          /* a new snapshot; 
 void fh_fleet_tell(fh_fleet *f, const fh_deployment *d, fh_deployment_state from, int64_t now_utc_ns);
 void fh_fleet_settle(fh_fleet *f); /* forgets old stopped ones; ends a stop that is through */
 int fh_fleet_adopt_all(fh_fleet *f, fh_err **err);
+/* What runs or is on its way of what the spec asks for; *ret is NULL when nothing does. FH_E_CONFLICT when its shape is another. */
+int fh_fleet_reuse(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_err **err);
 int fh_fleet_resolve(fh_fleet *f, const char *model, fh_deployment *d, fh_err **err);
 
 #endif

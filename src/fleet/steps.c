@@ -52,10 +52,21 @@ static void too_large(fh_deployment *d, const fh_plan_fit *fit, const fh_plan_ma
     fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, hint, "%s", sentence);
 }
 
-fh_plan_fit fh_step_reckon(fh_deployment *d, const fh_plan_machine *on)
+static fh_plan_model weigh(fh_deployment *d)
 {
     bool have_item = fh_weights_find(d->fleet->weights, *d->digest ? d->digest : d->view.model, &d->item, NULL) == 0;
-    fh_plan_model m = plan_model(d, have_item);
+    return plan_model(d, have_item);
+}
+
+fh_plan_need fh_step_need(fh_deployment *d, int64_t context_tok, int64_t streams)
+{
+    fh_plan_model m = weigh(d);
+    return fh_plan_need_of(&m, context_tok, streams);
+}
+
+fh_plan_fit fh_step_reckon(fh_deployment *d, const fh_plan_machine *on)
+{
+    fh_plan_model m = weigh(d);
     fh_plan_fit fit = fh_plan_fit_of(&m, on, d->view.context_tok, d->view.streams);
     d->view.context_tok = fit.need.context_tok;
     d->view.streams = fit.need.streams;

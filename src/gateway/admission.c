@@ -45,6 +45,15 @@ static int no_key(fh_err **err)
     return FH_E_UNAUTHENTICATED;
 }
 
+int fh_admit_scope(const fh_key *key, fh_scope need, fh_err **err)
+{
+    if (key->scope >= need) return 0;
+    fh_err_set(err, FH_E_FORBIDDEN, "the key %s has the scope '%s'; this wants '%s'", key->id, fh_scope_name(key->scope),
+               fh_scope_name(need));
+    fh_err_hint(err, "use a key with that scope; `freehold key create --scope %s` makes one", fh_scope_name(need));
+    return FH_E_FORBIDDEN;
+}
+
 int fh_admit_key(const fh_keys *k, fh_str authorization, fh_str x_api_key, fh_scope need, int64_t now_utc_ns, fh_key *ret, fh_err **err)
 {
     fh_str bearer = FH_STR("bearer "), text = x_api_key;
@@ -52,9 +61,5 @@ int fh_admit_key(const fh_keys *k, fh_str authorization, fh_str x_api_key, fh_sc
     if (has_bearer) text = fh_str_trim((fh_str){authorization.ptr + bearer.len, authorization.len - bearer.len});
     if (!text.len) return no_key(err);
     int rc = fh_keys_check(k, text, now_utc_ns, ret, err);
-    if (rc || ret->scope >= need) return rc;
-    fh_err_set(err, FH_E_FORBIDDEN, "the key %s has the scope '%s'; this wants '%s'", ret->id, fh_scope_name(ret->scope),
-               fh_scope_name(need));
-    fh_err_hint(err, "use a key with that scope; `freehold key create --scope %s` makes one", fh_scope_name(need));
-    return FH_E_FORBIDDEN;
+    return rc ? rc : fh_admit_scope(ret, need, err);
 }

@@ -140,9 +140,20 @@ static int resolve_path(fh_server *s, fh_deploy_spec *spec, fh_err **err)
     return rc;
 }
 
+/* Whoever may use what runs may ask for it as "run" does; starting something is another matter. */
+static int read_mode(api_call *c, fh_deploy_spec *spec, fh_err **err)
+{
+    bool reuse = false;
+    int rc = fh_json_read_bool(c->body, "reuse", false, &reuse, err);
+    if (!rc && !reuse) rc = fh_admit_scope(&c->key, FH_SCOPE_ADMIN, err);
+    spec->mode = !reuse ? FH_DEPLOY_NEW : c->key.scope < FH_SCOPE_ADMIN ? FH_DEPLOY_ATTACH : FH_DEPLOY_REUSE;
+    return rc;
+}
+
 static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
 {
-    int rc = take_text(c->body, "model", true, spec->model, sizeof spec->model, err);
+    int rc = read_mode(c, spec, err);
+    if (!rc) rc = take_text(c->body, "model", true, spec->model, sizeof spec->model, err);
     if (!rc) rc = take_text(c->body, "name", false, spec->name, sizeof spec->name, err);
     if (!rc) rc = take_text(c->body, "place", false, spec->place, sizeof spec->place, err);
     if (!rc) rc = fh_json_read_i64(c->body, "context_tok", false, 0, 1 << 30, &spec->context_tok, err);

@@ -134,11 +134,12 @@ static const api_field deployment[] = {
     END,
 };
 static const api_field deployment_create[] = {
-    {"model", "string", true, false, "id, alias, or the path of a GGUF file in an import folder"},
+    {"model", "string", true, false, "id, alias, or the path of a GGUF file in an import folder; with reuse also deployment/NAME"},
     {"name", "string", false, false, "a name of your own; made from the model's id without one"},
     {"place", "string", false, false, "here"},
     {"context_tok", "integer", false, false, "context of each stream"},
     {"streams", "integer", false, false, "requests at once"},
+    {"reuse", "boolean", false, false, "take what runs or is on its way of that model, if anything is; false: start another beside it"},
     END,
 };
 static const api_field deployment_event[] = {

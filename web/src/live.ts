@@ -220,7 +220,7 @@ export async function run(modelId: string): Promise<void> {
     go('chat', running.name);
     return;
   }
-  const made = running ?? (await json<Deployment>('/api/v1/deployments', { method: 'POST', body: { model: modelId } }));
+  const made = running ?? (await json<Deployment>('/api/v1/deployments', { method: 'POST', body: { model: modelId, reuse: true } }));
   const others = (live.get().deployments ?? []).filter((d) => d.name !== made.name);
   live.set({ deployments: [made, ...others], launching: made.name, pressedAt });
   go('running', made.name);

@@ -156,6 +156,18 @@ static answer deploy(const char *model)
     return deploy_named(model, "", "", 0);
 }
 
+static answer deploy_spec(fh_deploy_mode mode, const char *model, const char *name, int64_t context)
+{
+    fh_deploy_spec s = {.mode = mode, .context_tok = context};
+    answer a = {0};
+    snprintf(s.model, sizeof(s.model), "%s", model);
+    snprintf(s.name, sizeof(s.name), "%s", name);
+    assert_int_equal(fh_fleet_deploy(fleet, &s, loop, answered, &a, NULL), 0);
+    assert_int_equal(fh_loop_run(loop, NULL), 0);
+    assert_true(a.came);
+    return a;
+}
+
 static answer undeploy(const char *name)
 {
     answer a = {0};
@@ -365,6 +377,41 @@ static void what_is_wrong_with_a_request_is_said(void **state)
     FH_AUTO(buf) fh_buf log = FH_BUF(1024);
     assert_int_equal(fh_fleet_history(fleet, "nobody", 0, 10, &h, NULL), FH_E_NOT_FOUND);
     assert_int_equal(fh_fleet_log_tail(fleet, "../freehold.db", 1024, &log, NULL), FH_E_NOT_FOUND);
+}
+
+static void asking_for_what_runs_shares_it(void **state)
+{
+    (void)state;
+    fh_deploy_spec s = {.mode = FH_DEPLOY_REUSE, .model = "good"};
+    answer first = {0}, second = {0};
+    assert_int_equal(deploy_spec(FH_DEPLOY_ATTACH, "good", "", 0).code, FH_E_FORBIDDEN);
+    assert_int_equal(fh_fleet_deploy(fleet, &s, loop, answered, &first, NULL), 0); /* both are on their way before either is answered */
+    assert_int_equal(fh_fleet_deploy(fleet, &s, loop, answered, &second, NULL), 0);
+    while (!first.came || !second.came) assert_int_equal(fh_loop_run(loop, NULL), 0);
+    assert_string_equal(first.view.name, "good");
+    assert_string_equal(second.view.name, "good");
+    wait_state("good", FH_DEPLOYMENT_READY);
+    assert_int_equal(fh_fleet_entered(fleet, FH_DEPLOYMENT_REQUESTED), 1);
+    assert_string_equal(deploy_spec(FH_DEPLOY_ATTACH, "good", "", 0).view.name, "good");
+    assert_string_equal(deploy_spec(FH_DEPLOY_ATTACH, "deployment/good", "", 0).view.name, "good");
+    assert_string_equal(deploy_spec(FH_DEPLOY_REUSE, "plain", "other", 0).view.name, "other");
+    assert_string_equal(deploy_spec(FH_DEPLOY_REUSE, "other", "", 0).view.name, "other");
+    assert_string_equal(deploy_spec(FH_DEPLOY_NEW, "good", "", 0).view.name, "good-2");
+    assert_string_equal(deploy_spec(FH_DEPLOY_REUSE, "good", "third", 0).view.name, "third");
+}
+
+static void what_runs_is_not_shared_when_something_else_was_asked_for(void **state)
+{
+    (void)state;
+    deploy("good");
+    wait_state("good", FH_DEPLOYMENT_READY);
+    assert_int_equal(deploy_spec(FH_DEPLOY_REUSE, "good", "", 8).code, FH_E_CONFLICT);
+    assert_int_equal(deploy_spec(FH_DEPLOY_REUSE, "plain", "good", 0).code, FH_E_EXISTS);
+    assert_int_equal(deploy_spec(FH_DEPLOY_REUSE, "deployment/good", "other", 0).code, FH_E_USAGE);
+    assert_int_equal(deploy_spec(FH_DEPLOY_REUSE, "deployment/none", "", 0).code, FH_E_NOT_FOUND);
+    undeploy("good");
+    wait_state("good", FH_DEPLOYMENT_STOPPED);
+    assert_int_equal(deploy_spec(FH_DEPLOY_ATTACH, "good", "", 0).code, FH_E_FORBIDDEN);
 }
 
 static void a_model_that_does_not_fit_fails_with_numbers(void **state)
@@ -620,6 +667,8 @@ int main(int argc, char **argv)
         TEST(a_deaf_engine_is_stopped_all_the_same),
         TEST(what_runs_may_end_before_an_engine_is_stopped),
         TEST(what_is_wrong_with_a_request_is_said),
+        TEST(asking_for_what_runs_shares_it),
+        TEST(what_runs_is_not_shared_when_something_else_was_asked_for),
         TEST(a_model_that_does_not_fit_fails_with_numbers),
         TEST(the_starter_without_weights_says_how_to_get_them),
         TEST(those_who_subscribed_hear_every_change),

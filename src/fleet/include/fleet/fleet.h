@@ -21,8 +21,8 @@
     X(REQUESTED, "requested")                                                                                                              \
     X(PLANNING, "planning")                                                                                                                \
     X(PROVISIONING, "provisioning")                                                                                                        \
-    X(FETCHING, "fetching") X(LOADING, "loading") X(PROVING, "proving") X(READY, "ready") X(DRAINING, "draining") X(STOPPED, "stopped")    \
-        X(FAILED, "failed")
+    X(FETCHING, "fetching")                                                                                                                \
+    X(LOADING, "loading") X(PROVING, "proving") X(READY, "ready") X(DRAINING, "draining") X(STOPPED, "stopped") X(FAILED, "failed")
 typedef enum fh_deployment_state {
 #define FH_STATE_ENUM(name, text) FH_DEPLOYMENT_##name,
     FH_DEPLOYMENT_STATES(FH_STATE_ENUM)
@@ -69,9 +69,16 @@ uint64_t fh_fleet_entered(const fh_fleet *f,
 const fh_fleet_snapshot *fh_fleet_snapshot_get(fh_fleet *f); /* any thread, never blocks for long; release it */
 void fh_fleet_snapshot_release(const fh_fleet_snapshot *s);
 
+typedef enum fh_deploy_mode {
+    FH_DEPLOY_NEW,    /* another one, whatever runs */
+    FH_DEPLOY_REUSE,  /* one of that model (and name, if given) that runs or is on its way, else a new one */
+    FH_DEPLOY_ATTACH, /* as reuse, but never a new one: FH_E_FORBIDDEN */
+} fh_deploy_mode;
+
 typedef struct fh_deploy_spec {
-    char model[256]; /* catalog id or alias ("id:variant" too), or the id or digest of imported weights; a path is refused: import it first
-                      */
+    fh_deploy_mode mode;
+    char model[256]; /* catalog id or alias ("id:variant" too), or the id or digest of imported weights; a path is refused: import it first.
+                        With reuse and attach also a deployment that runs, NAME or "deployment/NAME" */
     char name[64];   /* "" = made from the model's id */
     char place[64];  /* "here" or "" */
     int64_t context_tok, streams; /* 0 = default */

@@ -17,6 +17,8 @@ int fh_admit_host(const fh_hosts *h, fh_str host, fh_err **err);
 int fh_admit_origin(fh_str host, fh_str origin, fh_str sec_fetch_site, fh_err **err);
 /* A body must be JSON and say so: FH_E_MEDIA_TYPE otherwise. */
 int fh_admit_body(fh_str content_type, size_t body_bytes, fh_err **err);
+/* FH_E_FORBIDDEN when the key's scope does not allow need. */
+int fh_admit_scope(const fh_key *key, fh_scope need, fh_err **err);
 /* The key of "Authorization: Bearer KEY" or "x-api-key: KEY"; checks it and that its scope allows need. */
 int fh_admit_key(const fh_keys *k, fh_str authorization, fh_str x_api_key, fh_scope need, int64_t now_utc_ns, fh_key *ret, fh_err **err);
 

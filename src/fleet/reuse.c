@@ -1,0 +1,118 @@
+/* Taking what runs instead of starting another: on the fleet's thread, so that two who ask at the same moment share one deployment. */
+#include "fleet_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_live(const fh_deployment *d)
+{
+    fh_deployment_state s = d->view.state;
+    return s != FH_DEPLOYMENT_DRAINING && s != FH_DEPLOYMENT_STOPPED && s != FH_DEPLOYMENT_FAILED;
+}
+
+static fh_deployment *live_named(fh_fleet *f, const char *name)
+{
+    fh_deployment *d = fh_fleet_find(f, name);
+    return d && is_live(d) ? d : NULL;
+}
+
+/* Of the model; of these very weights too, when more than the model was asked for. */
+static bool is_of(const fh_deployment *d, const fh_deployment *asked, bool exact)
+{
+    if (strcmp(d->view.model, asked->view.model) != 0) return false;
+    return !exact || (strcmp(d->digest, asked->digest) == 0 && strcmp(d->view.variant, asked->view.variant) == 0);
+}
+
+/* The newest of the model, one that is ready before one that is not yet. */
+static fh_deployment *live_of(fh_fleet *f, const fh_deployment *asked, bool exact)
+{
+    fh_deployment *best = NULL;
+    for (fh_deployment *d = f->first; d; d = d->next) {
+        if (!is_live(d) || !is_of(d, asked, exact)) continue;
+        if (d->view.state == FH_DEPLOYMENT_READY) return d;
+        if (!best) best = d;
+    }
+    return best;
+}
+
+/* Did somebody ask for more than the model: a variant, a digest? */
+static bool is_exact(const char *asked, const char *model)
+{
+    fh_str text = fh_str_of(asked);
+    const fh_catalog_model *m = fh_catalog_find(text);
+    return !(m ? strcmp(m->id, model) == 0 : fh_str_ieq(text, fh_str_of(model)));
+}
+
+static int differs(const fh_deployment *d, const char *param, const char *what, int64_t has, int64_t wanted, fh_err **err)
+{
+    int rc =
+        fh_err_set(err, FH_E_CONFLICT, "%s runs already, with %lld %s, not %lld", d->view.name, (long long)has, what, (long long)wanted);
+    fh_err_hint(err, "`freehold stop %s` first, or start another beside it with --name NEW", d->view.name);
+    fh_err_param(err, "%s", param);
+    return rc;
+}
+
+/* What shapes a deployment cannot change one that runs. */
+static int check_shape(fh_deployment *d, const fh_deploy_spec *s, fh_err **err)
+{
+    fh_plan_need has = fh_step_need(d, d->view.context_tok, d->view.streams);
+    fh_plan_need wanted = fh_step_need(d, s->context_tok, s->streams);
+    if (s->context_tok && wanted.context_tok != has.context_tok)
+        return differs(d, "context_tok", "tokens of context", has.context_tok, wanted.context_tok, err);
+    if (s->streams && wanted.streams != has.streams) return differs(d, "streams", "streams", has.streams, wanted.streams, err);
+    return 0;
+}
+
+/* "deployment/NAME": that one, and no other. */
+static int by_name(fh_fleet *f, const char *name, const fh_deploy_spec *s, fh_deployment **ret, fh_err **err)
+{
+    int rc = 0;
+    *ret = live_named(f, name);
+    if (*s->name) {
+        rc = fh_err_set(err, FH_E_USAGE, "a name is for a new deployment: %s is one already", s->model);
+        fh_err_param(err, "name");
+    } else if (!*ret) {
+        rc = fh_err_set(err, FH_E_NOT_FOUND, "no deployment \"%s\" runs", name);
+        fh_err_hint(err, "`freehold ps` lists what runs, `freehold ps --all` what ran");
+        fh_err_param(err, "model");
+    }
+    return rc;
+}
+
+/* The deployment of the name that was asked for must be one of the model that was. */
+static int check_model(const fh_deployment *d, const fh_deployment *asked, bool exact, fh_err **err)
+{
+    if (is_of(d, asked, exact)) return 0;
+    int rc = fh_err_set(err, FH_E_EXISTS, "%s runs already, with the model %s, not %s", d->view.name, d->view.model, asked->view.model);
+    fh_err_hint(err, "`freehold stop %s` first, or take another name", d->view.name);
+    fh_err_param(err, "name");
+    return rc;
+}
+
+static int by_model(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_err **err)
+{
+    fh_deployment asked = {0};
+    int rc = fh_fleet_resolve(f, s->model, &asked, err);
+    if (rc != 0) return rc;
+    bool exact = is_exact(s->model, asked.view.model);
+    *ret = *s->name ? live_named(f, s->name) : live_of(f, &asked, exact);
+    if (*ret && *s->name) rc = check_model(*ret, &asked, exact, err);
+    if (rc != 0 || *ret || s->mode == FH_DEPLOY_REUSE) return rc;
+    rc = fh_err_set(err, FH_E_FORBIDDEN, "%s does not run, and who asks may not start it", asked.view.model);
+    fh_err_hint(err, "use a key with the scope admin, or ask who has one: freehold run %s", asked.view.model);
+    return rc;
+}
+
+int fh_fleet_reuse(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_err **err)
+{
+    fh_str name = fh_str_of(s->model), prefix = FH_STR("deployment/");
+    fh_deployment *d = *s->name ? NULL : live_named(f, s->model);
+    int rc = 0;
+    if (fh_str_starts(name, prefix))
+        rc = by_name(f, s->model + prefix.len, s, &d, err);
+    else if (!d)
+        rc = by_model(f, s, &d, err);
+    if (rc == 0 && d) rc = check_shape(d, s, err);
+    if (rc == 0) *ret = d;
+    return rc;
+}

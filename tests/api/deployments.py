@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Deployments as several people meet them: who shares one, who gets one of their own, and what is listed. Prints TAP."""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from freehold import PROGRAM, Server, Tap, need_starter
+
+
+def live(s):
+    return [d["name"] for d in s.deployments() if d["state"] not in ("stopped", "failed", "draining")]
+
+
+def main():
+    need_starter()
+    tap = Tap()
+    with Server() as s:
+        def two_runs_at_once():
+            words = [str(PROGRAM), "run", "smollm2", "Say hello.", "--max-tokens", "2"]
+            both = [subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=s.environment()) for _ in range(2)]
+            for p in both:
+                out, err = p.communicate(timeout=120)
+                assert p.returncode == 0 and out.strip(), err
+            assert live(s) == ["smollm2-135m"], s.deployments()
+
+        def pressed_twice():
+            made = [s.json("POST", "/api/v1/deployments", {"model": name, "reuse": True})["name"] for name in ("smollm2", "smollm2-135m", "deployment/smollm2-135m")]
+            assert made == ["smollm2-135m"] * 3 and len(live(s)) == 1, made
+
+        def a_second_on_purpose():
+            made = s.json("POST", "/api/v1/deployments", {"model": "smollm2"})
+            assert made["name"] == "smollm2-135m-2" and len(live(s)) == 2, made
+            s.wait_ready(made["name"])
+            assert s.cli("stop", made["name"]).returncode == 0
+
+        def another_shape():
+            status, _, body = s.request("POST", "/api/v1/deployments", {"model": "smollm2", "reuse": True, "context_tok": 77})
+            said = json.loads(body)
+            assert status == 409 and said["param"] == "context_tok" and "77" in said["detail"], said
+
+        def a_key_that_may_only_use():
+            (s.folder / "small").write_text(s.json("POST", "/api/v1/keys", {"name": "small"})["key"])
+            (s.folder / "small").chmod(0o600)
+            done = s.cli("run", "smollm2", "Say hello.", "--max-tokens", "2", "--key-file", str(s.folder / "small"))
+            assert done.returncode == 0 and done.stdout.strip(), done.stderr
+            key = (s.folder / "small").read_text()
+            assert s.request("POST", "/api/v1/deployments", {"model": "smollm2"}, key=key)[0] == 403
+            assert s.request("POST", "/api/v1/deployments", {"model": "smollm2", "name": "mine", "reuse": True}, key=key)[0] == 403
+            assert s.cli("stop", "smollm2").returncode == 0
+            assert s.request("POST", "/api/v1/deployments", {"model": "smollm2", "reuse": True}, key=key)[0] == 403
+            assert live(s) == []
+
+        for fn, text in [(two_runs_at_once, "two that run the same model at the same moment share one deployment"), (pressed_twice, "Run pressed again, by any name of the model, is the same deployment"),
+                         (a_second_on_purpose, "a second one is started by whoever does not ask to share"), (another_shape, "one of another shape is not shared in silence"),
+                         (a_key_that_may_only_use, "a key that may only use finds what runs and starts nothing")]:
+            tap.check(text, fn)
+    tap.end()
+
+
+if __name__ == "__main__":
+    main()
