@@ -82,8 +82,8 @@ static void loops_that_do_not_end_run_out_of_steps(void **state)
         "{% set s = 'x' * 1000000 %}{% for i in range(100000) %}{% if s[999999] == 'y' %}{% endif %}{% endfor %}",
         "{% set s = 'ab' * 1000000 %}{% for i in range(100000) %}{% if 'ba' * 500000 in s %}{% endif %}{% endfor %}",
         "{% set s = ' ' * 1000000 %}{% for i in range(100000) %}{% set q = s.split('x') %}{% endfor %}",
-        "{% set ns = namespace(x=[]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x == [ns.x[0], ns.x[1]] }}{{ "
-        "ns.x|string|length }}",
+        ("{% set ns = namespace(x=[]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}"
+         "{{ ns.x == [ns.x[0], ns.x[1]] }}{{ ns.x|string|length }}"),
         "{% macro m(n) %}{{ m(n) if n else '' }}{{ m(n - 1) if n else '' }}{% endmacro %}{{ m(20) }}",
     };
     for (size_t i = 0; i < FH_COUNT(sources); i++) {
