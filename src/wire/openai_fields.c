@@ -1,21 +1,50 @@
-/* Documented fields that the parser does not act on. Each is checked for its type; one that asks for something that is not done here is
- * refused by name, because an answer that quietly ignores it would be a wrong answer. What is left (hints, labels, unknown fields) stays in
- * the body that is passed on. */
+/* Documented fields that the parser does not act on. Each is checked for its type; one that asks for something that not every upstream does
+ * is written down as a need, because an answer that quietly ignores it would be a wrong answer. What is left (hints, labels, unknown
+ * fields) stays in the body that is passed on. */
 #include "private.h"
 
-int fh_wire_refuse(fh_err **err, const char *param, const char *what)
+#include <stdio.h>
+
+void fh_wire_need_add(fh_wire_request *r, fh_wire_need need, const char *param)
 {
-    int rc = fh_wire_bad(err, param, "%s is not supported", what);
-    fh_err_hint(err, "leave '%s' out", param);
+    static const char *const params[FH_NEEDS] = {
+#define FH_WIRE_NEED(name, param, what) param,
+        FH_WIRE_NEED_LIST(FH_WIRE_NEED)
+#undef FH_WIRE_NEED
+    };
+    if (r->needs & 1u << need) return;
+    r->needs |= 1u << need;
+    snprintf(r->need_params[need], sizeof r->need_params[need], "%s", param ? param : params[need]);
+}
+
+int fh_wire_needs_check(const fh_wire_request *r, uint32_t can, fh_err **err)
+{
+    static const char *const what[FH_NEEDS] = {
+#define FH_WIRE_NEED(name, param, text) text,
+        FH_WIRE_NEED_LIST(FH_WIRE_NEED)
+#undef FH_WIRE_NEED
+    };
+    uint32_t missing = r->needs & ~can;
+    if (!missing) return 0;
+    int need = __builtin_ctz(missing);
+    int rc = fh_wire_bad(err, r->need_params[need], "%s is not supported by this model's engine", what[need]);
+    fh_err_hint(err, "leave '%s' out", r->need_params[need]);
     return rc;
 }
 
-static int want_one(const fh_json *doc, const char *key, fh_err **err)
+static int want_one(fh_wire_request *r, const char *key, fh_wire_need need, fh_err **err)
 {
     int64_t n = 1;
-    int rc = fh_json_read_i64(doc, key, false, 1, 128, &n, err);
-    if (rc < 0 || n == 1) return rc;
-    return fh_wire_refuse(err, key, "more than one choice in a reply");
+    int rc = fh_json_read_i64(r->doc, key, false, 1, 128, &n, err);
+    if (rc == 0 && n != 1) fh_wire_need_add(r, need, NULL);
+    return rc;
+}
+
+static bool is_one_of(fh_str s, const char *const *words)
+{
+    for (; *words; words++)
+        if (fh_str_eqs(s, *words)) return true;
+    return false;
 }
 
 /* A string that must be one of the listed ones, when it is there; the list ends with NULL. */
@@ -23,12 +52,18 @@ static int want_word(const fh_json *doc, const char *key, const char *const *wor
 {
     fh_str s = {NULL, 0};
     int rc = fh_json_read_str(doc, key, false, &s, err);
-    if (rc < 0 || !s.ptr) return rc;
-    for (; *words; words++) {
-        if (fh_str_eqs(s, *words)) return 0;
-    }
-    rc = fh_wire_bad(err, key, "this value of '%s' is not supported", key);
+    if (rc < 0 || !s.ptr || is_one_of(s, words)) return rc;
+    rc = fh_wire_bad(err, key, "'%s' has no such value", key);
     fh_err_hint(err, "leave '%s' out", key);
+    return rc;
+}
+
+/* A string of which every upstream takes the listed ones; any other is a need. */
+static int need_word(fh_wire_request *r, const char *key, const char *const *words, fh_wire_need need, fh_err **err)
+{
+    fh_str s = {NULL, 0};
+    int rc = fh_json_read_str(r->doc, key, false, &s, err);
+    if (rc == 0 && s.ptr && !is_one_of(s, words)) fh_wire_need_add(r, need, NULL);
     return rc;
 }
 
@@ -40,25 +75,30 @@ static int want_strings(const fh_json *doc, const char *const *keys, fh_err **er
     return rc;
 }
 
-static int want_absent(const fh_json *doc, const char *key, const char *what, fh_err **err)
+/* An object that is a need when it is there. */
+static int need_object(fh_wire_request *r, const char *key, fh_wire_need need, fh_err **err)
 {
-    return fh_wire_absent(fh_json_get(doc, key)) ? 0 : fh_wire_refuse(err, key, what);
+    const fh_json *v = fh_json_get(r->doc, key);
+    if (fh_wire_absent(v)) return 0;
+    if (fh_json_kind_of(v) != FH_JSON_OBJECT) return fh_wire_bad(err, key, "'%s' must be an object", key);
+    fh_wire_need_add(r, need, NULL);
+    return 0;
 }
 
-static int check_modalities(const fh_json *doc, fh_err **err)
+static int check_modalities(fh_wire_request *r, fh_err **err)
 {
-    const fh_json *v = fh_json_get(doc, "modalities");
+    const fh_json *v = fh_json_get(r->doc, "modalities");
     if (fh_wire_absent(v)) return 0;
     if (fh_json_kind_of(v) != FH_JSON_ARRAY) return fh_wire_bad(err, "modalities", "'modalities' must be an array");
     for (size_t i = 0; i < fh_json_count(v); i++) {
-        if (!fh_str_eqs(fh_json_str(fh_json_at(v, i)), "text")) return fh_wire_refuse(err, "modalities", "output other than text");
+        if (!fh_str_eqs(fh_json_str(fh_json_at(v, i)), "text")) fh_wire_need_add(r, FH_NEED_MODALITIES, NULL);
     }
     return 0;
 }
 
-static int check_format(const fh_json *doc, fh_err **err)
+static int check_format(fh_wire_request *r, fh_err **err)
 {
-    const fh_json *v = fh_json_get(doc, "response_format");
+    const fh_json *v = fh_json_get(r->doc, "response_format");
     fh_str type = {NULL, 0};
     if (fh_wire_absent(v)) return 0;
     if (fh_json_kind_of(v) != FH_JSON_OBJECT) return fh_wire_bad(err, "response_format", "'response_format' must be an object");
@@ -67,7 +107,8 @@ static int check_format(const fh_json *doc, fh_err **err)
         fh_err_param(err, "response_format.type");
         return rc;
     }
-    return fh_str_eqs(type, "text") ? 0 : fh_wire_refuse(err, "response_format", "output that is held to a format");
+    if (!fh_str_eqs(type, "text")) fh_wire_need_add(r, FH_NEED_FORMAT, NULL);
+    return 0;
 }
 
 static int check_metadata(const fh_json *doc, fh_err **err)
@@ -83,24 +124,25 @@ static int check_metadata(const fh_json *doc, fh_err **err)
     return 0;
 }
 
-static int check_flags(const fh_json *doc, fh_err **err)
+static int check_store(fh_wire_request *r, fh_err **err)
 {
     bool store = false;
-    int rc = fh_json_read_bool(doc, "store", false, &store, err);
-    return rc == 0 && store ? fh_wire_refuse(err, "store", "keeping the answer") : rc;
+    int rc = fh_json_read_bool(r->doc, "store", false, &store, err);
+    if (rc == 0 && store) fh_wire_need_add(r, FH_NEED_STORE, NULL);
+    return rc;
 }
 
 /* The functions API that tools replaced. */
-static int check_functions(const fh_json *doc, fh_err **err)
+static int check_functions(fh_wire_request *r, fh_err **err)
 {
-    static const char *const calls[] = {"none", "auto", NULL};
-    const fh_json *v = fh_json_get(doc, "functions");
-    if (!fh_wire_absent(v) && (fh_json_kind_of(v) != FH_JSON_ARRAY || fh_json_count(v))) {
-        int rc = fh_wire_bad(err, "functions", "'functions' is not supported");
-        fh_err_hint(err, "use 'tools'");
-        return rc;
-    }
-    return want_word(doc, "function_call", calls, err);
+    const fh_json *v = fh_json_get(r->doc, "functions"), *call = fh_json_get(r->doc, "function_call");
+    fh_str word = fh_json_str(call);
+    if (!fh_wire_absent(call) && !fh_str_eqs(word, "none") && !fh_str_eqs(word, "auto"))
+        fh_wire_need_add(r, FH_NEED_FUNCTIONS, "function_call");
+    if (fh_wire_absent(v)) return 0;
+    if (fh_json_kind_of(v) != FH_JSON_ARRAY) return fh_wire_bad(err, "functions", "'functions' must be an array");
+    if (fh_json_count(v)) fh_wire_need_add(r, FH_NEED_FUNCTIONS, NULL);
+    return 0;
 }
 
 static int check_prediction(const fh_json *doc, fh_err **err)
@@ -110,38 +152,38 @@ static int check_prediction(const fh_json *doc, fh_err **err)
     return fh_wire_bad(err, "prediction", "'prediction' must be an object");
 }
 
-static int check_chat(const fh_json *doc, fh_err **err)
+static int check_chat(fh_wire_request *r, fh_err **err)
 {
     static const char *const efforts[] = {"none", "minimal", "low", "medium", "high", "xhigh", "max", NULL},
                              *const verbosities[] = {"medium", NULL}, *const tiers[] = {"auto", "default", NULL};
     static const char *const labels[] = {"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "user", NULL};
-    int rc = check_modalities(doc, err);
-    if (rc == 0) rc = want_absent(doc, "audio", "audio output", err);
-    if (rc == 0) rc = want_absent(doc, "web_search_options", "searching the web", err);
-    if (rc == 0) rc = check_functions(doc, err);
-    if (rc == 0) rc = check_format(doc, err);
-    if (rc == 0) rc = check_metadata(doc, err);
-    if (rc == 0) rc = check_prediction(doc, err);
-    if (rc == 0) rc = check_flags(doc, err);
-    if (rc == 0) rc = want_word(doc, "reasoning_effort", efforts, err);
-    if (rc == 0) rc = want_word(doc, "verbosity", verbosities, err);
-    if (rc == 0) rc = want_word(doc, "service_tier", tiers, err);
-    return rc == 0 ? want_strings(doc, labels, err) : rc;
+    int rc = check_modalities(r, err);
+    if (rc == 0) rc = need_object(r, "audio", FH_NEED_AUDIO_OUT, err);
+    if (rc == 0) rc = need_object(r, "web_search_options", FH_NEED_SEARCH, err);
+    if (rc == 0) rc = check_functions(r, err);
+    if (rc == 0) rc = check_format(r, err);
+    if (rc == 0) rc = check_metadata(r->doc, err);
+    if (rc == 0) rc = check_prediction(r->doc, err);
+    if (rc == 0) rc = check_store(r, err);
+    if (rc == 0) rc = want_word(r->doc, "reasoning_effort", efforts, err);
+    if (rc == 0) rc = need_word(r, "verbosity", verbosities, FH_NEED_VERBOSITY, err);
+    if (rc == 0) rc = need_word(r, "service_tier", tiers, FH_NEED_TIER, err);
+    return rc == 0 ? want_strings(r->doc, labels, err) : rc;
 }
 
-static int check_completion(const fh_json *doc, fh_err **err)
+static int check_completion(fh_wire_request *r, fh_err **err)
 {
     static const char *const labels[] = {"user", NULL};
     fh_str suffix = {NULL, 0};
-    int rc = want_one(doc, "best_of", err);
-    if (rc == 0) rc = fh_json_read_str(doc, "suffix", false, &suffix, err);
-    if (rc == 0 && suffix.len) rc = fh_wire_refuse(err, "suffix", "filling in before a suffix");
-    return rc == 0 ? want_strings(doc, labels, err) : rc;
+    int rc = want_one(r, "best_of", FH_NEED_BEST_OF, err);
+    if (rc == 0) rc = fh_json_read_str(r->doc, "suffix", false, &suffix, err);
+    if (rc == 0 && suffix.len) fh_wire_need_add(r, FH_NEED_SUFFIX, NULL);
+    return rc == 0 ? want_strings(r->doc, labels, err) : rc;
 }
 
-int fh_wire_fields_check(const fh_json *doc, bool chat, fh_err **err)
+int fh_wire_fields_check(fh_wire_request *r, fh_err **err)
 {
-    int rc = want_one(doc, "n", err);
+    int rc = want_one(r, "n", FH_NEED_CHOICES, err);
     if (rc < 0) return rc;
-    return chat ? check_chat(doc, err) : check_completion(doc, err);
+    return r->kind == FH_WIRE_CHAT ? check_chat(r, err) : check_completion(r, err);
 }

@@ -25,17 +25,33 @@ static int read_role(const fh_json *m, size_t i, role *ret, fh_err **err)
 
 /* Content. */
 
-static int check_part(const fh_json *part, role r, size_t i, size_t k, fh_err **err)
+/* Media: what a part of that type needs, and the member that holds it. */
+static const struct {
+    const char *type;
+    fh_wire_need need;
+} media[] = {{"image_url", FH_NEED_IMAGES}, {"input_audio", FH_NEED_AUDIO}, {"file", FH_NEED_FILES}};
+
+static int check_media(fh_wire_request *r, const fh_json *part, fh_str type, const char *param, fh_err **err)
 {
-    char param[96];
+    for (size_t i = 0; i < FH_COUNT(media); i++) {
+        if (!fh_str_eqs(type, media[i].type)) continue;
+        if (fh_json_kind_of(fh_json_get(part, media[i].type)) != FH_JSON_OBJECT)
+            return fh_wire_bad(err, param, "a part of type '%s' needs an object '%s'", media[i].type, media[i].type);
+        fh_wire_need_add(r, media[i].need, param);
+        return 0;
+    }
+    int len = (int)FH_MIN(type.len, (size_t)32);
+    return fh_wire_bad(err, param, "there is no content of type '%.*s'", len, type.ptr);
+}
+
+static int check_part(fh_wire_request *q, const fh_json *part, role r, size_t i, size_t k, fh_err **err)
+{
+    char param[48];
     snprintf(param, sizeof param, "messages[%zu].content[%zu]", i, k);
     fh_str type = fh_json_str(fh_json_get(part, "type"));
     if (!type.ptr) return fh_wire_bad(err, param, "a part of the content of message %zu has no type", i);
     bool refusal = r == ASSISTANT && fh_str_eqs(type, "refusal");
-    if (!refusal && !fh_str_eqs(type, "text")) {
-        int len = (int)FH_MIN(type.len, (size_t)32);
-        return fh_wire_bad(err, param, "content of type '%.*s' is not supported: this model takes text", len, type.ptr);
-    }
+    if (!refusal && !fh_str_eqs(type, "text")) return check_media(q, part, type, param, err);
     if (fh_json_kind_of(fh_json_get(part, refusal ? "refusal" : "text")) == FH_JSON_STRING) return 0;
     return fh_wire_bad(err, param, "a part of the content of message %zu has no text", i);
 }
@@ -50,7 +66,7 @@ static bool acted_otherwise(const fh_json *m)
     return fh_json_count(fh_json_get(m, "tool_calls")) > 0;
 }
 
-static int check_content(const fh_json *m, role r, size_t i, fh_err **err)
+static int check_content(fh_wire_request *q, const fh_json *m, role r, size_t i, fh_err **err)
 {
     char param[64];
     snprintf(param, sizeof param, "messages[%zu].content", i);
@@ -59,7 +75,7 @@ static int check_content(const fh_json *m, role r, size_t i, fh_err **err)
     if (kind == FH_JSON_STRING || (kind == FH_JSON_NULL && (r == FUNCTION || (r == ASSISTANT && acted_otherwise(m))))) return 0;
     if (kind != FH_JSON_ARRAY) return fh_wire_bad(err, param, "the content of message %zu must be a string or an array of text parts", i);
     int rc = fh_json_count(v) ? 0 : fh_wire_bad(err, param, "the content of message %zu is an empty array", i);
-    for (size_t k = 0; rc == 0 && k < fh_json_count(v); k++) rc = check_part(fh_json_at(v, k), r, i, k, err);
+    for (size_t k = 0; rc == 0 && k < fh_json_count(v); k++) rc = check_part(q, fh_json_at(v, k), r, i, k, err);
     return rc;
 }
 
@@ -100,21 +116,22 @@ static int need_string(const fh_json *m, const char *key, bool required, size_t 
     return fh_wire_bad(err, param, "message %zu needs '%s' to be a string", i, key);
 }
 
-static int check_message(const fh_json *m, size_t i, fh_err **err)
+static int check_message(fh_wire_request *q, const fh_json *m, size_t i, fh_err **err)
 {
     char param[32];
     role r = USER;
     snprintf(param, sizeof param, "messages[%zu]", i);
     if (fh_json_kind_of(m) != FH_JSON_OBJECT) return fh_wire_bad(err, param, "message %zu is not an object", i);
     int rc = read_role(m, i, &r, err);
-    if (rc == 0) rc = check_content(m, r, i, err);
+    if (rc == 0) rc = check_content(q, m, r, i, err);
     if (rc == 0) rc = need_string(m, "name", r == FUNCTION, i, err);
     if (rc == 0 && r == TOOL) rc = need_string(m, "tool_call_id", true, i, err);
     return rc == 0 && r == ASSISTANT ? check_calls(m, i, err) : rc;
 }
 
-int fh_wire_messages_check(const fh_json *messages, fh_err **err)
+int fh_wire_messages_check(fh_wire_request *r, fh_err **err)
 {
+    const fh_json *messages = r->messages;
     size_t count = fh_json_count(messages);
     if (fh_wire_absent(messages)) return fh_wire_bad(err, "messages", "'messages' is missing");
     if (fh_json_kind_of(messages) != FH_JSON_ARRAY || count == 0)
@@ -122,7 +139,7 @@ int fh_wire_messages_check(const fh_json *messages, fh_err **err)
     if (count > FH_LIMIT_CHAT_MESSAGES)
         return fh_wire_bad(err, "messages", "'messages' holds %zu messages; at most %d are taken", count, FH_LIMIT_CHAT_MESSAGES);
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < count; i++) rc = check_message(fh_json_at(messages, i), i, err);
+    for (size_t i = 0; rc == 0 && i < count; i++) rc = check_message(r, fh_json_at(messages, i), i, err);
     return rc;
 }
 
@@ -141,17 +158,18 @@ static int check_tool(const fh_json *tool, size_t i, fh_err **err)
     return 0;
 }
 
-/* auto is what a model does by itself, none is done by not showing the tools; more than that would need constrained output. */
+/* auto is what a model does by itself, none is done by not showing the tools; more than that needs constrained output. */
 static int check_choice(fh_wire_request *r, fh_err **err)
 {
     const fh_json *v = fh_json_get(r->doc, "tool_choice");
     fh_str choice = fh_json_str(v);
     bool parallel = true;
-    if (!fh_wire_absent(v) && !fh_str_eqs(choice, "auto") && !fh_str_eqs(choice, "none"))
-        return fh_wire_refuse(err, "tool_choice", "forcing the model to call a tool");
+    if (!fh_wire_absent(v) && !choice.ptr && fh_json_kind_of(v) != FH_JSON_OBJECT)
+        return fh_wire_bad(err, "tool_choice", "'tool_choice' must be a string or an object");
+    if (!fh_wire_absent(v) && !fh_str_eqs(choice, "auto") && !fh_str_eqs(choice, "none")) fh_wire_need_add(r, FH_NEED_TOOL_CHOICE, NULL);
     if (fh_str_eqs(choice, "none")) r->tools = NULL;
     int rc = fh_json_read_bool(r->doc, "parallel_tool_calls", false, &parallel, err);
-    if (rc == 0 && !parallel && r->tools) rc = fh_wire_refuse(err, "parallel_tool_calls", "forbidding several tool calls in one answer");
+    if (rc == 0 && !parallel && r->tools) fh_wire_need_add(r, FH_NEED_ONE_CALL, NULL);
     return rc;
 }
 

@@ -1,4 +1,5 @@
-/* Chat and completion requests: the fields that we act on. Messages are in openai_messages.c, fields that are refused in openai_fields.c.
+/* Chat and completion requests: the fields that we act on. Messages are in openai_messages.c, what not every upstream does in
+ * openai_fields.c.
  */
 #include "private.h"
 
@@ -191,7 +192,7 @@ static int take_prompt(fh_wire_request *r, const fh_json *v, bool nested, fh_err
     if (inner == FH_JSON_INT) return take_prompt_tokens(r, v, err);
     if (nested || (inner != FH_JSON_STRING && inner != FH_JSON_ARRAY))
         return fh_wire_bad(err, "prompt", "'prompt' must be a string or an array of token ids");
-    if (fh_json_count(v) > 1) return fh_wire_refuse(err, "prompt", "more than one prompt in a request");
+    if (fh_json_count(v) > 1) fh_wire_need_add(r, FH_NEED_PROMPTS, NULL);
     return take_prompt(r, fh_json_at(v, 0), true, err);
 }
 
@@ -205,7 +206,7 @@ static int read_common(fh_wire_request *r, fh_err **err)
     if (rc == 0 && r->model.len == 0) rc = fh_wire_bad(err, "model", "'model' is empty");
     if (rc == 0) rc = read_sampling(r->doc, chat, &r->sampling, err);
     if (rc == 0) rc = read_stream(r, err);
-    return rc == 0 ? fh_wire_fields_check(r->doc, chat, err) : rc;
+    return rc == 0 ? fh_wire_fields_check(r, err) : rc;
 }
 
 static int read_chat(fh_wire_request *r, fh_err **err)
@@ -216,7 +217,7 @@ static int read_chat(fh_wire_request *r, fh_err **err)
         r->template_variables = NULL;
     else if (fh_json_kind_of(r->template_variables) != FH_JSON_OBJECT)
         return fh_wire_bad(err, "chat_template_kwargs", "'chat_template_kwargs' must be an object");
-    int rc = fh_wire_messages_check(r->messages, err);
+    int rc = fh_wire_messages_check(r, err);
     return rc == 0 ? fh_wire_tools_check(r, err) : rc;
 }
 

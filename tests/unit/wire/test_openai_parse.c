@@ -154,6 +154,21 @@ static void completions_take_text_and_tokens(void **state)
     }
 }
 
+/* As an upstream that can do no more than everyone. */
+static int plain_chat(fh_wire_request *r, fh_str body, fh_err **err)
+{
+    int rc = fh_wire_chat_parse(r, body, err);
+    if (rc == 0 && (rc = fh_wire_needs_check(r, 0, err))) fh_wire_request_fini(r);
+    return rc;
+}
+
+static int plain_completion(fh_wire_request *r, fh_str body, fh_err **err)
+{
+    int rc = fh_wire_completion_parse(r, body, err);
+    if (rc == 0 && (rc = fh_wire_needs_check(r, 0, err))) fh_wire_request_fini(r);
+    return rc;
+}
+
 typedef struct bad {
     const char *text, *param, *says; /* param NULL: the body as a whole */
 } bad;
@@ -197,10 +212,10 @@ static void a_bad_chat_request_names_its_field(void **state)
         {MSG("{\"role\":\"user\",\"content\":7}"), "messages[0].content", "must be a string"},
         {MSG("{\"role\":\"user\",\"content\":[\"x\"]}"), "messages[0].content[0]", "no type"},
         {MSG("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"x\"}}]}"),
-         "messages[0].content[1]", "'image_url' is not supported"},
-        {MSG("{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\"}]}"), "messages[0].content[0]", "'input_audio' is not supported"},
+         "messages[0].content[1]", "an image in a message is not supported"},
+        {MSG("{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\"}]}"), "messages[0].content[0]", "needs an object"},
         {MSG("{\"role\":\"user\",\"content\":[{\"type\":\"refusal\",\"refusal\":\"x\"}]}"), "messages[0].content[0]",
-         "'refusal' is not supported"},
+         "there is no content of type 'refusal'"},
         {MSG("{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}"), "messages[0].content[0]", "no text"},
         {MSG("{\"role\":\"user\",\"content\":\"x\",\"name\":7}"), "messages[0].name", "'name'"},
         {MSG("{\"role\":\"tool\",\"content\":\"x\"}"), "messages[0].tool_call_id", "'tool_call_id'"},
@@ -247,8 +262,8 @@ static void a_bad_chat_request_names_its_field(void **state)
         {CHAT ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}}", "tool_choice",
          "not supported"},
         {CHAT ",\"tools\":[" TOOL "],\"parallel_tool_calls\":false}", "parallel_tool_calls", "not supported"},
-        {CHAT ",\"functions\":[{\"name\":\"f\"}]}", "functions", "not supported"},
-        {CHAT ",\"function_call\":{\"name\":\"f\"}}", "function_call", "string"},
+        {CHAT ",\"functions\":[{\"name\":\"f\"}]}", "functions", "replaced"},
+        {CHAT ",\"function_call\":{\"name\":\"f\"}}", "function_call", "replaced"},
         {CHAT ",\"response_format\":{\"type\":\"json_object\"}}", "response_format", "not supported"},
         {CHAT ",\"response_format\":{}}", "response_format.type", "missing"},
         {CHAT ",\"response_format\":\"json\"}", "response_format", "object"},
@@ -259,12 +274,12 @@ static void a_bad_chat_request_names_its_field(void **state)
         {CHAT ",\"metadata\":{\"a\":7}}", "metadata", "strings"},
         {CHAT ",\"service_tier\":\"priority\"}", "service_tier", "not supported"},
         {CHAT ",\"verbosity\":\"high\"}", "verbosity", "not supported"},
-        {CHAT ",\"reasoning_effort\":\"enormous\"}", "reasoning_effort", "not supported"},
+        {CHAT ",\"reasoning_effort\":\"enormous\"}", "reasoning_effort", "no such value"},
         {CHAT ",\"prediction\":7}", "prediction", "object"},
         {CHAT ",\"user\":7}", "user", "string"},
         {CHAT ",\"chat_template_kwargs\":7}", "chat_template_kwargs", "object"},
     };
-    expect_bad(rows, FH_COUNT(rows), fh_wire_chat_parse);
+    expect_bad(rows, FH_COUNT(rows), plain_chat);
 }
 
 static void a_bad_completion_request_names_its_field(void **state)
@@ -289,7 +304,23 @@ static void a_bad_completion_request_names_its_field(void **state)
         {P ",\"n\":3}", "n", "not supported"},
         {P ",\"max_tokens\":-1}", "max_tokens", "between"},
     };
-    expect_bad(rows, FH_COUNT(rows), fh_wire_completion_parse);
+    expect_bad(rows, FH_COUNT(rows), plain_completion);
+}
+
+static void what_a_request_needs_is_said_with_its_place(void **state)
+{
+    fh_wire_request r = {0};
+    fh_err *err = NULL;
+    chat("{" M "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
+         "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:\"}}]}],\"n\":2}",
+         &r);
+    assert_int_equal(r.needs, FH_NEED_BIT(CHOICES) | FH_NEED_BIT(IMAGES));
+    assert_string_equal(r.need_params[FH_NEED_IMAGES], "messages[0].content[1]");
+    assert_int_equal(fh_wire_needs_check(&r, FH_NEED_BIT(CHOICES) | FH_NEED_BIT(IMAGES) | FH_NEED_BIT(TIER), &err), 0);
+    assert_int_equal(fh_wire_needs_check(&r, FH_NEED_BIT(CHOICES), &err), FH_E_INVALID);
+    assert_string_equal(fh_err_param_get(err), "messages[0].content[1]");
+    fh_err_free(err);
+    fh_wire_request_fini(&r);
 }
 
 static void limits_are_kept(void **state)
@@ -306,7 +337,7 @@ static void limits_are_kept(void **state)
     fh_buf_adds(&stop, "\"}");
     bad rows[] = {
         {many.data, "messages", "at most 4096"}, {bias.data, "logit_bias", "at most 1024"}, {stop.data, "stop", "longer than 1024"}};
-    expect_bad(rows, FH_COUNT(rows), fh_wire_chat_parse);
+    expect_bad(rows, FH_COUNT(rows), plain_chat);
 }
 
 static int scenario(void *arg)
@@ -340,6 +371,7 @@ int main(void)
         cmocka_unit_test(completions_take_text_and_tokens),
         cmocka_unit_test(a_bad_chat_request_names_its_field),
         cmocka_unit_test(a_bad_completion_request_names_its_field),
+        cmocka_unit_test(what_a_request_needs_is_said_with_its_place),
         cmocka_unit_test(limits_are_kept),
         cmocka_unit_test(memory_that_runs_out_is_an_error),
     };

@@ -1,9 +1,9 @@
 /* OpenAI request and response types: Chat Completions, Completions, models, errors. Pure.
  *
- * Parsing checks every field that we act on: a wrong type or range is FH_E_INVALID with the field as param; a documented field that we do
- * not honour yet is refused by name when it asks for something (n > 1, tools with an engine that cannot, audio); unknown fields are ignored
- * here and stay in the body that is passed on. Strings are borrowed from the parsed document, which the request holds. Sources: OpenAI's
- * public specification 2.3.0. */
+ * Parsing checks every field that we act on: a wrong type or range is FH_E_INVALID with the field as param. What not every upstream can do
+ * is written down as a need (n > 1, images, a format): the gateway chooses among upstreams that can, and who cannot refuses it by name.
+ * Unknown fields are ignored here and stay in the body that is passed on. Strings are borrowed from the parsed document, which the request
+ * holds. Sources: OpenAI's public specification 2.3.0. */
 #ifndef FH_WIRE_OPENAI_H
 #define FH_WIRE_OPENAI_H
 
@@ -30,6 +30,34 @@ typedef struct fh_wire_sampling { /* what both APIs share; absent fields hold th
     bool ignore_eos; /* as llama-server and vLLM: for measurements */
 } fh_wire_sampling;
 
+/* name, the field that asks for it, what a refusal calls it */
+#define FH_WIRE_NEED_LIST(X)                                                                                                               \
+    X(CHOICES, "n", "more than one choice in a reply")                                                                                     \
+    X(BEST_OF, "best_of", "more than one try for a choice")                                                                                \
+    X(PROMPTS, "prompt", "more than one prompt in a request")                                                                              \
+    X(SUFFIX, "suffix", "filling in before a suffix")                                                                                      \
+    X(FORMAT, "response_format", "output that is held to a format")                                                                        \
+    X(TOOL_CHOICE, "tool_choice", "forcing the model to call a tool")                                                                      \
+    X(ONE_CALL, "parallel_tool_calls", "forbidding several tool calls in one answer")                                                      \
+    X(FUNCTIONS, "functions", "the functions API that tools replaced")                                                                     \
+    X(IMAGES, "messages", "an image in a message")                                                                                         \
+    X(AUDIO, "messages", "audio in a message")                                                                                             \
+    X(FILES, "messages", "a file in a message")                                                                                            \
+    X(MODALITIES, "modalities", "output other than text")                                                                                  \
+    X(AUDIO_OUT, "audio", "audio output")                                                                                                  \
+    X(SEARCH, "web_search_options", "searching the web")                                                                                   \
+    X(STORE, "store", "keeping the answer")                                                                                                \
+    X(VERBOSITY, "verbosity", "a verbosity other than medium")                                                                             \
+    X(TIER, "service_tier", "a service tier other than the default")
+
+typedef enum fh_wire_need {
+#define FH_WIRE_NEED(name, param, what) FH_NEED_##name,
+    FH_WIRE_NEED_LIST(FH_WIRE_NEED)
+#undef FH_WIRE_NEED
+        FH_NEEDS
+} fh_wire_need;
+#define FH_NEED_BIT(name) (1u << FH_NEED_##name)
+
 typedef struct fh_wire_request {
     enum { FH_WIRE_CHAT, FH_WIRE_COMPLETION } kind;
     fh_json *doc; /* owned: the whole parsed body */
@@ -43,11 +71,15 @@ typedef struct fh_wire_request {
     bool stream, include_usage;
     const fh_json *template_variables; /* chat_template_kwargs: an object, or NULL */
     fh_wire_sampling sampling;
+    uint32_t needs;                 /* FH_NEED_BITs */
+    char need_params[FH_NEEDS][48]; /* where the first of each stands: "messages[2].content[0]" */
 } fh_wire_request;
 
 int fh_wire_chat_parse(fh_wire_request *ret, fh_str body, fh_err **err);
 int fh_wire_completion_parse(fh_wire_request *ret, fh_str body, fh_err **err);
 void fh_wire_request_fini(fh_wire_request *r);
+/* Refuses by name (FH_E_INVALID) the first need that is not among the bits of can. */
+int fh_wire_needs_check(const fh_wire_request *r, uint32_t can, fh_err **err);
 /* The messages as a template wants them: content always a string (text parts joined), unknown members kept. New reference. */
 int fh_wire_template_messages(const fh_wire_request *r, fh_json **ret, fh_err **err);
 
