@@ -37,7 +37,7 @@ static bool try_adopt(fh_deployment *d)
         return false;
     }
     if (fh_deployment_watch(d, fd, NULL) != 0) return false;
-    p->usage(p->ctx, &d->process, &d->view.rss_bytes);
+    fh_deployment_measure(d);
     fh_plan_machine on = p->machine(p->ctx);
     fh_step_reckon(d, &on); /* what planning found is not in the database, and the engine may have to be started again */
     return true;

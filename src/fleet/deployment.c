@@ -67,7 +67,7 @@ static void forget_process(fh_deployment *d)
     d->watch_fd = -1;
     d->process = (fh_process){0};
     d->view.pid = 0;
-    d->view.rss_bytes = 0;
+    d->view.rss_bytes = d->own_bytes = 0;
 }
 
 void fh_deployment_free(fh_deployment *d)
@@ -134,6 +134,14 @@ int fh_deployment_set_state(fh_deployment *d, fh_deployment_state to, const char
 static void process_ended(void *arg)
 {
     fh_deployment_engine_gone(arg);
+}
+
+void fh_deployment_measure(fh_deployment *d)
+{
+    fh_process_use use;
+    if (d->watch_fd < 0 || d->fleet->provider.usage(d->fleet->provider.ctx, &d->process, &use) != 0) return;
+    d->view.rss_bytes = use.rss_bytes;
+    d->own_bytes = use.own_bytes;
 }
 
 int fh_deployment_watch(fh_deployment *d, int watch_fd, fh_err **err)

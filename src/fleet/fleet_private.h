@@ -52,7 +52,7 @@ typedef struct fh_provider {
     void (*stop)(void *ctx, const fh_process *p, bool force);
     void (*up)(void *ctx, const char *deployment, int64_t act,
                const char *socket_path); /* the engine answers: all of its processes are there */
-    int (*usage)(void *ctx, const fh_process *p, uint64_t *ret_rss_bytes);
+    int (*usage)(void *ctx, const fh_process *p, fh_process_use *ret);
     /* Ends and removes all that carries our mark, but what spare says to let live (its argument: a socket path). */
     void (*sweep)(void *ctx, bool (*spare)(void *arg, const char *socket_path), void *arg);
     void (*tidy)(void *ctx, const char *deployment, const char *socket_path); /* after an engine has ended */
@@ -83,11 +83,13 @@ struct fh_deployment {
     fh_deployment_view view;
     fh_weights_item item; /* of the weights, once chosen */
     char digest[65];
-    char why[256];    /* why we ended the engine ourselves; "" when it ended by itself */
-    bool wanted;      /* its owner wants it running */
-    bool idle;        /* draining, and nothing runs any more */
-    bool prove_plain; /* the model has no chat template */
-    uint64_t memory_bytes;
+    char why[256];         /* why we ended the engine ourselves; "" when it ended by itself */
+    bool wanted;           /* its owner wants it running */
+    bool idle;             /* draining, and nothing runs any more */
+    bool prove_plain;      /* the model has no chat template */
+    uint64_t memory_bytes; /* its engine may have at most so much */
+    uint64_t need_bytes;   /* what planning reckoned with */
+    uint64_t own_bytes;    /* what its engine has of that */
 
     int64_t act; /* the start that is open in the database; 0: none */
     fh_process process;
@@ -114,6 +116,7 @@ int fh_deployment_set_state(fh_deployment *d, fh_deployment_state to, const char
 bool fh_deployment_name_good(const char *name);
 bool fh_deployment_may_change(fh_deployment_state from, fh_deployment_state to);
 void fh_deployment_step_soon(fh_deployment *d, int64_t delay_ns);
+void fh_deployment_measure(fh_deployment *d);                          /* what its engine has of memory */
 void fh_deployment_look(fh_deployment *d);                             /* at once: a request failed on it */
 int fh_deployment_watch(fh_deployment *d, int watch_fd, fh_err **err); /* takes watch_fd */
 void fh_deployment_drop_call(fh_deployment *d);

@@ -190,11 +190,10 @@ static void here_up(void *ctx, const char *deployment, int64_t act, const char *
     fh_here_own_scope(deployment, act, socket_path);
 }
 
-static int here_usage(void *ctx, const fh_process *p, uint64_t *ret_rss_bytes)
+static int here_usage(void *ctx, const fh_process *p, fh_process_use *ret)
 {
     (void)ctx;
-    int64_t cpu_ns;
-    return fh_process_usage(p, ret_rss_bytes, &cpu_ns);
+    return fh_process_usage(p, ret);
 }
 
 static void here_tidy(void *ctx, const char *deployment, const char *socket_path)
@@ -264,7 +263,7 @@ static fh_plan_machine here_machine(void *ctx)
     (void)ctx;
     fh_topo t;
     fh_topo_read(&t);
-    return (fh_plan_machine){t.memory_bytes, t.memory_available_bytes};
+    return (fh_plan_machine){.memory_bytes = t.memory_bytes, .memory_available_bytes = t.memory_available_bytes};
 }
 
 void fh_here_provider(fh_here *h, fh_provider *ret)

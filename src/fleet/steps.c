@@ -70,14 +70,29 @@ fh_plan_fit fh_step_reckon(fh_deployment *d, const fh_plan_machine *on)
     fh_plan_fit fit = fh_plan_fit_of(&m, on, d->view.context_tok, d->view.streams);
     d->view.context_tok = fit.need.context_tok;
     d->view.streams = fit.need.streams;
+    d->need_bytes = fit.need.total_bytes;
     d->memory_bytes = fit.need.total_bytes + m.weights_bytes + SLACK_BYTES; /* weights may be repacked into memory of the engine's own */
     return fit;
+}
+
+/* What others may still take: an engine that loads, or has not used its context yet, has less than it was planned with. */
+static uint64_t promised_to_others(const fh_deployment *me)
+{
+    uint64_t sum = 0;
+    for (fh_deployment *d = me->fleet->first; d; d = d->next) {
+        if (d == me || d->view.state < FH_DEPLOYMENT_PROVISIONING || d->view.state > FH_DEPLOYMENT_READY) continue;
+        fh_deployment_measure(d);
+        uint64_t left = d->need_bytes > d->own_bytes ? d->need_bytes - d->own_bytes : 0;
+        sum = left > UINT64_MAX - sum ? UINT64_MAX : sum + left;
+    }
+    return sum;
 }
 
 void fh_step_planning(fh_deployment *d)
 {
     fh_provider *p = &d->fleet->provider;
     fh_plan_machine on = p->machine(p->ctx);
+    on.promised_bytes = promised_to_others(d);
     fh_plan_fit fit = fh_step_reckon(d, &on);
     if (fit.verdict == FH_PLAN_TOO_LARGE || fit.verdict == FH_PLAN_TIGHT) {
         too_large(d, &fit, &on);
@@ -223,7 +238,7 @@ static void proof_came(fh_deployment *d, bool proven, const char *why)
         fh_deployment_kill(d, text);
         return;
     }
-    d->fleet->provider.usage(d->fleet->provider.ctx, &d->process, &d->view.rss_bytes);
+    fh_deployment_measure(d);
     d->health_ns = fh_clock_mono_ns();
     fh_deployment_set_state(d, FH_DEPLOYMENT_READY, "", "it answered with a real token");
 }
@@ -256,7 +271,7 @@ static void ready_health(fh_deployment *d, fh_health health, int64_t done, int64
         return;
     }
     uint64_t before = d->view.rss_bytes;
-    d->fleet->provider.usage(d->fleet->provider.ctx, &d->process, &d->view.rss_bytes);
+    fh_deployment_measure(d);
     d->fleet->provider.rotate(d->fleet->provider.ctx, d->view.name);
     if (d->view.rss_bytes != before) fh_fleet_publish(d->fleet);
     fh_deployment_step_soon(d, d->misses ? d->fleet->timing.poll_ns : d->fleet->timing.health_ns);

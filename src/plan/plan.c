@@ -42,6 +42,7 @@ fh_plan_fit fh_plan_fit_of(const fh_plan_model *m, const fh_plan_machine *on, in
 {
     fh_plan_fit f = {.need = fh_plan_need_of(m, context_tok, streams)};
     uint64_t free_bytes = on->memory_available_bytes ? FH_MIN(on->memory_available_bytes, on->memory_bytes) : on->memory_bytes;
+    free_bytes -= FH_MIN(free_bytes, on->promised_bytes);
     if (m->weights_bytes == 0)
         f.verdict = FH_PLAN_UNKNOWN;
     else if (f.need.total_bytes > on->memory_bytes)

@@ -18,7 +18,8 @@ static int view_open(model_view *v, fh_weights *weights, const fh_fleet_snapshot
 {
     fh_topo topo = {0};
     fh_topo_read(&topo);
-    *v = (model_view){.machine = {topo.memory_bytes, topo.memory_available_bytes}, .fleet = fleet};
+    *v =
+        (model_view){.machine = {.memory_bytes = topo.memory_bytes, .memory_available_bytes = topo.memory_available_bytes}, .fleet = fleet};
     return fh_weights_list(weights, &v->weights, &v->weights_count, NULL, err);
 }
 

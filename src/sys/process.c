@@ -189,24 +189,27 @@ void fh_process_signal(const fh_process *p, int signo)
     fh_free(t.nodes);
 }
 
-int fh_process_usage(const fh_process *p, uint64_t *ret_rss_bytes, int64_t *ret_cpu_ns)
+int fh_process_usage(const fh_process *p, fh_process_use *ret)
 {
     tree t;
     if (!tree_read(&t, p)) return FH_E_NOMEM;
-    uint64_t pages = 0, ticks = 0, found = 0;
+    uint64_t pages = 0, shared = 0, ticks = 0, found = 0;
     for (size_t i = 0; i < t.count; i++) {
         char text[256];
         size_t len;
-        long long v[2]; /* size, resident */
+        long long v[3]; /* size, resident, of it shared */
         if (!t.nodes[i].inside) continue;
         found++;
         ticks += t.nodes[i].stat.cpu_ticks;
-        if (read_proc(t.nodes[i].pid, "statm", text, sizeof(text), &len) && read_numbers(text, v, 2) == 2) pages += (uint64_t)v[1];
+        if (!read_proc(t.nodes[i].pid, "statm", text, sizeof(text), &len) || read_numbers(text, v, 3) != 3) continue;
+        pages += (uint64_t)v[1];
+        shared += (uint64_t)FH_MIN(v[1], v[2]);
     }
     fh_free(t.nodes);
     if (!found) return FH_E_NOT_FOUND;
-    *ret_rss_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-    *ret_cpu_ns = (int64_t)(ticks * (UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK)));
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    *ret =
+        (fh_process_use){pages * page, (pages - shared) * page, (int64_t)(ticks * (UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK)))};
     return 0;
 }
 

@@ -414,6 +414,29 @@ static void what_runs_is_not_shared_when_something_else_was_asked_for(void **sta
     assert_int_equal(deploy_spec(FH_DEPLOY_ATTACH, "good", "", 0).code, FH_E_FORBIDDEN);
 }
 
+static fh_plan_machine room_for_one(void *ctx)
+{
+    (void)ctx;
+    return (fh_plan_machine){.memory_bytes = UINT64_C(1) << 30, .memory_available_bytes = UINT64_C(70) << 20};
+}
+
+static void memory_that_others_will_take_is_not_free(void **state)
+{
+    (void)state;
+    fleet->provider.machine = room_for_one; /* no deployment is there yet: nobody reads it */
+    deploy("slow");
+    wait_state("slow", FH_DEPLOYMENT_LOADING);
+    deploy("good");
+    assert_non_null(strstr(wait_state("good", FH_DEPLOYMENT_FAILED).reason, "too little of it is free"));
+    wait_state("slow", FH_DEPLOYMENT_READY); /* its context is not in use yet, but will be */
+    deploy("good");
+    wait_state("good", FH_DEPLOYMENT_FAILED);
+    undeploy("slow");
+    wait_state("slow", FH_DEPLOYMENT_STOPPED);
+    deploy("good");
+    wait_state("good", FH_DEPLOYMENT_READY);
+}
+
 static void a_model_that_does_not_fit_fails_with_numbers(void **state)
 {
     (void)state;
@@ -669,6 +692,7 @@ int main(int argc, char **argv)
         TEST(what_is_wrong_with_a_request_is_said),
         TEST(asking_for_what_runs_shares_it),
         TEST(what_runs_is_not_shared_when_something_else_was_asked_for),
+        TEST(memory_that_others_will_take_is_not_free),
         TEST(a_model_that_does_not_fit_fails_with_numbers),
         TEST(the_starter_without_weights_says_how_to_get_them),
         TEST(those_who_subscribed_hear_every_change),

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "plan/plan.h"
 
-static const fh_plan_machine small = {UINT64_C(24000000000), UINT64_C(20000000000)};
+static const fh_plan_machine small = {UINT64_C(24000000000), UINT64_C(20000000000), 0};
 
 static void the_rule_gives_the_worked_example(void **state)
 {
@@ -37,7 +37,7 @@ static void verdicts_stand_on_both_sides_of_their_edges(void **state)
     (void)state;
     fh_plan_model m = {1000, 0, 0, 0};
     uint64_t total = fh_plan_need_of(&m, 1, 1).total_bytes;
-    fh_plan_machine on = {total, 0};
+    fh_plan_machine on = {total, 0, 0};
     assert_int_equal(fh_plan_fit_of(&m, &on, 1, 1).verdict, FH_PLAN_FITS);
     on.memory_available_bytes = total - 1;
     fh_plan_fit f = fh_plan_fit_of(&m, &on, 1, 1);
@@ -47,6 +47,14 @@ static void verdicts_stand_on_both_sides_of_their_edges(void **state)
     f = fh_plan_fit_of(&m, &on, 1, 1);
     assert_int_equal(f.verdict, FH_PLAN_TOO_LARGE);
     assert_int_equal(f.missing_bytes, 1);
+    on = (fh_plan_machine){2 * total, 0, total};
+    assert_int_equal(fh_plan_fit_of(&m, &on, 1, 1).verdict, FH_PLAN_FITS);
+    on.promised_bytes++;
+    f = fh_plan_fit_of(&m, &on, 1, 1);
+    assert_int_equal(f.verdict, FH_PLAN_TIGHT);
+    assert_int_equal(f.missing_bytes, 1);
+    on.promised_bytes = UINT64_MAX;
+    assert_int_equal(fh_plan_fit_of(&m, &on, 1, 1).missing_bytes, total);
     m.weights_bytes = 0;
     assert_int_equal(fh_plan_fit_of(&m, &on, 1, 1).verdict, FH_PLAN_UNKNOWN);
 }
@@ -63,11 +71,11 @@ static void the_largest_variant_that_fits_is_the_best(void **state)
 {
     (void)state;
     const fh_catalog_model *kimi = fh_catalog_find(FH_STR("kimi-k3.1-pro"));
-    fh_plan_machine rack = {UINT64_C(2144000000000), 0};
+    fh_plan_machine rack = {UINT64_C(2144000000000), 0, 0};
     assert_null(fh_plan_best_variant(kimi, &small, 0, 0));
     assert_non_null(fh_plan_best_variant(kimi, &rack, 0, 0));
     const fh_catalog_model *glm = fh_catalog_find(FH_STR("glm-5.3"));
-    fh_plan_machine half = {UINT64_C(1128000000000), 0};
+    fh_plan_machine half = {UINT64_C(1128000000000), 0, 0};
     assert_string_equal(fh_plan_best_variant(glm, &half, 0, 0)->name, "native");
     assert_string_equal(fh_plan_best_variant(glm, &rack, 0, 0)->name, "bf16");
 }
@@ -82,7 +90,7 @@ static void the_nearest_that_would_fit_is_offered(void **state)
     const fh_catalog_model *any = fh_plan_nearest(kimi, &small, false);
     assert_non_null(any);
     assert_ptr_not_equal(any, kimi);
-    fh_plan_machine tiny = {UINT64_C(300000000), 0};
+    fh_plan_machine tiny = {UINT64_C(300000000), 0, 0};
     assert_ptr_equal(fh_plan_nearest(kimi, &tiny, true), fh_catalog_starter());
 }
 

@@ -377,10 +377,10 @@ static void its_end_is_seen_at_once(void **state)
     start("hang", at("rw/left"), NULL, &p, &fd);
     read_word(fd, word, sizeof(word));
     assert_int_equal(fh_process_open(&p, &pidfd, NULL), 0);
-    uint64_t rss = 0;
-    int64_t cpu = -1;
-    assert_int_equal(fh_process_usage(&p, &rss, &cpu), 0);
-    assert_true(rss > 100000 && cpu >= 0);
+    fh_process_use use = {.cpu_ns = -1};
+    assert_int_equal(fh_process_usage(&p, &use), 0);
+    assert_true(use.rss_bytes > 100000 && use.cpu_ns >= 0);
+    assert_true(use.own_bytes > 0 && use.own_bytes < use.rss_bytes);
     int64_t before = fh_clock_mono_ns();
     fh_process_signal(&p, SIGTERM);
     struct pollfd w = {pidfd, POLLIN, 0};

@@ -11,6 +11,7 @@
 typedef struct fh_plan_machine {
     uint64_t memory_bytes;           /* that it has */
     uint64_t memory_available_bytes; /* that is free now; 0 = as memory_bytes */
+    uint64_t promised_bytes;         /* of what is free: to others, who have not taken it yet */
 } fh_plan_machine;
 
 typedef struct fh_plan_model { /* what the rule needs to know; from the catalogue or from a file's metadata */
@@ -25,7 +26,7 @@ typedef struct fh_plan_need {
 
 typedef enum fh_plan_verdict {
     FH_PLAN_FITS,
-    FH_PLAN_TIGHT,     /* fits the machine, but not beside what runs there now */
+    FH_PLAN_TIGHT,     /* fits the machine, but not beside what runs or starts there now */
     FH_PLAN_TOO_LARGE, /* does not fit the machine */
     FH_PLAN_UNKNOWN,   /* the catalogue does not know its size */
 } fh_plan_verdict;

@@ -47,6 +47,11 @@ unsigned fh_process_sweep(const char *marker, bool (*spare)(void *arg, const cha
 size_t fh_process_list(const char *marker, pid_t *ret, size_t max);
 /* Runs a program to its end without input or output; FH_E_UNAVAILABLE when it fails, FH_E_TIMEOUT when it had to be killed. */
 int fh_command_run(const char *const *argv, const char *const *env, int64_t timeout_ns, fh_err **err);
-int fh_process_usage(const fh_process *p, uint64_t *ret_rss_bytes, int64_t *ret_cpu_ns); /* with descendants */
+typedef struct fh_process_use {
+    uint64_t rss_bytes; /* memory that is there */
+    uint64_t own_bytes; /* of it what is no file's: pages of files count as available to others as well */
+    int64_t cpu_ns;
+} fh_process_use;
+int fh_process_usage(const fh_process *p, fh_process_use *ret); /* with descendants; FH_E_NOT_FOUND when it has ended */
 
 #endif
