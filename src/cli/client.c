@@ -106,7 +106,7 @@ static int find_key(const fh_cli *c, fh_cli_client *ret, fh_err **err)
 
 int fh_client_open(const fh_cli *c, fh_cli_client *ret, fh_err **err)
 {
-    *ret = (fh_cli_client){0};
+    *ret = (fh_cli_client){.ca_file = fh_cli_text(c, "ca-file", fh_cli_env("FREEHOLD_CA_FILE"))};
     bool fits = find_url(c, ret->url, sizeof ret->url);
     if (!fits || (strncmp(ret->url, "http://", 7) != 0 && strncmp(ret->url, "https://", 8) != 0)) {
         fh_err_set(err, FH_E_USAGE, "'%.128s' is no server address", ret->url);
@@ -164,7 +164,9 @@ static int refusal(int status, fh_str body, fh_err **err)
 static int unreachable(const fh_cli_client *s, int rc, fh_err **err)
 {
     fh_err_add(err, "no answer from %s", s->url);
-    if (rc == FH_E_UNAVAILABLE || rc == FH_E_UPSTREAM)
+    if (rc == FH_E_UPSTREAM && strncmp(s->url, "https://", 8) == 0)
+        fh_err_hint(err, "if its certificate is not known here, --ca-file or FREEHOLD_CA_FILE names who vouches for it");
+    else if (rc == FH_E_UNAVAILABLE || rc == FH_E_UPSTREAM)
         fh_err_hint(err, "is the server running? `freehold serve` or `make up` starts it; --server or FREEHOLD_URL names another");
     return rc == FH_E_UPSTREAM ? FH_E_UNAVAILABLE : rc;
 }
@@ -183,7 +185,7 @@ static int request_init(request *r, const fh_cli_client *s, const char *method, 
     snprintf(r->url, sizeof r->url, "%s%s", s->url, path);
     if (s->authorization[0]) r->headers[n++] = (fh_header){FH_STR("Authorization"), fh_str_of(s->authorization)};
     if (body) r->headers[n++] = (fh_header){FH_STR("Content-Type"), FH_STR("application/json")};
-    r->spec = (fh_http_call_spec){.method = method, .url = r->url, .headers = r->headers, .header_count = n};
+    r->spec = (fh_http_call_spec){.method = method, .url = r->url, .ca_file = s->ca_file, .headers = r->headers, .header_count = n};
     int rc = body ? fh_json_write(body, &r->body, err) : 0;
     r->spec.body = (fh_str){r->body.data, r->body.len};
     return rc;

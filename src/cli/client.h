@@ -8,6 +8,7 @@
 typedef struct fh_cli_client {
     char url[512];
     char authorization[256]; /* "Bearer KEY", "" without a key */
+    const char *ca_file;     /* who may vouch for an https server; NULL: the system's list; borrowed from flags or environment */
 } fh_cli_client;
 
 #define FH_CLI_LISTEN "127.0.0.1:8470" /* where a server listens when nobody says otherwise */

@@ -18,13 +18,12 @@ static int collect(const fh_cli *c, const char *flag, const char *out[NAMES_MAX 
     return 0;
 }
 
-static int refuse_tls(const fh_cli *c, fh_err **err)
+static int check_tls(const fh_cli *c, fh_err **err)
 {
-    if (!fh_cli_has(c, "tls-cert") && !fh_cli_has(c, "tls-key")) return 0;
-    fh_err_set(err, FH_E_UNSUPPORTED, "this version does not speak TLS itself");
-    fh_err_hint(err,
-                "put a TLS proxy (nginx, HAProxy, Caddy) in front and give --plain-http, or listen on 127.0.0.1 and come through ssh -L");
-    return FH_E_UNSUPPORTED;
+    if (fh_cli_has(c, "tls-cert") == fh_cli_has(c, "tls-key")) return 0;
+    fh_err_set(err, FH_E_USAGE, "--tls-cert and --tls-key belong together");
+    fh_err_hint(err, "one names the certificate with its chain, the other its private key, both in PEM form");
+    return FH_E_USAGE;
 }
 
 static int run_serve(fh_cli *c, fh_err **err)
@@ -32,7 +31,7 @@ static int run_serve(fh_cli *c, fh_err **err)
     char data[1024];
     const char *listen = fh_cli_env("FREEHOLD_LISTEN");
     const char *hosts[NAMES_MAX + 1], *folders[NAMES_MAX + 1];
-    int rc = refuse_tls(c, err);
+    int rc = check_tls(c, err);
     if (!rc) rc = fh_cli_data_dir(c, data, sizeof data, err);
     if (!rc) rc = collect(c, "host", hosts, err);
     if (!rc) rc = collect(c, "import-dir", folders, err);
@@ -44,6 +43,8 @@ static int run_serve(fh_cli *c, fh_err **err)
         .key_file = fh_cli_text(c, "key-file", NULL),
         .hosts = hosts,
         .import_dirs = folders,
+        .tls_cert = fh_cli_text(c, "tls-cert", NULL),
+        .tls_key = fh_cli_text(c, "tls-key", NULL),
         .plain_http = fh_cli_has(c, "plain-http"),
         .keep_engines = fh_cli_has(c, "keep-engines") || getenv("INVOCATION_ID"),
     };
@@ -54,8 +55,9 @@ static const fh_cli_flag flags[] = {
     {"listen", 0, FH_CLI_TEXT, "ADDR:PORT", "where to listen (or FREEHOLD_LISTEN; default " FH_CLI_LISTEN "; port 0 picks a free one)", 0,
      0},
     {"plain-http", 0, FH_CLI_BOOL, NULL, "listen beyond loopback without TLS: something in front does it", 0, 0},
-    {"tls-cert", 0, FH_CLI_TEXT, "FILE", "not in this version", 0, 0},
-    {"tls-key", 0, FH_CLI_TEXT, "FILE", "not in this version", 0, 0},
+    {"tls-cert", 0, FH_CLI_TEXT, "FILE", "speak HTTPS (TLS 1.2 and 1.3) with this certificate and its chain, PEM; SIGHUP reads it again", 0,
+     0},
+    {"tls-key", 0, FH_CLI_TEXT, "FILE", "the certificate's private key, PEM, without a passphrase", 0, 0},
     {"host", 0, FH_CLI_TEXT, "NAME", "another name that requests may use for this server; may be given again", 0, 0},
     {"store", 0, FH_CLI_TEXT, "URL", "where the truth is kept (default sqlite:DATA/freehold.db)", 0, 0},
     {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (or FREEHOLD_DATA; default $XDG_DATA_HOME/freehold)", 0, 0},
@@ -78,7 +80,7 @@ const fh_cli_verb fh_verb_serve = {
         "Prints its address and, on a terminal only, the first key of a new data folder and a link that opens the console once within 15 "
         "minutes. Ctrl-C or SIGTERM stops it: running "
         "requests get ten seconds, then engines are stopped, unless they are to go on.\n\nIt listens on this machine only. Beyond it, "
-        "put something that speaks TLS in front.",
+        "give it a certificate, or put something that speaks TLS in front and say --plain-http.",
     .examples = examples,
     .flags = flags,
     .run = run_serve,

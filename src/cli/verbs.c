@@ -17,6 +17,8 @@ const fh_cli_flag fh_cli_common[] = {
     {"server", 0, FH_CLI_TEXT, "URL",
      "the server to talk to (or FREEHOLD_URL; default that of FREEHOLD_LISTEN, else http://127.0.0.1:8470)", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "file that holds the key (or FREEHOLD_KEY_FILE; default $XDG_CONFIG_HOME/freehold/key)", 0, 0},
+    {"ca-file", 0, FH_CLI_TEXT, "FILE", "certificates that may vouch for an https server, PEM (or FREEHOLD_CA_FILE; default the system's)",
+     0, 0},
     {"help", 'h', FH_CLI_BOOL, NULL, "show this help", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
@@ -25,6 +27,7 @@ const fh_cli_variable fh_cli_environment[] = {
     {"FREEHOLD_URL", "the server to talk to, as --server"},
     {"FREEHOLD_LISTEN", "ADDR:PORT where `freehold serve` listens, and where the other commands look for it without FREEHOLD_URL"},
     {"FREEHOLD_KEY_FILE", "file that holds the key, as --key-file"},
+    {"FREEHOLD_CA_FILE", "certificates that may vouch for an https server, as --ca-file"},
     {"FREEHOLD_DATA", "the data folder, as --data, for commands that work on one"},
     {NULL, NULL},
 };

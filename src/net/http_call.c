@@ -103,6 +103,7 @@ static CURLcode set_options(fh_http_call *call, const fh_http_call_spec *s)
                     {CURLOPT_PROTOCOLS_STR, "http,https"},
                     {CURLOPT_HTTPHEADER, call->header_list},
                     {CURLOPT_UNIX_SOCKET_PATH, s->unix_path},
+                    {CURLOPT_CAINFO, s->ca_file},
                     {CURLOPT_HEADERDATA, call},
                     {CURLOPT_WRITEDATA, call},
                     {CURLOPT_NOPROXY, s->unix_path || is_loopback(s->url) ? "*" : NULL}};

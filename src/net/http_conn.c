@@ -91,7 +91,9 @@ static void all_sent(fh_http_conn *c)
 
 static ssize_t send_some(const fh_http_conn *c)
 {
-    if (!fh_fault_strikes(FH_FAULT_WRITE)) return send(c->fd, c->out.data + c->sent, fh_http_conn_unsent(c), MSG_NOSIGNAL);
+    const char *data = c->out.data + c->sent;
+    if (!fh_fault_strikes(FH_FAULT_WRITE))
+        return c->tls ? fh_tls_send(c->tls, data, fh_http_conn_unsent(c)) : send(c->fd, data, fh_http_conn_unsent(c), MSG_NOSIGNAL);
     errno = ECONNRESET;
     return -1;
 }
@@ -116,9 +118,10 @@ void fh_http_conn_flush(fh_http_conn *c)
 static bool count_body(fh_http_conn *c, size_t bytes)
 {
     fh_http_server *s = c->server;
-    s->bodies_bytes += bytes - c->body_bytes;
+    size_t more = bytes - c->body_bytes; /* modulo 2^64: may be less */
+    if (more == 0) return true;
     c->body_bytes = bytes;
-    return s->bodies_bytes <= s->limits.bodies_bytes;
+    return atomic_fetch_add(&s->group->bodies_bytes, more) + more <= s->limits.bodies_bytes;
 }
 
 /* Closing. */
@@ -137,8 +140,36 @@ static void start_closing(fh_http_conn *c)
 static void start_lingering(fh_http_conn *c)
 {
     c->phase = FH_CONN_LINGERING;
+    if (c->tls) fh_tls_goodbye(c->tls);
     if (c->eof || shutdown(c->fd, SHUT_WR) != 0) c->broken = true;
     deadline_in(c, c->server->limits.linger_ns);
+}
+
+/* Out of the loop's hands. */
+static void unwatch(fh_http_conn *c)
+{
+    fh_http_server *s = c->server;
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        s->conns = c->next;
+    if (c->next) c->next->prev = c->prev;
+    event_del(&c->io);
+    event_del(&c->kick);
+    fh_timer_fini(&c->timer);
+}
+
+void fh_http_conn_free(fh_http_conn *c)
+{
+    count_body(c, 0);
+    atomic_fetch_sub(&c->server->group->connections, 1);
+    fh_tls_stream_free(c->tls);
+    close(c->fd);
+    fh_http_reader_free(c->reader);
+    fh_buf_fini(&c->pending);
+    fh_buf_fini(&c->out);
+    fh_buf_fini(&c->req.extra);
+    fh_free(c);
 }
 
 void fh_http_conn_close(fh_http_conn *c)
@@ -149,22 +180,8 @@ void fh_http_conn_close(fh_http_conn *c)
     c->busy = true;
     fh_http_req_over(&c->req);
     if (gone) gone(gone_arg);
-    count_body(c, 0);
-    if (c->prev)
-        c->prev->next = c->next;
-    else
-        s->conns = c->next;
-    if (c->next) c->next->prev = c->prev;
-    s->conn_count--;
-    event_del(&c->io);
-    event_del(&c->kick);
-    fh_timer_fini(&c->timer);
-    close(c->fd);
-    fh_http_reader_free(c->reader);
-    fh_buf_fini(&c->pending);
-    fh_buf_fini(&c->out);
-    fh_buf_fini(&c->req.extra);
-    fh_free(c);
+    unwatch(c);
+    fh_http_conn_free(c);
     fh_http_accept_resume(s);
 }
 
@@ -202,6 +219,15 @@ static void request_complete(fh_http_conn *c)
     } else {
         s->handler(&c->req, s->ctx);
     }
+}
+
+bool fh_http_req_run_on(fh_http_req *r, fh_http_server *to)
+{
+    fh_http_conn *c = r->conn;
+    if (!to) to = c->home;
+    if (to == c->server) return true;
+    c->move_to = to;
+    return false;
 }
 
 /* After each piece of an unfinished request: how long may the next one take. The head has one deadline in all, so that trickling does not
@@ -311,9 +337,23 @@ static bool wants_input(const fh_http_conn *c)
 
 static ssize_t receive_some(const fh_http_conn *c)
 {
-    if (!fh_fault_strikes(FH_FAULT_READ)) return recv(c->fd, c->server->scratch, FH_HTTP_SCRATCH_BYTES, 0);
+    char *out = c->server->scratch;
+    if (!fh_fault_strikes(FH_FAULT_READ))
+        return c->tls ? fh_tls_recv(c->tls, out, FH_HTTP_SCRATCH_BYTES) : recv(c->fd, out, FH_HTTP_SCRATCH_BYTES, 0);
     errno = ECONNRESET;
     return -1;
+}
+
+/* Told in the language that it speaks. */
+static void refuse_plain(fh_http_conn *c)
+{
+    fh_err *err = NULL;
+    fh_tls_stream_free(c->tls);
+    c->tls = NULL;
+    c->eof = c->readable = false;
+    fh_err_set(&err, FH_E_INVALID, "this server speaks HTTPS here, and this was plain HTTP");
+    fh_err_hint(&err, "write https:// instead of http://");
+    refuse(c, 400, err);
 }
 
 static void read_once(fh_http_conn *c)
@@ -322,11 +362,13 @@ static void read_once(fh_http_conn *c)
     if (n > 0) {
         take_input(c, c->server->scratch, (size_t)n);
         /* A short read emptied the socket; what comes later makes a new edge. Only an end that was announced with the bytes would not. */
-        if (n < FH_HTTP_SCRATCH_BYTES && !c->end_seen) c->readable = false;
+        if (n < FH_HTTP_SCRATCH_BYTES && !c->end_seen && !c->tls) c->readable = false;
     } else if (n == 0) {
         input_ended(c);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
         c->readable = false;
+    } else if (errno == EPROTOTYPE && c->tls) {
+        refuse_plain(c);
     } else if (errno != EINTR) {
         c->broken = true;
     }
@@ -364,6 +406,54 @@ static void output_step(fh_http_conn *c)
     }
 }
 
+static bool watch(fh_http_conn *c);
+static void conn_run(fh_http_conn *c);
+
+static void link_conn(fh_http_conn *c)
+{
+    c->prev = NULL;
+    c->next = c->server->conns;
+    if (c->next) c->next->prev = c;
+    c->server->conns = c;
+}
+
+static void hand_over(fh_http_conn *c)
+{
+    bool was_busy = c->busy;
+    c->busy = true;
+    c->server->handler(&c->req, c->server->ctx);
+    c->busy = was_busy;
+}
+
+/* On the loop that it was moved to. */
+static void arrive(void *arg)
+{
+    fh_http_conn *c = arg;
+    fh_http_group_arrive(c->server->group, c);
+    if (!watch(c)) {
+        fh_http_conn_free(c);
+        return;
+    }
+    link_conn(c);
+    hand_over(c);
+    conn_run(c);
+}
+
+static void move(fh_http_conn *c)
+{
+    fh_http_server *from = c->server, *to = c->move_to;
+    unwatch(c);
+    c->move_to = NULL;
+    c->server = to;
+    c->timer_at_ns = 0;
+    c->readable = true; /* the new loop tells of edges only that come from now on */
+    fh_http_group_depart(to->group, c);
+    if (fh_loop_post(to->loop, arrive, c)) return;
+    fh_http_group_arrive(to->group, c);
+    fh_http_conn_free(c);
+    fh_http_accept_resume(from);
+}
+
 /* What the phases owe each other once nothing more can be done now. */
 static void settle(fh_http_conn *c)
 {
@@ -372,6 +462,8 @@ static void settle(fh_http_conn *c)
     if (c->phase == FH_CONN_CLOSING && !fh_http_conn_unsent(c)) start_lingering(c);
     if (c->broken)
         fh_http_conn_close(c);
+    else if (c->move_to)
+        move(c);
     else
         arm(c);
 }
@@ -397,6 +489,7 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
     if (what & (EV_READ | EV_CLOSED)) c->readable = true;
     if (what & EV_CLOSED) c->end_seen = true;
     if (what & EV_WRITE) c->writable = true;
+    if (c->tls) c->readable = c->writable = true; /* TLS may have to write in order to read, and the other way about */
     conn_run(c);
 }
 
@@ -467,7 +560,7 @@ static fh_http_conn *new_conn(fh_http_server *s, int fd)
 {
     fh_http_conn *c = fh_calloc(1, sizeof *c);
     if (!c) return NULL;
-    c->server = s;
+    c->server = c->home = s;
     c->fd = fd;
     c->req.conn = c;
     c->writable = true;
@@ -475,7 +568,8 @@ static fh_http_conn *new_conn(fh_http_server *s, int fd)
     fh_buf_init(&c->out, (size_t)FH_LIMIT_HTTP_BODY_BYTES + s->limits.out_buffer_bytes);
     fh_buf_init(&c->req.extra, FH_LIMIT_HTTP_HEADER_BYTES);
     c->reader = fh_http_reader_new(&s->limits.reader);
-    if (c->reader && watch(c)) return c;
+    if (c->reader && fh_http_group_stream(s->group, fd, &c->tls) && watch(c)) return c;
+    fh_tls_stream_free(c->tls);
     fh_http_reader_free(c->reader);
     fh_free(c);
     return NULL;
@@ -491,10 +585,8 @@ void fh_http_conn_open(fh_http_server *s, int fd, const struct sockaddr_storage 
     }
     format_peer(c, peer);
     if (c->tcp) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    c->next = s->conns;
-    if (c->next) c->next->prev = c;
-    s->conns = c;
-    s->conn_count++;
+    link_conn(c);
+    atomic_fetch_add(&s->group->connections, 1);
     deadline_in(c, s->limits.header_timeout_ns);
     if (!over_limit) return;
     fh_err *err = NULL;

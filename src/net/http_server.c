@@ -23,22 +23,44 @@ static void default_limits(fh_http_server_limits *l)
     fh_http_limits_default(&l->reader);
 }
 
-int fh_http_server_new(fh_http_server **ret, fh_loop *l, fh_http_handler *handler, void *ctx, fh_err **err)
+static int prepare(fh_http_server *s, fh_err **err)
 {
-    fh_http_server *s = fh_calloc(1, sizeof *s);
-    if (!s) return fh_err_nomem(err);
-    s->loop = l;
-    s->handler = handler;
-    s->ctx = ctx;
     default_limits(&s->limits);
     s->scratch = fh_alloc(FH_HTTP_SCRATCH_BYTES);
-    int rc = s->scratch ? fh_timer_init(&s->accept_again, l, fh_http_accept_resume, s, err) : fh_err_nomem(err);
+    if (!s->group || !s->scratch) return fh_err_nomem(err);
+    int rc = fh_timer_init(&s->accept_again, s->loop, fh_http_accept_resume, s, err);
     if (rc == 0 && getrandom(s->id_key, sizeof s->id_key, 0) != (ssize_t)sizeof s->id_key)
         rc = fh_err_errno(err, FH_E_IO, errno, "cannot read random bytes");
+    return rc;
+}
+
+/* group: a reference that is taken; NULL when memory was out for it. */
+static int new_server(fh_http_server **ret, fh_http_group *group, fh_loop *l, fh_http_handler *handler, void *ctx, fh_err **err)
+{
+    fh_http_server *s = fh_calloc(1, sizeof *s);
+    if (!s) {
+        fh_http_group_unref(group);
+        return fh_err_nomem(err);
+    }
+    *s = (fh_http_server){.loop = l, .group = group, .handler = handler, .ctx = ctx};
+    int rc = prepare(s, err);
     if (rc < 0)
         fh_http_server_free(s);
     else
         *ret = s;
+    return rc;
+}
+
+int fh_http_server_new(fh_http_server **ret, fh_loop *l, fh_http_handler *handler, void *ctx, fh_err **err)
+{
+    return new_server(ret, fh_http_group_new(), l, handler, ctx, err);
+}
+
+int fh_http_server_new_beside(fh_http_server **ret, fh_http_server *first, fh_loop *l, fh_err **err)
+{
+    atomic_fetch_add(&first->group->references, 1);
+    int rc = new_server(ret, first->group, l, first->handler, first->ctx, err);
+    if (rc == 0) (*ret)->limits = first->limits;
     return rc;
 }
 
@@ -49,6 +71,7 @@ void fh_http_server_free(fh_http_server *s)
     fh_http_listeners_close(s);
     while (s->conns) fh_http_conn_close(s->conns);
     fh_timer_fini(&s->accept_again);
+    fh_http_group_unref(s->group);
     fh_free(s->scratch);
     fh_free(s);
 }
@@ -81,5 +104,5 @@ int fh_http_server_port(const fh_http_server *s)
 
 size_t fh_http_server_connections(const fh_http_server *s)
 {
-    return s->conn_count;
+    return atomic_load_explicit(&s->group->connections, memory_order_relaxed);
 }

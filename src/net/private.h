@@ -7,9 +7,13 @@
 #include "net/http_reader.h"
 #include "net/http_server.h"
 #include "net/loop.h"
+#include "net/tls.h"
+#include "base/map.h"
 #include <curl/curl.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 /* Syntax (http_text.c). Pure. */
@@ -48,6 +52,16 @@ struct fh_timer {
 int fh_timer_init(fh_timer *t, fh_loop *l, void (*fn)(void *arg), void *arg, fh_err **err);
 void fh_timer_fini(fh_timer *t);
 
+/* TLS of one connection (tls.c), in the manner of recv and send: bytes, 0 at the end, -1 with errno (EPROTOTYPE: the client speaks plain
+ * HTTP). EAGAIN of either may be over once the socket is readable or writable: whoever watches edges tries both at each. */
+typedef struct fh_tls_stream fh_tls_stream;
+fh_tls_stream *fh_tls_stream_new(fh_tls *tls, int fd); /* fd is borrowed */
+void fh_tls_stream_free(fh_tls_stream *t);
+ssize_t fh_tls_recv(fh_tls_stream *t, void *out, size_t size);
+ssize_t fh_tls_send(fh_tls_stream *t, const void *data, size_t bytes);
+void fh_tls_goodbye(fh_tls_stream *t); /* says that nothing more comes */
+fh_tls *fh_tls_share(fh_tls *t);       /* another reference; NULL when memory is out */
+
 /* The server's side of one TCP or unix connection (http_conn.c). */
 typedef struct fh_http_conn fh_http_conn;
 
@@ -73,9 +87,10 @@ struct fh_http_req {
 };
 
 struct fh_http_conn {
-    fh_http_server *server;
-    fh_http_conn *prev, *next;
+    fh_http_server *server, *home, *move_to; /* where it is now, where it was accepted, where it goes once conn_run is over or NULL */
+    fh_http_conn *prev, *next;               /* of the server's connections, or of the group's that move */
     int fd;
+    fh_tls_stream *tls; /* NULL: plain */
     struct event io, kick;
     fh_timer timer;
     int64_t timer_at_ns, deadline_ns, write_deadline_ns; /* 0: none */
@@ -87,10 +102,25 @@ struct fh_http_conn {
     fh_buf pending; /* read but not parsed: the client pipelines */
     fh_buf out;     /* bytes to send, the first `sent` of them are gone */
     size_t sent;
-    size_t body_bytes; /* counted in the server's bodies_bytes */
+    size_t body_bytes; /* counted in the group's bodies_bytes */
     fh_http_req req;
     char peer[64];
 };
+
+/* What the servers of several loops share, because they act as one (http_group.c). The lock is held for moments, never across I/O. */
+typedef struct fh_http_group {
+    atomic_uint references;
+    atomic_size_t connections, bodies_bytes;
+    pthread_mutex_t lock; /* guards the rest */
+    fh_tls *tls;          /* NULL: plain */
+    fh_http_conn *moving; /* on their way from one loop to another */
+} fh_http_group;
+fh_http_group *fh_http_group_new(void); /* with one reference */
+void fh_http_group_unref(fh_http_group *g);
+/* The TLS of a new connection: *ret is NULL when the group speaks plain HTTP; false when memory is out. */
+bool fh_http_group_stream(fh_http_group *g, int fd, fh_tls_stream **ret);
+void fh_http_group_depart(fh_http_group *g, fh_http_conn *c);
+void fh_http_group_arrive(fh_http_group *g, fh_http_conn *c);
 
 typedef struct fh_http_listener {
     struct fh_http_listener *next;
@@ -104,12 +134,12 @@ typedef struct fh_http_listener {
 
 struct fh_http_server {
     fh_loop *loop;
+    fh_http_group *group; /* a reference */
     fh_http_handler *handler;
     void *ctx;
     fh_http_server_limits limits;
     fh_http_listener *listeners;
     fh_http_conn *conns;
-    size_t conn_count, bodies_bytes;
     fh_timer accept_again; /* after EMFILE and the like */
     bool draining;
     int port;
@@ -129,6 +159,7 @@ void fh_http_accept_resume(void *server);
 /* Connections (http_conn.c). */
 void fh_http_conn_open(fh_http_server *s, int fd, const struct sockaddr_storage *peer, bool over_limit);
 void fh_http_conn_close(fh_http_conn *c); /* at once; on_gone of a request in flight is called */
+void fh_http_conn_free(fh_http_conn *c);  /* one that is on no list and watched by nobody */
 void fh_http_conn_kick(fh_http_conn *c);  /* run soon, from the loop */
 void fh_http_conn_break(fh_http_conn *c); /* nothing more is sent; the loop closes it soon */
 void fh_http_conn_flush(fh_http_conn *c);

@@ -52,11 +52,16 @@ static bool is_loopback(const char *host)
 static int check_listen(fh_server *s, fh_err **err)
 {
     int rc = split_listen(s, s->config->listen, err);
-    if (rc || is_loopback(s->listen_host) || s->config->plain_http) return rc;
+    if (rc || is_loopback(s->listen_host) || s->config->plain_http || s->config->tls_cert) return rc;
     fh_err_set(err, FH_E_USAGE, "will not listen on %s without encryption: keys and prompts would be readable on the network",
                s->config->listen);
-    fh_err_hint(err, "listen on 127.0.0.1, or give --plain-http if something in front of it speaks TLS");
+    fh_err_hint(err, "give --tls-cert and --tls-key, or listen on 127.0.0.1, or give --plain-http if something in front of it speaks TLS");
     return FH_E_USAGE;
+}
+
+static int load_certificate(fh_server *s, fh_tls **ret, fh_err **err)
+{
+    return s->config->tls_cert ? fh_tls_new(ret, s->config->tls_cert, s->config->tls_key, err) : 0;
 }
 
 static int collect_hosts(fh_server *s, fh_err **err)
@@ -112,10 +117,11 @@ static int open_listener(fh_server *s, fh_err **err)
 {
     int rc = fh_loop_new(&s->loop, err);
     if (!rc) rc = fh_http_server_new(&s->http, s->loop, on_request, s, err);
+    if (!rc && s->tls) fh_http_server_tls(s->http, fh_take(s->tls));
     if (!rc) rc = fh_http_server_listen(s->http, s->config->listen, false, err);
     if (rc) return rc;
     const char *shown = is_wildcard(s->listen_host) ? (s->listen_host[0] == '[' ? "[::1]" : "127.0.0.1") : s->listen_host;
-    snprintf(s->address, sizeof s->address, "http://%s:%d", shown, fh_http_server_port(s->http));
+    snprintf(s->address, sizeof s->address, "http%s://%s:%d", s->config->tls_cert ? "s" : "", shown, fh_http_server_port(s->http));
     return 0;
 }
 
@@ -160,8 +166,18 @@ static void on_stop_signal(void *arg)
 
 static void on_reload_signal(void *arg)
 {
-    (void)arg;
-    fh_log(FH_LOG_INFO, "server", "there is no configuration file to reload: all settings are flags");
+    fh_server *s = arg;
+    fh_err *err = NULL;
+    fh_tls *tls = NULL;
+    if (!s->config->tls_cert)
+        fh_log(FH_LOG_INFO, "server", "nothing to reload: there is no certificate, and all settings are flags");
+    else if (load_certificate(s, &tls, &err))
+        fh_log_err(FH_LOG_ERROR, "server", err, "the new certificate is not used, the one before stays");
+    if (tls) {
+        fh_http_server_tls(s->http, tls);
+        fh_log(FH_LOG_INFO, "server", "certificate reloaded from %s", s->config->tls_cert);
+    }
+    fh_err_free(err);
 }
 
 static int watch_signals(fh_server *s, fh_err **err)
@@ -178,6 +194,7 @@ static void close_all(fh_server *s)
 {
     fh_feed_free(s->feed);
     fh_http_server_free(s->http);
+    fh_tls_free(s->tls);
     fh_gateway_free(s->gateway);
     fh_imports_free(s->imports);
     fh_fleet_stop(s->fleet);
@@ -283,6 +300,7 @@ static int start_all(fh_server *s, fh_err **err)
     s->start_ns = fh_clock_mono_ns();
     umask(077); /* the database and its journals too are ours alone */
     int rc = check_listen(s, err);
+    if (!rc) rc = load_certificate(s, &s->tls, err);
     if (!rc) rc = collect_hosts(s, err);
     if (!rc) rc = own_program(s, err);
     if (!rc) rc = open_folder(s, err);

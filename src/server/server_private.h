@@ -29,6 +29,7 @@ typedef struct fh_server {
     int lock_fd;
     fh_loop *loop;
     fh_http_server *http;
+    fh_tls *tls; /* from being read until the HTTP server has it */
     fh_gateway *gateway;
     fh_db *db;
     fh_keys *keys;

@@ -75,10 +75,14 @@ class Server:
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("FREEHOLD_", "XDG_"))}
         return {**keep, "HOME": str(self.folder), "FREEHOLD_URL": self.url, "FREEHOLD_KEY_FILE": str(self.key_file)}
 
-    def start(self, *flags):
+    def spawn(self, *flags):
+        """The process alone: whoever calls knows how to see that it serves."""
         self.log = open(self.folder / "server.log", "ab")
         self.process = subprocess.Popen([str(PROGRAM), "serve", "--listen", f"127.0.0.1:{self.port}", "--data", str(self.data), "--key-file", str(self.key_file), *flags],
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=self.environment(), start_new_session=True)
+
+    def start(self, *flags):
+        self.spawn(*flags)
         begun = time.monotonic()
         while time.monotonic() - begun < 20:
             if self.process.poll() is not None:
@@ -113,8 +117,8 @@ class Server:
     def key(self):
         return self.key_file.read_text().strip()
 
-    def cli(self, *words, stdin=None, timeout=120):
-        return subprocess.run([str(PROGRAM), *words], input=stdin, capture_output=True, text=True, env=self.environment(), timeout=timeout)
+    def cli(self, *words, stdin=None, timeout=120, environment=None):
+        return subprocess.run([str(PROGRAM), *words], input=stdin, capture_output=True, text=True, env=environment or self.environment(), timeout=timeout)
 
     def cli_local(self, *words):
         done = subprocess.run([str(PROGRAM), *words, "--data", str(self.data)], capture_output=True, text=True, env=self.environment(), timeout=120)

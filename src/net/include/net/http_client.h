@@ -11,6 +11,7 @@ typedef struct fh_http_call fh_http_call;
 typedef struct fh_http_call_spec {
     const char *method, *url; /* copied */
     const char *unix_path;    /* connect here instead; NULL for TCP */
+    const char *ca_file;      /* PEM: who may vouch for an https server, instead of the system's list; NULL for that */
     const fh_header *headers; /* copied */
     size_t header_count;
     fh_str body;                                                   /* copied */

@@ -1,12 +1,14 @@
-/* An HTTP/1.1 server on a loop. Strict: what http_reader.h refuses gets 400 and a closed connection. Keep-alive and pipelining (one request
- * of a connection at a time). Bodies are read whole, up to HTTP_BODY_BYTES. Replies are whole or streamed (chunked); a slow client pauses
- * its source instead of growing a buffer. All calls on the loop's thread. */
+/* An HTTP/1.1 server on a loop, or on several that act as one. Strict: what http_reader.h refuses gets 400 and a closed connection.
+ * Keep-alive and pipelining (one request of a connection at a time). Bodies are read whole, up to HTTP_BODY_BYTES. Replies are whole or
+ * streamed (chunked); a slow client pauses its source instead of growing a buffer. All calls on the loop's thread, but where another is
+ * allowed; making and freeing also where no thread runs the loop. */
 #ifndef FH_NET_HTTP_SERVER_H
 #define FH_NET_HTTP_SERVER_H
 
 #include "net/http.h"
 #include "net/http_reader.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 typedef struct fh_http_server fh_http_server;
 typedef struct fh_http_req fh_http_req;
@@ -25,14 +27,18 @@ typedef struct fh_http_server_limits {
 typedef void fh_http_handler(fh_http_req *req, void *ctx);
 
 int fh_http_server_new(fh_http_server **ret, fh_loop *l, fh_http_handler *handler, void *ctx, fh_err **err);
+/* Another loop of the same server: handler, limits as they are now, counts and certificate are those of `first`. */
+int fh_http_server_new_beside(fh_http_server **ret, fh_http_server *first, fh_loop *l, fh_err **err);
+/* Connections accepted from now on, on all its loops, speak TLS with that certificate. Takes it. Any thread. */
+void fh_http_server_tls(fh_http_server *s, fh_tls *tls);
 /* "127.0.0.1:8470", "[::1]:0" or "unix:/path" (mode 0600; a stale socket file is replaced, a live one is an error). Port 0 picks a free
  * one. May be called several times. reuse_port: several loops share the port. */
 int fh_http_server_listen(fh_http_server *s, const char *address, bool reuse_port, fh_err **err);
 void fh_http_server_limits_get(const fh_http_server *s, fh_http_server_limits *ret);
 void fh_http_server_limits_set(fh_http_server *s, const fh_http_server_limits *l); /* for connections accepted from now on */
 int fh_http_server_port(const fh_http_server *s);                                  /* of the first TCP listener; 0 if none */
-void fh_http_server_drain(fh_http_server *s); /* stops accepting, closes idle connections, lets running requests end */
-size_t fh_http_server_connections(const fh_http_server *s);
+void fh_http_server_drain(fh_http_server *s);               /* stops accepting, closes idle connections, lets running requests end */
+size_t fh_http_server_connections(const fh_http_server *s); /* on all its loops; any thread */
 void fh_http_server_free(
     fh_http_server *s); /* closes all at once (on_gone of running requests is called), removes unix sockets; not from a handler */
 
@@ -48,6 +54,10 @@ fh_str fh_http_req_host(const fh_http_req *r);
 const char *fh_http_req_peer(const fh_http_req *r); /* "127.0.0.1:51234" or "unix" */
 const char *fh_http_req_id(const fh_http_req *r);   /* unique, made by us; sent back as x-request-id */
 fh_loop *fh_http_req_loop(const fh_http_req *r);
+/* Where the request is handled: on the loop of `to`, one of those that act as one (NULL: the loop that accepted its connection). True when
+ * that is here. False: the connection moves there once the handler has returned, and the handler is called again, there; here the request
+ * must not be used any more. Only from the handler, before a reply is begun. */
+bool fh_http_req_run_on(fh_http_req *r, fh_http_server *to);
 void fh_http_req_on_gone(fh_http_req *r, void (*fn)(void *arg), void *arg); /* not called after a complete reply */
 
 /* Extra header of the reply to come (before reply or start); copies. */

@@ -12,6 +12,7 @@ typedef struct fh_server_config { /* all borrowed until fh_server_run returns */
     const char *key_file;           /* where the first key is written; NULL: printed only */
     const char *const *hosts;       /* more names that it answers to, NULL-terminated */
     const char *const *import_dirs; /* folders that weights may be imported from, beside DATA/import; NULL-terminated */
+    const char *tls_cert, *tls_key; /* PEM files, both or none: HTTPS; read again on SIGHUP */
     bool plain_http;                /* beyond loopback without TLS: something in front does it */
     bool keep_engines;              /* engines go on when the server stops, and are adopted by the next */
 } fh_server_config;
