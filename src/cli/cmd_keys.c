@@ -1,17 +1,33 @@
 /* freehold key create, list, revoke; freehold console: who may speak to the server. */
 #include "client.h"
+#include "server/keys.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static int run_key_create(fh_cli *c, fh_err **err)
+static int create_offline(const fh_cli *c, fh_json **ret, fh_err **err)
+{
+    char data[1024];
+    int rc = fh_cli_data_dir(c, data, sizeof data, err);
+    return rc ? rc
+              : fh_keys_create_offline(data, fh_cli_text(c, "store", NULL), fh_cli_operand(c, 0), fh_cli_text(c, "scope", "use"), ret, err);
+}
+
+static int create_through_server(const fh_cli *c, fh_json **ret, fh_err **err)
 {
     fh_cli_client s;
-    FH_AUTO(json) fh_json *body = fh_json_new_object(), *made = NULL;
+    FH_AUTO(json) fh_json *body = fh_json_new_object();
     fh_json_set(body, "name", fh_json_new_cstr(fh_cli_operand(c, 0)));
     fh_json_set(body, "scope", fh_json_new_cstr(fh_cli_text(c, "scope", "use")));
-    int rc = fh_client_open(c, &s, err);
-    if (!rc) rc = fh_client_call(&s, "POST", "/api/v1/keys", body, &made, err);
+    int rc =
+        fh_cli_has(c, "store") ? fh_err_set(err, FH_E_USAGE, "--store is for --data: a server knows its own") : fh_client_open(c, &s, err);
+    return rc ? rc : fh_client_call(&s, "POST", "/api/v1/keys", body, ret, err);
+}
+
+static int run_key_create(fh_cli *c, fh_err **err)
+{
+    FH_AUTO(json) fh_json *made = NULL;
+    int rc = fh_cli_has(c, "data") ? create_offline(c, &made, err) : create_through_server(c, &made, err);
     if (rc) return rc;
     if (c->json) return fh_cli_print_json(made, err);
     FH_AUTO(buf) fh_buf out = FH_BUF(4096);
@@ -95,8 +111,12 @@ static int run_console(fh_cli *c, fh_err **err)
 
 static const fh_cli_flag create_flags[] = {
     {"scope", 0, FH_CLI_TEXT, "use|admin", "use (the default) may ask models; admin may change everything", 0, 0},
+    {"data", 0, FH_CLI_TEXT, "DIR", "make it in this data folder, without a server (which must not run on it): needs no key", 0, 0},
+    {"store", 0, FH_CLI_TEXT, "URL", "with --data: the server's --store, if it has one (default sqlite:DATA/freehold.db)", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
+static const char *const create_examples[] = {"freehold key create laptop",
+                                              "freehold key create --data ~/.local/share/freehold --scope admin rescue", NULL};
 static const fh_cli_flag console_flags[] = {
     {"url-only", 0, FH_CLI_BOOL, NULL, "print the link alone", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
@@ -109,6 +129,9 @@ const fh_cli_verb fh_verb_key_create = {
     .operands = "NAME",
     .min_operands = 1,
     .max_operands = 1,
+    .about = "It is made by the server, with an admin key. Whoever has lost every key stops the server and makes one with --data, as the "
+             "user that the server runs as.",
+    .examples = create_examples,
     .flags = create_flags,
     .run = run_key_create,
 };

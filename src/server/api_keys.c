@@ -43,41 +43,58 @@ void api_keys_list(api_call *c)
     api_reply(c, 200, api_list(items, fh_json_new_null()));
 }
 
-static int read_spec(const api_call *c, fh_key *spec, fh_err **err)
+int api_key_spec(fh_str name, fh_str scope, fh_key *ret, fh_err **err)
 {
-    fh_str name = {0}, scope = FH_STR("use");
-    int rc = fh_json_read_str(c->body, "name", true, &name, err);
-    if (!rc) rc = fh_json_read_str(c->body, "scope", false, &scope, err);
-    if (rc) return rc;
-    if (name.len == 0 || name.len >= sizeof spec->name) {
-        fh_err_set(err, FH_E_INVALID, "the name of a key has 1 to %zu bytes", sizeof spec->name - 1);
+    fh_key spec = {0};
+    if (name.len == 0 || name.len >= sizeof spec.name) {
+        fh_err_set(err, FH_E_INVALID, "the name of a key has 1 to %zu bytes", sizeof spec.name - 1);
         fh_err_param(err, "name");
         return FH_E_INVALID;
     }
-    memcpy(spec->name, name.ptr, name.len);
-    if (fh_scope_parse(scope, &spec->scope)) return 0;
+    memcpy(spec.name, name.ptr, name.len);
+    if (fh_scope_parse(scope, &spec.scope)) {
+        *ret = spec;
+        return 0;
+    }
     fh_err_set(err, FH_E_INVALID, "there is no scope '%.*s'", (int)FH_MIN(scope.len, (size_t)32), scope.ptr);
     fh_err_hint(err, "'use' may ask models; 'admin' may change everything");
     fh_err_param(err, "scope");
     return FH_E_INVALID;
 }
 
-void api_keys_create(api_call *c)
+int api_key_make(fh_keys *keys, const fh_key *spec, fh_json **ret, fh_err **err)
 {
-    fh_err *err = NULL;
-    fh_key spec = {0}, made;
+    fh_key made;
     char text[FH_KEY_LEN + 1];
-    int rc = read_spec(c, &spec, &err);
-    if (!rc) rc = fh_keys_create(c->server->keys, &spec, fh_clock_utc_ns(), &made, text, &err);
-    if (rc) {
-        api_reply_error(c, err);
-        return;
-    }
+    int rc = fh_keys_create(keys, spec, fh_clock_utc_ns(), &made, text, err);
+    if (rc) return rc;
     fh_json *o = fh_json_new_object();
     fh_json_set(o, "key", fh_json_new_cstr(text));
     set_key(o, &made);
     explicit_bzero(text, sizeof text);
-    api_reply(c, 201, o);
+    *ret = o;
+    return o ? 0 : fh_err_nomem(err);
+}
+
+static int read_spec(const api_call *c, fh_key *ret, fh_err **err)
+{
+    fh_str name = {0}, scope = FH_STR("use");
+    int rc = fh_json_read_str(c->body, "name", true, &name, err);
+    if (!rc) rc = fh_json_read_str(c->body, "scope", false, &scope, err);
+    return rc ? rc : api_key_spec(name, scope, ret, err);
+}
+
+void api_keys_create(api_call *c)
+{
+    fh_err *err = NULL;
+    fh_key spec = {0};
+    fh_json *made = NULL;
+    int rc = read_spec(c, &spec, &err);
+    if (!rc) rc = api_key_make(c->server->keys, &spec, &made, &err);
+    if (rc)
+        api_reply_error(c, err);
+    else
+        api_reply(c, 201, made);
 }
 
 void api_keys_revoke(api_call *c)

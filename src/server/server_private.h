@@ -121,6 +121,10 @@ void api_machine(api_call *c);
 /* openapi.c */
 fh_json *fh_openapi_document(void);
 
+/* api_keys.c, for a server and without one: what a key is to be, and its making; *ret is the shape NewKey. */
+int api_key_spec(fh_str name, fh_str scope, fh_key *ret, fh_err **err);
+int api_key_make(fh_keys *keys, const fh_key *spec, fh_json **ret, fh_err **err);
+
 /* static_files.c: the console; false when there is no such file. */
 bool fh_static_reply(fh_http_req *req);
 /* metrics.c */

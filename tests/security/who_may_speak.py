@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Who may speak, and who is refused: keys, hosts, origins, forms, the console's link, and that no secret shows anywhere. Prints TAP."""
+import http.client
 import json
 import os
 import re
@@ -197,6 +198,32 @@ def main():
             for f in data.rglob("*"):
                 assert f.stat().st_mode & 0o077 == 0, (f, oct(f.stat().st_mode))
 
+        def a_lost_key():
+            """Every key lost: one is made in the folder of a server that does not run; never beside one that does."""
+            data, words = s.folder / "quiet", ("key", "create", "rescue", "--scope", "admin", "--data")
+            done = s.cli(*words, str(s.data))
+            assert done.returncode == 5 and "stop the server first" in done.stderr and not done.stdout, done
+            done = s.cli(*words, str(s.folder / "nowhere"))
+            assert done.returncode == 3 and not (s.folder / "nowhere").exists(), done
+            (s.folder / "empty").mkdir()
+            done = s.cli(*words, str(s.folder / "empty"))
+            assert done.returncode == 3 and "freehold serve" in done.stderr and not list((s.folder / "empty").glob("*.db")), done
+            done = s.cli(*words, str(data))
+            assert done.returncode == 0 and re.fullmatch(r"fh_[a-z0-9]{8}_[0-9A-Za-z_-]{43}\n", done.stdout), done
+            for f in data.rglob("*"):
+                assert f.stat().st_mode & 0o077 == 0, (f, oct(f.stat().st_mode))
+            p, at = serve(data), None
+            for line in p.stdout:
+                at = re.search(r"listens on http://127.0.0.1:(\d+)", line) or at
+                if "freehold console" in line:
+                    break
+            c = http.client.HTTPConnection("127.0.0.1", int(at.group(1)), timeout=20)
+            c.request("GET", "/api/v1/keys", headers={"Authorization": "Bearer " + done.stdout.strip()})
+            assert [k["name"] for k in json.loads(c.getresponse().read())["items"]] == ["first", "rescue"]
+            c.close()
+            p.send_signal(signal.SIGTERM)
+            p.communicate(timeout=20)
+
         def loopback_only():
             for address in ("0.0.0.0:0", "[::]:0"):
                 done = subprocess.run([str(PROGRAM), "serve", "--listen", address, "--data", str(s.folder / "other")], capture_output=True, text=True, timeout=20, env=s.environment())
@@ -209,6 +236,7 @@ def main():
                          (prompts_are_not_shared, "what one key's prompt left in the cache is out of reach of another key"), (prompts_are_not_logged, "prompts are not logged"), (no_secret_shows, "no secret in argv, environment, files or logs"),
                          (a_key_file_is_not_overwritten, "a first start overwrites no key of another server"),
                          (logs_get_no_key, "where output is no terminal, neither the first key nor a link is printed"),
+                         (a_lost_key, "whoever has lost every key makes one in the data folder of a server that does not run"),
                          (loopback_only, "beyond loopback it does not listen without being told")]:
             tap.check(text, fn)
     tap.end()
