@@ -91,7 +91,7 @@ typedef struct fh_wire_logprob {
 } fh_wire_logprob;
 
 typedef struct fh_wire_usage {
-    uint64_t prompt_tok, completion_tok, cached_tok;
+    uint64_t prompt_tok, completion_tok, cached_tok, reasoning_tok;
 } fh_wire_usage;
 
 typedef struct fh_wire_reply { /* what all pieces of one reply say */

@@ -80,12 +80,13 @@ FH_DEFINE_AUTO(fh_wire_writer, fh_wire_writer_free);
 /* Appends what the client gets for e. A stream: server-sent events. A plain reply: nothing before END, which appends the whole body. ERROR
  * in a stream: the API's error event and nothing behind it; in a plain reply: the API's error object. */
 int fh_wire_writer_event(fh_wire_writer *w, const fh_wire_event *e, fh_buf *out, fh_err **err);
-const char *fh_wire_content_type(fh_wire_dialect d, bool stream);
+const char *fh_wire_content_type(bool stream);
 
 const char *fh_wire_finish_name(fh_wire_finish f); /* "stop", "length", "tool_calls", "content_filter" */
 
-/* Changes members of a JSON object's text and leaves all other bytes as they came: value NULL removes, a member that is not there is added
- * at the end. body must hold a valid object without duplicate keys (fh_json_parse took it); keys of edits are plain ASCII. */
+/* Appends a JSON object's text with members changed (put at the end) or, with value NULL, removed; the other members keep their bytes. body
+ * must hold a valid object without duplicate keys (fh_json_parse took it); keys of edits are plain ASCII. FH_E_INVALID when a key of the
+ * body is written with escapes. */
 typedef struct fh_wire_edit {
     const char *key;
     const char *value; /* JSON text */
