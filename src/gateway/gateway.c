@@ -12,8 +12,15 @@ int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
     FH_AUTO(fh_gateway) fh_gateway *g = fh_calloc(1, sizeof *g);
     if (!g) return fh_err_nomem(err);
     g->config = *c;
+    g->config.loops = NULL;
+    g->lanes = fh_calloc(c->loop_count, sizeof *g->lanes);
+    if (!g->lanes) return fh_err_nomem(err);
     int rc = fh_random_text(g->secret, sizeof g->secret, err);
-    if (!rc) rc = fh_http_client_new(&g->client, c->loop, err);
+    for (; !rc && g->lane_count < c->loop_count; g->lane_count++) {
+        fh_lane *lane = &g->lanes[g->lane_count];
+        lane->loop = c->loops[g->lane_count];
+        rc = fh_http_client_new(&lane->client, lane->loop, err);
+    }
     if (rc) return rc;
     *ret = fh_take(g);
     return 0;
@@ -22,14 +29,25 @@ int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
 void fh_gateway_free(fh_gateway *g)
 {
     if (!g) return;
-    fh_http_client_free(g->client);
+    for (size_t i = 0; i < g->lane_count; i++) fh_http_client_free(g->lanes[i].client);
+    fh_free(g->lanes);
     explicit_bzero(g->secret, sizeof g->secret);
     fh_free(g);
 }
 
+fh_lane *fh_gateway_lane(const fh_gateway *g, const fh_http_req *req)
+{
+    fh_loop *loop = fh_http_req_loop(req);
+    size_t i = 0;
+    while (i + 1 < g->lane_count && g->lanes[i].loop != loop) i++;
+    return &g->lanes[i];
+}
+
 size_t fh_gateway_in_flight(const fh_gateway *g)
 {
-    return (size_t)g->metrics.in_flight;
+    size_t n = 0;
+    for (size_t i = 0; i < g->lane_count; i++) n += (size_t)g->lanes[i].metrics.in_flight;
+    return n;
 }
 
 static void reply_and_free(fh_http_req *req, fh_err *err)

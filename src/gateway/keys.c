@@ -1,9 +1,13 @@
-/* The store of keys: a table in the database, and the same in memory to check against. What is written is written to the database first. */
+/* The store of keys: a table in the database, and the same in memory to check against. What is written is written to the database first.
+ *
+ * What holds: one thread, the owner, changes anything; it takes the lock for writing while it changes the map or a key in it, never while
+ * it talks to the database. Others look a key up under the lock and copy it. */
 #include "gateway/keys.h"
 #include "base/limits.h"
 #include "base/map.h"
 #include "gateway/secret.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,8 +17,9 @@ typedef struct held_key {
 } held_key;
 
 struct fh_keys {
-    fh_db *db;   /* borrowed */
-    fh_map *map; /* id -> held_key, owned */
+    fh_db *db;             /* borrowed */
+    fh_map *map;           /* id -> held_key, owned */
+    pthread_rwlock_t lock; /* guards the map and what is in it against those who check */
 };
 
 static const char *const scope_names[] = {"use", "admin"};
@@ -70,9 +75,20 @@ static int hold(fh_keys *k, const fh_key *key, const uint8_t digest[32], fh_err 
     if (!h) return fh_err_nomem(err);
     h->key = *key;
     memcpy(h->digest, digest, sizeof h->digest);
-    if (fh_map_put(k->map, (fh_str){key->id, FH_KEY_ID_LEN}, h)) return 0;
+    pthread_rwlock_wrlock(&k->lock);
+    bool held = fh_map_put(k->map, (fh_str){key->id, FH_KEY_ID_LEN}, h);
+    pthread_rwlock_unlock(&k->lock);
+    if (held) return 0;
     fh_free(h);
     return fh_err_nomem(err);
+}
+
+static void let_go(fh_keys *k, fh_str id)
+{
+    pthread_rwlock_wrlock(&k->lock);
+    held_key *h = fh_map_remove(k->map, id);
+    pthread_rwlock_unlock(&k->lock);
+    fh_free(h);
 }
 
 static void copy_text(char *out, size_t out_size, fh_str s)
@@ -117,7 +133,7 @@ static int purge_expired(fh_keys *k, int64_t now, fh_err **err)
         fh_str id;
         void *value;
         while (!again && fh_map_next(k->map, &i, &id, &value)) again = expired(&((held_key *)value)->key, now);
-        if (again) fh_free(fh_map_remove(k->map, (fh_str){((held_key *)value)->key.id, FH_KEY_ID_LEN}));
+        if (again) let_go(k, (fh_str){((held_key *)value)->key.id, FH_KEY_ID_LEN});
     }
     return rc;
 }
@@ -126,6 +142,7 @@ int fh_keys_open(fh_keys **ret, fh_db *db, int64_t now_utc_ns, fh_err **err)
 {
     FH_AUTO(fh_keys) fh_keys *k = fh_calloc(1, sizeof *k);
     if (!k) return fh_err_nomem(err);
+    pthread_rwlock_init(&k->lock, NULL);
     k->db = db;
     k->map = fh_map_new(fh_free);
     if (!k->map) return fh_err_nomem(err);
@@ -140,6 +157,7 @@ void fh_keys_close(fh_keys *k)
 {
     if (!k) return;
     fh_map_free(k->map);
+    pthread_rwlock_destroy(&k->lock);
     fh_free(k);
 }
 
@@ -159,7 +177,7 @@ static int insert_and_hold(fh_keys *k, const fh_key *key, fh_str text, fh_err **
     int rc = hold(k, key, digest, err);
     if (rc) return rc;
     rc = insert(k, key, digest, err);
-    if (rc) fh_free(fh_map_remove(k->map, (fh_str){key->id, FH_KEY_ID_LEN}));
+    if (rc) let_go(k, (fh_str){key->id, FH_KEY_ID_LEN});
     return rc;
 }
 
@@ -193,7 +211,9 @@ int fh_keys_revoke(fh_keys *k, fh_str id, int64_t now_utc_ns, fh_key *ret, fh_er
     }
     int rc = h->key.revoked_utc_ns ? 0 : fh_db_exec(k->db, err, "UPDATE keys SET revoked_utc_ns = ?2 WHERE id = ?1", "Si", id, now_utc_ns);
     if (rc) return rc;
+    pthread_rwlock_wrlock(&k->lock);
     if (!h->key.revoked_utc_ns) h->key.revoked_utc_ns = now_utc_ns;
+    pthread_rwlock_unlock(&k->lock);
     if (ret) *ret = h->key;
     return 0;
 }
@@ -201,19 +221,29 @@ int fh_keys_revoke(fh_keys *k, fh_str id, int64_t now_utc_ns, fh_key *ret, fh_er
 void fh_keys_remove(fh_keys *k, fh_str id)
 {
     fh_db_exec(k->db, NULL, "DELETE FROM keys WHERE id = ?1", "S", id);
-    fh_free(fh_map_remove(k->map, id));
+    let_go(k, id);
+}
+
+/* A copy of the key of that id; false when there is none. */
+static bool look_up(const fh_keys *k, fh_str id, held_key *ret)
+{
+    pthread_rwlock_t *lock = (pthread_rwlock_t *)&k->lock;
+    pthread_rwlock_rdlock(lock);
+    const held_key *h = fh_map_find(k->map, id);
+    if (h) *ret = *h;
+    pthread_rwlock_unlock(lock);
+    return h != NULL;
 }
 
 int fh_keys_check(const fh_keys *k, fh_str text, int64_t now_utc_ns, fh_key *ret, fh_err **err)
 {
-    static const uint8_t nobody[32];
+    held_key held = {0}; /* nobody's digest: zeros */
     uint8_t digest[32];
     fh_str id = id_in(text);
-    const held_key *h = id.ptr ? fh_map_find(k->map, id) : NULL;
-    bool hashed = fh_sha256(text, digest);
-    bool same = fh_equal_secret(digest, h ? h->digest : nobody, sizeof digest);
-    if (hashed && h && same && !h->key.revoked_utc_ns && !expired(&h->key, now_utc_ns)) {
-        *ret = h->key;
+    bool known = id.ptr && look_up(k, id, &held), hashed = fh_sha256(text, digest);
+    bool same = fh_equal_secret(digest, held.digest, sizeof digest);
+    if (hashed && known && same && !held.key.revoked_utc_ns && !expired(&held.key, now_utc_ns)) {
+        *ret = held.key;
         return 0;
     }
     fh_err_set(err, FH_E_UNAUTHENTICATED, "the key is not valid: unknown, expired or revoked");

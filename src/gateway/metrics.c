@@ -37,16 +37,38 @@ static void write_one(fh_buf *out, const char *name, const char *type, const cha
     fh_buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name, (unsigned long long)value);
 }
 
-static void write_by_operation(fh_buf *out, const char *name, const char *help, const uint64_t *values)
+static void write_by_operation(fh_buf *out, const char *name, const char *help, const _Atomic uint64_t *values)
 {
     fh_buf_addf(out, "# HELP %s %s\n# TYPE %s counter\n", name, help, name);
     for (size_t i = 0; i < FH_OP_COUNT; i++)
         fh_buf_addf(out, "%s{gen_ai_operation_name=\"%s\"} %llu\n", name, operation_names[i], (unsigned long long)values[i]);
 }
 
+static void add_histogram(fh_histogram *sum, const fh_histogram *h)
+{
+    for (size_t i = 0; i <= FH_METRIC_BOUNDS; i++) sum->buckets[i] += h->buckets[i];
+    sum->count += h->count;
+    sum->sum_ns += h->sum_ns;
+}
+
+static void add_lane(fh_metrics *sum, const fh_metrics *m)
+{
+    for (size_t i = 0; i < FH_OP_COUNT; i++) {
+        add_histogram(&sum->duration[i], &m->duration[i]);
+        add_histogram(&sum->first_byte[i], &m->first_byte[i]);
+        sum->finished[i] += m->finished[i];
+        sum->failed[i] += m->failed[i];
+    }
+    sum->retried += m->retried;
+    sum->cut += m->cut;
+    sum->cancelled += m->cancelled;
+    sum->in_flight += m->in_flight;
+}
+
 void fh_gateway_metrics(const fh_gateway *g, fh_buf *out)
 {
-    const fh_metrics *m = &g->metrics;
+    fh_metrics sum = {0}, *m = &sum;
+    for (size_t i = 0; i < g->lane_count; i++) add_lane(m, &g->lanes[i].metrics);
     write_histograms(out, "gen_ai_server_request_duration_seconds", "Time from a request to the end of its reply.", m->duration);
     write_histograms(out, "gen_ai_server_time_to_first_token_seconds", "Time from a request to the first byte of its answer.",
                      m->first_byte);

@@ -20,6 +20,7 @@
 
 typedef struct proxy {
     fh_gateway *gateway;
+    fh_lane *lane; /* of the request's loop */
     fh_http_req *req;
     fh_http_call *call;
     fh_timer *timer; /* while a replacement is waited for */
@@ -40,7 +41,7 @@ static void pick(proxy *p);
 
 static void proxy_free(proxy *p)
 {
-    p->gateway->metrics.in_flight--;
+    p->lane->metrics.in_flight--;
     fh_timer_free(p->timer);
     fh_buf_fini(&p->data);
     fh_err_free(p->broken);
@@ -50,7 +51,7 @@ static void proxy_free(proxy *p)
 /* The reply has ended. */
 static void finish(proxy *p)
 {
-    fh_metrics *m = &p->gateway->metrics;
+    fh_metrics *m = &p->lane->metrics;
     fh_histogram_add(&m->duration[p->op], fh_clock_mono_ns() - p->start_ns);
     (p->failed ? m->failed : m->finished)[p->op]++;
     proxy_free(p);
@@ -58,7 +59,7 @@ static void finish(proxy *p)
 
 static void first_byte(proxy *p)
 {
-    fh_histogram_add(&p->gateway->metrics.first_byte[p->op], fh_clock_mono_ns() - p->start_ns);
+    fh_histogram_add(&p->lane->metrics.first_byte[p->op], fh_clock_mono_ns() - p->start_ns);
 }
 
 static void add_choice_headers(proxy *p)
@@ -82,7 +83,7 @@ static void fail(proxy *p, fh_err *err)
 static void client_gone(void *arg)
 {
     proxy *p = arg;
-    p->gateway->metrics.cancelled++;
+    p->lane->metrics.cancelled++;
     if (p->call) fh_http_call_cancel(p->call);
     proxy_free(p);
 }
@@ -103,7 +104,7 @@ static void cut(proxy *p, fh_err *err)
     fh_err_free(err);
     if (fh_buf_ok(&event)) fh_http_reply_write(p->req, event.data, event.len);
     fh_http_reply_end(p->req);
-    p->gateway->metrics.cut++;
+    p->lane->metrics.cut++;
     p->failed = true;
     finish(p);
 }
@@ -172,7 +173,7 @@ static void replace(proxy *p, const fh_err *why)
     fh_err_hint(&p->broken, "`freehold events %s` tells what happened to it", p->route.deployment);
     p->second_try = true;
     p->replace_until_ns = fh_clock_mono_ns() + REPLACE_WAIT_NS;
-    p->gateway->metrics.retried++;
+    p->lane->metrics.retried++;
     pick(p);
 }
 
@@ -262,7 +263,7 @@ static void call(proxy *p)
     p->type[0] = p->retry_after[0] = '\0';
     fh_buf_clear(&p->data);
     p->data.max = p->wants_stream ? (size_t)FH_LIMIT_SSE_EVENT_BYTES : (size_t)FH_LIMIT_JSON_BODY_BYTES;
-    int rc = fh_http_call_start(&p->call, p->gateway->client, &spec, &err);
+    int rc = fh_http_call_start(&p->call, p->lane->client, &spec, &err);
     if (rc) fail(p, err);
 }
 
@@ -274,7 +275,7 @@ static void pick_again(void *arg)
 static void wait_for_replacement(proxy *p)
 {
     fh_err *err = NULL;
-    if (!p->timer && fh_timer_new(&p->timer, p->gateway->config.loop, pick_again, p, &err)) {
+    if (!p->timer && fh_timer_new(&p->timer, p->lane->loop, pick_again, p, &err)) {
         fail(p, err);
         return;
     }
@@ -329,14 +330,16 @@ void fh_proxy_start(fh_gateway *g, fh_http_req *req, fh_str key_id, fh_operation
 {
     fh_err *err = NULL;
     proxy *p = fh_calloc(1, sizeof *p);
-    if (p) *p = (proxy){.gateway = g, .req = req, .op = op, .wants_stream = stream, .start_ns = fh_clock_mono_ns()};
+    if (p)
+        *p = (proxy){
+            .gateway = g, .lane = fh_gateway_lane(g, req), .req = req, .op = op, .wants_stream = stream, .start_ns = fh_clock_mono_ns()};
     if (prepare(p, key_id, model, &err)) {
         fh_free(p);
         fh_gateway_reply_error(req, err);
         fh_err_free(err);
         return;
     }
-    g->metrics.in_flight++;
+    p->lane->metrics.in_flight++;
     fh_http_req_on_gone(req, client_gone, p);
     pick(p);
 }

@@ -129,7 +129,7 @@ static int start_fleet(fh_server *s, fh_err **err)
 {
     fh_fleet_config fleet = {
         .data_dir = s->config->data_dir, .store_url = s->store_url, .program = s->program, .keep_engines_on_stop = s->config->keep_engines};
-    fh_gateway_config gateway = {.loop = s->loop, .routes = fh_server_routes(s)};
+    fh_gateway_config gateway = {.loops = &s->loop, .loop_count = 1, .routes = fh_server_routes(s)};
     int rc = fh_fleet_start(&s->fleet, &fleet, err);
     if (!rc) rc = fh_feed_new(&s->feed, s, err);
     if (!rc) rc = fh_gateway_new(&s->gateway, &gateway, err);

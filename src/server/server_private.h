@@ -45,7 +45,7 @@ typedef struct fh_server {
     fh_timer *stop_timer;
     int64_t stop_deadline_ns, start_ns;
     bool stopping;
-    uint64_t picks;                     /* round robin of the route port */
+    _Atomic uint64_t picks;             /* round robin of the route port */
     char sandbox[32], sandbox_why[512]; /* what holds here; "" until asked */
 } fh_server;
 

@@ -181,7 +181,7 @@ static int setup(void **state)
     assert_int_equal(fh_http_server_listen(w->engine, address, false, NULL), 0);
     assert_int_equal(fh_http_server_new(&w->door, w->loop, door_handles, w, NULL), 0);
     assert_int_equal(fh_http_server_listen(w->door, "127.0.0.1:0", false, NULL), 0);
-    fh_gateway_config c = {.loop = w->loop, .routes = {.ctx = w, .pick = pick, .report = report, .list = list}};
+    fh_gateway_config c = {.loops = &w->loop, .loop_count = 1, .routes = {.ctx = w, .pick = pick, .report = report, .list = list}};
     assert_int_equal(fh_gateway_new(&w->gateway, &c, NULL), 0);
     assert_int_equal(fh_http_client_new(&w->client, w->loop, NULL), 0);
     assert_int_equal(fh_timer_new(&w->deadline, w->loop, too_late, w, NULL), 0);

@@ -3,7 +3,8 @@
  * A request is parsed strictly here (what is wrong with it is said before an engine sees it), routed through a port, and its bytes passed
  * on; the reply's bytes are passed back, a stream event by event, with back-pressure. A client that leaves cancels the engine's work. A
  * replica that breaks before the first byte is replaced once; one that breaks in the middle of a stream ends it with an error event and
- * without [DONE]. Nothing of a prompt or an answer is kept or logged. Threads: one, the loop's. */
+ * without [DONE]. Nothing of a prompt or an answer is kept or logged. Threads: any number of loops, each with requests, a client
+ * and counters of its own (a lane); a request stays on the loop that it came on. */
 #ifndef FH_GATEWAY_GATEWAY_H
 #define FH_GATEWAY_GATEWAY_H
 
@@ -13,12 +14,13 @@
 
 typedef struct fh_gateway fh_gateway;
 typedef struct fh_gateway_config {
-    fh_loop *loop;        /* borrowed: outlives the gateway */
+    fh_loop *const *loops; /* those that requests come on; the loops are borrowed and outlive the gateway */
+    size_t loop_count;
     fh_route_port routes; /* copied */
 } fh_gateway_config;
 
-int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err);
-void fh_gateway_free(fh_gateway *g); /* after the HTTP server was freed, which ends all requests */
+int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err); /* before the loops run */
+void fh_gateway_free(fh_gateway *g); /* once no loop runs, after the HTTP servers were freed, which ends all requests */
 FH_DEFINE_AUTO(fh_gateway, fh_gateway_free);
 
 /* Answers GET /v1/models, GET /v1/models/{id}, POST /v1/chat/completions, POST /v1/completions, POST /tokenize and POST /detokenize, now or
@@ -31,7 +33,7 @@ bool fh_gateway_owns(fh_str path); /* the paths whose errors have OpenAI's shape
  * x-should-retry as the code wants them. */
 void fh_gateway_reply_error(fh_http_req *req, const fh_err *err);
 /* Prometheus text; request metrics are named after OpenTelemetry's GenAI conventions. */
-void fh_gateway_metrics(const fh_gateway *g, fh_buf *out);
-size_t fh_gateway_in_flight(const fh_gateway *g);
+void fh_gateway_metrics(const fh_gateway *g, fh_buf *out); /* any thread */
+size_t fh_gateway_in_flight(const fh_gateway *g);          /* any thread */
 
 #endif

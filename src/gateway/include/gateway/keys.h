@@ -2,8 +2,8 @@
  *
  * A key is fh_<8 characters>_<43 base64url characters>. The first part is its id and may be shown; the whole text exists only in the reply
  * that makes it. Kept are the id and the SHA-256 of the text, in the database (table keys) and, for checking without I/O, in memory.
- * Expired console keys are removed when the store opens and when another is made. Threads: one owner, the gateway's loop; the database
- * connection is borrowed and is that thread's too. */
+ * Expired console keys are removed when the store opens and when another is made. Threads: one owner, which the borrowed database
+ * connection belongs to; fh_keys_check may be called by any. */
 #ifndef FH_GATEWAY_KEYS_H
 #define FH_GATEWAY_KEYS_H
 

@@ -1,5 +1,5 @@
-/* What the gateway needs from others, filled in by the wiring: it never includes fleet. Called on the gateway's loop thread; must not
- * block. */
+/* What the gateway needs from others, filled in by the wiring: it never includes fleet. Called on any of the gateway's loops,
+ * several at a time; must not block. */
 #ifndef FH_GATEWAY_PORTS_H
 #define FH_GATEWAY_PORTS_H
 
