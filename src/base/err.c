@@ -195,6 +195,20 @@ int fh_err_add(fh_err **err, const char *fmt, ...)
     return (*err)->code;
 }
 
+void fh_err_replace(fh_err **err, const char *from, const char *to)
+{
+    if (!err || !*err || *err == &out_of_memory || !*from) return;
+    size_t step = strlen(to);
+    for (char *at = strstr((*err)->message, from); at;) {
+        char *whole = NULL, *before = (*err)->message;
+        size_t head = (size_t)(at - before);
+        if (asprintf(&whole, "%.*s%s%s", (int)head, before, to, at + strlen(from)) < 0) return;
+        (*err)->message = whole;
+        free(before);
+        at = strstr(whole + head + step, from);
+    }
+}
+
 int fh_err_code(const fh_err *err)
 {
     return err ? err->code : FH_E_INTERNAL;

@@ -33,7 +33,9 @@ static bool show_progress(void *arg, uint64_t done, uint64_t total)
 static int import_local(fh_weights *w, const char *path, const char *id, fh_json **ret, fh_err **err)
 {
     fh_weights_item item;
-    int rc = fh_weights_import(w, path, id, show_progress, NULL, &item, err);
+    FH_AUTO(fh_weights_source) fh_weights_source *source = NULL;
+    int rc = fh_weights_source_open(&source, NULL, path, err);
+    if (!rc) rc = fh_weights_import(w, source, id, show_progress, NULL, &item, err);
     if (rc) return rc;
     *ret = fh_weights_view_json(&item);
     return *ret ? 0 : fh_err_nomem(err);
@@ -108,18 +110,6 @@ static void name_of(const char *path, char *out, size_t out_size)
     }
 }
 
-/* The server knows the file by the name that it has in the import folder: the person gave another. */
-static void name_given(fh_err **refused, const char *staged, const char *path)
-{
-    fh_err *renamed = NULL;
-    const char *said = fh_err_message(*refused), *at = strstr(said, staged), *hint = fh_err_hint_get(*refused);
-    if (!at) return;
-    fh_err_set(&renamed, fh_err_code(*refused), "%.*s%s%s", (int)(at - said), said, path, at + strlen(staged));
-    if (hint) fh_err_hint(&renamed, "%s", hint);
-    fh_err_free(*refused);
-    *refused = renamed;
-}
-
 static int import_remote(const fh_cli_client *s, const char *path, const char *id, fh_json **ret, fh_err **err)
 {
     fh_err *refused = NULL;
@@ -132,7 +122,7 @@ static int import_remote(const fh_cli_client *s, const char *path, const char *i
         name_of(path, name, sizeof name);
         rc = post_import(s, staged, id ? id : name, ret, &refused);
         unlink(staged);
-        if (rc) name_given(&refused, staged, path);
+        if (rc) fh_err_replace(&refused, staged, path); /* the person gave another name */
     }
     if (rc) fh_err_move(err, &refused);
     return rc;

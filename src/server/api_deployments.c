@@ -128,16 +128,13 @@ static int take_text(const fh_json *body, const char *name, bool required, char 
     return FH_E_INVALID;
 }
 
-/* A path names a file of this machine: only inside the import folders. */
-static int resolve_path(fh_server *s, fh_deploy_spec *spec, fh_err **err)
+/* A path names a file of this machine: only of those inside the import folders is anything said. */
+static int check_path(fh_server *s, const fh_deploy_spec *spec, fh_err **err)
 {
-    char path[sizeof spec->model];
+    FH_AUTO(fh_weights_source) fh_weights_source *source = NULL;
     bool is_path =
         spec->model[0] == '/' || spec->model[0] == '~' || strncmp(spec->model, "./", 2) == 0 || strncmp(spec->model, "../", 3) == 0;
-    if (!is_path) return 0;
-    int rc = fh_import_path(s, fh_str_of(spec->model), path, sizeof path, err);
-    if (!rc) memcpy(spec->model, path, sizeof path);
-    return rc;
+    return is_path ? fh_import_open(s, fh_str_of(spec->model), &source, err) : 0;
 }
 
 /* Whoever may use what runs may ask for it as "run" does; starting something is another matter. */
@@ -158,7 +155,7 @@ static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
     if (!rc) rc = take_text(c->body, "place", false, spec->place, sizeof spec->place, err);
     if (!rc) rc = fh_json_read_i64(c->body, "context_tok", false, 0, 1 << 30, &spec->context_tok, err);
     if (!rc) rc = fh_json_read_i64(c->body, "streams", false, 0, 4096, &spec->streams, err);
-    return rc ? rc : resolve_path(c->server, spec, err);
+    return rc ? rc : check_path(c->server, spec, err);
 }
 
 void api_deployments_create(api_call *c)

@@ -33,10 +33,10 @@ void api_weights_list(api_call *c)
     api_reply(c, 200, api_list(items, fh_json_new_null()));
 }
 
-static int read_import(api_call *c, char *path, size_t path_size, char *id, size_t id_size, fh_err **err)
+static int read_import(api_call *c, fh_str *ret_path, char *id, size_t id_size, fh_err **err)
 {
-    fh_str given = {0}, name = {0};
-    int rc = fh_json_read_str(c->body, "path", true, &given, err);
+    fh_str name = {0};
+    int rc = fh_json_read_str(c->body, "path", true, ret_path, err);
     if (!rc) rc = fh_json_read_str(c->body, "id", false, &name, err);
     if (rc) return rc;
     if (name.len >= id_size) {
@@ -46,16 +46,19 @@ static int read_import(api_call *c, char *path, size_t path_size, char *id, size
     }
     if (name.len) memcpy(id, name.ptr, name.len);
     id[name.len] = '\0';
-    return fh_import_path(c->server, given, path, path_size, err);
+    return 0;
 }
 
 void api_weights_import(api_call *c)
 {
     fh_err *err = NULL;
     fh_json *job = NULL;
-    char path[1024], id[128];
-    int rc = read_import(c, path, sizeof path, id, sizeof id, &err);
-    if (!rc) rc = fh_imports_start(c->server->imports, path, id, &job, &err);
+    fh_str path = {0};
+    fh_weights_source *source = NULL;
+    char id[128];
+    int rc = read_import(c, &path, id, sizeof id, &err);
+    if (!rc) rc = fh_import_open(c->server, path, &source, &err);
+    if (!rc) rc = fh_imports_start(c->server->imports, source, path.ptr, id, &job, &err);
     if (rc)
         api_reply_error(c, err);
     else

@@ -6,16 +6,10 @@
 #include "server/models.h"
 #include "server_private.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum { JOBS_KEPT = FH_LIMIT_IMPORT_JOBS };
 
@@ -23,6 +17,7 @@ typedef struct import_job {
     fh_imports *imports;
     unsigned number; /* 0: free */
     char path[1024], id[128];
+    fh_weights_source *source; /* owned; until it has ended */
     atomic_uint_fast64_t done, total;
     bool running;
     fh_weights_item item;
@@ -50,7 +45,10 @@ void fh_imports_free(fh_imports *i)
     if (!i) return;
     atomic_store(&i->cancel, true);
     if (i->busy) pthread_join(i->thread, NULL);
-    for (size_t n = 0; n < JOBS_KEPT; n++) fh_err_free(i->jobs[n].err);
+    for (size_t n = 0; n < JOBS_KEPT; n++) {
+        fh_err_free(i->jobs[n].err);
+        fh_weights_source_close(i->jobs[n].source);
+    }
     fh_free(i);
 }
 
@@ -67,6 +65,8 @@ static void finished(void *arg)
 {
     import_job *job = arg;
     pthread_join(job->imports->thread, NULL);
+    fh_weights_source_close(job->source);
+    job->source = NULL;
     job->imports->busy = false;
     job->running = false;
 }
@@ -74,7 +74,7 @@ static void finished(void *arg)
 static void *run(void *arg)
 {
     import_job *job = arg;
-    fh_weights_import(job->imports->server->weights, job->path, job->id, on_progress, job, &job->item, &job->err);
+    fh_weights_import(job->imports->server->weights, job->source, job->id, on_progress, job, &job->item, &job->err);
     fh_loop_post(job->imports->server->loop, finished, job);
     return NULL;
 }
@@ -96,19 +96,23 @@ static fh_json *job_json(const import_job *job)
     return o;
 }
 
-int fh_imports_start(fh_imports *i, const char *path, const char *id, fh_json **ret_job, fh_err **err)
+int fh_imports_start(fh_imports *i, fh_weights_source *source, const char *path, const char *id, fh_json **ret_job, fh_err **err)
 {
+    FH_AUTO(fh_weights_source) fh_weights_source *taken = source;
     if (i->busy) return fh_err_set(err, FH_E_BUSY, "another import runs: %s", i->jobs[i->last % JOBS_KEPT].path);
     import_job *job = &i->jobs[++i->last % JOBS_KEPT];
     fh_err_free(job->err);
     memset(job, 0, sizeof *job);
     job->imports = i;
     job->number = i->last;
+    job->source = fh_take(taken);
     snprintf(job->path, sizeof job->path, "%s", path);
     snprintf(job->id, sizeof job->id, "%s", id);
     int failed = pthread_create(&i->thread, NULL, run, job);
     if (failed) {
         job->number = 0;
+        fh_weights_source_close(job->source);
+        job->source = NULL;
         return fh_err_errno(err, FH_E_UNAVAILABLE, failed, "cannot start a thread for the import");
     }
     i->busy = job->running = true;
@@ -125,51 +129,25 @@ fh_json *fh_imports_get(fh_imports *i, const char *job_id)
     return number && job->number == number ? job_json(job) : NULL;
 }
 
-/* Opens path below the folder, following no way out of it; -1 when it is not there or not beneath. */
-static int open_beneath(const char *folder, const char *path)
-{
-    size_t len = strlen(folder);
-    while (len > 1 && folder[len - 1] == '/') len--;
-    if (strncmp(path, folder, len) != 0 || path[len] != '/') return -1;
-    FH_AUTO(fd) int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0) return -1;
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    return (int)syscall(SYS_openat2, dir, path + len + 1, &how, sizeof how);
-}
-
-/* The real path of what fd is open on: what is imported is what was looked at, whatever links led there. */
-static int real_path(int fd, char *out, size_t out_size, fh_err **err)
-{
-    char link[64];
-    struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return fh_err_set(err, FH_E_INVALID, "it is no regular file");
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, out, out_size);
-    if (n < 0) return fh_err_errno(err, FH_E_IO, errno, "its path cannot be read");
-    if ((size_t)n >= out_size) return fh_err_set(err, FH_E_INVALID, "its path is longer than %zu bytes", out_size - 1);
-    out[n] = '\0';
-    return 0;
-}
-
-int fh_import_path(fh_server *s, fh_str path, char *out, size_t out_size, fh_err **err)
+int fh_import_open(fh_server *s, fh_str path, fh_weights_source **ret, fh_err **err)
 {
     char text[1024];
-    FH_AUTO(fd) int fd = -1;
+    fh_err *refused = NULL;
     if (path.len == 0 || path.len >= sizeof text || memchr(path.ptr, 0, path.len))
         return fh_err_set(err, FH_E_INVALID, "that is no path of a file");
     memcpy(text, path.ptr, path.len);
     text[path.len] = '\0';
-    fd = open_beneath(s->default_import_dir, text);
-    for (size_t i = 0; fd < 0 && s->config->import_dirs && s->config->import_dirs[i]; i++)
-        fd = open_beneath(s->config->import_dirs[i], text);
-    if (fd >= 0) {
-        int rc = real_path(fd, out, out_size, err);
-        return rc ? fh_err_add(err, "%s cannot be imported", text) : 0;
+    int rc = fh_weights_source_open(ret, s->default_import_dir, text, &refused);
+    for (size_t i = 0; rc == FH_E_NOT_FOUND && s->config->import_dirs && s->config->import_dirs[i]; i++)
+        rc = fh_weights_source_open(ret, s->config->import_dirs[i], text, &refused);
+    if (rc == FH_E_NOT_FOUND) { /* whether it is there is nobody's business */
+        rc = fh_err_set(&refused, FH_E_FORBIDDEN, "%s is not a file in one of the import folders", text);
+        fh_err_hint(&refused, "put it into %s, or start the server with --import-dir FOLDER", s->default_import_dir);
     }
-    fh_err_set(err, FH_E_FORBIDDEN, "%s is not a file in one of the import folders", text);
-    fh_err_hint(err, "put it into %s, or start the server with --import-dir FOLDER", s->default_import_dir);
-    fh_err_param(err, "path");
-    return FH_E_FORBIDDEN;
+    if (rc) fh_err_param(&refused, "path");
+    if (rc) fh_err_move(err, &refused);
+    fh_err_free(refused);
+    return rc;
 }
 
 fh_json *fh_import_dirs_json(const fh_server *s)

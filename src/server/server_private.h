@@ -144,10 +144,11 @@ FH_DEFINE_AUTO(fh_feed, fh_feed_free);
 /* imports.c: one import at a time, on a thread of its own. */
 fh_imports *fh_imports_new(fh_server *s);
 void fh_imports_free(fh_imports *i); /* cancels one that runs and waits for it */
-int fh_imports_start(fh_imports *i, const char *path, const char *id, fh_json **ret_job, fh_err **err);
+int fh_imports_start(fh_imports *i, fh_weights_source *source, const char *path, const char *id, fh_json **ret_job,
+                     fh_err **err);                         /* takes source */
 fh_json *fh_imports_get(fh_imports *i, const char *job_id); /* NULL when there is none */
-/* A path that a client named, resolved inside one of the import folders: FH_E_FORBIDDEN outside. */
-int fh_import_path(fh_server *s, fh_str path, char *out, size_t out_size, fh_err **err);
+/* A path that a client named, opened inside one of the import folders: FH_E_FORBIDDEN outside. */
+int fh_import_open(fh_server *s, fh_str path, fh_weights_source **ret, fh_err **err);
 fh_json *fh_import_dirs_json(const fh_server *s);
 
 #endif

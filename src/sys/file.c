@@ -171,25 +171,29 @@ int fh_file_read_tail(const char *path, size_t max_bytes, fh_buf *out, fh_err **
     return 0;
 }
 
-int fh_file_scan(const char *path, fh_file_chunk *chunk, void *arg, fh_err **err)
+static int scan_fd(int fd, uint64_t total, const char *path, fh_file_chunk *chunk, void *arg, fh_err **err)
 {
-    FH_AUTO(fd) int fd = -1;
-    struct stat st = {0};
-    int rc = open_regular(path, &fd, &st, err);
-    if (rc != 0) return rc;
     FH_AUTO(ptr) char *piece = fh_alloc(COPY_PIECE_BYTES);
     if (!piece) return fh_err_nomem(err);
-    uint64_t done = 0, total = (uint64_t)st.st_size;
+    uint64_t done = 0;
     for (;;) {
         ssize_t n = read_point(fd, piece, COPY_PIECE_BYTES);
         if (n < 0) return fail(err, "read", path);
         if (n == 0) break;
         done += (uint64_t)n;
-        rc = chunk(arg, piece, (size_t)n, done, total, err);
+        int rc = chunk(arg, piece, (size_t)n, done, total, err);
         if (rc != 0) return rc;
     }
     if (done != total) return fh_err_set(err, FH_E_CORRUPT, "%s changed while it was read", path);
     return 0;
+}
+
+int fh_file_scan(const char *path, fh_file_chunk *chunk, void *arg, fh_err **err)
+{
+    FH_AUTO(fd) int fd = -1;
+    struct stat st = {0};
+    int rc = open_regular(path, &fd, &st, err);
+    return rc != 0 ? rc : scan_fd(fd, (uint64_t)st.st_size, path, chunk, arg, err);
 }
 
 typedef struct copier {
@@ -206,15 +210,25 @@ static int copy_chunk(void *arg, const void *data, size_t bytes, uint64_t done, 
     return c->chunk ? c->chunk(c->arg, data, bytes, done, total, err) : 0;
 }
 
-int fh_file_copy_durable(const char *from, const char *to_temporary, fh_file_chunk *chunk, void *arg, fh_err **err)
+int fh_file_copy_fd(int from, const char *name, const char *to_temporary, fh_file_chunk *chunk, void *arg, fh_err **err)
 {
+    struct stat st;
+    if (fstat(from, &st) != 0 || lseek(from, 0, SEEK_SET) != 0) return fail(err, "read", name);
     FH_AUTO(fd) int fd = open_point(to_temporary, O_WRONLY | O_CREAT | O_EXCL, 0600);
     if (fd < 0) return fail(err, "create", to_temporary);
     copier c = {fd, to_temporary, chunk, arg};
-    int rc = fh_file_scan(from, copy_chunk, &c, err);
+    int rc = scan_fd(from, (uint64_t)st.st_size, name, copy_chunk, &c, err);
     if (rc == 0 && sync_point(fd) != 0) rc = fail(err, "sync", to_temporary);
     if (rc != 0) unlink(to_temporary);
     return rc;
+}
+
+int fh_file_copy_durable(const char *from, const char *to_temporary, fh_file_chunk *chunk, void *arg, fh_err **err)
+{
+    FH_AUTO(fd) int fd = -1;
+    struct stat st = {0};
+    int rc = open_regular(from, &fd, &st, err);
+    return rc != 0 ? rc : fh_file_copy_fd(fd, from, to_temporary, chunk, arg, err);
 }
 
 /* The folder that path lies in. */

@@ -16,8 +16,9 @@
 
 typedef struct import {
     fh_weights *w;
-    const char *path, *wanted_id;
-    char temporary[1024], source_folder[1024];
+    const fh_weights_source *from;
+    const char *wanted_id;
+    char temporary[1024];
     fh_weights_meta meta;
     fh_weights_progress *progress;
     void *arg;
@@ -25,7 +26,7 @@ typedef struct import {
     fh_sha *sha; /* of the file that is being copied */
 } import;
 
-static const char *base_name(const char *path)
+const char *fh_weights_base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
@@ -48,24 +49,22 @@ static unsigned split_parts(const char *name, size_t *ret_stem)
 
 static int list_files(import *im, fh_err **err)
 {
-    const char *name = base_name(im->path);
+    const char *name = fh_weights_base_name(im->from->path);
     size_t stem;
     unsigned parts = split_parts(name, &stem);
     im->meta.files = fh_calloc(parts, sizeof(*im->meta.files));
     if (!im->meta.files) return fh_err_nomem(err);
     im->meta.count = parts;
-    snprintf(im->source_folder, sizeof(im->source_folder), "%.*s", (int)(name - im->path), im->path);
     for (unsigned i = 0; i < parts; i++) {
         fh_weights_file *f = &im->meta.files[i];
         int n = parts == 1 ? snprintf(f->name, sizeof(f->name), "%s", name)
                            : snprintf(f->name, sizeof(f->name), "%.*s-%05u-of-%05u.gguf", (int)stem, name, i + 1, parts);
-        char path[1400];
-        struct stat st;
-        snprintf(path, sizeof(path), "%s%s", im->source_folder, f->name);
         if (n < 0 || (size_t)n >= sizeof(f->name) || strcmp(f->name, FH_WEIGHTS_META) == 0)
-            return fh_err_set(err, FH_E_INVALID, "the name of %s cannot be kept", im->path);
-        if (stat(path, &st) != 0) return fh_err_set(err, FH_E_NOT_FOUND, "part %u of %u is missing: %s", i + 1, parts, path);
-        im->total += f->bytes = (uint64_t)st.st_size;
+            return fh_err_set(err, FH_E_INVALID, "the name of %s cannot be kept", im->from->path);
+        FH_AUTO(fd) int fd = -1;
+        int rc = fh_weights_source_part(im->from, f->name, &fd, &f->bytes, err);
+        if (rc != 0) return fh_err_add(err, "part %u of %u is missing", i + 1, parts);
+        im->total += f->bytes;
     }
     return 0;
 }
@@ -89,7 +88,7 @@ static void id_from_name(const char *name, char *out, size_t out_size)
 static int choose_id(import *im, const char *digest, fh_err **err)
 {
     char id[96];
-    id_from_name(im->wanted_id && *im->wanted_id ? im->wanted_id : base_name(im->path), id, sizeof(id));
+    id_from_name(im->wanted_id && *im->wanted_id ? im->wanted_id : fh_weights_base_name(im->from->path), id, sizeof(id));
     FH_AUTO(ptr) fh_weights_item *items = NULL;
     size_t count;
     int rc = fh_weights_list(im->w, &items, &count, NULL, err);
@@ -118,12 +117,25 @@ static void read_memory_rule(const fh_gguf *g, fh_weights_meta *m)
     if (layers <= 4096 && kv_heads <= 4096 && head <= 65536) m->kv_bytes_per_tok = 2 * layers * kv_heads * head * 2;
 }
 
-static int check_model(const char *path, fh_weights_meta *m, fh_err **err)
+/* path is ours alone; a complaint names the file as the person did. */
+static int check_model(const import *im, const char *path, fh_weights_meta *m, fh_err **err)
 {
     FH_AUTO(fh_gguf) fh_gguf *g = NULL;
     int rc = fh_gguf_open(&g, path, err);
     if (rc == 0 && m) read_memory_rule(g, m);
+    if (rc != 0) fh_err_replace(err, path, im->from->path);
     return rc;
+}
+
+/* A download that was cut is refused before it is copied. Only what nobody else can write is mapped: a file that is cut while we read it
+ * would end us. The parts of a split and the files of others are checked as a copy. */
+static int check_before(const import *im, fh_err **err)
+{
+    char path[64];
+    size_t stem;
+    if (split_parts(fh_weights_base_name(im->from->path), &stem) > 1 || !fh_weights_source_is_ours(im->from)) return 0;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", im->from->fd);
+    return check_model(im, path, NULL, err);
 }
 
 static int copied(void *arg, const void *data, size_t bytes, uint64_t done, uint64_t total, fh_err **err)
@@ -138,13 +150,15 @@ static int copied(void *arg, const void *data, size_t bytes, uint64_t done, uint
 
 static int copy_file(import *im, fh_weights_file *f, fh_err **err)
 {
-    char from[1400], to[1400];
+    char to[1400];
+    uint64_t bytes;
+    FH_AUTO(fd) int fd = -1;
     FH_AUTO(fh_sha) fh_sha *sha = fh_sha_new();
     if (!sha) return fh_err_nomem(err);
     im->sha = sha;
-    snprintf(from, sizeof(from), "%s%s", im->source_folder, f->name);
     int rc = fh_path_join(to, sizeof(to), im->temporary, f->name, err);
-    if (rc == 0) rc = fh_file_copy_durable(from, to, copied, im, err);
+    if (rc == 0) rc = fh_weights_source_part(im->from, f->name, &fd, &bytes, err);
+    if (rc == 0) rc = fh_file_copy_fd(fd, im->from->path, to, copied, im, err);
     if (rc != 0) return rc;
     im->before += f->bytes;
     if (chmod(to, 0400) != 0) return fh_err_set(err, FH_E_IO, "cannot make %s read-only", to);
@@ -170,7 +184,7 @@ static int copy_all(import *im, char digest[65], fh_err **err)
     int rc = fh_dir_make(im->temporary, 0700, err);
     for (size_t i = 0; rc == 0 && i < im->meta.count; i++) rc = copy_file(im, &im->meta.files[i], err);
     if (rc == 0) rc = fh_path_join(first, sizeof(first), im->temporary, im->meta.files[0].name, err);
-    if (rc == 0) rc = check_model(first, &im->meta, err);
+    if (rc == 0) rc = check_model(im, first, &im->meta, err);
     if (rc == 0) rc = digest_of(&im->meta, digest, err);
     return rc;
 }
@@ -189,7 +203,7 @@ static int give_name(import *im, const char *digest, fh_err **err)
 static int run(import *im, fh_weights_item *ret, fh_err **err)
 {
     char digest[65];
-    int rc = check_model(im->path, NULL, err); /* before anything is copied */
+    int rc = check_before(im, err);
     if (rc == 0) rc = list_files(im, err);
     if (rc == 0) rc = copy_all(im, digest, err);
     if (rc != 0) return rc;
@@ -198,14 +212,13 @@ static int run(import *im, fh_weights_item *ret, fh_err **err)
     return rc != 0 ? rc : fh_weights_item_read(im->w, digest, ret, err);
 }
 
-int fh_weights_import(fh_weights *w, const char *path, const char *id, fh_weights_progress *progress, void *arg, fh_weights_item *ret,
-                      fh_err **err)
+int fh_weights_import(fh_weights *w, const fh_weights_source *from, const char *id, fh_weights_progress *progress, void *arg,
+                      fh_weights_item *ret, fh_err **err)
 {
-import im = {.w = w, .path = path, .wanted_id = id, .progress = progress, .arg = arg };
+import im = {.w = w, .from = from, .wanted_id = id, .progress = progress, .arg = arg };
     int n = snprintf(im.temporary, sizeof(im.temporary), "%s/%s%d-%llx", w->root, FH_WEIGHTS_TMP, (int)getpid(),
                      (unsigned long long)fh_clock_utc_ns());
-    if (n < 0 || (size_t)n >= sizeof(im.temporary) - 300 || strlen(path) >= sizeof(im.source_folder))
-        return fh_err_set(err, FH_E_INVALID, "path too long: %.200s", path);
+    if (n < 0 || (size_t)n >= sizeof(im.temporary) - 300) return fh_err_set(err, FH_E_INVALID, "path too long: %.200s", w->root);
     int rc = run(&im, ret, err);
     fh_dir_remove(im.temporary, NULL); /* after a good import it is not there any more */
     fh_weights_meta_fini(&im.meta);

@@ -36,6 +36,18 @@ int fh_weights_meta_write(const char *folder, const fh_weights_meta *m, fh_err *
 int fh_weights_item_read(fh_weights *w, const char *digest, fh_weights_item *ret, fh_err **err);
 bool fh_weights_is_digest(fh_str s);
 
+struct fh_weights_source {
+    char *path;        /* as it was named: for names and messages */
+    const char *below; /* in path: what follows folder_fd's */
+    int folder_fd;     /* -1: anywhere */
+    int fd;            /* of path */
+    uint64_t bytes;
+};
+/* A file beside it, or the file itself; *ret_fd is owned, its offset may be anywhere. */
+int fh_weights_source_part(const fh_weights_source *s, const char *name, int *ret_fd, uint64_t *ret_bytes, fh_err **err);
+bool fh_weights_source_is_ours(const fh_weights_source *s); /* nobody else can write it, so that it may be mapped */
+const char *fh_weights_base_name(const char *path);
+
 /* SHA-256 of pieces. */
 typedef struct fh_sha fh_sha;
 fh_sha *fh_sha_new(void);

@@ -26,6 +26,19 @@ static void each_layer_adds_its_context_in_front(void **state)
     fh_err_free(err);
 }
 
+static void a_name_that_nobody_knows_is_replaced(void **state)
+{
+    fh_err *err = NULL;
+    fh_err_set(&err, FH_E_IO, "/fd/7: byte 8 of /fd/7");
+    fh_err_replace(&err, "/fd/7", "my /fd/7 model.gguf");
+    assert_string_equal(fh_err_message(err), "my /fd/7 model.gguf: byte 8 of my /fd/7 model.gguf");
+    fh_err_replace(&err, "absent", "x");
+    fh_err_replace(&err, "", "x");
+    fh_err_replace(NULL, "a", "b");
+    assert_string_equal(fh_err_message(err), "my /fd/7 model.gguf: byte 8 of my /fd/7 model.gguf");
+    fh_err_free(err);
+}
+
 static void setting_again_replaces_and_a_null_slot_gives_the_code_only(void **state)
 {
     fh_err *err = NULL;
@@ -73,6 +86,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(carries_code_message_hint_and_param),
         cmocka_unit_test(each_layer_adds_its_context_in_front),
+        cmocka_unit_test(a_name_that_nobody_knows_is_replaced),
         cmocka_unit_test(setting_again_replaces_and_a_null_slot_gives_the_code_only),
         cmocka_unit_test(out_of_memory_is_static_and_survives_everything),
         cmocka_unit_test(every_code_has_a_status_a_name_and_an_exit_code_of_the_contract),

@@ -37,6 +37,7 @@ static fh_fleet_timing quick(void)
 static void import_model(const char *id, uint32_t seed)
 {
     FH_AUTO(fh_weights) fh_weights *w = NULL;
+    FH_AUTO(fh_weights_source) fh_weights_source *source = NULL;
     char path[128];
     tiny_gguf t;
     fh_weights_item item;
@@ -46,7 +47,8 @@ static void import_model(const char *id, uint32_t seed)
     t.seed = seed;
     assert_true(tiny_gguf_write(&t, path));
     assert_int_equal(fh_weights_open(&w, data, false, NULL), 0);
-    if (fh_weights_import(w, path, id, NULL, NULL, &item, &err) != 0) fail_msg("%s", fh_err_message(err));
+    assert_int_equal(fh_weights_source_open(&source, NULL, path, NULL), 0);
+    if (fh_weights_import(w, source, id, NULL, NULL, &item, &err) != 0) fail_msg("%s", fh_err_message(err));
     assert_int_equal(unlink(path), 0);
 }
 

@@ -50,11 +50,18 @@ static const char *make_model(const char *name, uint32_t seed, unsigned files)
     return path;
 }
 
+static int import_path(const char *path, const char *id, fh_weights_progress *progress, fh_weights_item *ret, fh_err **err)
+{
+    FH_AUTO(fh_weights_source) fh_weights_source *source = NULL;
+    int rc = fh_weights_source_open(&source, NULL, path, err);
+    return rc != 0 ? rc : fh_weights_import(store, source, id, progress, NULL, ret, err);
+}
+
 static fh_weights_item imported(const char *path, const char *id)
 {
     fh_weights_item item = {0};
     fh_err *err = NULL;
-    if (fh_weights_import(store, path, id, NULL, NULL, &item, &err) != 0) fail_msg("%s", fh_err_message(err));
+    if (import_path(path, id, NULL, &item, &err) != 0) fail_msg("%s", fh_err_message(err));
     return item;
 }
 
@@ -187,7 +194,7 @@ static void a_split_model_is_one_entry(void **state)
     tiny_gguf_path(&t, at("split.gguf"), 1, second, sizeof(second));
     assert_int_equal(unlink(second), 0);
     fh_err *err = NULL;
-    assert_int_not_equal(fh_weights_import(store, first, NULL, NULL, NULL, &item, &err), 0);
+    assert_int_not_equal(import_path(first, NULL, NULL, &item, &err), 0);
     fh_err_free(err);
     unsigned counts[2];
     count_folders(counts);
@@ -202,13 +209,55 @@ static void what_is_no_model_is_refused_and_leaves_nothing(void **state)
     fh_err *err = NULL;
     const char *path = at("text.gguf");
     assert_int_equal(fh_file_write_atomic(path, "this is no model, and never was one", 35, 0600, NULL), 0);
-    assert_int_equal(fh_weights_import(store, path, NULL, NULL, NULL, &item, &err), FH_E_CORRUPT);
-    assert_int_equal(fh_weights_import(store, at("absent.gguf"), NULL, NULL, NULL, &item, &err), FH_E_NOT_FOUND);
-    assert_int_not_equal(fh_weights_import(store, "/dev/zero", NULL, NULL, NULL, &item, &err), 0);
+    assert_int_equal(import_path(path, NULL, NULL, &item, &err), FH_E_CORRUPT);
+    assert_int_equal(import_path(at("absent.gguf"), NULL, NULL, &item, &err), FH_E_NOT_FOUND);
+    assert_int_not_equal(import_path("/dev/zero", NULL, NULL, &item, &err), 0);
     fh_err_free(err);
     unsigned counts[2];
     count_folders(counts);
     assert_int_equal(counts[0] + counts[1], 0);
+}
+
+static void what_lies_elsewhere_is_not_reached_through_a_folder(void **state)
+{
+    (void)state;
+    tiny_gguf t;
+    char inside[256], way_out[256], first[256], second[256];
+    fh_weights_item item;
+    fh_err *err = NULL;
+    snprintf(inside, sizeof(inside), "%s", at("inside"));
+    assert_int_equal(fh_dir_make(inside, 0700, NULL), 0);
+    make_model("outside.gguf", 7, 1);
+    snprintf(way_out, sizeof(way_out), "%s", at("inside/way-out.gguf"));
+    assert_int_equal(symlink("../outside.gguf", way_out), 0);
+    FH_AUTO(fh_weights_source) fh_weights_source *source = NULL;
+    assert_int_equal(fh_weights_source_open(&source, inside, way_out, &err), FH_E_NOT_FOUND);
+    assert_int_equal(fh_weights_source_open(&source, inside, at("outside.gguf"), &err), FH_E_NOT_FOUND);
+    assert_int_equal(fh_weights_source_open(&source, inside, at("inside/../outside.gguf"), &err), FH_E_NOT_FOUND);
+    assert_int_equal(fh_weights_source_open(&source, at("insid"), way_out, &err), FH_E_NOT_FOUND);
+    tiny_gguf_default(&t);
+    t.files = 2; /* a part of a split may be such a link as well */
+    tiny_gguf_path(&t, make_model("inside/split.gguf", 8, 2), 0, first, sizeof(first));
+    tiny_gguf_path(&t, at("inside/split.gguf"), 1, second, sizeof(second));
+    assert_int_equal(rename(second, at("part")), 0);
+    assert_int_equal(symlink("../part", second), 0);
+    assert_int_equal(fh_weights_source_open(&source, inside, first, &err), 0);
+    assert_int_equal(fh_weights_import(store, source, NULL, NULL, NULL, &item, &err), FH_E_NOT_FOUND);
+    fh_err_free(err);
+}
+
+static void what_was_looked_at_is_what_is_imported(void **state)
+{
+    (void)state;
+    char path[256], other[256];
+    fh_weights_item item, fresh = imported(make_model("a.gguf", 11, 1), NULL);
+    snprintf(path, sizeof(path), "%s", make_model("m.gguf", 11, 1));
+    snprintf(other, sizeof(other), "%s", make_model("b.gguf", 12, 1));
+    FH_AUTO(fh_weights_source) fh_weights_source *source = NULL;
+    assert_int_equal(fh_weights_source_open(&source, data, path, NULL), 0);
+    assert_int_equal(rename(other, path), 0); /* the name is another file's by now */
+    assert_int_equal(fh_weights_import(store, source, NULL, NULL, NULL, &item, NULL), 0);
+    assert_string_equal(item.digest, fresh.digest);
 }
 
 static void a_changed_byte_is_found(void **state)
@@ -265,7 +314,7 @@ static void a_cancelled_import_leaves_nothing(void **state)
     (void)state;
     fh_weights_item item;
     fh_err *err = NULL;
-    assert_int_equal(fh_weights_import(store, make_model("m.gguf", 1, 1), NULL, stop_at_once, NULL, &item, &err), FH_E_CANCELLED);
+    assert_int_equal(import_path(make_model("m.gguf", 1, 1), NULL, stop_at_once, &item, &err), FH_E_CANCELLED);
     fh_err_free(err);
     unsigned counts[2];
     count_folders(counts);
@@ -276,7 +325,7 @@ static int import_once(void *arg)
 {
     fh_weights_item item;
     fh_err *err = NULL;
-    int rc = fh_weights_import(store, arg, NULL, NULL, NULL, &item, &err);
+    int rc = import_path(arg, NULL, NULL, &item, &err);
     fh_err_free(err);
     bool struck = fh_fault_struck();
     fh_fault_disarm();
@@ -316,7 +365,7 @@ static void killed_at_any_moment_the_store_is_whole(void **state)
         if (pid == 0) {
             fh_weights_item item;
             for (;;) {
-                if (fh_weights_import(store, path, NULL, NULL, NULL, &item, NULL) != 0) _exit(1);
+                if (import_path(path, NULL, NULL, &item, NULL) != 0) _exit(1);
                 if (fh_weights_remove(store, item.digest, NULL) != 0) _exit(1);
             }
         }
@@ -348,6 +397,8 @@ int main(void)
         TEST(the_starter_is_recognised_by_its_digest),
         TEST(a_split_model_is_one_entry),
         TEST(what_is_no_model_is_refused_and_leaves_nothing),
+        TEST(what_lies_elsewhere_is_not_reached_through_a_folder),
+        TEST(what_was_looked_at_is_what_is_imported),
         TEST(a_changed_byte_is_found),
         TEST(a_folder_that_says_nothing_good_is_left_out),
         TEST(a_cancelled_import_leaves_nothing),

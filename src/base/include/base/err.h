@@ -57,6 +57,9 @@ void fh_err_param(fh_err **err, const char *fmt, ...) __attribute__((format(prin
  */
 int fh_err_add(fh_err **err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The message calls something by a name that the person does not know: every from in it becomes to. */
+void fh_err_replace(fh_err **err, const char *from, const char *to);
+
 /* Readers take NULL and answer for an internal error. The strings are borrowed until the object changes or is freed. */
 int fh_err_code(const fh_err *err);
 const char *fh_err_message(const fh_err *err);

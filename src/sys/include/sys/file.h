@@ -23,6 +23,8 @@ int fh_file_scan(const char *path, fh_file_chunk *chunk, void *arg, fh_err **err
 /* Copies a regular file and syncs the copy, which must not exist; fn (may be NULL) sees each piece once it is written. A copy that failed
  * is removed. */
 int fh_file_copy_durable(const char *from, const char *to_temporary, fh_file_chunk *chunk, void *arg, fh_err **err);
+/* The same of a descriptor, from the file's beginning; name is what messages call it. */
+int fh_file_copy_fd(int from, const char *name, const char *to_temporary, fh_file_chunk *chunk, void *arg, fh_err **err);
 int fh_file_read_tail(const char *path, size_t max_bytes, fh_buf *out, fh_err **err); /* the last bytes, from the beginning of a line */
 /* Renames and syncs the folder of the new name. */
 int fh_file_rename_durable(const char *from, const char *to, fh_err **err);

@@ -40,10 +40,18 @@ FH_DEFINE_AUTO(fh_weights, fh_weights_close);
 /* Called now and then; false cancels. */
 typedef bool fh_weights_progress(void *arg, uint64_t done, uint64_t total);
 
+/* What is to be imported, opened once: what was looked at is what is copied, whatever becomes of its name. folder NULL: any path; else path
+ * must lie below it, and no link leads out of it (nor for the later parts of a split). FH_E_NOT_FOUND when it does not lie there,
+ * FH_E_INVALID when it is no regular file. */
+typedef struct fh_weights_source fh_weights_source;
+int fh_weights_source_open(fh_weights_source **ret, const char *folder, const char *path, fh_err **err);
+void fh_weights_source_close(fh_weights_source *s);
+FH_DEFINE_AUTO(fh_weights_source, fh_weights_source_close);
+
 /* Copies a GGUF in, hashing while it copies, and checks that it is one. Already there: returns that item. id: a name of the caller's choice
  * for a file that the catalog does not know; NULL or "" makes one from the file's name. */
-int fh_weights_import(fh_weights *w, const char *path, const char *id, fh_weights_progress *progress, void *arg, fh_weights_item *ret,
-                      fh_err **err);
+int fh_weights_import(fh_weights *w, const fh_weights_source *from, const char *id, fh_weights_progress *progress, void *arg,
+                      fh_weights_item *ret, fh_err **err);
 /* Newest first. An owned array (fh_free). Folders that cannot be read are left out; ret_broken (may be NULL) counts them. */
 int fh_weights_list(fh_weights *w, fh_weights_item **ret, size_t *ret_count, size_t *ret_broken, fh_err **err);
 /* By id, catalog alias, "id:variant", or a digest of which at least 8 digits are given. FH_E_NOT_FOUND with what to do as hint. */
