@@ -104,6 +104,13 @@ bool fh_cli_terminal_out(void);                                /* standard outpu
 void fh_cli_bytes(uint64_t bytes, char *out, size_t out_size); /* "1.4 GB" */
 void fh_cli_age(int64_t ns, char *out, size_t out_size);       /* "5s", "12m", "3h", "4d" */
 
+/* interrupt.c: between begin and end a signal only sets caught. INTERRUPT: Ctrl-C, as often as it comes. END: whatever asks a program to
+ * end, once; the second ends it. */
+typedef enum fh_cli_catch { FH_CLI_CATCH_INTERRUPT, FH_CLI_CATCH_END } fh_cli_catch;
+void fh_cli_catch_begin(fh_cli_catch what);
+bool fh_cli_caught(void);
+void fh_cli_catch_end(fh_cli_catch what);
+
 /* table.c: a table of text that fits FH_CLI_COLUMNS. Cells are copied. When rows are too wide, columns marked to shrink are cut with an
  * ellipsis; then the last one, if marked so, is wrapped. Names that a person types must not shrink. */
 enum { FH_CLI_COLUMNS = 100, FH_CLI_TABLE_COLUMNS = 12, FH_CLI_WRAP_COLUMNS = 24 }; /* the last: what wrapped text gets at least */

@@ -1,9 +1,10 @@
 /* freehold import and verify: weights that come in, and whether they still are what they were.
  *
  * Through a server a file must lie in one of its import folders. One that lies elsewhere on the same machine is put into such a folder
- * under a name of its own first (a hard link where that works, else a copy), and taken out again afterwards. */
+ * first (a hard link where that works, else a copy), and taken out again afterwards, also when a signal stops us. */
 #include "base/clock.h"
 #include "client.h"
+#include "server/imports.h"
 #include "server/models.h"
 #include "sys/file.h"
 
@@ -12,15 +13,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define POLL_NS (100 * FH_NS_PER_MS)
+#define STOP_NS (10 * FH_NS_PER_S) /* for the server to take away what it has copied */
+
+static int stopped(fh_err **err)
+{
+    return fh_err_set(err, FH_E_CANCELLED, "the import was stopped");
+}
 
 /* A line that is written over, on a terminal only. */
 static bool show_progress(void *arg, uint64_t done, uint64_t total)
 {
     char a[24], b[24];
     (void)arg;
+    if (fh_cli_caught()) return false;
     if (!isatty(STDERR_FILENO)) return true;
     fh_cli_bytes(done, a, sizeof a);
     fh_cli_bytes(total, b, sizeof b);
@@ -48,15 +57,24 @@ static int job_failed(const fh_json *job, fh_err **err)
     return FH_E_INVALID;
 }
 
-/* Until the server is done with it; takes job. */
+static bool show_job(const fh_json *job)
+{
+    return show_progress(NULL, (uint64_t)fh_json_int(fh_json_get(job, "done_bytes"), 0),
+                         (uint64_t)fh_json_int(fh_json_get(job, "total_bytes"), 0));
+}
+
+/* Until the server is done with it; takes job. A signal stops it there too, and what it has copied is gone when we are. */
 static int wait_import(const fh_cli_client *s, fh_json *job, fh_json **ret, fh_err **err)
 {
     char path[256];
+    int64_t until = 0;
     FH_AUTO(json) fh_json *now = job;
     fh_client_path(path, sizeof path, "/api/v1/weights/imports/", fh_cli_str_of(job, "id"), "");
-    while (strcmp(fh_cli_str_of(now, "state"), "running") == 0) {
-        show_progress(NULL, (uint64_t)fh_json_int(fh_json_get(now, "done_bytes"), 0),
-                      (uint64_t)fh_json_int(fh_json_get(now, "total_bytes"), 0));
+    while (strcmp(fh_cli_str_of(now, "state"), "running") == 0 && (!until || fh_clock_mono_ns() < until)) {
+        if (!show_job(now) && !until) {
+            until = fh_clock_mono_ns() + STOP_NS;
+            fh_client_call(s, "DELETE", path, NULL, NULL, NULL); /* refused: it has ended by itself */
+        }
         fh_sleep_ns(POLL_NS);
         fh_json *next = NULL;
         int rc = fh_client_call(s, "GET", path, NULL, &next, err);
@@ -64,7 +82,7 @@ static int wait_import(const fh_cli_client *s, fh_json *job, fh_json **ret, fh_e
         fh_json_unref(now);
         now = next;
     }
-    if (strcmp(fh_cli_str_of(now, "state"), "done") != 0) return job_failed(now, err);
+    if (strcmp(fh_cli_str_of(now, "state"), "done") != 0) return until ? stopped(err) : job_failed(now, err);
     *ret = fh_json_ref((fh_json *)(uintptr_t)fh_json_get(now, "weights"));
     return 0;
 }
@@ -79,52 +97,67 @@ static int post_import(const fh_cli_client *s, const char *path, const char *id,
     return rc ? rc : wait_import(s, job, ret, err);
 }
 
-/* Puts the file into the server's own import folder; FH_E_FORBIDDEN when that is not ours to write. */
-static int stage(const fh_cli_client *s, const char *path, char *out, size_t out_size, fh_err **err)
+static int stop_copy(void *arg, const void *data, size_t bytes, uint64_t done, uint64_t total, fh_err **err)
 {
-    FH_AUTO(json) fh_json *machine = NULL;
-    const char *slash = strrchr(path, '/');
-    int rc = fh_client_call(s, "GET", "/api/v1/machine", NULL, &machine, err);
-    if (rc) return rc;
-    fh_str folder = fh_json_str(fh_json_at(fh_json_get(machine, "import_dirs"), 0));
-    int n =
-        snprintf(out, out_size, "%.*s/%d-%.200s", (int)folder.len, folder.len ? folder.ptr : "", (int)getpid(), slash ? slash + 1 : path);
-    if (folder.len == 0 || n >= (int)out_size || access(folder.ptr, W_OK) != 0) return FH_E_FORBIDDEN;
-    if (link(path, out) == 0) return 0;
-    return fh_file_copy_durable(path, out, NULL, NULL, err);
+    (void)arg;
+    (void)data;
+    (void)bytes;
+    (void)done;
+    (void)total;
+    return fh_cli_caught() ? stopped(err) : 0;
 }
 
-/* The name that a file gives its model must not carry our prefix: the server is told it. */
-static void name_of(const char *path, char *out, size_t out_size)
+/* The server's own user must be able to read it; nobody else gets into the import folder. */
+static int put_staged(const char *path, const char *to, fh_err **err)
 {
-    const char *slash = strrchr(path, '/');
-    snprintf(out, out_size, "%.100s", slash ? slash + 1 : path);
-    char *dot = strrchr(out, '.');
-    if (dot && strcmp(dot, ".gguf") == 0) *dot = '\0';
-    for (char *p = out; *p; p++) {
-        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || strchr("-._", *p);
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p + 32);
-        else if (!plain)
-            *p = '-';
-    }
+    if (link(path, to) == 0) return 0;
+    int rc = fh_file_copy_durable(path, to, stop_copy, NULL, err);
+    return rc || chmod(to, 0644) == 0 ? rc : fh_err_errno(err, FH_E_IO, errno, "cannot make %s readable", to);
+}
+
+/* Puts the file into a folder of its own in the server's import folder: by that name the server's next start sweeps it, should we not get
+ * so far. FH_E_FORBIDDEN when that is not ours to write. */
+static int stage(const fh_cli_client *s, const char *path, char folder[PATH_MAX], char *file, size_t file_size, fh_err **err)
+{
+    FH_AUTO(json) fh_json *machine = NULL;
+    int rc = fh_client_call(s, "GET", "/api/v1/machine", NULL, &machine, err);
+    if (rc) return rc;
+    fh_str import = fh_json_str(fh_json_at(fh_json_get(machine, "import_dirs"), 0));
+    if (!import.len || access(import.ptr, W_OK) != 0)
+        return fh_err_set(err, FH_E_FORBIDDEN, "the server's import folder is not ours to write");
+    snprintf(folder, PATH_MAX, "%s/" FH_IMPORT_STAGED "%d", import.ptr, (int)getpid());
+    int n = snprintf(file, file_size, "%s%s", folder, strrchr(path, '/'));
+    if (n < 0 || (size_t)n >= file_size) return fh_err_set(err, FH_E_INVALID, "path too long: %.200s", path);
+    if (mkdir(folder, 0755) != 0 || chmod(folder, 0755) != 0) return fh_err_errno(err, FH_E_IO, errno, "cannot make %s", folder);
+    rc = put_staged(path, file, err);
+    if (rc) fh_dir_remove(folder, NULL);
+    return rc;
+}
+
+static int import_staged(const fh_cli_client *s, const char *path, const char *id, fh_json **ret, fh_err **err)
+{
+    char folder[PATH_MAX], file[PATH_MAX + NAME_MAX];
+    int rc = stage(s, path, folder, file, sizeof file, err);
+    if (rc) return rc;
+    rc = post_import(s, file, id, ret, err);
+    fh_dir_remove(folder, NULL);
+    if (rc) fh_err_replace(err, file, path); /* the person gave another name */
+    return rc;
 }
 
 static int import_remote(const fh_cli_client *s, const char *path, const char *id, fh_json **ret, fh_err **err)
 {
-    fh_err *refused = NULL;
-    char staged[PATH_MAX], name[120];
+    fh_err *refused = NULL, *unstaged = NULL;
     int rc = post_import(s, path, id, ret, &refused);
     bool outside = rc == FH_E_FORBIDDEN && !strstr(path, "-of-");
-    if (outside && stage(s, path, staged, sizeof staged, NULL) == 0) {
-        fh_err_free(refused);
-        refused = NULL;
-        name_of(path, name, sizeof name);
-        rc = post_import(s, staged, id ? id : name, ret, &refused);
-        unlink(staged);
-        if (rc) fh_err_replace(&refused, staged, path); /* the person gave another name */
+    int staged = outside ? import_staged(s, path, id, ret, &unstaged) : FH_E_FORBIDDEN;
+    if (staged != FH_E_FORBIDDEN) { /* what the server said of the staged file says more than that it lay elsewhere */
+        rc = staged;
+        fh_err_move(&refused, &unstaged);
     }
     if (rc) fh_err_move(err, &refused);
+    fh_err_free(refused);
+    fh_err_free(unstaged);
     return rc;
 }
 
@@ -176,7 +209,9 @@ static int run_import(fh_cli *c, fh_err **err)
     if (!rc && fh_cli_has(c, "id") && c->operand_count > 1)
         rc = fh_err_set(err, FH_E_USAGE, "--id names one file, not %zu", c->operand_count);
     if (!rc) rc = wants_folder ? fh_cli_folder_open(c, &folder, err) : fh_client_open(c, &s, err);
+    fh_cli_catch_begin(FH_CLI_CATCH_END);
     for (size_t i = 0; !rc && i < c->operand_count; i++) rc = import_one(c, &folder, &s, c->operands[i], err);
+    fh_cli_catch_end(FH_CLI_CATCH_END);
     fh_cli_folder_close(&folder);
     return rc;
 }

@@ -1,7 +1,6 @@
 /* Asking a deployment and printing what it says as it comes; and the conversation on a terminal. */
 #include "run.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +10,6 @@ enum { ANSWER_BYTES_MAX = 64 << 20, ANSWER_TOK = 1024 };
 
 /* Cooler than the API's default of 1, at which small models babble. --help of run names both numbers. */
 static const double temperature_default = 0.3;
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signo)
-{
-    (void)signo;
-    interrupted = 1;
-}
 
 void fh_run_answer_fini(fh_run_answer *a)
 {
@@ -71,9 +62,9 @@ static bool on_event(void *arg, fh_str event, fh_str data)
     asking *a = arg;
     FH_AUTO(json) fh_json *chunk = NULL;
     (void)event;
-    a->answer->stopped = interrupted;
+    a->answer->stopped = fh_cli_caught();
     if (fh_str_eqs(data, "[DONE]")) a->done = true;
-    if (a->done || interrupted) return false;
+    if (a->done || a->answer->stopped) return false;
     a->rc = fh_json_parse(&chunk, data, ANSWER_BYTES_MAX, a->err);
     return !a->rc && take_chunk(a, chunk);
 }
@@ -100,11 +91,9 @@ int fh_run_ask(const fh_cli *c, const fh_cli_client *s, const char *deployment, 
     *ret = (fh_run_answer){.text = FH_BUF(ANSWER_BYTES_MAX)};
     asking a = {.answer = ret, .print = print, .err = err};
     FH_AUTO(json) fh_json *body = request_of(c, deployment, messages);
-    struct sigaction on = {.sa_handler = on_interrupt}, before;
-    interrupted = 0;
-    sigaction(SIGINT, &on, &before);
+    fh_cli_catch_begin(FH_CLI_CATCH_INTERRUPT);
     int rc = fh_client_stream(s, "POST", "/v1/chat/completions", body, on_event, &a, err);
-    sigaction(SIGINT, &before, NULL);
+    fh_cli_catch_end(FH_CLI_CATCH_INTERRUPT);
     if (a.rc) return a.rc;
     if (rc) return rc;
     if (!a.done && !ret->stopped) return fh_err_set(err, FH_E_UPSTREAM, "the answer ended too early");

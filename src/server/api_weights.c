@@ -65,15 +65,24 @@ void api_weights_import(api_call *c)
         api_reply(c, 202, job);
 }
 
-void api_weights_import_get(api_call *c)
+static void reply_job(api_call *c, fh_json *job)
 {
     fh_err *err = NULL;
-    fh_json *job = fh_imports_get(c->server->imports, c->param);
     if (job) {
-        api_reply(c, 200, job);
+        api_reply(c, c->route->status, job);
         return;
     }
     fh_err_set(&err, FH_E_NOT_FOUND, "there is no import '%.64s'", c->param);
     fh_err_hint(&err, "the last 16 are remembered until the server stops");
     api_reply_error(c, err);
+}
+
+void api_weights_import_get(api_call *c)
+{
+    reply_job(c, fh_imports_get(c->server->imports, c->param));
+}
+
+void api_weights_import_cancel(api_call *c)
+{
+    reply_job(c, fh_imports_cancel(c->server->imports, c->param));
 }

@@ -3,10 +3,15 @@
  * What holds: the thread writes only the atomics and, before it ends, the result; the loop reads the result after finished() was posted.
  * The last few jobs are remembered, so that a client that was away can still read what became of its import. */
 #include "base/limits.h"
+#include "server/imports.h"
 #include "server/models.h"
 #include "server_private.h"
 
+#include "sys/file.h"
+
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +25,7 @@ typedef struct import_job {
     fh_weights_source *source; /* owned; until it has ended */
     atomic_uint_fast64_t done, total;
     bool running;
+    atomic_bool cancel;
     fh_weights_item item;
     fh_err *err; /* owned; why it failed */
 } import_job;
@@ -29,13 +35,26 @@ struct fh_imports {
     import_job jobs[JOBS_KEPT];
     unsigned last; /* number of the newest job */
     bool busy;
-    atomic_bool cancel;
     pthread_t thread;
 };
+
+/* A folder whose client died before it could take it away. */
+static int sweep_one(void *arg, const char *name, fh_err **err)
+{
+    const fh_server *s = arg;
+    uint64_t pid;
+    char path[1200];
+    fh_str text = fh_str_of(name), prefix = FH_STR(FH_IMPORT_STAGED);
+    if (!fh_str_starts(text, prefix) || !fh_str_u64((fh_str){name + prefix.len, text.len - prefix.len}, INT32_MAX, &pid)) return 0;
+    bool gone = kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+    if (gone && fh_path_join(path, sizeof path, s->default_import_dir, name, err) == 0) fh_dir_remove(path, NULL);
+    return 0;
+}
 
 fh_imports *fh_imports_new(fh_server *s)
 {
     fh_imports *i = fh_calloc(1, sizeof *i);
+    fh_dir_each(s->default_import_dir, sweep_one, s, NULL); /* what cannot be removed now waits for the next start */
     if (i) i->server = s;
     return i;
 }
@@ -43,7 +62,7 @@ fh_imports *fh_imports_new(fh_server *s)
 void fh_imports_free(fh_imports *i)
 {
     if (!i) return;
-    atomic_store(&i->cancel, true);
+    atomic_store(&i->jobs[i->last % JOBS_KEPT].cancel, true);
     if (i->busy) pthread_join(i->thread, NULL);
     for (size_t n = 0; n < JOBS_KEPT; n++) {
         fh_err_free(i->jobs[n].err);
@@ -57,7 +76,7 @@ static bool on_progress(void *arg, uint64_t done, uint64_t total)
     import_job *job = arg;
     atomic_store(&job->done, done);
     atomic_store(&job->total, total);
-    return !atomic_load(&job->imports->cancel);
+    return !atomic_load(&job->cancel);
 }
 
 /* On the loop's thread. */
@@ -120,13 +139,26 @@ int fh_imports_start(fh_imports *i, fh_weights_source *source, const char *path,
     return 0;
 }
 
-fh_json *fh_imports_get(fh_imports *i, const char *job_id)
+static import_job *find_job(fh_imports *i, const char *job_id)
 {
     uint64_t number;
     fh_str s = fh_str_of(job_id), prefix = FH_STR("import-");
     if (!fh_str_starts(s, prefix) || !fh_str_u64((fh_str){s.ptr + prefix.len, s.len - prefix.len}, UINT32_MAX, &number)) return NULL;
-    const import_job *job = &i->jobs[number % JOBS_KEPT];
-    return number && job->number == number ? job_json(job) : NULL;
+    import_job *job = &i->jobs[number % JOBS_KEPT];
+    return number && job->number == number ? job : NULL;
+}
+
+fh_json *fh_imports_get(fh_imports *i, const char *job_id)
+{
+    const import_job *job = find_job(i, job_id);
+    return job ? job_json(job) : NULL;
+}
+
+fh_json *fh_imports_cancel(fh_imports *i, const char *job_id)
+{
+    import_job *job = find_job(i, job_id);
+    if (job) atomic_store(&job->cancel, true);
+    return job ? job_json(job) : NULL;
 }
 
 int fh_import_open(fh_server *s, fh_str path, fh_weights_source **ret, fh_err **err)

@@ -30,6 +30,8 @@ const api_route api_routes[] = {
     {"POST", "/api/v1/weights", API_ADMIN, API_KEEPS_TOKEN, "importWeights",
      "Import a GGUF file of this machine, from one of the import folders", "WeightsImport", "Import", 202, api_weights_import},
     {"GET", "/api/v1/weights/imports/{id}", API_ADMIN, 0, "getImport", "How far an import is", NULL, "Import", 200, api_weights_import_get},
+    {"DELETE", "/api/v1/weights/imports/{id}", API_ADMIN, 0, "cancelImport", "Stop an import; what it has copied is removed", NULL,
+     "Import", 202, api_weights_import_cancel},
     {"GET", "/api/v1/keys", API_ADMIN, 0, "listKeys", "All keys, without their secrets", NULL, "Key[]", 200, api_keys_list},
     {"POST", "/api/v1/keys", API_ADMIN, API_KEEPS_TOKEN | API_SECRET, "createKey", "Make a key; its text is in this reply and nowhere else",
      "KeyCreate", "NewKey", 201, api_keys_create},

@@ -113,7 +113,8 @@ void api_deployments_list(api_call *c), api_deployments_create(api_call *c), api
     api_deployments_delete(api_call *c);
 void api_deployments_events(api_call *c), api_deployments_logs(api_call *c);
 void api_events(api_call *c);
-void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights_import_get(api_call *c);
+void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights_import_get(api_call *c),
+    api_weights_import_cancel(api_call *c);
 void api_keys_list(api_call *c), api_keys_create(api_call *c), api_keys_revoke(api_call *c);
 void api_session_create(api_call *c), api_session_delete(api_call *c), api_console_links_create(api_call *c);
 void api_machine(api_call *c);
@@ -145,8 +146,9 @@ FH_DEFINE_AUTO(fh_feed, fh_feed_free);
 fh_imports *fh_imports_new(fh_server *s);
 void fh_imports_free(fh_imports *i); /* cancels one that runs and waits for it */
 int fh_imports_start(fh_imports *i, fh_weights_source *source, const char *path, const char *id, fh_json **ret_job,
-                     fh_err **err);                         /* takes source */
-fh_json *fh_imports_get(fh_imports *i, const char *job_id); /* NULL when there is none */
+                     fh_err **err);                            /* takes source */
+fh_json *fh_imports_get(fh_imports *i, const char *job_id);    /* NULL when there is none */
+fh_json *fh_imports_cancel(fh_imports *i, const char *job_id); /* likewise; it ends soon, one that has ended stays as it is */
 /* A path that a client named, opened inside one of the import folders: FH_E_FORBIDDEN outside. */
 int fh_import_open(fh_server *s, fh_str path, fh_weights_source **ret, fh_err **err);
 fh_json *fh_import_dirs_json(const fh_server *s);
