@@ -1,6 +1,8 @@
 /* freehold serve: the server in the foreground. */
+#include "base/limits.h"
 #include "client.h"
 #include "server/server.h"
+#include "sys/cpu.h"
 
 #include <stdlib.h>
 
@@ -38,6 +40,7 @@ static int run_serve(fh_cli *c, fh_err **err)
     if (rc) return rc;
     fh_server_config config = {
         .listen = fh_cli_text(c, "listen", listen ? listen : FH_CLI_LISTEN),
+        .threads = fh_cli_int(c, "threads", FH_MIN(fh_topo_threads(), FH_LIMIT_SERVE_THREADS)),
         .data_dir = data,
         .store_url = fh_cli_text(c, "store", NULL),
         .key_file = fh_cli_text(c, "key-file", NULL),
@@ -54,6 +57,7 @@ static int run_serve(fh_cli *c, fh_err **err)
 static const fh_cli_flag flags[] = {
     {"listen", 0, FH_CLI_TEXT, "ADDR:PORT", "where to listen (or FREEHOLD_LISTEN; default " FH_CLI_LISTEN "; port 0 picks a free one)", 0,
      0},
+    {"threads", 0, FH_CLI_INT, "N", "threads that serve clients (default: one a physical core)", 1, FH_LIMIT_SERVE_THREADS},
     {"plain-http", 0, FH_CLI_BOOL, NULL, "listen beyond loopback without TLS: something in front does it", 0, 0},
     {"tls-cert", 0, FH_CLI_TEXT, "FILE", "speak HTTPS (TLS 1.2 and 1.3) with this certificate and its chain, PEM; SIGHUP reads it again", 0,
      0},

@@ -1,4 +1,7 @@
-/* Every request of the server: admission, then the path: health, console files, the OpenAI API, the control plane. */
+/* Every request of the server: admission, then the path: health, console files, the OpenAI API, the control plane.
+ *
+ * Requests come on the loops of the edge. Health, files, metrics and the OpenAI API are answered there. The control plane belongs to the
+ * main loop: once a request for it is admitted, its connection moves there, and goes back with the first request for the OpenAI API. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "server_private.h"
@@ -206,7 +209,7 @@ static void control_plane(fh_server *s, fh_http_req *req)
         reply_error(req, err);
     else if (!route)
         no_route(req, &allow);
-    else
+    else if (fh_http_req_run_on(req, s->http))
         run_route(s, req, route, param, &key);
 }
 
@@ -246,7 +249,7 @@ static void with_key(fh_server *s, fh_http_req *req, api_who who, void (*then)(f
 
 static void openai(fh_server *s, fh_http_req *req, const fh_key *key)
 {
-    fh_gateway_handle(s->gateway, req, fh_str_of(key->id));
+    if (fh_http_req_run_on(req, NULL)) fh_gateway_handle(s->gateway, req, fh_str_of(key->id));
 }
 
 static void metrics_page(fh_server *s, fh_http_req *req, const fh_key *key)

@@ -44,19 +44,23 @@ static bool is_wildcard(const char *host)
     return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "[::]") == 0 || strcmp(host, "*") == 0;
 }
 
-static bool is_loopback(const char *host)
+static bool is_loopback(const char *address)
 {
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0 || strcmp(host, "localhost") == 0;
+    return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 || strncmp(address, "localhost:", 10) == 0;
+}
+
+int fh_server_may_listen(const fh_server_config *c, const char *address, fh_err **err)
+{
+    if (is_loopback(address) || c->plain_http || c->tls_cert) return 0;
+    fh_err_set(err, FH_E_USAGE, "will not listen on %s without encryption: keys and prompts would be readable on the network", address);
+    fh_err_hint(err, "give --tls-cert and --tls-key, or listen on 127.0.0.1, or give --plain-http if something in front of it speaks TLS");
+    return FH_E_USAGE;
 }
 
 static int check_listen(fh_server *s, fh_err **err)
 {
     int rc = split_listen(s, s->config->listen, err);
-    if (rc || is_loopback(s->listen_host) || s->config->plain_http || s->config->tls_cert) return rc;
-    fh_err_set(err, FH_E_USAGE, "will not listen on %s without encryption: keys and prompts would be readable on the network",
-               s->config->listen);
-    fh_err_hint(err, "give --tls-cert and --tls-key, or listen on 127.0.0.1, or give --plain-http if something in front of it speaks TLS");
-    return FH_E_USAGE;
+    return rc ? rc : fh_server_may_listen(s->config, s->config->listen, err);
 }
 
 static int load_certificate(fh_server *s, fh_tls **ret, fh_err **err)
@@ -71,7 +75,7 @@ static int collect_hosts(fh_server *s, fh_err **err)
     s->host_names = fh_calloc(count + 2, sizeof *s->host_names);
     if (!s->host_names) return fh_err_nomem(err);
     for (size_t i = 0; i < count; i++) s->host_names[i] = s->config->hosts[i];
-    s->hosts.any_address = is_wildcard(s->listen_host);
+    s->hosts.any_address = is_wildcard(s->listen_host) || fh_edges_mixed(s->edges);
     if (!s->hosts.any_address) s->host_names[count] = s->listen_host;
     s->hosts.names = s->host_names;
     return 0;
@@ -118,10 +122,12 @@ static int open_listener(fh_server *s, fh_err **err)
     int rc = fh_loop_new(&s->loop, err);
     if (!rc) rc = fh_http_server_new(&s->http, s->loop, on_request, s, err);
     if (!rc && s->tls) fh_http_server_tls(s->http, fh_take(s->tls));
-    if (!rc) rc = fh_http_server_listen(s->http, s->config->listen, false, err);
+    if (!rc) rc = fh_edges_open(&s->edges, s->config, s->http, err);
+    if (!rc) rc = split_listen(s, fh_edges_address(s->edges), err);
     if (rc) return rc;
     const char *shown = is_wildcard(s->listen_host) ? (s->listen_host[0] == '[' ? "[::1]" : "127.0.0.1") : s->listen_host;
-    snprintf(s->address, sizeof s->address, "http%s://%s:%d", s->config->tls_cert ? "s" : "", shown, fh_http_server_port(s->http));
+    const char *port = strrchr(fh_edges_address(s->edges), ':');
+    snprintf(s->address, sizeof s->address, "http%s://%s%s", s->config->tls_cert ? "s" : "", shown, port);
     return 0;
 }
 
@@ -129,7 +135,8 @@ static int start_fleet(fh_server *s, fh_err **err)
 {
     fh_fleet_config fleet = {
         .data_dir = s->config->data_dir, .store_url = s->store_url, .program = s->program, .keep_engines_on_stop = s->config->keep_engines};
-    fh_gateway_config gateway = {.loops = &s->loop, .loop_count = 1, .routes = fh_server_routes(s)};
+    fh_gateway_config gateway = {.routes = fh_server_routes(s)};
+    gateway.loops = fh_edges_loops(s->edges, &gateway.loop_count);
     int rc = fh_fleet_start(&s->fleet, &fleet, err);
     if (!rc) rc = fh_feed_new(&s->feed, s, err);
     if (!rc) rc = fh_gateway_new(&s->gateway, &gateway, err);
@@ -160,6 +167,7 @@ static void on_stop_signal(void *arg)
     fh_log(FH_LOG_INFO, "server", "stopping requests=%zu", fh_gateway_in_flight(s->gateway));
     fh_feed_free(s->feed);
     s->feed = NULL;
+    fh_edges_drain(s->edges);
     fh_http_server_drain(s->http);
     poll_drained(s);
 }
@@ -193,12 +201,14 @@ static int watch_signals(fh_server *s, fh_err **err)
 static void close_all(fh_server *s)
 {
     fh_feed_free(s->feed);
+    fh_edges_stop(s->edges);
     fh_http_server_free(s->http);
     fh_tls_free(s->tls);
     fh_gateway_free(s->gateway);
     fh_imports_free(s->imports);
     fh_fleet_stop(s->fleet);
     fh_timer_free(s->stop_timer);
+    fh_edges_free(s->edges);
     fh_loop_free(s->loop);
     fh_map_free(s->in_flight_tokens);
     fh_signin_free(s->signin);
@@ -301,15 +311,16 @@ static int start_all(fh_server *s, fh_err **err)
     umask(077); /* the database and its journals too are ours alone */
     int rc = check_listen(s, err);
     if (!rc) rc = load_certificate(s, &s->tls, err);
-    if (!rc) rc = collect_hosts(s, err);
     if (!rc) rc = own_program(s, err);
     if (!rc) rc = open_folder(s, err);
     if (!rc) rc = open_store(s, err);
     if (!rc) rc = check_key_file(s, err);
     if (!rc) rc = open_listener(s, err);
+    if (!rc) rc = collect_hosts(s, err);
     if (!rc) rc = start_fleet(s, err);
     if (!rc) rc = watch_signals(s, err);
-    return rc ? rc : announce(s, err);
+    if (!rc) rc = announce(s, err);
+    return rc ? rc : fh_edges_start(s->edges, err);
 }
 
 int fh_server_run(const fh_server_config *c, fh_err **err)

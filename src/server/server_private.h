@@ -20,6 +20,7 @@
 #include "server/server.h"
 #include "weights/weights.h"
 
+typedef struct fh_edges fh_edges;     /* edges.c */
 typedef struct fh_feed fh_feed;       /* api_events.c */
 typedef struct fh_imports fh_imports; /* imports.c */
 
@@ -27,8 +28,9 @@ typedef struct fh_server {
     const fh_server_config *config; /* borrowed */
     char first_key_file[1100], store_url[1100], program[1024], address[300], default_import_dir[1024];
     int lock_fd;
-    fh_loop *loop;
-    fh_http_server *http;
+    fh_loop *loop;        /* the main one: the control plane */
+    fh_http_server *http; /* of the main loop: connections come to it from the edges */
+    fh_edges *edges;
     fh_tls *tls; /* from being read until the HTTP server has it */
     fh_gateway *gateway;
     fh_db *db;
@@ -44,7 +46,7 @@ typedef struct fh_server {
     char listen_host[128];
     fh_timer *stop_timer;
     int64_t stop_deadline_ns, start_ns;
-    bool stopping;
+    _Atomic bool stopping;
     _Atomic uint64_t picks;             /* round robin of the route port */
     char sandbox[32], sandbox_why[512]; /* what holds here; "" until asked */
 } fh_server;
@@ -93,8 +95,21 @@ struct api_call { /* owned by its handler until it ends */
     uint8_t digest[32]; /* of method, path and body, with a token */
 };
 
+/* edges.c: sockets, and the loops that clients come in on. */
+int fh_edges_open(fh_edges **ret, const fh_server_config *c, fh_http_server *first, fh_err **err);
+void fh_edges_free(fh_edges *e);
+FH_DEFINE_AUTO(fh_edges, fh_edges_free);
+fh_loop *const *fh_edges_loops(const fh_edges *e, size_t *ret_count);
+const char *fh_edges_address(const fh_edges *e); /* "127.0.0.1:8470", of one of its sockets */
+bool fh_edges_mixed(const fh_edges *e);          /* there are several addresses */
+int fh_edges_start(fh_edges *e, fh_err **err);   /* from now on requests come */
+void fh_edges_drain(fh_edges *e);                /* no new connections; running requests end */
+void fh_edges_stop(fh_edges *e);                 /* ends the threads and all that still runs; the loops stay until they are freed */
+/* server.c: beyond loopback only with TLS, or when something in front does it. */
+int fh_server_may_listen(const fh_server_config *c, const char *address, fh_err **err);
+
 /* api.c */
-void api_handle(fh_server *s, fh_http_req *req);       /* every request; http_server's handler calls it */
+void api_handle(fh_server *s, fh_http_req *req);       /* every request, on any loop; http_server's handler calls it */
 void api_reply(api_call *c, int status, fh_json *doc); /* takes doc; NULL doc: out of memory, or no body with 204 */
 void api_reply_text(api_call *c, const fh_buf *text);
 void api_reply_error(api_call *c, fh_err *err);   /* takes err */

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""The HTTP edge of a running server: TLS and its reload. Prints TAP."""
+"""The HTTP edge of a running server: TLS and its reload, threads, sockets that are handed over. Prints TAP."""
+import concurrent.futures
+import http.client
 import os
 import signal
 import socket
@@ -100,10 +102,82 @@ def tls(tap):
         tap.check("a reload of good files holds for new connections", reload)
 
 
+def one_connection(server, paths):
+    """Each path on one kept-alive connection; the statuses."""
+    c = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    got = []
+    for path in paths:
+        c.request("GET", path, headers={"Authorization": "Bearer " + server.key})
+        reply = c.getresponse()
+        reply.read()
+        got.append(reply.status)
+    c.close()
+    return got
+
+
+def threads(tap):
+    with Server(start=False) as s:
+        s.start("--threads", "3")
+        paths = ["/v1/models", "/api/v1/deployments", "/healthz", "/metrics", "/api/v1/keys", "/v1/models", "/api/v1/models", "/"] * 5
+
+        def everywhere():
+            with concurrent.futures.ThreadPoolExecutor(16) as pool:
+                for got in pool.map(lambda _: one_connection(s, paths), range(64)):
+                    assert set(got) == {200}, got
+
+        def taken():
+            other = Server(start=False)
+            other.data.mkdir(exist_ok=True)
+            other.port = s.port
+            other.spawn("--threads", "3")
+            other.process.wait(20)
+            said = other.output()
+            other.__exit__()
+            assert "another program uses this address" in said, said
+
+        tap.check("64 connections ask three threads for all parts of the server, in turn", everywhere)
+        tap.check("a port that another server has is refused, though its threads share it", taken)
+
+
+def activation(tap):
+    with Server(start=False) as s, socket.socket() as listener:
+        listener.bind(("127.0.0.1", s.port))
+        listener.listen(64)
+
+        def early():
+            """A client that came before the server is served once it is there."""
+            with socket.create_connection(("127.0.0.1", s.port), timeout=20) as c:
+                c.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                s.spawn("--threads", "2", "--listen", "127.0.0.1:1", passed=[listener])
+                assert c.makefile("rb").read().startswith(b"HTTP/1.1 200")
+            assert f"listens on http://127.0.0.1:{s.port}" in s.output()
+
+        def again():
+            """A stop and a start with the socket held by another: a client in between only waits."""
+            s.stop()
+            with socket.create_connection(("127.0.0.1", s.port), timeout=20) as c:
+                c.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                s.spawn(passed=[listener])
+                assert c.makefile("rb").read().startswith(b"HTTP/1.1 200")
+
+        def refused():
+            s.stop()
+            with socket.socket() as no_listener:
+                s.spawn(passed=[no_listener])
+                s.process.wait(20)
+            assert "is no TCP socket that listens" in s.output()
+
+        tap.check("a socket that systemd holds is served, and its address shown", early)
+        tap.check("a restart with a held socket loses no connection", again)
+        tap.check("what was handed over and does not listen is refused", refused)
+
+
 def main():
     need_starter()
     tap = Tap()
     tls(tap)
+    threads(tap)
+    activation(tap)
     tap.end()
 
 

@@ -75,11 +75,15 @@ class Server:
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("FREEHOLD_", "XDG_"))}
         return {**keep, "HOME": str(self.folder), "FREEHOLD_URL": self.url, "FREEHOLD_KEY_FILE": str(self.key_file)}
 
-    def spawn(self, *flags):
-        """The process alone: whoever calls knows how to see that it serves."""
+    def spawn(self, *flags, passed=()):
+        """The process alone: whoever calls knows how to see that it serves. passed: sockets for it, as systemd passes them."""
+        command = [str(PROGRAM), "serve", "--listen", f"127.0.0.1:{self.port}", "--data", str(self.data), "--key-file", str(self.key_file), *flags]
+        if passed:  # a shell knows its own pid, and exec keeps it
+            places = " ".join(f"{3 + i}<&{s.fileno()}" for i, s in enumerate(passed))
+            command = ["bash", "-c", f'export LISTEN_PID=$$ LISTEN_FDS={len(passed)}; exec "$@" {places}', "bash", *command]
         self.log = open(self.folder / "server.log", "ab")
-        self.process = subprocess.Popen([str(PROGRAM), "serve", "--listen", f"127.0.0.1:{self.port}", "--data", str(self.data), "--key-file", str(self.key_file), *flags],
-                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=self.environment(), start_new_session=True)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=self.environment(), start_new_session=True,
+                                        pass_fds=[s.fileno() for s in passed])
 
     def start(self, *flags):
         self.spawn(*flags)

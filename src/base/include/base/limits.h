@@ -20,6 +20,8 @@
     X(HTTP_CHUNK_EXTENSION_BYTES, 4096, "chunk extensions of a request body together; beyond: 400")                                        \
     X(HTTP_LINGER_MS, 5000, "time that a closing connection is still read, so that the client can read the last reply")                    \
     X(HTTP_ACCEPT_PAUSE_MS, 100, "pause of accepting when descriptors have run out")                                                       \
+    X(SERVE_THREADS, 64, "loops of a server that serve clients; beyond: wrong usage")                                                      \
+    X(LISTEN_SOCKETS, 64, "listening sockets that are handed over to a server; beyond: none is taken")                                     \
     X(HTTP_UPSTREAM_CONNECTIONS, 256, "idle connections to engines that are kept; beyond: the oldest closes")                              \
     X(JSON_BODY_BYTES, 33554432, "a JSON document from outside; beyond: 413")                                                              \
     X(JSON_DEPTH, 128, "nesting of a JSON document from outside; beyond: 400")                                                             \

@@ -34,6 +34,8 @@ void fh_http_server_tls(fh_http_server *s, fh_tls *tls);
 /* "127.0.0.1:8470", "[::1]:0" or "unix:/path" (mode 0600; a stale socket file is replaced, a live one is an error). Port 0 picks a free
  * one. May be called several times. reuse_port: several loops share the port. */
 int fh_http_server_listen(fh_http_server *s, const char *address, bool reuse_port, fh_err **err);
+/* Accepts from a socket that listens (net/listen.h). Takes fd. Several servers may accept from copies of one socket. */
+int fh_http_server_accept_from(fh_http_server *s, int fd, fh_err **err);
 void fh_http_server_limits_get(const fh_http_server *s, fh_http_server_limits *ret);
 void fh_http_server_limits_set(fh_http_server *s, const fh_http_server_limits *l); /* for connections accepted from now on */
 int fh_http_server_port(const fh_http_server *s);                                  /* of the first TCP listener; 0 if none */

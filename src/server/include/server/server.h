@@ -1,4 +1,5 @@
-/* The server: gateway, control plane, fleet and console files wired together on one loop. Restartable at any instant: all truth is in the
+/* The server: gateway, control plane, fleet and console files wired together. Clients come in on `threads` loops, each with a thread;
+ * the control plane runs on the caller's. Restartable at any instant: all truth is in the
  * database. */
 #ifndef FH_SERVER_SERVER_H
 #define FH_SERVER_SERVER_H
@@ -6,7 +7,8 @@
 #include "base/err.h"
 
 typedef struct fh_server_config { /* all borrowed until fh_server_run returns */
-    const char *listen;           /* "127.0.0.1:8470", "[::1]:0" */
+    const char *listen;           /* "127.0.0.1:8470", "[::1]:0"; not used when sockets are passed as LISTEN_FDS */
+    int64_t threads;              /* loops that serve clients, at least 1 */
     const char *data_dir;
     const char *store_url;          /* NULL: sqlite:DATA/freehold.db */
     const char *key_file;           /* where the first key is written; NULL: printed only */

@@ -1,0 +1,218 @@
+/* Where clients come in: the listening sockets, and loops that each have a thread, a server and a copy of a socket.
+ *
+ * Sockets are our own, one a loop on one address, so that the kernel spreads connections over the loops; or they were handed over (by
+ * systemd as LISTEN_FDS, or by the server before) and are dealt out to the loops in turn. A loop owns its connections and the gateway's
+ * lane; it touches nothing of the control plane: such requests move, with their connection, to the main loop (api.c). Threads: the main
+ * one, which opens, starts, drains and frees; each loop's own runs in between. */
+#include "base/limits.h"
+#include "base/log.h"
+#include "net/listen.h"
+#include "server_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FIRST_PASSED_FD = 3 };
+
+typedef struct edge {
+    fh_loop *loop;
+    fh_http_server *http;
+    pthread_t thread;
+    bool runs;
+} edge;
+
+struct fh_edges {
+    edge *list;
+    fh_loop **loops; /* the same, for the gateway */
+    size_t count;
+    int *sockets;
+    size_t socket_count;
+    bool mixed; /* handed over, on more than one address */
+    char address[128];
+};
+
+/* Sockets. */
+
+/* How many descriptors systemd passes us; the variables are for us alone, not for engines. */
+static size_t passed_by_systemd(void)
+{
+    uint64_t pid = 0, count = 0;
+    const char *pid_text = getenv("LISTEN_PID"), *count_text = getenv("LISTEN_FDS");
+    bool ours = pid_text && count_text && fh_str_u64(fh_str_of(pid_text), INT32_MAX, &pid) && pid == (uint64_t)getpid() &&
+                fh_str_u64(fh_str_of(count_text), FH_LIMIT_LISTEN_SOCKETS, &count);
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    return ours ? count : 0;
+}
+
+static int adopt_sockets(fh_edges *e, const fh_server_config *c, size_t count, fh_err **err)
+{
+    char address[sizeof e->address];
+    int rc = 0;
+    for (size_t i = 0; !rc && i < count; i++) {
+        int fd = FIRST_PASSED_FD + (int)i;
+        rc = fh_listen_adopt(fd, address, sizeof address, err);
+        if (!rc) rc = fh_server_may_listen(c, address, err);
+        if (rc) break;
+        e->sockets[e->socket_count++] = fd;
+        e->mixed = e->mixed || (e->address[0] && strcmp(e->address, address) != 0);
+        memcpy(e->address, address, sizeof address);
+    }
+    return rc;
+}
+
+/* The first says whether the address is free, and which port 0 becomes: those that share an address are not refused because of others that
+ * do, whoever they belong to. */
+static int open_sockets(fh_edges *e, const char *listen, fh_err **err)
+{
+    int fd = fh_listen_open(listen, false, err);
+    if (fd < 0) return fd;
+    snprintf(e->address, sizeof e->address, "%.*s:%d", (int)(strrchr(listen, ':') - listen), listen, fh_listen_port(fd));
+    if (e->count == 1) {
+        e->sockets[e->socket_count++] = fd;
+        return 0;
+    }
+    close(fd);
+    for (; e->socket_count < e->count; e->socket_count++) {
+        e->sockets[e->socket_count] = fh_listen_open(e->address, true, err);
+        if (e->sockets[e->socket_count] < 0) return e->sockets[e->socket_count];
+    }
+    return 0;
+}
+
+static int take_sockets(fh_edges *e, const fh_server_config *c, fh_err **err)
+{
+    size_t passed = passed_by_systemd();
+    e->sockets = fh_calloc(FH_LIMIT_LISTEN_SOCKETS, sizeof *e->sockets);
+    if (!e->sockets) return fh_err_nomem(err);
+    return passed ? adopt_sockets(e, c, passed, err) : open_sockets(e, c->listen, err);
+}
+
+/* Edges. */
+
+static int accept_from(edge *to, int fd, fh_err **err)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) return fh_err_errno(err, FH_E_IO, errno, "cannot share a listening socket");
+    return fh_http_server_accept_from(to->http, copy, err);
+}
+
+/* Every socket has a loop, and every loop has a socket. */
+static int deal_out(fh_edges *e, fh_err **err)
+{
+    size_t n = FH_MAX(e->count, e->socket_count);
+    int rc = 0;
+    for (size_t i = 0; !rc && i < n; i++) rc = accept_from(&e->list[i % e->count], e->sockets[i % e->socket_count], err);
+    return rc;
+}
+
+static int make_edges(fh_edges *e, size_t count, fh_http_server *first, fh_err **err)
+{
+    e->list = fh_calloc(count, sizeof *e->list);
+    e->loops = fh_calloc(count, sizeof *e->loops);
+    if (!e->list || !e->loops) return fh_err_nomem(err);
+    int rc = 0;
+    for (; !rc && e->count < count; e->count++) {
+        edge *one = &e->list[e->count];
+        rc = fh_loop_new(&one->loop, err);
+        if (!rc) rc = fh_http_server_new_beside(&one->http, first, one->loop, err);
+        e->loops[e->count] = one->loop;
+    }
+    return rc;
+}
+
+int fh_edges_open(fh_edges **ret, const fh_server_config *c, fh_http_server *first, fh_err **err)
+{
+    FH_AUTO(fh_edges) fh_edges *e = fh_calloc(1, sizeof *e);
+    if (!e) return fh_err_nomem(err);
+    int rc = make_edges(e, (size_t)c->threads, first, err);
+    if (!rc) rc = take_sockets(e, c, err);
+    if (rc) return rc;
+    *ret = fh_take(e);
+    return 0;
+}
+
+fh_loop *const *fh_edges_loops(const fh_edges *e, size_t *ret_count)
+{
+    *ret_count = e->count;
+    return e->loops;
+}
+
+const char *fh_edges_address(const fh_edges *e)
+{
+    return e->address;
+}
+
+bool fh_edges_mixed(const fh_edges *e)
+{
+    return e->mixed;
+}
+
+static void *run_edge(void *arg)
+{
+    edge *one = arg;
+    fh_err *err = NULL;
+    if (fh_loop_run(one->loop, &err)) fh_log_err(FH_LOG_ERROR, "server", err, "a loop ended");
+    fh_err_free(err);
+    return NULL;
+}
+
+int fh_edges_start(fh_edges *e, fh_err **err)
+{
+    int rc = deal_out(e, err);
+    for (size_t i = 0; !rc && i < e->count; i++) {
+        int failed = pthread_create(&e->list[i].thread, NULL, run_edge, &e->list[i]);
+        e->list[i].runs = !failed;
+        if (failed) rc = fh_err_errno(err, FH_E_UNAVAILABLE, failed, "cannot start a thread");
+    }
+    return rc;
+}
+
+static void drain_one(void *arg)
+{
+    fh_http_server_drain(arg);
+}
+
+static void close_sockets(fh_edges *e)
+{
+    while (e->socket_count) close(e->sockets[--e->socket_count]);
+}
+
+void fh_edges_drain(fh_edges *e)
+{
+    for (size_t i = 0; i < e->count; i++)
+        while (!fh_loop_post(e->list[i].loop, drain_one, e->list[i].http)) sched_yield(); /* only memory can be missing, for a moment */
+    close_sockets(e);
+}
+
+void fh_edges_stop(fh_edges *e)
+{
+    if (!e) return;
+    for (size_t i = 0; i < e->count; i++)
+        if (e->list[i].runs) fh_loop_stop(e->list[i].loop);
+    for (size_t i = 0; i < e->count; i++) {
+        if (e->list[i].runs) pthread_join(e->list[i].thread, NULL);
+        e->list[i].runs = false;
+        fh_http_server_free(e->list[i].http);
+        e->list[i].http = NULL;
+    }
+}
+
+void fh_edges_free(fh_edges *e)
+{
+    if (!e) return;
+    fh_edges_stop(e);
+    for (size_t i = 0; i < e->count; i++) fh_loop_free(e->list[i].loop);
+    if (e->sockets) close_sockets(e);
+    fh_free(e->sockets);
+    fh_free(e->loops);
+    fh_free(e->list);
+    fh_free(e);
+}
