@@ -74,7 +74,7 @@ static void completion_logprobs_are_parallel_arrays(void **state)
 static void usage_comes_in_a_chunk_without_choices(void **state)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(65536);
-    fh_wire_usage u = {10, 5, 3};
+    fh_wire_usage u = {.prompt_tok = 10, .completion_tok = 5, .cached_tok = 3};
     assert_true(fh_wire_usage_chunk_write(&out, &chat, &u, ",\"timings\":{}"));
     assert_string_equal(fh_buf_cstr(&out),
                         HEAD "\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15,"
@@ -84,7 +84,7 @@ static void usage_comes_in_a_chunk_without_choices(void **state)
 static void whole_replies_hold_the_message_and_the_usage(void **state)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(65536), text = FH_BUF(65536);
-    fh_wire_usage u = {1, 2, 0};
+    fh_wire_usage u = {.prompt_tok = 1, .completion_tok = 2};
     fh_wire_piece p = {.text = FH_STR("hello"), .finish = "stop"};
     assert_true(fh_wire_reply_write(&out, &chat, &p, &u, NULL));
     assert_string_equal(
