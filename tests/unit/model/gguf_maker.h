@@ -12,17 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) && !defined(SANITIZED)
-#define SANITIZED 1
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#define MEMORY_MAX 100000000 /* bytes that any file, however it lies, may cost to open */
 
 typedef struct maker {
     fh_buf head, data;

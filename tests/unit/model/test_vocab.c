@@ -113,7 +113,7 @@ static void long_words_take_no_longer_than_their_length(void **state)
 {
     static const char *const ways[] = {"gpt-2", "llama-bpe", "gpt-4o", "kimi-k2", "deepseek-llm", "deepseek-v3", "tekken", "falcon", NULL};
     static const char fills[] = {'a', ' ', 'A', '1', '!', '\n', '\xc3', '\''};
-    size_t n = SANITIZED ? 1u << 17 : 1u << 20;
+    size_t n = FH_SANITIZED ? 1u << 17 : 1u << 20;
     char *text = test_malloc(n + 1);
     for (int k = 0; k < 9; k++) {
         vocab_file f;

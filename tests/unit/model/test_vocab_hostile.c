@@ -1,11 +1,14 @@
-/* Vocabularies that lie: each is refused with an error that names the field, never believed and never fatal. */
+/* Vocabularies that lie: each is refused with an error that names the field, never believed, never fatal, and with little memory. */
+#include "memory_bound.h"
 #include "vocab_maker.h"
 
 static void refuse(maker *m, int code, const char *what)
 {
     vocab_file f;
     fh_err *err = NULL;
+    assert_true(memory_bound(MEMORY_MAX));
     int rc = open_vocab(m, &f, &err);
+    assert_true(memory_used() < MEMORY_MAX);
     if (rc != code) fail_msg("%s: code %d: %s", what, rc, fh_err_message(err));
     if (!strstr(fh_err_message(err), what)) fail_msg("\"%s\" does not say %s", fh_err_message(err), what);
     fh_err_free(err);
