@@ -165,7 +165,7 @@ static void the_starter_is_recognised_by_its_digest(void **state)
     else
         snprintf(path, sizeof(path), "%s/.cache/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", home ? home : "");
     if (!fh_file_exists(path)) {
-        print_message("skipped: the starter model is not here; tools/fetch-starter brings it\n");
+        print_message("# the starter model is not here; tools/fetch-starter brings it\n");
         skip();
     }
     fh_weights_item item = imported(path, NULL), found;
