@@ -281,7 +281,7 @@ static void attention_agrees_on_many_shapes(void **state)
     FOR_EACH_TABLE(k)
     {
         for (size_t h = 0; h < FH_COUNT(heads); h++) {
-            for (size_t s = 0; s < FH_COUNT(shapes); s++) {
+            for (size_t s = FH_SANITIZED ? h % 3 : 0; s < FH_COUNT(shapes); s += FH_SANITIZED ? 3 : 1) {
                 fh_type type = (const fh_type[]){FH_TYPE_F16, FH_TYPE_F32, FH_TYPE_BF16}[(h + s) % 3];
                 attention a = attention_make(heads[h][0], heads[h][1], heads[h][2], type, 3, shapes[s]);
                 attention_solve(&a, k, 1 + (unsigned)(h % 3));
