@@ -65,7 +65,8 @@ fh_map *fh_map_new(void (*free_value)(void *))
     fh_map *m = fh_calloc(1, sizeof *m);
     if (!m) return NULL;
     m->free_value = free_value;
-    if (getrandom(m->seed, sizeof m->seed, GRND_NONBLOCK) != (ssize_t)sizeof m->seed) memcpy(m->seed, &m, sizeof m);
+    uintptr_t address = (uintptr_t)m;
+    if (getrandom(m->seed, sizeof m->seed, GRND_NONBLOCK) != (ssize_t)sizeof m->seed) memcpy(m->seed, &address, sizeof address);
     return m;
 }
 

@@ -59,8 +59,8 @@ static double log_sum_exp(const float *x, size_t n)
 {
     float most = x[0];
     for (size_t i = 1; i < n; i++) most = fmaxf(most, x[i]);
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += (double)expf(x[i] - most);
+    double sum = (double)expf(x[0] - most);
+    for (size_t i = 1; i < n; i++) sum += (double)expf(x[i] - most);
     return (double)most + log(sum);
 }
 
