@@ -46,6 +46,25 @@
     X(TEMPLATE_OUTPUT_BYTES, 67108864, "text that a chat template makes; beyond: an error")                                                \
     X(TEMPLATE_STEPS, 10000000, "steps that a chat template may take; beyond: an error")                                                   \
     X(TEMPLATE_DEPTH, 200, "nesting of expressions, blocks and macro calls of a chat template; beyond: an error")                          \
+    X(GRAMMAR_BYTES, 8388608, "GBNF text of a grammar, given or made from a schema; beyond: 413")                                          \
+    X(GRAMMAR_NODES, 524288, "states of a compiled grammar's automaton; beyond: 400 naming the line")                                      \
+    X(GRAMMAR_RULES, 65536, "rules of a grammar; beyond: 400 naming the line")                                                             \
+    X(GRAMMAR_NESTING, 128, "brackets within brackets of a GBNF text; beyond: 400 naming the line")                                        \
+    X(GRAMMAR_REPEAT, 1000000000, "repetitions that a GBNF text may ask for; beyond: 400 naming the line")                                 \
+    X(GRAMMAR_DEPTH, 512, "rules within rules that a reply may be inside of; beyond: what would nest deeper is not allowed")               \
+    X(GRAMMAR_CONFIGS, 8192, "places of a grammar that a text may stand at at once; beyond: some of them are given up")                    \
+    X(GRAMMAR_STATE_BYTES, 16777216, "states that a grammar remembers; beyond: those that no sequence stands at are forgotten")            \
+    X(GRAMMAR_MASK_BYTES, 16777216, "masks that a grammar remembers; beyond: they are made anew")                                          \
+    X(GRAMMAR_CACHE, 32, "compiled grammars that are kept; beyond: the one that was used longest ago is dropped")                          \
+    X(GRAMMAR_CACHE_BYTES, 33554432, "sources of the compiled grammars that are kept; beyond: as GRAMMAR_CACHE")                           \
+    X(SCHEMA_ARENA_BYTES, 67108864, "memory for reading a schema; beyond: 413")                                                            \
+    X(SCHEMA_DEPTH, 100, "values within values that a schema describes, references followed; beyond: 400 naming the place")                \
+    X(SCHEMA_RULES, 50000, "different parts of a schema; beyond: 400 naming the place")                                                    \
+    X(SCHEMA_PROPERTIES, 4096, "properties of one object of a schema; beyond: 400 naming the place")                                       \
+    X(SCHEMA_ALTERNATIVES, 256, "alternatives of anyOf or oneOf; beyond: 400 naming the place")                                            \
+    X(SCHEMA_VALUES, 4096, "values of an enum, or multiples between two bounds; beyond: 400 naming the place")                             \
+    X(SCHEMA_PATTERN_BYTES, 2048, "one pattern of a schema; beyond: 400 naming the place")                                                 \
+    X(SCHEMA_POINTER_BYTES, 1024, "a JSON pointer in an error, a step of a $ref; beyond: the error names what is around it")               \
     X(DEPLOYMENTS, 256, "deployments of a server that are not stopped; beyond: 409")                                                       \
     X(DEPLOYMENT_RESTARTS, 5, "restarts of an engine within ten minutes; beyond: failed, with the engine's last lines")                    \
     X(ENGINE_LOG_BYTES, 4194304, "log file of an engine; at this size it is rotated, one older file is kept")                              \
