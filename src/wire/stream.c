@@ -11,6 +11,7 @@ static const fh_wire_reader_ops *const readers[FH_DIALECTS] = {
 static const fh_wire_writer_ops *const writers[FH_DIALECTS] = {
     [FH_DIALECT_CHAT] = &fh_wire_chat_writer,
     [FH_DIALECT_COMPLETION] = &fh_wire_completion_writer,
+    [FH_DIALECT_RESPONSES] = &fh_wire_responses_writer,
 };
 
 const char *fh_wire_finish_name(fh_wire_finish f)

@@ -26,6 +26,10 @@
     X(JSON_BODY_BYTES, 33554432, "a JSON document from outside; beyond: 413")                                                              \
     X(JSON_DEPTH, 128, "nesting of a JSON document from outside; beyond: 400")                                                             \
     X(CHAT_MESSAGES, 4096, "messages of one chat request; beyond: 400")                                                                    \
+    X(RESPONSES_ITEMS, 4096, "items of a conversation of the Responses API, past and new; beyond: 400")                                    \
+    X(RESPONSES_REFERENCES, 256, "references to earlier items in one request; beyond: 400")                                                \
+    X(RESPONSES_OUTPUT_ITEMS, 512, "items of one reply of the Responses API; beyond: it fails")                                            \
+    X(RESPONSES_OUTPUT_BYTES, 16777216, "text of one reply of the Responses API; beyond: it fails")                                        \
     X(STOP_STRINGS, 16, "stop strings of a request; beyond: 400")                                                                          \
     X(STOP_STRING_BYTES, 1024, "one stop string; beyond: 400")                                                                             \
     X(LOGIT_BIAS_TOKENS, 1024, "entries of logit_bias; beyond: 400")                                                                       \
