@@ -32,11 +32,13 @@ static int run_serve(fh_cli *c, fh_err **err)
 {
     char data[1024];
     const char *listen = fh_cli_env("FREEHOLD_LISTEN");
-    const char *hosts[NAMES_MAX + 1], *folders[NAMES_MAX + 1];
+    const char *hosts[NAMES_MAX + 1], *folders[NAMES_MAX + 1], *proxies[NAMES_MAX + 1], *origins[NAMES_MAX + 1];
     int rc = check_tls(c, err);
     if (!rc) rc = fh_cli_data_dir(c, data, sizeof data, err);
     if (!rc) rc = collect(c, "host", hosts, err);
     if (!rc) rc = collect(c, "import-dir", folders, err);
+    if (!rc) rc = collect(c, "trusted-proxy", proxies, err);
+    if (!rc) rc = collect(c, "cors-origin", origins, err);
     if (rc) return rc;
     fh_server_config config = {
         .listen = fh_cli_text(c, "listen", listen ? listen : FH_CLI_LISTEN),
@@ -46,6 +48,8 @@ static int run_serve(fh_cli *c, fh_err **err)
         .key_file = fh_cli_text(c, "key-file", NULL),
         .hosts = hosts,
         .import_dirs = folders,
+        .trusted_proxies = proxies,
+        .cors_origins = origins,
         .tls_cert = fh_cli_text(c, "tls-cert", NULL),
         .tls_key = fh_cli_text(c, "tls-key", NULL),
         .plain_http = fh_cli_has(c, "plain-http"),
@@ -63,6 +67,10 @@ static const fh_cli_flag flags[] = {
      0},
     {"tls-key", 0, FH_CLI_TEXT, "FILE", "the certificate's private key, PEM, without a passphrase", 0, 0},
     {"host", 0, FH_CLI_TEXT, "NAME", "another name that requests may use for this server; may be given again", 0, 0},
+    {"trusted-proxy", 0, FH_CLI_TEXT, "RANGE", "proxy whose X-Forwarded-For is believed, as 10.0.0.0/8 or an address; may be given again",
+     0, 0},
+    {"cors-origin", 0, FH_CLI_TEXT, "ORIGIN",
+     "https://HOST whose pages may call the OpenAI and Anthropic API, * for all; may be given again", 0, 0},
     {"store", 0, FH_CLI_TEXT, "URL", "where the truth is kept (default sqlite:DATA/freehold.db)", 0, 0},
     {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (or FREEHOLD_DATA; default $XDG_DATA_HOME/freehold)", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "write the first key there, readable by you alone", 0, 0},

@@ -11,15 +11,12 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/limits.h"
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
-enum { PENDING_BYTES = 65536, READS_PER_RUN = 16, KEEP_BYTES = 16384 };
+enum { PENDING_BYTES = FH_LIMIT_HTTP_PIPELINED_BYTES, READS_PER_RUN = 16, KEEP_BYTES = 16384 };
 
 /* Time. */
 
@@ -50,6 +47,15 @@ static void deadline_in(fh_http_conn *c, int64_t timeout_ns)
     fh_http_conn_deadline(c, fh_clock_mono_ns() + timeout_ns);
 }
 
+/* Until when the next byte must pass: the time for one step, and no later than the whole may have taken by now at the least rate. */
+static int64_t pace(const fh_http_conn *c, int64_t timeout_ns, int64_t began_ns, uint64_t bytes)
+{
+    size_t rate = c->server->limits.rate_bytes;
+    int64_t step = fh_clock_mono_ns() + timeout_ns;
+    if (rate == 0) return step;
+    return FH_MIN(step, began_ns + timeout_ns + (int64_t)(bytes / rate) * FH_NS_PER_S);
+}
+
 /* Sending. */
 
 void fh_http_conn_kick(fh_http_conn *c)
@@ -71,7 +77,9 @@ void fh_http_conn_queue(fh_http_conn *c, const void *data, size_t bytes)
         c->sent = 0;
     }
     if (!c->write_deadline_ns) {
-        c->write_deadline_ns = fh_clock_mono_ns() + c->server->limits.write_timeout_ns;
+        c->write_began_ns = fh_clock_mono_ns();
+        c->written_bytes = 0;
+        c->write_deadline_ns = c->write_began_ns + c->server->limits.write_timeout_ns;
         arm(c);
     }
     if (!fh_buf_add(&c->out, data, bytes)) fh_http_conn_break(c);
@@ -104,7 +112,8 @@ void fh_http_conn_flush(fh_http_conn *c)
         ssize_t n = send_some(c);
         if (n > 0) {
             c->sent += (size_t)n;
-            c->write_deadline_ns = fh_clock_mono_ns() + c->server->limits.write_timeout_ns;
+            c->written_bytes += (uint64_t)n;
+            c->write_deadline_ns = pace(c, c->server->limits.write_timeout_ns, c->write_began_ns, c->written_bytes);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             c->writable = false;
         } else if (errno != EINTR) {
@@ -115,7 +124,7 @@ void fh_http_conn_flush(fh_http_conn *c)
 }
 
 /* What this connection's request body holds, in the sum of all; false when that is too much. */
-static bool count_body(fh_http_conn *c, size_t bytes)
+bool fh_http_conn_count_body(fh_http_conn *c, size_t bytes)
 {
     fh_http_server *s = c->server;
     size_t more = bytes - c->body_bytes; /* modulo 2^64: may be less */
@@ -131,7 +140,7 @@ static void start_closing(fh_http_conn *c)
     c->phase = FH_CONN_CLOSING;
     fh_buf_fini(&c->pending);
     fh_http_reader_next(c->reader);
-    count_body(c, 0);
+    fh_http_conn_count_body(c, 0);
     fh_http_conn_deadline(c, 0);
 }
 
@@ -145,49 +154,9 @@ static void start_lingering(fh_http_conn *c)
     deadline_in(c, c->server->limits.linger_ns);
 }
 
-/* Out of the loop's hands. */
-static void unwatch(fh_http_conn *c)
-{
-    fh_http_server *s = c->server;
-    if (c->prev)
-        c->prev->next = c->next;
-    else
-        s->conns = c->next;
-    if (c->next) c->next->prev = c->prev;
-    event_del(&c->io);
-    event_del(&c->kick);
-    fh_timer_fini(&c->timer);
-}
-
-void fh_http_conn_free(fh_http_conn *c)
-{
-    count_body(c, 0);
-    atomic_fetch_sub(&c->server->group->connections, 1);
-    fh_tls_stream_free(c->tls);
-    close(c->fd);
-    fh_http_reader_free(c->reader);
-    fh_buf_fini(&c->pending);
-    fh_buf_fini(&c->out);
-    fh_buf_fini(&c->req.extra);
-    fh_free(c);
-}
-
-void fh_http_conn_close(fh_http_conn *c)
-{
-    fh_http_server *s = c->server;
-    void (*gone)(void *) = c->req.state != FH_REPLY_NONE ? c->req.on_gone : NULL;
-    void *gone_arg = c->req.gone_arg;
-    c->busy = true;
-    fh_http_req_over(&c->req);
-    if (gone) gone(gone_arg);
-    unwatch(c);
-    fh_http_conn_free(c);
-    fh_http_accept_resume(s);
-}
-
 /* Requests. */
 
-static void refuse(fh_http_conn *c, int status, fh_err *err)
+void fh_http_conn_refuse(fh_http_conn *c, int status, fh_err *err)
 {
     fh_http_reply_refusal(c, status, err);
     fh_err_free(err);
@@ -198,12 +167,13 @@ static void refuse_body(fh_http_conn *c)
 {
     fh_err *err = NULL;
     fh_err_set(&err, FH_E_UNAVAILABLE, "other requests hold all the memory that this server has for request bodies");
-    refuse(c, 503, err);
+    fh_http_conn_refuse(c, 503, err);
 }
 
 static void request_headers(fh_http_conn *c, bool more_is_here)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    c->body_began_ns = fh_clock_mono_ns();
     if (fh_http_reader_msg(c->reader)->expect_continue && !more_is_here) fh_http_conn_queue(c, go_on, sizeof go_on - 1);
 }
 
@@ -235,7 +205,7 @@ bool fh_http_req_run_on(fh_http_req *r, fh_http_server *to)
 static void wait_for_more(fh_http_conn *c, bool was_started, bool in_body)
 {
     if (in_body)
-        deadline_in(c, c->server->limits.body_timeout_ns);
+        fh_http_conn_deadline(c, pace(c, c->server->limits.body_timeout_ns, c->body_began_ns, fh_http_reader_body_bytes(c->reader)));
     else if (!was_started && fh_http_reader_started(c->reader))
         deadline_in(c, c->server->limits.header_timeout_ns);
 }
@@ -260,8 +230,8 @@ static size_t parse(fh_http_conn *c, const char *data, size_t bytes)
         int rc = fh_http_reader_push(c->reader, data + used, &n, &state, &status, &err);
         used += n;
         if (rc < 0)
-            refuse(c, status, err);
-        else if (!count_body(c, fh_http_reader_body_bytes(c->reader)))
+            fh_http_conn_refuse(c, status, err);
+        else if (!fh_http_conn_count_body(c, fh_http_reader_body_bytes(c->reader)))
             refuse_body(c);
         else if (state == FH_HTTP_DONE)
             request_complete(c);
@@ -279,7 +249,7 @@ void fh_http_conn_reply_done(fh_http_conn *c)
     if (!c->req.keep) c->close_after = true;
     fh_http_req_over(&c->req);
     fh_http_reader_next(c->reader);
-    count_body(c, 0);
+    fh_http_conn_count_body(c, 0);
     c->phase = FH_CONN_READING;
     deadline_in(c, c->server->limits.idle_timeout_ns);
     if (c->busy) return;
@@ -353,7 +323,7 @@ static void refuse_plain(fh_http_conn *c)
     c->eof = c->readable = false;
     fh_err_set(&err, FH_E_INVALID, "this server speaks HTTPS here, and this was plain HTTP");
     fh_err_hint(&err, "write https:// instead of http://");
-    refuse(c, 400, err);
+    fh_http_conn_refuse(c, 400, err);
 }
 
 static void read_once(fh_http_conn *c)
@@ -406,54 +376,6 @@ static void output_step(fh_http_conn *c)
     }
 }
 
-static bool watch(fh_http_conn *c);
-static void conn_run(fh_http_conn *c);
-
-static void link_conn(fh_http_conn *c)
-{
-    c->prev = NULL;
-    c->next = c->server->conns;
-    if (c->next) c->next->prev = c;
-    c->server->conns = c;
-}
-
-static void hand_over(fh_http_conn *c)
-{
-    bool was_busy = c->busy;
-    c->busy = true;
-    c->server->handler(&c->req, c->server->ctx);
-    c->busy = was_busy;
-}
-
-/* On the loop that it was moved to. */
-static void arrive(void *arg)
-{
-    fh_http_conn *c = arg;
-    fh_http_group_arrive(c->server->group, c);
-    if (!watch(c)) {
-        fh_http_conn_free(c);
-        return;
-    }
-    link_conn(c);
-    hand_over(c);
-    conn_run(c);
-}
-
-static void move(fh_http_conn *c)
-{
-    fh_http_server *from = c->server, *to = c->move_to;
-    unwatch(c);
-    c->move_to = NULL;
-    c->server = to;
-    c->timer_at_ns = 0;
-    c->readable = true; /* the new loop tells of edges only that come from now on */
-    fh_http_group_depart(to->group, c);
-    if (fh_loop_post(to->loop, arrive, c)) return;
-    fh_http_group_arrive(to->group, c);
-    fh_http_conn_free(c);
-    fh_http_accept_resume(from);
-}
-
 /* What the phases owe each other once nothing more can be done now. */
 static void settle(fh_http_conn *c)
 {
@@ -463,12 +385,12 @@ static void settle(fh_http_conn *c)
     if (c->broken)
         fh_http_conn_close(c);
     else if (c->move_to)
-        move(c);
+        fh_http_conn_move(c);
     else
         arm(c);
 }
 
-static void conn_run(fh_http_conn *c)
+void fh_http_conn_run(fh_http_conn *c)
 {
     c->busy = true;
     bool more = true;
@@ -483,19 +405,19 @@ static void conn_run(fh_http_conn *c)
     settle(c);
 }
 
-static void on_io(evutil_socket_t fd, short what, void *arg)
+void fh_http_conn_on_io(evutil_socket_t fd, short what, void *arg)
 {
     fh_http_conn *c = arg;
     if (what & (EV_READ | EV_CLOSED)) c->readable = true;
     if (what & EV_CLOSED) c->end_seen = true;
     if (what & EV_WRITE) c->writable = true;
     if (c->tls) c->readable = c->writable = true; /* TLS may have to write in order to read, and the other way about */
-    conn_run(c);
+    fh_http_conn_run(c);
 }
 
-static void on_kick(evutil_socket_t fd, short what, void *arg)
+void fh_http_conn_on_kick(evutil_socket_t fd, short what, void *arg)
 {
-    conn_run(arg);
+    fh_http_conn_run(arg);
 }
 
 static void deadline_passed(fh_http_conn *c)
@@ -506,7 +428,7 @@ static void deadline_passed(fh_http_conn *c)
     } else if (c->phase == FH_CONN_READING && fh_http_reader_started(c->reader)) {
         fh_err *err = NULL;
         fh_err_set(&err, FH_E_TIMEOUT, "the request did not come in time");
-        refuse(c, 408, err);
+        fh_http_conn_refuse(c, 408, err);
     } else if (c->phase == FH_CONN_READING && fh_http_conn_unsent(c)) {
         deadline_in(c, c->server->limits.idle_timeout_ns);
     } else if (c->phase == FH_CONN_READING) {
@@ -514,7 +436,7 @@ static void deadline_passed(fh_http_conn *c)
     }
 }
 
-static void on_timer(void *arg)
+void fh_http_conn_on_timer(void *arg)
 {
     fh_http_conn *c = arg;
     int64_t now = fh_clock_mono_ns();
@@ -523,74 +445,5 @@ static void on_timer(void *arg)
         c->broken = true;
     else if (c->deadline_ns && now >= c->deadline_ns)
         deadline_passed(c);
-    conn_run(c);
-}
-
-/* Opening. */
-
-static void format_peer(fh_http_conn *c, const struct sockaddr_storage *peer)
-{
-    char host[INET6_ADDRSTRLEN] = "";
-    if (peer->ss_family == AF_INET) {
-        const struct sockaddr_in *a = (const void *)peer;
-        inet_ntop(AF_INET, &a->sin_addr, host, sizeof host);
-        snprintf(c->peer, sizeof c->peer, "%s:%u", host, ntohs(a->sin_port));
-    } else if (peer->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *a = (const void *)peer;
-        inet_ntop(AF_INET6, &a->sin6_addr, host, sizeof host);
-        snprintf(c->peer, sizeof c->peer, "[%s]:%u", host, ntohs(a->sin6_port));
-    } else {
-        snprintf(c->peer, sizeof c->peer, "unix");
-    }
-    c->tcp = peer->ss_family != AF_UNIX;
-}
-
-static bool watch(fh_http_conn *c)
-{
-    struct event_base *base = fh_loop_base(c->server->loop);
-    event_assign(&c->kick, base, -1, 0, on_kick, c);
-    event_assign(&c->io, base, c->fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_io, c);
-    if (fh_timer_init(&c->timer, c->server->loop, on_timer, c, NULL) < 0) return false;
-    if (event_add(&c->io, NULL) == 0) return true;
-    fh_timer_fini(&c->timer);
-    return false;
-}
-
-static fh_http_conn *new_conn(fh_http_server *s, int fd)
-{
-    fh_http_conn *c = fh_calloc(1, sizeof *c);
-    if (!c) return NULL;
-    c->server = c->home = s;
-    c->fd = fd;
-    c->req.conn = c;
-    c->writable = true;
-    fh_buf_init(&c->pending, PENDING_BYTES + FH_HTTP_SCRATCH_BYTES);
-    fh_buf_init(&c->out, (size_t)FH_LIMIT_HTTP_BODY_BYTES + s->limits.out_buffer_bytes);
-    fh_buf_init(&c->req.extra, FH_LIMIT_HTTP_HEADER_BYTES);
-    c->reader = fh_http_reader_new(&s->limits.reader);
-    if (c->reader && fh_http_group_stream(s->group, fd, &c->tls) && watch(c)) return c;
-    fh_tls_stream_free(c->tls);
-    fh_http_reader_free(c->reader);
-    fh_free(c);
-    return NULL;
-}
-
-void fh_http_conn_open(fh_http_server *s, int fd, const struct sockaddr_storage *peer, bool over_limit)
-{
-    int on = 1;
-    fh_http_conn *c = new_conn(s, fd);
-    if (!c) {
-        close(fd);
-        return;
-    }
-    format_peer(c, peer);
-    if (c->tcp) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    link_conn(c);
-    atomic_fetch_add(&s->group->connections, 1);
-    deadline_in(c, s->limits.header_timeout_ns);
-    if (!over_limit) return;
-    fh_err *err = NULL;
-    fh_err_set(&err, FH_E_UNAVAILABLE, "this server has %zu open connections, as many as it takes", s->limits.connections);
-    refuse(c, 503, err);
-    fh_http_conn_kick(c);
+    fh_http_conn_run(c);
 }

@@ -1,5 +1,5 @@
-/* What the servers of several loops share: how many connections and bytes there are in all, the certificate, and connections that are on
- * their way from one loop to another. */
+/* What the servers of several loops share: how many connections and bytes there are in all and of each address, whom they trust, the
+ * certificate, and connections that are on their way from one loop to another. */
 #include "private.h"
 
 fh_http_group *fh_http_group_new(void)
@@ -8,7 +8,10 @@ fh_http_group *fh_http_group_new(void)
     if (!g) return NULL;
     atomic_init(&g->references, 1);
     pthread_mutex_init(&g->lock, NULL);
-    return g;
+    g->addresses = fh_map_new(NULL);
+    if (g->addresses) return g;
+    fh_http_group_unref(g);
+    return NULL;
 }
 
 /* The last server has gone, and with it every loop: who has not arrived never will. */
@@ -21,6 +24,8 @@ void fh_http_group_unref(fh_http_group *g)
         fh_http_conn_free(c);
     }
     fh_tls_free(g->tls);
+    fh_map_free(g->addresses);
+    fh_free(g->trusted);
     pthread_mutex_destroy(&g->lock);
     fh_free(g);
 }
@@ -64,4 +69,54 @@ void fh_http_group_arrive(fh_http_group *g, fh_http_conn *c)
     if (c->next) c->next->prev = c->prev;
     pthread_mutex_unlock(&g->lock);
     c->prev = c->next = NULL;
+}
+
+/* Addresses. */
+
+int fh_http_server_trust(fh_http_server *s, const char *const *ranges, fh_err **err)
+{
+    fh_http_group *g = s->group;
+    size_t count = 0;
+    while (ranges[count]) count++;
+    FH_AUTO(ptr) fh_range *list = fh_calloc(count, sizeof *list);
+    if (!list) return fh_err_nomem(err);
+    for (size_t i = 0; i < count; i++) {
+        int rc = fh_range_parse(fh_str_of(ranges[i]), &list[i], err);
+        if (rc < 0) return rc;
+    }
+    fh_free(g->trusted);
+    g->trusted = fh_take(list);
+    g->trusted_count = count;
+    return 0;
+}
+
+bool fh_http_group_trusts(const fh_http_group *g, const fh_address *a)
+{
+    for (size_t i = 0; i < g->trusted_count; i++)
+        if (fh_range_holds(&g->trusted[i], a)) return true;
+    return false;
+}
+
+static fh_str address_key(const fh_address *a)
+{
+    return (fh_str){(const char *)a->bytes, fh_address_is_v4(a) ? 16 : 8};
+}
+
+bool fh_http_group_enter(fh_http_group *g, const fh_address *a, size_t most)
+{
+    fh_str key = address_key(a);
+    pthread_mutex_lock(&g->lock);
+    uintptr_t count = (uintptr_t)fh_map_find(g->addresses, key);
+    bool may = count < most && fh_map_put(g->addresses, key, (void *)(count + 1));
+    pthread_mutex_unlock(&g->lock);
+    return may;
+}
+
+void fh_http_group_leave(fh_http_group *g, const fh_address *a)
+{
+    fh_str key = address_key(a);
+    pthread_mutex_lock(&g->lock);
+    uintptr_t count = (uintptr_t)fh_map_find(g->addresses, key);
+    if (count <= 1 || !fh_map_put(g->addresses, key, (void *)(count - 1))) fh_map_remove(g->addresses, key);
+    pthread_mutex_unlock(&g->lock);
 }

@@ -47,11 +47,10 @@ static bool accept_one(fh_http_listener *l)
     int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         if (l->path) peer.ss_family = AF_UNIX;
-        size_t count = fh_http_server_connections(s);
-        if (count >= s->limits.connections + REFUSED_CONNECTIONS)
+        if (fh_http_server_connections(s) >= s->limits.connections + REFUSED_CONNECTIONS)
             close(fd);
         else
-            fh_http_conn_open(s, fd, &peer, count >= s->limits.connections);
+            fh_http_conn_open(s, fd, &peer);
         return true;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) accept_failed(s, errno);

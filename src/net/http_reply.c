@@ -23,11 +23,38 @@ static void make_id(fh_http_server *s, char *out, size_t out_size)
     snprintf(out, out_size, "req_%016llx%016llx", (unsigned long long)a, (unsigned long long)fh_siphash(s->id_key, n, sizeof n));
 }
 
+/* From the right: each proxy writes behind the others whom it heard, and only those that we trust are believed. False at the first that
+ * is none. */
+static bool walk_forwarded(fh_http_req *r, fh_str list)
+{
+    while (list.len) {
+        const char *comma = memrchr(list.ptr, ',', list.len);
+        size_t before = comma ? (size_t)(comma - list.ptr) : 0;
+        fh_str one = fh_str_trim((fh_str){comma ? comma + 1 : list.ptr, list.len - before - (comma ? 1 : 0)});
+        fh_address a;
+        if (!fh_address_parse(one, &a)) return false;
+        snprintf(r->client, sizeof r->client, "%.*s", (int)one.len, one.ptr);
+        if (!fh_http_group_trusts(r->conn->server->group, &a)) return false;
+        list.len = before;
+    }
+    return true;
+}
+
+static void learn_client(fh_http_req *r)
+{
+    const fh_http_msg *m = msg(r);
+    bool go_on = r->conn->trusted;
+    r->client[0] = '\0';
+    for (size_t i = m->header_count; go_on && i-- > 0;)
+        if (fh_str_ieq(m->headers[i].name, FH_STR("x-forwarded-for"))) go_on = walk_forwarded(r, m->headers[i].value);
+}
+
 void fh_http_req_begin(fh_http_conn *c)
 {
     fh_http_req *r = &c->req;
     const fh_http_msg *m = msg(r);
     make_id(c->server, r->id, sizeof r->id);
+    learn_client(r);
     r->state = FH_REPLY_AWAITED;
     r->head = fh_str_eqs(m->method, "HEAD");
     r->keep = m->keep_alive;
@@ -97,7 +124,7 @@ fh_str fh_http_req_host(const fh_http_req *r)
 
 const char *fh_http_req_peer(const fh_http_req *r)
 {
-    return r->conn->peer;
+    return r->client[0] ? r->client : r->conn->peer;
 }
 
 const char *fh_http_req_id(const fh_http_req *r)

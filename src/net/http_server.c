@@ -18,6 +18,8 @@ static void default_limits(fh_http_server_limits *l)
         .linger_ns = LINGER_NS,
         .connections = FH_LIMIT_HTTP_CONNECTIONS,
         .out_buffer_bytes = FH_LIMIT_HTTP_OUT_BUFFER_BYTES,
+        .rate_bytes = FH_LIMIT_HTTP_RATE_BYTES,
+        .address_connections = FH_LIMIT_HTTP_ADDRESS_CONNECTIONS,
         .bodies_bytes = FH_LIMIT_HTTP_BODIES_BYTES,
     };
     fh_http_limits_default(&l->reader);

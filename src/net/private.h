@@ -2,6 +2,7 @@
 #ifndef FH_NET_PRIVATE_H
 #define FH_NET_PRIVATE_H
 
+#include "net/address.h"
 #include "net/http.h"
 #include "net/http_client.h"
 #include "net/http_reader.h"
@@ -79,7 +80,8 @@ struct fh_http_req {
     char id[40];
     fh_http_reply_state state;
     bool head, chunked, keep, paused;
-    fh_buf extra; /* header lines that the handler added */
+    char client[64]; /* whom a trusted proxy speaks for; "" when that is the peer */
+    fh_buf extra;    /* header lines that the handler added */
     void (*on_gone)(void *arg);
     void *gone_arg;
     void (*on_drain)(void *arg);
@@ -94,6 +96,8 @@ struct fh_http_conn {
     struct event io, kick;
     fh_timer timer;
     int64_t timer_at_ns, deadline_ns, write_deadline_ns; /* 0: none */
+    int64_t body_began_ns, write_began_ns;               /* write: since when something has always been unsent */
+    uint64_t written_bytes;                              /* since then */
     fh_http_phase phase;
     bool busy;                                      /* inside conn_run: replies are only queued, it flushes */
     bool readable, writable, eof, end_seen, broken; /* edge-triggered: what the socket last said */
@@ -104,6 +108,8 @@ struct fh_http_conn {
     size_t sent;
     size_t body_bytes; /* counted in the group's bodies_bytes */
     fh_http_req req;
+    fh_address address;
+    bool counted, trusted; /* in the group's count of its address; a proxy's, that speaks for others */
     char peer[64];
 };
 
@@ -114,11 +120,18 @@ typedef struct fh_http_group {
     pthread_mutex_t lock; /* guards the rest */
     fh_tls *tls;          /* NULL: plain */
     fh_http_conn *moving; /* on their way from one loop to another */
+    fh_map *addresses;    /* address -> how many connections it has, as a pointer's value */
+    fh_range *trusted;    /* proxies; fixed before the loops run */
+    size_t trusted_count;
 } fh_http_group;
 fh_http_group *fh_http_group_new(void); /* with one reference */
 void fh_http_group_unref(fh_http_group *g);
 /* The TLS of a new connection: *ret is NULL when the group speaks plain HTTP; false when memory is out. */
 bool fh_http_group_stream(fh_http_group *g, int fd, fh_tls_stream **ret);
+bool fh_http_group_trusts(const fh_http_group *g, const fh_address *a);
+/* One more connection of that address (of that /64, for IPv6); false when it has as many as it may. */
+bool fh_http_group_enter(fh_http_group *g, const fh_address *a, size_t most);
+void fh_http_group_leave(fh_http_group *g, const fh_address *a);
 void fh_http_group_depart(fh_http_group *g, fh_http_conn *c);
 void fh_http_group_arrive(fh_http_group *g, fh_http_conn *c);
 
@@ -156,8 +169,15 @@ enum { FH_HTTP_SCRATCH_BYTES = 65536 };
 void fh_http_listeners_close(fh_http_server *s);
 void fh_http_accept_resume(void *server);
 
-/* Connections (http_conn.c). */
-void fh_http_conn_open(fh_http_server *s, int fd, const struct sockaddr_storage *peer, bool over_limit);
+/* Connections: what they do (http_conn.c) and how they come and go (http_conn_life.c). */
+void fh_http_conn_run(fh_http_conn *c); /* all that can be done now; may free it */
+void fh_http_conn_on_io(evutil_socket_t fd, short what, void *conn);
+void fh_http_conn_on_kick(evutil_socket_t fd, short what, void *conn);
+void fh_http_conn_on_timer(void *conn);
+void fh_http_conn_refuse(fh_http_conn *c, int status, fh_err *err); /* takes err; the connection closes behind the reply */
+bool fh_http_conn_count_body(fh_http_conn *c, size_t bytes); /* what its request body holds now; false when that is too much for all */
+void fh_http_conn_move(fh_http_conn *c);                     /* to c->move_to */
+void fh_http_conn_open(fh_http_server *s, int fd, const struct sockaddr_storage *peer);
 void fh_http_conn_close(fh_http_conn *c); /* at once; on_gone of a request in flight is called */
 void fh_http_conn_free(fh_http_conn *c);  /* one that is on no list and watched by nobody */
 void fh_http_conn_kick(fh_http_conn *c);  /* run soon, from the loop */

@@ -176,6 +176,16 @@ static int admit_key(fh_server *s, fh_http_req *req, api_who who, fh_key *ret, f
                         who == API_ADMIN ? FH_SCOPE_ADMIN : FH_SCOPE_USE, fh_clock_utc_ns(), ret, err);
 }
 
+/* Who gave no key is told at once; who gave a wrong one has to wait. */
+static void refuse_key(fh_http_req *req, fh_err *err)
+{
+    bool given = fh_http_req_header(req, "authorization").len || fh_http_req_header(req, "x-api-key").len;
+    if (given && fh_err_code(err) == FH_E_UNAUTHENTICATED)
+        fh_server_refuse_key(req, err);
+    else
+        reply_error(req, err);
+}
+
 static void run_route(fh_server *s, fh_http_req *req, const api_route *route, const char *param, const fh_key *key)
 {
     fh_err *err = NULL;
@@ -206,7 +216,7 @@ static void control_plane(fh_server *s, fh_http_req *req)
     FH_AUTO(buf) fh_buf allow = FH_BUF(256);
     const api_route *route = find_route(fh_http_req_method(req), fh_http_req_path(req), param, sizeof param, &allow);
     if (admit_key(s, req, route ? route->who : API_USE, &key, &err))
-        reply_error(req, err);
+        refuse_key(req, err);
     else if (!route)
         no_route(req, &allow);
     else if (fh_http_req_run_on(req, s->http))
@@ -227,12 +237,11 @@ static bool is_navigation(fh_http_req *req)
     return fh_str_eqs(fh_http_req_method(req), "GET") && fh_str_eqs(fh_http_req_header(req, "sec-fetch-mode"), "navigate");
 }
 
-static int admit(fh_server *s, fh_http_req *req, bool is_static, fh_err **err)
+static int admit(fh_server *s, fh_http_req *req, bool any_origin, fh_err **err)
 {
     fh_str method = fh_http_req_method(req), host = fh_http_req_host(req);
     int rc = fh_admit_host(&s->hosts, host, err);
-    if (!rc && !(is_static && is_navigation(req)))
-        rc = fh_admit_origin(host, fh_http_req_header(req, "origin"), fh_http_req_header(req, "sec-fetch-site"), err);
+    if (!rc && !any_origin) rc = fh_admit_origin(host, fh_http_req_header(req, "origin"), fh_http_req_header(req, "sec-fetch-site"), err);
     if (!rc && fh_str_eqs(method, "POST")) rc = fh_admit_body(fh_http_req_header(req, "content-type"), fh_http_req_body(req).len, err);
     return rc;
 }
@@ -242,7 +251,7 @@ static void with_key(fh_server *s, fh_http_req *req, api_who who, void (*then)(f
     fh_err *err = NULL;
     fh_key key;
     if (admit_key(s, req, who, &key, &err))
-        reply_error(req, err);
+        refuse_key(req, err);
     else
         then(s, req, &key);
 }
@@ -263,9 +272,11 @@ void api_handle(fh_server *s, fh_http_req *req)
     fh_err *err = NULL;
     fh_str path = fh_http_req_path(req);
     bool control = fh_str_starts(path, FH_STR("/api/")) || fh_str_eqs(path, "/api"), gateway = fh_gateway_owns(path);
-    bool metrics = fh_str_eqs(path, "/metrics"), ready = fh_str_eqs(path, "/readyz");
-    if (admit(s, req, !control && !gateway && !metrics, &err))
+    bool metrics = fh_str_eqs(path, "/metrics"), ready = fh_str_eqs(path, "/readyz"), listed = fh_cors_allows(s, req);
+    if (admit(s, req, listed || (!control && !gateway && !metrics && is_navigation(req)), &err))
         reply_error(req, err);
+    else if (listed && fh_cors_preflight(req))
+        return;
     else if (ready || fh_str_eqs(path, "/healthz"))
         health(s, req, ready);
     else if (gateway)

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -122,6 +123,7 @@ static int open_listener(fh_server *s, fh_err **err)
     int rc = fh_loop_new(&s->loop, err);
     if (!rc) rc = fh_http_server_new(&s->http, s->loop, on_request, s, err);
     if (!rc && s->tls) fh_http_server_tls(s->http, fh_take(s->tls));
+    if (!rc) rc = fh_http_server_trust(s->http, s->config->trusted_proxies, err);
     if (!rc) rc = fh_edges_open(&s->edges, s->config, s->http, err);
     if (!rc) rc = split_listen(s, fh_edges_address(s->edges), err);
     if (rc) return rc;
@@ -305,9 +307,19 @@ static int announce(fh_server *s, fh_err **err)
     return rc;
 }
 
+/* Each stream is a descriptor for its client and one for its engine. */
+static void raise_file_limit(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= l.rlim_max) return;
+    l.rlim_cur = l.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &l); /* what cannot be raised stays */
+}
+
 static int start_all(fh_server *s, fh_err **err)
 {
     s->start_ns = fh_clock_mono_ns();
+    raise_file_limit();
     umask(077); /* the database and its journals too are ours alone */
     int rc = check_listen(s, err);
     if (!rc) rc = load_certificate(s, &s->tls, err);

@@ -141,6 +141,12 @@ fh_json *fh_openapi_document(void);
 int api_key_spec(fh_str name, fh_str scope, fh_key *ret, fh_err **err);
 int api_key_make(fh_keys *keys, const fh_key *spec, fh_json **ret, fh_err **err);
 
+/* cors.c. allows: the request comes from a page of a listed origin and may be served; the reply will say so. preflight: it asks whether it
+ * might, and was answered. */
+bool fh_cors_allows(const fh_server *s, fh_http_req *req);
+bool fh_cors_preflight(fh_http_req *req);
+/* key_refusal.c: the reply to a key that is not valid, after KEY_REFUSAL_MS; takes err. */
+void fh_server_refuse_key(fh_http_req *req, fh_err *err);
 /* static_files.c: the console; false when there is no such file. */
 bool fh_static_reply(fh_http_req *req);
 /* metrics.c */

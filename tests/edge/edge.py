@@ -172,12 +172,66 @@ def activation(tap):
         tap.check("what was handed over and does not listen is refused", refused)
 
 
+def cors(tap):
+    page = {"Origin": "https://app.example", "Sec-Fetch-Site": "cross-site"}
+    asks = {**page, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    with Server() as s:
+        def off():
+            status, head, _ = s.request("GET", "/v1/models", headers=page)
+            assert status == 403 and "access-control-allow-origin" not in head
+            status, head, _ = s.request("OPTIONS", "/v1/chat/completions", key=None, headers=asks)
+            assert status == 403 and "access-control-allow-origin" not in head
+
+        def on():
+            s.stop()
+            s.start("--cors-origin", "https://app.example")
+            status, head, _ = s.request("OPTIONS", "/v1/chat/completions", key=None, headers=asks)
+            assert status == 204 and head["access-control-allow-origin"] == "https://app.example" and head["access-control-allow-headers"] == "authorization,content-type", head
+            status, head, _ = s.request("GET", "/v1/models", headers=page)
+            assert status == 200 and head["access-control-allow-origin"] == "https://app.example" and head["vary"] == "Origin"
+            status, head, _ = s.request("GET", "/v1/models", key=None, headers=page)
+            assert status == 401
+            status, head, _ = s.request("GET", "/v1/models", headers={**page, "Origin": "https://other.example"})
+            assert status == 403 and "access-control-allow-origin" not in head
+
+        def never():
+            for method in "GET", "OPTIONS":
+                status, head, _ = s.request(method, "/api/v1/keys", headers=asks)
+                assert status == 403 and "access-control-allow-origin" not in head, (method, status)
+
+        tap.check("pages of other origins get nothing", off)
+        tap.check("but those of a listed origin get the API, with a key", on)
+        tap.check("and never the control plane", never)
+
+
+def wrong_keys(tap):
+    with Server() as s:
+        def waits():
+            begun = time.monotonic()
+            assert s.request("GET", "/v1/models", key="fh_aaaaaaaa_" + 43 * "a")[0] == 401
+            assert 0.09 < time.monotonic() - begun < 2
+            begun = time.monotonic()
+            assert s.request("GET", "/v1/models", key=None)[0] == 401
+            assert time.monotonic() - begun < 0.09
+
+        def gone():
+            for _ in range(50):
+                with socket.create_connection(("127.0.0.1", s.port)) as c:
+                    c.sendall(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer fh_wrong\r\n\r\n")
+            assert s.request("GET", "/v1/models")[0] == 200
+
+        tap.check("a wrong key waits for its refusal, no key does not", waits)
+        tap.check("clients that leave before it do no harm", gone)
+
+
 def main():
     need_starter()
     tap = Tap()
     tls(tap)
     threads(tap)
     activation(tap)
+    cors(tap)
+    wrong_keys(tap)
     tap.end()
 
 

@@ -9,11 +9,16 @@
     X(HTTP_HEADER_BYTES, 32768, "all header lines of one HTTP message together; beyond: 431 and the connection closes")                    \
     X(HTTP_HEADERS, 100, "header lines of one HTTP message; beyond: 431 and the connection closes")                                        \
     X(HTTP_BODY_BYTES, 33554432, "body of an HTTP request; beyond: 413 and the connection closes")                                         \
-    X(HTTP_CONNECTIONS, 4096, "open connections of a server; beyond: the new one gets 503 and closes")                                     \
+    X(HTTP_CONNECTIONS, 16384, "open connections of a server; beyond: the new one gets 503 and closes")                                    \
     X(HTTP_HEADER_TIMEOUT_MS, 10000, "time from the first byte of a request to the end of its headers; beyond: 408")                       \
     X(HTTP_BODY_TIMEOUT_MS, 60000, "time without a byte while a request body is read; beyond: 408")                                        \
     X(HTTP_IDLE_TIMEOUT_MS, 75000, "time a kept-alive connection may be idle; beyond: it closes")                                          \
     X(HTTP_WRITE_TIMEOUT_MS, 60000, "time without progress while a client does not read; beyond: the connection closes")                   \
+    X(HTTP_RATE_BYTES, 1024,                                                                                                               \
+      "bytes a second that must pass of a request body or of a reply, once its first minute is over; slower: 408, or the connection "      \
+      "closes")                                                                                                                            \
+    X(HTTP_ADDRESS_CONNECTIONS, 1024, "open connections of one address (IPv6: of one /64) beyond loopback; beyond: 503")                   \
+    X(HTTP_PIPELINED_BYTES, 65536, "requests of a connection that wait behind the one being answered; beyond: not read until that is")     \
     X(HTTP_OUT_BUFFER_BYTES, 262144, "unsent bytes of a connection at which its source is paused")                                         \
     X(HTTP_BODIES_BYTES, 268435456, "request bodies of all connections of a server together; beyond: 503")                                 \
     X(HTTP_CHUNK_LINE_BYTES, 256, "the line before a chunk of a request body; beyond: 400")                                                \
@@ -72,6 +77,7 @@
     X(DEPLOYMENTS, 256, "deployments of a server that are not stopped; beyond: 409")                                                       \
     X(DEPLOYMENT_RESTARTS, 5, "restarts of an engine within ten minutes; beyond: failed, with the engine's last lines")                    \
     X(ENGINE_LOG_BYTES, 4194304, "log file of an engine; at this size it is rotated, one older file is kept")                              \
+    X(KEY_REFUSAL_MS, 100, "time before a key that is not valid is refused")                                                               \
     X(KEYS, 100000, "keys of a server; beyond: 409")                                                                                       \
     X(REPLACE_WAIT_MS, 10000, "time that a request waits for a replica that broke to be replaced; beyond: 502")                            \
     X(SSE_EVENT_BYTES, 8388608, "one event of an engine's stream; beyond: the stream ends with an error event")                            \

@@ -17,6 +17,9 @@ typedef struct fh_http_req fh_http_req;
 typedef struct fh_http_server_limits {
     int64_t header_timeout_ns, body_timeout_ns, idle_timeout_ns, write_timeout_ns, linger_ns;
     size_t connections, out_buffer_bytes;
+    size_t rate_bytes;          /* a second, that must pass of a body or a reply, once its first timeout is over; 0: any */
+    size_t address_connections; /* of one address, or one /64 of IPv6; 0: any. Trusted proxies do not count */
+    bool loopback_counts;       /* as an address among others; by default it does not */
     size_t bodies_bytes; /* request bodies of all connections together, by default eight of the largest; beyond: 503 and the connection
                             closes */
     fh_http_limits reader;
@@ -29,6 +32,8 @@ typedef void fh_http_handler(fh_http_req *req, void *ctx);
 int fh_http_server_new(fh_http_server **ret, fh_loop *l, fh_http_handler *handler, void *ctx, fh_err **err);
 /* Another loop of the same server: handler, limits as they are now, counts and certificate are those of `first`. */
 int fh_http_server_new_beside(fh_http_server **ret, fh_http_server *first, fh_loop *l, fh_err **err);
+/* Proxies ("10.0.0.0/8"; NULL-terminated) whose X-Forwarded-For is believed. Before the loops run. */
+int fh_http_server_trust(fh_http_server *s, const char *const *ranges, fh_err **err);
 /* Connections accepted from now on, on all its loops, speak TLS with that certificate. Takes it. Any thread. */
 void fh_http_server_tls(fh_http_server *s, fh_tls *tls);
 /* "127.0.0.1:8470", "[::1]:0" or "unix:/path" (mode 0600; a stale socket file is replaced, a live one is an error). Port 0 picks a free
@@ -53,8 +58,9 @@ fh_str fh_http_req_header(const fh_http_req *r, const char *name); /* {NULL,0} w
 const fh_header *fh_http_req_headers(const fh_http_req *r, size_t *ret_count);
 fh_str fh_http_req_body(const fh_http_req *r);
 fh_str fh_http_req_host(const fh_http_req *r);
-const char *fh_http_req_peer(const fh_http_req *r); /* "127.0.0.1:51234" or "unix" */
-const char *fh_http_req_id(const fh_http_req *r);   /* unique, made by us; sent back as x-request-id */
+/* "127.0.0.1:51234" or "unix"; the address alone of whom a trusted proxy speaks for: the last of X-Forwarded-For that is none itself. */
+const char *fh_http_req_peer(const fh_http_req *r);
+const char *fh_http_req_id(const fh_http_req *r); /* unique, made by us; sent back as x-request-id */
 fh_loop *fh_http_req_loop(const fh_http_req *r);
 /* Where the request is handled: on the loop of `to`, one of those that act as one (NULL: the loop that accepted its connection). True when
  * that is here. False: the connection moves there once the handler has returned, and the handler is called again, there; here the request

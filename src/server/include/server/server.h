@@ -10,13 +10,15 @@ typedef struct fh_server_config { /* all borrowed until fh_server_run returns */
     const char *listen;           /* "127.0.0.1:8470", "[::1]:0"; not used when sockets are passed as LISTEN_FDS */
     int64_t threads;              /* loops that serve clients, at least 1 */
     const char *data_dir;
-    const char *store_url;          /* NULL: sqlite:DATA/freehold.db */
-    const char *key_file;           /* where the first key is written; NULL: printed only */
-    const char *const *hosts;       /* more names that it answers to, NULL-terminated */
-    const char *const *import_dirs; /* folders that weights may be imported from, beside DATA/import; NULL-terminated */
-    const char *tls_cert, *tls_key; /* PEM files, both or none: HTTPS; read again on SIGHUP */
-    bool plain_http;                /* beyond loopback without TLS: something in front does it */
-    bool keep_engines;              /* engines go on when the server stops, and are adopted by the next */
+    const char *store_url;              /* NULL: sqlite:DATA/freehold.db */
+    const char *key_file;               /* where the first key is written; NULL: printed only */
+    const char *const *hosts;           /* more names that it answers to, NULL-terminated */
+    const char *const *import_dirs;     /* folders that weights may be imported from, beside DATA/import; NULL-terminated */
+    const char *tls_cert, *tls_key;     /* PEM files, both or none: HTTPS; read again on SIGHUP */
+    const char *const *trusted_proxies; /* ranges of addresses whose X-Forwarded-For is believed; NULL-terminated */
+    const char *const *cors_origins;    /* other origins whose pages may speak to it; NULL-terminated */
+    bool plain_http;                    /* beyond loopback without TLS: something in front does it */
+    bool keep_engines;                  /* engines go on when the server stops, and are adopted by the next */
 } fh_server_config;
 
 /* Runs until SIGINT or SIGTERM. Prints the address, the first key (once in the life of the data folder) and the console's one-time link to
