@@ -54,6 +54,8 @@ struct fh_wire_writer {
 
 extern const fh_wire_reader_ops fh_wire_chat_reader, fh_wire_completion_reader;
 extern const fh_wire_writer_ops fh_wire_chat_writer, fh_wire_completion_writer;
+extern const fh_wire_reader_ops fh_wire_messages_reader;
+extern const fh_wire_writer_ops fh_wire_messages_writer;
 extern const fh_wire_writer_ops fh_wire_responses_writer;
 
 #endif

@@ -7,10 +7,12 @@
 static const fh_wire_reader_ops *const readers[FH_DIALECTS] = {
     [FH_DIALECT_CHAT] = &fh_wire_chat_reader,
     [FH_DIALECT_COMPLETION] = &fh_wire_completion_reader,
+    [FH_DIALECT_MESSAGES] = &fh_wire_messages_reader,
 };
 static const fh_wire_writer_ops *const writers[FH_DIALECTS] = {
     [FH_DIALECT_CHAT] = &fh_wire_chat_writer,
     [FH_DIALECT_COMPLETION] = &fh_wire_completion_writer,
+    [FH_DIALECT_MESSAGES] = &fh_wire_messages_writer,
     [FH_DIALECT_RESPONSES] = &fh_wire_responses_writer,
 };
 
