@@ -63,8 +63,7 @@ static int set_up(fh_db *db, fh_err **err)
     sqlite3_busy_timeout(db->h, BUSY_MS);
     sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db->h, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    int rc = sqlite3_exec(db->h, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;",
-                          NULL, NULL, NULL);
+    int rc = sqlite3_exec(db->h, "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;", NULL, NULL, NULL);
     return rc == SQLITE_OK ? 0 : fh_db_error(db, rc, "cannot open it", err);
 }
 

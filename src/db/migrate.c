@@ -84,10 +84,21 @@ static int check_owner(fh_db *db, int64_t version, fh_err **err)
     int rc = read_pragma(db, "PRAGMA application_id", &id, err);
     if (rc == 0) rc = read_pragma(db, "SELECT count(*) FROM sqlite_schema", &tables, err);
     if (rc != 0 || id == APPLICATION_ID) return rc;
-    if (version != 0 || tables != 0) return fh_err_set(err, FH_E_INVALID, "%s is a database, but not one of freehold", db->path);
+    if (version != 0 || tables != 0) {
+        fh_err_set(err, FH_E_CONFLICT, "%s is a database, but not one of freehold", db->path);
+        fh_err_hint(err, "give --data or --store a place that nothing else uses");
+        return FH_E_CONFLICT;
+    }
     int sql = sqlite3_exec(db->h, "PRAGMA application_id=1718773096", NULL, NULL, NULL);
     _Static_assert(APPLICATION_ID == 1718773096, "the number above");
     return sql == SQLITE_OK ? 0 : fh_db_error(db, sql, "cannot mark it as ours", err);
+}
+
+/* Kept in the file: once it is known to be ours, and not before, so that a refused database stays as it was. */
+static int use_wal(fh_db *db, fh_err **err)
+{
+    int sql = sqlite3_exec(db->h, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
+    return sql == SQLITE_OK ? 0 : fh_db_error(db, sql, "cannot keep a log ahead of the file", err);
 }
 
 int fh_db_migrate(fh_db *db, const fh_migration *list, size_t count, fh_err **err)
@@ -96,7 +107,7 @@ int fh_db_migrate(fh_db *db, const fh_migration *list, size_t count, fh_err **er
     int rc = read_pragma(db, "PRAGMA user_version", &version, err);
     if (rc != 0) return rc;
     if (version > (int64_t)count) return refuse_newer(db, version, count, err);
-    if ((rc = check_owner(db, version, err)) != 0) return rc;
+    if ((rc = check_owner(db, version, err)) != 0 || (rc = use_wal(db, err)) != 0) return rc;
     if (version > 0 && version < (int64_t)count) rc = back_up(db, version, err);
     for (size_t i = (size_t)version; rc == 0 && i < count; i++) rc = apply(db, &list[i], err);
     return rc;
