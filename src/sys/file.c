@@ -78,6 +78,7 @@ static int code_of(int errno_value)
     if (errno_value == ENOENT || errno_value == ENOTDIR) return FH_E_NOT_FOUND;
     if (errno_value == EACCES || errno_value == EPERM) return FH_E_FORBIDDEN;
     if (errno_value == EEXIST) return FH_E_EXISTS;
+    if (errno_value == ENOMEM) return FH_E_NOMEM;
     return FH_E_IO;
 }
 
@@ -85,7 +86,9 @@ static int fail(fh_err **err, const char *what, const char *path)
 {
     int e = errno;
     int rc = fh_err_errno(err, code_of(e), e, "cannot %s %s", what, path);
-    if (e == ENOSPC) fh_err_hint(err, "free some space on that disk and try again");
+    if (e == ENOSPC || e == EDQUOT) fh_err_hint(err, "free some space on that disk and try again");
+    if (e == EFBIG) fh_err_hint(err, "files may not become that large here: raise the limit (ulimit -f), or use another disk");
+    if (e == ENOMEM) fh_err_hint(err, "raise the limit on memory (ulimit -v), or end something that uses much of it");
     return rc;
 }
 
