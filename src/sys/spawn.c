@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define OPEN_FILES     256
+#define OPEN_FILES     1024 /* a connection each for what an engine computes and what waits for it, so that the next is refused with 429 */
 #define FILE_MAX_BYTES (UINT64_C(256) << 20) /* the log grows until the server rotates it; nothing else is written */
 #define FIRST_FREE_FD  5
 #define ADOPT_WAIT_NS  200000
