@@ -209,6 +209,11 @@ void fh_err_replace(fh_err **err, const char *from, const char *to)
     }
 }
 
+int fh_err_about(fh_err **err, const char *subject)
+{
+    return strstr(fh_err_message(err ? *err : NULL), subject) ? fh_err_code(err ? *err : NULL) : fh_err_add(err, "%s", subject);
+}
+
 int fh_err_code(const fh_err *err)
 {
     return err ? err->code : FH_E_INTERNAL;

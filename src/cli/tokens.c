@@ -74,7 +74,7 @@ int fh_cli_vocab_open(const char *model_path, fh_cli_vocab *ret, fh_err **err)
     *ret = (fh_cli_vocab){0};
     int rc = fh_gguf_open(&ret->gguf, model_path, err);
     if (!rc) rc = fh_vocab_new(&ret->vocab, ret->gguf, err);
-    return rc ? fh_err_add(err, "%s", model_path) : 0;
+    return rc ? fh_err_about(err, model_path) : 0;
 }
 
 void fh_cli_vocab_close(fh_cli_vocab *v)

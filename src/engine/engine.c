@@ -183,9 +183,8 @@ static void fill_info(fh_engine *e, const fh_load *l)
 
 static int load(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **err)
 {
-    int rc = fh_gguf_open(&e->gguf, o->model_path, err);
     e->model.kernels = fh_kernels_get(fh_isa_best());
-    if (!rc) rc = fh_load_init(l, e->gguf, e->model.kernels, o->exact, err);
+    int rc = fh_load_init(l, e->gguf, e->model.kernels, o->exact, err);
     if (!rc) rc = find_family(e, l, err);
     if (!rc) rc = e->model.family->plan(&e->model, l, err);
     if (!rc) rc = fh_load_refuse_rest(l, err);
@@ -216,13 +215,14 @@ int fh_engine_open(fh_engine **ret, const fh_engine_options *o, fh_err **err)
     if (!e) return fh_err_nomem(err);
     fh_load l = {0};
     int rc = make_lock(e, err);
-    if (!rc) rc = load(e, o, &l, err);
+    if (!rc) rc = fh_gguf_open(&e->gguf, o->model_path, err);
+    if (!rc) rc = fh_gguf_needed(load(e, o, &l, err), err);
     if (!rc) {
         read_name(e);
         fill_info(e, &l);
     }
     fh_load_fini(&l);
-    if (rc) return fh_err_add(err, "%s", o->model_path);
+    if (rc) return fh_err_about(err, o->model_path);
     *ret = fh_take(e);
     return 0;
 }

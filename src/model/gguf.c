@@ -160,6 +160,8 @@ int fh_gguf_open(fh_gguf **ret, const char *path, fh_err **err)
     FH_AUTO(fh_gguf) fh_gguf *g = fh_calloc(1, sizeof *g);
     if (!g) return fh_err_nomem(err);
     int rc = open_into(g, path, err);
+    if (rc == FH_E_CORRUPT)
+        fh_err_hint(err, "the file is damaged or was cut: fetch it again, and compare its size and SHA-256 with its source");
     if (rc) return rc;
     *ret = fh_take(g);
     return 0;

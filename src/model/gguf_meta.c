@@ -227,6 +227,14 @@ static int absent(const fh_gguf *g, const char *key, fh_err **err)
     return fh_err_set(err, FH_E_NOT_FOUND, "%s: has no key %s", g->files[0].path, key);
 }
 
+int fh_gguf_needed(int rc, fh_err **err)
+{
+    if (rc != FH_E_NOT_FOUND) return rc;
+    fh_err_set(err, FH_E_CORRUPT, "%s", fh_err_message(err ? *err : NULL));
+    fh_err_hint(err, "whoever made this file left out what the model needs: take it from another source, or convert it again");
+    return FH_E_CORRUPT;
+}
+
 static int wrong(const fh_gguf *g, const char *key, const fh_gguf_value *v, fh_err **err, const char *what)
 {
     return fh_err_set(err, FH_E_CORRUPT, "%s: byte %llu, field %s: is %s%s, not %s", g->files[0].path,

@@ -192,7 +192,7 @@ int fh_vocab_new(fh_vocab **ret, const fh_gguf *g, fh_err **err)
     if (!v) return fh_err_nomem(err);
     v->gguf = g;
     v->bos = v->eos = v->unknown = FH_TOKEN_NONE;
-    int rc = load(v, err);
+    int rc = fh_gguf_needed(load(v, err), err);
     if (rc) return rc;
     *ret = fh_take(v);
     return 0;

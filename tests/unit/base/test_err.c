@@ -39,6 +39,18 @@ static void a_name_that_nobody_knows_is_replaced(void **state)
     fh_err_free(err);
 }
 
+static void the_subject_is_named_once(void **state)
+{
+    fh_err *err = NULL;
+    fh_err_set(&err, FH_E_CORRUPT, "byte 4: no version");
+    assert_int_equal(fh_err_about(&err, "m.gguf"), FH_E_CORRUPT);
+    assert_string_equal(fh_err_message(err), "m.gguf: byte 4: no version");
+    assert_int_equal(fh_err_about(&err, "m.gguf"), FH_E_CORRUPT);
+    assert_string_equal(fh_err_message(err), "m.gguf: byte 4: no version");
+    fh_err_free(err);
+    assert_int_equal(fh_err_about(NULL, "m.gguf"), FH_E_INTERNAL);
+}
+
 static void setting_again_replaces_and_a_null_slot_gives_the_code_only(void **state)
 {
     fh_err *err = NULL;
@@ -87,6 +99,7 @@ int main(void)
         cmocka_unit_test(carries_code_message_hint_and_param),
         cmocka_unit_test(each_layer_adds_its_context_in_front),
         cmocka_unit_test(a_name_that_nobody_knows_is_replaced),
+        cmocka_unit_test(the_subject_is_named_once),
         cmocka_unit_test(setting_again_replaces_and_a_null_slot_gives_the_code_only),
         cmocka_unit_test(out_of_memory_is_static_and_survives_everything),
         cmocka_unit_test(every_code_has_a_status_a_name_and_an_exit_code_of_the_contract),

@@ -83,7 +83,7 @@ static void missing_and_misfit_fields_are_refused(void **state)
     maker m;
     words_bpe(w);
     maker_init(&m);
-    refuse(&m, FH_E_NOT_FOUND, "tokenizer.ggml.model");
+    refuse(&m, FH_E_CORRUPT, "tokenizer.ggml.model");
     maker_init(&m);
     key_str(&m, "tokenizer.ggml.model", "b\x1b[rt");
     refuse(&m, FH_E_UNSUPPORTED, "\"b?[rt\" is not supported");

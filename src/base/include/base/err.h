@@ -56,6 +56,8 @@ void fh_err_param(fh_err **err, const char *fmt, ...) __attribute__((format(prin
 /* Puts "context: " before the message; returns the code of *err (FH_E_INTERNAL if there is none), so that `return fh_err_add(...)` works.
  */
 int fh_err_add(fh_err **err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* As fh_err_add with the file or thing that it is about, unless the message names that already. */
+int fh_err_about(fh_err **err, const char *subject);
 
 /* The message calls something by a name that the person does not know: every from in it becomes to. */
 void fh_err_replace(fh_err **err, const char *from, const char *to);

@@ -53,6 +53,8 @@ int fh_gguf_get_u64(const fh_gguf *g, const char *key, uint64_t min, uint64_t ma
 int fh_gguf_get_f64(const fh_gguf *g, const char *key, double *ret, fh_err **err);
 int fh_gguf_get_bool(const fh_gguf *g, const char *key, bool *ret, fh_err **err);
 int fh_gguf_get_str(const fh_gguf *g, const char *key, fh_str *ret, fh_err **err);
+/* Passes rc on, but for FH_E_NOT_FOUND of a key that was needed: the file is broken then (FH_E_CORRUPT), not absent. */
+int fh_gguf_needed(int rc, fh_err **err);
 /* Arrays: element kind must be elem_kind; element i by the accessors below (constant time for strings too). */
 int fh_gguf_get_array(const fh_gguf *g, const char *key, fh_gguf_kind elem_kind, const fh_gguf_value **ret, size_t *ret_count,
                       fh_err **err);
