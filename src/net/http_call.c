@@ -166,14 +166,14 @@ static int build_headers(fh_http_call *call, const fh_http_call_spec *s, fh_err 
     return 0;
 }
 
-/* For messages: the address without credentials and query, which may be secret. */
+/* For messages, which clients get too: the address without credentials and query, which may be secret, and without the path of a socket. */
 static void describe_target(fh_http_call *call, const fh_http_call_spec *s)
 {
     const char *scheme_end = strstr(s->url, "://"), *host = scheme_end ? scheme_end + 3 : s->url, *at = strpbrk(host, "@/?#");
     if (at && *at == '@') host = at + 1;
     size_t len = strcspn(host, "?#");
-    snprintf(call->where, sizeof call->where, "%s %s%.*s", s->method ? s->method : "GET", s->unix_path ? s->unix_path : "",
-             (int)FH_MIN(len, (size_t)100), s->unix_path ? host + strcspn(host, "/?#") : host);
+    snprintf(call->where, sizeof call->where, "%s %.*s", s->method ? s->method : "GET", (int)FH_MIN(len, (size_t)100),
+             s->unix_path ? host + strcspn(host, "/?#") : host);
 }
 
 int fh_http_call_prepare(fh_http_call *call, const fh_http_call_spec *s, fh_err **err)

@@ -63,9 +63,16 @@ static int clear_stale(const struct sockaddr_un *a, fh_err **err)
 {
     struct stat st;
     if (lstat(a->sun_path, &st) != 0) return 0;
-    if (!S_ISSOCK(st.st_mode))
-        return fh_err_set(err, FH_E_EXISTS, "cannot listen on unix:%s: a file of that name exists and is no socket", a->sun_path);
-    if (socket_is_live(a)) return fh_err_set(err, FH_E_CONFLICT, "cannot listen on unix:%s: another process listens there", a->sun_path);
+    if (!S_ISSOCK(st.st_mode)) {
+        fh_err_set(err, FH_E_EXISTS, "cannot listen on unix:%s: a file of that name exists and is no socket", a->sun_path);
+        fh_err_hint(err, "move that file away, or listen under another name");
+        return FH_E_EXISTS;
+    }
+    if (socket_is_live(a)) {
+        fh_err_set(err, FH_E_CONFLICT, "cannot listen on unix:%s: another process listens there", a->sun_path);
+        fh_err_hint(err, "stop it, or listen under another name");
+        return FH_E_CONFLICT;
+    }
     if (unlink(a->sun_path) != 0 && errno != ENOENT)
         return fh_err_errno(err, FH_E_IO, errno, "cannot remove the stale socket %s", a->sun_path);
     return 0;
