@@ -122,7 +122,7 @@ static int code_named(fh_str name)
         int code;
         const char *name;
     } codes[] = {
-#define FH_CODE_NAME(name, code, http, exit, retry, title) {code, #name},
+#define FH_CODE_NAME(name, code, ...) {code, #name},
         FH_ERR_LIST(FH_CODE_NAME)
 #undef FH_CODE_NAME
     };
@@ -134,7 +134,7 @@ static int code_named(fh_str name)
 static int code_of_status(int status)
 {
     static const int codes[] = {
-#define FH_CODE_ONLY(name, code, http, exit, retry, title) code,
+#define FH_CODE_ONLY(name, code, ...) code,
         FH_ERR_LIST(FH_CODE_ONLY)
 #undef FH_CODE_ONLY
     };
@@ -164,7 +164,9 @@ static int refusal(int status, fh_str body, fh_err **err)
 static int unreachable(const fh_cli_client *s, int rc, fh_err **err)
 {
     fh_err_add(err, "no answer from %s", s->url);
-    if (rc == FH_E_UPSTREAM && strncmp(s->url, "https://", 8) == 0)
+    if (rc == FH_E_TIMEOUT)
+        fh_err_hint(err, "is that the right address, and does its machine answer? --server or FREEHOLD_URL names another");
+    else if (rc == FH_E_UPSTREAM && strncmp(s->url, "https://", 8) == 0)
         fh_err_hint(err, "if its certificate is not known here, --ca-file or FREEHOLD_CA_FILE names who vouches for it");
     else if (rc == FH_E_UNAVAILABLE || rc == FH_E_UPSTREAM)
         fh_err_hint(err, "is the server running? `freehold serve` or `make up` starts it; --server or FREEHOLD_URL names another");
@@ -251,16 +253,20 @@ int fh_client_stream(const fh_cli_client *s, const char *method, const char *pat
 {
     request r;
     stream st = {.on_event = on_event, .arg = arg, .refused = FH_BUF(REPLY_BYTES_MAX)};
+    fh_err *why = NULL; /* of the transfer; ending it ourselves is no error, and the caller may hold one of its own already */
     int status = 0, rc = request_init(&r, s, method, path, body, err);
     st.reader = fh_sse_reader_new(EVENT_BYTES_MAX, stream_event, &st);
     if (!rc && !st.reader) rc = fh_err_nomem(err);
     r.spec.on_headers = stream_headers;
     r.spec.on_data = stream_data;
     r.spec.arg = &st;
-    if (!rc) rc = fh_http_fetch(&r.spec, REPLY_BYTES_MAX, &status, NULL, err);
-    if (rc == FH_E_CANCELLED && st.ended)
+    if (!rc) rc = fh_http_fetch(&r.spec, REPLY_BYTES_MAX, &status, NULL, &why);
+    if (rc == FH_E_CANCELLED && st.ended) {
+        fh_err_free(fh_take(why));
         rc = 0;
-    else if (rc)
+    }
+    if (why) fh_err_move(err, &why);
+    if (rc)
         rc = unreachable(s, rc, err);
     else if (status >= 300)
         rc = refusal(status, (fh_str){fh_buf_cstr(&st.refused), st.refused.len}, err);

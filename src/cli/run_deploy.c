@@ -30,7 +30,12 @@ static bool is_path(const char *model)
 /* A path is meant from where the person stands; every other name is the server's to judge. */
 static int name_model(const char *model, char out[PATH_MAX], fh_err **err)
 {
-    if (is_path(model)) return realpath(model, out) ? 0 : fh_err_set(err, FH_E_NOT_FOUND, "there is no file %s", model);
+    if (is_path(model)) {
+        if (realpath(model, out)) return 0;
+        fh_err_set(err, FH_E_NOT_FOUND, "there is no file %s", model);
+        fh_err_hint(err, "give the path of a GGUF file, or a name of `freehold models`");
+        return FH_E_NOT_FOUND;
+    }
     snprintf(out, PATH_MAX, "%s", model);
     return 0;
 }
@@ -66,7 +71,8 @@ static void show_state(const fh_json *d, char *shown, size_t shown_size)
 
 static int not_running(const fh_json *d, fh_err **err)
 {
-    fh_err_set(err, FH_E_CONFLICT, "%s is %s: %s", fh_cli_str_of(d, "name"), fh_cli_str_of(d, "state"), fh_cli_str_of(d, "reason"));
+    fh_err_set(err, FH_E_CONFLICT, "%s %s %s: %s", fh_cli_str_of(d, "name"), has_state(d, "draining") ? "is" : "has",
+               fh_cli_str_of(d, "state"), fh_cli_str_of(d, "reason"));
     const char *hint = fh_cli_str_of(d, "hint");
     if (hint[0])
         fh_err_hint(err, "%s", hint);
