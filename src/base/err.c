@@ -22,7 +22,7 @@ typedef struct code_row {
 } code_row;
 
 static const code_row code_rows[] = {
-#define FH_ERR_ROW(name, code, http, exit, retry, title) {code, http, exit, retry, #name, title},
+#define FH_ERR_ROW(name, code, http, exit, retry, title, ...) {code, http, exit, retry, #name, title},
     FH_ERR_LIST(FH_ERR_ROW)
 #undef FH_ERR_ROW
 };

@@ -36,6 +36,8 @@ def main():
     say([str(f.relative_to(TOP)) for f in files if f.stat().st_size > 1 << 20], "no file above 1 MiB")
     limits = subprocess.run([str(TOP / "tools/limits-doc"), "--check"], capture_output=True, text=True)
     say([limits.stdout + limits.stderr] if limits.returncode else [], "docs/LIMITS.md lists the limits of base/limits.h")
+    errors = subprocess.run([str(TOP / "tools/errors-doc"), "--check"], capture_output=True, text=True)
+    say([errors.stdout + errors.stderr] if errors.returncode else [], "docs/ERRORS.md lists the errors of base/err.h")
     marks = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
     mine = Path(__file__).resolve()
     say([f"{f.relative_to(TOP)}:{n}" for f in files if f.suffix in {".c", ".h", ".ts", ".tsx", ".py", ".sh", ""} and f != mine for n, line in

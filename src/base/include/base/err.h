@@ -10,33 +10,59 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
-/* name, code, HTTP status, process exit status, may a client retry, title */
+/* name, code, HTTP status, process exit status, may a client retry, title, what it means, what to do. docs/ERRORS.md is made from this list
+ * (tools/errors-doc), and tests/errors shows each row once. */
 #define FH_ERR_LIST(X)                                                                                                                     \
-    X(INVALID, -1, 400, 1, false, "invalid input")                                                                                         \
-    X(USAGE, -2, 400, 2, false, "wrong usage")                                                                                             \
-    X(NOT_FOUND, -3, 404, 3, false, "not found")                                                                                           \
-    X(EXISTS, -4, 409, 1, false, "already exists")                                                                                         \
-    X(CONFLICT, -5, 409, 1, false, "conflict with the present state")                                                                      \
-    X(UNAUTHENTICATED, -6, 401, 4, false, "no valid key")                                                                                  \
-    X(FORBIDDEN, -7, 403, 4, false, "not allowed")                                                                                         \
-    X(BUDGET, -8, 402, 4, false, "budget")                                                                                                 \
-    X(MISDIRECTED, -9, 421, 4, false, "not a host of this server")                                                                         \
-    X(METHOD, -10, 405, 1, false, "method not allowed")                                                                                    \
-    X(MEDIA_TYPE, -11, 415, 1, false, "unsupported content type")                                                                          \
-    X(TOO_LARGE, -12, 413, 1, false, "too large")                                                                                          \
-    X(BUSY, -13, 429, 5, true, "too busy")                                                                                                 \
-    X(UNAVAILABLE, -14, 503, 5, true, "unavailable")                                                                                       \
-    X(TIMEOUT, -15, 504, 5, true, "timed out")                                                                                             \
-    X(UPSTREAM, -16, 502, 5, true, "upstream failed")                                                                                      \
-    X(CANCELLED, -17, 499, 1, false, "cancelled")                                                                                          \
-    X(CORRUPT, -18, 422, 1, false, "broken file")                                                                                          \
-    X(UNSUPPORTED, -19, 501, 1, false, "not supported")                                                                                    \
-    X(NOMEM, -20, 503, 1, true, "out of memory")                                                                                           \
-    X(IO, -21, 500, 1, true, "input or output failed")                                                                                     \
-    X(INTERNAL, -22, 500, 1, false, "internal error")
+    X(INVALID, -1, 400, 1, false, "invalid input", "the request, or a value in it, cannot be understood; the field at fault is named",     \
+      "correct that field and ask again")                                                                                                  \
+    X(USAGE, -2, 400, 2, false, "wrong usage", "a command or one of its flags is not used as it is meant to be",                           \
+      "see --help of the command; the message names the flag")                                                                             \
+    X(NOT_FOUND, -3, 404, 3, false, "not found", "there is no such model, deployment, key, file or path",                                  \
+      "take one of the nearest names that are given, or list what there is")                                                               \
+    X(EXISTS, -4, 409, 1, false, "already exists", "something of that name is there already and is not overwritten",                       \
+      "take another name, or remove what is there")                                                                                        \
+    X(CONFLICT, -5, 409, 1, false, "conflict with the present state",                                                                      \
+      "it does not go together with what there is: an address in use, a token used for something else, a newer database",                  \
+      "change what is in the way, as the hint says")                                                                                       \
+    X(UNAUTHENTICATED, -6, 401, 4, false, "no valid key", "the request has no key, or one that is unknown, expired or revoked",            \
+      "send a valid key; `freehold key create` makes one")                                                                                 \
+    X(FORBIDDEN, -7, 403, 4, false, "not allowed", "the key, the page or the account may not do this",                                     \
+      "use a key with the scope that is named, or another place")                                                                          \
+    X(BUDGET, -8, 402, 4, false, "budget", "what may be spent is spent", "wait until the budget renews, or raise it")                      \
+    X(MISDIRECTED, -9, 421, 4, false, "not a host of this server", "the Host header names no host of this server",                         \
+      "use the address that it listens on, or give it that name with --host")                                                              \
+    X(METHOD, -10, 405, 1, false, "method not allowed",                                                                                    \
+      "the path is there, but not for this method; the header Allow lists those that it takes", "use one of those")                        \
+    X(MEDIA_TYPE, -11, 415, 1, false, "unsupported content type", "the body is not JSON, or does not say so",                              \
+      "send Content-Type: application/json")                                                                                               \
+    X(TOO_LARGE, -12, 413, 1, false, "too large",                                                                                          \
+      "a body, header or input is beyond its limit (docs/LIMITS.md); 414 and 431 when it is the request line or the headers",              \
+      "send less, or in parts")                                                                                                            \
+    X(BUSY, -13, 429, 5, true, "too busy", "as much as can be done at once is being done, or somebody else holds the data folder",         \
+      "try again after Retry-After")                                                                                                       \
+    X(UNAVAILABLE, -14, 503, 5, true, "unavailable",                                                                                       \
+      "what would answer is not there now: no server, no engine that is ready, or it is stopping",                                         \
+      "try again after Retry-After; `freehold ps` and `freehold events NAME` tell how far it is")                                          \
+    X(TIMEOUT, -15, 504, 5, true, "timed out", "nothing came in time; 408 when it was the request that did not come",                      \
+      "try again; if it stays so, look at the other side")                                                                                 \
+    X(UPSTREAM, -16, 502, 5, true, "upstream failed",                                                                                      \
+      "an engine broke before or while it answered; in a stream that has begun it is the last event",                                      \
+      "ask again; `freehold events NAME` tells what happened")                                                                             \
+    X(CANCELLED, -17, 499, 1, false, "cancelled", "whoever asked went away or said stop, and the work was ended",                          \
+      "nothing is wrong: ask again when it is wanted")                                                                                     \
+    X(CORRUPT, -18, 422, 1, false, "broken file", "a file is damaged or is not what it says; the byte and the field are named",            \
+      "fetch it again from a source that you trust, or restore it from a backup")                                                          \
+    X(UNSUPPORTED, -19, 501, 1, false, "not supported", "it is understood, but this version or this model cannot do it",                   \
+      "leave it out, or use what the hint names")                                                                                          \
+    X(NOMEM, -20, 503, 1, true, "out of memory", "there is not enough memory",                                                             \
+      "ask for less context, fewer streams or a smaller model, or free some memory")                                                       \
+    X(IO, -21, 500, 1, true, "input or output failed", "a disk or another device failed, or is full",                                      \
+      "do what the system's own message says, then try again")                                                                             \
+    X(INTERNAL, -22, 500, 1, false, "internal error", "a mistake in freehold itself",                                                      \
+      "please report it with the request id (SECURITY.md if it could be abused)")
 
 enum {
-#define FH_ERR_CODE(name, code, http, exit, retry, title) FH_E_##name = code,
+#define FH_ERR_CODE(name, code, ...) FH_E_##name = code,
     FH_ERR_LIST(FH_ERR_CODE)
 #undef FH_ERR_CODE
 };
