@@ -15,7 +15,7 @@ const api_route api_routes[] = {
     {"GET", "/api/v1/models/{id}", API_USE, 0, "getModel", "One model, by id or alias", NULL, "Model", 200, api_models_get},
     {"GET", "/api/v1/deployments", API_USE, 0, "listDeployments", "What runs or ran a short while ago, newest first", NULL, "Deployment[]",
      200, api_deployments_list},
-    {"POST", "/api/v1/deployments", API_USE, API_KEEPS_TOKEN, "createDeployment",
+    {"POST", "/api/v1/deployments", API_RUN, API_KEEPS_TOKEN, "createDeployment",
      "Run a model; a key with the scope use may only ask for what runs already, with reuse", "DeploymentCreate", "Deployment", 201,
      api_deployments_create},
     {"GET", "/api/v1/deployments/{name}", API_USE, 0, "getDeployment", "One deployment", NULL, "Deployment", 200, api_deployments_get},

@@ -67,7 +67,12 @@ extern const api_shape api_shapes[]; /* shapes.c; ended by a row without name */
 const api_shape *api_shape_find(const char *name);
 
 typedef struct api_call api_call;
-typedef enum api_who { API_OPEN, API_USE, API_ADMIN } api_who;
+typedef enum api_who {
+    API_OPEN,
+    API_USE,
+    API_RUN, /* use; what it would start wants an admin, which its handler looks at */
+    API_ADMIN
+} api_who;
 enum {
     API_KEEPS_TOKEN = 1, /* POST that takes Idempotency-Key */
     API_SECRET = 2
