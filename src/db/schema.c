@@ -53,6 +53,18 @@ static const fh_migration schema[] = {
         " status INTEGER NOT NULL,"
         " body TEXT NOT NULL,"
         " created_utc_ns INTEGER NOT NULL) STRICT;"},
+    {3, "CREATE TABLE responses(" /* stored responses of the Responses API */
+        " id TEXT PRIMARY KEY,"
+        " key TEXT NOT NULL,"      /* id of the key that made it, which alone may read it */
+        " previous TEXT NOT NULL," /* id of the response that it follows; '' */
+        " created_utc_ns INTEGER NOT NULL,"
+        " expires_utc_ns INTEGER NOT NULL,"
+        " bytes INTEGER NOT NULL,"
+        " input TEXT NOT NULL," /* its own input, an array of items */
+        " response TEXT NOT NULL) STRICT;"
+        "CREATE INDEX responses_of_key ON responses(key, created_utc_ns, bytes);"
+        "CREATE INDEX responses_by_age ON responses(created_utc_ns, bytes);"
+        "CREATE INDEX responses_expiry ON responses(expires_utc_ns);"},
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -35,6 +35,12 @@
     X(RESPONSES_REFERENCES, 256, "references to earlier items in one request; beyond: 400")                                                \
     X(RESPONSES_OUTPUT_ITEMS, 512, "items of one reply of the Responses API; beyond: it fails")                                            \
     X(RESPONSES_OUTPUT_BYTES, 16777216, "text of one reply of the Responses API; beyond: it fails")                                        \
+    X(RESPONSES_KEPT_DAYS, 30, "time that a stored response is kept; beyond: it is gone")                                                  \
+    X(RESPONSES_KEPT_MIB, 4096, "stored responses together, in MiB; beyond: the oldest are removed")                                       \
+    X(RESPONSES_KEPT_PER_KEY_MIB, 256, "stored responses of one key, in MiB; beyond: its oldest are removed")                              \
+    X(RESPONSES_UNWRITTEN, 4096, "stored responses that wait to be written; beyond: a response is not kept")                               \
+    X(RESPONSES_UNWRITTEN_BYTES, 134217728, "their bytes; beyond: a response is not kept")                                                 \
+    X(RESPONSES_CHAIN, 256, "responses that follow one another by previous_response_id; beyond: 400")                                      \
     X(STOP_STRINGS, 16, "stop strings of a request; beyond: 400")                                                                          \
     X(STOP_STRING_BYTES, 1024, "one stop string; beyond: 400")                                                                             \
     X(LOGIT_BIAS_TOKENS, 1024, "entries of logit_bias; beyond: 400")                                                                       \
