@@ -1,5 +1,5 @@
-/* The error object. Holds one line of message, an optional hint and the field at fault. When even that cannot be allocated, callers get a
- * static object for "out of memory", which is never freed and never changed. */
+/* The error object. Holds one line of message, an optional hint, the field at fault and a reason for programs. When even that cannot be
+ * allocated, callers get a static object for "out of memory", which is never freed and never changed. */
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -10,10 +10,11 @@
 struct fh_err {
     int code;
     char *message, *hint, *param; /* owned; message is never NULL in a heap object */
+    const char *reason;
 };
 
 static char out_of_memory_text[] = "out of memory";
-static fh_err out_of_memory = {FH_E_NOMEM, out_of_memory_text, NULL, NULL};
+static fh_err out_of_memory = {FH_E_NOMEM, out_of_memory_text, NULL, NULL, NULL};
 
 typedef struct code_row {
     int code, http, exit;
@@ -178,6 +179,11 @@ void fh_err_param(fh_err **err, const char *fmt, ...)
     va_end(ap);
 }
 
+void fh_err_reason(fh_err **err, const char *reason)
+{
+    if (err && *err && *err != &out_of_memory) (*err)->reason = reason;
+}
+
 int fh_err_add(fh_err **err, const char *fmt, ...)
 {
     if (!err || !*err) return FH_E_INTERNAL;
@@ -232,4 +238,9 @@ const char *fh_err_hint_get(const fh_err *err)
 const char *fh_err_param_get(const fh_err *err)
 {
     return err ? err->param : NULL;
+}
+
+const char *fh_err_reason_get(const fh_err *err)
+{
+    return err ? err->reason : NULL;
 }

@@ -48,7 +48,9 @@ static int check_request(const fh_engine *e, const fh_gen_request *r, fh_err **e
     else
         return 0;
     if (r->token_count == 0 || r->token_count >= e->info.context_tok) fh_err_param(err, "prompt");
-    if (r->token_count >= e->info.context_tok) fh_err_hint(err, "shorten the prompt, or start the model with a larger --context");
+    if (r->token_count < e->info.context_tok) return FH_E_INVALID;
+    fh_err_hint(err, "shorten the prompt, or start the model with a larger --context");
+    fh_err_reason(err, "context_length_exceeded");
     return FH_E_INVALID;
 }
 

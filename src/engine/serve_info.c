@@ -39,6 +39,8 @@ void serve_models(serve *s, fh_http_req *req, fh_str id)
     fh_err *err = NULL;
     if (id.len && !fh_str_eqs(id, s->name)) {
         fh_err_set(&err, FH_E_NOT_FOUND, "this engine serves %s only", s->name);
+        fh_err_param(&err, "model");
+        fh_err_reason(&err, "model_not_found");
         serve_error(s, req, err);
         return;
     }

@@ -115,6 +115,7 @@ static const fh_route_model *find_model(fh_gateway *g, const fh_route_model *lis
     for (const fh_route_model *m = list; m->id[0]; m++)
         if (strcmp(m->id, route.model) == 0) return m;
     fh_err_set(err, FH_E_NOT_FOUND, "the model '%s' is not ready any more", route.model);
+    fh_err_reason(err, "model_not_found");
     return NULL;
 }
 

@@ -100,6 +100,7 @@ static int not_found(const wanted *w, const fh_fleet_snapshot *snap, fh_err **er
     else
         fh_err_hint(err, "ready now: %s", ready[0] ? ready : "nothing; `freehold run MODEL` starts one");
     fh_err_param(err, "model");
+    if (w->kind != BY_AUTO) fh_err_reason(err, "model_not_found");
     return fh_err_code(*err);
 }
 

@@ -15,13 +15,12 @@ static const char *type_of(int status)
     }
 }
 
-/* OpenAI's codes where it has one; clients compare them. */
+/* OpenAI's codes where it has one; clients compare them. What the error itself gives as reason is one of them. */
 static const char *code_of(const fh_err *err)
 {
-    const char *param = fh_err_param_get(err);
+    if (fh_err_reason_get(err)) return fh_err_reason_get(err);
     switch (fh_err_code(err)) {
     case FH_E_UNAUTHENTICATED: return "invalid_api_key";
-    case FH_E_NOT_FOUND: return param && strcmp(param, "model") == 0 ? "model_not_found" : "not_found";
     case FH_E_BUDGET: return "insufficient_quota";
     case FH_E_BUSY: return "rate_limit_exceeded";
     case FH_E_INVALID: return NULL;

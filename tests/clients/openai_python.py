@@ -74,17 +74,19 @@ def main():
             assert text == r.choices[0].text
 
         def errors_have_their_classes():
-            for kind, call in [
-                (openai.NotFoundError, lambda: client.chat.completions.create(model="smolm2", messages=ASK)),
-                (openai.BadRequestError, lambda: client.chat.completions.create(model="smollm2", messages=[])),
-                (openai.BadRequestError, lambda: client.chat.completions.create(model="smollm2", messages=ASK, temperature=9)),
-                (openai.BadRequestError, lambda: client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "word " * 20000}])),
-                (openai.AuthenticationError, lambda: client.with_options(api_key="fh_00000000_" + "A" * 43).models.list()),
+            for kind, code, call in [
+                (openai.NotFoundError, "model_not_found", lambda: client.chat.completions.create(model="smolm2", messages=ASK)),
+                (openai.NotFoundError, "model_not_found", lambda: client.models.retrieve("smolm2")),
+                (openai.BadRequestError, None, lambda: client.chat.completions.create(model="smollm2", messages=[])),
+                (openai.BadRequestError, None, lambda: client.chat.completions.create(model="smollm2", messages=ASK, temperature=9)),
+                (openai.BadRequestError, "context_length_exceeded", lambda: client.chat.completions.create(model="smollm2", messages=[{"role": "user", "content": "word " * 20000}])),
+                (openai.AuthenticationError, "invalid_api_key", lambda: client.with_options(api_key="fh_00000000_" + "A" * 43).models.list()),
             ]:
                 try:
                     call()
                 except kind as e:
                     assert e.request_id, "no x-request-id"
+                    assert e.code == code, (e.code, code)
                     assert e.body and e.body["message"] and set(e.body) >= {"message", "type", "param", "code"}, e.body
                     continue
                 raise AssertionError(f"{kind.__name__} was not raised")

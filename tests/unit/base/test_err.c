@@ -10,6 +10,9 @@ static void carries_code_message_hint_and_param(void **state)
     assert_int_equal(fh_err_set(&err, FH_E_NOT_FOUND, "no model \"%s\"", "x"), FH_E_NOT_FOUND);
     fh_err_hint(&err, "try %s", "smollm2");
     fh_err_param(&err, "model");
+    assert_null(fh_err_reason_get(err));
+    fh_err_reason(&err, "model_not_found");
+    assert_string_equal(fh_err_reason_get(err), "model_not_found");
     assert_int_equal(fh_err_code(err), FH_E_NOT_FOUND);
     assert_string_equal(fh_err_message(err), "no model \"x\"");
     assert_string_equal(fh_err_hint_get(err), "try smollm2");
@@ -73,6 +76,8 @@ static void out_of_memory_is_static_and_survives_everything(void **state)
     fh_err_nomem(&err);
     fh_err_hint(&err, "x");
     fh_err_param(&err, "x");
+    fh_err_reason(&err, "x");
+    assert_null(fh_err_reason_get(err));
     assert_int_equal(fh_err_add(&err, "context"), FH_E_NOMEM);
     assert_string_equal(fh_err_message(err), "out of memory");
     assert_null(fh_err_hint_get(err));

@@ -114,6 +114,7 @@ static void it_says_when_it_is_ready_and_what_it_is(void **state)
     answers("GET", "/v1/models", NULL, 200, "\"id\":\"tiny\"");
     answers("GET", "/v1/models/tiny", NULL, 200, "\"id\":\"tiny\"");
     answers("GET", "/v1/models/other", NULL, 404, "tiny");
+    answers("GET", "/v1/models/other", NULL, 404, "\"model_not_found\"");
     answers("GET", "/metrics", NULL, 200, "freehold_engine_ready 1");
 }
 
@@ -143,6 +144,16 @@ static void the_same_seed_gives_the_same_text_and_logprobs_are_there(void **stat
     assert_true(fh_str_eq(fh_json_str(fh_json_get(x, "text")), fh_json_str(fh_json_get(y, "text"))));
     assert_int_equal(fh_json_count(member(x, "logprobs", "tokens")), 12);
     assert_int_equal(fh_json_count(fh_json_at(member(x, "logprobs", "top_logprobs"), 0)), 3);
+}
+
+static void a_prompt_beyond_the_context_has_the_code_that_clients_know(void **state)
+{
+    (void)state;
+    FH_AUTO(buf) fh_buf body = FH_BUF(1 << 16);
+    fh_buf_adds(&body, "{\"model\":\"x\",\"prompt\":[0");
+    for (int i = 0; i < 4096; i++) fh_buf_adds(&body, ",0");
+    fh_buf_adds(&body, "]}");
+    answers("POST", "/v1/completions", fh_buf_cstr(&body), 400, "\"context_length_exceeded\"");
 }
 
 static void a_completion_can_echo_its_prompt(void **state)
@@ -278,6 +289,7 @@ int main(void)
         cmocka_unit_test(it_says_when_it_is_ready_and_what_it_is),
         cmocka_unit_test(a_chat_answers_with_usage_and_timings),
         cmocka_unit_test(the_same_seed_gives_the_same_text_and_logprobs_are_there),
+        cmocka_unit_test(a_prompt_beyond_the_context_has_the_code_that_clients_know),
         cmocka_unit_test(a_completion_can_echo_its_prompt),
         cmocka_unit_test(a_stream_is_chunks_then_usage_then_done),
         cmocka_unit_test(text_and_tokens_go_both_ways),

@@ -79,6 +79,8 @@ int fh_err_nomem(fh_err **err);
 void fh_err_hint(fh_err **err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The request field, file or flag at fault ("messages[2].role"); replaces an earlier one. */
 void fh_err_param(fh_err **err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What a program may compare, where the code alone does not tell it ("context_length_exceeded"): a literal, kept as it is given. */
+void fh_err_reason(fh_err **err, const char *reason);
 /* Puts "context: " before the message; returns the code of *err (FH_E_INTERNAL if there is none), so that `return fh_err_add(...)` works.
  */
 int fh_err_add(fh_err **err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -91,8 +93,9 @@ void fh_err_replace(fh_err **err, const char *from, const char *to);
 /* Readers take NULL and answer for an internal error. The strings are borrowed until the object changes or is freed. */
 int fh_err_code(const fh_err *err);
 const char *fh_err_message(const fh_err *err);
-const char *fh_err_hint_get(const fh_err *err);  /* NULL when there is none */
-const char *fh_err_param_get(const fh_err *err); /* NULL when there is none */
+const char *fh_err_hint_get(const fh_err *err);   /* NULL when there is none */
+const char *fh_err_param_get(const fh_err *err);  /* NULL when there is none */
+const char *fh_err_reason_get(const fh_err *err); /* NULL when there is none */
 
 const char *fh_code_name(int code);  /* "NOT_FOUND" */
 const char *fh_code_title(int code); /* "not found" */
