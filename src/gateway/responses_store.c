@@ -109,7 +109,7 @@ static op *find_waiting(fh_response_store *s, fh_str id)
 /* With the lock: forgets the first ops. */
 static void drop_ops(fh_response_store *s, size_t count)
 {
-    for (; count; count--) {
+    for (; count && s->first; count--) {
         op *o = s->first;
         s->first = o->next;
         if (!s->first) s->last = &s->first;
@@ -435,7 +435,7 @@ int fh_response_store_get(fh_response_store *s, fh_str key, fh_str id, int64_t n
 {
     op *o = NULL;
     int rc = find(s, key, id, now_utc_ns, &o, err);
-    if (rc == 0) rc = parse(o, ret, err);
+    if (o) rc = parse(o, ret, err);
     op_leave(o);
     return rc;
 }
@@ -501,11 +501,12 @@ int fh_response_store_chain(fh_response_store *s, fh_str key, fh_str id, int64_t
 {
     FH_AUTO(ptr) chain *c = fh_calloc(1, sizeof *c);
     FH_AUTO(json) fh_json *items = fh_json_new_array();
-    bool ok = c && items;
-    int rc = ok ? load_chain(s, key, id, now_utc_ns, c, err) : fh_err_nomem(err);
+    if (!c || !items) return fh_err_nomem(err);
+    bool ok = true;
+    int rc = load_chain(s, key, id, now_utc_ns, c, err);
     for (size_t i = rc == 0 ? c->count : 0; ok && i-- > 0;)
         ok = append_items(items, c->list[i].input) && append_items(items, fh_json_get(c->list[i].response, "output"));
-    for (size_t i = 0; c && i < c->count; i++) fh_kept_response_fini(&c->list[i]);
+    for (size_t i = 0; i < c->count; i++) fh_kept_response_fini(&c->list[i]);
     if (rc == 0 && !ok) rc = fh_err_nomem(err);
     if (rc == 0) *ret_items = fh_take(items);
     return rc;
