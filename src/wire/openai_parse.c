@@ -229,19 +229,29 @@ static int read_completion(fh_wire_request *r, fh_err **err)
     return rc == 0 ? take_prompt(r, prompt, false, err) : rc;
 }
 
-/* Field by field, into a request that the caller gets only when it is whole. */
-static int parse(fh_wire_request *ret, bool chat, fh_str body, fh_err **err)
+/* Field by field, into a request that the caller gets only when it is whole. Takes doc. */
+static int take(fh_wire_request *ret, bool chat, fh_json *doc, fh_err **err)
 {
-    fh_wire_request r = {.kind = chat ? FH_WIRE_CHAT : FH_WIRE_COMPLETION};
-    int rc = fh_json_parse(&r.doc, body, FH_LIMIT_JSON_BODY_BYTES, err);
-    if (rc < 0) return fh_err_add(err, "the request body");
-    rc = read_common(&r, err);
+    fh_wire_request r = {.kind = chat ? FH_WIRE_CHAT : FH_WIRE_COMPLETION, .doc = doc};
+    int rc = read_common(&r, err);
     if (rc == 0) rc = chat ? read_chat(&r, err) : read_completion(&r, err);
     if (rc < 0)
         fh_wire_request_fini(&r);
     else
         *ret = r;
     return rc;
+}
+
+static int parse(fh_wire_request *ret, bool chat, fh_str body, fh_err **err)
+{
+    fh_json *doc = NULL;
+    int rc = fh_json_parse(&doc, body, FH_LIMIT_JSON_BODY_BYTES, err);
+    return rc < 0 ? fh_err_add(err, "the request body") : take(ret, chat, doc, err);
+}
+
+int fh_wire_chat_take(fh_wire_request *ret, fh_json *doc, fh_err **err)
+{
+    return take(ret, true, doc, err);
 }
 
 int fh_wire_chat_parse(fh_wire_request *ret, fh_str body, fh_err **err)

@@ -33,12 +33,10 @@ static void check_refusal(fh_err *err)
 
 static void check_chat(const fh_json *chat)
 {
-    FH_AUTO(buf) fh_buf text = FH_BUF(MAX);
     fh_wire_request r = {0};
     fh_err *err = NULL;
     check(fh_json_count(fh_json_get(chat, "messages")) > 0);
-    check(fh_json_write(chat, &text, NULL) == 0);
-    if (fh_wire_chat_parse(&r, (fh_str){text.data, text.len}, &err) == 0)
+    if (fh_wire_chat_take(&r, again(chat), &err) == 0)
         fh_wire_request_fini(&r);
     else
         check_refusal(err);

@@ -76,6 +76,7 @@ typedef struct fh_wire_request {
 } fh_wire_request;
 
 int fh_wire_chat_parse(fh_wire_request *ret, fh_str body, fh_err **err);
+int fh_wire_chat_take(fh_wire_request *ret, fh_json *doc, fh_err **err); /* takes doc, also when it fails */
 int fh_wire_completion_parse(fh_wire_request *ret, fh_str body, fh_err **err);
 void fh_wire_request_fini(fh_wire_request *r);
 /* Refuses by name (FH_E_INVALID) the first need that is not among the bits of can. */
