@@ -88,57 +88,27 @@ static int run_ps(fh_cli *c, fh_err **err)
     return c->json ? fh_cli_print_json(shown, err) : print_deployments(shown, err);
 }
 
-/* The newest deployment of a model, those that have not stopped first; NULL when there is none. Borrowed from the list. */
-static const fh_json *newest_of(const fh_json *items, const char *id)
-{
-    const fh_json *best = NULL;
-    for (size_t i = 0; i < fh_json_count(items); i++) {
-        const fh_json *d = fh_json_at(items, i);
-        if (strcmp(fh_cli_str_of(d, "model"), id) != 0) continue;
-        bool stopped = has_state(d, "stopped"), best_stopped = best && has_state(best, "stopped");
-        bool newer = best && strcmp(fh_cli_str_of(d, "created"), fh_cli_str_of(best, "created")) > 0;
-        if (!best || (best_stopped && !stopped) || (stopped == best_stopped && newer)) best = d;
-    }
-    return best;
-}
-
-static const fh_json *named(const fh_json *items, const char *name)
-{
-    for (size_t i = 0; i < fh_json_count(items); i++)
-        if (strcmp(fh_cli_str_of(fh_json_at(items, i), "name"), name) == 0) return fh_json_at(items, i);
-    return NULL;
-}
-
-/* What a person calls a deployment: its name, or its model's id or alias. Opens the connection and puts the name in the operand's place. */
-static int open_deployment(fh_cli *c, fh_cli_client *s, char *name, size_t name_size, fh_err **err)
-{
-    char path[1024];
-    FH_AUTO(json) fh_json *list = NULL, *model = NULL;
-    const char *given = fh_cli_operand(c, 0), *id = given;
-    int rc = fh_client_open(c, s, err);
-    if (!rc) rc = fh_client_call(s, "GET", "/api/v1/deployments", NULL, &list, err);
-    if (rc) return rc;
-    if (strncmp(given, "deployment/", 11) == 0) given += 11;
-    const fh_json *items = fh_json_get(list, "items"), *found = named(items, given);
-    if (!found && fh_client_path(path, sizeof path, "/api/v1/models/", id, "") && !fh_client_call(s, "GET", path, NULL, &model, NULL))
-        id = fh_cli_str_of(model, "id");
-    if (!found) found = newest_of(items, id);
-    if (!found) {
-        fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment '%.64s'", given);
-        fh_err_hint(err, "`freehold ps` lists what runs, `freehold ps --all` what ran");
-        return FH_E_NOT_FOUND;
-    }
-    snprintf(name, name_size, "%s", fh_cli_str_of(found, "name"));
-    c->operands[0] = name;
-    return 0;
-}
-
 static int get_deployment(const fh_cli_client *s, const char *name, fh_json **ret, fh_err **err)
 {
     char path[512];
     if (!fh_client_path(path, sizeof path, "/api/v1/deployments/", name, ""))
         return fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment with such a long name");
     return fh_client_call(s, "GET", path, NULL, ret, err);
+}
+
+/* What a person calls a deployment: its name, or its model's id or alias, as the server finds it. Opens the connection and puts the name in
+ * the operand's place. */
+static int open_deployment(fh_cli *c, fh_cli_client *s, char *name, size_t name_size, fh_err **err)
+{
+    FH_AUTO(json) fh_json *found = NULL;
+    const char *given = fh_cli_operand(c, 0);
+    if (strncmp(given, "deployment/", 11) == 0) given += 11;
+    int rc = fh_client_open(c, s, err);
+    if (!rc) rc = get_deployment(s, given, &found, err);
+    if (rc) return rc;
+    snprintf(name, name_size, "%s", fh_cli_str_of(found, "name"));
+    c->operands[0] = name;
+    return 0;
 }
 
 /* Until it has stopped; *doc is replaced by its last form. */

@@ -1,5 +1,6 @@
 /* Deployments over HTTP. Commands go to the fleet's thread and answer here later; reads come from its snapshot and its database. */
 #include "base/limits.h"
+#include "catalog/catalog.h"
 #include "server_private.h"
 
 #include <stdio.h>
@@ -52,12 +53,29 @@ void api_deployments_list(api_call *c)
     api_reply(c, 200, api_list(items, fh_json_new_null()));
 }
 
-/* The newest of that name. */
+/* The newest of that name; else the newest of the model that has that id or alias, one that has stopped only if there is no other. */
 static const fh_deployment_view *find_named(const fh_fleet_snapshot *snap, const char *name)
 {
+    const fh_deployment_view *stopped = NULL;
+    const fh_catalog_model *m = fh_catalog_find(fh_str_of(name));
     for (size_t i = 0; i < snap->count; i++)
         if (strcmp(snap->deployments[i].name, name) == 0) return &snap->deployments[i];
-    return NULL;
+    for (size_t i = 0; i < snap->count; i++) {
+        const fh_deployment_view *d = &snap->deployments[i];
+        if (strcmp(d->model, m ? m->id : name) != 0) continue;
+        if (d->state != FH_DEPLOYMENT_STOPPED) return d;
+        if (!stopped) stopped = d;
+    }
+    return stopped;
+}
+
+/* The call's parameter becomes the name of the deployment that it means. One that only the database remembers stays as it was given. */
+static void resolve_name(api_call *c)
+{
+    const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(c->server->fleet);
+    const fh_deployment_view *d = find_named(snap, c->param);
+    if (d) snprintf(c->param, sizeof c->param, "%s", d->name);
+    fh_fleet_snapshot_release(snap);
 }
 
 static const char *nearest_name(const fh_fleet_snapshot *snap, const char *name)
@@ -80,7 +98,7 @@ static int no_deployment(const fh_fleet_snapshot *snap, const char *name, fh_err
     if (near)
         fh_err_hint(err, "did you mean '%s'? `freehold ps` lists all", near);
     else
-        fh_err_hint(err, "`freehold ps` lists all deployments");
+        fh_err_hint(err, "`freehold ps` lists what runs, `freehold ps --all` what ran");
     return FH_E_NOT_FOUND;
 }
 
@@ -170,6 +188,7 @@ void api_deployments_create(api_call *c)
 void api_deployments_delete(api_call *c)
 {
     fh_err *err = NULL;
+    resolve_name(c);
     if (fh_fleet_undeploy(c->server->fleet, c->param, c->server->loop, command_done, c, &err)) api_reply_error(c, err);
 }
 
@@ -196,6 +215,7 @@ void api_deployments_events(api_call *c)
     fh_err *err = NULL;
     fh_json *items = NULL;
     uint64_t after = 0;
+    resolve_name(c);
     int rc = query_number(c, "after", INT64_MAX, &after, &err) ? 0 : FH_E_INVALID;
     if (!rc) rc = fh_fleet_history(c->server->fleet, c->param, (int64_t)after, EVENTS_MAX, &items, &err);
     if (!rc && fh_json_count(items) == 0 && (rc = check_named(c, &err))) fh_json_unref(items);
@@ -215,6 +235,7 @@ void api_deployments_logs(api_call *c)
     fh_err *err = NULL;
     uint64_t bytes = LOG_BYTES_DEFAULT;
     FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_ENGINE_LOG_BYTES);
+    resolve_name(c);
     int rc = query_number(c, "bytes", FH_LIMIT_ENGINE_LOG_BYTES, &bytes, &err) ? check_named(c, &err) : FH_E_INVALID;
     if (!rc) rc = fh_fleet_log_tail(c->server->fleet, c->param, (size_t)bytes, &text, &err);
     if (rc)

@@ -35,6 +35,14 @@ def main():
             s.wait_ready(made["name"])
             assert s.cli("stop", made["name"]).returncode == 0
 
+        def by_its_model():
+            for name in ("smollm2", "SmolLM2", "smollm2-135m"):
+                assert s.json("GET", "/api/v1/deployments/" + name)["name"] == "smollm2-135m", name
+                assert s.json("GET", f"/api/v1/deployments/{name}/events")["items"], name
+                reply = s.json("POST", "/v1/chat/completions", {"model": name, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2})
+                assert reply["model"] == "smollm2-135m", reply
+            assert s.request("GET", "/api/v1/deployments/smollm3")[0] == 404
+
         def another_shape():
             status, _, body = s.request("POST", "/api/v1/deployments", {"model": "smollm2", "reuse": True, "context_tok": 77})
             said = json.loads(body)
@@ -53,7 +61,7 @@ def main():
             assert live(s) == []
 
         for fn, text in [(two_runs_at_once, "two that run the same model at the same moment share one deployment"), (pressed_twice, "Run pressed again, by any name of the model, is the same deployment"),
-                         (a_second_on_purpose, "a second one is started by whoever does not ask to share"), (another_shape, "one of another shape is not shared in silence"),
+                         (a_second_on_purpose, "a second one is started by whoever does not ask to share"), (by_its_model, "a deployment is found by its model, as people call that"), (another_shape, "one of another shape is not shared in silence"),
                          (a_key_that_may_only_use, "a key that may only use finds what runs and starts nothing")]:
             tap.check(text, fn)
     tap.end()
