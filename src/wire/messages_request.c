@@ -1,4 +1,5 @@
-/* A Messages request as a chat request: the fields of the request itself. Turns are in messages_turns.c, tools in messages_tools.c. */
+/* A Messages request as a chat request: the fields of the request itself. Turns are in messages_turns.c, tools in messages_tools.c.
+ * docs/MESSAGES.md is the same table for people. */
 #include "messages_private.h"
 
 #include "base/limits.h"

@@ -246,8 +246,8 @@ static int translate(fh_up *u, int64_t default_max_tok, fh_err **err)
 {
     bool stream = false;
     int rc = fh_json_read_bool(u->chat, "stream", false, &stream, err);
-    if (rc == 0) rc = pass_unknown(u, err); /* first, so that nothing of ours is overwritten */
     if (rc == 0 && !fh_msg_copy(u->out, u->chat, "model", "model")) rc = fh_err_nomem(err);
+    if (rc == 0) rc = pass_unknown(u, err); /* before ours, so that none of them is overwritten */
     if (rc == 0) rc = refuse_unsayable(u, err);
     if (rc == 0) rc = set_max_tokens(u, default_max_tok, err);
     if (rc == 0) rc = set_sampling(u, err);

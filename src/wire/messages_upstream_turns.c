@@ -98,10 +98,11 @@ static int add_result(turns *t, const fh_json *message, const char *path, fh_err
 static int close_turn(turns *t, fh_err **err)
 {
     if (!t->role || !fh_json_count(t->blocks)) return 0;
-    FH_AUTO(json) fh_json *message = fh_json_new_object();
-    bool ok = message && fh_json_set(message, "role", fh_json_new_cstr(t->role)) && fh_json_set(message, "content", fh_take(t->blocks));
+    FH_AUTO(json) fh_json *message = fh_json_new_object(), *blocks = fh_take(t->blocks);
     t->blocks = fh_json_new_array();
-    return ok && t->blocks && fh_json_append(t->list, fh_take(message)) ? 0 : fh_err_nomem(err);
+    bool ok =
+        message && t->blocks && fh_json_set(message, "role", fh_json_new_cstr(t->role)) && fh_json_set(message, "content", fh_take(blocks));
+    return ok && fh_json_append(t->list, fh_take(message)) ? 0 : fh_err_nomem(err);
 }
 
 static int turn_to(turns *t, const char *role, fh_err **err)
