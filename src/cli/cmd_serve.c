@@ -92,7 +92,11 @@ const fh_cli_verb fh_verb_serve = {
         "Prints its address and, on a terminal only, the first key of a new data folder and a link that opens the console once within 15 "
         "minutes. Ctrl-C or SIGTERM stops it: running "
         "requests get ten seconds, then engines are stopped, unless they are to go on.\n\nIt listens on this machine only. Beyond it, "
-        "give it a certificate, or put something that speaks TLS in front and say --plain-http.",
+        "give it a certificate, or put something that speaks TLS in front and say --plain-http.\n\nSIGHUP reads the certificate again. "
+        "SIGUSR2 "
+        "upgrades: the program that now lies where this one lay is started and takes over, and no request is refused; what runs ends in "
+        "the "
+        "old process. Sockets that systemd holds (LISTEN_FDS) are served instead of --listen.",
     .examples = examples,
     .flags = flags,
     .run = run_serve,

@@ -145,7 +145,7 @@ static void begin_stop(serve *s)
     if (s->state == SERVE_STOPPING) return;
     s->state = SERVE_STOPPING;
     atomic_store(&s->cancel_load, true);
-    fh_http_server_drain(s->http);
+    fh_http_server_drain(s->http, 0);
     if (s->engine) fh_engine_stop(s->engine);
     s->engine = NULL;
 }

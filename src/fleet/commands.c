@@ -239,6 +239,7 @@ static void run_report(void *arg)
 void fh_fleet_report(fh_fleet *f, const char *name, int code)
 {
     (void)code;
+    if (atomic_load(&f->left)) return;
     report *r = fh_calloc(1, sizeof(*r));
     if (!r) return; /* the next regular look finds it */
     r->fleet = f;

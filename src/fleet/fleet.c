@@ -122,15 +122,34 @@ static void fleet_free(fh_fleet *f)
     fh_free(f);
 }
 
+static void end_thread(fh_fleet *f, void (*begin)(void *arg))
+{
+    if (!f->thread_runs) return;
+    while (!fh_loop_post(f->loop, begin, f)) fh_sleep_ns(10 * FH_NS_PER_MS); /* out of memory for a moment; there is no other way to stop */
+    pthread_join(f->thread, NULL);
+    f->thread_runs = false;
+}
+
 void fh_fleet_stop(fh_fleet *f)
 {
     if (!f) return;
-    if (f->thread_runs) {
-        while (!fh_loop_post(f->loop, begin_stop, f))
-            fh_sleep_ns(10 * FH_NS_PER_MS); /* out of memory for a moment; there is no other way to stop */
-        pthread_join(f->thread, NULL);
-    }
+    end_thread(f, begin_stop);
     fleet_free(f);
+}
+
+static void begin_leave(void *arg)
+{
+    fh_fleet *f = arg;
+    f->keep_engines_on_stop = true;
+    begin_stop(f);
+}
+
+void fh_fleet_leave(fh_fleet *f)
+{
+    atomic_store(&f->left, true);
+    end_thread(f, begin_leave);
+    fh_db_close(f->db);
+    f->db = NULL;
 }
 
 /* ---- starting ---- */

@@ -182,6 +182,7 @@ struct fh_fleet {
 
     pthread_t thread;
     bool thread_runs;
+    _Atomic bool left; /* handed over: nothing is commanded any more */
 
     pthread_mutex_t lock; /* of what follows */
     fh_fleet_snapshot *snapshot;

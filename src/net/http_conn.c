@@ -246,12 +246,13 @@ static size_t parse(fh_http_conn *c, const char *data, size_t bytes)
 /* A reply has ended: the next request, or the end of the connection. */
 void fh_http_conn_reply_done(fh_http_conn *c)
 {
-    if (!c->req.keep) c->close_after = true;
+    const fh_http_server *s = c->server;
+    if (!c->req.keep || (s->draining && s->grace_ns == 0)) c->close_after = true;
     fh_http_req_over(&c->req);
     fh_http_reader_next(c->reader);
     fh_http_conn_count_body(c, 0);
     c->phase = FH_CONN_READING;
-    deadline_in(c, c->server->limits.idle_timeout_ns);
+    deadline_in(c, s->draining ? s->grace_ns : s->limits.idle_timeout_ns);
     if (c->busy) return;
     fh_http_conn_flush(c);
     if (c->close_after || c->pending.len || c->readable || c->eof) fh_http_conn_kick(c);

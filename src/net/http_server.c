@@ -78,12 +78,23 @@ void fh_http_server_free(fh_http_server *s)
     fh_free(s);
 }
 
-void fh_http_server_drain(fh_http_server *s)
+static bool is_idle(const fh_http_conn *c)
 {
+    return c->phase == FH_CONN_READING && !fh_http_reader_started(c->reader) && !c->pending.len;
+}
+
+void fh_http_server_drain(fh_http_server *s, int64_t grace_ns)
+{
+    int64_t until = fh_clock_mono_ns() + grace_ns;
     s->draining = true;
+    s->grace_ns = grace_ns;
     fh_http_listeners_close(s);
     for (fh_http_conn *c = s->conns; c; c = c->next) {
-        if (c->phase != FH_CONN_READING || fh_http_reader_started(c->reader) || c->pending.len) continue;
+        if (!is_idle(c)) continue;
+        if (grace_ns > 0) {
+            fh_http_conn_deadline(c, until);
+            continue;
+        }
         c->close_after = true;
         fh_http_conn_kick(c);
     }

@@ -155,6 +155,7 @@ struct fh_http_server {
     fh_http_conn *conns;
     fh_timer accept_again; /* after EMFILE and the like */
     bool draining;
+    int64_t grace_ns; /* for idle connections, while draining */
     int port;
     uint8_t id_key[16];
     uint64_t id_next;

@@ -208,6 +208,15 @@ static void run_route(fh_server *s, fh_http_req *req, const api_route *route, co
     }
 }
 
+/* The connection closes behind the reply: the next one reaches the server that can do it. */
+static void refuse_handed_over(fh_http_req *req)
+{
+    fh_err *err = NULL;
+    fh_err_set(&err, FH_E_UNAVAILABLE, "a newer server has taken over while this connection was open");
+    fh_err_hint(&err, "ask again, on a new connection");
+    reply_error(req, err);
+}
+
 static void control_plane(fh_server *s, fh_http_req *req)
 {
     fh_err *err = NULL;
@@ -219,6 +228,8 @@ static void control_plane(fh_server *s, fh_http_req *req)
         refuse_key(req, err);
     else if (!route)
         no_route(req, &allow);
+    else if (s->handed_over && !fh_str_eqs(fh_http_req_method(req), "GET"))
+        refuse_handed_over(req);
     else if (fh_http_req_run_on(req, s->http))
         run_route(s, req, route, param, &key);
 }

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,9 +32,8 @@ struct fh_edges {
     edge *list;
     fh_loop **loops; /* the same, for the gateway */
     size_t count;
-    int *sockets;
-    size_t socket_count;
-    bool mixed; /* handed over, on more than one address */
+    fh_sockets sockets;
+    bool inherited, mixed; /* handed over; and on more than one address */
     char address[128];
 };
 
@@ -52,16 +52,17 @@ static size_t passed_by_systemd(void)
     return ours ? count : 0;
 }
 
-static int adopt_sockets(fh_edges *e, const fh_server_config *c, size_t count, fh_err **err)
+static int adopt_sockets(fh_edges *e, const fh_server_config *c, const fh_sockets *from, fh_err **err)
 {
     char address[sizeof e->address];
     int rc = 0;
-    for (size_t i = 0; !rc && i < count; i++) {
-        int fd = FIRST_PASSED_FD + (int)i;
+    e->inherited = true;
+    for (size_t i = 0; !rc && i < from->count; i++) {
+        int fd = from->fds[i];
         rc = fh_listen_adopt(fd, address, sizeof address, err);
         if (!rc) rc = fh_server_may_listen(c, address, err);
         if (rc) break;
-        e->sockets[e->socket_count++] = fd;
+        e->sockets.fds[e->sockets.count++] = fd;
         e->mixed = e->mixed || (e->address[0] && strcmp(e->address, address) != 0);
         memcpy(e->address, address, sizeof address);
     }
@@ -76,23 +77,29 @@ static int open_sockets(fh_edges *e, const char *listen, fh_err **err)
     if (fd < 0) return fd;
     snprintf(e->address, sizeof e->address, "%.*s:%d", (int)(strrchr(listen, ':') - listen), listen, fh_listen_port(fd));
     if (e->count == 1) {
-        e->sockets[e->socket_count++] = fd;
+        e->sockets.fds[e->sockets.count++] = fd;
         return 0;
     }
     close(fd);
-    for (; e->socket_count < e->count; e->socket_count++) {
-        e->sockets[e->socket_count] = fh_listen_open(e->address, true, err);
-        if (e->sockets[e->socket_count] < 0) return e->sockets[e->socket_count];
+    while (e->sockets.count < e->count) {
+        fd = fh_listen_open(e->address, true, err);
+        if (fd < 0) return fd;
+        e->sockets.fds[e->sockets.count++] = fd;
     }
     return 0;
 }
 
-static int take_sockets(fh_edges *e, const fh_server_config *c, fh_err **err)
+static int take_sockets(fh_edges *e, const fh_server_config *c, const fh_sockets *handed, fh_err **err)
 {
-    size_t passed = passed_by_systemd();
-    e->sockets = fh_calloc(FH_LIMIT_LISTEN_SOCKETS, sizeof *e->sockets);
-    if (!e->sockets) return fh_err_nomem(err);
-    return passed ? adopt_sockets(e, c, passed, err) : open_sockets(e, c->listen, err);
+    fh_sockets passed = {.count = passed_by_systemd()};
+    for (size_t i = 0; i < passed.count; i++) passed.fds[i] = FIRST_PASSED_FD + (int)i;
+    if (handed->count) return adopt_sockets(e, c, handed, err);
+    return passed.count ? adopt_sockets(e, c, &passed, err) : open_sockets(e, c->listen, err);
+}
+
+const fh_sockets *fh_edges_sockets(const fh_edges *e)
+{
+    return &e->sockets;
 }
 
 /* Edges. */
@@ -107,9 +114,9 @@ static int accept_from(edge *to, int fd, fh_err **err)
 /* Every socket has a loop, and every loop has a socket. */
 static int deal_out(fh_edges *e, fh_err **err)
 {
-    size_t n = FH_MAX(e->count, e->socket_count);
+    size_t n = FH_MAX(e->count, e->sockets.count);
     int rc = 0;
-    for (size_t i = 0; !rc && i < n; i++) rc = accept_from(&e->list[i % e->count], e->sockets[i % e->socket_count], err);
+    for (size_t i = 0; !rc && i < n; i++) rc = accept_from(&e->list[i % e->count], e->sockets.fds[i % e->sockets.count], err);
     return rc;
 }
 
@@ -128,12 +135,12 @@ static int make_edges(fh_edges *e, size_t count, fh_http_server *first, fh_err *
     return rc;
 }
 
-int fh_edges_open(fh_edges **ret, const fh_server_config *c, fh_http_server *first, fh_err **err)
+int fh_edges_open(fh_edges **ret, const fh_server_config *c, const fh_sockets *handed, fh_http_server *first, fh_err **err)
 {
     FH_AUTO(fh_edges) fh_edges *e = fh_calloc(1, sizeof *e);
     if (!e) return fh_err_nomem(err);
     int rc = make_edges(e, (size_t)c->threads, first, err);
-    if (!rc) rc = take_sockets(e, c, err);
+    if (!rc) rc = take_sockets(e, c, handed, err);
     if (rc) return rc;
     *ret = fh_take(e);
     return 0;
@@ -148,6 +155,11 @@ fh_loop *const *fh_edges_loops(const fh_edges *e, size_t *ret_count)
 const char *fh_edges_address(const fh_edges *e)
 {
     return e->address;
+}
+
+bool fh_edges_inherited(const fh_edges *e)
+{
+    return e->inherited;
 }
 
 bool fh_edges_mixed(const fh_edges *e)
@@ -175,21 +187,56 @@ int fh_edges_start(fh_edges *e, fh_err **err)
     return rc;
 }
 
-static void drain_one(void *arg)
+/* Draining. */
+
+typedef struct visit {
+    edge *at;
+    int64_t grace_ns;
+    sem_t *passed; /* NULL: drain */
+} visit;
+
+static void visit_one(void *arg)
 {
-    fh_http_server_drain(arg);
+    visit *v = arg;
+    if (v->passed)
+        sem_post(v->passed);
+    else
+        fh_http_server_drain(v->at->http, v->grace_ns);
+    fh_free(v);
+}
+
+/* Only memory can be missing, for a moment. */
+static void post_visit(const visit *v)
+{
+    for (;; sched_yield()) {
+        visit *copy = fh_alloc(sizeof *copy);
+        if (!copy) continue;
+        *copy = *v;
+        if (fh_loop_post(v->at->loop, visit_one, copy)) return;
+        fh_free(copy);
+    }
 }
 
 static void close_sockets(fh_edges *e)
 {
-    while (e->socket_count) close(e->sockets[--e->socket_count]);
+    while (e->sockets.count) close(e->sockets.fds[--e->sockets.count]);
 }
 
-void fh_edges_drain(fh_edges *e)
+void fh_edges_drain(fh_edges *e, int64_t grace_ns)
 {
-    for (size_t i = 0; i < e->count; i++)
-        while (!fh_loop_post(e->list[i].loop, drain_one, e->list[i].http)) sched_yield(); /* only memory can be missing, for a moment */
+    for (size_t i = 0; i < e->count; i++) post_visit(&(visit){&e->list[i], grace_ns, NULL});
     close_sockets(e);
+}
+
+void fh_edges_pass_by(fh_edges *e)
+{
+    sem_t passed;
+    sem_init(&passed, 0, 0);
+    for (size_t i = 0; i < e->count; i++) post_visit(&(visit){&e->list[i], 0, &passed});
+    for (size_t i = 0; i < e->count; i++)
+        while (sem_wait(&passed) != 0) {
+        }
+    sem_destroy(&passed);
 }
 
 void fh_edges_stop(fh_edges *e)
@@ -210,8 +257,7 @@ void fh_edges_free(fh_edges *e)
     if (!e) return;
     fh_edges_stop(e);
     for (size_t i = 0; i < e->count; i++) fh_loop_free(e->list[i].loop);
-    if (e->sockets) close_sockets(e);
-    fh_free(e->sockets);
+    close_sockets(e);
     fh_free(e->loops);
     fh_free(e->list);
     fh_free(e);

@@ -115,6 +115,11 @@ static fh_json *job_json(const import_job *job)
     return o;
 }
 
+bool fh_imports_busy(const fh_imports *i)
+{
+    return i->busy;
+}
+
 int fh_imports_start(fh_imports *i, fh_weights_source *source, const char *path, const char *id, fh_json **ret_job, fh_err **err)
 {
     FH_AUTO(fh_weights_source) fh_weights_source *taken = source;

@@ -2,7 +2,8 @@
  *
  * Order of starting: what can be refused without having done anything (lock, database, address) comes before the fleet, which adopts and
  * starts engines. Order of stopping: no new connections; running requests get a few seconds; the HTTP server goes before the gateway, whose
- * requests end with it; the fleet last, which stops engines or leaves them to the next server. */
+ * requests end with it; the fleet last, which stops engines or leaves them to the next server. SIGUSR2 hands over to a new server
+ * (upgrade.c). */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #define DRAIN_NS      (FH_LIMIT_DRAIN_MS * FH_NS_PER_MS)
+#define GRACE_NS      (FH_LIMIT_STOP_GRACE_MS * FH_NS_PER_MS)
 #define DRAIN_POLL_NS (20 * FH_NS_PER_MS)
 
 static void on_request(fh_http_req *req, void *ctx)
@@ -124,7 +126,7 @@ static int open_listener(fh_server *s, fh_err **err)
     if (!rc) rc = fh_http_server_new(&s->http, s->loop, on_request, s, err);
     if (!rc && s->tls) fh_http_server_tls(s->http, fh_take(s->tls));
     if (!rc) rc = fh_http_server_trust(s->http, s->config->trusted_proxies, err);
-    if (!rc) rc = fh_edges_open(&s->edges, s->config, s->http, err);
+    if (!rc) rc = fh_edges_open(&s->edges, s->config, &s->handed, s->http, err);
     if (!rc) rc = split_listen(s, fh_edges_address(s->edges), err);
     if (rc) return rc;
     const char *shown = is_wildcard(s->listen_host) ? (s->listen_host[0] == '[' ? "[::1]" : "127.0.0.1") : s->listen_host;
@@ -133,13 +135,20 @@ static int open_listener(fh_server *s, fh_err **err)
     return 0;
 }
 
-static int start_fleet(fh_server *s, fh_err **err)
+int fh_server_start_fleet(fh_server *s, fh_fleet **ret, fh_err **err)
 {
-    fh_fleet_config fleet = {
+    fh_fleet_config c = {
         .data_dir = s->config->data_dir, .store_url = s->store_url, .program = s->program, .keep_engines_on_stop = s->config->keep_engines};
+    return fh_fleet_start(ret, &c, err);
+}
+
+static int start_services(fh_server *s, fh_err **err)
+{
+    fh_fleet *fleet = NULL;
     fh_gateway_config gateway = {.routes = fh_server_routes(s)};
     gateway.loops = fh_edges_loops(s->edges, &gateway.loop_count);
-    int rc = fh_fleet_start(&s->fleet, &fleet, err);
+    int rc = fh_server_start_fleet(s, &fleet, err);
+    s->fleet = fleet;
     if (!rc) rc = fh_feed_new(&s->feed, s, err);
     if (!rc) rc = fh_gateway_new(&s->gateway, &gateway, err);
     return rc;
@@ -157,6 +166,16 @@ static void poll_drained(void *arg)
         fh_timer_start(s->stop_timer, DRAIN_POLL_NS);
 }
 
+void fh_server_drain(fh_server *s, int64_t grace_ns, int64_t most_ns)
+{
+    s->stop_deadline_ns = fh_clock_mono_ns() + most_ns;
+    fh_feed_free(s->feed);
+    s->feed = NULL;
+    fh_edges_drain(s->edges, grace_ns);
+    fh_http_server_drain(s->http, grace_ns);
+    poll_drained(s);
+}
+
 static void on_stop_signal(void *arg)
 {
     fh_server *s = arg;
@@ -165,13 +184,13 @@ static void on_stop_signal(void *arg)
         return;
     }
     s->stopping = true;
-    s->stop_deadline_ns = fh_clock_mono_ns() + DRAIN_NS;
     fh_log(FH_LOG_INFO, "server", "stopping requests=%zu", fh_gateway_in_flight(s->gateway));
-    fh_feed_free(s->feed);
-    s->feed = NULL;
-    fh_edges_drain(s->edges);
-    fh_http_server_drain(s->http);
-    poll_drained(s);
+    fh_server_drain(s, fh_edges_inherited(s->edges) ? GRACE_NS : 0, DRAIN_NS);
+}
+
+static void on_upgrade_signal(void *arg)
+{
+    fh_server_upgrade(arg);
 }
 
 static void on_reload_signal(void *arg)
@@ -197,6 +216,7 @@ static int watch_signals(fh_server *s, fh_err **err)
     if (!rc) rc = fh_loop_on_signal(s->loop, SIGINT, on_stop_signal, s, err);
     if (!rc) rc = fh_loop_on_signal(s->loop, SIGTERM, on_stop_signal, s, err);
     if (!rc) rc = fh_loop_on_signal(s->loop, SIGHUP, on_reload_signal, s, err);
+    if (!rc) rc = fh_loop_on_signal(s->loop, SIGUSR2, on_upgrade_signal, s, err);
     return rc;
 }
 
@@ -218,6 +238,7 @@ static void close_all(fh_server *s)
     fh_keys_close(s->keys);
     fh_db_close(s->db);
     fh_free(s->host_names);
+    if (s->handover_fd >= 0) close(s->handover_fd);
     if (s->lock_fd >= 0) close(s->lock_fd);
 }
 
@@ -321,23 +342,28 @@ static int start_all(fh_server *s, fh_err **err)
     s->start_ns = fh_clock_mono_ns();
     raise_file_limit();
     umask(077); /* the database and its journals too are ours alone */
-    int rc = check_listen(s, err);
+    int rc = fh_handover_join(&s->handover_fd, s->handed.fds, &s->handed.count, err);
+    if (!rc) rc = check_listen(s, err);
     if (!rc) rc = load_certificate(s, &s->tls, err);
+    if (!rc) rc = fh_handover_await_turn(s->handover_fd, err);
     if (!rc) rc = own_program(s, err);
     if (!rc) rc = open_folder(s, err);
     if (!rc) rc = open_store(s, err);
     if (!rc) rc = check_key_file(s, err);
     if (!rc) rc = open_listener(s, err);
     if (!rc) rc = collect_hosts(s, err);
-    if (!rc) rc = start_fleet(s, err);
+    if (!rc) rc = start_services(s, err);
     if (!rc) rc = watch_signals(s, err);
     if (!rc) rc = announce(s, err);
-    return rc ? rc : fh_edges_start(s->edges, err);
+    if (!rc) rc = fh_edges_start(s->edges, err);
+    if (!rc) rc = fh_handover_serving(s->handover_fd, err);
+    if (!rc) fh_notify_ready();
+    return rc;
 }
 
 int fh_server_run(const fh_server_config *c, fh_err **err)
 {
-    fh_server s = {.config = c, .lock_fd = -1};
+    fh_server s = {.config = c, .lock_fd = -1, .handover_fd = -1};
     int rc = start_all(&s, err);
     if (!rc) {
         fh_log(FH_LOG_INFO, "server", "ready after_ms=%.1f", (double)(fh_clock_mono_ns() - s.start_ns) / 1e6);

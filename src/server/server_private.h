@@ -7,6 +7,7 @@
 #define FH_SERVER_PRIVATE_H
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include "db/db.h"
 #include "fleet/fleet.h"
@@ -20,9 +21,16 @@
 #include "server/server.h"
 #include "weights/weights.h"
 
+#include <sys/types.h>
+
 typedef struct fh_edges fh_edges;     /* edges.c */
 typedef struct fh_feed fh_feed;       /* api_events.c */
 typedef struct fh_imports fh_imports; /* imports.c */
+
+typedef struct fh_sockets { /* that the server before handed over; count 0: none */
+    int fds[FH_LIMIT_LISTEN_SOCKETS];
+    size_t count;
+} fh_sockets;
 
 typedef struct fh_server {
     const fh_server_config *config; /* borrowed */
@@ -36,7 +44,10 @@ typedef struct fh_server {
     fh_db *db;
     fh_keys *keys;
     fh_signin *signin;
-    fh_fleet *fleet;
+    _Atomic(fh_fleet *) fleet; /* replaced when a handover fails */
+    _Atomic bool handed_over;  /* a newer server has the control plane; reading still works here */
+    int handover_fd;           /* of the server before, until this one serves; -1 */
+    fh_sockets handed;
     fh_weights *weights;
     fh_feed *feed;
     fh_imports *imports;
@@ -100,16 +111,42 @@ struct api_call { /* owned by its handler until it ends */
     uint8_t digest[32]; /* of method, path and body, with a token */
 };
 
+/* handover.c. The new server joins what FREEHOLD_HANDOVER names (*ret_fd stays -1 without), waits until the old one has let go, and says
+ * that it serves. */
+int fh_handover_join(int *ret_fd, int *sockets, size_t *ret_count, fh_err **err);
+int fh_handover_await_turn(int fd, fh_err **err);
+int fh_handover_serving(int fd, fh_err **err);
+/* The old one begins (the new one has read its flags and holds the sockets), lets go of all that only one may have, and says so with go,
+ * which returns once the new one serves. */
+typedef struct fh_handover {
+    int fd;
+    pid_t pid;
+} fh_handover;
+int fh_handover_begin(fh_handover *ret, const char *program, const int *sockets, size_t count, fh_err **err);
+int fh_handover_go(fh_handover *h, fh_err **err); /* ends it, whatever came of it */
+void fh_handover_end(fh_handover *h);
+/* notify.c: tells systemd that this process serves, when it asks for that. */
+void fh_notify_ready(void);
+
 /* edges.c: sockets, and the loops that clients come in on. */
-int fh_edges_open(fh_edges **ret, const fh_server_config *c, fh_http_server *first, fh_err **err);
+int fh_edges_open(fh_edges **ret, const fh_server_config *c, const fh_sockets *handed, fh_http_server *first, fh_err **err);
+const fh_sockets *fh_edges_sockets(const fh_edges *e);
+void fh_edges_pass_by(fh_edges *e); /* returns once every loop has been through its present work */
 void fh_edges_free(fh_edges *e);
 FH_DEFINE_AUTO(fh_edges, fh_edges_free);
 fh_loop *const *fh_edges_loops(const fh_edges *e, size_t *ret_count);
 const char *fh_edges_address(const fh_edges *e); /* "127.0.0.1:8470", of one of its sockets */
+bool fh_edges_inherited(const fh_edges *e);      /* its sockets outlive this server: others hold them too */
 bool fh_edges_mixed(const fh_edges *e);          /* there are several addresses */
 int fh_edges_start(fh_edges *e, fh_err **err);   /* from now on requests come */
-void fh_edges_drain(fh_edges *e);                /* no new connections; running requests end */
-void fh_edges_stop(fh_edges *e);                 /* ends the threads and all that still runs; the loops stay until they are freed */
+/* No new connections; running requests end, and connections that are idle may bring one more within grace_ns. */
+void fh_edges_drain(fh_edges *e, int64_t grace_ns);
+void fh_edges_stop(fh_edges *e); /* ends the threads and all that still runs; the loops stay until they are freed */
+/* upgrade.c: what SIGUSR2 does. */
+void fh_server_upgrade(fh_server *s);
+/* server.c */
+int fh_server_start_fleet(fh_server *s, fh_fleet **ret, fh_err **err);
+void fh_server_drain(fh_server *s, int64_t grace_ns, int64_t most_ns); /* no new connections; ends when all have gone, or after most_ns */
 /* server.c: beyond loopback only with TLS, or when something in front does it. */
 int fh_server_may_listen(const fh_server_config *c, const char *address, fh_err **err);
 
@@ -170,7 +207,8 @@ FH_DEFINE_AUTO(fh_feed, fh_feed_free);
 
 /* imports.c: one import at a time, on a thread of its own. */
 fh_imports *fh_imports_new(fh_server *s);
-void fh_imports_free(fh_imports *i); /* cancels one that runs and waits for it */
+void fh_imports_free(fh_imports *i);       /* cancels one that runs and waits for it */
+bool fh_imports_busy(const fh_imports *i); /* one runs; the main loop asks */
 int fh_imports_start(fh_imports *i, fh_weights_source *source, const char *path, const char *id, fh_json **ret_job,
                      fh_err **err);                            /* takes source */
 fh_json *fh_imports_get(fh_imports *i, const char *job_id);    /* NULL when there is none */

@@ -2,17 +2,19 @@
 """The HTTP edge of a running server: TLS and its reload, threads, sockets that are handed over. Prints TAP."""
 import concurrent.futures
 import http.client
+import json
 import os
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import Server, Tap, need_starter
+from freehold import Server, Tap, need_starter, processes
 
 
 def certificate(folder, name):
@@ -224,6 +226,110 @@ def wrong_keys(tap):
         tap.check("clients that leave before it do no harm", gone)
 
 
+def upgrade_signal(server, pid):
+    """The pid of the server that took over."""
+    os.kill(pid, signal.SIGUSR2)
+    until = time.monotonic() + 20
+    while True:
+        others = [p for p in processes(f"--data\0{server.data}") if p != pid and "serve" in Path(f"/proc/{p}/cmdline").read_text().split("\0")]
+        if others and server.output().count("handed over to the new server") > server.handed:
+            server.handed += 1
+            return others[0]
+        assert time.monotonic() < until and "no upgrade" not in server.output(), server.output()
+        time.sleep(0.01)
+
+
+class Load:
+    """Clients that never stop asking: some keep their connection, some make a new one each time. Every failure is kept."""
+
+    def __init__(self, server, clients):
+        self.server, self.done, self.failures, self.count = server, threading.Event(), [], 0
+        self.threads = [threading.Thread(target=self.run, args=(i % 2 == 0,)) for i in range(clients)]
+        for t in self.threads:
+            t.start()
+
+    def run(self, keep):
+        c = None
+        while not self.done.is_set():
+            try:
+                c = c or http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+                c.request("GET", "/v1/models", headers={"Authorization": "Bearer " + self.server.key})
+                reply = c.getresponse()
+                body = reply.read()
+                self.count += 1
+                if reply.status != 200 or b"smollm2" not in body:
+                    self.failures.append((reply.status, body))
+                if not keep or reply.will_close:
+                    c.close()
+                    c = None
+            except Exception as e:
+                self.failures.append(repr(e))
+                c = None
+
+    def end(self):
+        self.done.set()
+        for t in self.threads:
+            t.join()
+        return f"{self.count} requests, {len(self.failures)} failed"
+
+
+def upgrade(tap):
+    with Server(start=False) as s:
+        s.start("--threads", "2")
+        s.deploy()
+        s.handed = 0
+
+        def under_load():
+            pid, pids, load = s.process.pid, set(), Load(s, 8)
+            try:
+                for _ in range(4):
+                    time.sleep(0.3)
+                    pids.add(pid)
+                    pid = upgrade_signal(s, pid)
+                time.sleep(0.5)
+            finally:
+                said = load.end()
+            assert not load.failures, (said, load.failures[:5], s.output())
+            s.newest = pid
+            return said + f" over 4 upgrades, {len(pids)} servers"
+
+        def stream_goes_on():
+            body = json.dumps({"model": "smollm2", "stream": True, "max_tokens": 150, "temperature": 0, "messages": [{"role": "user", "content": "Tell a long story."}]})
+            c = http.client.HTTPConnection("127.0.0.1", s.port, timeout=60)
+            c.request("POST", "/v1/chat/completions", body, {"Authorization": "Bearer " + s.key, "Content-Type": "application/json"})
+            reply = c.getresponse()
+            first = reply.readline()
+            before = s.newest
+            s.newest = upgrade_signal(s, before)
+            rest = reply.read()
+            assert first.startswith(b"data:") and b"[DONE]" in rest and b"error" not in rest, rest[-500:]
+            until = time.monotonic() + 15
+            while Path(f"/proc/{before}").exists() and "State:\tZ" not in Path(f"/proc/{before}/status").read_text():
+                assert time.monotonic() < until, "the old server stays"
+                time.sleep(0.05)
+
+        def same_engine():
+            assert len([d for d in s.deployments() if d["state"] == "ready"]) == 1
+            assert s.output().count("engine=adopted") == 5, s.output()
+
+        def bad_program():
+            """A new program that cannot serve changes nothing: here, one whose certificate has gone."""
+            with Server(start=False) as other:
+                cert, key = certificate(other.folder, "own")
+                other.spawn("--tls-cert", str(cert), "--tls-key", str(key))
+                wait_tls(other)
+                cert.unlink()
+                os.kill(other.process.pid, signal.SIGUSR2)
+                wait_log(other, "no upgrade: this server goes on")
+                peer_certificate(other.port)
+
+        tap.check("upgrades of the binary under load refuse no request", under_load)
+        tap.check("a stream that has begun ends where it began, and the old server then goes", stream_goes_on)
+        tap.check("the engine is the same all the time", same_engine)
+        tap.check("a new program that cannot serve changes nothing", bad_program)
+        os.kill(s.newest, signal.SIGTERM)
+
+
 def main():
     need_starter()
     tap = Tap()
@@ -232,6 +338,7 @@ def main():
     activation(tap)
     cors(tap)
     wrong_keys(tap)
+    upgrade(tap)
     tap.end()
 
 

@@ -348,7 +348,7 @@ static void ten_thousand_connections_leave_nothing_behind(void **state)
 
 static void drain(fixture *f)
 {
-    fh_http_server_drain(f->server);
+    fh_http_server_drain(f->server, 0);
 }
 
 static void draining_ends_idle_connections_and_lets_requests_finish(void **state)
@@ -388,6 +388,30 @@ static void ending_a_server_tells_the_sources_of_running_replies(void **state)
     close(half);
 }
 
+static void drain_gracefully(fixture *f)
+{
+    fh_http_server_drain(f->server, 300 * FH_NS_PER_MS);
+}
+
+static void draining_with_grace_takes_one_more_request_of_an_idle_connection(void **state)
+{
+    fixture f;
+    FH_AUTO(buf) fh_buf first = FH_BUF(1 << 20), second = FH_BUF(1 << 20), none = FH_BUF(1 << 20);
+    start(&f, 5000, 5000, 5000, 5000, 100);
+    int asks = dial(f.port), idle = dial(f.port);
+    say(asks, "GET / HTTP/1.1\r\n" H "\r\n");
+    assert_true(hear_until(asks, &first, "ok"));
+    say(idle, "GET / HTTP/1.1\r\n" H "\r\n");
+    assert_true(hear_until(idle, &none, "ok"));
+    fixture_call(&f, drain_gracefully);
+    say(asks, "GET / HTTP/1.1\r\n" H "\r\n");
+    assert_true(hear_all(asks, &second));
+    assert_non_null(strstr(fh_buf_cstr(&second), "Connection: close\r\n"));
+    close(asks);
+    expect_end(idle, 200, 2000, "");
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +427,7 @@ int main(void)
         cmocka_unit_test(without_descriptors_accepting_rests_and_goes_on),
         cmocka_unit_test(ten_thousand_connections_leave_nothing_behind),
         cmocka_unit_test(draining_ends_idle_connections_and_lets_requests_finish),
+        cmocka_unit_test(draining_with_grace_takes_one_more_request_of_an_idle_connection),
         cmocka_unit_test(ending_a_server_tells_the_sources_of_running_replies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,11 @@
     X(REPLACE_WAIT_MS, 10000, "time that a request waits for a replica that broke to be replaced; beyond: 502")                            \
     X(SSE_EVENT_BYTES, 8388608, "one event of an engine's stream; beyond: the stream ends with an error event")                            \
     X(CONTROL_BODY_BYTES, 1048576, "body of a control-plane request; beyond: 413")                                                         \
+    X(STOP_GRACE_MS, 1000,                                                                                                                 \
+      "time that an idle connection may bring one more request when a server stops whose sockets are held by another")                     \
+    X(UPGRADE_GRACE_MS, 5000, "the same when a server has handed over to a newer one")                                                     \
+    X(UPGRADE_DRAIN_MS, 3600000, "time that running requests get after that; beyond: they are cut")                                        \
+    X(HANDOVER_MS, 30000, "time for each step of handing over to a newer server; beyond: the old one goes on")                             \
     X(DRAIN_MS, 10000, "time that running requests get when the server stops; beyond: they are cut")                                       \
     X(IDEMPOTENCY_MS, 86400000, "time that the reply to an Idempotency-Key is kept; beyond: the request is done again")                    \
     X(SIGNIN_CODES, 64, "console links that wait to be used; beyond: the oldest no longer works")                                          \

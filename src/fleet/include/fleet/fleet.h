@@ -64,6 +64,10 @@ int fh_fleet_start(fh_fleet **ret, const fh_fleet_config *c,
                    fh_err **err); /* adopts what still runs, sweeps what is left over, then returns */
 void fh_fleet_stop(fh_fleet *f);  /* drains and stops engines unless keep_engines_on_stop, ends the thread, frees */
 
+/* For a server that hands over to another: ends the thread and lets go of the database; engines go on. The snapshot can still be read, and
+ * nothing else be done but stop, which frees. */
+void fh_fleet_leave(fh_fleet *f);
+
 uint64_t fh_fleet_entered(const fh_fleet *f,
                           fh_deployment_state s);            /* how often a deployment came into that state since the start; any thread */
 const fh_fleet_snapshot *fh_fleet_snapshot_get(fh_fleet *f); /* any thread, never blocks for long; release it */

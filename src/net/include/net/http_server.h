@@ -44,7 +44,9 @@ int fh_http_server_accept_from(fh_http_server *s, int fd, fh_err **err);
 void fh_http_server_limits_get(const fh_http_server *s, fh_http_server_limits *ret);
 void fh_http_server_limits_set(fh_http_server *s, const fh_http_server_limits *l); /* for connections accepted from now on */
 int fh_http_server_port(const fh_http_server *s);                                  /* of the first TCP listener; 0 if none */
-void fh_http_server_drain(fh_http_server *s);               /* stops accepting, closes idle connections, lets running requests end */
+/* Stops accepting and lets running requests end. A connection that is idle closes, at once or when it has brought no request within
+ * grace_ns: a client that is just sending one is then not turned away. */
+void fh_http_server_drain(fh_http_server *s, int64_t grace_ns);
 size_t fh_http_server_connections(const fh_http_server *s); /* on all its loops; any thread */
 void fh_http_server_free(
     fh_http_server *s); /* closes all at once (on_gone of running requests is called), removes unix sockets; not from a handler */
