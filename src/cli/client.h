@@ -40,7 +40,8 @@ void fh_cli_folder_close(fh_cli_folder *f);
 int fh_cli_wants_folder(const fh_cli *c, bool *ret, fh_err **err);
 extern const fh_cli_flag fh_cli_data_flags[]; /* --data alone */
 
-/* Deployments as the server shows them. */
+/* Deployments as the server shows them. Now: without what is past, a new document. */
+fh_json *fh_cli_deployments_now(const fh_json *reply);
 const char *fh_cli_str_of(const fh_json *object, const char *name); /* "" when absent; borrowed */
 int64_t fh_cli_since(const fh_json *object, const char *name);      /* nanoseconds since an RFC 3339 time; 0 when absent */
 

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STOP_WAIT_NS (60 * FH_NS_PER_S)
-#define POLL_NS      (50 * FH_NS_PER_MS)
+#define STOP_WAIT_NS     (60 * FH_NS_PER_S)
+#define POLL_NS          (50 * FH_NS_PER_MS)
+#define REFUSED_SHOWN_NS (3600 * FH_NS_PER_S)
 
 static bool has_state(const fh_json *d, const char *state)
 {
@@ -46,15 +47,27 @@ static bool add_row(fh_cli_table *t, const fh_json *d)
     return fh_cli_table_add(t, cells);
 }
 
-/* The reply's items without stopped ones; a new document. */
-static fh_json *without_stopped(const fh_json *reply)
+/* One that failed is news until somebody has tried that name or model again. One that was refused before any engine was started was told to
+ * whoever asked for it: it goes after an hour. */
+static bool is_past(const fh_json *items, size_t i)
+{
+    const fh_json *d = fh_json_at(items, i);
+    if (has_state(d, "stopped")) return true;
+    if (!has_state(d, "failed")) return false;
+    for (size_t k = 0; k < i; k++) { /* newest first */
+        const fh_json *newer = fh_json_at(items, k);
+        if (strcmp(fh_cli_str_of(newer, "name"), fh_cli_str_of(d, "name")) == 0) return true;
+        if (strcmp(fh_cli_str_of(newer, "model"), fh_cli_str_of(d, "model")) == 0) return true;
+    }
+    return fh_json_int(fh_json_get(d, "restarts"), 0) == 0 && fh_cli_since(d, "changed") > REFUSED_SHOWN_NS;
+}
+
+fh_json *fh_cli_deployments_now(const fh_json *reply)
 {
     const fh_json *items = fh_json_get(reply, "items");
     fh_json *o = fh_json_new_object(), *kept = fh_json_new_array();
-    for (size_t i = 0; i < fh_json_count(items); i++) {
-        const fh_json *d = fh_json_at(items, i);
-        if (!has_state(d, "stopped")) fh_json_append(kept, fh_json_ref((fh_json *)(uintptr_t)d));
-    }
+    for (size_t i = 0; i < fh_json_count(items); i++)
+        if (!is_past(items, i)) fh_json_append(kept, fh_json_ref((fh_json *)(uintptr_t)fh_json_at(items, i)));
     fh_json_set(o, "items", kept);
     return o;
 }
@@ -84,7 +97,7 @@ static int run_ps(fh_cli *c, fh_err **err)
     int rc = fh_client_open(c, &s, err);
     if (!rc) rc = fh_client_call(&s, "GET", "/api/v1/deployments", NULL, &reply, err);
     if (rc) return rc;
-    FH_AUTO(json) fh_json *shown = fh_cli_has(c, "all") ? fh_json_ref(reply) : without_stopped(reply);
+    FH_AUTO(json) fh_json *shown = fh_cli_has(c, "all") ? fh_json_ref(reply) : fh_cli_deployments_now(reply);
     return c->json ? fh_cli_print_json(shown, err) : print_deployments(shown, err);
 }
 
@@ -254,7 +267,7 @@ static int run_logs(fh_cli *c, fh_err **err)
 }
 
 static const fh_cli_flag ps_flags[] = {
-    {"all", 'a', FH_CLI_BOOL, NULL, "stopped ones too", 0, 0},
+    {"all", 'a', FH_CLI_BOOL, NULL, "those that stopped, and all that failed, too", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 static const fh_cli_flag follow_flags[] = {

@@ -105,11 +105,11 @@ static int check_spec(fh_fleet *f, const fh_deploy_spec *s, fh_err **err)
     return rc;
 }
 
-static int check_count(const fh_fleet *f, fh_err **err)
+static int retire(fh_fleet *f, fh_deployment *failed, const char *why, fh_err **err)
 {
-    if (count_running(f) < FH_LIMIT_DEPLOYMENTS) return 0;
-    int rc = fh_err_set(err, FH_E_CONFLICT, "there are %d deployments already", FH_LIMIT_DEPLOYMENTS);
-    fh_err_hint(err, "stop one first: freehold stop NAME");
+    int rc = fh_store_wanted(f->db, failed->id, false, err);
+    if (rc == 0 && fh_deployment_set_state(failed, FH_DEPLOYMENT_STOPPED, "", "%s", why) != 0)
+        rc = fh_err_set(err, FH_E_IO, "the database does not take the change");
     return rc;
 }
 
@@ -117,10 +117,25 @@ static int check_count(const fh_fleet *f, fh_err **err)
 static int free_name(fh_fleet *f, const char *name, fh_err **err)
 {
     fh_deployment *old = fh_fleet_find(f, name);
-    if (!old) return 0;
-    int rc = fh_store_wanted(f->db, old->id, false, err);
-    if (rc == 0 && fh_deployment_set_state(old, FH_DEPLOYMENT_STOPPED, "", "a new run took its name") != 0)
-        rc = fh_err_set(err, FH_E_IO, "the database does not take the change");
+    return old ? retire(f, old, "a new run took its name", err) : 0;
+}
+
+/* The oldest that failed; what nobody has cleared away must not stand in the way of the next. */
+static fh_deployment *oldest_failed(const fh_fleet *f)
+{
+    fh_deployment *found = NULL;
+    for (fh_deployment *d = f->first; d; d = d->next)
+        if (d->view.state == FH_DEPLOYMENT_FAILED && d->watch_fd < 0) found = d;
+    return found;
+}
+
+static int make_room(fh_fleet *f, fh_err **err)
+{
+    if (count_running(f) < FH_LIMIT_DEPLOYMENTS) return 0;
+    fh_deployment *failed = oldest_failed(f);
+    if (failed) return retire(f, failed, "it made room for another", err);
+    int rc = fh_err_set(err, FH_E_CONFLICT, "there are %d deployments already", FH_LIMIT_DEPLOYMENTS);
+    fh_err_hint(err, "stop one first: freehold stop NAME");
     return rc;
 }
 
@@ -129,8 +144,7 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_
     fh_deployment *d = fh_deployment_new(f, err);
     if (!d) return FH_E_NOMEM;
     fh_deployment_view *v = &d->view;
-    int rc = check_count(f, err);
-    if (rc == 0) rc = fh_fleet_resolve(f, s->model, d, err);
+    int rc = fh_fleet_resolve(f, s->model, d, err);
     if (rc == 0 && *s->name) rc = check_name(f, s->name, err);
     if (rc == 0) {
         if (*s->name)
@@ -145,6 +159,7 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_
         d->wanted = true;
         rc = free_name(f, v->name, err);
     }
+    if (rc == 0) rc = make_room(f, err);
     if (rc == 0) rc = fh_store_insert(f->db, d, &d->id, err);
     if (rc == 0)
         *ret = d;

@@ -422,6 +422,19 @@ static fh_plan_machine room_for_one(void *ctx)
     return (fh_plan_machine){.memory_bytes = UINT64_C(1) << 30, .memory_available_bytes = UINT64_C(70) << 20};
 }
 
+static void those_that_failed_make_room_for_the_next(void **state)
+{
+    (void)state;
+    char name[32];
+    for (int i = 0; i <= FH_LIMIT_DEPLOYMENTS; i++) {
+        snprintf(name, sizeof(name), "n%d", i);
+        assert_int_equal(deploy_named("kimi-k3.1-pro", name, "", 0).code, 0);
+        wait_state(name, FH_DEPLOYMENT_FAILED);
+    }
+    wait_state("n0", FH_DEPLOYMENT_STOPPED);
+    wait_state("n1", FH_DEPLOYMENT_FAILED);
+}
+
 static void memory_that_others_will_take_is_not_free(void **state)
 {
     (void)state;
@@ -694,6 +707,7 @@ int main(int argc, char **argv)
         TEST(what_is_wrong_with_a_request_is_said),
         TEST(asking_for_what_runs_shares_it),
         TEST(what_runs_is_not_shared_when_something_else_was_asked_for),
+        TEST(those_that_failed_make_room_for_the_next),
         TEST(memory_that_others_will_take_is_not_free),
         TEST(a_model_that_does_not_fit_fails_with_numbers),
         TEST(the_starter_without_weights_says_how_to_get_them),
