@@ -341,11 +341,9 @@ static int completion_tokens(call *c, fh_tokens *out, fh_err **err)
     return 0;
 }
 
-enum { ENGINE_CAN = 0 }; /* FH_NEED_BITs */
-
 static int check_honoured(const fh_wire_request *r, fh_err **err)
 {
-    int rc = fh_wire_needs_check(r, ENGINE_CAN, err);
+    int rc = fh_wire_needs_check(r, FH_WIRE_ENGINE_CAN, err);
     if (rc) return rc;
     if (r->echo && r->sampling.logprobs) {
         fh_err_set(err, FH_E_INVALID, "logprobs of an echoed prompt are not computed");

@@ -1,11 +1,30 @@
-/* Which request is what: the paths of the OpenAI API, each parsed and answered or handed to the proxy. */
+/* Which request is what: the paths of the OpenAI API, each parsed and answered or handed to an exchange. */
 #include "base/limits.h"
+#include "base/clock.h"
 #include "gateway_private.h"
+#include "upstreams.h"
 #include "wire/openai.h"
 
 #include <string.h>
 
 enum { MODELS_MAX = FH_LIMIT_DEPLOYMENTS };
+#define WATCH_NS FH_NS_PER_S
+
+static void watch(void *arg)
+{
+    fh_lane *lane = arg;
+    fh_exchanges_watch(lane);
+    fh_timer_start(lane->watch, WATCH_NS);
+}
+
+static int open_lane(fh_lane *lane, fh_loop *loop, fh_err **err)
+{
+    lane->loop = loop;
+    int rc = fh_http_client_new(&lane->client, loop, err);
+    if (!rc) rc = fh_timer_new(&lane->watch, loop, watch, lane, err);
+    if (!rc) fh_timer_start(lane->watch, WATCH_NS);
+    return rc;
+}
 
 int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
 {
@@ -16,11 +35,9 @@ int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
     g->lanes = fh_calloc(c->loop_count, sizeof *g->lanes);
     if (!g->lanes) return fh_err_nomem(err);
     int rc = fh_random_text(g->secret, sizeof g->secret, err);
-    for (; !rc && g->lane_count < c->loop_count; g->lane_count++) {
-        fh_lane *lane = &g->lanes[g->lane_count];
-        lane->loop = c->loops[g->lane_count];
-        rc = fh_http_client_new(&lane->client, lane->loop, err);
-    }
+    if (!rc && !(g->upstreams = fh_upstreams_new())) rc = fh_err_nomem(err);
+    g->retry_credit = FH_RETRY_CREDIT_FIRST;
+    for (; !rc && g->lane_count < c->loop_count; g->lane_count++) rc = open_lane(&g->lanes[g->lane_count], c->loops[g->lane_count], err);
     if (rc) return rc;
     *ret = fh_take(g);
     return 0;
@@ -29,7 +46,11 @@ int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
 void fh_gateway_free(fh_gateway *g)
 {
     if (!g) return;
-    for (size_t i = 0; i < g->lane_count; i++) fh_http_client_free(g->lanes[i].client);
+    for (size_t i = 0; i < g->lane_count; i++) {
+        fh_timer_free(g->lanes[i].watch);
+        fh_http_client_free(g->lanes[i].client);
+    }
+    fh_upstreams_free(g->upstreams);
     fh_free(g->lanes);
     explicit_bzero(g->secret, sizeof g->secret);
     fh_free(g);
@@ -107,11 +128,18 @@ static void handle_models(fh_gateway *g, fh_http_req *req, fh_str key_id)
         reply_json(req, &body);
 }
 
+static size_t pick_first(void *arg, const fh_candidate *list, size_t count)
+{
+    (void)arg, (void)list, (void)count;
+    return 0;
+}
+
 /* A name that is not in the list may be an alias: the route knows. */
 static const fh_route_model *find_model(fh_gateway *g, const fh_route_model *list, fh_str id, fh_err **err)
 {
     fh_route route = {0};
-    if (g->config.routes.pick(g->config.routes.ctx, id, NULL, &route, err)) return NULL;
+    if (g->config.routes.choose(g->config.routes.ctx, id, pick_first, NULL, &route, err)) return NULL;
+    explicit_bzero(route.secret, sizeof route.secret);
     for (const fh_route_model *m = list; m->id[0]; m++)
         if (strcmp(m->id, route.model) == 0) return m;
     fh_err_set(err, FH_E_NOT_FOUND, "the model '%s' is not ready any more", route.model);
@@ -135,19 +163,6 @@ static void handle_model(fh_gateway *g, fh_http_req *req, fh_str id)
     reply_json(req, &body);
 }
 
-static void handle_generate(fh_gateway *g, fh_http_req *req, fh_str key_id, fh_operation op)
-{
-    fh_err *err = NULL;
-    fh_wire_request r = {0};
-    fh_str body = fh_http_req_body(req);
-    int rc = op == FH_OP_CHAT ? fh_wire_chat_parse(&r, body, &err) : fh_wire_completion_parse(&r, body, &err);
-    if (rc)
-        reply_and_free(req, err);
-    else
-        fh_proxy_start(g, req, key_id, op, r.model, r.stream);
-    fh_wire_request_fini(&r);
-}
-
 /* The body names a model or leaves it out; the rest is the engine's to judge. */
 static void handle_tokenize(fh_gateway *g, fh_http_req *req, fh_str key_id)
 {
@@ -160,17 +175,17 @@ static void handle_tokenize(fh_gateway *g, fh_http_req *req, fh_str key_id)
     if (rc)
         reply_and_free(req, err);
     else
-        fh_proxy_start(g, req, key_id, FH_OP_TOKENIZE, model, false);
+        fh_exchange_start(g, req, key_id, FH_OP_TOKENIZE, FH_DIALECTS, model);
 }
 
 static void handle_chat(fh_gateway *g, fh_http_req *req, fh_str key_id)
 {
-    handle_generate(g, req, key_id, FH_OP_CHAT);
+    fh_exchange_start(g, req, key_id, FH_OP_CHAT, FH_DIALECT_CHAT, (fh_str){0});
 }
 
 static void handle_completion(fh_gateway *g, fh_http_req *req, fh_str key_id)
 {
-    handle_generate(g, req, key_id, FH_OP_COMPLETION);
+    fh_exchange_start(g, req, key_id, FH_OP_COMPLETION, FH_DIALECT_COMPLETION, (fh_str){0});
 }
 
 static const struct {

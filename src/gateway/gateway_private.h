@@ -19,31 +19,38 @@ typedef struct fh_histogram {
 typedef enum fh_operation { FH_OP_CHAT, FH_OP_COMPLETION, FH_OP_TOKENIZE, FH_OP_COUNT } fh_operation;
 typedef struct fh_metrics { /* one loop adds, any thread reads */
     fh_histogram duration[FH_OP_COUNT], first_byte[FH_OP_COUNT];
-    _Atomic uint64_t finished[FH_OP_COUNT], failed[FH_OP_COUNT], retried, cut, cancelled, in_flight;
+    _Atomic uint64_t finished[FH_OP_COUNT], failed[FH_OP_COUNT], retried, resumed, stalled, cut, cancelled, in_flight;
+    _Atomic uint64_t prompt_tok, completion_tok;
 } fh_metrics;
 void fh_histogram_add(fh_histogram *h, int64_t ns);
 
 /* What belongs to one loop. */
+typedef struct fh_exchange fh_exchange;
+typedef struct fh_upstreams fh_upstreams;
 typedef struct fh_lane {
     fh_loop *loop;          /* borrowed */
     fh_http_client *client; /* owned */
+    fh_timer *watch;        /* owned: looks for silent replicas every second */
+    fh_exchange *open;      /* requests under way */
     fh_metrics metrics;
 } fh_lane;
+
+enum { FH_RETRY_PRICE = 5, FH_RETRY_CREDIT_MAX = 500, FH_RETRY_CREDIT_FIRST = 100 }; /* a request earns 1 */
 
 struct fh_gateway {
     fh_gateway_config config; /* copied; what it points to is borrowed, but for the array of loops, which is not kept */
     fh_lane *lanes;           /* owned; one a loop */
     size_t lane_count;
-    char secret[44]; /* random text of this process: makes salts that nobody else can name */
+    fh_upstreams *upstreams;       /* owned */
+    _Atomic uint64_t retry_credit; /* of all requests together */
+    char secret[44];               /* random text of this process: makes salts that nobody else can name */
 };
 
 fh_lane *fh_gateway_lane(const fh_gateway *g, const fh_http_req *req); /* of the loop that the request is on */
 
-/* proxy.c: passes the request to a replica that route names, and its reply back. The request is the proxy's from here on. */
-void fh_proxy_start(fh_gateway *g, fh_http_req *req, fh_str key_id, fh_operation op, fh_str model, bool stream);
-
-/* sse_cut.c: the length of the whole events at the start of data (up to and with the last blank line); 0 when none is whole. */
-size_t fh_sse_whole(fh_str data);
-bool fh_sse_ends_done(fh_str whole_events); /* the last of the events is "data: [DONE]" */
+/* exchange.c: the request is the exchange's from here on. model: for what has no dialect (FH_DIALECTS) and passes as it is. */
+void fh_exchange_start(fh_gateway *g, fh_http_req *req, fh_str key_id, fh_operation op, fh_wire_dialect d, fh_str model);
+void fh_exchanges_watch(fh_lane *lane);
+void fh_exchange_stop_reading(fh_exchange *x); /* ends its call from the loop, as a failure of the replica */
 
 #endif

@@ -60,6 +60,10 @@ static void add_lane(fh_metrics *sum, const fh_metrics *m)
         sum->failed[i] += m->failed[i];
     }
     sum->retried += m->retried;
+    sum->resumed += m->resumed;
+    sum->stalled += m->stalled;
+    sum->prompt_tok += m->prompt_tok;
+    sum->completion_tok += m->completion_tok;
     sum->cut += m->cut;
     sum->cancelled += m->cancelled;
     sum->in_flight += m->in_flight;
@@ -76,6 +80,10 @@ void fh_gateway_metrics(const fh_gateway *g, fh_buf *out)
     write_by_operation(out, "freehold_gateway_failures_total", "Requests that ended with an error of ours or of an engine.", m->failed);
     write_one(out, "freehold_gateway_in_flight", "gauge", "Requests that run now.", m->in_flight);
     write_one(out, "freehold_gateway_retries_total", "counter", "Requests that were sent to a second replica.", m->retried);
+    write_one(out, "freehold_gateway_streams_resumed_total", "counter", "Streams that another replica went on with.", m->resumed);
+    write_one(out, "freehold_gateway_stalls_total", "counter", "Replicas that fell silent in the middle of a stream.", m->stalled);
+    write_one(out, "freehold_gateway_prompt_tokens_total", "counter", "Tokens of prompts.", m->prompt_tok);
+    write_one(out, "freehold_gateway_completion_tokens_total", "counter", "Tokens of answers.", m->completion_tok);
     write_one(out, "freehold_gateway_streams_cut_total", "counter", "Streams that broke in the middle.", m->cut);
     write_one(out, "freehold_gateway_cancelled_total", "counter", "Requests whose client left.", m->cancelled);
 }

@@ -1,4 +1,4 @@
-/* The gateway's port to the fleet: picks a ready replica from the fleet's snapshot. */
+/* The gateway's port to the fleet: the ready replicas of the fleet's snapshot, of which it chooses. */
 #include "base/clock.h"
 #include "catalog/catalog.h"
 #include "server_private.h"
@@ -35,25 +35,36 @@ static bool is_wanted(const wanted *w, const fh_deployment_view *d)
     return strcmp(w->kind == BY_NAME ? d->name : d->model, w->name) == 0;
 }
 
-static bool is_same_replica(const fh_route *r, const fh_deployment_view *d)
+/* Places here are the owner's. */
+static fh_candidate candidate_of(const fh_deployment_view *d)
 {
-    return r && strcmp(r->deployment, d->name) == 0 && r->instance == d->pid;
-}
-
-static bool can_take(const wanted *w, const fh_deployment_view *d, const fh_route *avoid)
-{
-    return d->state == FH_DEPLOYMENT_READY && is_wanted(w, d) && !is_same_replica(avoid, d);
+    return (fh_candidate){.deployment = d->name,
+                          .model = d->model,
+                          .place = d->place,
+                          .instance = d->pid,
+                          .can = FH_WIRE_ENGINE_CAN,
+                          .trust = FH_TRUST_OWN,
+                          .resume = FH_RESUME_NEVER,
+                          .own_engine = true,
+                          .dialect = FH_DIALECT_CHAT,
+                          .context_tok = d->context_tok};
 }
 
 static void fill_route(fh_route *ret, const wanted *w, const fh_deployment_view *d, size_t choices)
 {
     static const char *const why[] = {"the model that was asked for", "the deployment that was asked for", "auto: what is ready"};
-    *ret = (fh_route){.base_url = "http://localhost", .instance = d->pid};
+    fh_candidate c = candidate_of(d);
+    *ret = (fh_route){.base_url = "http://localhost",
+                      .instance = c.instance,
+                      .can = c.can,
+                      .resume = c.resume,
+                      .own_engine = c.own_engine,
+                      .dialect = c.dialect};
     snprintf(ret->deployment, sizeof ret->deployment, "%s", d->name);
     snprintf(ret->model, sizeof ret->model, "%s", d->model);
     snprintf(ret->place, sizeof ret->place, "%s", d->place);
     snprintf(ret->unix_path, sizeof ret->unix_path, "%s", d->socket_path);
-    snprintf(ret->reason, sizeof ret->reason, "%s; %zu of %zu ready", why[w->kind], (size_t)1, choices);
+    snprintf(ret->reason, sizeof ret->reason, "%s; one of %zu ready", why[w->kind], choices);
 }
 
 /* What is known but not ready now. */
@@ -104,31 +115,44 @@ static int not_found(const wanted *w, const fh_fleet_snapshot *snap, fh_err **er
     return fh_err_code(*err);
 }
 
-static int pick_in(fh_server *s, const fh_fleet_snapshot *snap, const wanted *w, const fh_route *avoid, fh_route *ret, fh_err **err)
+/* The deployments that are ready for it, as candidates; waiting: one that is known but not ready, or NULL. */
+static size_t gather(const fh_fleet_snapshot *snap, const wanted *w, fh_candidate *list, size_t *index, const fh_deployment_view **waiting)
 {
-    size_t choices = 0;
-    const fh_deployment_view *waiting = NULL;
-    for (size_t i = 0; i < snap->count; i++) {
+    size_t n = 0;
+    *waiting = NULL;
+    for (size_t i = 0; i < snap->count && n < FH_CANDIDATES_MAX; i++) {
         const fh_deployment_view *d = &snap->deployments[i];
-        choices += can_take(w, d, avoid);
-        if (is_wanted(w, d) && d->state != FH_DEPLOYMENT_STOPPED && !waiting) waiting = d;
+        if (!is_wanted(w, d)) continue;
+        if (d->state != FH_DEPLOYMENT_READY) {
+            if (d->state != FH_DEPLOYMENT_STOPPED && !*waiting) *waiting = d;
+            continue;
+        }
+        list[n] = candidate_of(d);
+        index[n++] = i;
     }
-    size_t turn = choices ? s->picks++ % choices : 0;
-    for (size_t i = 0; choices && i < snap->count; i++) {
-        const fh_deployment_view *d = &snap->deployments[i];
-        if (!can_take(w, d, avoid) || turn-- > 0) continue;
-        fill_route(ret, w, d, choices);
+    return n;
+}
+
+static int choose_in(const fh_fleet_snapshot *snap, const wanted *w, fh_pick *pick, void *arg, fh_route *ret, fh_err **err)
+{
+    fh_candidate list[FH_CANDIDATES_MAX];
+    size_t index[FH_CANDIDATES_MAX];
+    const fh_deployment_view *waiting;
+    size_t count = gather(snap, w, list, index, &waiting), chosen = count ? pick(arg, list, count) : 0;
+    if (chosen < count) {
+        fill_route(ret, w, &snap->deployments[index[chosen]], count);
         return 0;
     }
+    if (count) return fh_err_set(err, FH_E_UNAVAILABLE, "none of the %zu ready replicas of it will do for this request", count);
     return waiting ? not_ready(waiting, err) : not_found(w, snap, err);
 }
 
-static int pick(void *ctx, fh_str model, const fh_route *avoid, fh_route *ret, fh_err **err)
+static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *ret, fh_err **err)
 {
     fh_server *s = ctx;
     wanted w = what_is_wanted(model);
     const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(s->fleet);
-    int rc = pick_in(s, snap, &w, avoid, ret, err);
+    int rc = choose_in(snap, &w, pick, arg, ret, err);
     fh_fleet_snapshot_release(snap);
     return rc;
 }
@@ -164,5 +188,5 @@ static size_t list(void *ctx, fh_route_model *ret, size_t max)
 
 fh_route_port fh_server_routes(fh_server *s)
 {
-    return (fh_route_port){.ctx = s, .pick = pick, .report = report, .list = list};
+    return (fh_route_port){.ctx = s, .choose = choose, .report = report, .list = list};
 }

@@ -58,7 +58,6 @@ typedef struct fh_server {
     fh_timer *stop_timer;
     int64_t stop_deadline_ns, start_ns;
     _Atomic bool stopping;
-    _Atomic uint64_t picks;             /* round robin of the route port */
     char sandbox[32], sandbox_why[512]; /* what holds here; "" until asked */
 } fh_server;
 

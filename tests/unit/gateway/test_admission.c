@@ -1,7 +1,6 @@
 #include "cmocka_all.h"
 #include "gateway/admission.h"
 #include "gateway/signin.h"
-#include "gateway_private.h"
 
 #include <string.h>
 
@@ -92,22 +91,6 @@ static void the_oldest_code_gives_way(void **state)
     assert_int_equal(fh_signin_redeem(s, fh_str_of(last), 2, NULL), 0);
 }
 
-static void events_are_cut_where_they_end(void **state)
-{
-    (void)state;
-    assert_int_equal(fh_sse_whole(FH_STR("")), 0);
-    assert_int_equal(fh_sse_whole(FH_STR("data: a")), 0);
-    assert_int_equal(fh_sse_whole(FH_STR("data: a\n")), 0);
-    assert_int_equal(fh_sse_whole(FH_STR("data: a\n\n")), 9);
-    assert_int_equal(fh_sse_whole(FH_STR("data: a\n\ndata: b\n")), 9);
-    assert_int_equal(fh_sse_whole(FH_STR("data: a\r\n\r\ndata")), 11);
-    assert_int_equal(fh_sse_whole(FH_STR("\n\n")), 2);
-    assert_true(fh_sse_ends_done(FH_STR("data: {}\n\ndata: [DONE]\n\n")));
-    assert_true(fh_sse_ends_done(FH_STR("data: [DONE]\n\n")));
-    assert_false(fh_sse_ends_done(FH_STR("data: {\"x\":\"data: [DONE]\n\n")));
-    assert_false(fh_sse_ends_done(FH_STR("data: {}\n\n")));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,7 +100,6 @@ int main(void)
         cmocka_unit_test(a_body_must_say_that_it_is_json),
         cmocka_unit_test(a_sign_in_code_works_once_and_for_a_while),
         cmocka_unit_test(the_oldest_code_gives_way),
-        cmocka_unit_test(events_are_cut_where_they_end),
     };
     return cmocka_run_group_tests_name("gateway/admission", tests, NULL, NULL);
 }

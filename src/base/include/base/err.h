@@ -7,6 +7,7 @@
 #ifndef FH_BASE_ERR_H
 #define FH_BASE_ERR_H
 
+#include "base/mem.h"
 #include <stdarg.h>
 #include <stdbool.h>
 
@@ -104,6 +105,7 @@ int fh_code_exit(int code);
 bool fh_code_retryable(int code);
 
 void fh_err_free(fh_err *err);
+FH_DEFINE_AUTO(fh_err, fh_err_free);
 /* Moves the error to the caller's slot. */
 void fh_err_move(fh_err **to, fh_err **from);
 

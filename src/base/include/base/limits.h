@@ -86,6 +86,14 @@
     X(KEY_REFUSAL_MS, 100, "time before a key that is not valid is refused")                                                               \
     X(KEYS, 100000, "keys of a server; beyond: 409")                                                                                       \
     X(REPLACE_WAIT_MS, 10000, "time that a request waits for a replica that broke to be replaced; beyond: 502")                            \
+    X(UPSTREAMS, 512, "replicas of which the gateway keeps figures; beyond: those of the one not used for the longest are forgotten")      \
+    X(UPSTREAM_FAILURES, 5, "failures of a replica in a row; then it gets no requests for a while")                                        \
+    X(UPSTREAM_OPEN_MS, 60000, "longest time that a replica which failed gets no requests; it begins with a second and doubles")           \
+    X(STALL_FIRST_MS, 120000, "silence of a replica before its first token that is borne at least; then another one is tried")             \
+    X(STALL_LEAST_MS, 10000, "silence of a replica between tokens that is borne at least; then another one goes on")                       \
+    X(STALL_MOST_MS, 600000, "silence of a replica that is borne at most, whatever it usually takes")                                      \
+    X(TRIES, 4, "replicas that one request is sent to, one after another")                                                                 \
+    X(SENT_BYTES, 4194304, "text of a stream that is kept so that another replica can go on with it; beyond: the stream cannot be moved")  \
     X(SSE_EVENT_BYTES, 8388608, "one event of an engine's stream; beyond: the stream ends with an error event")                            \
     X(CONTROL_BODY_BYTES, 1048576, "body of a control-plane request; beyond: 413")                                                         \
     X(STOP_GRACE_MS, 1000,                                                                                                                 \

@@ -1,18 +1,50 @@
-/* What the gateway needs from others, filled in by the wiring: it never includes fleet. Called on any of the gateway's loops,
- * several at a time; must not block. */
+/* What the gateway needs from others, filled in by the wiring: it never includes fleet. Called on the loop that the request is on, so from
+ * several threads at once; must not block. */
 #ifndef FH_GATEWAY_PORTS_H
 #define FH_GATEWAY_PORTS_H
 
 #include "base/err.h"
 #include "base/str.h"
+#include "wire/stream.h"
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct fh_route { /* one ready replica; copied out, so that it outlives changes of the fleet */
+/* How far from its owner's hands a request may go; each class holds those before it. */
+typedef enum fh_trust { FH_TRUST_OWN, FH_TRUST_RENTED, FH_TRUST_NAMED, FH_TRUST_ANY, FH_TRUSTS } fh_trust;
+const char *fh_trust_name(fh_trust t); /* "own", "rented", "named", "any" */
+bool fh_trust_parse(fh_str name, fh_trust *ret);
+
+/* How an upstream goes on with an answer that another one began. */
+typedef enum fh_resume {
+    FH_RESUME_NEVER,
+    FH_RESUME_TEXT,  /* from the text that was sent, as a last message of the assistant (chat) or behind the prompt (completions) */
+    FH_RESUME_TOKENS /* from the very tokens, with the sampler's state: our own engine */
+} fh_resume;
+
+typedef struct fh_candidate { /* one ready replica; strings are borrowed until the choice is made */
+    const char *deployment, *model, *place;
+    int64_t instance; /* changes when the engine behind the deployment was replaced */
+    uint32_t can;     /* FH_NEED_BITs */
+    fh_trust trust;
+    fh_resume resume;
+    bool own_engine;         /* ours: takes a salt, says its tokens, has /tokenize */
+    fh_wire_dialect dialect; /* FH_DIALECT_CHAT: the OpenAI family; FH_DIALECT_MESSAGES */
+    int64_t context_tok;
+    int64_t in_nusd, out_nusd; /* per million tokens; 0: free */
+    int64_t token_uj;          /* energy of a generated token; 0: unknown */
+} fh_candidate;
+
+typedef struct fh_route { /* the replica that was chosen; copied out, so that it outlives changes of the fleet */
     char deployment[64], model[128], place[64], reason[128];
-    char base_url[256];  /* "http://localhost" for a unix socket */
-    char unix_path[108]; /* "" for TCP */
-    int64_t instance;    /* changes when the engine behind the deployment was replaced */
+    char base_url[256];       /* "http://localhost" for a unix socket; without the API's path */
+    char unix_path[108];      /* "" for TCP */
+    char upstream_model[128]; /* what the upstream calls the model; "": as the client said */
+    char secret[256];         /* key for the upstream, "" for none */
+    int64_t instance;
+    uint32_t can;
+    fh_resume resume;
+    bool own_engine;
+    fh_wire_dialect dialect;
 } fh_route;
 
 typedef struct fh_route_model {
@@ -20,11 +52,15 @@ typedef struct fh_route_model {
     int64_t created_s, context_tok;
 } fh_route_model;
 
+enum { FH_CANDIDATES_MAX = 256 };
+/* Index into list, or count when none of them will do. */
+typedef size_t fh_pick(void *arg, const fh_candidate *list, size_t count);
+
 typedef struct fh_route_port {
     void *ctx;
-    /* model: a catalog id, an alias, "deployment/NAME" or "auto". FH_E_NOT_FOUND with the nearest names; FH_E_UNAVAILABLE when it is known
-     * but none is ready. avoid: the replica that just failed (never picked again as long as it is the same instance), or NULL. */
-    int (*pick)(void *ctx, fh_str model, const fh_route *avoid, fh_route *ret, fh_err **err);
+    /* model: a catalog id, an alias, "deployment/NAME" or "auto". Calls pick once with the ready ones and fills ret with its choice.
+     * FH_E_NOT_FOUND with the nearest names; FH_E_UNAVAILABLE when it is known but none is ready, or pick wanted none. */
+    int (*choose)(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *ret, fh_err **err);
     /* Says that the replica refused or broke: the fleet looks at it at once. */
     void (*report)(void *ctx, const char *deployment, int code);
     /* Models that are ready now; returns the count, fills at most max. */

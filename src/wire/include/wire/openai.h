@@ -57,6 +57,7 @@ typedef enum fh_wire_need {
         FH_NEEDS
 } fh_wire_need;
 #define FH_NEED_BIT(name) (1u << FH_NEED_##name)
+#define FH_WIRE_ENGINE_CAN 0u /* what our own engine can do of it */
 
 typedef struct fh_wire_request {
     enum { FH_WIRE_CHAT, FH_WIRE_COMPLETION } kind;

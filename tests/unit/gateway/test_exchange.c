@@ -1,5 +1,6 @@
 /* The gateway between a client and engines that behave as they are told: each is our own HTTP server on a unix socket, all on one loop. */
 #include "cmocka_all.h"
+#include "base/limits.h"
 #include "gateway/gateway.h"
 #include "net/http_client.h"
 
@@ -8,7 +9,21 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef enum behaviour { ANSWER, STREAM, DIE, REFUSE, CUT, CUT_INSIDE, NO_DONE, ENDLESS, BAD_REQUEST, FLOOD } behaviour;
+typedef enum behaviour {
+    ANSWER,
+    STREAM,
+    DIE,
+    REFUSE,
+    CUT,
+    CUT_TOKENS,
+    CUT_INSIDE,
+    NO_DONE,
+    FINISHED,
+    WRONG,
+    ENDLESS,
+    BAD_REQUEST,
+    FLOOD
+} behaviour;
 
 typedef struct world {
     fh_loop *loop;
@@ -21,6 +36,9 @@ typedef struct world {
     unsigned asked, picks, reports;
     int64_t instance;
     bool never_replaced, engine_saw_leave, model_unknown;
+    fh_trust trust;
+    fh_resume resume;
+    fh_buf asked_for; /* bodies that the engine got, a line each */
     fh_http_req *flooded;
     size_t flood_left;
     bool flood_paused;
@@ -37,6 +55,9 @@ typedef struct world {
 enum { FLOOD_EVENTS = 400000 }; /* 20 MB: more than all buffers of sockets take */
 
 static const char event[] = "data: {\"choices\":[{\"delta\":{\"content\":\"word\"}}]}\n\n";
+
+static const char told[] = ": tok 7 8\ndata: {\"id\":\"chatcmpl-9\",\"choices\":[{\"delta\":{\"content\":\"word\"}}]}\n\n";
+static const char finished[] = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 
 static void engine_gone(void *arg)
 {
@@ -85,6 +106,8 @@ static void engine_handles(fh_http_req *req, void *ctx)
 {
     world *w = ctx;
     note_salt(w, req);
+    fh_buf_add(&w->asked_for, fh_http_req_body(req).ptr, fh_http_req_body(req).len);
+    fh_buf_addc(&w->asked_for, '\n');
     behaviour b = w->plan[w->asked++];
     switch (b) {
     case ANSWER: fh_http_reply(req, 200, "application/json", "{\"ok\":1}", 8); return;
@@ -109,6 +132,21 @@ static void engine_handles(fh_http_req *req, void *ctx)
         fh_http_reply_write(req, event, 20);
         fh_http_reply_abort(req);
         return;
+    case CUT_TOKENS:
+        fh_http_reply_start(req, 200, "text/event-stream; charset=utf-8");
+        fh_http_reply_write(req, told, sizeof told - 1);
+        fh_http_reply_abort(req);
+        return;
+    case FINISHED:
+        start(req);
+        fh_http_reply_write(req, finished, sizeof finished - 1);
+        fh_http_reply_abort(req);
+        return;
+    case WRONG:
+        start(req);
+        fh_http_reply_write(req, "data: {\"error\":{\"message\":\"too hot\"}}\n\n", 40);
+        fh_http_reply_end(req);
+        return;
     case CUT:
         start(req);
         fh_http_reply_abort(req);
@@ -122,22 +160,33 @@ static void engine_handles(fh_http_req *req, void *ctx)
     }
 }
 
-static int pick(void *ctx, fh_str model, const fh_route *avoid, fh_route *ret, fh_err **err)
+static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *ret, fh_err **err)
 {
     world *w = ctx;
     (void)model;
     w->picks++;
     if (w->model_unknown) return fh_err_set(err, FH_E_NOT_FOUND, "there is no model of that name");
-    if (avoid && avoid->instance == w->instance) {
+    fh_candidate one = {.deployment = "d",
+                        .model = "m",
+                        .place = "here",
+                        .instance = w->instance,
+                        .trust = w->trust,
+                        .resume = w->resume,
+                        .own_engine = true,
+                        .dialect = FH_DIALECT_CHAT};
+    if (pick(arg, &one, 1) > 0) {
         if (!w->never_replaced) w->instance++; /* the next time it is there */
         return fh_err_set(err, FH_E_UNAVAILABLE, "being replaced");
     }
     *ret = (fh_route){.deployment = "d",
                       .model = "m",
                       .place = "here",
-                      .reason = "the only one",
+                      .reason = "asked for",
                       .base_url = "http://localhost",
-                      .instance = w->instance};
+                      .instance = w->instance,
+                      .resume = w->resume,
+                      .own_engine = true,
+                      .dialect = FH_DIALECT_CHAT};
     strcpy(ret->unix_path, w->socket);
     return 0;
 }
@@ -172,7 +221,7 @@ static int setup(void **state)
 {
     world *w = calloc(1, sizeof *w);
     char address[128];
-    strcpy(w->folder, "/tmp/fh-proxy-XXXXXX");
+    strcpy(w->folder, "/tmp/fh-exchange-XXXXXX");
     assert_non_null(mkdtemp(w->folder));
     snprintf(w->socket, sizeof w->socket, "%s/s", w->folder);
     snprintf(address, sizeof address, "unix:%s", w->socket);
@@ -181,12 +230,14 @@ static int setup(void **state)
     assert_int_equal(fh_http_server_listen(w->engine, address, false, NULL), 0);
     assert_int_equal(fh_http_server_new(&w->door, w->loop, door_handles, w, NULL), 0);
     assert_int_equal(fh_http_server_listen(w->door, "127.0.0.1:0", false, NULL), 0);
-    fh_gateway_config c = {.loops = &w->loop, .loop_count = 1, .routes = {.ctx = w, .pick = pick, .report = report, .list = list}};
+    fh_gateway_config c = {.loops = &w->loop, .loop_count = 1, .routes = {.ctx = w, .choose = choose, .report = report, .list = list}};
     assert_int_equal(fh_gateway_new(&w->gateway, &c, NULL), 0);
     assert_int_equal(fh_http_client_new(&w->client, w->loop, NULL), 0);
     assert_int_equal(fh_timer_new(&w->deadline, w->loop, too_late, w, NULL), 0);
     assert_int_equal(fh_timer_new(&w->drip, w->loop, drip, w, NULL), 0);
     w->body = FH_BUF(64 << 20);
+    w->asked_for = FH_BUF(1 << 20);
+    w->resume = FH_RESUME_TOKENS;
     w->key_id = "aaaaaaaa";
     *state = w;
     return 0;
@@ -203,6 +254,7 @@ static int teardown(void **state)
     fh_timer_free(w->drip);
     fh_loop_free(w->loop);
     fh_buf_fini(&w->body);
+    fh_buf_fini(&w->asked_for);
     rmdir(w->folder);
     free(w);
     return 0;
@@ -278,7 +330,7 @@ static void a_plain_reply_comes_through_with_its_choice(void **state)
     exchange(w, false);
     assert_int_equal(w->status, 200);
     assert_string_equal(fh_buf_cstr(&w->body), "{\"ok\":1}");
-    assert_string_equal(w->reason, "the only one");
+    assert_string_equal(w->reason, "asked for; the only one that can");
     assert_string_equal(w->cache, "off");
     assert_string_equal(w->retry, "");
 }
@@ -321,15 +373,14 @@ static void an_engine_that_dies_before_the_first_byte_is_replaced_once(void **st
     assert_non_null(strstr(fh_buf_cstr(&w->body), "[DONE]"));
 }
 
-static void two_broken_engines_are_an_error_that_is_not_tried_again(void **state)
+static void engines_that_all_break_are_an_error_that_is_not_tried_again(void **state)
 {
     world *w = *state;
-    w->plan[0] = REFUSE;
-    w->plan[1] = w->plan[2] = DIE; /* libcurl itself tries again when a kept connection ends without a byte */
+    for (size_t i = 0; i < FH_COUNT(w->plan); i++) w->plan[i] = REFUSE;
     exchange(w, false);
     assert_int_equal(w->status, 502);
     assert_string_equal(w->retry, "false");
-    assert_in_range(w->asked, 2, 3);
+    assert_int_equal(w->asked, FH_LIMIT_TRIES);
     assert_non_null(strstr(fh_buf_cstr(&w->body), "\"error\""));
 }
 
@@ -357,6 +408,7 @@ static void check_cut(world *w)
 static void a_stream_that_breaks_ends_with_an_error_event(void **state)
 {
     ((world *)*state)->plan[0] = CUT;
+    ((world *)*state)->resume = FH_RESUME_NEVER;
     exchange(*state, true);
     check_cut(*state);
 }
@@ -364,6 +416,7 @@ static void a_stream_that_breaks_ends_with_an_error_event(void **state)
 static void half_an_event_is_never_shown(void **state)
 {
     ((world *)*state)->plan[0] = CUT_INSIDE;
+    ((world *)*state)->resume = FH_RESUME_NEVER;
     exchange(*state, true);
     check_cut(*state);
 }
@@ -371,8 +424,77 @@ static void half_an_event_is_never_shown(void **state)
 static void a_stream_that_ends_without_done_is_cut(void **state)
 {
     ((world *)*state)->plan[0] = NO_DONE;
+    ((world *)*state)->resume = FH_RESUME_NEVER;
     exchange(*state, true);
     check_cut(*state);
+}
+
+/* The texts of all chunks, one behind another. */
+static void check_text(world *w, const char *want)
+{
+    FH_AUTO(buf) fh_buf text = FH_BUF(4096);
+    const char *at = fh_buf_cstr(&w->body), *key = "\"content\":\"";
+    while ((at = strstr(at, key))) {
+        at += strlen(key);
+        fh_buf_add(&text, at, strcspn(at, "\""));
+    }
+    assert_string_equal(fh_buf_cstr(&text), want);
+}
+
+static void another_engine_goes_on_from_the_text(void **state)
+{
+    world *w = *state;
+    w->plan[0] = CUT;
+    w->plan[1] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->asked, 2);
+    check_text(w, "wordword");
+    assert_null(strstr(fh_buf_cstr(&w->body), "error"));
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "data: [DONE]\n\n"));
+    assert_non_null(strstr(fh_buf_cstr(&w->asked_for), "{\"role\":\"assistant\",\"content\":\"word\"}]"));
+}
+
+static void another_engine_goes_on_from_the_very_tokens(void **state)
+{
+    world *w = *state;
+    w->plan[0] = CUT_TOKENS;
+    w->plan[1] = STREAM;
+    exchange(w, true);
+    check_text(w, "wordword");
+    assert_non_null(strstr(fh_buf_cstr(&w->asked_for), "\"freehold_continue\":{\"tokens\":[7,8]}"));
+    assert_non_null(strstr(fh_buf_cstr(&w->asked_for), "\"seed\":"));
+    assert_null(strstr(fh_buf_cstr(&w->body), "tok 7"));
+    char *second = strstr(strstr(fh_buf_cstr(&w->body), "chatcmpl-9") + 1, "chatcmpl-9");
+    assert_non_null(second); /* it is one reply to the client */
+}
+
+static void what_only_lost_its_end_is_whole(void **state)
+{
+    world *w = *state;
+    w->plan[0] = FINISHED;
+    exchange(w, true);
+    assert_int_equal(w->asked, 1);
+    check_text(w, "word");
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "data: [DONE]\n\n"));
+}
+
+static void an_error_inside_a_stream_is_not_shown_when_another_goes_on(void **state)
+{
+    world *w = *state;
+    w->plan[0] = WRONG;
+    w->plan[1] = STREAM;
+    exchange(w, true);
+    check_text(w, "wordword");
+    assert_null(strstr(fh_buf_cstr(&w->body), "hot"));
+}
+
+static void nothing_goes_beyond_the_trust_of_the_request(void **state)
+{
+    world *w = *state;
+    w->trust = FH_TRUST_NAMED;
+    exchange(w, true);
+    assert_int_equal(w->status, 403);
+    assert_int_equal(w->asked, 0);
 }
 
 static bool leave(void *arg, const void *data, size_t bytes)
@@ -458,15 +580,20 @@ int main(void)
         TEST(engines_get_a_salt_of_the_key_and_never_the_clients),
         TEST(a_stream_comes_through_to_its_end),
         TEST(an_engine_that_dies_before_the_first_byte_is_replaced_once),
-        TEST(two_broken_engines_are_an_error_that_is_not_tried_again),
+        TEST(engines_that_all_break_are_an_error_that_is_not_tried_again),
         TEST(a_refused_request_is_not_sent_twice),
         TEST(a_stream_that_breaks_ends_with_an_error_event),
         TEST(half_an_event_is_never_shown),
+        TEST(another_engine_goes_on_from_the_text),
+        TEST(another_engine_goes_on_from_the_very_tokens),
+        TEST(what_only_lost_its_end_is_whole),
+        TEST(an_error_inside_a_stream_is_not_shown_when_another_goes_on),
+        TEST(nothing_goes_beyond_the_trust_of_the_request),
         TEST(a_stream_that_ends_without_done_is_cut),
         TEST(a_client_that_leaves_cancels_the_engine),
         TEST(a_slow_client_pauses_the_engine),
         TEST(a_wrong_request_never_reaches_an_engine),
         TEST(an_unknown_model_is_not_found),
     };
-    return cmocka_run_group_tests_name("gateway/proxy", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("gateway/exchange", tests, NULL, NULL);
 }

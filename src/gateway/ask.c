@@ -1,0 +1,147 @@
+/* What a client asks, read from its API and written for an upstream (see ask.h). */
+#include "ask.h"
+
+#include "base/limits.h"
+#include "wire/stream.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+int fh_ask_read(fh_ask *ret, fh_wire_dialect d, fh_str body, fh_err **err)
+{
+    fh_ask a = {.dialect = d, .body = body};
+    int rc = d == FH_DIALECT_COMPLETION ? fh_wire_completion_parse(&a.common, body, err) : fh_wire_chat_parse(&a.common, body, err);
+    if (rc == 0) *ret = a;
+    return rc;
+}
+
+void fh_ask_fini(fh_ask *a)
+{
+    fh_wire_request_fini(&a->common);
+    fh_json_unref(a->original);
+    *a = (fh_ask){0};
+}
+
+bool fh_ask_fits(fh_wire_dialect client, fh_wire_dialect upstream)
+{
+    return client != FH_DIALECT_COMPLETION || upstream == FH_DIALECT_CHAT;
+}
+
+const char *fh_ask_path(fh_wire_dialect client, fh_wire_dialect upstream)
+{
+    if (upstream == FH_DIALECT_MESSAGES) return "/v1/messages";
+    return client == FH_DIALECT_COMPLETION ? "/v1/completions" : "/v1/chat/completions";
+}
+
+bool fh_ask_passes(fh_wire_dialect client, fh_wire_dialect upstream)
+{
+    if (upstream == FH_DIALECT_MESSAGES) return client == FH_DIALECT_MESSAGES;
+    return client == FH_DIALECT_CHAT || client == FH_DIALECT_COMPLETION;
+}
+
+/* Edits of the request's text: at most these. */
+typedef struct edits {
+    fh_wire_edit list[10];
+    size_t count;
+    char numbers[2][24];
+    fh_buf model, seam, prompt;
+} edits;
+
+static void add(edits *e, const char *key, const char *value)
+{
+    e->list[e->count++] = (fh_wire_edit){key, value};
+}
+
+/* As the messages are, and the answer so far as the assistant's last one. */
+static void add_messages(edits *e, const fh_ask *a, fh_str text)
+{
+    if (fh_json_write(a->common.messages, &e->prompt, NULL)) e->prompt.failed = true;
+    if (e->prompt.len) e->prompt.data[--e->prompt.len] = '\0';
+    fh_buf_adds(&e->prompt, ",{\"role\":\"assistant\",\"content\":");
+    fh_buf_add_json_string(&e->prompt, text.ptr, text.len);
+    fh_buf_adds(&e->prompt, "}]");
+    add(e, "messages", fh_buf_cstr(&e->prompt));
+    add(e, "continue_final_message", "true");
+    add(e, "add_generation_prompt", "false");
+}
+
+static int add_prompt(edits *e, const fh_ask *a, fh_str text, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf whole = FH_BUF(FH_LIMIT_JSON_BODY_BYTES * 2u);
+    if (a->common.prompt_tokens) return fh_err_set(err, FH_E_UNAVAILABLE, "a prompt of token ids cannot be continued with text");
+    fh_buf_add(&whole, a->common.prompt.ptr, a->common.prompt.len);
+    fh_buf_add(&whole, text.ptr, text.len);
+    fh_buf_add_json_string(&e->prompt, fh_buf_cstr(&whole), whole.len);
+    add(e, "prompt", fh_buf_cstr(&e->prompt));
+    return fh_buf_check(&whole, err, "the prompt with the answer so far");
+}
+
+static int add_text_seam(edits *e, const fh_ask *a, const fh_sent *sent, fh_err **err)
+{
+    fh_str text = {fh_buf_cstr(&sent->text), sent->text.len};
+    int64_t max = a->common.sampling.max_tokens;
+    bool chat = a->dialect != FH_DIALECT_COMPLETION;
+    if (max > 0) {
+        snprintf(e->numbers[0], sizeof e->numbers[0], "%" PRId64, FH_MAX(max - (int64_t)fh_sent_count(sent), (int64_t)1));
+        add(e, "max_tokens", e->numbers[0]);
+        if (chat) add(e, "max_completion_tokens", NULL);
+    }
+    if (!chat) return add_prompt(e, a, text, err);
+    add_messages(e, a, text);
+    return 0;
+}
+
+static int add_seam(edits *e, const fh_ask *a, const fh_route *r, const fh_sent *sent, fh_err **err)
+{
+    if (!sent || !fh_sent_any(sent)) return 0;
+    if (fh_sent_resume(sent, r->resume) == FH_RESUME_TEXT) return add_text_seam(e, a, sent, err);
+    fh_buf_addf(&e->seam, "{\"tokens\":[%s]}", fh_buf_cstr(&sent->tokens));
+    add(e, "freehold_continue", fh_buf_cstr(&e->seam));
+    return 0;
+}
+
+/* Usage is always asked for: what the client did not ask for is taken out of the reply again. */
+static void add_usage(edits *e, const fh_ask *a)
+{
+    if (a->common.stream) add(e, "stream_options", "{\"include_usage\":true}");
+}
+
+static void add_model(edits *e, const fh_route *r)
+{
+    if (!r->upstream_model[0]) return;
+    fh_buf_add_json_string(&e->model, r->upstream_model, strlen(r->upstream_model));
+    add(e, "model", fh_buf_cstr(&e->model));
+}
+
+static int write_edited(const fh_ask *a, edits *e, fh_buf *out, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_JSON_BODY_BYTES * 2u);
+    fh_str body = a->body;
+    if (a->original) { /* the common form has no text of its own */
+        int rc = fh_json_write(a->common.doc, &text, err);
+        if (rc) return rc;
+        body = (fh_str){fh_buf_cstr(&text), text.len};
+    }
+    if (e->count) return fh_wire_body_edit(body, e->list, e->count, out, err);
+    fh_buf_add(out, body.ptr, body.len);
+    return fh_buf_check(out, err, "the request");
+}
+
+int fh_ask_write(const fh_ask *a, const fh_route *r, uint64_t seed, const fh_sent *sent, fh_buf *out, fh_err **err)
+{
+    edits e = {.model = FH_BUF(4096), .seam = FH_BUF(2u * FH_LIMIT_SENT_BYTES), .prompt = FH_BUF(FH_LIMIT_JSON_BODY_BYTES * 2u)};
+    int rc = add_seam(&e, a, r, sent, err);
+    add_model(&e, r);
+    add_usage(&e, a);
+    if (seed && !a->common.sampling.has_seed) {
+        snprintf(e.numbers[1], sizeof e.numbers[1], "%" PRIu64, seed);
+        add(&e, "seed", e.numbers[1]);
+    }
+    if (rc == 0) rc = fh_buf_check(&e.model, err, "the model's name");
+    if (rc == 0) rc = fh_buf_check(&e.seam, err, "the tokens so far");
+    if (rc == 0) rc = fh_buf_check(&e.prompt, err, "the answer so far");
+    if (rc == 0) rc = write_edited(a, &e, out, err);
+    fh_buf_fini(&e.model);
+    fh_buf_fini(&e.seam);
+    fh_buf_fini(&e.prompt);
+    return rc;
+}

@@ -1,0 +1,29 @@
+/* What a client asks, whatever API it speaks: the body as it came, and the common form, a Chat Completions (or Completions) request. */
+#ifndef FH_GATEWAY_ASK_H
+#define FH_GATEWAY_ASK_H
+
+#include "gateway/ports.h"
+#include "sent.h"
+#include "wire/openai.h"
+
+typedef struct fh_ask {
+    fh_wire_dialect dialect; /* of the client */
+    fh_str body;             /* borrowed: as it came */
+    fh_wire_request common;
+    fh_json *original; /* owned: the client's document where its API is not OpenAI's Chat Completions or Completions; else NULL */
+} fh_ask;
+
+int fh_ask_read(fh_ask *ret, fh_wire_dialect d, fh_str body, fh_err **err);
+void fh_ask_fini(fh_ask *a);
+
+/* Can a replica of that dialect be asked this? Plain completions have no words in Anthropic's API. */
+bool fh_ask_fits(fh_wire_dialect client, fh_wire_dialect upstream);
+const char *fh_ask_path(fh_wire_dialect client, fh_wire_dialect upstream); /* at the upstream */
+/* Do the upstream's bytes reach the client as they came? */
+bool fh_ask_passes(fh_wire_dialect client, fh_wire_dialect upstream);
+
+/* The body for the upstream, appended. seed: added when the client gave none, so that another replica can go on; 0: not. sent: what the
+ * client has already, to go on from; NULL at the beginning. */
+int fh_ask_write(const fh_ask *a, const fh_route *r, uint64_t seed, const fh_sent *sent, fh_buf *out, fh_err **err);
+
+#endif

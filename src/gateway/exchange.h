@@ -1,0 +1,79 @@
+/* One request on its way through upstreams and back; shared by exchange.c (its life) and exchange_reply.c (what the client gets).
+ *
+ *   CHOOSING -> CALLING -> PLAIN      the reply is collected and sent whole
+ *      ^           \-----> STREAMING  events are passed on as they come
+ *      |  a replica broke: another one is chosen, at once or when the fleet has replaced it;
+ *      \- before the first byte from the beginning, behind it from what was sent (sent.h), if that can be
+ *
+ * What holds: x->call is the one open call or NULL; the client's request is alive as long as the exchange is; it ends exactly once, by
+ * finish() or by the client's leaving, which cancels the call. What the client has is never sent to it again. */
+#ifndef FH_GATEWAY_EXCHANGE_H
+#define FH_GATEWAY_EXCHANGE_H
+
+#include "ask.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "gateway_private.h"
+#include "sent.h"
+#include "sse_events.h"
+#include "upstreams.h"
+
+typedef struct fh_exchange fh_exchange;
+struct fh_exchange {
+    fh_gateway *gateway;
+    fh_lane *lane;
+    fh_exchange *next, *previous; /* of the lane's open ones */
+    fh_http_req *req;
+    fh_http_call *call;
+    fh_timer *timer; /* the next step that may not be taken from inside a callback, or only after a while */
+    fh_operation op;
+    fh_wire_dialect dialect; /* of the client; FH_DIALECTS: neither asked nor answered in a dialect (tokenize) */
+    fh_ask ask;              /* from being read until it was sent; read again for another try */
+    fh_prefer prefer;
+    fh_trust trust;
+    uint32_t needs;
+    uint64_t seed;       /* 0: the upstream draws its own */
+    uint64_t expect_tok; /* of work, for the load of the replica */
+    char model[256], salt[33];
+
+    fh_route route;        /* in use, or that broke */
+    fh_upstream *upstream; /* held while a call runs */
+    fh_choice_reason reason;
+    uint64_t tried[FH_LIMIT_TRIES]; /* replicas that broke */
+    unsigned tries;
+    fh_err *broken; /* why the last one broke; owned */
+    int64_t start_ns, call_ns, event_ns, replace_until_ns;
+
+    bool wants_stream, include_usage; /* as the client asked */
+    bool streaming;                   /* the reply has begun */
+    bool paused;                      /* the client reads too slowly */
+    bool resumed;                     /* behind a seam: events are written, not passed */
+    bool first_text;                  /* the next text is the first behind a seam */
+    bool begun, end_seen, failed, stalled;
+    int status; /* of the upstream's reply; 0 before its headers */
+    char type[128], retry_after[32], reply_id[96];
+    int64_t created_s;
+    fh_buf in;              /* PLAIN: the reply so far; STREAMING: an event that is not whole yet */
+    fh_wire_reader *reader; /* owned */
+    fh_wire_writer *writer; /* owned; NULL while bytes pass */
+    fh_sent sent;
+    fh_wire_usage usage;
+    bool has_usage;
+    fh_err *upstream_error; /* that it sent in its stream; owned */
+    uint32_t kinds;         /* bits of the kinds in the event that is read */
+    fh_buf *out;            /* while events are taken: what goes to the client */
+};
+
+/* exchange_reply.c */
+bool fh_exchange_is_stream(const fh_exchange *x);     /* the upstream's reply is */
+int fh_exchange_listen(fh_exchange *x, fh_err **err); /* a reader, and a writer where one is needed, for the call to come */
+/* Takes what has come: false when the client should not be written to for now. A stream that cannot go on has upstream_error set. */
+bool fh_exchange_take_events(fh_exchange *x);
+void fh_exchange_end_stream(fh_exchange *x);             /* what is still missing at the end of a good stream */
+void fh_exchange_cut(fh_exchange *x, const fh_err *why); /* an error event, and no good end */
+void fh_exchange_send_plain(fh_exchange *x);             /* the whole reply, good or an error of the upstream */
+void fh_exchange_send_error(fh_exchange *x, const fh_err *why);
+/* exchange.c */
+void fh_exchange_drained(void *arg); /* the client reads again */
+
+#endif

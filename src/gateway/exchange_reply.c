@@ -1,0 +1,271 @@
+/* What the client gets: events of the upstream passed on as they came, or written in the client's own API (see exchange.h). */
+#include "exchange.h"
+
+#include "base/limits.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { OUT_MAX = 2 * FH_LIMIT_SSE_EVENT_BYTES };
+#define KIND(k)   (1u << (k))
+#define ANSWER    (KIND(FH_EVENT_TEXT) | KIND(FH_EVENT_REASONING) | KIND(FH_EVENT_REFUSAL) | KIND(FH_EVENT_CALL) | KIND(FH_EVENT_ARGUMENTS))
+#define OF_CHOICE (ANSWER | KIND(FH_EVENT_FINISH))
+
+bool fh_exchange_is_stream(const fh_exchange *x)
+{
+    return x->status == 200 && x->wants_stream && fh_str_starts(fh_str_of(x->type), FH_STR("text/event-stream"));
+}
+
+static bool passes(const fh_exchange *x)
+{
+    return !x->resumed && fh_ask_passes(x->dialect, x->route.dialect);
+}
+
+/* ---- events ---- */
+
+static void note_time(fh_exchange *x)
+{
+    int64_t now = fh_clock_mono_ns();
+    if (x->begun)
+        fh_upstream_token(x->upstream, now - x->event_ns);
+    else
+        fh_upstream_first(x->upstream, now - x->call_ns);
+    x->begun = true;
+    x->event_ns = now;
+}
+
+/* From text: the second upstream counts the answer so far as prompt. */
+static void note_usage(fh_exchange *x, const fh_wire_event *e)
+{
+    bool from_text = x->resumed && fh_sent_resume(&x->sent, x->route.resume) == FH_RESUME_TEXT;
+    x->usage = e->usage;
+    x->has_usage = true;
+    if (!from_text) return;
+    uint64_t sent = fh_sent_count(&x->sent), more = e->usage.completion_tok, before = sent > more ? sent - more : 0;
+    x->usage.completion_tok += before;
+    x->usage.prompt_tok -= FH_MIN(before, x->usage.prompt_tok);
+}
+
+static int write_event(fh_exchange *x, const fh_wire_event *e, fh_err **err)
+{
+    fh_wire_event changed = *e;
+    if (x->resumed && e->kind == FH_EVENT_BEGIN) return 0;
+    if (e->kind == FH_EVENT_USAGE) changed.usage = x->usage;
+    return fh_wire_writer_event(x->writer, &changed, x->out, err);
+}
+
+/* The first text behind a seam that was crossed with text. */
+static void mend_seam(fh_exchange *x, fh_wire_event *e)
+{
+    if (!x->first_text || e->kind != FH_EVENT_TEXT) return;
+    x->first_text = false;
+    if (fh_sent_resume(&x->sent, x->route.resume) == FH_RESUME_TEXT) fh_sent_seam(&x->sent, &e->text);
+}
+
+static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
+{
+    fh_exchange *x = ctx;
+    fh_wire_event changed = *e;
+    x->kinds |= KIND(e->kind);
+    if (e->kind == FH_EVENT_ERROR) return fh_err_set(err, fh_err_code(e->err), "%s", fh_err_message(e->err));
+    if (e->kind == FH_EVENT_BEGIN && !x->reply_id[0])
+        snprintf(x->reply_id, sizeof x->reply_id, "%.*s", (int)FH_MIN(e->id.len, sizeof x->reply_id - 1), e->id.ptr ? e->id.ptr : "");
+    if (e->kind == FH_EVENT_USAGE) note_usage(x, e);
+    mend_seam(x, &changed);
+    if (x->wants_stream) fh_sent_event(&x->sent, &changed);
+    if (e->kind == FH_EVENT_END) x->end_seen = true;
+    return x->writer ? write_event(x, &changed, err) : 0;
+}
+
+/* ---- streams ---- */
+
+static const char *id_of(const fh_exchange *x)
+{
+    return x->reply_id[0] ? x->reply_id : fh_http_req_id(x->req);
+}
+
+static int make_writer(fh_exchange *x, fh_err **err)
+{
+    fh_wire_writer_spec s = {.dialect = x->dialect,
+                             .stream = x->wants_stream,
+                             .include_usage = x->include_usage,
+                             .request = x->ask.original,
+                             .id = id_of(x),
+                             .model = x->route.model,
+                             .created_s = x->created_s};
+    int rc = fh_wire_writer_new(&x->writer, &s, err);
+    if (rc || !x->streaming) return rc;
+    /* The client has the beginning from the first upstream's own bytes. */
+    FH_AUTO(buf) fh_buf had = FH_BUF(65536);
+    fh_wire_event begun = {.kind = FH_EVENT_TEXT, .text = {"", 0}};
+    return fh_wire_writer_event(x->writer, &begun, &had, err);
+}
+
+int fh_exchange_listen(fh_exchange *x, fh_err **err)
+{
+    fh_wire_dialect d =
+        x->route.dialect == FH_DIALECT_CHAT && x->dialect == FH_DIALECT_COMPLETION ? FH_DIALECT_COMPLETION : x->route.dialect;
+    fh_wire_reader_free(x->reader);
+    x->reader = NULL;
+    int rc = fh_wire_reader_new(&x->reader, d, on_event, x, err);
+    return rc == 0 && !x->writer && !passes(x) ? make_writer(x, err) : rc;
+}
+
+static void add_choice_headers(fh_exchange *x)
+{
+    fh_http_reply_header(x->req, "x-freehold-model", x->route.model);
+    fh_http_reply_header(x->req, "x-freehold-place", x->route.place);
+    fh_http_reply_header(x->req, "x-freehold-reason", x->route.reason);
+    fh_http_reply_header(x->req, "x-freehold-cache", "off");
+}
+
+static void first_byte(fh_exchange *x)
+{
+    fh_histogram_add(&x->lane->metrics.first_byte[x->op], fh_clock_mono_ns() - x->start_ns);
+}
+
+static void start_stream(fh_exchange *x)
+{
+    x->streaming = true;
+    first_byte(x);
+    add_choice_headers(x);
+    fh_http_reply_header(x->req, "Cache-Control", "no-cache");
+    fh_http_reply_header(x->req, "X-Accel-Buffering", "no");
+    fh_http_reply_on_drain(x->req, fh_exchange_drained, x);
+    fh_http_reply_start(x->req, 200, fh_wire_content_type(true));
+}
+
+/* A chunk that only holds the usage goes to whom asked for it. */
+static bool is_wanted(const fh_exchange *x)
+{
+    return x->include_usage || !(x->kinds & KIND(FH_EVENT_USAGE)) || (x->kinds & OF_CHOICE);
+}
+
+/* Comments are between engine and gateway; so is an event without data. */
+static void pass_event(fh_exchange *x, const fh_sse_event *e)
+{
+    if (!e->comment.ptr) {
+        fh_buf_add(x->out, e->raw.ptr, e->raw.len);
+        return;
+    }
+    fh_buf_adds(x->out, "data: ");
+    fh_buf_add(x->out, e->data.ptr, e->data.len);
+    fh_buf_adds(x->out, "\n\n");
+}
+
+static void take_event(fh_exchange *x, const fh_sse_event *e)
+{
+    if (!e->has_data) return;
+    x->kinds = 0;
+    if (fh_wire_reader_push(x->reader, e->name, e->data, &x->upstream_error)) {
+        fh_exchange_stop_reading(x);
+        return;
+    }
+    bool piece = x->kinds & ANSWER;
+    if (e->comment.ptr || piece) fh_sent_comment(&x->sent, e->comment, piece);
+    if (piece) note_time(x);
+    if (!x->writer && is_wanted(x)) pass_event(x, e);
+}
+
+bool fh_exchange_take_events(fh_exchange *x)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(OUT_MAX), joined = FH_BUF(FH_LIMIT_SSE_EVENT_BYTES);
+    fh_str rest = {fh_buf_cstr(&x->in), x->in.len};
+    fh_sse_event e;
+    x->out = &out;
+    while (!x->upstream_error && fh_sse_event_next(&rest, &e, &joined)) take_event(x, &e);
+    x->out = NULL;
+    if (!x->upstream_error) fh_buf_check(&out, &x->upstream_error, "what an event makes for the client");
+    fh_buf_consume(&x->in, x->in.len - rest.len);
+    if (out.len == 0) return true;
+    if (!x->streaming) start_stream(x);
+    return fh_http_reply_write(x->req, out.data, out.len);
+}
+
+/* A finished answer whose end, and perhaps usage, did not come any more: the client gets both from what was counted. */
+static void write_missing_end(fh_exchange *x, fh_buf *out)
+{
+    fh_wire_event usage = {.kind = FH_EVENT_USAGE, .usage = x->usage}, end = {.kind = FH_EVENT_END};
+    if (!x->writer && make_writer(x, NULL)) return;
+    if (!x->has_usage) usage.usage.completion_tok = fh_sent_count(&x->sent);
+    fh_wire_writer_event(x->writer, &usage, out, NULL);
+    fh_wire_writer_event(x->writer, &end, out, NULL);
+}
+
+void fh_exchange_end_stream(fh_exchange *x)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(OUT_MAX);
+    if (!x->end_seen) write_missing_end(x, &out);
+    if (out.len) fh_http_reply_write(x->req, out.data, out.len);
+    fh_http_reply_end(x->req);
+}
+
+void fh_exchange_cut(fh_exchange *x, const fh_err *why)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(1 << 16);
+    fh_wire_event e = {.kind = FH_EVENT_ERROR, .err = why};
+    int rc = x->writer ? 0 : make_writer(x, NULL);
+    if (rc == 0) rc = fh_wire_writer_event(x->writer, &e, &out, NULL);
+    if (rc == 0) fh_http_reply_write(x->req, out.data, out.len);
+    fh_http_reply_end(x->req);
+}
+
+/* ---- whole replies ---- */
+
+void fh_exchange_send_error(fh_exchange *x, const fh_err *why)
+{
+    fh_gateway_reply_error(x->req, why);
+}
+
+static void send_body(fh_exchange *x, const fh_buf *body)
+{
+    const char *type = x->type[0] && (x->dialect == FH_DIALECTS || passes(x)) ? x->type : fh_wire_content_type(false);
+    if (x->status == 200) first_byte(x);
+    add_choice_headers(x);
+    if (x->retry_after[0]) fh_http_reply_header(x->req, "Retry-After", x->retry_after);
+    if (x->tries && x->status >= 400) fh_http_reply_header(x->req, "x-should-retry", "false");
+    fh_http_reply(x->req, x->status, type, fh_buf_cstr(body), body->len);
+}
+
+static int code_of(int status)
+{
+    static const int rows[][2] = {{400, FH_E_INVALID}, {404, FH_E_NOT_FOUND}, {409, FH_E_CONFLICT},   {413, FH_E_TOO_LARGE},
+                                  {422, FH_E_INVALID}, {429, FH_E_BUSY},      {501, FH_E_UNSUPPORTED}};
+    for (size_t i = 0; i < FH_COUNT(rows); i++)
+        if (rows[i][0] == status) return rows[i][1];
+    return FH_E_UPSTREAM;
+}
+
+/* An error of an upstream that speaks another API than the client: said in the client's. */
+static void send_foreign_error(fh_exchange *x)
+{
+    fh_err *err = NULL;
+    FH_AUTO(fh_err) fh_err *said = NULL;
+    fh_wire_reader_whole(x->reader, (fh_str){fh_buf_cstr(&x->in), x->in.len}, &said);
+    fh_err_set(&err, code_of(x->status), "%s", said ? fh_err_message(said) : "the engine refused the request without saying why");
+    if (x->retry_after[0]) fh_http_reply_header(x->req, "Retry-After", x->retry_after);
+    fh_exchange_send_error(x, err);
+    fh_err_free(err);
+}
+
+void fh_exchange_send_plain(fh_exchange *x)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(2u * FH_LIMIT_JSON_BODY_BYTES);
+    fh_err *err = NULL;
+    if (x->dialect == FH_DIALECTS || (x->status != 200 && passes(x))) {
+        send_body(x, &x->in);
+        return;
+    }
+    if (x->status != 200) {
+        send_foreign_error(x);
+        return;
+    }
+    x->out = &out;
+    int rc = fh_wire_reader_whole(x->reader, (fh_str){fh_buf_cstr(&x->in), x->in.len}, &err);
+    x->out = NULL;
+    if (rc && !passes(x)) {
+        x->failed = true;
+        fh_exchange_send_error(x, err);
+    } else
+        send_body(x, passes(x) ? &x->in : &out); /* what passes is the upstream's to answer for, also when we cannot read it */
+    fh_err_free(err);
+}

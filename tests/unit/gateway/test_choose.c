@@ -1,0 +1,67 @@
+/* Which replica is chosen. */
+#include "choose.h"
+#include "cmocka_all.h"
+
+static size_t chosen(const fh_option *list, size_t count, fh_prefer prefer, uint32_t a, uint32_t b, fh_choice_reason want)
+{
+    fh_choice_reason why;
+    const uint32_t random[2] = {a, b};
+    size_t i = fh_choose(list, count, prefer, random, &why);
+    assert_int_equal(why, want);
+    return i;
+}
+
+static void an_open_breaker_is_avoided_while_there_is_another(void **state)
+{
+    const fh_option list[] = {{.open = true}, {.in_flight_tok = 1e9}, {.open = true}};
+    assert_int_equal(chosen(list, 3, FH_PREFER_BALANCE, 0, 0, FH_CHOSE_ONLY), 1);
+    const fh_option all[] = {{.open = true, .in_flight_tok = 9}, {.open = true}};
+    assert_int_equal(chosen(all, 2, FH_PREFER_BALANCE, 0, 0, FH_CHOSE_LAST), 1);
+}
+
+static void of_two_at_random_the_lighter_is_taken(void **state)
+{
+    const fh_option list[] = {{.in_flight_tok = 100}, {.in_flight_tok = 10}, {.in_flight_tok = 1000}};
+    for (uint32_t a = 0; a < 3; a++)
+        for (uint32_t b = 0; b < 2; b++) {
+            size_t second = b + (b >= a), i = chosen(list, 3, FH_PREFER_BALANCE, a, b, FH_CHOSE_LIGHTEST);
+            assert_int_equal(i, list[a].in_flight_tok <= list[second].in_flight_tok ? a : second);
+        }
+}
+
+static void speed_and_failures_weigh(void **state)
+{
+    const fh_option list[] = {{.in_flight_tok = 100, .tok_per_s = 10}, {.in_flight_tok = 500, .tok_per_s = 100}};
+    assert_int_equal(chosen(list, 2, FH_PREFER_BALANCE, 0, 0, FH_CHOSE_LIGHTEST), 1);
+    const fh_option failing[] = {{.in_flight_tok = 100}, {.in_flight_tok = 90, .failure_rate = 0.5}};
+    assert_int_equal(chosen(failing, 2, FH_PREFER_BALANCE, 0, 0, FH_CHOSE_LIGHTEST), 0);
+}
+
+static void who_holds_the_prompt_gets_it_unless_much_busier(void **state)
+{
+    fh_option list[] = {{.in_flight_tok = 0}, {.in_flight_tok = 5000, .matched = 0.9}, {.matched = 0.5, .in_flight_tok = 100}};
+    assert_int_equal(chosen(list, 3, FH_PREFER_BALANCE, 0, 0, FH_CHOSE_PREFIX), 1);
+    list[1].in_flight_tok = 1e6;
+    assert_int_not_equal(chosen(list, 3, FH_PREFER_BALANCE, 0, 0, FH_CHOSE_LIGHTEST), 1);
+    list[1].matched = 0.2;
+    assert_int_equal(chosen(list, 3, FH_PREFER_BALANCE, 0, 0, FH_CHOSE_PREFIX), 2);
+}
+
+static void what_is_preferred_decides(void **state)
+{
+    const fh_option list[] = {{.price = 3, .energy = 1}, {.price = 2, .energy = 2, .in_flight_tok = 50}, {.price = 2, .energy = 3}};
+    assert_int_equal(chosen(list, 3, FH_PREFER_PRICE, 0, 0, FH_CHOSE_PRICE), 2);
+    assert_int_equal(chosen(list, 3, FH_PREFER_ENERGY, 0, 0, FH_CHOSE_ENERGY), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_open_breaker_is_avoided_while_there_is_another),
+        cmocka_unit_test(of_two_at_random_the_lighter_is_taken),
+        cmocka_unit_test(speed_and_failures_weigh),
+        cmocka_unit_test(who_holds_the_prompt_gets_it_unless_much_busier),
+        cmocka_unit_test(what_is_preferred_decides),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,81 @@
+/* What a client has of an answer, and how another replica can go on from there. */
+#include "cmocka_all.h"
+#include "sent.h"
+
+static void say(fh_sent *s, fh_wire_event_kind kind, const char *text, const char *comment)
+{
+    fh_wire_event e = {.kind = kind, .text = fh_str_of(text)};
+    fh_sent_event(s, &e);
+    fh_sent_comment(s, fh_str_of(comment), kind != FH_EVENT_FINISH);
+}
+
+static void tokens_that_were_told_are_gone_on_from(void **state)
+{
+    fh_sent s;
+    fh_sent_init(&s);
+    assert_false(fh_sent_any(&s));
+    say(&s, FH_EVENT_REASONING, "hm", "tok 1 22");
+    say(&s, FH_EVENT_CALL, "", "tok 333");
+    assert_string_equal(fh_buf_cstr(&s.tokens), "1,22,333");
+    assert_int_equal(fh_sent_count(&s), 3);
+    assert_int_equal(fh_sent_resume(&s, FH_RESUME_TOKENS), FH_RESUME_TOKENS);
+    assert_int_equal(fh_sent_resume(&s, FH_RESUME_TEXT), FH_RESUME_NEVER); /* a call has begun */
+    assert_int_equal(fh_sent_resume(&s, FH_RESUME_NEVER), FH_RESUME_NEVER);
+    fh_sent_fini(&s);
+}
+
+static void a_piece_whose_tokens_were_not_told_leaves_the_text(void **state)
+{
+    fh_sent s;
+    fh_sent_init(&s);
+    say(&s, FH_EVENT_TEXT, "a", "tok 1");
+    say(&s, FH_EVENT_TEXT, "b", "");
+    assert_int_equal(fh_sent_resume(&s, FH_RESUME_TOKENS), FH_RESUME_TEXT);
+    assert_int_equal(fh_sent_count(&s), 2);
+    fh_sent_fini(&s);
+}
+
+static void a_thought_alone_cannot_be_gone_on_from_as_text(void **state)
+{
+    fh_sent s;
+    fh_sent_init(&s);
+    say(&s, FH_EVENT_REASONING, "hm", "");
+    assert_int_equal(fh_sent_resume(&s, FH_RESUME_TEXT), FH_RESUME_NEVER);
+    say(&s, FH_EVENT_TEXT, "so", "");
+    assert_int_equal(fh_sent_resume(&s, FH_RESUME_TEXT), FH_RESUME_TEXT);
+    fh_sent_fini(&s);
+}
+
+static void expect_seam(const char *sent, const char *next, const char *want)
+{
+    fh_sent s;
+    fh_str text = fh_str_of(next);
+    fh_sent_init(&s);
+    say(&s, FH_EVENT_TEXT, sent, "");
+    fh_sent_seam(&s, &text);
+    assert_true(fh_str_eqs(text, want));
+    fh_sent_fini(&s);
+}
+
+static void blanks_at_the_seam_are_not_doubled(void **state)
+{
+    expect_seam("one ", " two", "two");
+    expect_seam("one ", "two", "two");
+    expect_seam("one", " two", " two");
+    expect_seam("one\n\n", "\n\ntwo", "two");
+    expect_seam("one\n\n", "\ntwo", "two");
+    expect_seam("one \n", " two", " two");
+    expect_seam("  ", "  ", "");
+    expect_seam("", " x", " x");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tokens_that_were_told_are_gone_on_from),
+        cmocka_unit_test(a_piece_whose_tokens_were_not_told_leaves_the_text),
+        cmocka_unit_test(a_thought_alone_cannot_be_gone_on_from_as_text),
+        cmocka_unit_test(blanks_at_the_seam_are_not_doubled),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
