@@ -206,7 +206,8 @@ static int print_model(const fh_json *m, fh_err **err)
     add_line(&out, "Hardware", fh_cli_str_of(m, "hardware"));
     snprintf(text, sizeof text, "%s: %s", here_text(m), fh_cli_str_of(here, "why"));
     add_line(&out, "Here", text);
-    if (fh_cli_str_of(here, "nearest")[0]) snprintf(text, sizeof text, "freehold run %s", fh_cli_str_of(here, "nearest"));
+    bool present = fh_json_is_true(fh_json_get(here, "nearest_present"));
+    snprintf(text, sizeof text, present ? "freehold run %s" : "%s, once its weights are here", fh_cli_str_of(here, "nearest"));
     add_line(&out, "Would run", fh_cli_str_of(here, "nearest")[0] ? text : "");
     add_line(&out, "Notes", fh_cli_str_of(m, "notes"));
     return fh_cli_print(&out, err);

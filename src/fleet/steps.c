@@ -38,17 +38,33 @@ static fh_plan_model plan_model(const fh_deployment *d, bool have_item)
     return m ? fh_plan_model_of(m, fh_catalog_variant_find(m, d->view.variant)) : (fh_plan_model){0};
 }
 
+static bool has_weights(void *arg, const fh_catalog_model *m)
+{
+    fh_weights_item item;
+    return fh_weights_find(arg, m->id, &item, NULL) == 0;
+}
+
+/* What to do instead. Nobody is sent to a model that fails for want of its weights. */
+static void other_model(fh_deployment *d, const fh_plan_machine *on, char *hint, size_t hint_size)
+{
+    const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->view.model));
+    const fh_catalog_model *ready = fh_plan_nearest(m, on, has_weights, d->fleet->weights), *fits = fh_plan_nearest(m, on, NULL, NULL);
+    if (ready)
+        snprintf(hint, hint_size, "%s fits, and its weights are here: freehold run %s", ready->name, ready->id);
+    else if (fits)
+        snprintf(hint, hint_size, "%s would fit; its weights are not here yet: freehold show %s", fits->name, fits->id);
+    else
+        snprintf(hint, hint_size, "use a machine with more memory");
+}
+
 static void too_large(fh_deployment *d, const fh_plan_fit *fit, const fh_plan_machine *on)
 {
     char sentence[160], hint[200];
-    const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->view.model)), *other = fh_plan_nearest(m, on, true);
     fh_plan_sentence(fit, on, sentence, sizeof(sentence));
     if (fit->verdict == FH_PLAN_TIGHT)
         snprintf(hint, sizeof(hint), "stop another deployment or program, or ask for less with --context and --streams");
-    else if (other)
-        snprintf(hint, sizeof(hint), "%s would fit here: freehold run %s", other->name, other->id);
     else
-        snprintf(hint, sizeof(hint), "use a machine with more memory");
+        other_model(d, on, hint, sizeof(hint));
     fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, hint, "%s", sentence);
 }
 

@@ -66,14 +66,14 @@ const fh_catalog_variant *fh_plan_best_variant(const fh_catalog_model *m, const 
     return best;
 }
 
-/* A variant that fits and, if asked, that our own engine can open. */
-static bool would_fit(const fh_catalog_model *m, const fh_plan_machine *on, bool only_here)
+/* A variant that fits and that our own engine can open. */
+static bool would_fit(const fh_catalog_model *m, const fh_plan_machine *on)
 {
-    if (only_here && !m->runs_here) return false;
+    if (!m->runs_here) return false;
     for (size_t i = 0; i < m->variant_count; i++) {
         fh_plan_model p = fh_plan_model_of(m, &m->variants[i]);
         fh_plan_verdict v = fh_plan_fit_of(&p, on, 0, 1).verdict;
-        if ((v == FH_PLAN_FITS || v == FH_PLAN_TIGHT) && (!only_here || m->variants[i].gguf)) return true;
+        if ((v == FH_PLAN_FITS || v == FH_PLAN_TIGHT) && m->variants[i].gguf) return true;
     }
     return false;
 }
@@ -85,12 +85,13 @@ static bool nearer(const fh_catalog_model *a, const fh_catalog_model *b)
     return a->rank ? a->rank < b->rank : a->params_total_b > b->params_total_b;
 }
 
-const fh_catalog_model *fh_plan_nearest(const fh_catalog_model *but, const fh_plan_machine *on, bool only_here)
+const fh_catalog_model *fh_plan_nearest(const fh_catalog_model *but, const fh_plan_machine *on,
+                                        bool (*has)(void *arg, const fh_catalog_model *m), void *arg)
 {
     const fh_catalog_model *best = NULL;
     for (size_t i = 0; i < fh_catalog_count(); i++) {
         const fh_catalog_model *m = fh_catalog_at(i);
-        if (m != but && would_fit(m, on, only_here) && nearer(m, best)) best = m;
+        if (m != but && would_fit(m, on) && nearer(m, best) && (!has || has(arg, m))) best = m;
     }
     return best;
 }

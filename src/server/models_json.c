@@ -110,7 +110,22 @@ static const char *blocked_by(const fh_plan_fit *fit, bool engine_knows, bool we
     return weights_here ? NULL : "weights";
 }
 
-static fh_json *here_json(const model_view *v, const fh_plan_fit *fit, const char *blocked, const char *nearest)
+static bool has_weights(void *arg, const fh_catalog_model *m)
+{
+    return weights_of(arg, m->id) != NULL;
+}
+
+/* One that runs at once before one whose weights are yet to come. */
+static void set_nearest(fh_json *o, model_view *v, const fh_catalog_model *m, const char *blocked)
+{
+    bool wanted = blocked && strcmp(blocked, "weights") != 0;
+    const fh_catalog_model *ready = wanted ? fh_plan_nearest(m, &v->machine, has_weights, v) : NULL;
+    const fh_catalog_model *shown = ready || !wanted ? ready : fh_plan_nearest(m, &v->machine, NULL, NULL);
+    fh_json_set(o, "nearest", fh_json_new_cstr(shown ? shown->id : NULL));
+    fh_json_set(o, "nearest_present", fh_json_new_bool(ready != NULL));
+}
+
+static fh_json *here_json(model_view *v, const fh_catalog_model *m, const fh_plan_fit *fit, const char *blocked)
 {
     char why[256];
     bool fits = fit->verdict == FH_PLAN_FITS || fit->verdict == FH_PLAN_TIGHT;
@@ -122,7 +137,7 @@ static fh_json *here_json(const model_view *v, const fh_plan_fit *fit, const cha
     fh_json_set(o, "why", fh_json_new_cstr(why));
     fh_json_set(o, "has_bytes", fh_json_new_int((int64_t)v->machine.memory_bytes));
     fh_json_set(o, "missing_bytes", fh_json_new_int((int64_t)fit->missing_bytes));
-    fh_json_set(o, "nearest", fh_json_new_cstr(nearest));
+    set_nearest(o, v, m, blocked);
     return o;
 }
 
@@ -148,19 +163,18 @@ static void set_words(fh_json *o, const fh_catalog_model *m)
     fh_json_set(o, "notes", fh_json_new_cstr(m->notes));
 }
 
-static fh_json *catalog_json(const model_view *v, const fh_catalog_model *m)
+static fh_json *catalog_json(model_view *v, const fh_catalog_model *m)
 {
     const fh_weights_item *w = weights_of(v, m->id);
     const fh_catalog_variant *first = m->variant_count ? &m->variants[0] : NULL;
     fh_plan_model rule = fh_plan_model_of(m, first);
     fh_plan_fit fit = fh_plan_fit_of(&rule, &v->machine, 0, 0);
     const char *blocked = blocked_by(&fit, m->runs_here, w != NULL);
-    const fh_catalog_model *nearest = blocked && strcmp(blocked, "weights") != 0 ? fh_plan_nearest(m, &v->machine, true) : NULL;
     fh_json *o = fh_json_new_object();
     set_words(o, m);
     fh_json_set(o, "weights_bytes", int_or_null(first ? first->bytes : 0));
     fh_json_set(o, "needs_bytes", int_or_null(fit.verdict == FH_PLAN_UNKNOWN ? 0 : fit.need.total_bytes));
-    fh_json_set(o, "here", here_json(v, &fit, blocked, nearest ? nearest->id : NULL));
+    fh_json_set(o, "here", here_json(v, m, &fit, blocked));
     fh_json_set(o, "weights", weights_json(w));
     fh_json_set(o, "variants", variants_json(m));
     fh_json_set(o, "deployments", deployments_json(v, m->id));
@@ -192,7 +206,7 @@ static fh_catalog_model own_model(const fh_weights_item *w)
                               .notes = ""};
 }
 
-static fh_json *own_json(const model_view *v, const fh_weights_item *w)
+static fh_json *own_json(model_view *v, const fh_weights_item *w)
 {
     fh_catalog_variant variant = {.name = "own",
                                   .format = "GGUF",

@@ -66,7 +66,8 @@ static const api_field here[] = {
     {"why", "string", true, false, "in words"},
     {"has_bytes", "integer", true, false, "this machine's memory"},
     {"missing_bytes", "integer", true, false, "what it lacks; 0 when it fits"},
-    {"nearest", "string", true, true, "the id of the best model that would run here"},
+    {"nearest", "string", true, true, "the id of the best model that would run here, of those whose weights are here if there is one"},
+    {"nearest_present", "boolean", true, false, "its weights are here"},
     END,
 };
 static const api_field variant[] = {

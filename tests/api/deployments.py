@@ -43,6 +43,14 @@ def main():
                 assert reply["model"] == "smollm2-135m", reply
             assert s.request("GET", "/api/v1/deployments/smollm3")[0] == 404
 
+        def what_fits_instead():
+            done = s.cli("run", "kimi-k3.1-pro", "Hi")
+            assert done.returncode == 1 and "needs" in done.stderr and "freehold run smollm2-135m" in done.stderr, done.stderr
+            here = s.json("GET", "/api/v1/models/kimi-k3.1-pro")["here"]
+            assert here["nearest"] == "smollm2-135m" and here["nearest_present"], here
+            assert "kimi" in s.cli("ps").stdout
+            assert s.cli("stop", "kimi-k3.1-pro").returncode == 0
+
         def another_shape():
             status, _, body = s.request("POST", "/api/v1/deployments", {"model": "smollm2", "reuse": True, "context_tok": 77})
             said = json.loads(body)
@@ -61,7 +69,7 @@ def main():
             assert live(s) == []
 
         for fn, text in [(two_runs_at_once, "two that run the same model at the same moment share one deployment"), (pressed_twice, "Run pressed again, by any name of the model, is the same deployment"),
-                         (a_second_on_purpose, "a second one is started by whoever does not ask to share"), (by_its_model, "a deployment is found by its model, as people call that"), (another_shape, "one of another shape is not shared in silence"),
+                         (a_second_on_purpose, "a second one is started by whoever does not ask to share"), (by_its_model, "a deployment is found by its model, as people call that"), (what_fits_instead, "who cannot run a model is sent to one whose weights are here"), (another_shape, "one of another shape is not shared in silence"),
                          (a_key_that_may_only_use, "a key that may only use finds what runs and starts nothing")]:
             tap.check(text, fn)
     tap.end()

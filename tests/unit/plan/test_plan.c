@@ -80,18 +80,25 @@ static void the_largest_variant_that_fits_is_the_best(void **state)
     assert_string_equal(fh_plan_best_variant(glm, &rack, 0, 0)->name, "bf16");
 }
 
+static bool is_starter(void *arg, const fh_catalog_model *m)
+{
+    (void)arg;
+    return m->starter;
+}
+
 static void the_nearest_that_would_fit_is_offered(void **state)
 {
     (void)state;
     const fh_catalog_model *kimi = fh_catalog_find(FH_STR("kimi-k3.1-pro"));
-    const fh_catalog_model *here = fh_plan_nearest(kimi, &small, true);
+    const fh_catalog_model *here = fh_plan_nearest(kimi, &small, NULL, NULL);
     assert_non_null(here);
     assert_true(here->runs_here);
-    const fh_catalog_model *any = fh_plan_nearest(kimi, &small, false);
-    assert_non_null(any);
-    assert_ptr_not_equal(any, kimi);
+    assert_ptr_not_equal(fh_plan_nearest(here, &small, NULL, NULL), here);
+    assert_ptr_not_equal(here, fh_catalog_starter());
+    assert_ptr_equal(fh_plan_nearest(kimi, &small, is_starter, NULL), fh_catalog_starter());
+    assert_null(fh_plan_nearest(fh_catalog_starter(), &small, is_starter, NULL));
     fh_plan_machine tiny = {UINT64_C(300000000), 0, 0};
-    assert_ptr_equal(fh_plan_nearest(kimi, &tiny, true), fh_catalog_starter());
+    assert_ptr_equal(fh_plan_nearest(kimi, &tiny, NULL, NULL), fh_catalog_starter());
 }
 
 static void sentences_are_what_people_read(void **state)

@@ -46,8 +46,10 @@ fh_plan_need fh_plan_need_of(const fh_plan_model *m, int64_t context_tok, int64_
 fh_plan_fit fh_plan_fit_of(const fh_plan_model *m, const fh_plan_machine *on, int64_t context_tok, int64_t streams);
 /* The variant of the model that fits with the most bytes (the least loss); NULL when none does. */
 const fh_catalog_variant *fh_plan_best_variant(const fh_catalog_model *m, const fh_plan_machine *on, int64_t context_tok, int64_t streams);
-/* The model nearest to the frontier that would fit, other than `but` (may be NULL); only_here: one that freehold's own engine runs. */
-const fh_catalog_model *fh_plan_nearest(const fh_catalog_model *but, const fh_plan_machine *on, bool only_here);
+/* The model nearest to the frontier that would fit and that freehold's own engine runs, other than `but` (may be NULL); has: only those
+ * whose weights it says are there, NULL: all. */
+const fh_catalog_model *fh_plan_nearest(const fh_catalog_model *but, const fh_plan_machine *on,
+                                        bool (*has)(void *arg, const fh_catalog_model *m), void *arg);
 /* "needs 1,680 GB, this machine has 24 GB" (powers of ten, as makers count); fits: "needs 0.2 GB of the 24 GB here". */
 void fh_plan_sentence(const fh_plan_fit *fit, const fh_plan_machine *on, char *out, size_t out_size);
 /* "1,680 GB", "512 MB": at most three digits that matter. */
