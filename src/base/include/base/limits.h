@@ -80,6 +80,10 @@
     X(SCHEMA_VALUES, 4096, "values of an enum, or multiples between two bounds; beyond: 400 naming the place")                             \
     X(SCHEMA_PATTERN_BYTES, 2048, "one pattern of a schema; beyond: 400 naming the place")                                                 \
     X(SCHEMA_POINTER_BYTES, 1024, "a JSON pointer in an error, a step of a $ref; beyond: the error names what is around it")               \
+    X(TOOL_CALLS, 128, "tool calls of one reply; beyond: they are answer")                                                                 \
+    X(TOOL_NAME_BYTES, 256, "name of a tool, or of an argument, as a model writes it; beyond: it is no call")                              \
+    X(TOOL_HOLD_BYTES, 1048576, "text of a reply that waits because it may be a tool call; beyond: it is answer")                          \
+    X(TOOL_VALUE_BYTES, 1048576, "argument that waits for its end to be typed; beyond: it is a string")                                    \
     X(DEPLOYMENTS, 256, "deployments of a server that are not stopped; beyond: 409")                                                       \
     X(DEPLOYMENT_RESTARTS, 5, "restarts of an engine within ten minutes; beyond: failed, with the engine's last lines")                    \
     X(ENGINE_LOG_BYTES, 4194304, "log file of an engine; at this size it is rotated, one older file is kept")                              \
