@@ -27,7 +27,8 @@ struct fh_gen {
     fh_gen *next; /* in the waiting list */
 
     fh_tokens tokens;    /* the prompt, then what was generated */
-    size_t prompt_count; /* of tokens */
+    size_t prompt_count; /* of tokens: what is computed before the first one is sampled, so with what was begun elsewhere */
+    size_t begun;        /* of them: generated elsewhere */
     size_t done;         /* of tokens: in the cache */
     size_t cached;       /* of the prompt: was in the cache already */
     uint64_t generated, max_tok;
@@ -39,13 +40,14 @@ struct fh_gen {
     fh_detok *detok;
     fh_token *bias_tokens;
     float *bias_values;
-    fh_buf text;          /* the piece that is being made */
-    gen_sampled *pending; /* [PENDING_MAX] when logprobs are wanted */
+    fh_buf text; /* the piece that is being made */
+    fh_token pending_ids[PENDING_MAX];
+    gen_sampled *pending; /* [PENDING_MAX] when logprobs are wanted, of the same tokens */
     size_t pending_count;
 
     int64_t submitted_ns, admitted_ns, first_ns, last_ns;
     uint64_t order; /* of admission: the oldest prompt is prefilled first */
-    void (*on_piece)(void *arg, fh_str text, const fh_gen_token *tokens, size_t count);
+    void (*on_piece)(void *arg, const fh_gen_piece *piece);
     void (*on_end)(void *arg, const fh_gen_end *end);
     void *arg;
 };

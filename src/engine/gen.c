@@ -8,6 +8,11 @@
 _Static_assert((int)TOP_MAX == (int)FH_LIMIT_TOP_LOGPROBS, "sampled rows hold as many alternatives as a request may ask for");
 enum { TEXT_MAX = 1 << 20 };
 
+static bool full(const fh_gen *g)
+{
+    return (g->max_tok && g->generated >= g->max_tok) || g->tokens.count > g->engine->info.context_tok;
+}
+
 static void gen_free(fh_gen *g)
 {
     if (!g) return;
@@ -26,7 +31,10 @@ static int copy_tokens(fh_gen *g, const fh_gen_request *r, fh_err **err)
 {
     for (size_t i = 0; i < r->token_count; i++)
         if (!fh_tokens_push(&g->tokens, r->tokens[i])) return fh_err_nomem(err);
-    g->prompt_count = r->token_count;
+    for (size_t i = 0; i < r->begun_count; i++)
+        if (!fh_tokens_push(&g->tokens, r->begun[i])) return fh_err_nomem(err);
+    g->prompt_count = g->tokens.count;
+    g->begun = g->generated = r->begun_count;
     return 0;
 }
 
@@ -49,6 +57,21 @@ static int make_sampler(fh_gen *g, const fh_gen_request *r, size_t vocab, fh_err
     return 0;
 }
 
+/* What was begun elsewhere goes through sampler and text as it did there, and its text is dropped: the client has it. */
+static int replay(fh_gen *g, const fh_gen_request *r, fh_err **err)
+{
+    bool stopped = false;
+    for (size_t i = 0; i < r->begun_count; i++) {
+        fh_sampler_accept(g->sampler, r->begun[i]);
+        int rc = fh_detok_push(g->detok, r->begun[i], &g->text, &stopped, err);
+        if (rc) return rc;
+        if (stopped || full(g)) return fh_err_set(err, FH_E_INVALID, "the answer that is to go on is whole already");
+        fh_buf_clear(&g->text);
+    }
+    fh_sampler_skip(g->sampler, r->begun_count);
+    return 0;
+}
+
 int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err)
 {
     FH_AUTO(fh_gen) fh_gen *g = fh_calloc(1, sizeof *g);
@@ -68,6 +91,7 @@ int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err)
     int rc = copy_tokens(g, r, err);
     if (!rc) rc = make_sampler(g, r, e->model.shape.vocab, err);
     if (!rc) rc = fh_detok_new(&g->detok, e->vocab, r->stops, r->stop_count, err);
+    if (!rc) rc = replay(g, r, err);
     if (rc) return rc;
     if (g->logprobs && !(g->pending = fh_calloc(PENDING_MAX, sizeof *g->pending))) return fh_err_nomem(err);
     *ret = fh_take(g);
@@ -94,9 +118,13 @@ void fh_gen_pause(fh_gen *g, bool paused)
 static void emit(fh_gen *g)
 {
     fh_gen_token tokens[PENDING_MAX];
-    for (size_t i = 0; i < g->pending_count; i++)
+    for (size_t i = 0; g->logprobs && i < g->pending_count; i++)
         tokens[i] = (fh_gen_token){g->pending[i].id, g->pending[i].logprob, g->pending[i].top, g->top_count};
-    if (g->on_piece) g->on_piece(g->arg, (fh_str){fh_buf_cstr(&g->text), g->text.len}, tokens, g->pending_count);
+    fh_gen_piece piece = {.text = {fh_buf_cstr(&g->text), g->text.len},
+                          .ids = g->pending_ids,
+                          .tokens = g->logprobs ? tokens : NULL,
+                          .count = g->pending_count};
+    if (g->on_piece) g->on_piece(g->arg, &piece);
     g->pending_count = 0;
     fh_buf_clear(&g->text);
 }
@@ -111,14 +139,14 @@ static int emit_rest(fh_gen *g, bool stopped, fh_err **err)
 {
     int rc = stopped ? 0 : fh_detok_finish(g->detok, &g->text, err);
     if (stopped && g->text.len == 0) g->pending_count = 0; /* tokens of the stop string itself */
-    if (rc == 0 && (g->text.len > 0 || g->pending_count > 0)) emit(g);
+    if (rc == 0 && (g->text.len > 0 || (g->logprobs && g->pending_count > 0))) emit(g);
     return rc;
 }
 
 static void note_times(fh_gen *g)
 {
     g->last_ns = fh_clock_mono_ns();
-    if (g->generated == 0) g->first_ns = g->last_ns;
+    if (g->generated == g->begun) g->first_ns = g->last_ns;
 }
 
 static bool fail(int rc, fh_gen_finish *ret_finish)
@@ -135,11 +163,6 @@ static bool finish(fh_gen *g, bool stopped, fh_gen_finish how, fh_gen_finish *re
     return true;
 }
 
-static bool full(const fh_gen *g)
-{
-    return (g->max_tok && g->generated >= g->max_tok) || g->tokens.count > g->engine->info.context_tok;
-}
-
 bool gen_accept(fh_gen *g, const gen_sampled *s, fh_gen_finish *ret_finish, fh_err **err)
 {
     note_times(g);
@@ -147,7 +170,8 @@ bool gen_accept(fh_gen *g, const gen_sampled *s, fh_gen_finish *ret_finish, fh_e
     fh_sampler_accept(g->sampler, s->id);
     if (!g->ignore_eos && fh_vocab_is_end(g->engine->vocab, s->id)) return finish(g, false, FH_GEN_STOP, ret_finish, err);
     if (!fh_tokens_push(&g->tokens, s->id)) return fail(fh_err_nomem(err), ret_finish);
-    if (g->logprobs) g->pending[g->pending_count++] = *s;
+    if (g->logprobs) g->pending[g->pending_count] = *s;
+    g->pending_ids[g->pending_count++] = s->id;
     bool stopped = false;
     if (fail(fh_detok_push(g->detok, s->id, &g->text, &stopped, err), ret_finish)) return true;
     if (stopped) return finish(g, true, FH_GEN_STOP, ret_finish, err);
@@ -161,8 +185,8 @@ void gen_end(fh_gen *g, fh_gen_finish how, const fh_err *err)
     int64_t now = fh_clock_mono_ns(), admitted = g->admitted_ns ? g->admitted_ns : now, first = g->first_ns ? g->first_ns : now;
     fh_gen_end end = {.finish = how,
                       .err = err,
-                      .prompt_tok = g->prompt_count,
-                      .cached_tok = g->cached,
+                      .prompt_tok = g->prompt_count - g->begun,
+                      .cached_tok = FH_MIN(g->cached, g->prompt_count - g->begun),
                       .generated_tok = g->generated,
                       .queued_ns = admitted - g->submitted_ns,
                       .prompt_ns = first - admitted,

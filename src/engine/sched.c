@@ -38,28 +38,29 @@ static int check_request(const fh_engine *e, const fh_gen_request *r, fh_err **e
     if (!e->vocab) return fh_err_set(err, FH_E_CONFLICT, "the engine was opened without a tokenizer");
     if (r->token_count == 0)
         fh_err_set(err, FH_E_INVALID, "the prompt is empty");
-    else if (r->token_count >= e->info.context_tok)
+    else if (r->token_count + r->begun_count >= e->info.context_tok)
         fh_err_set(err, FH_E_INVALID, "the prompt has %zu tokens, but the context is %u tokens and needs room for an answer",
-                   r->token_count, e->info.context_tok);
+                   r->token_count + r->begun_count, e->info.context_tok);
     else if (r->top_logprobs > TOP_MAX)
         fh_err_set(err, FH_E_INVALID, "%u alternatives asked for each token, at most %d", r->top_logprobs, TOP_MAX);
     else if (r->cache_salt.len > SALT_MAX)
         fh_err_set(err, FH_E_INVALID, "the cache salt is %zu bytes long, at most %d", r->cache_salt.len, SALT_MAX);
     else
         return 0;
-    if (r->token_count == 0 || r->token_count >= e->info.context_tok) fh_err_param(err, "prompt");
-    if (r->token_count < e->info.context_tok) return FH_E_INVALID;
+    bool too_long = r->token_count + r->begun_count >= e->info.context_tok;
+    if (r->token_count == 0 || too_long) fh_err_param(err, "prompt");
+    if (!too_long) return FH_E_INVALID;
     fh_err_hint(err, "shorten the prompt, or start the model with a larger --context");
     fh_err_reason(err, "context_length_exceeded");
     return FH_E_INVALID;
 }
 
-static int check_ids(const fh_engine *e, const fh_gen_request *r, fh_err **err)
+static int check_ids(const fh_engine *e, const fh_token *ids, size_t count, const char *param, fh_err **err)
 {
-    for (size_t i = 0; i < r->token_count; i++)
-        if (r->tokens[i] < 0 || (uint32_t)r->tokens[i] >= e->info.vocab_size) {
-            fh_err_set(err, FH_E_INVALID, "token %d at %zu is outside the vocabulary of %u", r->tokens[i], i, e->info.vocab_size);
-            fh_err_param(err, "prompt");
+    for (size_t i = 0; i < count; i++)
+        if (ids[i] < 0 || (uint32_t)ids[i] >= e->info.vocab_size) {
+            fh_err_set(err, FH_E_INVALID, "token %d at %zu is outside the vocabulary of %u", ids[i], i, e->info.vocab_size);
+            fh_err_param(err, "%s", param);
             return FH_E_INVALID;
         }
     return 0;
@@ -76,7 +77,8 @@ static int refuse(fh_engine *e, bool stopping, fh_err **err)
 int fh_engine_submit(fh_engine *e, const fh_gen_request *r, fh_gen **ret, fh_err **err)
 {
     int rc = check_request(e, r, err);
-    if (!rc) rc = check_ids(e, r, err);
+    if (!rc) rc = check_ids(e, r->tokens, r->token_count, "prompt", err);
+    if (!rc) rc = check_ids(e, r->begun, r->begun_count, "freehold_continue", err);
     fh_gen *g;
     if (!rc) rc = gen_new(&g, e, r, err);
     if (rc) return rc;

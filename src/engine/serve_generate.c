@@ -31,6 +31,7 @@ typedef struct call {
     fh_wire_request wire;
     fh_wire_reply reply;
     char id[48];
+    bool tells_tokens;
     fh_buf echo; /* the first chunk of a stream that echoes its prompt */
     writer w;
 } call;
@@ -186,11 +187,21 @@ static uint64_t count_characters(fh_str s)
     return n;
 }
 
-static void send_piece(call *c, fh_str text)
+/* Which tokens the event holds, as a comment: with them another engine can go on with the answer. */
+static void tell_tokens(fh_buf *out, const fh_gen_piece *p)
+{
+    fh_buf_adds(out, ": tok");
+    for (size_t i = 0; i < p->count; i++) fh_buf_addf(out, " %d", p->ids[i]);
+    fh_buf_addc(out, '\n');
+}
+
+static void send_piece(call *c, const fh_gen_piece *piece)
 {
     FH_AUTO(buf) fh_buf json = FH_BUF(CHUNK_MAX);
+    fh_str text = piece->text;
     note *n = note_new(c);
     fh_wire_piece p = piece_of(c, text);
+    if (n && c->tells_tokens) tell_tokens(&n->data, piece);
     if (n && fh_wire_chunk_write(&json, &c->reply, &p)) event(&n->data, &json);
     c->w.failed = !n || !fh_buf_ok(&json) || !fh_buf_ok(&n->data) || !fh_loop_post(c->s->loop, on_note, n);
     if (c->w.failed && n) {
@@ -201,14 +212,14 @@ static void send_piece(call *c, fh_str text)
     forget_logprobs(&c->w);
 }
 
-static void on_piece(void *arg, fh_str text, const fh_gen_token *tokens, size_t count)
+static void on_piece(void *arg, const fh_gen_piece *p)
 {
     call *c = arg;
     if (c->w.failed) return;
-    for (size_t i = 0; i < count && !c->w.failed; i++) c->w.failed = !add_logprob(c, &tokens[i]);
+    for (size_t i = 0; p->tokens && i < p->count && !c->w.failed; i++) c->w.failed = !add_logprob(c, &p->tokens[i]);
     if (!c->w.failed && c->wire.stream)
-        send_piece(c, text);
-    else if (!c->wire.stream && !fh_buf_add(&c->w.text, text.ptr, text.len))
+        send_piece(c, p);
+    else if (!c->wire.stream && !fh_buf_add(&c->w.text, p->text.ptr, p->text.len))
         c->w.failed = true;
     if (c->w.failed) fh_gen_cancel(c->gen);
 }
@@ -381,7 +392,18 @@ static fh_sample_params sample_params(const fh_wire_sampling *s, const fh_token 
     return p;
 }
 
-static int submit(call *c, const fh_tokens *tokens, fh_err **err)
+/* {"tokens":[...]}: what another engine said of this answer already. From the gateway only, which asks for tokens to be told. */
+static int read_begun(const call *c, fh_tokens *out, fh_err **err)
+{
+    const fh_json *v = c->tells_tokens ? fh_json_get(c->wire.doc, "freehold_continue") : NULL, *ids = fh_json_get(v, "tokens");
+    for (size_t i = 0; i < fh_json_count(ids); i++) {
+        int64_t id = fh_json_int(fh_json_at(ids, i), -1);
+        if (!fh_tokens_push(out, id >= 0 && id <= INT32_MAX ? (fh_token)id : FH_TOKEN_NONE)) return fh_err_nomem(err);
+    }
+    return 0;
+}
+
+static int submit(call *c, const fh_tokens *tokens, const fh_tokens *begun, fh_err **err)
 {
     const fh_wire_sampling *s = &c->wire.sampling;
     fh_token ids[FH_LIMIT_LOGIT_BIAS_TOKENS];
@@ -392,6 +414,8 @@ static int submit(call *c, const fh_tokens *tokens, fh_err **err)
     }
     fh_gen_request r = {.tokens = tokens->ids,
                         .token_count = tokens->count,
+                        .begun = begun->ids,
+                        .begun_count = begun->count,
                         .sample = sample_params(s, ids, values),
                         .stops = s->stops,
                         .stop_count = s->stop_count,
@@ -439,12 +463,16 @@ static int parse(call *c, bool chat, fh_err **err)
 
 static int start(call *c, bool chat, fh_err **err)
 {
-    fh_tokens tokens = {0};
+    fh_tokens tokens = {0}, begun = {0};
     int rc = parse(c, chat, err);
+    c->tells_tokens = c->wire.stream && fh_http_req_header(c->req, "x-freehold-tokens").len > 0;
+    if (!rc) rc = read_begun(c, &begun, err);
+    c->w.role_sent = begun.count > 0;
     if (!rc) rc = make_tokens(c, &tokens, err);
-    if (!rc && c->wire.echo) rc = echo_prompt(c, &tokens, err);
-    if (!rc) rc = submit(c, &tokens, err);
+    if (!rc && c->wire.echo && !begun.count) rc = echo_prompt(c, &tokens, err);
+    if (!rc) rc = submit(c, &tokens, &begun, err);
     fh_tokens_fini(&tokens);
+    fh_tokens_fini(&begun);
     return rc;
 }
 

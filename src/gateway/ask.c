@@ -92,7 +92,10 @@ static int add_text_seam(edits *e, const fh_ask *a, const fh_sent *sent, fh_err 
 
 static int add_seam(edits *e, const fh_ask *a, const fh_route *r, const fh_sent *sent, fh_err **err)
 {
-    if (!sent || !fh_sent_any(sent)) return 0;
+    if (!sent || !fh_sent_any(sent)) {
+        add(e, "freehold_continue", NULL); /* ours to say, never the client's */
+        return 0;
+    }
     if (fh_sent_resume(sent, r->resume) == FH_RESUME_TEXT) return add_text_seam(e, a, sent, err);
     fh_buf_addf(&e->seam, "{\"tokens\":[%s]}", fh_buf_cstr(&sent->tokens));
     add(e, "freehold_continue", fh_buf_cstr(&e->seam));

@@ -345,6 +345,11 @@ static cutoff find_cutoff(const fh_sample_params *p, const float *logits, size_t
     return low > all.within.logit ? (cutoff){FH_MIN(low, w.most), UINT32_MAX} : all.within;
 }
 
+void fh_sampler_skip(fh_sampler *s, uint64_t count)
+{
+    s->draws += count;
+}
+
 /* SplitMix64 of (seed, number of the draw), as a number in [0, 1). */
 static double draw(fh_sampler *s)
 {

@@ -44,7 +44,7 @@ static fh_candidate candidate_of(const fh_deployment_view *d)
                           .instance = d->pid,
                           .can = FH_WIRE_ENGINE_CAN,
                           .trust = FH_TRUST_OWN,
-                          .resume = FH_RESUME_NEVER,
+                          .resume = FH_RESUME_TOKENS,
                           .own_engine = true,
                           .dialect = FH_DIALECT_CHAT,
                           .context_tok = d->context_tok};

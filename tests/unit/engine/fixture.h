@@ -97,24 +97,27 @@ typedef struct asked {
     pthread_cond_t changed;
     char text[65536];
     size_t length, pieces, tokens;
-    fh_token ids[4096]; /* when logprobs were asked for */
+    fh_token ids[4096];
+    size_t length_at[4097]; /* of text, when so many tokens had been told; 0 inside a piece */
     float logprobs[4096];
     bool ended;
     fh_gen_end end;
 } asked;
 
-static inline void asked_piece(void *arg, fh_str text, const fh_gen_token *tokens, size_t count)
+static inline void asked_piece(void *arg, const fh_gen_piece *p)
 {
     asked *a = arg;
+    fh_str text = p->text;
     pthread_mutex_lock(&a->lock);
     assert_true(a->length + text.len < sizeof a->text);
     memcpy(a->text + a->length, text.ptr, text.len);
     a->length += text.len;
     a->text[a->length] = '\0';
-    for (size_t i = 0; i < count; i++, a->tokens++) {
-        a->ids[a->tokens] = tokens[i].id;
-        a->logprobs[a->tokens] = tokens[i].logprob;
+    for (size_t i = 0; i < p->count; i++, a->tokens++) {
+        a->ids[a->tokens] = p->ids[i];
+        a->logprobs[a->tokens] = p->tokens ? p->tokens[i].logprob : 0;
     }
+    a->length_at[a->tokens] = a->length;
     a->pieces++;
     pthread_cond_broadcast(&a->changed);
     pthread_mutex_unlock(&a->lock);

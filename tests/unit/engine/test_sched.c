@@ -73,6 +73,60 @@ static void many_at_once_give_what_each_gives_alone(void **state)
     stop_engine(&r);
 }
 
+/* Cut after any piece, told to another request as what was begun, the answer goes on as it would have: text, tokens, usage. */
+static void what_another_engine_began_goes_on_as_it_would_have(void **state)
+{
+    (void)state;
+    running r;
+    static asked whole, rest;
+    fh_token ids[PROMPT];
+    start_tiny(&r, (fh_engine_options){.deterministic = true});
+    prompt(ids, PROMPT, 1);
+    fh_gen_request q = request_of(ids, PROMPT);
+    const fh_str stops[] = {FH_STR("no such text")}; /* holds text back now and then */
+    q.sample.temperature = 0.9;
+    q.sample.seed = 7;
+    q.sample.repetition_penalty = 1.3;
+    q.stops = stops;
+    q.stop_count = 1;
+    q.max_tok = 48;
+    q.logprobs = false;
+    answer(&r, &whole, &q);
+    size_t cuts = 0;
+    for (size_t k = 1; k < whole.tokens; k++) {
+        if (!whole.length_at[k]) continue;
+        q.begun = whole.ids;
+        q.begun_count = k;
+        q.cache_salt = k % 2 ? FH_STR("other") : FH_STR("");
+        answer(&r, &rest, &q);
+        assert_string_equal(rest.text, whole.text + whole.length_at[k]);
+        assert_memory_equal(rest.ids, whole.ids + k, (whole.tokens - k) * sizeof(fh_token));
+        assert_int_equal(rest.end.generated_tok, whole.end.generated_tok);
+        assert_int_equal(rest.end.prompt_tok, PROMPT);
+        cuts++;
+    }
+    assert_true(cuts > 10);
+    stop_engine(&r);
+}
+
+static void what_is_whole_or_nonsense_does_not_go_on(void **state)
+{
+    (void)state;
+    running r;
+    asked a;
+    fh_token ids[PROMPT], begun[16] = {1, 2, 3};
+    start_tiny(&r, (fh_engine_options){0});
+    prompt(ids, PROMPT, 1);
+    fh_gen_request q = request_of(ids, PROMPT);
+    q.begun = begun;
+    q.begun_count = 16; /* as many as were asked for */
+    assert_int_equal(ask(&r, &a, &q, NULL), FH_E_INVALID);
+    begun[1] = -1;
+    q.begun_count = 2;
+    assert_int_equal(ask(&r, &a, &q, NULL), FH_E_INVALID);
+    stop_engine(&r);
+}
+
 static void the_same_seed_gives_the_same_tokens(void **state)
 {
     (void)state;
@@ -295,6 +349,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_ends_with_its_tokens_and_usage),
         cmocka_unit_test(many_at_once_give_what_each_gives_alone),
+        cmocka_unit_test(what_another_engine_began_goes_on_as_it_would_have),
+        cmocka_unit_test(what_is_whole_or_nonsense_does_not_go_on),
         cmocka_unit_test(the_same_seed_gives_the_same_tokens),
         cmocka_unit_test(tokens_that_a_slot_holds_are_not_computed_again),
         cmocka_unit_test(a_stop_string_ends_it_and_is_not_shown),

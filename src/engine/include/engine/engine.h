@@ -80,9 +80,19 @@ typedef struct fh_gen_end {
     int64_t queued_ns, prompt_ns, generate_ns;      /* waiting; from then to the first token; from the first to the last */
 } fh_gen_end;
 
+typedef struct fh_gen_piece {
+    fh_str text;                /* what became certain; may be empty */
+    const fh_token *ids;        /* the tokens since the last piece; some text of the last ones may still be held back */
+    const fh_gen_token *tokens; /* the same with their logprobs, if asked for; else NULL */
+    size_t count;
+} fh_gen_piece;
+
 typedef struct fh_gen_request {
     const fh_token *tokens; /* copied; at least one */
     size_t token_count;
+    const fh_token *begun; /* copied: the beginning of the answer, which another engine gave with the same parameters; nothing of it is said
+                              again, and what follows is what would have followed there */
+    size_t begun_count;
     fh_sample_params sample; /* biases copied */
     const fh_str *stops;     /* copied */
     size_t stop_count;
@@ -91,9 +101,8 @@ typedef struct fh_gen_request {
     bool logprobs;
     uint32_t top_logprobs;
     fh_str cache_salt; /* copied, at most 64 bytes: earlier tokens are reused only between requests of the same salt */
-    /* On the batch thread. text is what became certain (it may be empty); tokens are those whose logprobs were asked for since the last
-     * call. Both are borrowed during the call. */
-    void (*on_piece)(void *arg, fh_str text, const fh_gen_token *tokens, size_t count);
+    /* On the batch thread, borrowed during the call. */
+    void (*on_piece)(void *arg, const fh_gen_piece *piece);
     void (*on_end)(void *arg, const fh_gen_end *end); /* once, last */
     void *arg;
 } fh_gen_request;

@@ -27,6 +27,9 @@ void fh_sampler_free(fh_sampler *s);
 FH_DEFINE_AUTO(fh_sampler, fh_sampler_free);
 void fh_sampler_accept(fh_sampler *s, fh_token id); /* counts a token (of the prompt, or a sampled one) for the penalties */
 
+/* As if count tokens had been drawn: a sequence that another sampler of the same parameters began goes on as there. */
+void fh_sampler_skip(fh_sampler *s, uint64_t count);
+
 typedef struct fh_logprob {
     fh_token id;
     float logprob; /* natural, of the raw model distribution (before temperature and filters) */
