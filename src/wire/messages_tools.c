@@ -116,7 +116,7 @@ static int read_choice(const fh_json *choice, const fh_json *names, fh_json **re
     if (rc == 0) rc = fh_msg_read_str(choice, "tool_choice", "name", fh_str_eqs(type, "tool"), &name, err);
     if (rc < 0) return rc;
     if (fh_str_eqs(type, "tool")) {
-        if (strlen(name.ptr) != name.len || !fh_json_get(names, name.ptr))
+        if (!name.ptr || strlen(name.ptr) != name.len || !fh_json_get(names, name.ptr))
             return fh_wire_bad(err, "tool_choice.name", "'tools' has no tool of this name");
         *ret = named_choice(name);
     } else if (name.ptr)
