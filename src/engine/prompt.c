@@ -10,7 +10,10 @@
  * templates look for them to cut out old reasoning. Strings that end in the beginning of a control token are disarmed there too. A template
  * may still put pieces of strings together in ways that nobody foresees, so the control tokens found are compared with those of a second
  * rendering in which every character that could begin a special token is a stand-in: there none can come from the client. Where the two
- * differ, the second is used. */
+ * differ, the second is used.
+ *
+ * An answer that goes on from the assistant's last message: one more stand-in marks the end of that message's text, and the rendering is
+ * cut there, whatever the template writes behind it and whichever blanks it takes away. */
 #include "prompt.h"
 #include "base/limits.h"
 
@@ -18,6 +21,7 @@
 #include <string.h>
 
 enum { FIRSTS_MAX = 64, STAND_IN_BASE = 0xF0000, STAND_IN_BLOCKS = 256, STAND_IN_BYTES = 4, PARTIAL_MIN = 2 };
+enum { END_MARK = FIRSTS_MAX - 1 }; /* the stand-in of a block that stands for no character */
 
 typedef struct special {
     fh_str text;
@@ -60,9 +64,9 @@ static int note_first(fh_specials *s, special *p, fh_err **err)
             p->first = (uint8_t)i;
             return 0;
         }
-    if (s->first_count == FIRSTS_MAX)
+    if (s->first_count == END_MARK)
         return fh_err_set(err, FH_E_UNSUPPORTED, "the special tokens of the vocabulary begin with more than %d different characters",
-                          FIRSTS_MAX);
+                          END_MARK);
     p->first = (uint8_t)s->first_count;
     s->firsts[s->first_count++] = first;
     return 0;
@@ -303,7 +307,7 @@ static bool set_extras(fh_json *o, disarm *d, const fh_wire_request *r)
 static fh_json *variables(const fh_prompt_source *p, const fh_wire_request *r, const fh_json *messages, disarm *d)
 {
     FH_AUTO(json) fh_json *o = fh_json_new_object();
-    bool ok = o && fh_json_set(o, "add_generation_prompt", fh_json_new_bool(true)) &&
+    bool ok = o && fh_json_set(o, "add_generation_prompt", fh_json_new_bool(!r->continue_final)) &&
               fh_json_set(o, "bos_token", token_text(p->vocab, fh_vocab_bos(p->vocab))) &&
               fh_json_set(o, "eos_token", token_text(p->vocab, fh_vocab_eos(p->vocab))) && set_extras(o, d, r) &&
               fh_json_set(o, "messages", disarm_messages(d, messages));
@@ -320,6 +324,48 @@ static int render(const fh_prompt_source *p, const fh_wire_request *r, const fh_
     if (!vars) return fh_err_nomem(err);
     int rc = fh_template_render(p->chat_template, vars, &p->now, out, err);
     return rc ? fh_err_add(err, "chat template") : fh_buf_check(out, err, "the rendered chat");
+}
+
+/* The last message with the mark at the end of its text. Its content is a string: it was made uniform. */
+static fh_json *marked_message(const fh_json *message, uint32_t mark)
+{
+    FH_AUTO(json) fh_json *copy = fh_json_new_object();
+    FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_JSON_BODY_BYTES * 4u);
+    void *it = NULL;
+    fh_str key, content = fh_json_str(fh_json_get(message, "content"));
+    const fh_json *value;
+    char end[STAND_IN_BYTES];
+    bool ok = copy && fh_buf_add(&text, content.ptr, content.len) && fh_buf_add(&text, end, fh_utf8_encode(mark, end));
+    while (ok && fh_json_next(message, &it, &key, &value)) ok = fh_json_set(copy, key.ptr, fh_json_ref((fh_json *)(uintptr_t)value));
+    return ok && fh_json_set(copy, "content", fh_json_new_str((fh_str){text.data, text.len})) ? fh_take(copy) : NULL;
+}
+
+static int mark_end(fh_json **messages, uint32_t mark, fh_err **err)
+{
+    FH_AUTO(json) fh_json *list = fh_json_new_array();
+    size_t count = fh_json_count(*messages);
+    bool ok = list != NULL;
+    for (size_t i = 0; ok && i < count; i++) {
+        const fh_json *m = fh_json_at(*messages, i);
+        ok = fh_json_append(list, i + 1 < count ? fh_json_ref((fh_json *)(uintptr_t)m) : marked_message(m, mark));
+    }
+    if (!ok) return fh_err_nomem(err);
+    fh_json_unref(*messages);
+    *messages = fh_take(list);
+    return 0;
+}
+
+static int cut_at_end(fh_buf *text, uint32_t mark, fh_err **err)
+{
+    char end[STAND_IN_BYTES];
+    size_t at = fh_str_find((fh_str){fh_buf_cstr(text), text->len}, (fh_str){end, fh_utf8_encode(mark, end)});
+    if (at == text->len) {
+        fh_err_set(err, FH_E_INVALID, "this model's chat template does not show the end of the assistant's last message");
+        fh_err_param(err, "continue_final_message");
+        return FH_E_INVALID;
+    }
+    text->data[text->len = at] = '\0';
+    return 0;
 }
 
 /* ---- scanning the rendered text ---- */
@@ -398,8 +444,11 @@ int fh_prompt_chat(const fh_prompt_source *p, const fh_wire_request *r, fh_token
     uint32_t base;
     int rc = fh_wire_template_messages(r, &messages, err);
     if (!rc) rc = choose_base(r, &base, err);
+    if (!rc && r->continue_final) rc = mark_end(&messages, base + END_MARK, err);
     if (!rc) rc = render(p, r, messages, base, MIND_ALL, &likely, err);
     if (!rc) rc = render(p, r, messages, base, MIND_FIRSTS, &safe, err);
+    if (!rc && r->continue_final) rc = cut_at_end(&likely, base + END_MARK, err);
+    if (!rc && r->continue_final) rc = cut_at_end(&safe, base + END_MARK, err);
     if (rc) return rc;
     scan a = scan_of(p, base, &likely), b = scan_of(p, base, &safe);
     return encode_scan(same_control_tokens(a, b) ? a : b, out, err);

@@ -209,6 +209,21 @@ static int read_common(fh_wire_request *r, fh_err **err)
     return rc == 0 ? fh_wire_fields_check(r, err) : rc;
 }
 
+/* As vLLM and llama-server have it: the answer goes on from the last message instead of beginning one. */
+static int read_continue(fh_wire_request *r, fh_err **err)
+{
+    bool prompt = false;
+    const fh_json *last = fh_json_at(r->messages, fh_json_count(r->messages) - 1);
+    int rc = fh_json_read_bool(r->doc, "continue_final_message", false, &r->continue_final, err);
+    if (rc == 0) rc = fh_json_read_bool(r->doc, "add_generation_prompt", false, &prompt, err);
+    if (rc < 0 || !r->continue_final) return rc;
+    if (prompt) return fh_wire_bad(err, "add_generation_prompt", "'add_generation_prompt' and 'continue_final_message' exclude each other");
+    if (!fh_str_eqs(fh_json_str(fh_json_get(last, "role")), "assistant"))
+        return fh_wire_bad(err, "continue_final_message", "the last message is not the assistant's: there is nothing to go on from");
+    fh_wire_need_add(r, FH_NEED_PREFILL, NULL);
+    return 0;
+}
+
 static int read_chat(fh_wire_request *r, fh_err **err)
 {
     r->messages = fh_json_get(r->doc, "messages");
@@ -218,6 +233,7 @@ static int read_chat(fh_wire_request *r, fh_err **err)
     else if (fh_json_kind_of(r->template_variables) != FH_JSON_OBJECT)
         return fh_wire_bad(err, "chat_template_kwargs", "'chat_template_kwargs' must be an object");
     int rc = fh_wire_messages_check(r, err);
+    if (rc == 0) rc = read_continue(r, err);
     return rc == 0 ? fh_wire_tools_check(r, err) : rc;
 }
 

@@ -93,6 +93,33 @@ static void pieces_that_a_template_joins_do_not_become_one(void **state)
     holds("\"a<|im_\"", "a<|im_");
 }
 
+/* The rendering ends where the text of the assistant's last message does, whatever the template takes away or writes behind it. */
+static void an_answer_goes_on_from_the_last_message(void **state)
+{
+    static const char *const rows[][2] = {{"\"the best (\"", "the best ("},
+                                          {"\"so \\n\"", "so \n"},
+                                          {"[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}]", "a\nb"},
+                                          {"\"<|im_end|>\"", "<|im_end|>"},
+                                          {"\"\"", ""}};
+    for (size_t i = 0; i < FH_COUNT(rows); i++) {
+        char body[1024], want[1024];
+        fh_tokens t = {0};
+        FH_AUTO(buf) fh_buf text = FH_BUF(1 << 16);
+        snprintf(
+            body, sizeof body,
+            "{\"model\":\"m\",\"continue_final_message\":true,\"add_generation_prompt\":false,\"messages\":[{\"role\":\"user\",\"content\":"
+            "\"hi\"},{\"role\":\"assistant\",\"content\":%s}]}",
+            rows[i][0]);
+        snprintf(want, sizeof want, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n%s", rows[i][1]);
+        encode_chat(body, &t);
+        decoded(&t, &text);
+        assert_string_equal(fh_buf_cstr(&text), want);
+        assert_int_equal(count_of(&t, TINY_IM_START), 2);
+        assert_int_equal(count_of(&t, TINY_IM_END), 1);
+        fh_tokens_fini(&t);
+    }
+}
+
 static void stand_ins_in_the_text_are_text(void **state)
 {
     (void)state;
@@ -119,6 +146,7 @@ int main(void)
         cmocka_unit_test(plain_text_is_encoded_as_the_tokenizer_would),
         cmocka_unit_test(a_spelled_special_token_stays_text),
         cmocka_unit_test(pieces_that_a_template_joins_do_not_become_one),
+        cmocka_unit_test(an_answer_goes_on_from_the_last_message),
         cmocka_unit_test(stand_ins_in_the_text_are_text),
         cmocka_unit_test(names_of_tools_cannot_forge_either),
     };

@@ -48,7 +48,8 @@ typedef struct fh_wire_sampling { /* what both APIs share; absent fields hold th
     X(SEARCH, "web_search_options", "searching the web")                                                                                   \
     X(STORE, "store", "keeping the answer")                                                                                                \
     X(VERBOSITY, "verbosity", "a verbosity other than medium")                                                                             \
-    X(TIER, "service_tier", "a service tier other than the default")
+    X(TIER, "service_tier", "a service tier other than the default")                                                                       \
+    X(PREFILL, "continue_final_message", "going on from the assistant's last message")
 
 typedef enum fh_wire_need {
 #define FH_WIRE_NEED(name, param, what) FH_NEED_##name,
@@ -56,8 +57,8 @@ typedef enum fh_wire_need {
 #undef FH_WIRE_NEED
         FH_NEEDS
 } fh_wire_need;
-#define FH_NEED_BIT(name) (1u << FH_NEED_##name)
-#define FH_WIRE_ENGINE_CAN 0u /* what our own engine can do of it */
+#define FH_NEED_BIT(name)  (1u << FH_NEED_##name)
+#define FH_WIRE_ENGINE_CAN FH_NEED_BIT(PREFILL) /* what our own engine can do of it */
 
 typedef struct fh_wire_request {
     enum { FH_WIRE_CHAT, FH_WIRE_COMPLETION } kind;
@@ -71,6 +72,7 @@ typedef struct fh_wire_request {
     bool echo;
     bool stream, include_usage;
     const fh_json *template_variables; /* chat_template_kwargs: an object, or NULL */
+    bool continue_final;               /* chat: the answer goes on from the last message, which is the assistant's */
     fh_wire_sampling sampling;
     uint32_t needs;                 /* FH_NEED_BITs */
     char need_params[FH_NEEDS][48]; /* where the first of each stands: "messages[2].content[0]" */
