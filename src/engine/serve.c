@@ -65,10 +65,15 @@ static void completion(serve *s, fh_http_req *req)
 }
 
 static const route routes[] = {
-    {"GET", "/healthz", false, serve_health},     {"GET", "/metrics", false, serve_metrics},
-    {"GET", "/props", false, serve_props},        {"GET", "/v1/models", false, list_models},
-    {"POST", "/v1/chat/completions", true, chat}, {"POST", "/v1/completions", true, completion},
-    {"POST", "/tokenize", true, serve_tokenize},  {"POST", "/detokenize", true, serve_detokenize},
+    {"GET", "/healthz", false, serve_health},
+    {"GET", "/metrics", false, serve_metrics},
+    {"GET", "/props", false, serve_props},
+    {"GET", "/v1/models", false, list_models},
+    {"POST", "/v1/chat/completions", true, chat},
+    {"POST", "/v1/completions", true, completion},
+    {"POST", "/tokenize", true, serve_tokenize},
+    {"POST", "/detokenize", true, serve_detokenize},
+    {"POST", "/v1/chat/completions/input_tokens", true, serve_count},
 };
 
 static const route *find_route(fh_str path)

@@ -331,16 +331,16 @@ static fh_template_time now(void)
                               .yearday = tm.tm_yday + 1};
 }
 
-static int chat_tokens(call *c, fh_tokens *out, fh_err **err)
+int serve_chat_tokens(serve *s, const fh_wire_request *r, fh_tokens *out, fh_err **err)
 {
-    const fh_template *t = fh_engine_template(c->s->engine);
+    const fh_template *t = fh_engine_template(s->engine);
     if (!t) {
         fh_err_set(err, FH_E_INVALID, "this model's file has no chat template");
         fh_err_hint(err, "use /v1/completions with the prompt as the model wants it");
         return FH_E_INVALID;
     }
-    fh_prompt_source p = {.specials = engine_specials(c->s->engine), .vocab = c->vocab, .chat_template = t, .now = now()};
-    return fh_prompt_chat(&p, &c->wire, out, err);
+    fh_prompt_source p = {.specials = engine_specials(s->engine), .vocab = fh_engine_vocab(s->engine), .chat_template = t, .now = now()};
+    return fh_prompt_chat(&p, r, out, err);
 }
 
 static int completion_tokens(call *c, fh_tokens *out, fh_err **err)
@@ -451,7 +451,7 @@ static int echo_prompt(call *c, const fh_tokens *tokens, fh_err **err)
 
 static int make_tokens(call *c, fh_tokens *tokens, fh_err **err)
 {
-    return c->reply.chat ? chat_tokens(c, tokens, err) : completion_tokens(c, tokens, err);
+    return c->reply.chat ? serve_chat_tokens(c->s, &c->wire, tokens, err) : completion_tokens(c, tokens, err);
 }
 
 static int parse(call *c, bool chat, fh_err **err)

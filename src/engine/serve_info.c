@@ -161,3 +161,28 @@ void serve_detokenize(serve *s, fh_http_req *req)
 {
     answer(s, req, detokenize);
 }
+
+/* What only the answer needs (formats, forced calls) does not change the count; media would. */
+static int count(serve *s, fh_str body, fh_buf *out, fh_err **err)
+{
+    static const uint32_t media = FH_NEED_BIT(IMAGES) | FH_NEED_BIT(AUDIO) | FH_NEED_BIT(FILES);
+    fh_wire_request r = {0};
+    fh_tokens tokens = {0};
+    int rc = fh_wire_chat_parse(&r, body, err);
+    if (!rc) rc = fh_wire_needs_check(&r, FH_WIRE_ENGINE_CAN | ~media, err);
+    if (!rc) rc = serve_chat_tokens(s, &r, &tokens, err);
+    fh_buf_addf(out, "{\"object\":\"response.input_tokens\",\"input_tokens\":%zu}", tokens.count);
+    fh_tokens_fini(&tokens);
+    fh_wire_request_fini(&r);
+    return rc;
+}
+
+void serve_count(serve *s, fh_http_req *req)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(4096);
+    fh_err *err = NULL;
+    if (count(s, fh_http_req_body(req), &out, &err))
+        serve_error(s, req, err);
+    else
+        serve_json(req, 200, &out);
+}

@@ -26,6 +26,7 @@ typedef struct serve {
 
 /* serve_generate.c */
 void serve_generate(serve *s, fh_http_req *req, bool chat);
+int serve_chat_tokens(serve *s, const fh_wire_request *r, fh_tokens *out, fh_err **err); /* the prompt of a chat */
 /* serve_info.c */
 void serve_health(serve *s, fh_http_req *req);
 void serve_props(serve *s, fh_http_req *req);
@@ -33,6 +34,7 @@ void serve_metrics(serve *s, fh_http_req *req);
 void serve_models(serve *s, fh_http_req *req, fh_str id); /* id: empty for the list */
 void serve_tokenize(serve *s, fh_http_req *req);
 void serve_detokenize(serve *s, fh_http_req *req);
+void serve_count(serve *s, fh_http_req *req); /* tokens of a chat request's prompt */
 
 /* serve.c. The error in OpenAI's shape; a busy engine's carries Retry-After. Takes err. */
 void serve_error(serve *s, fh_http_req *req, fh_err *err);

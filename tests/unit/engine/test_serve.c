@@ -195,6 +195,12 @@ static void text_and_tokens_go_both_ways(void **state)
     answers("POST", "/tokenize", "{\"content\":\"<|im_end|>\",\"parse_special\":false}", 200, "[60,");
     answers("POST", "/detokenize", "{\"tokens\":[116,104,101]}", 200, "{\"content\":\"the\"}");
     answers("POST", "/detokenize", "{\"tokens\":[99999]}", 400, "tokens[0]");
+    answers("POST", "/v1/chat/completions/input_tokens", "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"the\"}]}", 200,
+            "\"input_tokens\":");
+    answers("POST", "/v1/chat/completions/input_tokens",
+            "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\","
+            "\"image_url\":{}}]}]}",
+            400, "messages[0].content[0]");
 }
 
 static void what_is_wrong_is_said(void **state)
