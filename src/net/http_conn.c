@@ -295,6 +295,8 @@ static void take_input(fh_http_conn *c, const char *data, size_t bytes)
 {
     size_t used = 0;
     if (c->phase == FH_CONN_READING && !c->pending.len) used = parse(c, data, bytes);
+    if (c->phase == FH_CONN_CLOSING || c->phase == FH_CONN_LINGERING) c->dropped_bytes += bytes - used;
+    if (c->dropped_bytes > FH_LIMIT_HTTP_LINGER_BYTES) c->broken = true;
     if (used < bytes && (c->phase == FH_CONN_READING || c->phase == FH_CONN_HANDLING)) {
         if (!fh_buf_add(&c->pending, data + used, bytes - used)) c->broken = true;
     }

@@ -3,8 +3,8 @@
 #include "private.h"
 
 /* Fields that may stand once. */
-enum { HOST, LENGTH, CODING, EXPECT, TYPE, AUTHORIZATION, API_KEY, FIELDS };
-static const char *const field_names[FIELDS] = {"Host",         "Content-Length", "Transfer-Encoding", "Expect",
+enum { HOST, LENGTH, CODING, EXPECT, ENCODING, TYPE, AUTHORIZATION, API_KEY, FIELDS };
+static const char *const field_names[FIELDS] = {"Host",         "Content-Length", "Transfer-Encoding", "Expect", "Content-Encoding",
                                                 "Content-Type", "Authorization",  "X-Api-Key"};
 
 typedef struct facts {
@@ -18,6 +18,7 @@ static int code_of(int status)
     case 413:
     case 414:
     case 431: return FH_E_TOO_LARGE;
+    case 415: return FH_E_MEDIA_TYPE;
     case 417:
     case 501:
     case 505: return FH_E_UNSUPPORTED;
@@ -95,6 +96,14 @@ static int judge_expectation(fh_http_msg *m, const facts *f, int *ret_status, fh
     return m->expect_continue ? 0 : refuse(ret_status, err, 417, "the only expectation that is met is 100-continue");
 }
 
+/* Compressed bodies would be a way to make little input large. */
+static int judge_encoding(const facts *f, int *ret_status, fh_err **err)
+{
+    fh_str e = f->field[ENCODING];
+    if (!e.ptr || fh_str_ieq(e, FH_STR("identity"))) return 0;
+    return refuse(ret_status, err, 415, "the body is encoded (Content-Encoding): send it as it is");
+}
+
 int fh_http_head_judge(fh_http_msg *m, uint64_t max_body, fh_http_framing *ret, int *ret_status, fh_err **err)
 {
     facts f = {0};
@@ -103,6 +112,7 @@ int fh_http_head_judge(fh_http_msg *m, uint64_t max_body, fh_http_framing *ret, 
     if (rc == 0) rc = judge_host(m, &f, ret_status, err);
     if (rc == 0 && f.field[CODING].ptr) rc = judge_coding(m, &f, ret_status, err);
     if (rc == 0 && f.field[LENGTH].ptr) rc = judge_length(f.field[LENGTH], max_body, &ret->length, ret_status, err);
+    if (rc == 0) rc = judge_encoding(&f, ret_status, err);
     if (rc == 0) rc = judge_expectation(m, &f, ret_status, err);
     ret->chunked = f.field[CODING].ptr != NULL;
     m->keep_alive = !f.close && (m->minor == 1 || f.keep);

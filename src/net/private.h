@@ -106,7 +106,8 @@ struct fh_http_conn {
     fh_buf pending; /* read but not parsed: the client pipelines */
     fh_buf out;     /* bytes to send, the first `sent` of them are gone */
     size_t sent;
-    size_t body_bytes; /* counted in the group's bodies_bytes */
+    size_t dropped_bytes; /* that came after the last reply was begun */
+    size_t body_bytes;    /* counted in the group's bodies_bytes */
     fh_http_req req;
     fh_address address;
     bool counted, trusted; /* in the group's count of its address; a proxy's, that speaks for others */

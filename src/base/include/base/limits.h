@@ -14,9 +14,7 @@
     X(HTTP_BODY_TIMEOUT_MS, 60000, "time without a byte while a request body is read; beyond: 408")                                        \
     X(HTTP_IDLE_TIMEOUT_MS, 75000, "time a kept-alive connection may be idle; beyond: it closes")                                          \
     X(HTTP_WRITE_TIMEOUT_MS, 60000, "time without progress while a client does not read; beyond: the connection closes")                   \
-    X(HTTP_RATE_BYTES, 1024,                                                                                                               \
-      "bytes a second that must pass of a request body or of a reply, once its first minute is over; slower: 408, or the connection "      \
-      "closes")                                                                                                                            \
+    X(HTTP_RATE_BYTES, 1024, "a second that must pass of a body or a reply once its first minute is over; slower: 408, or it closes")      \
     X(HTTP_ADDRESS_CONNECTIONS, 1024, "open connections of one address (IPv6: of one /64) beyond loopback; beyond: 503")                   \
     X(HTTP_PIPELINED_BYTES, 65536, "requests of a connection that wait behind the one being answered; beyond: not read until that is")     \
     X(HTTP_OUT_BUFFER_BYTES, 262144, "unsent bytes of a connection at which its source is paused")                                         \
@@ -24,6 +22,7 @@
     X(HTTP_CHUNK_LINE_BYTES, 256, "the line before a chunk of a request body; beyond: 400")                                                \
     X(HTTP_CHUNK_EXTENSION_BYTES, 4096, "chunk extensions of a request body together; beyond: 400")                                        \
     X(HTTP_LINGER_MS, 5000, "time that a closing connection is still read, so that the client can read the last reply")                    \
+    X(HTTP_LINGER_BYTES, 67108864, "that are read and dropped meanwhile; beyond: it is reset")                                             \
     X(HTTP_ACCEPT_PAUSE_MS, 100, "pause of accepting when descriptors have run out")                                                       \
     X(SERVE_THREADS, 64, "loops of a server that serve clients; beyond: wrong usage")                                                      \
     X(LISTEN_SOCKETS, 64, "listening sockets that are handed over to a server; beyond: none is taken")                                     \
@@ -100,8 +99,7 @@
     X(SENT_BYTES, 4194304, "text of a stream that is kept so that another replica can go on with it; beyond: the stream cannot be moved")  \
     X(SSE_EVENT_BYTES, 8388608, "one event of an engine's stream; beyond: the stream ends with an error event")                            \
     X(CONTROL_BODY_BYTES, 1048576, "body of a control-plane request; beyond: 413")                                                         \
-    X(STOP_GRACE_MS, 1000,                                                                                                                 \
-      "time that an idle connection may bring one more request when a server stops whose sockets are held by another")                     \
+    X(STOP_GRACE_MS, 1000, "time that an idle connection may bring one more request when a server with handed-over sockets stops")         \
     X(UPGRADE_GRACE_MS, 5000, "the same when a server has handed over to a newer one")                                                     \
     X(UPGRADE_DRAIN_MS, 3600000, "time that running requests get after that; beyond: they are cut")                                        \
     X(HANDOVER_MS, 30000, "time for each step of handing over to a newer server; beyond: the old one goes on")                             \

@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""Hostile load on a real server, each kind with a client alongside that only wants to be served: it is, in time; memory stays within its bound; nothing hostile reaches the
+engine. Prints TAP.  hostile.py [--whole]  (the whole load: 5,000 slow connections, a million keys; and the client's p99 is held against its quiet value)"""
+import concurrent.futures
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from synthetic import Synthetic
+from freehold import Tap
+
+WHOLE = "--whole" in sys.argv
+SLOW, READERS, KEYS, KEY_CLIENTS, SECONDS = (5000, 50, 1000000, 1000, 12) if WHOLE else (500, 5, 600, 30, 3)
+CONNECTION_BYTES = 64 << 10
+MB = 1 << 20
+
+
+def resident(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) << 10
+
+
+class Alongside:
+    """A client that only wants to be served, while something else goes on."""
+
+    def __init__(self, server, seconds):
+        self.process = subprocess.Popen(server.load(1, seconds, "plain"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def end(self):
+        said, complaint = self.process.communicate()
+        seen = json.loads(said)
+        assert seen["errors"] == 0 and seen["requests"] > 0, (seen, complaint)
+        return seen
+
+
+def connect(server):
+    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+
+
+def head(server, more, key=None):
+    return (f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key or server.key}\r\nContent-Type: application/json\r\n" + more).encode()
+
+
+def all_of(s):
+    got = b""
+    try:
+        while more := s.recv(65536):
+            got += more
+    except OSError:
+        pass
+    return got
+
+
+def slowloris(server):
+    """Connections that never finish their headers."""
+    sockets = [connect(server) for _ in range(SLOW)]
+    try:
+        for s in sockets:
+            s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n")
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            time.sleep(0.5)
+            for s in sockets:
+                try:
+                    s.send(b"X-A: b\r\n")
+                except OSError:
+                    pass
+        return SLOW * CONNECTION_BYTES
+    finally:
+        for s in sockets:
+            s.close()
+
+
+def stopped_readers(server):
+    """Clients of an endless stream who read nothing of it."""
+    body = json.dumps({"model": "smollm2", "stream": True, "user": "flood", "messages": [{"role": "user", "content": "Hi"}]}, separators=(",", ":"))
+    sockets = [connect(server) for _ in range(READERS)]
+    try:
+        for s in sockets:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.sendall(head(server, f"Content-Length: {len(body)}\r\n\r\n") + body.encode())
+        time.sleep(SECONDS / 2)
+        before = resident(server.process.pid)
+        time.sleep(SECONDS / 2)
+        grown = resident(server.process.pid) - before
+        assert grown < 2 * MB, f"memory grows while nobody reads: {grown} bytes"
+        return READERS * MB
+    finally:
+        for s in sockets:
+            s.close()
+
+
+def large_body(server):
+    """2 GiB, announced and not."""
+    with connect(server) as s:
+        s.sendall(head(server, "Content-Length: 2147483648\r\n\r\n"))
+        assert all_of(s).startswith(b"HTTP/1.1 413")
+    sent = 0
+    with connect(server) as s:
+        s.sendall(head(server, "Transfer-Encoding: chunked\r\n\r\n"))
+        piece = b"100000\r\n" + MB * b"a" + b"\r\n"
+        try:
+            while sent < 2048:
+                s.sendall(piece)
+                sent += 1
+        except OSError:
+            pass
+        assert sent < 128, f"{sent} MiB were taken"
+    return 80 * MB
+
+
+def many_headers(server):
+    with connect(server) as s:
+        try:
+            s.sendall(head(server, 100000 * "X-A: b\r\n" + "Content-Length: 0\r\n\r\n"))
+        except OSError:
+            pass
+        assert all_of(s)[:12] in (b"HTTP/1.1 431", b""), "100,000 headers are taken"
+    return 8 * MB
+
+
+def many_keys(server):
+    """Guessed keys, one after another on many connections."""
+    def guess(first):
+        with connect(server) as s:
+            for i in range(first, KEYS, KEY_CLIENTS):
+                s.sendall(head(server, "Content-Length: 2\r\n\r\n{}", key=f"fh_{i % 10 ** 8:08d}_{i:043d}"))
+                got = s.recv(65536)
+                assert got.startswith(b"HTTP/1.1 401"), got
+    with concurrent.futures.ThreadPoolExecutor(KEY_CLIENTS) as pool:
+        list(pool.map(guess, range(KEY_CLIENTS)))
+    return KEY_CLIENTS * CONNECTION_BYTES + 8 * MB
+
+
+def main():
+    tap = Tap()
+    with Synthetic("--threads", "2") as server:
+        quiet = Alongside(server, 3).end()
+
+        def held(attack, allowed):
+            before, reached = resident(server.process.pid), len(server.reached())
+            client = Alongside(server, SECONDS + (120 if WHOLE and attack is many_keys else 1))
+            most = before
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                job = pool.submit(attack, server)
+                while not job.done():
+                    most = max(most, resident(server.process.pid))
+                    time.sleep(0.02)
+                bound = job.result()
+            seen = client.end()
+            hostile = len(server.reached()) - reached - seen["requests"]
+            assert hostile <= allowed + 1, f"{hostile} hostile requests reached the engine"
+            assert most - before < bound, f"memory grew by {most - before} bytes, bound {bound}"
+            if WHOLE:
+                assert seen["p99_us"] < 2 * max(quiet["p99_us"], 1000), (quiet, seen)
+            return f"p99 {seen['p99_us']:.0f} us, quiet {quiet['p99_us']:.0f} us; memory +{(most - before) / MB:.1f} MiB, bound {bound / MB:.0f} MiB"
+
+        tap.check(f"{SLOW} connections that never finish their headers", held, slowloris, 0)
+        tap.check(f"{READERS} readers that stop in the middle of a stream", held, stopped_readers, READERS)
+        tap.check("a body of 2 GiB", held, large_body, 0)
+        tap.check("100,000 headers", held, many_headers, 0)
+        tap.check(f"{KEYS} keys tried", held, many_keys, 0)
+    tap.end()
+
+
+if __name__ == "__main__":
+    main()
