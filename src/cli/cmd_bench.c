@@ -1,4 +1,5 @@
 /* freehold bench: prefill and decode speed of one model on this machine, and how near decode comes to what memory gives. */
+#include "base/limits.h"
 #include "tokens.h"
 #include "engine/engine.h"
 #include "sys/cpu.h"
@@ -187,7 +188,7 @@ static const fh_cli_flag flags[] = {
     {"threads", 't', FH_CLI_INT, "N", "computing threads (default: one a physical core)", 1, 256},
     {"repeat", 'r', FH_CLI_INT, "N", "runs of each test (default 5), after one to warm up", 1, RUNS_MAX},
     {"depth", 0, FH_CLI_INT, "N", "tokens that are in the cache before (default 0)", 0, 1 << 20},
-    {"streams", 0, FH_CLI_INT, "N", "sequences at once (default 1)", 1, FH_ENGINE_PARALLEL_MAX},
+    {"streams", 0, FH_CLI_INT, "N", "sequences at once (default 1)", 1, FH_LIMIT_STREAMS},
     {"batch", 0, FH_CLI_INT, "N", "tokens of one step (default 512)", 1, FH_ENGINE_BATCH_MAX},
     {"deterministic", 0, FH_CLI_BOOL, NULL, "attention is not split along keys", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},

@@ -1,4 +1,5 @@
 /* freehold engine: one model behind HTTP, without a control plane. */
+#include "base/limits.h"
 #include "tokens.h"
 #include "engine/serve.h"
 
@@ -51,8 +52,8 @@ static const fh_cli_flag flags[] = {
     {"plain-http", 0, FH_CLI_BOOL, NULL, "listen beyond loopback: something in front guards it", 0, 0},
     {"name", 0, FH_CLI_TEXT, "ID", "model id that replies carry (default: the file's name)", 0, 0},
     {"threads", 't', FH_CLI_INT, "N", "computing threads (default: one a physical core)", 1, 256},
-    {"context", 'c', FH_CLI_INT, "N", "tokens of one sequence (default: the model's own, at most 8192)", 1, 1 << 30},
-    {"parallel", 0, FH_CLI_INT, "N", "sequences computed at once (default 4)", 1, FH_ENGINE_PARALLEL_MAX},
+    {"context", 'c', FH_CLI_INT, "N", "tokens of one sequence (default: the model's own, at most 8192)", 1, FH_LIMIT_CONTEXT_TOK},
+    {"parallel", 0, FH_CLI_INT, "N", "sequences computed at once (default 4)", 1, FH_LIMIT_STREAMS},
     {"deterministic", 0, FH_CLI_BOOL, NULL, "answers do not depend on what else is being computed", 0, 0},
     {"memory-limit", 0, FH_CLI_INT, "MIB", "refuse to start when weights and cache need more", 1, 1 << 30},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},

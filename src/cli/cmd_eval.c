@@ -159,7 +159,7 @@ static const fh_cli_flag flags[] = {
     {"logits", 0, FH_CLI_TEXT, "FILE", "where they go: a row of float32 for each token, little endian", 0, 0},
     {"exact", 0, FH_CLI_BOOL, NULL, "float arithmetic instead of the serving path", 0, 0},
     {"step", 0, FH_CLI_INT, "N", "tokens computed at a time (1: as when generating)", 1, 64},
-    {"context", 'c', FH_CLI_INT, "N", "tokens of a window (default: the model's own, at most 8192)", 2, 1 << 30},
+    {"context", 'c', FH_CLI_INT, "N", "tokens of a window (default: the model's own, at most 8192)", 2, FH_LIMIT_CONTEXT_TOK},
     {"threads", 't', FH_CLI_INT, "N", "computing threads (default: one a physical core)", 1, 256},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };

@@ -1,4 +1,5 @@
 /* freehold run: deploy a model if it does not run yet, then answer one prompt or talk. */
+#include "base/limits.h"
 #include "run.h"
 
 #include <errno.h>
@@ -106,8 +107,8 @@ static int run_run(fh_cli *c, fh_err **err)
 static const fh_cli_flag flags[] = {
     {"on", 0, FH_CLI_TEXT, "PLACE", "where: here", 0, 0},
     {"name", 0, FH_CLI_TEXT, "NAME", "a name of your own: starts another deployment unless that one runs", 0, 0},
-    {"context", 0, FH_CLI_INT, "N", "tokens of context for each stream of a new deployment", 1, 1 << 30},
-    {"streams", 0, FH_CLI_INT, "N", "requests at once of a new deployment", 1, 4096},
+    {"context", 0, FH_CLI_INT, "N", "tokens of context for each stream of a new deployment", 1, FH_LIMIT_CONTEXT_TOK},
+    {"streams", 0, FH_CLI_INT, "N", "requests at once of a new deployment", 1, FH_LIMIT_STREAMS},
     {"replicas", 0, FH_CLI_INT, "N", "copies of the model; this version runs one", 1, 1000},
     {"max-hour", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that it may cost an hour, as 2.50EUR; always met: this machine costs nothing", 0, 0},
     {"max-tokens", 0, FH_CLI_INT, "N", "longest answer, in tokens (default 1024)", 1, 1 << 30},

@@ -1,4 +1,5 @@
 /* Opening a model: the file, the family, the memory it will need, the weights, the cache and the buffers of a step. */
+#include "base/limits.h"
 #include "engine_private.h"
 #include "sys/cpu.h"
 
@@ -112,8 +113,8 @@ static void choose_sizes(fh_engine *e, const fh_engine_options *o)
 
 static int check_options(const fh_engine *e, const fh_engine_options *o, fh_err **err)
 {
-    if (o->parallel > FH_ENGINE_PARALLEL_MAX)
-        return fh_err_set(err, FH_E_USAGE, "%u sequences at once asked for, at most %d", o->parallel, FH_ENGINE_PARALLEL_MAX);
+    if (o->parallel > FH_LIMIT_STREAMS)
+        return fh_err_set(err, FH_E_USAGE, "%u sequences at once asked for, at most %d", o->parallel, FH_LIMIT_STREAMS);
     if (o->batch_tok > FH_ENGINE_BATCH_MAX)
         return fh_err_set(err, FH_E_USAGE, "%u tokens a step asked for, at most %d", o->batch_tok, FH_ENGINE_BATCH_MAX);
     uint32_t trained = e->model.shape.trained_context_tok;

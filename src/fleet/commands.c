@@ -94,11 +94,11 @@ static int check_spec(fh_fleet *f, const fh_deploy_spec *s, fh_err **err)
     if (*s->place && strcmp(s->place, f->provider.place) != 0) {
         rc = fh_err_set(err, FH_E_UNSUPPORTED, "there is no place \"%s\" yet, only \"%s\"", s->place, f->provider.place);
         param = "place";
-    } else if (s->context_tok < 0 || s->context_tok > 16777216) {
-        rc = fh_err_set(err, FH_E_INVALID, "context must be 1 to 16777216 tokens, or 0 for the default");
-        param = "context";
-    } else if (s->streams < 0 || s->streams > 256) {
-        rc = fh_err_set(err, FH_E_INVALID, "streams must be 1 to 256, or 0 for the default");
+    } else if (s->context_tok < 0 || s->context_tok > FH_LIMIT_CONTEXT_TOK) {
+        rc = fh_err_set(err, FH_E_INVALID, "the context of a stream is 1 to %d tokens, or 0 for the default", FH_LIMIT_CONTEXT_TOK);
+        param = "context_tok";
+    } else if (s->streams < 0 || s->streams > FH_LIMIT_STREAMS) {
+        rc = fh_err_set(err, FH_E_INVALID, "a deployment has 1 to %d streams, or 0 for the default", FH_LIMIT_STREAMS);
         param = "streams";
     }
     if (param) fh_err_param(err, "%s", param);

@@ -171,8 +171,8 @@ static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
     if (!rc) rc = take_text(c->body, "model", true, spec->model, sizeof spec->model, err);
     if (!rc) rc = take_text(c->body, "name", false, spec->name, sizeof spec->name, err);
     if (!rc) rc = take_text(c->body, "place", false, spec->place, sizeof spec->place, err);
-    if (!rc) rc = fh_json_read_i64(c->body, "context_tok", false, 0, 1 << 30, &spec->context_tok, err);
-    if (!rc) rc = fh_json_read_i64(c->body, "streams", false, 0, 4096, &spec->streams, err);
+    if (!rc) rc = fh_json_read_i64(c->body, "context_tok", false, INT64_MIN, INT64_MAX, &spec->context_tok, err);
+    if (!rc) rc = fh_json_read_i64(c->body, "streams", false, INT64_MIN, INT64_MAX, &spec->streams, err);
     return rc ? rc : check_path(c->server, spec, err);
 }
 

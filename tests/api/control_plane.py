@@ -136,6 +136,8 @@ def check_all(tap, s, with_weights):
         assert "context_tok" in said["hint"], said
         problem(400, "POST", "/api/v1/deployments", {"model": 5}, param="model")
         problem(400, "POST", "/api/v1/deployments", {"model": "smollm2", "streams": -1}, param="streams")
+        problem(400, "POST", "/api/v1/deployments", {"model": "smollm2", "streams": 257}, param="streams")
+        problem(400, "POST", "/api/v1/deployments", {"model": "smollm2", "context_tok": 16777217}, param="context_tok")
         problem(400, "POST", "/api/v1/deployments", "[1]")
         problem(400, "POST", "/api/v1/deployments", "{\"model\":")
         problem(400, "POST", "/api/v1/deployments", '{"model":"a","model":"b"}')

@@ -35,13 +35,7 @@ typedef struct fh_engine_options {
     void *progress_arg;
     const _Atomic bool *cancel; /* set: give up loading with FH_E_CANCELLED; may be NULL */
 } fh_engine_options;
-enum {
-    FH_ENGINE_CONTEXT_DEFAULT = 8192,
-    FH_ENGINE_PARALLEL_DEFAULT = 4,
-    FH_ENGINE_PARALLEL_MAX = 256,
-    FH_ENGINE_BATCH_DEFAULT = 512,
-    FH_ENGINE_BATCH_MAX = 4096
-};
+enum { FH_ENGINE_CONTEXT_DEFAULT = 8192, FH_ENGINE_PARALLEL_DEFAULT = 4, FH_ENGINE_BATCH_DEFAULT = 512, FH_ENGINE_BATCH_MAX = 4096 };
 
 int fh_engine_open(fh_engine **ret, const fh_engine_options *o, fh_err **err);
 void fh_engine_close(fh_engine *e); /* what still waits or runs ends with FH_GEN_SHUTDOWN */
