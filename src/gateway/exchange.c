@@ -2,6 +2,7 @@
 #include "exchange.h"
 
 #include "base/limits.h"
+#include "wire/responses.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -46,6 +47,7 @@ static void exchange_free(fh_exchange *x)
     unlink_from_lane(x);
     fh_timer_free(x->timer);
     fh_ask_fini(&x->ask);
+    fh_turn_free(x->turn);
     fh_wire_reader_free(x->reader);
     fh_wire_writer_free(x->writer);
     fh_sent_fini(&x->sent);
@@ -71,6 +73,7 @@ static void finish(fh_exchange *x)
 static void fail(fh_exchange *x, fh_err *err)
 {
     x->failed = true;
+    if (x->turn) fh_wire_responses_err(&err);
     if (x->streaming) {
         x->lane->metrics.cut++;
         fh_exchange_cut(x, err);
@@ -525,9 +528,12 @@ static int read_wishes(fh_exchange *x, fh_err **err)
     return 0;
 }
 
-static int read_ask(fh_exchange *x, fh_err **err)
+static int read_ask(fh_exchange *x, fh_str key_id, fh_err **err)
 {
-    int rc = fh_ask_read(&x->ask, x->dialect, fh_http_req_body(x->req), err);
+    fh_str body = fh_http_req_body(x->req);
+    int rc = x->dialect == FH_DIALECT_RESPONSES
+                 ? fh_turn_new(&x->turn, &x->ask, x->gateway->config.responses, fh_http_req_id(x->req), key_id, body, err)
+                 : fh_ask_read(&x->ask, x->dialect, body, err);
     if (rc) return rc;
     const fh_wire_request *r = &x->ask.common;
     int64_t max = r->sampling.max_tokens;
@@ -568,7 +574,7 @@ void fh_exchange_start(fh_gateway *g, fh_http_req *req, fh_str key_id, fh_operat
         fh_err_free(err);
         return;
     }
-    int rc = d == FH_DIALECTS ? 0 : read_ask(x, &err);
+    int rc = d == FH_DIALECTS ? 0 : read_ask(x, key_id, &err);
     if (d == FH_DIALECTS) snprintf(x->model, sizeof x->model, "%.*s", (int)FH_MIN(model.len, sizeof x->model - 1), model.ptr);
     if (!rc) rc = read_wishes(x, &err);
     if (!rc) rc = make_salt(g, key_id, x->salt, &err);

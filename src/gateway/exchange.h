@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "gateway_private.h"
+#include "responses.h"
 #include "sent.h"
 #include "sse_events.h"
 #include "upstreams.h"
@@ -29,6 +30,7 @@ struct fh_exchange {
     fh_operation op;
     fh_wire_dialect dialect; /* of the client; FH_DIALECTS: neither asked nor answered in a dialect (tokenize) */
     fh_ask ask;              /* from being read until it was sent; read again for another try */
+    fh_turn *turn;           /* owned: of the Responses API; else NULL */
     fh_prefer prefer;
     fh_trust trust;
     uint32_t needs;

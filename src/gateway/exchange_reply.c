@@ -2,10 +2,12 @@
 #include "exchange.h"
 
 #include "base/limits.h"
+#include "wire/responses.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { OUT_MAX = 2 * FH_LIMIT_SSE_EVENT_BYTES };
+/* An event of the Responses API may hold all of the request and of the answer. */
+enum { OUT_MAX = 2 * FH_LIMIT_SSE_EVENT_BYTES, TURN_OUT_MAX = 4 * FH_LIMIT_JSON_BODY_BYTES };
 #define KIND(k)   (1u << (k))
 #define ANSWER    (KIND(FH_EVENT_TEXT) | KIND(FH_EVENT_REASONING) | KIND(FH_EVENT_REFUSAL) | KIND(FH_EVENT_CALL) | KIND(FH_EVENT_ARGUMENTS))
 #define OF_CHOICE (ANSWER | KIND(FH_EVENT_FINISH))
@@ -13,6 +15,11 @@ enum { OUT_MAX = 2 * FH_LIMIT_SSE_EVENT_BYTES };
 bool fh_exchange_is_stream(const fh_exchange *x)
 {
     return x->status == 200 && x->wants_stream && fh_str_starts(fh_str_of(x->type), FH_STR("text/event-stream"));
+}
+
+static size_t out_max(const fh_exchange *x)
+{
+    return x->turn ? (size_t)TURN_OUT_MAX : (size_t)OUT_MAX;
 }
 
 static bool passes(const fh_exchange *x)
@@ -45,12 +52,22 @@ static void note_usage(fh_exchange *x, const fh_wire_event *e)
     x->usage.prompt_tok -= FH_MIN(before, x->usage.prompt_tok);
 }
 
+/* A response is kept before the client has its end and may ask for it. */
+static int to_writer(fh_exchange *x, const fh_wire_event *e, fh_buf *out, fh_err **err)
+{
+    bool last = e->kind == FH_EVENT_END || e->kind == FH_EVENT_ERROR;
+    if (x->turn && last) fh_wire_responses_now(x->writer, fh_clock_utc_ns() / FH_NS_PER_S);
+    int rc = fh_wire_writer_event(x->writer, e, out, err);
+    if (rc == 0 && x->turn && last) fh_turn_keep(x->turn, x->writer);
+    return rc;
+}
+
 static int write_event(fh_exchange *x, const fh_wire_event *e, fh_err **err)
 {
     fh_wire_event changed = *e;
     if (x->resumed && e->kind == FH_EVENT_BEGIN) return 0;
     if (e->kind == FH_EVENT_USAGE) changed.usage = x->usage;
-    return fh_wire_writer_event(x->writer, &changed, x->out, err);
+    return to_writer(x, &changed, x->out, err);
 }
 
 /* The first text behind a seam that was crossed with text. */
@@ -61,12 +78,21 @@ static void mend_seam(fh_exchange *x, fh_wire_event *e)
     if (fh_sent_resume(&x->sent, x->route.resume) == FH_RESUME_TEXT) fh_sent_seam(&x->sent, &e->text);
 }
 
+/* What an upstream said, said again. */
+static int say_again(fh_err **err, int code, const fh_err *said)
+{
+    int rc = fh_err_set(err, code, "%s", fh_err_message(said));
+    if (fh_err_param_get(said)) fh_err_param(err, "%s", fh_err_param_get(said));
+    if (fh_err_reason_get(said)) fh_err_reason(err, fh_err_reason_get(said));
+    return rc;
+}
+
 static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
 {
     fh_exchange *x = ctx;
     fh_wire_event changed = *e;
     x->kinds |= KIND(e->kind);
-    if (e->kind == FH_EVENT_ERROR) return fh_err_set(err, fh_err_code(e->err), "%s", fh_err_message(e->err));
+    if (e->kind == FH_EVENT_ERROR) return say_again(err, fh_err_code(e->err), e->err);
     if (e->kind == FH_EVENT_BEGIN && !x->reply_id[0])
         snprintf(x->reply_id, sizeof x->reply_id, "%.*s", (int)FH_MIN(e->id.len, sizeof x->reply_id - 1), e->id.ptr ? e->id.ptr : "");
     if (e->kind == FH_EVENT_USAGE) note_usage(x, e);
@@ -80,6 +106,7 @@ static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
 
 static const char *id_of(const fh_exchange *x)
 {
+    if (x->turn) return fh_turn_id(x->turn);
     return x->reply_id[0] ? x->reply_id : fh_http_req_id(x->req);
 }
 
@@ -168,7 +195,7 @@ static void take_event(fh_exchange *x, const fh_sse_event *e)
 
 bool fh_exchange_take_events(fh_exchange *x)
 {
-    FH_AUTO(buf) fh_buf out = FH_BUF(OUT_MAX), joined = FH_BUF(FH_LIMIT_SSE_EVENT_BYTES);
+    FH_AUTO(buf) fh_buf out = FH_BUF(out_max(x)), joined = FH_BUF(FH_LIMIT_SSE_EVENT_BYTES);
     fh_str rest = {fh_buf_cstr(&x->in), x->in.len};
     fh_sse_event e;
     x->out = &out;
@@ -188,12 +215,12 @@ static void write_missing_end(fh_exchange *x, fh_buf *out)
     if (!x->writer && make_writer(x, NULL)) return;
     if (!x->has_usage) usage.usage.completion_tok = fh_sent_count(&x->sent);
     fh_wire_writer_event(x->writer, &usage, out, NULL);
-    fh_wire_writer_event(x->writer, &end, out, NULL);
+    to_writer(x, &end, out, NULL);
 }
 
 void fh_exchange_end_stream(fh_exchange *x)
 {
-    FH_AUTO(buf) fh_buf out = FH_BUF(OUT_MAX);
+    FH_AUTO(buf) fh_buf out = FH_BUF(out_max(x));
     if (!x->end_seen) write_missing_end(x, &out);
     if (out.len) fh_http_reply_write(x->req, out.data, out.len);
     fh_http_reply_end(x->req);
@@ -201,10 +228,10 @@ void fh_exchange_end_stream(fh_exchange *x)
 
 void fh_exchange_cut(fh_exchange *x, const fh_err *why)
 {
-    FH_AUTO(buf) fh_buf out = FH_BUF(1 << 16);
+    FH_AUTO(buf) fh_buf out = FH_BUF(out_max(x));
     fh_wire_event e = {.kind = FH_EVENT_ERROR, .err = why};
     int rc = x->writer ? 0 : make_writer(x, NULL);
-    if (rc == 0) rc = fh_wire_writer_event(x->writer, &e, &out, NULL);
+    if (rc == 0) rc = to_writer(x, &e, &out, NULL);
     if (rc == 0) fh_http_reply_write(x->req, out.data, out.len);
     fh_http_reply_end(x->req);
 }
@@ -241,7 +268,11 @@ static void send_foreign_error(fh_exchange *x)
     fh_err *err = NULL;
     FH_AUTO(fh_err) fh_err *said = NULL;
     fh_wire_reader_whole(x->reader, (fh_str){fh_buf_cstr(&x->in), x->in.len}, &said);
-    fh_err_set(&err, code_of(x->status), "%s", said ? fh_err_message(said) : "the engine refused the request without saying why");
+    if (said)
+        say_again(&err, code_of(x->status), said);
+    else
+        fh_err_set(&err, code_of(x->status), "the engine refused the request without saying why");
+    if (x->turn) fh_wire_responses_err(&err);
     if (x->retry_after[0]) fh_http_reply_header(x->req, "Retry-After", x->retry_after);
     fh_exchange_send_error(x, err);
     fh_err_free(err);
@@ -249,7 +280,7 @@ static void send_foreign_error(fh_exchange *x)
 
 void fh_exchange_send_plain(fh_exchange *x)
 {
-    FH_AUTO(buf) fh_buf out = FH_BUF(2u * FH_LIMIT_JSON_BODY_BYTES);
+    FH_AUTO(buf) fh_buf out = FH_BUF((size_t)TURN_OUT_MAX);
     fh_err *err = NULL;
     if (x->dialect == FH_DIALECTS || (x->status != 200 && passes(x))) {
         send_body(x, &x->in);

@@ -2,6 +2,7 @@
 #include "base/limits.h"
 #include "base/clock.h"
 #include "gateway_private.h"
+#include "responses.h"
 #include "upstreams.h"
 #include "wire/openai.h"
 
@@ -188,12 +189,18 @@ static void handle_completion(fh_gateway *g, fh_http_req *req, fh_str key_id)
     fh_exchange_start(g, req, key_id, FH_OP_COMPLETION, FH_DIALECT_COMPLETION, (fh_str){0});
 }
 
+static void handle_response(fh_gateway *g, fh_http_req *req, fh_str key_id)
+{
+    fh_exchange_start(g, req, key_id, FH_OP_CHAT, FH_DIALECT_RESPONSES, (fh_str){0});
+}
+
 static const struct {
     const char *path, *method;
     void (*handle)(fh_gateway *g, fh_http_req *req, fh_str key_id);
 } paths[] = {
-    {"/v1/models", "GET", handle_models},   {"/v1/chat/completions", "POST", handle_chat}, {"/v1/completions", "POST", handle_completion},
-    {"/tokenize", "POST", handle_tokenize}, {"/detokenize", "POST", handle_tokenize},
+    {"/v1/models", "GET", handle_models},           {"/v1/chat/completions", "POST", handle_chat},
+    {"/v1/completions", "POST", handle_completion}, {"/v1/responses", "POST", handle_response},
+    {"/tokenize", "POST", handle_tokenize},         {"/detokenize", "POST", handle_tokenize},
 };
 
 static void refuse_method(fh_http_req *req, const char *allowed)
@@ -212,13 +219,14 @@ static void refuse_path(fh_http_req *req)
     fh_err *err = NULL;
     fh_str path = fh_http_req_path(req);
     fh_err_set(&err, FH_E_NOT_FOUND, "there is nothing at %.*s", (int)FH_MIN(path.len, (size_t)128), path.ptr);
-    fh_err_hint(&err, "this version serves /v1/models, /v1/chat/completions, /v1/completions, /tokenize and /detokenize");
+    fh_err_hint(&err, "this version serves /v1/models, /v1/chat/completions, /v1/completions, /v1/responses, /tokenize and /detokenize");
     reply_and_free(req, err);
 }
 
 void fh_gateway_handle(fh_gateway *g, fh_http_req *req, fh_str key_id)
 {
-    fh_str path = fh_http_req_path(req), method = fh_http_req_method(req), one = FH_STR("/v1/models/");
+    fh_str path = fh_http_req_path(req), method = fh_http_req_method(req), one = FH_STR("/v1/models/"),
+           responses = FH_STR("/v1/responses/");
     for (size_t i = 0; i < FH_COUNT(paths); i++) {
         if (!fh_str_eqs(path, paths[i].path)) continue;
         if (fh_str_eqs(method, paths[i].method))
@@ -232,6 +240,10 @@ void fh_gateway_handle(fh_gateway *g, fh_http_req *req, fh_str key_id)
             handle_model(g, req, (fh_str){path.ptr + one.len, path.len - one.len});
         else
             refuse_method(req, "GET");
+        return;
+    }
+    if (path.len > responses.len && fh_str_starts(path, responses) && g->config.responses) {
+        fh_responses_handle(g->config.responses, req, key_id, (fh_str){path.ptr + responses.len, path.len - responses.len});
         return;
     }
     refuse_path(req);

@@ -107,11 +107,19 @@ static int own_program(fh_server *s, fh_err **err)
     return 0;
 }
 
+static int open_responses(fh_server *s, fh_err **err)
+{
+    fh_response_store_config c = {.store_url = s->store_url};
+    fh_response_store_defaults(&c);
+    return fh_response_store_open(&s->responses, &c, err);
+}
+
 static int open_store(fh_server *s, fh_err **err)
 {
     int rc = fh_db_open(&s->db, s->store_url, err);
     if (!rc) rc = fh_db_migrate_schema(s->db, err);
     if (!rc) rc = fh_keys_open(&s->keys, s->db, fh_clock_utc_ns(), err);
+    if (!rc) rc = open_responses(s, err);
     if (!rc) rc = fh_weights_open(&s->weights, s->config->data_dir, true, err);
     if (rc) return rc;
     s->signin = fh_signin_new();
@@ -145,7 +153,7 @@ int fh_server_start_fleet(fh_server *s, fh_fleet **ret, fh_err **err)
 static int start_services(fh_server *s, fh_err **err)
 {
     fh_fleet *fleet = NULL;
-    fh_gateway_config gateway = {.routes = fh_server_routes(s)};
+    fh_gateway_config gateway = {.routes = fh_server_routes(s), .responses = s->responses};
     gateway.loops = fh_edges_loops(s->edges, &gateway.loop_count);
     int rc = fh_server_start_fleet(s, &fleet, err);
     s->fleet = fleet;
@@ -227,6 +235,7 @@ static void close_all(fh_server *s)
     fh_http_server_free(s->http);
     fh_tls_free(s->tls);
     fh_gateway_free(s->gateway);
+    fh_response_store_close(s->responses);
     fh_imports_free(s->imports);
     fh_fleet_stop(s->fleet);
     fh_timer_free(s->stop_timer);

@@ -41,6 +41,7 @@ typedef struct fh_server {
     fh_edges *edges;
     fh_tls *tls; /* from being read until the HTTP server has it */
     fh_gateway *gateway;
+    fh_response_store *responses;
     fh_db *db;
     fh_keys *keys;
     fh_signin *signin;

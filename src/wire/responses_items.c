@@ -26,6 +26,14 @@ const char *fh_wire_responses_item_type(const fh_json *item)
     return NULL;
 }
 
+int fh_wire_responses_bad_type(const fh_json *item, const char *where, fh_err **err)
+{
+    fh_str name = fh_json_str(fh_json_get(item, "type"));
+    int rc = fh_wire_bad(err, where, "items of type '%.*s' are not supported", (int)FH_MIN(name.len, (size_t)40), name.ptr ? name.ptr : "");
+    fh_err_hint(err, "message, function_call, function_call_output, reasoning and item_reference are");
+    return rc;
+}
+
 /* Messages. */
 
 /* Appends a message of that role without content; borrowed, NULL when memory is out. */
@@ -191,10 +199,7 @@ static int add_item(chat *c, const fh_json *item, const char *where, bool past, 
     if (type && strcmp(type, "function_call_output") == 0) return take_output(c, item, where, err);
     if (type && strcmp(type, "reasoning") == 0) return take_reasoning(c, item, where, err);
     if (type && !past) return take_reference(c, item, where, err);
-    fh_str name = fh_json_str(fh_json_get(item, "type"));
-    int rc = fh_wire_bad(err, where, "items of type '%.*s' are not supported", (int)FH_MIN(name.len, (size_t)40), name.ptr ? name.ptr : "");
-    fh_err_hint(err, "message, function_call, function_call_output, reasoning and item_reference are");
-    return rc;
+    return fh_wire_responses_bad_type(item, where, err);
 }
 
 /* Whole requests. */

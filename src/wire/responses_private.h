@@ -28,6 +28,7 @@ int fh_wire_responses_fields(const fh_json *doc, fh_json *chat, fh_err **err);
 /* responses_items.c */
 int fh_wire_responses_messages(const fh_json *doc, const fh_json *history, fh_json *chat, fh_err **err);
 const char *fh_wire_responses_item_type(const fh_json *item); /* of those that we take; NULL otherwise. Without type: by its members */
+int fh_wire_responses_bad_type(const fh_json *item, const char *where, fh_err **err); /* FH_E_INVALID: an item that we do not take */
 /* responses_content.c: the content of a message or the output of a function as a chat message has it: a string, or an array of parts. */
 int fh_wire_responses_content(const fh_json *v, bool assistant, const char *where, fh_json **ret, fh_err **err);
 /* responses_tools.c */

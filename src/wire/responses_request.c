@@ -33,6 +33,7 @@ void fh_wire_responses_err(fh_err **err)
     static const struct {
         const char *chat, *here;
     } names[] = {{"messages", "input"},
+                 {"prompt", "input"},
                  {"response_format", "text.format"},
                  {"verbosity", "text.verbosity"},
                  {"reasoning_effort", "reasoning.effort"},
@@ -116,7 +117,7 @@ static int keep_item(keeper *k, const fh_json *item, size_t i, fh_err **err)
         type = fh_wire_responses_item_type(item);
         if (!type) return fh_wire_below(fh_wire_bad(err, "id", "no item with the id that the input refers to is kept here"), err, where);
     }
-    if (!type) return fh_wire_bad(err, where, "an item of 'input' is of no type that is supported");
+    if (!type) return fh_wire_responses_bad_type(item, where, err);
     return fh_json_append(k->items, whole_item(k, item, type)) ? 0 : fh_err_nomem(err);
 }
 

@@ -94,14 +94,25 @@ static int code_of_type(fh_str type)
     return FH_E_UPSTREAM;
 }
 
+/* Codes that clients act on; NULL for others. */
+static const char *known_reason(fh_str code)
+{
+    static const char *const rows[] = {"context_length_exceeded", "content_filter", "content_policy_violation", "insufficient_quota"};
+    for (size_t i = 0; i < FH_COUNT(rows); i++)
+        if (fh_str_eqs(code, rows[i])) return rows[i];
+    return NULL;
+}
+
 int fh_wire_emit_error(fh_wire_reader *r, const fh_json *error, fh_err **err)
 {
     fh_err *e = NULL;
-    fh_str message = fh_json_str(fh_json_get(error, "message")), param = fh_json_str(fh_json_get(error, "param"));
+    fh_str message = fh_json_str(fh_json_get(error, "message")), param = fh_json_str(fh_json_get(error, "param")),
+           code = fh_json_str(fh_json_get(error, "code"));
     if (!message.ptr) message = fh_json_str(error);
     if (!message.ptr) message = FH_STR("the engine sent an error without a message");
     fh_err_set(&e, code_of_type(fh_json_str(fh_json_get(error, "type"))), "%.*s", (int)FH_MIN(message.len, (size_t)2000), message.ptr);
     if (param.len) fh_err_param(&e, "%.*s", (int)FH_MIN(param.len, (size_t)200), param.ptr);
+    if (known_reason(code)) fh_err_reason(&e, known_reason(code));
     fh_wire_event event = {.kind = FH_EVENT_ERROR, .err = e};
     int rc = fh_wire_emit(r, &event, err);
     fh_err_free(e);

@@ -3,29 +3,31 @@
  * A request is parsed strictly here (what is wrong with it is said before an engine sees it), routed through a port, and its bytes passed
  * on; the reply's bytes are passed back, a stream event by event, with back-pressure. A client that leaves cancels the engine's work. A
  * replica that breaks before the first byte is replaced once; one that breaks in the middle of a stream ends it with an error event and
- * without [DONE]. Nothing of a prompt or an answer is kept or logged. Threads: any number of loops, each with requests, a client
- * and counters of its own (a lane); a request stays on the loop that it came on. */
+ * without [DONE]. Nothing of a prompt or an answer is logged, or kept but as a stored response. Threads: any number of loops, each with
+ * requests, a client and counters of its own (a lane); a request stays on the loop that it came on. */
 #ifndef FH_GATEWAY_GATEWAY_H
 #define FH_GATEWAY_GATEWAY_H
 
 #include "base/buf.h"
 #include "gateway/ports.h"
+#include "gateway/responses_store.h"
 #include "net/http_server.h"
 
 typedef struct fh_gateway fh_gateway;
 typedef struct fh_gateway_config {
     fh_loop *const *loops; /* those that requests come on; the loops are borrowed and outlive the gateway */
     size_t loop_count;
-    fh_route_port routes; /* copied */
+    fh_route_port routes;         /* copied */
+    fh_response_store *responses; /* borrowed: outlives the gateway; NULL: no response is kept */
 } fh_gateway_config;
 
 int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err); /* before the loops run */
 void fh_gateway_free(fh_gateway *g); /* once no loop runs, after the HTTP servers were freed, which ends all requests */
 FH_DEFINE_AUTO(fh_gateway, fh_gateway_free);
 
-/* Answers GET /v1/models, GET /v1/models/{id}, POST /v1/chat/completions, POST /v1/completions, POST /tokenize and POST /detokenize, now or
- * later. The caller has admitted the request, with the key of that id: engines reuse computed prompts among requests of one key only.
- * Unknown paths get 404, other methods 405. */
+/* Answers GET /v1/models, GET /v1/models/{id}, POST /v1/chat/completions, POST /v1/completions, POST /v1/responses and what is below it,
+ * POST /tokenize and POST /detokenize, now or later. The caller has admitted the request, with the key of that id: engines reuse computed
+ * prompts among requests of one key only. Unknown paths get 404, other methods 405. */
 void fh_gateway_handle(fh_gateway *g, fh_http_req *req, fh_str key_id);
 bool fh_gateway_owns(fh_str path); /* the paths whose errors have OpenAI's shape: /v1, /tokenize, /detokenize */
 

@@ -1,0 +1,204 @@
+/* A request of the Responses API: its past is loaded, its references are resolved, and it becomes a chat request like any other; when it is
+ * answered, the answer is kept (see responses.h). */
+#include "responses.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "wire/responses.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { KEPT_MAX = 3 * FH_LIMIT_JSON_BODY_BYTES };
+
+struct fh_turn {
+    fh_response_store *store; /* NULL: the answer is not kept */
+    char id[80], key[16];
+    char *previous; /* owned; "" for none */
+    fh_json *input; /* owned: items */
+};
+
+/* ---- items that a request refers to ---- */
+
+typedef struct finder {
+    fh_response_store *store;
+    fh_str key;
+    const fh_json *history;
+    fh_kept_response last; /* the response that was looked into last */
+    char last_id[96];
+} finder;
+
+static const fh_json *find_in(const fh_json *items, fh_str id)
+{
+    for (size_t i = 0; i < fh_json_count(items); i++) {
+        const fh_json *item = fh_json_at(items, i);
+        if (fh_str_eq(fh_json_str(fh_json_get(item, "id")), id)) return item;
+    }
+    return NULL;
+}
+
+/* "msg_CORE_3" was made for the response "resp_CORE"; ids that clients made say nothing. */
+static bool response_of(fh_str item_id, char *out, size_t out_size)
+{
+    size_t from = fh_str_find(item_id, FH_STR("_")) + 1;
+    if (from >= item_id.len) return false;
+    fh_str core = {item_id.ptr + from, item_id.len - from};
+    core.len = fh_str_find(core, FH_STR("_"));
+    return core.len && snprintf(out, out_size, "resp_%.*s", (int)core.len, core.ptr) < (int)out_size;
+}
+
+static const fh_json *find_item(void *ctx, fh_str id)
+{
+    finder *f = ctx;
+    char response[96];
+    const fh_json *found = find_in(f->history, id);
+    if (found || !f->store || !id.len || !response_of(id, response, sizeof response)) return found;
+    if (strcmp(response, f->last_id) != 0) {
+        fh_kept_response_fini(&f->last);
+        f->last_id[0] = '\0';
+        if (fh_response_store_get(f->store, f->key, fh_str_of(response), fh_clock_utc_ns(), &f->last, NULL)) return NULL;
+        snprintf(f->last_id, sizeof f->last_id, "%s", response);
+    }
+    found = find_in(fh_json_get(f->last.response, "output"), id);
+    return found ? found : find_in(f->last.input, id);
+}
+
+/* ---- reading ---- */
+
+static int load_history(fh_turn *t, fh_response_store *store, fh_str key, const fh_json *doc, fh_json **ret, fh_err **err)
+{
+    fh_str previous = {NULL, 0};
+    int rc = fh_json_read_str(doc, "previous_response_id", false, &previous, err);
+    t->previous = fh_strndup(previous.ptr ? previous.ptr : "", previous.len);
+    if (rc == 0 && !t->previous) rc = fh_err_nomem(err);
+    if (rc || !previous.ptr || !store) return rc;
+    rc = fh_response_store_chain(store, key, previous, fh_clock_utc_ns(), ret, err);
+    if (rc == FH_E_NOT_FOUND) {
+        rc = fh_err_set(err, FH_E_INVALID, "the previous response, or one before it, is not kept here for this key");
+        fh_err_reason(err, "previous_response_not_found");
+        fh_err_hint(err, "send the whole conversation as 'input'");
+    }
+    if (rc && rc != FH_E_NOMEM) fh_err_param(err, "previous_response_id");
+    return rc;
+}
+
+/* doc with another value of key (taken). */
+static fh_json *changed(const fh_json *doc, const char *key, fh_json *value)
+{
+    FH_AUTO(json) fh_json *copy = fh_json_new_object();
+    fh_str name;
+    const fh_json *v;
+    bool ok = copy != NULL;
+    for (void *it = NULL; ok && fh_json_next(doc, &it, &name, &v);) {
+        FH_AUTO(ptr) char *text = fh_strndup(name.ptr, name.len);
+        ok = text && fh_json_set(copy, text, fh_json_ref((fh_json *)(uintptr_t)v));
+    }
+    if (!ok) fh_json_unref(value);
+    return ok && fh_json_set(copy, key, value) ? fh_take(copy) : NULL;
+}
+
+static bool is_list(const fh_json *v)
+{
+    return fh_json_kind_of(v) == FH_JSON_ARRAY;
+}
+
+/* The chat request. Only a list may hold references, so only a list is replaced by its whole items. */
+static int translate(fh_turn *t, finder *f, const fh_json *doc, fh_json **ret_chat, fh_err **err)
+{
+    int rc = fh_wire_responses_input(doc, t->id, find_item, f, &t->input, err);
+    fh_kept_response_fini(&f->last);
+    if (rc) return rc;
+    bool list = is_list(fh_json_get(doc, "input"));
+    FH_AUTO(json) fh_json *resolved = list ? changed(doc, "input", fh_json_ref(t->input)) : NULL;
+    if (list && !resolved) return fh_err_nomem(err);
+    return fh_wire_responses_to_chat(list ? resolved : doc, f->history, ret_chat, err);
+}
+
+static int read_doc(fh_turn *t, fh_response_store *store, fh_str key, fh_json *doc, fh_ask *ret_ask, fh_err **err)
+{
+    FH_AUTO(json) fh_json *history = NULL;
+    fh_json *chat = NULL;
+    bool keep = true;
+    int rc = fh_json_read_bool(doc, "store", false, &keep, err);
+    if (rc == 0) rc = load_history(t, store, key, doc, &history, err);
+    finder f = {.store = store, .key = key, .history = history};
+    if (rc == 0) rc = translate(t, &f, doc, &chat, err);
+    if (rc) return rc;
+    rc = fh_wire_chat_take(&ret_ask->common, chat, err);
+    if (rc) {
+        fh_wire_responses_err(err);
+        return rc;
+    }
+    t->store = keep ? store : NULL;
+    ret_ask->original =
+        keep && !store ? changed(doc, "store", fh_json_new_bool(false)) : fh_json_ref(doc); /* what is said is what is done */
+    return ret_ask->original ? 0 : fh_err_nomem(err);
+}
+
+static fh_turn *turn_new(const char *request_id, fh_str key)
+{
+    fh_turn *t = fh_calloc(1, sizeof *t);
+    const char *core = strncmp(request_id, "req_", 4) == 0 ? request_id + 4 : request_id;
+    if (!t) return NULL;
+    snprintf(t->id, sizeof t->id, "%s", core);
+    snprintf(t->key, sizeof t->key, "%.*s", (int)key.len, key.ptr);
+    return t;
+}
+
+int fh_turn_new(fh_turn **ret, fh_ask *ret_ask, fh_response_store *store, const char *request_id, fh_str key_id, fh_str body, fh_err **err)
+{
+    FH_AUTO(json) fh_json *doc = NULL;
+    fh_ask ask = {.dialect = FH_DIALECT_RESPONSES, .body = body};
+    int rc = fh_json_parse(&doc, body, FH_LIMIT_JSON_BODY_BYTES, err);
+    if (rc) return fh_err_add(err, "the request body");
+    fh_turn *t = turn_new(request_id, key_id);
+    rc = t ? read_doc(t, store, key_id, doc, &ask, err) : fh_err_nomem(err);
+    if (rc) {
+        fh_ask_fini(&ask);
+        fh_turn_free(t);
+        return rc;
+    }
+    *ret_ask = ask;
+    *ret = t;
+    return 0;
+}
+
+void fh_turn_free(fh_turn *t)
+{
+    if (!t) return;
+    fh_free(t->previous);
+    fh_json_unref(t->input);
+    fh_free(t);
+}
+
+const char *fh_turn_id(const fh_turn *t)
+{
+    return t->id;
+}
+
+/* ---- keeping ---- */
+
+static int keep(const fh_turn *t, const fh_json *response, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf input = FH_BUF(KEPT_MAX), text = FH_BUF(KEPT_MAX);
+    int rc = fh_json_write(t->input, &input, err);
+    if (rc == 0) rc = fh_json_write(response, &text, err);
+    if (rc == 0) rc = fh_buf_check(&input, err, "the input to be kept");
+    if (rc == 0) rc = fh_buf_check(&text, err, "the response to be kept");
+    fh_stored_response r = {.id = fh_json_str(fh_json_get(response, "id")),
+                            .key = fh_str_of(t->key),
+                            .previous = fh_str_of(t->previous),
+                            .created_utc_ns = fh_clock_utc_ns(),
+                            .input = {input.data, input.len},
+                            .response = {text.data, text.len}};
+    return rc ? rc : fh_response_store_put(t->store, &r, err);
+}
+
+void fh_turn_keep(const fh_turn *t, const fh_wire_writer *w)
+{
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    const fh_json *response = fh_wire_responses_final(w);
+    if (!t->store || !response) return;
+    if (keep(t, response, &err)) fh_log_err(FH_LOG_WARN, "gateway", err, "a response is not kept");
+}
