@@ -1,13 +1,12 @@
 /* The sampler: each option against a plain one in double precision that sorts everything, the same tokens for the same seed, and the right
  * frequencies. */
-#include "base/clock.h"
 #include "cmocka_all.h"
+#include "cpu_time.h"
 #include "model/sampler.h"
 #include "torture.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { V = 1000 };
 
@@ -337,13 +336,6 @@ static void every_allocation_may_fail(void **state)
     fh_sample_params_default(&p);
     p.presence_penalty = 1;
     assert_true(fh_torture(FH_FAULT_ALLOC, make_sampler, &p, 100) >= 4);
-}
-
-static int64_t cpu_ns(void) /* of this thread: the machine may be busy */
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return t.tv_sec * FH_NS_PER_S + t.tv_nsec;
 }
 
 static void a_large_vocabulary_costs_little(void **state)
