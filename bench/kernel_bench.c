@@ -188,11 +188,17 @@ static void bench_rows(const bench *b, const char *what, void (*fn)(fh_worker *,
 
 int main(int argc, char **argv)
 {
-    bench b = {.k = fh_kernels_get(fh_isa_best()), .match = argc > 2 ? argv[2] : NULL};
+    fh_isa isa;
+    fh_err *err = NULL;
+    if (fh_isa_choose(&isa, &err)) {
+        fprintf(stderr, "%s\n", fh_err_message(err));
+        return 1;
+    }
+    bench b = {.k = fh_kernels_get(isa), .match = argc > 2 ? argv[2] : NULL};
     static const fh_type types[] = {FH_TYPE_Q4_1, FH_TYPE_Q8_0, FH_TYPE_Q4_0, FH_TYPE_Q5_0, FH_TYPE_Q5_1, FH_TYPE_Q4_K,
                                     FH_TYPE_Q5_K, FH_TYPE_Q6_K, FH_TYPE_F16,  FH_TYPE_BF16, FH_TYPE_F32};
     must_do(fh_pool_new(&b.pool, argc > 1 ? (unsigned)atoi(argv[1]) : 0, NULL));
-    printf("%s, %u threads\n", fh_isa_name(fh_isa_best()), fh_pool_count(b.pool));
+    printf("%s, %u threads\n", fh_isa_name(isa), fh_pool_count(b.pool));
     bench_barrier(&b);
     bench_product(&b, FH_TYPE_Q4_1, 576, 576, 1);
     bench_product(&b, FH_TYPE_Q4_1, 1536, 576, 1);

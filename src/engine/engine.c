@@ -171,7 +171,6 @@ static void fill_info(fh_engine *e, const fh_load *l)
     fh_kv_bytes(&e->model.kv, &kv_bytes);
     e->info.architecture = e->model.family->architecture;
     e->info.name = e->name;
-    e->info.isa = fh_isa_name(fh_isa_best());
     e->info.vocab_size = e->model.shape.vocab;
     e->info.layers = e->model.shape.layers;
     e->info.threads = fh_pool_count(e->pool);
@@ -184,8 +183,12 @@ static void fill_info(fh_engine *e, const fh_load *l)
 
 static int load(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **err)
 {
-    e->model.kernels = fh_kernels_get(fh_isa_best());
-    int rc = fh_load_init(l, e->gguf, e->model.kernels, o->exact, err);
+    fh_isa isa = FH_ISA_REF;
+    int rc = fh_isa_choose(&isa, err);
+    if (rc) return rc;
+    e->info.isa = fh_isa_name(isa);
+    e->model.kernels = fh_kernels_get(isa);
+    rc = fh_load_init(l, e->gguf, e->model.kernels, o->exact, err);
     if (!rc) rc = find_family(e, l, err);
     if (!rc) rc = e->model.family->plan(&e->model, l, err);
     if (!rc) rc = fh_load_refuse_rest(l, err);

@@ -1,6 +1,5 @@
 /* Which table of kernels this machine runs: the widest that it has, or the one that FREEHOLD_ISA names. */
 #include "kernels.h"
-#include "base/log.h"
 #include "sys/cpu.h"
 
 #include <stdlib.h>
@@ -34,28 +33,31 @@ const char *fh_isa_name(fh_isa isa)
     return (unsigned)isa < FH_ISA_COUNT ? names[isa] : "?";
 }
 
-static bool isa_wanted(fh_isa *ret)
-{
-    const char *wanted = getenv("FREEHOLD_ISA");
-    if (!wanted || !*wanted) return false;
-    for (unsigned i = 0; i < FH_ISA_COUNT; i++) {
-        if (strcmp(wanted, names[i]) != 0) continue;
-        *ret = (fh_isa)i;
-        if (fh_isa_available(*ret)) return true;
-        fh_log(FH_LOG_WARN, "kernel", "FREEHOLD_ISA=%s: this processor lacks it; taking the best that it has", wanted);
-        return false;
-    }
-    fh_log(FH_LOG_WARN, "kernel", "FREEHOLD_ISA=%s: no such instruction set, there are ref, avx2 and avx512_vnni; taking the best", wanted);
-    return false;
-}
-
 fh_isa fh_isa_best(void)
 {
-    fh_isa isa;
-    if (isa_wanted(&isa)) return isa;
-    for (isa = (fh_isa)(FH_ISA_COUNT - 1); !fh_isa_available(isa); isa = (fh_isa)(isa - 1)) {
-    }
+    fh_isa isa = (fh_isa)(FH_ISA_COUNT - 1);
+    while (!fh_isa_available(isa)) isa = (fh_isa)(isa - 1);
     return isa;
+}
+
+static int refuse(const char *wanted, const char *why, fh_err **err)
+{
+    int rc = fh_err_set(err, FH_E_USAGE, "FREEHOLD_ISA=%.32s: %s", wanted, why);
+    fh_err_hint(err, "unset it to take the best that the processor has, %s", fh_isa_name(fh_isa_best()));
+    return rc;
+}
+
+int fh_isa_choose(fh_isa *ret, fh_err **err)
+{
+    const char *wanted = getenv("FREEHOLD_ISA");
+    fh_isa isa = fh_isa_best();
+    if (wanted && *wanted) {
+        for (isa = FH_ISA_REF; isa < FH_ISA_COUNT && strcmp(wanted, names[isa]) != 0;) isa = (fh_isa)(isa + 1);
+        if (isa == FH_ISA_COUNT) return refuse(wanted, "no such instruction set, there are ref, avx2 and avx512_vnni", err);
+        if (!fh_isa_available(isa)) return refuse(wanted, "this processor lacks it", err);
+    }
+    *ret = isa;
+    return 0;
 }
 
 const fh_kernels *fh_kernels_get(fh_isa isa)

@@ -17,14 +17,20 @@ static void the_environment_chooses_the_table(void **state)
 {
     const char *before = getenv("FREEHOLD_ISA");
     FH_AUTO(ptr) char *saved = fh_strdup(before);
+    fh_isa chosen, best = fh_isa_best();
+    fh_err *err = NULL;
     unsetenv("FREEHOLD_ISA");
-    fh_isa best = fh_isa_best();
+    assert_int_equal(fh_isa_choose(&chosen, &err), 0);
+    assert_int_equal(chosen, best);
     for (unsigned i = 0; i < FH_ISA_COUNT; i++) {
         setenv("FREEHOLD_ISA", fh_isa_name((fh_isa)i), 1);
-        assert_int_equal(fh_isa_best(), fh_isa_available((fh_isa)i) ? (fh_isa)i : best);
+        assert_int_equal(fh_isa_choose(&chosen, &err), fh_isa_available((fh_isa)i) ? 0 : FH_E_USAGE);
+        if (fh_isa_available((fh_isa)i)) assert_int_equal(chosen, i);
     }
     setenv("FREEHOLD_ISA", "mmx", 1);
-    assert_int_equal(fh_isa_best(), best);
+    assert_int_equal(fh_isa_choose(&chosen, &err), FH_E_USAGE);
+    assert_non_null(strstr(fh_err_message(err), "mmx"));
+    fh_err_free(err);
     saved ? setenv("FREEHOLD_ISA", saved, 1) : unsetenv("FREEHOLD_ISA");
 }
 

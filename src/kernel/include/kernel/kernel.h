@@ -23,7 +23,9 @@ typedef struct fh_kernels fh_kernels;
 
 bool fh_isa_available(fh_isa isa);
 const char *fh_isa_name(fh_isa isa);
-fh_isa fh_isa_best(void);                     /* environment FREEHOLD_ISA=ref|avx2|avx512_vnni overrides */
+fh_isa fh_isa_best(void); /* the widest that this processor has */
+/* The best, or what the environment's FREEHOLD_ISA=ref|avx2|avx512_vnni names: FH_E_USAGE when that is not to be had. */
+int fh_isa_choose(fh_isa *ret, fh_err **err);
 const fh_kernels *fh_kernels_get(fh_isa isa); /* NULL when not available on this machine */
 
 /* ---- weights ---- */
