@@ -13,16 +13,9 @@ typedef struct block {
     _Alignas(ALIGN) char data[];
 } block;
 
-typedef struct cleanup {
-    struct cleanup *next;
-    void (*fn)(void *);
-    void *arg;
-} cleanup;
-
 struct fh_arena {
     size_t max, used;
     block *blocks;
-    cleanup *cleanups;
 };
 
 fh_arena *fh_arena_new(size_t max_bytes)
@@ -32,15 +25,8 @@ fh_arena *fh_arena_new(size_t max_bytes)
     return a;
 }
 
-static void cleanups_run(fh_arena *a)
-{
-    for (cleanup *c = a->cleanups; c; c = c->next) c->fn(c->arg);
-    a->cleanups = NULL;
-}
-
 void fh_arena_reset(fh_arena *a)
 {
-    cleanups_run(a);
     while (a->blocks && a->blocks->next) {
         block *next = a->blocks->next;
         fh_free(a->blocks);
@@ -110,15 +96,6 @@ char *fh_arena_printf(fh_arena *a, const char *fmt, ...)
     va_end(again);
     va_end(ap);
     return text;
-}
-
-bool fh_arena_defer(fh_arena *a, void (*fn)(void *), void *arg)
-{
-    cleanup *c = fh_arena_alloc(a, sizeof *c);
-    if (!c) return false;
-    *c = (cleanup){a->cleanups, fn, arg};
-    a->cleanups = c;
-    return true;
 }
 
 size_t fh_arena_used(const fh_arena *a)

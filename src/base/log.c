@@ -18,16 +18,6 @@ void fh_log_set_level(fh_log_level level)
     atomic_store(&lowest, (int)level);
 }
 
-bool fh_log_parse_level(const char *name, fh_log_level *ret)
-{
-    for (int i = FH_LOG_DEBUG; i <= FH_LOG_ERROR; i++) {
-        if (strcmp(name, level_names[i]) != 0) continue;
-        *ret = (fh_log_level)i;
-        return true;
-    }
-    return false;
-}
-
 static void record_write(fh_log_level level, const char *module, const char *text)
 {
     char line[RECORD_BYTES], when[32];

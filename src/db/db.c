@@ -203,8 +203,3 @@ void fh_stmt_free(fh_stmt *s)
     sqlite3_finalize(s->s);
     fh_free(s);
 }
-
-int64_t fh_db_changes(fh_db *db)
-{
-    return sqlite3_changes64(db->h);
-}

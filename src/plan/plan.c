@@ -54,18 +54,6 @@ fh_plan_fit fh_plan_fit_of(const fh_plan_model *m, const fh_plan_machine *on, in
     return f;
 }
 
-const fh_catalog_variant *fh_plan_best_variant(const fh_catalog_model *m, const fh_plan_machine *on, int64_t context_tok, int64_t streams)
-{
-    const fh_catalog_variant *best = NULL;
-    for (size_t i = 0; i < m->variant_count; i++) {
-        fh_plan_model p = fh_plan_model_of(m, &m->variants[i]);
-        fh_plan_fit f = fh_plan_fit_of(&p, on, context_tok, streams);
-        bool fits = f.verdict == FH_PLAN_FITS || f.verdict == FH_PLAN_TIGHT;
-        if (fits && (!best || m->variants[i].bytes > best->bytes)) best = &m->variants[i];
-    }
-    return best;
-}
-
 /* A variant that fits and that our own engine can open. */
 static bool would_fit(const fh_catalog_model *m, const fh_plan_machine *on)
 {

@@ -146,20 +146,3 @@ int fh_weights_item_read(fh_weights *w, const char *digest, fh_weights_item *ret
     *ret = item;
     return 0;
 }
-
-fh_json *fh_weights_item_json(const fh_weights_item *item)
-{
-    fh_json *o = fh_json_new_object();
-    bool good = fh_json_set(o, "id", fh_json_new_cstr(item->id)) &&
-                fh_json_set(o, "variant", *item->variant ? fh_json_new_cstr(item->variant) : fh_json_new_null());
-    good =
-        good && fh_json_set(o, "sha256", fh_json_new_cstr(item->digest)) && fh_json_set(o, "bytes", fh_json_new_int((int64_t)item->bytes));
-    good = good && fh_json_set(o, "files", fh_json_new_int(item->files)) && fh_json_set(o, "path", fh_json_new_cstr(item->path));
-    good = good && fh_json_set(o, "architecture", fh_json_new_cstr(item->architecture)) &&
-           fh_json_set(o, "context_tok", fh_json_new_int(item->context_tok));
-    good = good && fh_json_set(o, "in_catalog", fh_json_new_bool(item->in_catalog)) &&
-           fh_json_set(o, "imported_utc_ns", fh_json_new_int(item->imported_utc_ns));
-    if (good) return o;
-    fh_json_unref(o);
-    return NULL;
-}

@@ -1,7 +1,6 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/map.h"
-#include "base/queue.h"
 #include "torture.h"
 
 #include <stdio.h>
@@ -66,16 +65,9 @@ static void every_failed_allocation_leaves_a_map_that_can_be_freed(void **state)
     assert_true(fh_torture(FH_FAULT_ALLOC, fill, NULL, 500) > 80);
 }
 
-static void note(void *arg)
+static void an_arena_bounds_and_zeroes(void **state)
 {
-    ++*(int *)arg;
-}
-
-static void an_arena_bounds_zeroes_and_runs_its_cleanups(void **state)
-{
-    int ran = 0;
     FH_AUTO(fh_arena) fh_arena *a = fh_arena_new(100000);
-    assert_true(fh_arena_defer(a, note, &ran));
     for (int i = 0; i < 100; i++) {
         unsigned char *p = fh_arena_alloc(a, 500);
         for (int j = 0; j < 500; j++) assert_int_equal(p[j], 0);
@@ -85,23 +77,8 @@ static void an_arena_bounds_zeroes_and_runs_its_cleanups(void **state)
     assert_null(fh_arena_array(a, SIZE_MAX / 2, 4));
     assert_string_equal(fh_arena_printf(a, "%d-%s", 7, "x"), "7-x");
     fh_arena_reset(a);
-    assert_int_equal(ran, 1);
     assert_int_equal(fh_arena_used(a), 0);
     assert_non_null(fh_arena_alloc(a, 60000));
-}
-
-static void a_full_queue_refuses_and_a_closed_one_drains(void **state)
-{
-    int woken = 0, items[3];
-    FH_AUTO(fh_queue) fh_queue *q = fh_queue_new(2, note, &woken);
-    assert_true(fh_queue_push(q, &items[0]) && fh_queue_push(q, &items[1]));
-    assert_false(fh_queue_push(q, &items[2]));
-    assert_int_equal(woken, 1);
-    fh_queue_close(q);
-    assert_ptr_equal(fh_queue_wait(q, -1), &items[0]);
-    assert_ptr_equal(fh_queue_pop(q), &items[1]);
-    assert_null(fh_queue_wait(q, -1));
-    assert_false(fh_queue_push(q, &items[0]));
 }
 
 int main(void)
@@ -110,8 +87,7 @@ int main(void)
         cmocka_unit_test(agrees_with_a_plain_table_over_many_changes),
         cmocka_unit_test(siphash_gives_the_authors_vectors),
         cmocka_unit_test(every_failed_allocation_leaves_a_map_that_can_be_freed),
-        cmocka_unit_test(an_arena_bounds_zeroes_and_runs_its_cleanups),
-        cmocka_unit_test(a_full_queue_refuses_and_a_closed_one_drains),
+        cmocka_unit_test(an_arena_bounds_and_zeroes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

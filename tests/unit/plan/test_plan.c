@@ -67,19 +67,6 @@ static void sums_saturate(void **state)
     assert_int_equal(fh_plan_fit_of(&m, &small, INT64_MAX, INT64_MAX).verdict, FH_PLAN_TOO_LARGE);
 }
 
-static void the_largest_variant_that_fits_is_the_best(void **state)
-{
-    (void)state;
-    const fh_catalog_model *kimi = fh_catalog_find(FH_STR("kimi-k3.1-pro"));
-    fh_plan_machine rack = {UINT64_C(2144000000000), 0, 0};
-    assert_null(fh_plan_best_variant(kimi, &small, 0, 0));
-    assert_non_null(fh_plan_best_variant(kimi, &rack, 0, 0));
-    const fh_catalog_model *glm = fh_catalog_find(FH_STR("glm-5.3"));
-    fh_plan_machine half = {UINT64_C(1128000000000), 0, 0};
-    assert_string_equal(fh_plan_best_variant(glm, &half, 0, 0)->name, "native");
-    assert_string_equal(fh_plan_best_variant(glm, &rack, 0, 0)->name, "bf16");
-}
-
 static bool is_starter(void *arg, const fh_catalog_model *m)
 {
     (void)arg;
@@ -134,7 +121,6 @@ int main(void)
         cmocka_unit_test(defaults_and_the_models_own_context_bound_the_request),
         cmocka_unit_test(verdicts_stand_on_both_sides_of_their_edges),
         cmocka_unit_test(sums_saturate),
-        cmocka_unit_test(the_largest_variant_that_fits_is_the_best),
         cmocka_unit_test(the_nearest_that_would_fit_is_offered),
         cmocka_unit_test(sentences_are_what_people_read),
     };

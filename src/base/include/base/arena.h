@@ -1,5 +1,5 @@
-/* An arena: many small allocations with one life, freed together. Cleanups registered on it run last-in first-out before the memory goes.
- * Has a maximum; NULL when memory is out or the maximum would be passed. Threads: one owner. */
+/* An arena: many small allocations with one life, freed together. Has a maximum; NULL when memory is out or the maximum would be passed.
+ * Threads: one owner. */
 #ifndef FH_BASE_ARENA_H
 #define FH_BASE_ARENA_H
 
@@ -15,7 +15,6 @@ void *fh_arena_alloc(fh_arena *a, size_t bytes); /* aligned to 16; zeroed */
 void *fh_arena_array(fh_arena *a, size_t count, size_t bytes);
 char *fh_arena_strndup(fh_arena *a, const char *s, size_t bytes); /* adds a NUL */
 char *fh_arena_printf(fh_arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-bool fh_arena_defer(fh_arena *a, void (*fn)(void *), void *arg);
 size_t fh_arena_used(const fh_arena *a);
 FH_DEFINE_AUTO(fh_arena, fh_arena_free); /* FH_AUTO(fh_arena) fh_arena *a = fh_arena_new(...) */
 

@@ -35,6 +35,5 @@ double fh_stmt_real(fh_stmt *s, int column);
 fh_str fh_stmt_str(fh_stmt *s, int column); /* {NULL,0} for SQL NULL; borrowed until the next step */
 void fh_stmt_free(fh_stmt *s);
 FH_DEFINE_AUTO(fh_stmt, fh_stmt_free);
-int64_t fh_db_changes(fh_db *db);
 
 #endif

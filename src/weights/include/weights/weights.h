@@ -59,6 +59,5 @@ int fh_weights_find(fh_weights *w, const char *name, fh_weights_item *ret, fh_er
 /* Reads all of it again; FH_E_CORRUPT when a byte differs. */
 int fh_weights_verify(fh_weights *w, const char *digest, fh_weights_progress *progress, void *arg, fh_err **err);
 int fh_weights_remove(fh_weights *w, const char *digest, fh_err **err);
-fh_json *fh_weights_item_json(const fh_weights_item *item); /* owned; NULL when memory is out */
 
 #endif
