@@ -69,8 +69,14 @@ export function left(ms: number): string {
   return `about ${Math.max(1, Math.round(ms / 60_000))} min`;
 }
 
+/** 24 hours in every locale: times stand in columns and are compared with the log. */
 export function clock(ms: number): string {
-  return new Date(ms).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+  return new Date(ms).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+}
+
+/** A number and its unit stay on one line, also in sentences that the server wrote. */
+export function unbroken(sentence: string): string {
+  return sentence.replace(/(\d) (?=(?:[kMGT]?B|ms|s|min|h|%)(?![\p{L}\d]))/gu, `$1${NBSP}`);
 }
 
 /** A catalogue date, which may be a year and month only, or an interval in words. */

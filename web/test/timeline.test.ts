@@ -43,6 +43,14 @@ test('only the newest attempt is shown', () => {
   assert.equal(steps.find((s) => s.state === 'requested')?.tookMs, 1000);
 });
 
+test('the time that its server was off is no time of a step', () => {
+  const steps = stepsOf(deployment('planning'), [
+    change(1, null, 'requested', 0), change(2, 'requested', 'ready', 5), change(3, 'ready', 'draining', 60), change(4, 'draining', 'requested', 61), change(5, 'requested', 'planning', 4000),
+  ]);
+  assert.equal(steps.find((s) => s.state === 'requested')?.tookMs, null);
+  assert.equal(steps.find((s) => s.state === 'requested')?.enteredMs, Date.parse(at(61)));
+});
+
 test('an address that is not ours leads to Models', () => {
   assert.deepEqual(parseRoute(''), { page: 'models', name: '' });
   assert.deepEqual(parseRoute('#/nope/x'), { page: 'models', name: '' });

@@ -44,14 +44,8 @@ function Details({ model }: { model: Model }) {
   );
 }
 
-interface Offer {
-  now: Model | null; // the strongest that runs here at a press
-  fits: Model | null; // the strongest that would, with its weights here
-}
-
-function NearestWay({ model, machine, offer }: { model: Model; machine: Machine | null; offer: Offer }) {
+function NearestWay({ model, machine, instead }: { model: Model; machine: Machine | null; instead: Model | null }) {
   const has = model.here.has_bytes || machine?.memory_bytes || 0;
-  const { now, fits } = offer;
   if (model.here.runnable) return (
     <div class="way">
       <p>{t.fits(bytes(model.needs_bytes ?? 0), bytes(has))}</p>
@@ -60,29 +54,17 @@ function NearestWay({ model, machine, offer }: { model: Model; machine: Machine 
   );
   return (
     <div class="way">
-      <div class="way-need">
-        <p>{model.needs_bytes ? t.needs(bytes(model.needs_bytes), bytes(has)) : t.needsUnknown}</p>
-        {model.needs_bytes && !model.here.fits ? <Bar share={has / model.needs_bytes} tone="quiet" label={t.memoryBar} /> : null}
-        {model.here.fits && model.here.blocked_by === 'weights' && <div class="muted">{t.fitsNoWeights} <Command line={t.importCommand(model.id)} /></div>}
-        {model.here.fits && model.here.blocked_by === 'engine' && <p class="muted">{t.fitsNoEngine}</p>}
-      </div>
-      {now && (
-        <div class="nearest">
-          <p class="muted">{t.runsNow}</p>
-          <p>{now.name}</p>
-          <QuietRun model={now} />
-        </div>
-      )}
-      {fits && fits !== now && <p class="would-fit muted">{t.wouldFit(fits.name)}</p>}
+      <p>{model.needs_bytes ? t.needs(bytes(model.needs_bytes), bytes(has)) : t.needsUnknown}</p>
+      {model.needs_bytes && !model.here.fits ? <Bar share={has / model.needs_bytes} tone="quiet" label={t.memoryBar} /> : null}
+      {model.here.fits && model.here.blocked_by === 'weights' && <div class="muted">{t.fitsNoWeights} <Command line={t.importCommand(model.id)} /></div>}
+      {model.here.fits && model.here.blocked_by === 'engine' && <p class="muted">{t.fitsNoEngine}</p>}
+      {instead && <p class="muted">{t.wouldFitInstead(instead.name)}</p>}
     </div>
   );
 }
 
-function QuietRun({ model }: { model: Model }) {
-  return <span class="quiet-run"><RunButton model={model} /></span>;
-}
-
-export function ModelCard({ model, machine, offer }: { model: Model; machine: Machine | null; offer: Offer }) {
+/** instead: the nearest that would run here, where the page does not say it for all cards. */
+export function ModelCard({ model, machine, instead }: { model: Model; machine: Machine | null; instead: Model | null }) {
   const cls = model.license.class;
   const facts = [
     model.maker, model.params_total_b ? t.params(params(model.params_total_b)) : '', model.context_tok ? t.context(context(model.context_tok)) : '',
@@ -98,7 +80,7 @@ export function ModelCard({ model, machine, offer }: { model: Model; machine: Ma
         <span class={`chip license-${cls}`} title={t.licenseHelp[cls]}>{t.licenseWord[cls] ?? cls}</span>
       </div>
       <Strength model={model} />
-      <NearestWay model={model} machine={machine} offer={offer} />
+      <NearestWay model={model} machine={machine} instead={instead} />
       <Reveal summary={t.details}><Details model={model} /></Reveal>
     </li>
   );

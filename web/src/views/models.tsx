@@ -21,6 +21,24 @@ function MachineLine({ machine }: { machine: Machine }) {
   );
 }
 
+/** What the machine runs at a press, and the nearest that it would run: said once for all that are too large for it. */
+function RunsHere({ now, fits }: { now: Model | null; fits: Model | null }) {
+  const would = fits && fits !== now ? t.wouldFit(fits.name) : '';
+  return (
+    <div class="machine-line">
+      <span class="muted">{t.runsNow}</span> {[now ? now.name : t.nothingYet, would].filter(Boolean).join('; ')}
+      {now && !now.starter && <span class="quiet-run"><RunButton model={now} /></span>}
+    </div>
+  );
+}
+
+/** The answer that most of them give. */
+function commonNearest(models: Model[]): string | null {
+  const votes = new Map<string, number>();
+  for (const m of models) if (!m.here.runnable && m.here.nearest) votes.set(m.here.nearest, (votes.get(m.here.nearest) ?? 0) + 1);
+  return [...votes].sort((a, b) => b[1] - a[1])[0]?.[0] ?? null;
+}
+
 function TryNow({ model }: { model: Model }) {
   const size = bytes(model.weights.bytes || model.weights_bytes || 0);
   const facts = [
@@ -127,6 +145,8 @@ export function ModelsPage() {
   const starter = models.find((m) => m.starter);
   const topTen = models.filter((m) => m.top_ten).sort((a, b) => (a.rank ?? 99) - (b.rank ?? 99));
   const now = models.filter((m) => m.here.runnable).sort((a, b) => (b.params_total_b ?? 0) - (a.params_total_b ?? 0))[0] ?? null;
+  const nearest = commonNearest(topTen);
+  const named = (id: string | null) => (id ? byId.get(id) ?? null : null);
   const others = models.filter((m) => !m.top_ten && !m.starter);
   return (
     <div class="models">
@@ -137,9 +157,10 @@ export function ModelsPage() {
           <h2 id="top-ten">{t.topTen}</h2>
           <p class="muted">{t.topTenLead}</p>
           {machine && <MachineLine machine={machine} />}
+          {topTen.some((m) => !m.here.runnable) && <RunsHere now={now} fits={named(nearest)} />}
         </div>
         <ol class="cards">
-          {topTen.map((m) => <ModelCard key={m.id} model={m} machine={machine} offer={{ now, fits: byId.get(m.here.nearest ?? '') ?? null }} />)}
+          {topTen.map((m) => <ModelCard key={m.id} model={m} machine={machine} instead={m.here.nearest === nearest ? null : named(m.here.nearest)} />)}
         </ol>
       </section>
       {others.length > 0 && <Others models={others} />}

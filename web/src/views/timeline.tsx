@@ -1,7 +1,7 @@
 // The way of one deployment from pressed to ready: each state with when, how long and why, bytes while they move.
 import type { Change, Deployment, State } from '../api/types.ts';
 import { WAY_UP } from '../api/types.ts';
-import { bytes, clock, left, took } from '../format.ts';
+import { bytes, clock, left, took, unbroken } from '../format.ts';
 import { useTick } from '../store.ts';
 import { text } from '../text.ts';
 import { Bar } from './parts.tsx';
@@ -30,7 +30,8 @@ export function stepsOf(d: Deployment, history: Change[]): Step[] {
     const next = attempt[at + 1];
     const entered = Date.parse(change.time);
     const now = state === d.state;
-    return { state, enteredMs: entered, tookMs: next && !now ? Date.parse(next.time) - entered : null, reason: now ? d.reason || change.reason : change.reason, now };
+    const slept = state === 'requested' && change.from === 'draining'; // its server was off: no step takes that long
+    return { state, enteredMs: entered, tookMs: next && !now && !slept ? Date.parse(next.time) - entered : null, reason: now ? d.reason || change.reason : change.reason, now };
   });
 }
 
@@ -61,7 +62,7 @@ function StepRow({ d, step }: { d: Deployment; step: Step }) {
       <span class="step-mark" aria-hidden="true" />
       <span class="step-name">{t.states[step.state]}</span>
       <span class="step-time" title={step.enteredMs ? clock(step.enteredMs) : ''}>{time !== null ? took(time) : step.now && step.enteredMs ? clock(step.enteredMs) : ''}</span>
-      <span class="step-why muted">{step.reason || (step.now ? t.about[step.state] : '')}</span>
+      <span class="step-why muted">{step.state === 'failed' ? '' : unbroken(step.reason) || (step.now ? t.about[step.state] : '')}</span>
       {step.now && !resting && <Progress d={d} enteredMs={step.enteredMs} />}
     </li>
   );
