@@ -49,7 +49,7 @@ static void check_machine(findings *f)
     fh_topo_read(&t);
     fh_cli_bytes(t.memory_bytes, all, sizeof all);
     fh_cli_bytes(t.memory_available_bytes, available, sizeof available);
-    snprintf(text, sizeof text, "%u cores, %u threads, %u memory nodes", t.cores, t.logical, t.numa_nodes);
+    snprintf(text, sizeof text, "%u cores, %u threads, %u memory node%s", t.cores, t.logical, t.numa_nodes, t.numa_nodes == 1 ? "" : "s");
     found(f, GOOD, "cores", text, NULL);
     snprintf(text, sizeof text, "%s, %s free", all, available);
     bool little = t.memory_available_bytes < 1000000000;

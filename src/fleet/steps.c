@@ -63,6 +63,8 @@ static void too_large(fh_deployment *d, const fh_plan_fit *fit, const fh_plan_ma
     fh_plan_sentence(fit, on, sentence, sizeof(sentence));
     if (fit->verdict == FH_PLAN_TIGHT)
         snprintf(hint, sizeof(hint), "stop another deployment or program, or ask for less with --context and --streams");
+    else if (fit->missing_bytes < fit->need.kv_bytes) /* it is the context that is too large, not the model */
+        snprintf(hint, sizeof(hint), "ask for less with --context and --streams");
     else
         other_model(d, on, hint, sizeof(hint));
     fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, hint, "%s", sentence);

@@ -461,6 +461,15 @@ static void a_model_that_does_not_fit_fails_with_numbers(void **state)
     assert_non_null(strstr(v.hint, "its weights are not here yet: freehold show "));
 }
 
+static void a_context_that_does_not_fit_is_what_to_ask_less_of(void **state)
+{
+    (void)state;
+    fleet->provider.machine = room_for_one;
+    assert_int_equal(deploy_spec(FH_DEPLOY_NEW, "smollm2", "", 1000000).code, 0);
+    fh_deployment_view v = wait_state("smollm2-135m", FH_DEPLOYMENT_FAILED);
+    assert_non_null(strstr(v.hint, "--context"));
+}
+
 static void the_starter_without_weights_says_how_to_get_them(void **state)
 {
     (void)state;
@@ -710,6 +719,7 @@ int main(int argc, char **argv)
         TEST(those_that_failed_make_room_for_the_next),
         TEST(memory_that_others_will_take_is_not_free),
         TEST(a_model_that_does_not_fit_fails_with_numbers),
+        TEST(a_context_that_does_not_fit_is_what_to_ask_less_of),
         TEST(the_starter_without_weights_says_how_to_get_them),
         TEST(those_who_subscribed_hear_every_change),
         TEST(a_server_that_stops_keeps_its_engines_if_it_is_told_so),
