@@ -12,17 +12,21 @@ enum { HEADER_TEXT_BYTES = 4 * FH_LIMIT_HTTP_HEADER_BYTES };
 
 /* What comes of a reply. */
 
-static bool add_header(fh_http_call *call, fh_str line)
+bool fh_http_call_header(fh_http_call *call, fh_str name, fh_str value)
 {
-    const char *colon = memchr(line.ptr, ':', line.len);
-    if (!colon) return true;
-    fh_str name = {line.ptr, (size_t)(colon - line.ptr)};
-    fh_str value = fh_str_trim((fh_str){colon + 1, line.len - name.len - 1});
     if (call->header_count == FH_LIMIT_HTTP_HEADERS) return false;
     fh_header *h = &call->headers[call->header_count++];
     *h = (fh_header){{NULL, name.len}, {NULL, value.len}}; /* pointers once the text no longer moves */
     fh_buf_add(&call->header_text, name.ptr, name.len);
     return fh_buf_add(&call->header_text, value.ptr, value.len);
+}
+
+static bool add_line(fh_http_call *call, fh_str line)
+{
+    const char *colon = memchr(line.ptr, ':', line.len);
+    if (!colon) return true;
+    fh_str name = {line.ptr, (size_t)(colon - line.ptr)};
+    return fh_http_call_header(call, name, fh_str_trim((fh_str){colon + 1, line.len - name.len - 1}));
 }
 
 static void place_headers(fh_http_call *call)
@@ -35,15 +39,27 @@ static void place_headers(fh_http_call *call)
     }
 }
 
+void fh_http_call_reply_begin(fh_http_call *call, int status)
+{
+    call->reply_status = status;
+    call->header_count = 0;
+    fh_buf_clear(&call->header_text);
+}
+
+void fh_http_call_headers_done(fh_http_call *call)
+{
+    call->status = call->reply_status;
+    call->headers_done = true;
+    place_headers(call);
+    if (call->spec.on_headers) call->spec.on_headers(call->spec.arg, call->status, call->headers, call->header_count);
+}
+
 static void headers_complete(fh_http_call *call)
 {
     long status = 0;
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status < 200) return;
-    call->status = (int)status;
-    call->headers_done = true;
-    place_headers(call);
-    if (call->spec.on_headers) call->spec.on_headers(call->spec.arg, call->status, call->headers, call->header_count);
+    call->reply_status = (int)status;
+    if (status >= 200) fh_http_call_headers_done(call);
 }
 
 static size_t on_header(char *data, size_t size, size_t count, void *arg)
@@ -57,13 +73,21 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
     if (line.len == 0) {
         headers_complete(call);
     } else if (fh_str_starts(line, FH_STR("HTTP/"))) {
-        call->header_count = 0;
-        fh_buf_clear(&call->header_text);
-    } else if (!add_header(call, line)) {
+        fh_http_call_reply_begin(call, 0);
+    } else if (!add_line(call, line)) {
         call->fault = FH_E_UPSTREAM;
         return 0;
     }
     return (call->cancelled) ? 0 : bytes;
+}
+
+bool fh_http_call_data(fh_http_call *call, const char *data, size_t bytes)
+{
+    fh_timer_start(&call->idle, call->idle_ns);
+    if (!call->spec.on_data || call->spec.on_data(call->spec.arg, data, bytes)) return true;
+    call->paused = true;
+    fh_timer_stop(&call->idle);
+    return false;
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
@@ -72,11 +96,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     size_t bytes = size * count;
     if (call->cancelled) return 0;
     if (call->paused) return CURL_WRITEFUNC_PAUSE;
-    fh_timer_start(&call->idle, call->idle_ns);
-    if (call->spec.on_data && !call->spec.on_data(call->spec.arg, data, bytes)) {
-        call->paused = true; /* these bytes are taken; libcurl keeps the next ones */
-        fh_timer_stop(&call->idle);
-    }
+    fh_http_call_data(call, data, bytes); /* these bytes are taken, whatever it says; libcurl keeps the next ones */
     return (call->cancelled) ? 0 : bytes;
 }
 
@@ -176,19 +196,14 @@ static void describe_target(fh_http_call *call, const fh_http_call_spec *s)
              s->unix_path ? host + strcspn(host, "/?#") : host);
 }
 
-int fh_http_call_prepare(fh_http_call *call, const fh_http_call_spec *s, fh_err **err)
+static int prepare_curl(fh_http_call *call, const fh_http_call_spec *s, fh_err **err)
 {
-    call->spec = (fh_http_call_spec){.on_headers = s->on_headers, .on_data = s->on_data, .on_done = s->on_done, .arg = s->arg};
-    call->idle_ns = s->idle_timeout_ns ? s->idle_timeout_ns : IDLE_TIMEOUT_NS;
-    describe_target(call, s);
-    fh_buf_init(&call->header_text, HEADER_TEXT_BYTES);
-    call->headers = fh_calloc(FH_LIMIT_HTTP_HEADERS, sizeof *call->headers);
     call->easy = curl_easy_init();
     if (s->body.len)
         call->body = fh_strndup(s->body.ptr, s->body.len);
     else if (s->method && strcmp(s->method, "POST") == 0)
         call->body = fh_strdup("");
-    if (!call->headers || !call->easy || (s->body.len && !call->body)) return fh_err_nomem(err);
+    if (!call->easy || (s->body.len && !call->body)) return fh_err_nomem(err);
     int rc = build_headers(call, s, err);
     if (rc < 0) return rc;
     CURLcode cc = set_options(call, s);
@@ -196,4 +211,16 @@ int fh_http_call_prepare(fh_http_call *call, const fh_http_call_spec *s, fh_err 
     if (cc == CURLE_OK) return 0;
     return fh_err_set(err, cc == CURLE_OUT_OF_MEMORY ? FH_E_NOMEM : FH_E_INVALID, "cannot prepare the request %s: %s", call->where,
                       curl_easy_strerror(cc));
+}
+
+int fh_http_call_prepare(fh_http_call *call, const fh_http_call_spec *s, fh_err **err)
+{
+    call->spec = (fh_http_call_spec){.on_headers = s->on_headers, .on_data = s->on_data, .on_done = s->on_done, .arg = s->arg};
+    call->idle_ns = s->idle_timeout_ns ? s->idle_timeout_ns : IDLE_TIMEOUT_NS;
+    call->local = fh_local_serves(s);
+    describe_target(call, s);
+    fh_buf_init(&call->header_text, HEADER_TEXT_BYTES);
+    call->headers = fh_calloc(FH_LIMIT_HTTP_HEADERS, sizeof *call->headers);
+    if (!call->headers) return fh_err_nomem(err);
+    return call->local ? fh_local_prepare(call, s, err) : prepare_curl(call, s, err);
 }

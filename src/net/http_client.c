@@ -1,5 +1,5 @@
 /* The client: libcurl's multi interface driven by the loop. libcurl tells which sockets to watch and when to wake up; we tell it what
- * happened.
+ * happened. Calls to this machine go without it (http_local.c), by the same rules.
  *
  * What holds: libcurl must not be entered again from its own callbacks, so what a caller asks for from there (start, resume, cancel) is
  * noted in `todo` and done by the kick event. on_done is called outside libcurl only. HTTP/1.1 always: a paused HTTP/2 stream would make
@@ -12,21 +12,11 @@
 
 typedef enum todo { TODO_ADD = 1, TODO_RESUME = 2, TODO_REMOVE = 4, TODO_FAIL = 8 } todo;
 
-typedef struct socket_watch {
+typedef struct fh_socket_watch {
     struct event ev;
     fh_http_client *client;
-    struct socket_watch *prev, *next;
+    struct fh_socket_watch *prev, *next;
 } socket_watch;
-
-struct fh_http_client {
-    fh_loop *loop;
-    CURLM *multi;
-    fh_timer timer;
-    struct event kick;
-    fh_http_call *calls, *todo, *todo_last; /* todo: first come, first served */
-    socket_watch *sockets;
-    int depth; /* inside libcurl */
-};
 
 /* What waits for the kick. */
 
@@ -63,7 +53,7 @@ static unsigned take_todo(fh_http_call *call)
 }
 
 /* From anywhere; the call ends at the next kick. */
-static void fail_call(fh_http_call *call, int code)
+void fh_http_call_fail(fh_http_call *call, int code)
 {
     call->fault = code;
     add_todo(call, TODO_FAIL);
@@ -79,6 +69,7 @@ static void detach_call(fh_http_call *call)
     take_todo(call);
     if (call->added) curl_multi_remove_handle(c->multi, call->easy);
     if (call->easy) curl_easy_cleanup(call->easy);
+    if (call->local) fh_local_drop(call);
     call->easy = NULL;
     call->added = false;
     fh_timer_fini(&call->idle);
@@ -95,6 +86,8 @@ static void free_call(fh_http_call *call)
     if (!call->over) detach_call(call);
     curl_slist_free_all(call->header_list);
     fh_buf_fini(&call->header_text);
+    fh_buf_fini(&call->request);
+    fh_err_free(call->local_err);
     fh_free(call->headers);
     fh_free(call->body);
     fh_free(call);
@@ -133,8 +126,16 @@ static void finish(fh_http_call *call, CURLcode rc)
 {
     fh_err *err = NULL;
     bool failed = rc != CURLE_OK || call->fault;
-    if (failed) describe_failure(call, rc, &err);
+    if (call->local_err && call->fault != FH_E_TIMEOUT)
+        err = fh_take(call->local_err);
+    else if (failed)
+        describe_failure(call, rc, &err);
     report_end(call, failed ? 0 : call->status, err);
+}
+
+void fh_http_call_finished(fh_http_call *call)
+{
+    finish(call, CURLE_OK);
 }
 
 static void collect_finished(fh_http_client *c)
@@ -161,7 +162,7 @@ static void act(fh_http_client *c, curl_socket_t fd, int what)
     CURLMcode rc = curl_multi_socket_action(c->multi, fd, what, &running);
     c->depth--;
     for (fh_http_call *call = rc == CURLM_OK || rc == CURLM_BAD_SOCKET ? NULL : c->calls; call; call = call->next)
-        fail_call(call, FH_E_NOMEM);
+        fh_http_call_fail(call, FH_E_NOMEM);
     collect_finished(c);
 }
 
@@ -170,6 +171,10 @@ static void resume_now(fh_http_call *call)
     if (!call->paused) return;
     call->paused = false;
     fh_timer_start(&call->idle, call->idle_ns);
+    if (call->local) {
+        fh_local_resume(call);
+        return;
+    }
     call->client->depth++;
     curl_easy_pause(call->easy, CURLPAUSE_CONT);
     call->client->depth--;
@@ -267,7 +272,7 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *w
         if (watch) drop_watch(c, watch);
     } else if (!watch_socket(c, fd, what, watch)) {
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&call);
-        if (call) fail_call(call, FH_E_NOMEM);
+        if (call) fh_http_call_fail(call, FH_E_NOMEM);
     }
     return 0;
 }
@@ -276,7 +281,7 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *w
 
 static void on_idle(void *arg)
 {
-    fail_call(arg, FH_E_TIMEOUT);
+    fh_http_call_fail(arg, FH_E_TIMEOUT);
 }
 
 int fh_http_call_start(fh_http_call **ret, fh_http_client *c, const fh_http_call_spec *spec, fh_err **err)
@@ -294,8 +299,11 @@ int fh_http_call_start(fh_http_call **ret, fh_http_client *c, const fh_http_call
     if (call->next) call->next->prev = call;
     c->calls = call;
     fh_timer_start(&call->idle, call->idle_ns);
-    add_todo(call, TODO_ADD);
     if (ret) *ret = call;
+    if (call->local)
+        fh_local_begin(call);
+    else
+        add_todo(call, TODO_ADD);
     return 0;
 }
 
@@ -342,7 +350,8 @@ int fh_http_client_new(fh_http_client **ret, fh_loop *l, fh_err **err)
     if (!c) return fh_err_nomem(err);
     c->loop = l;
     event_assign(&c->kick, fh_loop_base(l), -1, 0, on_kick, c);
-    int rc = fh_timer_init(&c->timer, l, on_timer, c, err);
+    c->scratch = fh_alloc(FH_HTTP_SCRATCH_BYTES);
+    int rc = !c->scratch ? fh_err_nomem(err) : fh_timer_init(&c->timer, l, on_timer, c, err);
     if (rc == 0) rc = new_multi(c, err);
     if (rc < 0)
         fh_http_client_free(c);
@@ -366,9 +375,11 @@ void fh_http_client_free(fh_http_client *c)
 {
     if (!c) return;
     while (c->calls) close_call(c->calls);
+    fh_local_close_idle(c);
     if (c->multi) curl_multi_cleanup(c->multi);
     while (c->sockets) drop_watch(c, c->sockets);
     event_del(&c->kick);
     fh_timer_fini(&c->timer);
+    fh_free(c->scratch);
     fh_free(c);
 }

@@ -199,14 +199,37 @@ void fh_http_reply_refusal(fh_http_conn *c, int status, const fh_err *err);
 void fh_http_req_begin(fh_http_conn *c);
 void fh_http_req_over(fh_http_req *r);
 
+/* A connection to a program on this machine (http_local.c). */
+typedef struct fh_local_conn fh_local_conn;
+typedef struct fh_socket_watch fh_socket_watch; /* of libcurl's (http_client.c) */
+
+struct fh_http_client {
+    fh_loop *loop;
+    CURLM *multi;
+    fh_timer timer;
+    struct event kick;
+    fh_http_call *calls, *todo, *todo_last; /* todo: first come, first served */
+    fh_socket_watch *sockets;
+    int depth;                       /* inside libcurl, or inside a callback of a call */
+    fh_local_conn *idle, *idle_last; /* the latest first */
+    size_t idle_count;
+    char *scratch; /* what local connections read into */
+};
+
 /* A call of the client (http_call.c), on its lists (http_client.c). */
 struct fh_http_call {
     fh_http_client *client;
     fh_http_call *prev, *next;           /* of the client's calls */
     fh_http_call *todo_prev, *todo_next; /* of those with something to do */
     unsigned todo;
-    CURL *easy;
+    CURL *easy; /* NULL: local */
     struct curl_slist *header_list;
+    fh_local_conn *conn; /* local: while it runs */
+    char address[128];   /* local: of the connection */
+    fh_buf request;      /* local: the bytes to send */
+    fh_err *local_err;   /* local: why it failed; owned */
+    int reply_status;    /* local: of the head that is being read */
+    bool local, head_only;
     fh_http_call_spec spec; /* its strings are borrowed from the caller until start returns, but for arg and callbacks */
     char *body;
     fh_timer idle;
@@ -221,7 +244,23 @@ struct fh_http_call {
     char curl_text[CURL_ERROR_SIZE];
 };
 
-/* Fills in the libcurl handle from the specification; the caller frees the call when it fails. */
+/* Fills in the call, and its libcurl handle if it is not local, from the specification; the caller frees the call when it fails. */
 int fh_http_call_prepare(fh_http_call *call, const fh_http_call_spec *s, fh_err **err);
+/* What comes of a reply, whoever reads it: a head begins; one of its lines (false: too many or too large); it is complete; body bytes
+ * (false: no more for now). Then its end. */
+void fh_http_call_reply_begin(fh_http_call *call, int status);
+bool fh_http_call_header(fh_http_call *call, fh_str name, fh_str value);
+void fh_http_call_headers_done(fh_http_call *call);
+bool fh_http_call_data(fh_http_call *call, const char *data, size_t bytes);
+void fh_http_call_finished(fh_http_call *call);       /* the reply is whole; the call is gone */
+void fh_http_call_fail(fh_http_call *call, int code); /* from anywhere; it ends soon, from the loop */
+
+/* Calls to programs on this machine (http_local.c). */
+bool fh_local_serves(const fh_http_call_spec *s);
+int fh_local_prepare(fh_http_call *call, const fh_http_call_spec *s, fh_err **err);
+void fh_local_begin(fh_http_call *call);
+void fh_local_resume(fh_http_call *call);
+void fh_local_drop(fh_http_call *call); /* closes its connection */
+void fh_local_close_idle(fh_http_client *c);
 
 #endif
