@@ -59,6 +59,39 @@ await check('gives logprobs', async () => {
   assert.equal(r.choices[0].logprobs.content.length, r.usage.completion_tokens);
   assert(r.choices[0].logprobs.content.every((t) => t.logprob <= 0 && t.top_logprobs.length === 2));
 });
+const question = { model: 'smollm2', input: 'Name the capital of France.', max_output_tokens: 24, temperature: 0 };
+await check('responses: answers, and streams the same text', async () => {
+  const whole = await client.responses.create(question);
+  assert.match(whole.output_text, /Paris/);
+  assert.equal(whole.usage.total_tokens, whole.usage.input_tokens + whole.usage.output_tokens);
+  let text = '', next = 0, last;
+  for await (const event of await client.responses.create({ ...question, stream: true })) {
+    assert.equal(event.sequence_number, next++);
+    if (event.type === 'response.output_text.delta') text += event.delta;
+    last = event;
+  }
+  assert.equal(text, whole.output_text);
+  assert.equal(last.response.output_text ?? last.response.output[0].content[0].text, text);
+});
+await check('responses: the package\'s stream helper collects the response', async () => {
+  const stream = client.responses.stream({ ...question, max_output_tokens: 200 });
+  const final = await stream.finalResponse();
+  assert.equal(final.status, 'completed');
+  assert.match(final.output_text, /Paris/);
+});
+await check('responses: go on from one another, are read, listed and deleted', async () => {
+  const first = await client.responses.create({ ...question, input: 'My name is Alice.' });
+  const second = await client.responses.create({ ...question, input: 'And yours?', previous_response_id: first.id });
+  assert(second.usage.input_tokens > first.usage.input_tokens + first.usage.output_tokens);
+  assert.deepEqual(await client.responses.retrieve(first.id).then((r) => r.output), first.output);
+  const items = [];
+  for await (const item of client.responses.inputItems.list(first.id)) items.push(item);
+  assert.equal(items[0].content[0].text, 'My name is Alice.');
+  await assert.rejects(client.responses.cancel(first.id), OpenAI.BadRequestError);
+  await client.responses.delete(first.id);
+  await assert.rejects(client.responses.retrieve(first.id), OpenAI.NotFoundError);
+  await assert.rejects(client.responses.create({ ...question, previous_response_id: second.id }), OpenAI.BadRequestError);
+});
 await check('errors arrive as the package\'s own classes', async () => {
   await assert.rejects(client.chat.completions.create({ ...ask, model: 'nothing-like-it' }), OpenAI.NotFoundError);
   await assert.rejects(client.chat.completions.create({ ...ask, messages: [] }), OpenAI.BadRequestError);
