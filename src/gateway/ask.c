@@ -2,15 +2,50 @@
 #include "ask.h"
 
 #include "base/limits.h"
+#include "wire/messages.h"
 #include "wire/stream.h"
 #include <inttypes.h>
 #include <stdio.h>
 
-int fh_ask_read(fh_ask *ret, fh_wire_dialect d, fh_str body, fh_err **err)
+enum { DEFAULT_MAX_TOK = 8192 }; /* of an answer by an upstream that wants a limit, when the client gave none */
+
+/* Fields at fault and needs are named as the client knows them. */
+static void rename_params(fh_ask *a, fh_err **err)
+{
+    if (err && *err && fh_err_param_get(*err)) {
+        FH_AUTO(ptr) char *param = fh_strdup(fh_err_param_get(*err));
+        if (param) fh_err_param(err, "%s", fh_wire_messages_param(param));
+    }
+    for (int i = 0; i < FH_NEEDS; i++) {
+        char *param = a->common.need_params[i];
+        const char *name = fh_wire_messages_param(param);
+        if (name != param) snprintf(param, sizeof a->common.need_params[i], "%s", name);
+    }
+}
+
+static int read_messages(fh_ask *a, bool counting, fh_err **err)
+{
+    fh_json *chat = NULL;
+    int rc = fh_json_parse(&a->original, a->body, FH_LIMIT_JSON_BODY_BYTES, err);
+    if (rc) return fh_err_add(err, "the request body");
+    rc = counting ? fh_wire_messages_count_to_chat(a->original, &chat, &a->native, err)
+                  : fh_wire_messages_to_chat(a->original, &chat, &a->native, err);
+    if (rc) return rc;
+    rc = fh_wire_chat_take(&a->common, chat, err);
+    rename_params(a, err);
+    return rc;
+}
+
+int fh_ask_read(fh_ask *ret, fh_wire_dialect d, bool counting, fh_str body, fh_err **err)
 {
     fh_ask a = {.dialect = d, .body = body};
-    int rc = d == FH_DIALECT_COMPLETION ? fh_wire_completion_parse(&a.common, body, err) : fh_wire_chat_parse(&a.common, body, err);
-    if (rc == 0) *ret = a;
+    int rc = d == FH_DIALECT_MESSAGES     ? read_messages(&a, counting, err)
+             : d == FH_DIALECT_COMPLETION ? fh_wire_completion_parse(&a.common, body, err)
+                                          : fh_wire_chat_parse(&a.common, body, err);
+    if (rc == 0)
+        *ret = a;
+    else
+        fh_ask_fini(&a);
     return rc;
 }
 
@@ -18,6 +53,7 @@ void fh_ask_fini(fh_ask *a)
 {
     fh_wire_request_fini(&a->common);
     fh_json_unref(a->original);
+    fh_err_free(a->native);
     *a = (fh_ask){0};
 }
 
@@ -26,9 +62,10 @@ bool fh_ask_fits(fh_wire_dialect client, fh_wire_dialect upstream)
     return client != FH_DIALECT_COMPLETION || upstream == FH_DIALECT_CHAT;
 }
 
-const char *fh_ask_path(fh_wire_dialect client, fh_wire_dialect upstream)
+const char *fh_ask_path(fh_wire_dialect client, fh_wire_dialect upstream, bool counting)
 {
-    if (upstream == FH_DIALECT_MESSAGES) return "/v1/messages";
+    if (upstream == FH_DIALECT_MESSAGES) return counting ? "/v1/messages/count_tokens" : "/v1/messages";
+    if (counting) return "/v1/chat/completions/input_tokens";
     return client == FH_DIALECT_COMPLETION ? "/v1/completions" : "/v1/chat/completions";
 }
 
@@ -115,7 +152,8 @@ static void add_model(edits *e, const fh_route *r)
     add(e, "model", fh_buf_cstr(&e->model));
 }
 
-static int write_edited(const fh_ask *a, edits *e, fh_buf *out, fh_err **err)
+/* The chat request with its edits, as text. */
+static int write_chat(const fh_ask *a, const edits *e, fh_buf *out, fh_err **err)
 {
     FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_JSON_BODY_BYTES * 2u);
     fh_str body = a->body;
@@ -129,12 +167,27 @@ static int write_edited(const fh_ask *a, edits *e, fh_buf *out, fh_err **err)
     return fh_buf_check(out, err, "the request");
 }
 
+/* For an upstream of the Messages API the chat request is said in its words; its own clients' requests go as they came, from the beginning.
+ */
+static int write_messages(const fh_ask *a, const edits *e, bool seam, fh_buf *out, fh_err **err)
+{
+    FH_AUTO(json) fh_json *chat = NULL, *made = NULL;
+    FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_JSON_BODY_BYTES * 2u);
+    if (a->dialect == FH_DIALECT_MESSAGES && !seam) return fh_wire_body_edit(a->body, e->list, e->count, out, err);
+    if (a->native) return fh_err_set(err, FH_E_UNAVAILABLE, "%s: so it cannot be continued", fh_err_message(a->native));
+    int rc = write_chat(a, e, &text, err);
+    if (rc == 0) rc = fh_json_parse(&chat, (fh_str){fh_buf_cstr(&text), text.len}, FH_LIMIT_JSON_BODY_BYTES * 2u, err);
+    if (rc == 0) rc = fh_wire_chat_to_messages(chat, DEFAULT_MAX_TOK, &made, err);
+    return rc == 0 ? fh_json_write(made, out, err) : rc;
+}
+
 int fh_ask_write(const fh_ask *a, const fh_route *r, uint64_t seed, const fh_sent *sent, fh_buf *out, fh_err **err)
 {
     edits e = {.model = FH_BUF(4096), .seam = FH_BUF(2u * FH_LIMIT_SENT_BYTES), .prompt = FH_BUF(FH_LIMIT_JSON_BODY_BYTES * 2u)};
+    bool messages = r->dialect == FH_DIALECT_MESSAGES;
     int rc = add_seam(&e, a, r, sent, err);
     add_model(&e, r);
-    add_usage(&e, a);
+    if (!messages) add_usage(&e, a);
     if (seed && !a->common.sampling.has_seed) {
         snprintf(e.numbers[1], sizeof e.numbers[1], "%" PRIu64, seed);
         add(&e, "seed", e.numbers[1]);
@@ -142,7 +195,7 @@ int fh_ask_write(const fh_ask *a, const fh_route *r, uint64_t seed, const fh_sen
     if (rc == 0) rc = fh_buf_check(&e.model, err, "the model's name");
     if (rc == 0) rc = fh_buf_check(&e.seam, err, "the tokens so far");
     if (rc == 0) rc = fh_buf_check(&e.prompt, err, "the answer so far");
-    if (rc == 0) rc = write_edited(a, &e, out, err);
+    if (rc == 0) rc = messages ? write_messages(a, &e, sent && fh_sent_any(sent), out, err) : write_chat(a, &e, out, err);
     fh_buf_fini(&e.model);
     fh_buf_fini(&e.seam);
     fh_buf_fini(&e.prompt);

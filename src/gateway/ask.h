@@ -11,14 +11,16 @@ typedef struct fh_ask {
     fh_str body;             /* borrowed: as it came */
     fh_wire_request common;
     fh_json *original; /* owned: the client's document where its API is not OpenAI's Chat Completions or Completions; else NULL */
+    fh_err *native;    /* owned: the first thing in it that only an upstream of the same API can do; NULL when there is none */
 } fh_ask;
 
-int fh_ask_read(fh_ask *ret, fh_wire_dialect d, fh_str body, fh_err **err);
+/* counting: the request is for the number of its prompt's tokens, not for an answer. */
+int fh_ask_read(fh_ask *ret, fh_wire_dialect d, bool counting, fh_str body, fh_err **err);
 void fh_ask_fini(fh_ask *a);
 
 /* Can a replica of that dialect be asked this? Plain completions have no words in Anthropic's API. */
 bool fh_ask_fits(fh_wire_dialect client, fh_wire_dialect upstream);
-const char *fh_ask_path(fh_wire_dialect client, fh_wire_dialect upstream); /* at the upstream */
+const char *fh_ask_path(fh_wire_dialect client, fh_wire_dialect upstream, bool counting); /* at the upstream */
 /* Do the upstream's bytes reach the client as they came? */
 bool fh_ask_passes(fh_wire_dialect client, fh_wire_dialect upstream);
 

@@ -314,7 +314,7 @@ static size_t add_own(const fh_exchange *x, fh_header *headers, size_t count)
 static int call(fh_exchange *x, fh_str body, fh_err **err)
 {
     char url[512];
-    fh_str path = x->dialect == FH_DIALECTS ? fh_http_req_path(x->req) : fh_str_of(fh_ask_path(x->dialect, x->route.dialect));
+    fh_str path = x->dialect == FH_DIALECTS ? fh_http_req_path(x->req) : fh_str_of(fh_ask_path(x->dialect, x->route.dialect, x->counting));
     snprintf(url, sizeof url, "%s%.*s", x->route.base_url, (int)FH_MIN(path.len, (size_t)200), path.ptr);
     FH_AUTO(buf) fh_buf auth = FH_BUF(1024);
     fh_header headers[8] = {{FH_STR("Content-Type"), FH_STR("application/json")},
@@ -352,7 +352,7 @@ static void forget_reply(fh_exchange *x)
 
 static int read_again(fh_exchange *x, fh_err **err)
 {
-    return x->ask.common.doc ? 0 : fh_ask_read(&x->ask, x->dialect, fh_http_req_body(x->req), err);
+    return x->ask.common.doc ? 0 : fh_ask_read(&x->ask, x->dialect, x->counting, fh_http_req_body(x->req), err);
 }
 
 static int send(fh_exchange *x, fh_err **err)
@@ -375,6 +375,7 @@ static bool suits(const fh_exchange *x, const fh_candidate *c)
 {
     if (was_tried(x, replica_id(c->deployment, c->instance)) || c->trust > x->trust) return false;
     if (x->dialect == FH_DIALECTS) return c->own_engine; /* only ours has these paths */
+    if (c->dialect != FH_DIALECT_MESSAGES && (x->ask.native || (x->counting && !c->own_engine))) return false;
     if (!fh_ask_fits(x->dialect, c->dialect) || (x->needs & ~c->can)) return false;
     return !x->streaming || !fh_sent_any(&x->sent) || fh_sent_resume(&x->sent, c->resume) != FH_RESUME_NEVER;
 }
@@ -419,6 +420,10 @@ static size_t pick(void *arg, const fh_candidate *list, size_t count)
 static int none_suits(const picking *p, fh_err **err)
 {
     fh_exchange *x = p->x;
+    if (x->ask.native) {
+        fh_err_move(err, &x->ask.native);
+        return fh_err_code(*err);
+    }
     if (p->cannot && fh_ask_fits(x->dialect, FH_DIALECT_CHAT) && x->ask.common.doc && fh_wire_needs_check(&x->ask.common, p->can, err))
         return fh_err_code(*err);
     if (!p->beyond_trust) return 0;
@@ -533,7 +538,7 @@ static int read_ask(fh_exchange *x, fh_str key_id, fh_err **err)
     fh_str body = fh_http_req_body(x->req);
     int rc = x->dialect == FH_DIALECT_RESPONSES
                  ? fh_turn_new(&x->turn, &x->ask, x->gateway->config.responses, fh_http_req_id(x->req), key_id, body, err)
-                 : fh_ask_read(&x->ask, x->dialect, body, err);
+                 : fh_ask_read(&x->ask, x->dialect, x->counting, body, err);
     if (rc) return rc;
     const fh_wire_request *r = &x->ask.common;
     int64_t max = r->sampling.max_tokens;
@@ -557,6 +562,7 @@ static fh_exchange *exchange_new(fh_gateway *g, fh_http_req *req, fh_operation o
                        .req = req,
                        .op = op,
                        .dialect = d,
+                       .counting = op == FH_OP_COUNT_TOKENS,
                        .start_ns = fh_clock_mono_ns(),
                        .created_s = fh_clock_utc_ns() / FH_NS_PER_S};
     fh_sent_init(&x->sent);

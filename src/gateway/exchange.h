@@ -47,6 +47,7 @@ struct fh_exchange {
     int64_t start_ns, call_ns, event_ns, replace_until_ns;
 
     bool wants_stream, include_usage; /* as the client asked */
+    bool counting;                    /* it asked how many tokens its prompt has */
     bool streaming;                   /* the reply has begun */
     bool paused;                      /* the client reads too slowly */
     bool resumed;                     /* behind a seam: events are written, not passed */

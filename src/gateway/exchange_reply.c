@@ -2,6 +2,7 @@
 #include "exchange.h"
 
 #include "base/limits.h"
+#include "wire/messages.h"
 #include "wire/responses.h"
 #include <stdio.h>
 #include <string.h>
@@ -143,6 +144,7 @@ static void add_choice_headers(fh_exchange *x)
     fh_http_reply_header(x->req, "x-freehold-place", x->route.place);
     fh_http_reply_header(x->req, "x-freehold-reason", x->route.reason);
     fh_http_reply_header(x->req, "x-freehold-cache", "off");
+    if (x->dialect == FH_DIALECT_MESSAGES) fh_http_reply_header(x->req, "request-id", fh_http_req_id(x->req));
 }
 
 static void first_byte(fh_exchange *x)
@@ -278,10 +280,34 @@ static void send_foreign_error(fh_exchange *x)
     fh_err_free(err);
 }
 
+/* All upstreams that count say input_tokens. */
+static void send_count(fh_exchange *x)
+{
+    FH_AUTO(json) fh_json *doc = NULL;
+    FH_AUTO(buf) fh_buf out = FH_BUF(4096);
+    fh_err *err = NULL;
+    int64_t count = 0;
+    int rc = fh_json_parse(&doc, (fh_str){fh_buf_cstr(&x->in), x->in.len}, FH_LIMIT_JSON_BODY_BYTES, &err);
+    if (rc == 0) rc = fh_json_read_i64(doc, "input_tokens", true, 0, INT32_MAX, &count, &err);
+    if (rc == 0) {
+        fh_wire_messages_count_write(&out, (uint64_t)count);
+        send_body(x, &out);
+        return;
+    }
+    x->failed = true;
+    fh_err_set(&err, FH_E_UPSTREAM, "the engine did not say how many tokens the prompt has");
+    fh_exchange_send_error(x, err);
+    fh_err_free(err);
+}
+
 void fh_exchange_send_plain(fh_exchange *x)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF((size_t)TURN_OUT_MAX);
     fh_err *err = NULL;
+    if (x->counting && x->status == 200) {
+        send_count(x);
+        return;
+    }
     if (x->dialect == FH_DIALECTS || (x->status != 200 && passes(x))) {
         send_body(x, &x->in);
         return;

@@ -194,6 +194,16 @@ static void handle_response(fh_gateway *g, fh_http_req *req, fh_str key_id)
     fh_exchange_start(g, req, key_id, FH_OP_CHAT, FH_DIALECT_RESPONSES, (fh_str){0});
 }
 
+static void handle_messages(fh_gateway *g, fh_http_req *req, fh_str key_id)
+{
+    fh_exchange_start(g, req, key_id, FH_OP_CHAT, FH_DIALECT_MESSAGES, (fh_str){0});
+}
+
+static void handle_count(fh_gateway *g, fh_http_req *req, fh_str key_id)
+{
+    fh_exchange_start(g, req, key_id, FH_OP_COUNT_TOKENS, FH_DIALECT_MESSAGES, (fh_str){0});
+}
+
 static const struct {
     const char *path, *method;
     void (*handle)(fh_gateway *g, fh_http_req *req, fh_str key_id);
@@ -201,6 +211,7 @@ static const struct {
     {"/v1/models", "GET", handle_models},           {"/v1/chat/completions", "POST", handle_chat},
     {"/v1/completions", "POST", handle_completion}, {"/v1/responses", "POST", handle_response},
     {"/tokenize", "POST", handle_tokenize},         {"/detokenize", "POST", handle_tokenize},
+    {"/v1/messages", "POST", handle_messages},      {"/v1/messages/count_tokens", "POST", handle_count},
 };
 
 static void refuse_method(fh_http_req *req, const char *allowed)
@@ -219,7 +230,8 @@ static void refuse_path(fh_http_req *req)
     fh_err *err = NULL;
     fh_str path = fh_http_req_path(req);
     fh_err_set(&err, FH_E_NOT_FOUND, "there is nothing at %.*s", (int)FH_MIN(path.len, (size_t)128), path.ptr);
-    fh_err_hint(&err, "this version serves /v1/models, /v1/chat/completions, /v1/completions, /v1/responses, /tokenize and /detokenize");
+    fh_err_hint(&err, "this version serves /v1/models, /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, "
+                      "/v1/messages/count_tokens, /tokenize and /detokenize");
     reply_and_free(req, err);
 }
 

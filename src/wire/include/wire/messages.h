@@ -15,6 +15,10 @@ int fh_wire_messages_to_chat(const fh_json *doc, fh_json **ret_chat, fh_err **re
 int fh_wire_messages_count_to_chat(const fh_json *doc, fh_json **ret_chat, fh_err **ret_native, fh_err **err);
 bool fh_wire_messages_count_write(fh_buf *out, uint64_t prompt_tok);
 
+/* What a chat request's field is called here: "tool_choice.disable_parallel_tool_use" for "parallel_tool_calls". Messages are counted
+ * another way, so that of their paths only "messages" stays. param itself when it is called the same. */
+const char *fh_wire_messages_param(const char *param);
+
 /* A chat request for an upstream of this API. default_max_tok: where the request does not limit itself, which it must there. */
 int fh_wire_chat_to_messages(const fh_json *chat, int64_t default_max_tok, fh_json **ret, fh_err **err);
 
