@@ -39,6 +39,7 @@ typedef struct fh_cli_verb {
     const char *const *examples; /* NULL-terminated command lines; may be NULL */
     const fh_cli_flag *flags;    /* its own, ended by a row without name; may be NULL. The common ones (fh_cli_common) are added */
     int (*run)(fh_cli *c, fh_err **err);
+    bool no_json; /* it runs until it is stopped, and has no result to print: --json is refused */
 } fh_cli_verb;
 
 extern const fh_cli_verb *const fh_cli_verbs[]; /* NULL-terminated, in the order of help */

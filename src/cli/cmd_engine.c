@@ -74,4 +74,5 @@ const fh_cli_verb fh_verb_engine = {
     .examples = examples,
     .flags = flags,
     .run = run_engine,
+    .no_json = true,
 };

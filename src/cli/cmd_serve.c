@@ -100,4 +100,5 @@ const fh_cli_verb fh_verb_serve = {
     .examples = examples,
     .flags = flags,
     .run = run_serve,
+    .no_json = true,
 };

@@ -135,6 +135,8 @@ int fh_cli_parse(fh_cli *c, const fh_cli_verb *verb, char **args, size_t count, 
         if (rc) return rc;
     }
     c->json = fh_cli_has(c, "json");
+    if (c->json && verb->no_json)
+        return fh_err_set(err, FH_E_USAGE, "it runs until it is stopped and has no result to print: leave --json out");
     return check_operands(c, err);
 }
 

@@ -205,11 +205,19 @@ static int run_version(fh_cli *c, fh_err **err)
     return fh_cli_print(&out, err);
 }
 
+static int completion_json(const char *shell, const fh_buf *script, fh_err **err)
+{
+    FH_AUTO(json) fh_json *o = fh_json_new_object();
+    fh_json_set(o, "shell", fh_json_new_cstr(shell));
+    fh_json_set(o, "script", fh_json_new_str((fh_str){fh_buf_cstr(script), script->len}));
+    return fh_cli_print_json(o, err);
+}
+
 static int run_completion(fh_cli *c, fh_err **err)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
     const char *shell = fh_cli_operand(c, 0);
-    if (fh_cli_completion(shell, &out)) return fh_cli_print(&out, err);
+    if (fh_cli_completion(shell, &out)) return c->json ? completion_json(shell, &out, err) : fh_cli_print(&out, err);
     fh_err_set(err, FH_E_USAGE, "no completion for the shell '%.32s'", shell);
     fh_err_hint(err, "one of: bash, zsh, fish");
     return FH_E_USAGE;
