@@ -22,15 +22,32 @@ static int find_family(fh_engine *e, const fh_load *l, fh_err **err)
     return FH_E_UNSUPPORTED;
 }
 
+/* How replies are read: found by asking the template. */
+static int open_toolfmt(fh_engine *e, fh_str source, fh_err **err)
+{
+    fh_token bos = fh_vocab_bos(e->vocab), eos = fh_vocab_eos(e->vocab);
+    size_t tokens = fh_vocab_size(e->vocab);
+    fh_toolfmt_source s = {.compiled = e->chat_template, .source = source, .vocab = e->vocab};
+    if (bos != FH_TOKEN_NONE) s.bos = fh_vocab_piece(e->vocab, bos);
+    if (eos != FH_TOKEN_NONE) s.eos = fh_vocab_piece(e->vocab, eos);
+    e->shown = fh_calloc(tokens / 64 + 1, sizeof *e->shown);
+    int rc = e->shown ? fh_toolfmt_detect(&e->toolfmt, &s, err) : fh_err_nomem(err);
+    for (size_t i = 0; !rc && i < tokens; i++)
+        if (fh_vocab_is_control(e->vocab, (fh_token)i) && fh_toolfmt_wants(e->toolfmt, fh_vocab_piece(e->vocab, (fh_token)i)))
+            e->shown[i / 64] |= (uint64_t)1 << (i % 64);
+    return rc;
+}
+
 static int open_vocab(fh_engine *e, fh_err **err)
 {
     int rc = fh_vocab_new(&e->vocab, e->gguf, err);
     if (!rc) rc = fh_specials_new(&e->specials, e->gguf, e->vocab, err);
     if (rc) return rc;
-    fh_str source;
-    if (!fh_gguf_find(e->gguf, "tokenizer.chat_template")) return 0;
-    rc = fh_gguf_get_str(e->gguf, "tokenizer.chat_template", &source, err);
-    return rc ? rc : fh_template_compile(&e->chat_template, source, err);
+    fh_str source = {"", 0};
+    bool has = fh_gguf_find(e->gguf, "tokenizer.chat_template") != NULL;
+    if (has) rc = fh_gguf_get_str(e->gguf, "tokenizer.chat_template", &source, err);
+    if (!rc && has) rc = fh_template_compile(&e->chat_template, source, err);
+    return rc ? rc : open_toolfmt(e, source, err);
 }
 
 static int check_vocab(const fh_engine *e, fh_err **err)
@@ -263,6 +280,8 @@ void fh_engine_close(fh_engine *e)
     if (e->pool) fh_pool_free(e->pool);
     if (e->chat_template) fh_template_free(e->chat_template);
     fh_specials_free(e->specials);
+    fh_toolfmt_free(e->toolfmt);
+    fh_free(e->shown);
     if (e->vocab) fh_vocab_free(e->vocab);
     if (e->gguf) fh_gguf_close(e->gguf);
     if (e->lock_made) {
@@ -285,6 +304,11 @@ const fh_vocab *fh_engine_vocab(const fh_engine *e)
 const fh_template *fh_engine_template(const fh_engine *e)
 {
     return e->chat_template;
+}
+
+const fh_toolfmt *fh_engine_toolfmt(const fh_engine *e)
+{
+    return e->toolfmt;
 }
 
 const fh_specials *engine_specials(const fh_engine *e)

@@ -72,6 +72,8 @@ struct fh_engine {
     fh_vocab *vocab;
     fh_template *chat_template;
     fh_specials *specials;
+    fh_toolfmt *toolfmt;
+    uint64_t *shown; /* owned: a bit for each control token that is part of a marker of toolfmt */
     fh_pool *pool;
     fh_weight_arena *arena;
     fh_model model;

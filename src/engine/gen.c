@@ -65,6 +65,7 @@ static int replay(fh_gen *g, const fh_gen_request *r, fh_err **err)
         fh_sampler_accept(g->sampler, r->begun[i]);
         int rc = fh_detok_push(g->detok, r->begun[i], &g->text, &stopped, err);
         if (rc) return rc;
+        if (r->on_begun && g->text.len) r->on_begun(r->arg, (fh_str){g->text.data, g->text.len});
         if (stopped || full(g)) return fh_err_set(err, FH_E_INVALID, "the answer that is to go on is whole already");
         fh_buf_clear(&g->text);
     }
@@ -91,6 +92,7 @@ int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err)
     int rc = copy_tokens(g, r, err);
     if (!rc) rc = make_sampler(g, r, e->model.shape.vocab, err);
     if (!rc) rc = fh_detok_new(&g->detok, e->vocab, r->stops, r->stop_count, err);
+    if (!rc && r->markers) fh_detok_show(g->detok, e->shown);
     if (!rc) rc = replay(g, r, err);
     if (rc) return rc;
     if (g->logprobs && !(g->pending = fh_calloc(PENDING_MAX, sizeof *g->pending))) return fh_err_nomem(err);

@@ -294,14 +294,14 @@ static fh_json *token_text(const fh_vocab *v, fh_token id)
     return id == FH_TOKEN_NONE ? fh_json_new_cstr("") : fh_json_new_str(fh_vocab_piece(v, id));
 }
 
-static bool set_extras(fh_json *o, disarm *d, const fh_wire_request *r)
+static bool set_extras(fh_json *o, disarm *d, const fh_wire_request *r, bool tools)
 {
     void *it = NULL;
     fh_str key;
     const fh_json *value;
     while (r->template_variables && fh_json_next(r->template_variables, &it, &key, &value))
         if (!disarm_member(d, o, key, value, 0)) return false;
-    return !r->tools || fh_json_set(o, "tools", disarm_value(d, r->tools, 0));
+    return !r->tools || !tools || fh_json_set(o, "tools", disarm_value(d, r->tools, 0));
 }
 
 static fh_json *variables(const fh_prompt_source *p, const fh_wire_request *r, const fh_json *messages, disarm *d)
@@ -309,8 +309,8 @@ static fh_json *variables(const fh_prompt_source *p, const fh_wire_request *r, c
     FH_AUTO(json) fh_json *o = fh_json_new_object();
     bool ok = o && fh_json_set(o, "add_generation_prompt", fh_json_new_bool(!r->continue_final)) &&
               fh_json_set(o, "bos_token", token_text(p->vocab, fh_vocab_bos(p->vocab))) &&
-              fh_json_set(o, "eos_token", token_text(p->vocab, fh_vocab_eos(p->vocab))) && set_extras(o, d, r) &&
-              fh_json_set(o, "messages", disarm_messages(d, messages));
+              fh_json_set(o, "eos_token", token_text(p->vocab, fh_vocab_eos(p->vocab))) &&
+              set_extras(o, d, r, fh_toolfmt_shows_tools(p->toolfmt)) && fh_json_set(o, "messages", disarm_messages(d, messages));
     return ok ? fh_take(o) : NULL;
 }
 
@@ -436,13 +436,28 @@ static scan scan_of(const fh_prompt_source *p, uint32_t base, const fh_buf *text
     return (scan){.p = p, .base = base, .text = {fh_buf_cstr(text), text->len}};
 }
 
+static int template_messages(const fh_prompt_source *p, const fh_wire_request *r, fh_json **ret, fh_err **err)
+{
+    FH_AUTO(json) fh_json *uniform = NULL;
+    int rc = fh_wire_template_messages(r, &uniform, err);
+    return rc ? rc : fh_toolfmt_messages(p->toolfmt, uniform, r->tools, ret, err);
+}
+
+enum { TAIL_BYTES = 256 };
+
+static void keep_tail(const fh_prompt_source *p, const fh_buf *text)
+{
+    size_t n = FH_MIN(text->len, (size_t)TAIL_BYTES);
+    if (p->tail) fh_buf_add(p->tail, fh_buf_cstr(text) + text->len - n, n);
+}
+
 int fh_prompt_chat(const fh_prompt_source *p, const fh_wire_request *r, fh_tokens *out, fh_err **err)
 {
     FH_AUTO(json) fh_json *messages = NULL;
     FH_AUTO(buf) fh_buf likely = FH_BUF(FH_LIMIT_TEMPLATE_OUTPUT_BYTES);
     FH_AUTO(buf) fh_buf safe = FH_BUF(FH_LIMIT_TEMPLATE_OUTPUT_BYTES);
     uint32_t base;
-    int rc = fh_wire_template_messages(r, &messages, err);
+    int rc = template_messages(p, r, &messages, err);
     if (!rc) rc = choose_base(r, &base, err);
     if (!rc && r->continue_final) rc = mark_end(&messages, base + END_MARK, err);
     if (!rc) rc = render(p, r, messages, base, MIND_ALL, &likely, err);
@@ -450,6 +465,7 @@ int fh_prompt_chat(const fh_prompt_source *p, const fh_wire_request *r, fh_token
     if (!rc && r->continue_final) rc = cut_at_end(&likely, base + END_MARK, err);
     if (!rc && r->continue_final) rc = cut_at_end(&safe, base + END_MARK, err);
     if (rc) return rc;
+    keep_tail(p, &likely);
     scan a = scan_of(p, base, &likely), b = scan_of(p, base, &safe);
     return encode_scan(same_control_tokens(a, b) ? a : b, out, err);
 }

@@ -4,6 +4,7 @@
 
 #include "engine/engine.h"
 #include "model/template.h"
+#include "model/toolfmt.h"
 #include "model/vocab.h"
 #include "wire/openai.h"
 
@@ -17,7 +18,9 @@ typedef struct fh_prompt_source {
     const fh_specials *specials;
     const fh_vocab *vocab;
     const fh_template *chat_template;
+    const fh_toolfmt *toolfmt;
     fh_template_time now;
+    fh_buf *tail; /* gets the end of the rendered text; NULL: not wanted */
 } fh_prompt_source;
 /* Renders the request's messages with the model's template and encodes the result; appends to out. */
 int fh_prompt_chat(const fh_prompt_source *p, const fh_wire_request *r, fh_tokens *out, fh_err **err);

@@ -3,6 +3,7 @@
  * A call has two halves. The batch thread writes the JSON of each piece (writer) and posts it; the loop's thread owns the connection and
  * sends it. The call lives until the message that carries its end has been handled, also when the client went away before. A client that
  * reads slowly pauses its sequence. */
+#include "parts.h"
 #include "serve_private.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -13,7 +14,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum { CHUNK_MAX = 1 << 20, REPLY_MAX = 64 << 20, LOGPROBS_KEPT = 65536 };
+enum { CHUNK_MAX = 1 << 20, REPLY_MAX = 64 << 20, LOGPROBS_KEPT = 65536, TAIL_MAX = 4096 };
 
 typedef struct writer {        /* the batch thread's */
     fh_buf text;               /* a plain reply's whole text; a stream's piece is written at once */
@@ -21,6 +22,8 @@ typedef struct writer {        /* the batch thread's */
     size_t logprob_count, logprob_cap;
     uint64_t characters; /* sent so far: the offset of completions' logprobs */
     bool role_sent, failed;
+    fh_buf *events;   /* of the piece that is being sent */
+    fh_tokens untold; /* tokens that no event has told yet */
 } writer;
 
 typedef struct call {
@@ -32,7 +35,8 @@ typedef struct call {
     fh_wire_reply reply;
     char id[48];
     bool tells_tokens;
-    fh_buf echo; /* the first chunk of a stream that echoes its prompt */
+    parts *parts; /* NULL: the text is the answer as it is */
+    fh_buf echo;  /* the first chunk of a stream that echoes its prompt */
     writer w;
 } call;
 
@@ -93,6 +97,8 @@ static void call_free(call *c)
     if (!c) return;
     forget_logprobs(&c->w);
     fh_free(c->w.logprobs);
+    fh_tokens_fini(&c->w.untold);
+    parts_free(c->parts);
     fh_buf_fini(&c->w.text);
     fh_buf_fini(&c->echo);
     fh_wire_request_fini(&c->wire);
@@ -188,40 +194,66 @@ static uint64_t count_characters(fh_str s)
 }
 
 /* Which tokens the event holds, as a comment: with them another engine can go on with the answer. */
-static void tell_tokens(fh_buf *out, const fh_gen_piece *p)
+static void tell_tokens(call *c)
 {
-    fh_buf_adds(out, ": tok");
-    for (size_t i = 0; i < p->count; i++) fh_buf_addf(out, " %d", p->ids[i]);
-    fh_buf_addc(out, '\n');
+    if (!c->tells_tokens) return;
+    fh_buf_adds(c->w.events, ": tok");
+    for (size_t i = 0; i < c->w.untold.count; i++) fh_buf_addf(c->w.events, " %d", c->w.untold.ids[i]);
+    fh_buf_addc(c->w.events, '\n');
+    c->w.untold.count = 0;
+}
+
+/* One event of a stream; the tokens and logprobs that have gathered go with it. */
+static bool add_event(void *arg, const fh_wire_piece *part)
+{
+    call *c = arg;
+    FH_AUTO(buf) fh_buf json = FH_BUF(CHUNK_MAX);
+    fh_wire_piece p = piece_of(c, part->text);
+    p.reasoning = part->reasoning;
+    p.calls = part->calls;
+    p.call_count = part->call_count;
+    tell_tokens(c);
+    if (fh_wire_chunk_write(&json, &c->reply, &p)) event(c->w.events, &json);
+    c->w.characters += count_characters(part->text);
+    forget_logprobs(&c->w);
+    return fh_buf_ok(&json) && fh_buf_ok(c->w.events);
+}
+
+static bool add_events(call *c, const fh_gen_piece *piece)
+{
+    for (size_t i = 0; c->tells_tokens && i < piece->count; i++)
+        if (!fh_tokens_push(&c->w.untold, piece->ids[i])) return false;
+    fh_wire_piece p = {.text = piece->text};
+    return c->parts ? parts_push(c->parts, piece->text) : add_event(c, &p);
 }
 
 static void send_piece(call *c, const fh_gen_piece *piece)
 {
-    FH_AUTO(buf) fh_buf json = FH_BUF(CHUNK_MAX);
-    fh_str text = piece->text;
     note *n = note_new(c);
-    fh_wire_piece p = piece_of(c, text);
-    if (n && c->tells_tokens) tell_tokens(&n->data, piece);
-    if (n && fh_wire_chunk_write(&json, &c->reply, &p)) event(&n->data, &json);
-    c->w.failed = !n || !fh_buf_ok(&json) || !fh_buf_ok(&n->data) || !fh_loop_post(c->s->loop, on_note, n);
-    if (c->w.failed && n) {
+    c->w.events = n ? &n->data : NULL;
+    bool good = n && add_events(c, piece), silent = good && !n->data.len;
+    c->w.failed = !good || (!silent && !fh_loop_post(c->s->loop, on_note, n));
+    if ((c->w.failed || silent) && n) {
         fh_buf_fini(&n->data);
         fh_free(n);
     }
-    c->w.characters += count_characters(text);
-    forget_logprobs(&c->w);
+}
+
+static bool keep_piece(call *c, fh_str text)
+{
+    return c->parts ? parts_push(c->parts, text) : fh_buf_add(&c->w.text, text.ptr, text.len);
 }
 
 static void on_piece(void *arg, const fh_gen_piece *p)
 {
     call *c = arg;
-    if (c->w.failed) return;
+    if (c->w.failed || (c->parts && parts_enough(c->parts))) return;
     for (size_t i = 0; p->tokens && i < p->count && !c->w.failed; i++) c->w.failed = !add_logprob(c, &p->tokens[i]);
     if (!c->w.failed && c->wire.stream)
         send_piece(c, p);
-    else if (!c->wire.stream && !fh_buf_add(&c->w.text, p->text.ptr, p->text.len))
+    else if (!c->wire.stream && !keep_piece(c, p->text))
         c->w.failed = true;
-    if (c->w.failed) fh_gen_cancel(c->gen);
+    if (c->w.failed || (c->parts && parts_enough(c->parts))) fh_gen_cancel(c->gen);
 }
 
 static double per_second(uint64_t count, int64_t ns)
@@ -252,6 +284,7 @@ static void finish_stream(call *c, const fh_gen_end *e, const char *finish, cons
 {
     FH_AUTO(buf) fh_buf json = FH_BUF(CHUNK_MAX);
     fh_wire_usage u = usage_of(e);
+    if (c->tells_tokens && c->w.untold.count) tell_tokens(c);
     fh_wire_piece p = piece_of(c, (fh_str){"", 0});
     p.finish = finish;
     fh_wire_chunk_write(&json, &c->reply, &p);
@@ -273,6 +306,7 @@ static void finish_plain(call *c, const fh_gen_end *e, const char *finish, const
 {
     fh_wire_usage u = usage_of(e);
     fh_wire_piece p = piece_of(c, (fh_str){fh_buf_cstr(&c->w.text), c->w.text.len});
+    if (c->parts && !parts_take(c->parts, &p)) out->failed = true;
     p.finish = finish;
     fh_wire_reply_write(out, &c->reply, &p, &u, extra);
 }
@@ -299,11 +333,14 @@ static void on_end(void *arg, const fh_gen_end *e)
     call *c = arg;
     char extra[512];
     note *n = note_new_surely(c);
-    bool good = !c->w.failed && (e->finish == FH_GEN_STOP || e->finish == FH_GEN_LENGTH);
-    const char *finish = e->finish == FH_GEN_LENGTH ? "length" : "stop";
+    bool enough = c->parts && parts_enough(c->parts); /* then it was us who cancelled */
+    bool good = !c->w.failed && (e->finish == FH_GEN_STOP || e->finish == FH_GEN_LENGTH || enough);
+    c->w.events = &n->data;
+    if (good && c->parts) good = parts_finish(c->parts);
+    const char *finish = e->finish == FH_GEN_LENGTH ? "length" : c->parts && parts_has_calls(c->parts) ? "tool_calls" : "stop";
     n->last = true;
     n->status = 200;
-    n->cancelled = e->finish == FH_GEN_CANCELLED;
+    n->cancelled = e->finish == FH_GEN_CANCELLED && !enough;
     timings(e, extra, sizeof extra);
     if (!good)
         finish_failed(c, e, n);
@@ -331,7 +368,7 @@ static fh_template_time now(void)
                               .yearday = tm.tm_yday + 1};
 }
 
-int serve_chat_tokens(serve *s, const fh_wire_request *r, fh_tokens *out, fh_err **err)
+int serve_chat_tokens(serve *s, const fh_wire_request *r, fh_tokens *out, fh_buf *tail, fh_err **err)
 {
     const fh_template *t = fh_engine_template(s->engine);
     if (!t) {
@@ -339,7 +376,12 @@ int serve_chat_tokens(serve *s, const fh_wire_request *r, fh_tokens *out, fh_err
         fh_err_hint(err, "use /v1/completions with the prompt as the model wants it");
         return FH_E_INVALID;
     }
-    fh_prompt_source p = {.specials = engine_specials(s->engine), .vocab = fh_engine_vocab(s->engine), .chat_template = t, .now = now()};
+    fh_prompt_source p = {.specials = engine_specials(s->engine),
+                          .vocab = fh_engine_vocab(s->engine),
+                          .chat_template = t,
+                          .toolfmt = fh_engine_toolfmt(s->engine),
+                          .now = now(),
+                          .tail = tail};
     return fh_prompt_chat(&p, r, out, err);
 }
 
@@ -403,6 +445,12 @@ static int read_begun(const call *c, fh_tokens *out, fh_err **err)
     return 0;
 }
 
+static void on_begun(void *arg, fh_str text)
+{
+    call *c = arg;
+    if (c->parts && parts_skip(c->parts, text, NULL)) c->w.failed = true;
+}
+
 static int submit(call *c, const fh_tokens *tokens, const fh_tokens *begun, fh_err **err)
 {
     const fh_wire_sampling *s = &c->wire.sampling;
@@ -424,6 +472,8 @@ static int submit(call *c, const fh_tokens *tokens, const fh_tokens *begun, fh_e
                         .logprobs = s->logprobs,
                         .top_logprobs = s->logprobs ? s->top_logprobs : 0,
                         .cache_salt = fh_http_req_header(c->req, "x-freehold-salt"),
+                        .markers = c->parts != NULL,
+                        .on_begun = on_begun,
                         .on_piece = on_piece,
                         .on_end = on_end,
                         .arg = c};
@@ -449,9 +499,24 @@ static int echo_prompt(call *c, const fh_tokens *tokens, fh_err **err)
     return rc;
 }
 
+static int make_parts(call *c, const fh_buf *tail, fh_err **err)
+{
+    const fh_toolfmt *f = fh_engine_toolfmt(c->s->engine);
+    parts_options o = {.format = f,
+                       .request = &c->wire,
+                       .prompt = {fh_buf_cstr(tail), tail->len},
+                       .reply_id = c->id,
+                       .sink = c->wire.stream ? add_event : NULL,
+                       .arg = c};
+    return parts_needed(f, &c->wire) ? parts_new(&c->parts, &o, err) : 0;
+}
+
 static int make_tokens(call *c, fh_tokens *tokens, fh_err **err)
 {
-    return c->reply.chat ? serve_chat_tokens(c->s, &c->wire, tokens, err) : completion_tokens(c, tokens, err);
+    FH_AUTO(buf) fh_buf tail = FH_BUF(TAIL_MAX);
+    if (!c->reply.chat) return completion_tokens(c, tokens, err);
+    int rc = serve_chat_tokens(c->s, &c->wire, tokens, &tail, err);
+    return rc ? rc : make_parts(c, &tail, err);
 }
 
 static int parse(call *c, bool chat, fh_err **err)

@@ -170,7 +170,7 @@ static int count(serve *s, fh_str body, fh_buf *out, fh_err **err)
     fh_tokens tokens = {0};
     int rc = fh_wire_chat_parse(&r, body, err);
     if (!rc) rc = fh_wire_needs_check(&r, FH_WIRE_ENGINE_CAN | ~media, err);
-    if (!rc) rc = serve_chat_tokens(s, &r, &tokens, err);
+    if (!rc) rc = serve_chat_tokens(s, &r, &tokens, NULL, err);
     fh_buf_addf(out, "{\"object\":\"response.input_tokens\",\"input_tokens\":%zu}", tokens.count);
     fh_tokens_fini(&tokens);
     fh_wire_request_fini(&r);

@@ -26,7 +26,8 @@ typedef struct serve {
 
 /* serve_generate.c */
 void serve_generate(serve *s, fh_http_req *req, bool chat);
-int serve_chat_tokens(serve *s, const fh_wire_request *r, fh_tokens *out, fh_err **err); /* the prompt of a chat */
+int serve_chat_tokens(serve *s, const fh_wire_request *r, fh_tokens *out, fh_buf *tail,
+                      fh_err **err); /* the prompt of a chat; tail: gets the end of its text, may be NULL */
 /* serve_info.c */
 void serve_health(serve *s, fh_http_req *req);
 void serve_props(serve *s, fh_http_req *req);

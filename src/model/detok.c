@@ -17,6 +17,7 @@ typedef struct stop {
 
 struct fh_detok {
     const fh_vocab *vocab;
+    const uint64_t *shown; /* borrowed; NULL: no control tokens */
     stop *stops;
     size_t stop_count;
     fh_buf pending;
@@ -71,6 +72,11 @@ int fh_detok_new(fh_detok **ret, const fh_vocab *v, const fh_str *stops, size_t 
     }
     *ret = fh_take(d);
     return 0;
+}
+
+void fh_detok_show(fh_detok *d, const uint64_t *tokens)
+{
+    d->shown = tokens;
 }
 
 /* Bytes of the longest beginning of a well-formed character at p, where none is whole (at least 1): they become one U+FFFD, as Unicode
@@ -137,7 +143,8 @@ int fh_detok_push(fh_detok *d, fh_token id, fh_buf *out, bool *ret_stopped, fh_e
     *ret_stopped = d->stopped;
     if (d->stopped) return 0;
     size_t before = d->pending.len, at = 0;
-    int rc = fh_vocab_decode(d->vocab, id, false, &d->pending, err);
+    bool show = d->shown && d->shown[(size_t)id / 64] >> ((size_t)id % 64) & 1;
+    int rc = fh_vocab_decode(d->vocab, id, show, &d->pending, err);
     if (rc) return rc;
     if (feed(d, before, &at)) {
         *ret_stopped = d->stopped = true;

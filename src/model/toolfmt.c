@@ -92,8 +92,9 @@ static int put_text(fh_toolfmt_parser *p, fh_str s)
     size_t end = s.len;
     while (end && is_space(s.ptr[end - 1])) end--;
     if (end) {
-        int rc = emit_space(p);
-        if (!rc) rc = emit_text(p, (fh_str){s.ptr, end});
+        bool spaced = p->space.len > 0; /* what waited and what follows are one event */
+        if (spaced) fh_buf_add(&p->space, s.ptr, end);
+        int rc = spaced ? emit_space(p) : emit_text(p, (fh_str){s.ptr, end});
         if (rc) return rc;
         p->long_space = p->skip_newlines = false;
         p->started = true;

@@ -31,7 +31,8 @@ enum {
     TF_OR_JSON = 512,       /* instead of the family's style, JSON may follow the call's marker */
     TF_FUNCTIONARY = 1024,  /* "all" is no tool, but the answer */
     TF_ROLE_HEADERS = 2048, /* text between a message's start and its next marker is its role */
-    TF_OR_PYTHON = 4096     /* as TF_OR_JSON, name.call(key=value) */
+    TF_OR_PYTHON = 4096,    /* as TF_OR_JSON, name.call(key=value) */
+    TF_LIST = 8192          /* TF_JSON: all calls are one array */
 };
 
 enum { TF_DROPS = 8 };
@@ -54,6 +55,7 @@ typedef struct tf_family {
     const char *cdata_close; /* TF_TAGS: instead of arg_close, if the value began with <![CDATA[ */
     const char *answer_open; /* begins the answer where it has a marker */
     const char *header_open, *header_close; /* of a message */
+    const char *name_key, *args_key;        /* TF_JSON: NULL: "name", "arguments" */
     const char *drops[TF_DROPS];            /* markers that say nothing */
 } tf_family;
 

@@ -190,9 +190,7 @@ static int choose(fh_toolfmt **ret, const probe *p, fh_err **err)
 
 static bool known_word(const probe *p, const char *word)
 {
-    for (size_t i = 0; i < p->s->token_count; i++)
-        if (fh_str_eqs(p->s->tokens[i], word)) return true;
-    return holds(&p->words, word);
+    return holds(&p->words, word) || (p->s->vocab && fh_vocab_find(p->s->vocab, fh_str_of(word)) != FH_TOKEN_NONE);
 }
 
 /* The family's markers if the model has them, else other usual ones that it has. */

@@ -169,20 +169,27 @@ static const tf_family families[] = {
     {.name = "cohere-text", /* Command A Reasoning and later */
      .signs = {"<|START_ACTION|>", "<|START_TEXT|>"},
      .style = TF_JSON,
-     .flags = TF_ENDS_THOUGHT | TF_THINK_ANYWHERE,
+     .name_key = "tool_name",
+     .args_key = "parameters",
+     .flags = TF_LIST | TF_ENDS_THOUGHT | TF_THINK_ANYWHERE,
      COHERE,
      .answer_open = "<|START_TEXT|>",
      .drops = {"<|END_TEXT|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|END_OF_TURN_TOKEN|>"}},
     {.name = "cohere", /* Command R7B */
      .signs = {"<|START_ACTION|>"},
      .style = TF_JSON,
-     .flags = TF_ENDS_THOUGHT | TF_THINK_ANYWHERE,
+     .name_key = "tool_name",
+     .args_key = "parameters",
+     .flags = TF_LIST | TF_ENDS_THOUGHT | TF_THINK_ANYWHERE,
      COHERE,
      .answer_open = "<|START_RESPONSE|>",
      .drops = {"<|END_RESPONSE|>", "<|END_OF_TURN_TOKEN|>"}},
     {.name = "cohere-action", /* Command R and R+ */
      .signs = {"Action:", "```json", "directly-answer"},
      .style = TF_JSON,
+     .name_key = "tool_name",
+     .args_key = "parameters",
+     .flags = TF_LIST,
      .call_open = "Action:\n```json\n",
      .call_close = "```"},
     {.name = "mistral", /* from Mistral Small 3.2 and Devstral on */
@@ -197,7 +204,7 @@ static const tf_family families[] = {
     {.name = "mistral-list", /* Mistral Nemo, Mixtral */
      .signs = {"[TOOL_CALLS]"},
      .style = TF_JSON,
-     .flags = TF_ENDS_THOUGHT | TF_THINK_ANYWHERE,
+     .flags = TF_LIST | TF_ENDS_THOUGHT | TF_THINK_ANYWHERE,
      .think_open = "[THINK]",
      .think_close = "[/THINK]",
      .call_open = "[TOOL_CALLS]"},
@@ -246,7 +253,7 @@ static const tf_family families[] = {
      .flags = TF_OR_JSON | TF_BARE | TF_KNOWN_ONLY,
      .call_open = "<|python_start|>",
      .call_close = "<|python_end|>"},
-    {.name = "firefunction", .signs = {"functools["}, .style = TF_JSON, .flags = TF_KNOWN_ONLY, .call_open = "functools"},
+    {.name = "firefunction", .signs = {"functools["}, .style = TF_JSON, .flags = TF_LIST | TF_KNOWN_ONLY, .call_open = "functools"},
     {.name = "functionary-names", /* 3.2 */
      .signs = {">>>all", ">>>"},
      .style = TF_NAMED,
@@ -277,12 +284,14 @@ static const tf_family families[] = {
     {.name = "nemotron", /* Nano v2 */
      .signs = {"<TOOLCALL>", "</TOOLCALL>"},
      .style = TF_JSON,
+     .flags = TF_LIST,
      THINK,
      .call_open = "<TOOLCALL>",
      .call_close = "</TOOLCALL>"},
     {.name = "apriel", /* 1.6 */
      .signs = {"<tool_calls>", "[BEGIN FINAL RESPONSE]", "Here are my reasoning steps:\n"},
      .style = TF_JSON,
+     .flags = TF_LIST,
      .think_open = "Here are my reasoning steps:\n",
      .think_close = "[BEGIN FINAL RESPONSE]",
      .call_open = "<tool_calls>",
@@ -291,6 +300,7 @@ static const tf_family families[] = {
     {.name = "tool-calls", /* MiniMax M1, Apriel 1.5, Hunyuan A13B */
      .signs = {"<tool_calls>", "</tool_calls>"},
      .style = TF_JSON,
+     .flags = TF_LIST,
      THINK,
      .call_open = "<tool_calls>",
      .call_close = "</tool_calls>"},
@@ -312,13 +322,13 @@ static const tf_family families[] = {
     {.name = "phi", /* Phi 4 mini */
      .signs = {"<|tool_call|>", "<|/tool_call|>"},
      .style = TF_JSON,
-     .flags = TF_ENDS_THOUGHT,
+     .flags = TF_LIST | TF_ENDS_THOUGHT,
      .call_open = "<|tool_call|>",
      .call_close = "<|/tool_call|>"},
     {.name = "granite", /* 3 */
      .signs = {"<|tool_call|>"},
      .style = TF_JSON,
-     .flags = TF_ENDS_THOUGHT,
+     .flags = TF_LIST | TF_ENDS_THOUGHT,
      THINK,
      .call_open = "<|tool_call|>",
      .answer_open = "<response>",
@@ -332,6 +342,7 @@ static const tf_family families[] = {
     {.name = "llama3",
      .signs = {"\"parameters\":", "ipython"},
      .style = TF_JSON,
+     .args_key = "parameters",
      .flags = TF_BARE | TF_KNOWN_ONLY | TF_OR_PYTHON,
      .call_open = "<|python_tag|>"},
     {.name = "generic", /* templates without tools: what fh_toolfmt_messages asks for, and what models write instead */
@@ -422,6 +433,11 @@ const char *fh_toolfmt_family(const fh_toolfmt *f)
 bool fh_toolfmt_shows_tools(const fh_toolfmt *f)
 {
     return f->shows_tools;
+}
+
+bool fh_toolfmt_has_markers(const fh_toolfmt *f)
+{
+    return f->f.think_close || f->f.answer_open || f->f.header_open || f->f.drops[0] || (f->f.flags & TF_FUNCTIONARY);
 }
 
 bool fh_toolfmt_wants(const fh_toolfmt *f, fh_str token)

@@ -169,6 +169,7 @@ static int check_choice(fh_wire_request *r, fh_err **err)
     if (!fh_wire_absent(v) && !fh_str_eqs(choice, "auto") && !fh_str_eqs(choice, "none")) fh_wire_need_add(r, FH_NEED_TOOL_CHOICE, NULL);
     if (fh_str_eqs(choice, "none")) r->tools = NULL;
     int rc = fh_json_read_bool(r->doc, "parallel_tool_calls", false, &parallel, err);
+    r->one_call = !parallel;
     if (rc == 0 && !parallel && r->tools) fh_wire_need_add(r, FH_NEED_ONE_CALL, NULL);
     return rc;
 }

@@ -148,11 +148,48 @@ static void add_choice_end(fh_buf *out, bool chat, const fh_wire_piece *p)
     fh_buf_adds(out, "}]");
 }
 
+static void add_call(fh_buf *out, const fh_wire_call *c)
+{
+    if (c->name.len) {
+        fh_buf_adds(out, "\"id\":");
+        add_text(out, c->id);
+        fh_buf_adds(out, ",\"type\":\"function\",\"function\":{\"name\":");
+        add_text(out, c->name);
+        fh_buf_addc(out, ',');
+    } else
+        fh_buf_adds(out, "\"function\":{");
+    fh_buf_adds(out, "\"arguments\":");
+    add_text(out, c->arguments);
+    fh_buf_adds(out, "}}");
+}
+
+/* Calls of a message, or with their index pieces of calls. */
+static void add_calls(fh_buf *out, const fh_wire_piece *p, bool pieces)
+{
+    fh_buf_adds(out, "\"tool_calls\":[");
+    for (size_t i = 0; i < p->call_count; i++) {
+        fh_buf_adds(out, i ? ",{" : "{");
+        if (pieces) fh_buf_addf(out, "\"index\":%u,", p->calls[i].index);
+        add_call(out, &p->calls[i]);
+    }
+    fh_buf_addc(out, ']');
+}
+
+static void add_reasoning(fh_buf *out, fh_str reasoning)
+{
+    fh_buf_adds(out, "\"reasoning_content\":");
+    add_text(out, reasoning);
+}
+
 static void add_delta(fh_buf *out, const fh_wire_piece *p)
 {
+    bool other = p->reasoning.len || p->call_count;
     fh_buf_adds(out, ",\"choices\":[{\"index\":0,\"delta\":{");
     if (p->role) fh_buf_adds(out, "\"role\":\"assistant\",\"refusal\":null,");
-    if (p->role || p->text.len || !p->finish) {
+    if (other && p->role) fh_buf_adds(out, "\"content\":null,");
+    if (p->reasoning.len) add_reasoning(out, p->reasoning);
+    if (p->call_count) add_calls(out, p, true);
+    if (!other && (p->role || p->text.len || !p->finish)) {
         fh_buf_adds(out, "\"content\":");
         add_text(out, p->text);
     }
@@ -162,8 +199,16 @@ static void add_delta(fh_buf *out, const fh_wire_piece *p)
 static void add_message(fh_buf *out, const fh_wire_piece *p)
 {
     fh_buf_adds(out, ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
-    add_text(out, p->text);
-    fh_buf_adds(out, ",\"refusal\":null}");
+    if (p->text.len || !p->call_count)
+        add_text(out, p->text);
+    else
+        fh_buf_adds(out, "null");
+    fh_buf_adds(out, ",\"refusal\":null");
+    if (p->reasoning.len) fh_buf_addc(out, ',');
+    if (p->reasoning.len) add_reasoning(out, p->reasoning);
+    if (p->call_count) fh_buf_addc(out, ',');
+    if (p->call_count) add_calls(out, p, false);
+    fh_buf_addc(out, '}');
 }
 
 static void add_completion(fh_buf *out, const fh_wire_piece *p)

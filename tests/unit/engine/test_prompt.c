@@ -28,8 +28,10 @@ static void encode_chat(const char *body, fh_tokens *out)
     fh_wire_request r = {0};
     fh_err *err = NULL;
     no_error(fh_wire_chat_parse(&r, fh_str_of(body), &err), err);
-    fh_prompt_source p = {
-        .specials = engine_specials(engine), .vocab = fh_engine_vocab(engine), .chat_template = fh_engine_template(engine)};
+    fh_prompt_source p = {.specials = engine_specials(engine),
+                          .vocab = fh_engine_vocab(engine),
+                          .chat_template = fh_engine_template(engine),
+                          .toolfmt = fh_engine_toolfmt(engine)};
     no_error(fh_prompt_chat(&p, &r, out, &err), err);
     fh_wire_request_fini(&r);
 }

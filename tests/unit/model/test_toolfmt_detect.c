@@ -28,8 +28,7 @@ static int detect(const char *template, fh_toolfmt **ret, fh_err **err)
 {
     FH_AUTO(fh_template) fh_template *t = NULL;
     int rc = fh_template_compile(&t, fh_str_of(template), err);
-    fh_str tokens[] = {FH_STR("<think>"), FH_STR("</think>")};
-    fh_toolfmt_source s = {.compiled = t, .source = fh_str_of(template), .tokens = tokens, .token_count = 2, .bos = FH_STR("<s>")};
+    fh_toolfmt_source s = {.compiled = t, .source = fh_str_of(template), .bos = FH_STR("<s>")};
     return rc ? rc : fh_toolfmt_detect(ret, &s, err);
 }
 

@@ -13,6 +13,7 @@
 
 #include "model/sampler.h"
 #include "model/template.h"
+#include "model/toolfmt.h"
 #include "model/vocab.h"
 #include <stdatomic.h>
 
@@ -52,6 +53,7 @@ typedef struct fh_engine_info {
 } fh_engine_info;
 const fh_engine_info *fh_engine_info_get(const fh_engine *e);
 const fh_vocab *fh_engine_vocab(const fh_engine *e);
+const fh_toolfmt *fh_engine_toolfmt(const fh_engine *e);   /* how replies to its template are read */
 const fh_template *fh_engine_template(const fh_engine *e); /* NULL when the file has no chat template */
 
 /* ---- requests ---- */
@@ -95,6 +97,9 @@ typedef struct fh_gen_request {
     bool logprobs;
     uint32_t top_logprobs;
     fh_str cache_salt; /* copied, at most 64 bytes: earlier tokens are reused only between requests of the same salt */
+    bool markers;      /* control tokens that are part of the markers of fh_engine_toolfmt come as text */
+    /* What was begun, as text, while the request is submitted; NULL: not wanted. */
+    void (*on_begun)(void *arg, fh_str text);
     /* On the batch thread, borrowed during the call. */
     void (*on_piece)(void *arg, const fh_gen_piece *piece);
     void (*on_end)(void *arg, const fh_gen_end *end); /* once, last */

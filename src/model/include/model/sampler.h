@@ -42,6 +42,8 @@ fh_token fh_sampler_next(fh_sampler *s, float *logits, float *chosen_logprob, fh
 typedef struct fh_detok fh_detok;
 int fh_detok_new(fh_detok **ret, const fh_vocab *v, const fh_str *stops, size_t stop_count, fh_err **err); /* copies stops */
 void fh_detok_free(fh_detok *d);
+/* Control tokens whose bit is set in tokens (borrowed while the detok lives) give their text too; before anything is pushed. */
+void fh_detok_show(fh_detok *d, const uint64_t *tokens);
 FH_DEFINE_AUTO(fh_detok, fh_detok_free);
 /* Appends to out the text that is now certain; *ret_stopped is set when a stop string is complete (it is not part of the text). */
 int fh_detok_push(fh_detok *d, fh_token id, fh_buf *out, bool *ret_stopped, fh_err **err);

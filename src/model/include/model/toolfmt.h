@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "json/json.h"
 #include "model/template.h"
+#include "model/vocab.h"
 
 typedef struct fh_toolfmt fh_toolfmt;
 
@@ -18,8 +19,7 @@ typedef struct fh_toolfmt fh_toolfmt;
 typedef struct fh_toolfmt_source {
     const fh_template *compiled; /* probed by rendering; NULL: a model without a template */
     fh_str source;               /* of the template */
-    const fh_str *tokens;        /* spellings of the vocabulary's special tokens, which may name markers that the template does not */
-    size_t token_count;
+    const fh_vocab *vocab;       /* may have markers of thoughts that the template does not name; NULL: none */
     fh_str bos, eos;
 } fh_toolfmt_source;
 
@@ -35,6 +35,8 @@ size_t fh_toolfmt_families(void);
 const char *fh_toolfmt_family_at(size_t i);
 /* The template shows the tools that it is given, so that they are passed to it. */
 bool fh_toolfmt_shows_tools(const fh_toolfmt *f);
+/* Has a reply anything to be told apart, if it cannot hold calls? */
+bool fh_toolfmt_has_markers(const fh_toolfmt *f);
 /* Must a special token of this spelling be generated as text, because it is part of a marker? */
 bool fh_toolfmt_wants(const fh_toolfmt *f, fh_str token);
 /* Messages (fh_wire_template_messages) as this template takes them: arguments of calls as objects or as text; where it shows no calls, the

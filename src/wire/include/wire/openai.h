@@ -58,14 +58,15 @@ typedef enum fh_wire_need {
         FH_NEEDS
 } fh_wire_need;
 #define FH_NEED_BIT(name)  (1u << FH_NEED_##name)
-#define FH_WIRE_ENGINE_CAN FH_NEED_BIT(PREFILL) /* what our own engine can do of it */
+#define FH_WIRE_ENGINE_CAN (FH_NEED_BIT(PREFILL) | FH_NEED_BIT(ONE_CALL)) /* what our own engine can do of it */
 
 typedef struct fh_wire_request {
     enum { FH_WIRE_CHAT, FH_WIRE_COMPLETION } kind;
     fh_json *doc; /* owned: the whole parsed body */
     fh_str model;
     const fh_json *messages; /* chat: the array, each checked to have a known role and a text (or text parts) content */
-    const fh_json *tools;    /* chat: borrowed, NULL when absent; passed to the template */
+    const fh_json *tools;    /* chat: borrowed, NULL when absent or not to be called; passed to the template */
+    bool one_call;           /* chat: parallel_tool_calls is false */
     fh_str prompt;           /* completion, as text */
     int32_t *prompt_tokens;  /* completion, as ids; owned */
     size_t prompt_token_count;
@@ -105,8 +106,13 @@ typedef struct fh_wire_reply { /* what all pieces of one reply say */
     const char *fingerprint;
 } fh_wire_reply;
 
-/* One streamed chunk's JSON (without "data: "). role: the first chat chunk; text may be empty; finish: NULL, "stop", "length"; usage: only
- * in the last chunk with empty choices. null_usage: write "usage":null (include_usage was asked). */
+typedef struct fh_wire_call { /* a tool call of a reply, or a piece of one: id and name in its first piece only */
+    uint32_t index;
+    fh_str id, name, arguments;
+} fh_wire_call;
+
+/* One streamed chunk's JSON (without "data: "). role: the first chat chunk; text may be empty; finish: NULL, "stop", "length",
+ * "tool_calls"; usage: only in the last chunk with empty choices. null_usage: write "usage":null (include_usage was asked). */
 typedef struct fh_wire_piece {
     bool role;
     fh_str text;
@@ -114,6 +120,9 @@ typedef struct fh_wire_piece {
     const fh_wire_logprob *logprobs;
     size_t logprob_count;
     bool want_logprobs, null_usage;
+    fh_str reasoning;          /* chat: of the thought; a chunk has this, calls or text */
+    const fh_wire_call *calls; /* chat */
+    size_t call_count;
     uint64_t text_offset; /* completions logprobs: characters before this piece */
 } fh_wire_piece;
 bool fh_wire_chunk_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *p);
