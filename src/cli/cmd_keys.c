@@ -5,12 +5,26 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char *const bounds[][2] = {/* flag, member of the request */
+                                        {"requests-per-minute", "requests_per_minute"},
+                                        {"tokens-per-minute", "tokens_per_minute"},
+                                        {"at-once", "at_once"},
+                                        {"days", "days"}};
+
 static int create_offline(const fh_cli *c, fh_json **ret, fh_err **err)
 {
     char data[1024];
+    for (size_t i = 0; i < FH_COUNT(bounds); i++)
+        if (fh_cli_has(c, bounds[i][0])) return fh_err_set(err, FH_E_USAGE, "--%s is set through a server, not with --data", bounds[i][0]);
     int rc = fh_cli_data_dir(c, data, sizeof data, err);
     return rc ? rc
               : fh_keys_create_offline(data, fh_cli_text(c, "store", NULL), fh_cli_operand(c, 0), fh_cli_text(c, "scope", "use"), ret, err);
+}
+
+static void set_bounds(const fh_cli *c, fh_json *body)
+{
+    for (size_t i = 0; i < FH_COUNT(bounds); i++)
+        if (fh_cli_has(c, bounds[i][0])) fh_json_set(body, bounds[i][1], fh_json_new_int(fh_cli_int(c, bounds[i][0], 0)));
 }
 
 static int create_through_server(const fh_cli *c, fh_json **ret, fh_err **err)
@@ -19,6 +33,7 @@ static int create_through_server(const fh_cli *c, fh_json **ret, fh_err **err)
     FH_AUTO(json) fh_json *body = fh_json_new_object();
     fh_json_set(body, "name", fh_json_new_cstr(fh_cli_operand(c, 0)));
     fh_json_set(body, "scope", fh_json_new_cstr(fh_cli_text(c, "scope", "use")));
+    set_bounds(c, body);
     int rc =
         fh_cli_has(c, "store") ? fh_err_set(err, FH_E_USAGE, "--store is for --data: a server knows its own") : fh_client_open(c, &s, err);
     return rc ? rc : fh_client_call(&s, "POST", "/api/v1/keys", body, ret, err);
@@ -111,6 +126,10 @@ static int run_console(fh_cli *c, fh_err **err)
 
 static const fh_cli_flag create_flags[] = {
     {"scope", 0, FH_CLI_TEXT, "use|admin", "use (the default) may ask models; admin may change everything", 0, 0},
+    {"requests-per-minute", 0, FH_CLI_INT, "N", "requests that it may make in a minute; beyond: 429", 1, 1000000000},
+    {"tokens-per-minute", 0, FH_CLI_INT, "N", "tokens, of prompts and answers, that it may use in a minute; beyond: 429", 1, 1000000000000},
+    {"at-once", 0, FH_CLI_INT, "N", "requests that it may have under way at once; beyond: 429", 1, 1000000},
+    {"days", 0, FH_CLI_INT, "N", "days after which it is no longer valid", 1, 36500},
     {"data", 0, FH_CLI_TEXT, "DIR", "make it in this data folder, without a server (which must not run on it): needs no key", 0, 0},
     {"store", 0, FH_CLI_TEXT, "URL", "with --data: the server's --store, if it has one (default sqlite:DATA/freehold.db)", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},

@@ -65,6 +65,9 @@ static const fh_migration schema[] = {
         "CREATE INDEX responses_of_key ON responses(key, created_utc_ns, bytes);"
         "CREATE INDEX responses_by_age ON responses(created_utc_ns, bytes);"
         "CREATE INDEX responses_expiry ON responses(expires_utc_ns);"},
+    {4, "ALTER TABLE keys ADD COLUMN requests_per_min INTEGER NOT NULL DEFAULT 0;" /* what a key may ask; 0: no limit */
+        "ALTER TABLE keys ADD COLUMN tok_per_min INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE keys ADD COLUMN at_once INTEGER NOT NULL DEFAULT 0;"},
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

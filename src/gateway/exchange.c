@@ -41,9 +41,17 @@ static void leave_upstream(fh_exchange *x, fh_outcome outcome)
     x->upstream = NULL;
 }
 
+/* What was used, as well as is known now. */
+static uint64_t used_tok(const fh_exchange *x)
+{
+    return x->has_usage ? x->usage.prompt_tok + x->usage.completion_tok : fh_sent_count(&x->sent);
+}
+
 static void exchange_free(fh_exchange *x)
 {
     leave_upstream(x, FH_OUTCOME_LEFT);
+    if (x->counted) fh_limits_end(x->gateway->limits, x->key_id, x->expect_tok, used_tok(x));
+    fh_free(x->prefix);
     unlink_from_lane(x);
     fh_timer_free(x->timer);
     fh_ask_fini(&x->ask);
@@ -406,6 +414,8 @@ static size_t pick(void *arg, const fh_candidate *list, size_t count)
             continue;
         }
         fh_upstreams_look(p->x->gateway->upstreams, c->deployment, c->instance, now, &options[n]);
+        if (p->x->prefix)
+            options[n].matched = fh_prefixes_match(p->x->gateway->prefixes, p->x->prefix, replica_id(c->deployment, c->instance));
         options[n].price = (double)c->in_nusd + (double)c->out_nusd;
         options[n].energy = (double)c->token_uj;
         index[n++] = i;
@@ -441,6 +451,7 @@ static void chosen(fh_exchange *x)
     snprintf(x->route.reason + used, sizeof x->route.reason - used, "; %s", fh_choice_text(x->reason));
     x->upstream = fh_upstreams_begin(x->gateway->upstreams, x->route.deployment, x->route.instance, x->expect_tok, now);
     x->call_ns = x->event_ns = now;
+    if (x->prefix) fh_prefixes_note(x->gateway->prefixes, x->prefix, replica_id(x->route.deployment, x->route.instance));
     int rc = x->upstream ? send(x, &err) : fh_err_nomem(&err);
     if (rc) fail(x, err);
 }
@@ -553,6 +564,68 @@ static int read_ask(fh_exchange *x, fh_str key_id, fh_err **err)
     return rc;
 }
 
+static int know_prefix(fh_exchange *x, fh_err **err)
+{
+    fh_prefix *p = fh_alloc(sizeof *p);
+    if (!p) return fh_err_nomem(err);
+    fh_prefix_of(p, x->salt, &x->ask.common);
+    if (p->count) {
+        fh_prefix *fitted = fh_realloc_array(p, 1, offsetof(fh_prefix, blocks) + p->count * sizeof *p->blocks);
+        x->prefix = fitted ? fitted : p;
+    } else
+        fh_free(p);
+    return 0;
+}
+
+/* How long until a bucket is full again, as OpenAI writes it: 12ms, 6s, 1m30s. */
+static void add_reset(fh_http_req *req, const char *name, int64_t ns)
+{
+    char text[32];
+    int64_t ms = ns / FH_NS_PER_MS, s = ms / 1000;
+    if (ms < 1000)
+        snprintf(text, sizeof text, "%lldms", (long long)ms);
+    else if (s < 60)
+        snprintf(text, sizeof text, "%llds", (long long)s);
+    else
+        snprintf(text, sizeof text, "%lldm%llds", (long long)(s / 60), (long long)(s % 60));
+    fh_http_reply_header(req, name, text);
+}
+
+static void add_number(fh_http_req *req, const char *name, uint64_t n)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)n);
+    fh_http_reply_header(req, name, text);
+}
+
+static void add_limit_headers(fh_http_req *req, const fh_limit_state *s)
+{
+    if (s->limits.requests_per_min) {
+        add_number(req, "x-ratelimit-limit-requests", s->limits.requests_per_min);
+        add_number(req, "x-ratelimit-remaining-requests", s->requests_left);
+        add_reset(req, "x-ratelimit-reset-requests", s->requests_full_ns);
+    }
+    if (s->limits.tok_per_min) {
+        add_number(req, "x-ratelimit-limit-tokens", s->limits.tok_per_min);
+        add_number(req, "x-ratelimit-remaining-tokens", s->tok_left);
+        add_reset(req, "x-ratelimit-reset-tokens", s->tok_full_ns);
+    }
+}
+
+static int keep_within_limits(fh_exchange *x, const fh_key *key, fh_err **err)
+{
+    fh_limit_state state;
+    int64_t retry_ns;
+    int rc = fh_limits_begin(x->gateway->limits, key->id, &key->limits, x->expect_tok, fh_clock_mono_ns(), &state, &retry_ns, err);
+    x->counted = rc == 0;
+    add_limit_headers(x->req, &state);
+    if (rc) {
+        add_number(x->req, "retry-after-ms", (uint64_t)(retry_ns / FH_NS_PER_MS) + 1);
+        x->lane->metrics.limited++;
+    }
+    return rc;
+}
+
 static fh_exchange *exchange_new(fh_gateway *g, fh_http_req *req, fh_operation op, fh_wire_dialect d)
 {
     fh_exchange *x = fh_calloc(1, sizeof *x);
@@ -570,7 +643,7 @@ static fh_exchange *exchange_new(fh_gateway *g, fh_http_req *req, fh_operation o
     return x;
 }
 
-void fh_exchange_start(fh_gateway *g, fh_http_req *req, fh_str key_id, fh_operation op, fh_wire_dialect d, fh_str model)
+void fh_exchange_start(fh_gateway *g, fh_http_req *req, const fh_key *key, fh_operation op, fh_wire_dialect d, fh_str model)
 {
     fh_err *err = NULL;
     fh_exchange *x = exchange_new(g, req, op, d);
@@ -580,10 +653,13 @@ void fh_exchange_start(fh_gateway *g, fh_http_req *req, fh_str key_id, fh_operat
         fh_err_free(err);
         return;
     }
-    int rc = d == FH_DIALECTS ? 0 : read_ask(x, key_id, &err);
+    snprintf(x->key_id, sizeof x->key_id, "%s", key->id);
+    int rc = d == FH_DIALECTS ? 0 : read_ask(x, fh_str_of(key->id), &err);
     if (d == FH_DIALECTS) snprintf(x->model, sizeof x->model, "%.*s", (int)FH_MIN(model.len, sizeof x->model - 1), model.ptr);
     if (!rc) rc = read_wishes(x, &err);
-    if (!rc) rc = make_salt(g, key_id, x->salt, &err);
+    if (!rc) rc = make_salt(g, fh_str_of(key->id), x->salt, &err);
+    if (!rc && d != FH_DIALECTS) rc = know_prefix(x, &err);
+    if (!rc) rc = keep_within_limits(x, key, &err);
     if (rc) {
         fail(x, err);
         return;

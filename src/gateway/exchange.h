@@ -14,6 +14,8 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "gateway_private.h"
+#include "limits.h"
+#include "prefix.h"
 #include "responses.h"
 #include "sent.h"
 #include "sse_events.h"
@@ -36,7 +38,9 @@ struct fh_exchange {
     uint32_t needs;
     uint64_t seed;       /* 0: the upstream draws its own */
     uint64_t expect_tok; /* of work, for the load of the replica */
-    char model[256], salt[33];
+    char model[256], salt[33], key_id[FH_KEY_ID_LEN + 1];
+    bool counted;      /* by the limits of the key */
+    fh_prefix *prefix; /* owned; NULL: no prompt to know again */
 
     fh_route route;        /* in use, or that broke */
     fh_upstream *upstream; /* held while a call runs */

@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "gateway_private.h"
 #include "responses.h"
+#include "limits.h"
+#include "prefix.h"
 #include "upstreams.h"
 #include "wire/openai.h"
 
@@ -27,6 +29,14 @@ static int open_lane(fh_lane *lane, fh_loop *loop, fh_err **err)
     return rc;
 }
 
+static int make_tables(fh_gateway *g, fh_err **err)
+{
+    g->upstreams = fh_upstreams_new();
+    g->prefixes = fh_prefixes_new();
+    g->limits = fh_limits_new();
+    return g->upstreams && g->prefixes && g->limits ? 0 : fh_err_nomem(err);
+}
+
 int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
 {
     FH_AUTO(fh_gateway) fh_gateway *g = fh_calloc(1, sizeof *g);
@@ -36,7 +46,7 @@ int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
     g->lanes = fh_calloc(c->loop_count, sizeof *g->lanes);
     if (!g->lanes) return fh_err_nomem(err);
     int rc = fh_random_text(g->secret, sizeof g->secret, err);
-    if (!rc && !(g->upstreams = fh_upstreams_new())) rc = fh_err_nomem(err);
+    if (!rc) rc = make_tables(g, err);
     g->retry_credit = FH_RETRY_CREDIT_FIRST;
     for (; !rc && g->lane_count < c->loop_count; g->lane_count++) rc = open_lane(&g->lanes[g->lane_count], c->loops[g->lane_count], err);
     if (rc) return rc;
@@ -52,6 +62,8 @@ void fh_gateway_free(fh_gateway *g)
         fh_http_client_free(g->lanes[i].client);
     }
     fh_upstreams_free(g->upstreams);
+    fh_prefixes_free(g->prefixes);
+    fh_limits_free(g->limits);
     fh_free(g->lanes);
     explicit_bzero(g->secret, sizeof g->secret);
     fh_free(g);
@@ -116,9 +128,9 @@ static int write_models(const fh_route_model *list, size_t count, fh_buf *out, f
     return 0;
 }
 
-static void handle_models(fh_gateway *g, fh_http_req *req, fh_str key_id)
+static void handle_models(fh_gateway *g, fh_http_req *req, const fh_key *key)
 {
-    (void)key_id;
+    (void)key;
     fh_err *err = NULL;
     FH_AUTO(ptr) fh_route_model *list = ready_models(g);
     FH_AUTO(buf) fh_buf body = FH_BUF(4 << 20);
@@ -165,7 +177,7 @@ static void handle_model(fh_gateway *g, fh_http_req *req, fh_str id)
 }
 
 /* The body names a model or leaves it out; the rest is the engine's to judge. */
-static void handle_tokenize(fh_gateway *g, fh_http_req *req, fh_str key_id)
+static void handle_tokenize(fh_gateway *g, fh_http_req *req, const fh_key *key)
 {
     fh_err *err = NULL;
     FH_AUTO(json) fh_json *doc = NULL;
@@ -176,37 +188,37 @@ static void handle_tokenize(fh_gateway *g, fh_http_req *req, fh_str key_id)
     if (rc)
         reply_and_free(req, err);
     else
-        fh_exchange_start(g, req, key_id, FH_OP_TOKENIZE, FH_DIALECTS, model);
+        fh_exchange_start(g, req, key, FH_OP_TOKENIZE, FH_DIALECTS, model);
 }
 
-static void handle_chat(fh_gateway *g, fh_http_req *req, fh_str key_id)
+static void handle_chat(fh_gateway *g, fh_http_req *req, const fh_key *key)
 {
-    fh_exchange_start(g, req, key_id, FH_OP_CHAT, FH_DIALECT_CHAT, (fh_str){0});
+    fh_exchange_start(g, req, key, FH_OP_CHAT, FH_DIALECT_CHAT, (fh_str){0});
 }
 
-static void handle_completion(fh_gateway *g, fh_http_req *req, fh_str key_id)
+static void handle_completion(fh_gateway *g, fh_http_req *req, const fh_key *key)
 {
-    fh_exchange_start(g, req, key_id, FH_OP_COMPLETION, FH_DIALECT_COMPLETION, (fh_str){0});
+    fh_exchange_start(g, req, key, FH_OP_COMPLETION, FH_DIALECT_COMPLETION, (fh_str){0});
 }
 
-static void handle_response(fh_gateway *g, fh_http_req *req, fh_str key_id)
+static void handle_response(fh_gateway *g, fh_http_req *req, const fh_key *key)
 {
-    fh_exchange_start(g, req, key_id, FH_OP_CHAT, FH_DIALECT_RESPONSES, (fh_str){0});
+    fh_exchange_start(g, req, key, FH_OP_CHAT, FH_DIALECT_RESPONSES, (fh_str){0});
 }
 
-static void handle_messages(fh_gateway *g, fh_http_req *req, fh_str key_id)
+static void handle_messages(fh_gateway *g, fh_http_req *req, const fh_key *key)
 {
-    fh_exchange_start(g, req, key_id, FH_OP_CHAT, FH_DIALECT_MESSAGES, (fh_str){0});
+    fh_exchange_start(g, req, key, FH_OP_CHAT, FH_DIALECT_MESSAGES, (fh_str){0});
 }
 
-static void handle_count(fh_gateway *g, fh_http_req *req, fh_str key_id)
+static void handle_count(fh_gateway *g, fh_http_req *req, const fh_key *key)
 {
-    fh_exchange_start(g, req, key_id, FH_OP_COUNT_TOKENS, FH_DIALECT_MESSAGES, (fh_str){0});
+    fh_exchange_start(g, req, key, FH_OP_COUNT_TOKENS, FH_DIALECT_MESSAGES, (fh_str){0});
 }
 
 static const struct {
     const char *path, *method;
-    void (*handle)(fh_gateway *g, fh_http_req *req, fh_str key_id);
+    void (*handle)(fh_gateway *g, fh_http_req *req, const fh_key *key);
 } paths[] = {
     {"/v1/models", "GET", handle_models},           {"/v1/chat/completions", "POST", handle_chat},
     {"/v1/completions", "POST", handle_completion}, {"/v1/responses", "POST", handle_response},
@@ -235,14 +247,14 @@ static void refuse_path(fh_http_req *req)
     reply_and_free(req, err);
 }
 
-void fh_gateway_handle(fh_gateway *g, fh_http_req *req, fh_str key_id)
+void fh_gateway_handle(fh_gateway *g, fh_http_req *req, const fh_key *key)
 {
     fh_str path = fh_http_req_path(req), method = fh_http_req_method(req), one = FH_STR("/v1/models/"),
            responses = FH_STR("/v1/responses/");
     for (size_t i = 0; i < FH_COUNT(paths); i++) {
         if (!fh_str_eqs(path, paths[i].path)) continue;
         if (fh_str_eqs(method, paths[i].method))
-            paths[i].handle(g, req, key_id);
+            paths[i].handle(g, req, key);
         else
             refuse_method(req, paths[i].method);
         return;
@@ -255,7 +267,7 @@ void fh_gateway_handle(fh_gateway *g, fh_http_req *req, fh_str key_id)
         return;
     }
     if (path.len > responses.len && fh_str_starts(path, responses) && g->config.responses) {
-        fh_responses_handle(g->config.responses, req, key_id, (fh_str){path.ptr + responses.len, path.len - responses.len});
+        fh_responses_handle(g->config.responses, req, fh_str_of(key->id), (fh_str){path.ptr + responses.len, path.len - responses.len});
         return;
     }
     refuse_path(req);

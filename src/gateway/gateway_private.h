@@ -19,7 +19,7 @@ typedef struct fh_histogram {
 typedef enum fh_operation { FH_OP_CHAT, FH_OP_COMPLETION, FH_OP_TOKENIZE, FH_OP_COUNT_TOKENS, FH_OP_COUNT } fh_operation;
 typedef struct fh_metrics { /* one loop adds, any thread reads */
     fh_histogram duration[FH_OP_COUNT], first_byte[FH_OP_COUNT];
-    _Atomic uint64_t finished[FH_OP_COUNT], failed[FH_OP_COUNT], retried, resumed, stalled, cut, cancelled, in_flight;
+    _Atomic uint64_t finished[FH_OP_COUNT], failed[FH_OP_COUNT], retried, resumed, limited, stalled, cut, cancelled, in_flight;
     _Atomic uint64_t prompt_tok, completion_tok;
 } fh_metrics;
 void fh_histogram_add(fh_histogram *h, int64_t ns);
@@ -27,6 +27,8 @@ void fh_histogram_add(fh_histogram *h, int64_t ns);
 /* What belongs to one loop. */
 typedef struct fh_exchange fh_exchange;
 typedef struct fh_upstreams fh_upstreams;
+typedef struct fh_prefixes fh_prefixes;
+typedef struct fh_limits fh_limits;
 typedef struct fh_lane {
     fh_loop *loop;          /* borrowed */
     fh_http_client *client; /* owned */
@@ -41,7 +43,9 @@ struct fh_gateway {
     fh_gateway_config config; /* copied; what it points to is borrowed, but for the array of loops, which is not kept */
     fh_lane *lanes;           /* owned; one a loop */
     size_t lane_count;
-    fh_upstreams *upstreams;       /* owned */
+    fh_upstreams *upstreams; /* owned, as are the two below */
+    fh_prefixes *prefixes;
+    fh_limits *limits;
     _Atomic uint64_t retry_credit; /* of all requests together */
     char secret[44];               /* random text of this process: makes salts that nobody else can name */
 };
@@ -49,7 +53,7 @@ struct fh_gateway {
 fh_lane *fh_gateway_lane(const fh_gateway *g, const fh_http_req *req); /* of the loop that the request is on */
 
 /* exchange.c: the request is the exchange's from here on. model: for what has no dialect (FH_DIALECTS) and passes as it is. */
-void fh_exchange_start(fh_gateway *g, fh_http_req *req, fh_str key_id, fh_operation op, fh_wire_dialect d, fh_str model);
+void fh_exchange_start(fh_gateway *g, fh_http_req *req, const fh_key *key, fh_operation op, fh_wire_dialect d, fh_str model);
 void fh_exchanges_watch(fh_lane *lane);
 void fh_exchange_stop_reading(fh_exchange *x); /* ends its call from the loop, as a failure of the replica */
 

@@ -107,6 +107,7 @@ static int load_row(fh_keys *k, fh_stmt *s, fh_err **err)
     key.created_utc_ns = fh_stmt_int(s, 4);
     key.expires_utc_ns = fh_stmt_int(s, 5);
     key.revoked_utc_ns = fh_stmt_int(s, 6);
+    key.limits = (fh_limit_set){(uint64_t)fh_stmt_int(s, 7), (uint64_t)fh_stmt_int(s, 8), (uint64_t)fh_stmt_int(s, 9)};
     if (digest.len != 32 || strlen(key.id) != FH_KEY_ID_LEN || !fh_scope_parse(scope, &key.scope))
         return fh_err_set(err, FH_E_CORRUPT, "the database has a key that is not well-formed (id '%s')", key.id);
     return hold(k, &key, (const uint8_t *)digest.ptr, err);
@@ -116,8 +117,8 @@ static int load(fh_keys *k, fh_err **err)
 {
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     int rc = fh_db_query(k->db, &s, err,
-                         "SELECT id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns FROM keys "
-                         "ORDER BY created_utc_ns, id",
+                         "SELECT id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, "
+                         "requests_per_min, tok_per_min, at_once FROM keys ORDER BY created_utc_ns, id",
                          "");
     bool row = false;
     while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) rc = load_row(k, s, err);
@@ -164,10 +165,11 @@ void fh_keys_close(fh_keys *k)
 static int insert(fh_keys *k, const fh_key *key, const uint8_t digest[32], fh_err **err)
 {
     return fh_db_exec(k->db, err,
-                      "INSERT INTO keys(id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns) "
-                      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0)",
-                      "sbssii", key->id, ((fh_str){(const char *)digest, 32}), key->name, fh_scope_name(key->scope), key->created_utc_ns,
-                      key->expires_utc_ns);
+                      "INSERT INTO keys(id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, "
+                      "requests_per_min, tok_per_min, at_once) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9)",
+                      "sbssiiiii", key->id, ((fh_str){(const char *)digest, 32}), key->name, fh_scope_name(key->scope), key->created_utc_ns,
+                      key->expires_utc_ns, (int64_t)key->limits.requests_per_min, (int64_t)key->limits.tok_per_min,
+                      (int64_t)key->limits.at_once);
 }
 
 static int insert_and_hold(fh_keys *k, const fh_key *key, fh_str text, fh_err **err)

@@ -61,6 +61,7 @@ static void add_lane(fh_metrics *sum, const fh_metrics *m)
     }
     sum->retried += m->retried;
     sum->resumed += m->resumed;
+    sum->limited += m->limited;
     sum->stalled += m->stalled;
     sum->prompt_tok += m->prompt_tok;
     sum->completion_tok += m->completion_tok;
@@ -81,6 +82,7 @@ void fh_gateway_metrics(const fh_gateway *g, fh_buf *out)
     write_one(out, "freehold_gateway_in_flight", "gauge", "Requests that run now.", m->in_flight);
     write_one(out, "freehold_gateway_retries_total", "counter", "Requests that were sent to a second replica.", m->retried);
     write_one(out, "freehold_gateway_streams_resumed_total", "counter", "Streams that another replica went on with.", m->resumed);
+    write_one(out, "freehold_gateway_limited_total", "counter", "Requests that were beyond what their key may ask.", m->limited);
     write_one(out, "freehold_gateway_stalls_total", "counter", "Replicas that fell silent in the middle of a stream.", m->stalled);
     write_one(out, "freehold_gateway_prompt_tokens_total", "counter", "Tokens of prompts.", m->prompt_tok);
     write_one(out, "freehold_gateway_completion_tokens_total", "counter", "Tokens of answers.", m->completion_tok);

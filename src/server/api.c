@@ -269,7 +269,7 @@ static void with_key(fh_server *s, fh_http_req *req, api_who who, void (*then)(f
 
 static void openai(fh_server *s, fh_http_req *req, const fh_key *key)
 {
-    if (fh_http_req_run_on(req, NULL)) fh_gateway_handle(s->gateway, req, fh_str_of(key->id));
+    if (fh_http_req_run_on(req, NULL)) fh_gateway_handle(s->gateway, req, key);
 }
 
 static void metrics_page(fh_server *s, fh_http_req *req, const fh_key *key)

@@ -14,6 +14,9 @@ static void set_key(fh_json *o, const fh_key *k)
     fh_json_set(o, "created", api_time(k->created_utc_ns));
     fh_json_set(o, "expires", api_time(k->expires_utc_ns));
     fh_json_set(o, "revoked", api_time(k->revoked_utc_ns));
+    fh_json_set(o, "requests_per_minute", fh_json_new_int((int64_t)k->limits.requests_per_min));
+    fh_json_set(o, "tokens_per_minute", fh_json_new_int((int64_t)k->limits.tok_per_min));
+    fh_json_set(o, "at_once", fh_json_new_int((int64_t)k->limits.at_once));
 }
 
 static int by_creation(const void *a, const void *b)
@@ -76,12 +79,27 @@ int api_key_make(fh_keys *keys, const fh_key *spec, fh_json **ret, fh_err **err)
     return o ? 0 : fh_err_nomem(err);
 }
 
+/* Limits, and how long it is good for. */
+static int read_bounds(const api_call *c, fh_key *ret, fh_err **err)
+{
+    int64_t requests = 0, tok = 0, at_once = 0, days = 0;
+    int rc = fh_json_read_i64(c->body, "requests_per_minute", false, 0, 1000000000, &requests, err);
+    if (!rc) rc = fh_json_read_i64(c->body, "tokens_per_minute", false, 0, 1000000000000, &tok, err);
+    if (!rc) rc = fh_json_read_i64(c->body, "at_once", false, 0, 1000000, &at_once, err);
+    if (!rc) rc = fh_json_read_i64(c->body, "days", false, 1, 36500, &days, err);
+    if (rc) return rc;
+    ret->limits = (fh_limit_set){(uint64_t)requests, (uint64_t)tok, (uint64_t)at_once};
+    if (days) ret->expires_utc_ns = fh_clock_utc_ns() + days * 86400 * FH_NS_PER_S;
+    return 0;
+}
+
 static int read_spec(const api_call *c, fh_key *ret, fh_err **err)
 {
     fh_str name = {0}, scope = FH_STR("use");
     int rc = fh_json_read_str(c->body, "name", true, &name, err);
     if (!rc) rc = fh_json_read_str(c->body, "scope", false, &scope, err);
-    return rc ? rc : api_key_spec(name, scope, ret, err);
+    if (!rc) rc = api_key_spec(name, scope, ret, err);
+    return rc ? rc : read_bounds(c, ret, err);
 }
 
 void api_keys_create(api_call *c)

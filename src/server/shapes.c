@@ -187,6 +187,9 @@ static const api_field key[] = {
     {"created", "time", true, false, "when"},
     {"expires", "time", true, true, "null: never"},
     {"revoked", "time", true, true, "null: valid"},
+    {"requests_per_minute", "integer", true, false, "0: no limit"},
+    {"tokens_per_minute", "integer", true, false, "0: no limit"},
+    {"at_once", "integer", true, false, "requests under way at once; 0: no limit"},
     END,
 };
 static const api_field new_key[] = {
@@ -197,11 +200,18 @@ static const api_field new_key[] = {
     {"created", "time", true, false, "when"},
     {"expires", "time", true, true, "null: never"},
     {"revoked", "time", true, true, "null: valid"},
+    {"requests_per_minute", "integer", true, false, "0: no limit"},
+    {"tokens_per_minute", "integer", true, false, "0: no limit"},
+    {"at_once", "integer", true, false, "requests under way at once; 0: no limit"},
     END,
 };
 static const api_field key_create[] = {
     {"name", "string", true, false, "what it is for"},
     {"scope", "string", false, false, "use (the default) or admin"},
+    {"days", "integer", false, false, "how long it is valid; without: until it is revoked"},
+    {"requests_per_minute", "integer", false, false, "beyond: 429 with when to ask again; 0: no limit"},
+    {"tokens_per_minute", "integer", false, false, "of prompts and answers; 0: no limit"},
+    {"at_once", "integer", false, false, "requests under way at once; 0: no limit"},
     END,
 };
 static const api_field problem[] = {

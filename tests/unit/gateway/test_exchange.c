@@ -37,6 +37,7 @@ typedef struct world {
     int64_t instance;
     bool never_replaced, engine_saw_leave, model_unknown;
     fh_trust trust;
+    fh_limit_set limits;
     fh_resume resume;
     fh_buf asked_for; /* bodies that the engine got, a line each */
     fh_http_req *flooded;
@@ -209,7 +210,9 @@ static size_t list(void *ctx, fh_route_model *ret, size_t max)
 static void door_handles(fh_http_req *req, void *ctx)
 {
     world *w = ctx;
-    fh_gateway_handle(w->gateway, req, fh_str_of(w->key_id));
+    fh_key key = {.limits = w->limits};
+    snprintf(key.id, sizeof key.id, "%s", w->key_id);
+    fh_gateway_handle(w->gateway, req, &key);
 }
 
 static void too_late(void *arg)
@@ -497,6 +500,19 @@ static void nothing_goes_beyond_the_trust_of_the_request(void **state)
     assert_int_equal(w->asked, 0);
 }
 
+static void a_key_that_asked_enough_is_told_when_to_ask_again(void **state)
+{
+    world *w = *state;
+    w->limits.requests_per_min = 1;
+    w->plan[0] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+    exchange(w, true);
+    assert_int_equal(w->status, 429);
+    assert_int_equal(w->asked, 1);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "rate_limit_exceeded"));
+}
+
 static bool leave(void *arg, const void *data, size_t bytes)
 {
     world *w = arg;
@@ -589,6 +605,7 @@ int main(void)
         TEST(what_only_lost_its_end_is_whole),
         TEST(an_error_inside_a_stream_is_not_shown_when_another_goes_on),
         TEST(nothing_goes_beyond_the_trust_of_the_request),
+        TEST(a_key_that_asked_enough_is_told_when_to_ask_again),
         TEST(a_stream_that_ends_without_done_is_cut),
         TEST(a_client_that_leaves_cancels_the_engine),
         TEST(a_slow_client_pauses_the_engine),

@@ -94,7 +94,9 @@ static size_t list(void *ctx, fh_route_model *ret, size_t max)
 static void door_handles(fh_http_req *req, void *ctx)
 {
     world *w = ctx;
-    fh_gateway_handle(w->gateway, req, fh_str_of(w->key));
+    fh_key key = {0};
+    snprintf(key.id, sizeof key.id, "%s", w->key);
+    fh_gateway_handle(w->gateway, req, &key);
 }
 
 static void too_late(void *arg)

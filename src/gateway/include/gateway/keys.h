@@ -18,10 +18,15 @@ typedef enum fh_scope { FH_SCOPE_USE, FH_SCOPE_ADMIN } fh_scope; /* admin may al
 const char *fh_scope_name(fh_scope s);                           /* "use", "admin" */
 bool fh_scope_parse(fh_str name, fh_scope *ret);
 
+typedef struct fh_limit_set { /* what a key may ask; 0: no limit */
+    uint64_t requests_per_min, tok_per_min, at_once;
+} fh_limit_set;
+
 typedef struct fh_key {                   /* what may be shown of a key */
     char id[FH_KEY_ID_LEN + 1], name[64]; /* the first key is named "first", those of the page "console" */
     fh_scope scope;
     int64_t created_utc_ns, expires_utc_ns, revoked_utc_ns; /* 0: never */
+    fh_limit_set limits;
 } fh_key;
 
 typedef struct fh_keys fh_keys;
@@ -29,7 +34,7 @@ int fh_keys_open(fh_keys **ret, fh_db *db, int64_t now_utc_ns, fh_err **err); /*
 void fh_keys_close(fh_keys *k);
 FH_DEFINE_AUTO(fh_keys, fh_keys_close);
 
-/* text gets the key, to be shown once. spec: name, scope and expires_utc_ns are read; ret (may be NULL) is the whole of it. */
+/* text gets the key, to be shown once. spec: name, scope, limits and expires_utc_ns are read; ret (may be NULL) is the whole of it. */
 int fh_keys_create(fh_keys *k, const fh_key *spec, int64_t now_utc_ns, fh_key *ret, char text[FH_KEY_LEN + 1], fh_err **err);
 int fh_keys_revoke(fh_keys *k, fh_str id, int64_t now_utc_ns, fh_key *ret, fh_err **err); /* a second time: as the first */
 void fh_keys_remove(fh_keys *k, fh_str id);                                               /* one that nobody was given */
