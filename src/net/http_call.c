@@ -127,7 +127,7 @@ static CURLcode set_options(fh_http_call *call, const fh_http_call_spec *s)
                     {CURLOPT_HEADERDATA, call},
                     {CURLOPT_WRITEDATA, call},
                     {CURLOPT_NOPROXY, s->unix_path || is_loopback(s->url) ? "*" : NULL}};
-    const int64_t connect_ns = s->connect_timeout_ns ? s->connect_timeout_ns : CONNECT_TIMEOUT_NS;
+    const int64_t connect_ns = call->connect_ns;
     const struct {
         CURLoption option;
         long value;
@@ -217,6 +217,7 @@ int fh_http_call_prepare(fh_http_call *call, const fh_http_call_spec *s, fh_err 
 {
     call->spec = (fh_http_call_spec){.on_headers = s->on_headers, .on_data = s->on_data, .on_done = s->on_done, .arg = s->arg};
     call->idle_ns = s->idle_timeout_ns ? s->idle_timeout_ns : IDLE_TIMEOUT_NS;
+    call->connect_ns = s->connect_timeout_ns ? s->connect_timeout_ns : CONNECT_TIMEOUT_NS;
     call->local = fh_local_serves(s);
     describe_target(call, s);
     fh_buf_init(&call->header_text, HEADER_TEXT_BYTES);

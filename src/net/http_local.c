@@ -307,6 +307,22 @@ static void complete(fh_local_conn *c)
 
 /* Sending. */
 
+static void connect_timed_out(fh_local_conn *c)
+{
+    fh_http_call *call = c->call;
+    fh_err *err = NULL;
+    fh_err_set(&err, FH_E_TIMEOUT, "%s: no connection after %g s", call->where, (double)call->connect_ns / (double)FH_NS_PER_S);
+    fail(call, err);
+}
+
+/* Until the first byte is out, it is the connection that is waited for. */
+static bool wait_writable(fh_local_conn *c)
+{
+    int64_t ns = c->call->connect_ns;
+    struct timeval limit = {.tv_sec = (time_t)(ns / FH_NS_PER_S), .tv_usec = (suseconds_t)(ns % FH_NS_PER_S / 1000)};
+    return event_add(&c->writable, c->sent == 0 && !c->reused ? &limit : NULL) == 0;
+}
+
 static ssize_t send_some(const fh_local_conn *c)
 {
     const fh_buf *b = &c->call->request;
@@ -322,7 +338,7 @@ static void send_request(fh_local_conn *c)
         if (n >= 0) {
             c->sent += (size_t)n;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINPROGRESS || errno == ENOTCONN) {
-            if (event_add(&c->writable, NULL)) broke(c, ENOMEM, NULL);
+            if (!wait_writable(c)) broke(c, ENOMEM, NULL);
             return;
         } else if (errno == EPIPE || errno == ECONNRESET) {
             if (c->reused && !c->heard) broke(c, errno, NULL);
@@ -337,7 +353,10 @@ static void send_request(fh_local_conn *c)
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     fh_local_conn *c = arg;
-    if (c->call) send_request(c);
+    if (c->call && (what & EV_TIMEOUT))
+        connect_timed_out(c);
+    else if (c->call)
+        send_request(c);
 }
 
 /* Receiving. */

@@ -233,7 +233,7 @@ struct fh_http_call {
     fh_http_call_spec spec; /* its strings are borrowed from the caller until start returns, but for arg and callbacks */
     char *body;
     fh_timer idle;
-    int64_t idle_ns;
+    int64_t idle_ns, connect_ns;
     int status;
     fh_buf header_text; /* "name\0value\0..." of the present reply */
     fh_header *headers;
