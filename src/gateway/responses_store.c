@@ -33,9 +33,10 @@ struct fh_response_store {
     bool has_thread, stop;
     op *first, **last; /* waiting to be committed; lock */
     size_t count, bytes;
-    uint64_t tries; /* of the writer; lock */
-    fh_db *reader;  /* read_lock */
-    fh_db *writer;  /* the thread's; so are these */
+    uint64_t tries;        /* of the writer; lock */
+    _Atomic size_t loaded; /* bytes, by all loads */
+    fh_db *reader;         /* read_lock */
+    fh_db *writer;         /* the thread's; so are these */
     int64_t kept_bytes, sweep_mono_ns;
 };
 
@@ -420,7 +421,7 @@ static int find(fh_response_store *s, fh_str key, fh_str id, int64_t now, op **r
 
 static int parse(const op *o, fh_kept_response *ret, fh_err **err)
 {
-    fh_kept_response r = {.previous = fh_strndup(o->r.previous.ptr ? o->r.previous.ptr : "", o->r.previous.len), .bytes = o->bytes};
+    fh_kept_response r = {.previous = fh_strndup(o->r.previous.ptr ? o->r.previous.ptr : "", o->r.previous.len)};
     int rc = r.previous ? 0 : fh_err_nomem(err);
     if (rc == 0) rc = fh_json_parse(&r.input, o->r.input, SIZE_MAX, err);
     if (rc == 0) rc = fh_json_parse(&r.response, o->r.response, SIZE_MAX, err);
@@ -468,21 +469,47 @@ typedef struct chain {
 static int too_long(fh_err **err)
 {
     int rc = fh_err_set(err, FH_E_INVALID, "the conversation is longer than %d responses or %d bytes", FH_LIMIT_RESPONSES_CHAIN,
-                        FH_LIMIT_JSON_BODY_BYTES);
+                        FH_LIMIT_RESPONSES_CHAIN_BYTES);
     fh_err_hint(err, "begin a new one, with what matters of this one as its input");
     return rc;
 }
 
-static int load_chain(fh_response_store *s, fh_str key, fh_str id, int64_t now, chain *c, fh_err **err)
+static int count_load(fh_response_store *s, fh_response_load *l, size_t bytes, fh_err **err)
 {
-    size_t bytes = 0;
+    if (l->bytes + bytes > FH_LIMIT_RESPONSES_CHAIN_BYTES) return too_long(err);
+    if (atomic_fetch_add(&s->loaded, bytes) + bytes > FH_LIMIT_RESPONSES_LOADED_BYTES) {
+        atomic_fetch_sub(&s->loaded, bytes);
+        return fh_err_set(err, FH_E_BUSY, "other requests make use of too many stored responses");
+    }
+    l->bytes += bytes;
+    return 0;
+}
+
+int fh_response_store_load(fh_response_store *s, fh_response_load *l, fh_str key, fh_str id, int64_t now_utc_ns, fh_kept_response *ret,
+                           fh_err **err)
+{
+    op *o = NULL;
+    int rc = find(s, key, id, now_utc_ns, &o, err);
+    if (o) rc = count_load(s, l, o->bytes, err);
+    if (o && rc == 0) rc = parse(o, ret, err);
+    op_leave(o);
+    return rc;
+}
+
+void fh_response_store_unload(fh_response_store *s, fh_response_load *l)
+{
+    atomic_fetch_sub(&s->loaded, l->bytes);
+    l->bytes = 0;
+}
+
+static int load_chain(fh_response_store *s, fh_response_load *l, fh_str key, fh_str id, int64_t now, chain *c, fh_err **err)
+{
     int rc = 0;
     while (rc == 0 && id.len) {
-        if (c->count == FH_LIMIT_RESPONSES_CHAIN || bytes > FH_LIMIT_JSON_BODY_BYTES) return too_long(err);
+        if (c->count == FH_LIMIT_RESPONSES_CHAIN) return too_long(err);
         fh_kept_response *r = &c->list[c->count];
-        rc = fh_response_store_get(s, key, id, now, r, err);
+        rc = fh_response_store_load(s, l, key, id, now, r, err);
         if (rc) break;
-        bytes += r->bytes;
         id = fh_str_of(r->previous);
         c->count++;
     }
@@ -497,13 +524,14 @@ static bool append_items(fh_json *to, const fh_json *items)
     return ok;
 }
 
-int fh_response_store_chain(fh_response_store *s, fh_str key, fh_str id, int64_t now_utc_ns, fh_json **ret_items, fh_err **err)
+int fh_response_store_chain(fh_response_store *s, fh_response_load *l, fh_str key, fh_str id, int64_t now_utc_ns, fh_json **ret_items,
+                            fh_err **err)
 {
     FH_AUTO(ptr) chain *c = fh_calloc(1, sizeof *c);
     FH_AUTO(json) fh_json *items = fh_json_new_array();
     if (!c || !items) return fh_err_nomem(err);
     bool ok = true;
-    int rc = load_chain(s, key, id, now_utc_ns, c, err);
+    int rc = load_chain(s, l, key, id, now_utc_ns, c, err);
     for (size_t i = rc == 0 ? c->count : 0; ok && i-- > 0;)
         ok = append_items(items, c->list[i].input) && append_items(items, fh_json_get(c->list[i].response, "output"));
     for (size_t i = 0; i < c->count; i++) fh_kept_response_fini(&c->list[i]);

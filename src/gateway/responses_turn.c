@@ -13,7 +13,9 @@
 enum { KEPT_MAX = 3 * FH_LIMIT_JSON_BODY_BYTES };
 
 struct fh_turn {
-    fh_response_store *store; /* NULL: the answer is not kept */
+    fh_response_store *store;
+    bool keep;             /* the answer */
+    fh_response_load load; /* of the past that it makes use of */
     char id[80], key[16];
     char *previous; /* owned; "" for none */
     fh_json *input; /* owned: items */
@@ -22,9 +24,10 @@ struct fh_turn {
 /* ---- items that a request refers to ---- */
 
 typedef struct finder {
-    fh_response_store *store;
+    fh_turn *turn;
     fh_str key;
     const fh_json *history;
+    fh_err *why;           /* owned: an item could not be looked for */
     fh_kept_response last; /* the response that was looked into last */
     char last_id[96];
 } finder;
@@ -53,11 +56,13 @@ static const fh_json *find_item(void *ctx, fh_str id)
     finder *f = ctx;
     char response[96];
     const fh_json *found = find_in(f->history, id);
-    if (found || !f->store || !id.len || !response_of(id, response, sizeof response)) return found;
+    if (found || f->why || !f->turn->store || !id.len || !response_of(id, response, sizeof response)) return found;
     if (strcmp(response, f->last_id) != 0) {
         fh_kept_response_fini(&f->last);
         f->last_id[0] = '\0';
-        if (fh_response_store_get(f->store, f->key, fh_str_of(response), fh_clock_utc_ns(), &f->last, NULL)) return NULL;
+        int rc = fh_response_store_load(f->turn->store, &f->turn->load, f->key, fh_str_of(response), fh_clock_utc_ns(), &f->last, &f->why);
+        if (rc == FH_E_NOT_FOUND) fh_err_free(fh_take(f->why));
+        if (rc) return NULL;
         snprintf(f->last_id, sizeof f->last_id, "%s", response);
     }
     found = find_in(fh_json_get(f->last.response, "output"), id);
@@ -66,20 +71,20 @@ static const fh_json *find_item(void *ctx, fh_str id)
 
 /* ---- reading ---- */
 
-static int load_history(fh_turn *t, fh_response_store *store, fh_str key, const fh_json *doc, fh_json **ret, fh_err **err)
+static int load_history(fh_turn *t, fh_str key, const fh_json *doc, fh_json **ret, fh_err **err)
 {
     fh_str previous = {NULL, 0};
     int rc = fh_json_read_str(doc, "previous_response_id", false, &previous, err);
     t->previous = fh_strndup(previous.ptr ? previous.ptr : "", previous.len);
     if (rc == 0 && !t->previous) rc = fh_err_nomem(err);
-    if (rc || !previous.ptr || !store) return rc;
-    rc = fh_response_store_chain(store, key, previous, fh_clock_utc_ns(), ret, err);
+    if (rc || !previous.ptr || !t->store) return rc;
+    rc = fh_response_store_chain(t->store, &t->load, key, previous, fh_clock_utc_ns(), ret, err);
     if (rc == FH_E_NOT_FOUND) {
         rc = fh_err_set(err, FH_E_INVALID, "the previous response, or one before it, is not kept here for this key");
         fh_err_reason(err, "previous_response_not_found");
         fh_err_hint(err, "send the whole conversation as 'input'");
     }
-    if (rc && rc != FH_E_NOMEM) fh_err_param(err, "previous_response_id");
+    if (rc == FH_E_INVALID) fh_err_param(err, "previous_response_id");
     return rc;
 }
 
@@ -108,6 +113,11 @@ static int translate(fh_turn *t, finder *f, const fh_json *doc, fh_json **ret_ch
 {
     int rc = fh_wire_responses_input(doc, t->id, find_item, f, &t->input, err);
     fh_kept_response_fini(&f->last);
+    if (f->why) {
+        rc = fh_err_code(f->why);
+        fh_err_move(err, &f->why);
+        fh_err_free(f->why);
+    }
     if (rc) return rc;
     bool list = is_list(fh_json_get(doc, "input"));
     FH_AUTO(json) fh_json *resolved = list ? changed(doc, "input", fh_json_ref(t->input)) : NULL;
@@ -115,14 +125,14 @@ static int translate(fh_turn *t, finder *f, const fh_json *doc, fh_json **ret_ch
     return fh_wire_responses_to_chat(list ? resolved : doc, f->history, ret_chat, err);
 }
 
-static int read_doc(fh_turn *t, fh_response_store *store, fh_str key, fh_json *doc, fh_ask *ret_ask, fh_err **err)
+static int read_doc(fh_turn *t, fh_str key, fh_json *doc, fh_ask *ret_ask, fh_err **err)
 {
     FH_AUTO(json) fh_json *history = NULL;
     fh_json *chat = NULL;
     bool keep = true;
     int rc = fh_json_read_bool(doc, "store", false, &keep, err);
-    if (rc == 0) rc = load_history(t, store, key, doc, &history, err);
-    finder f = {.store = store, .key = key, .history = history};
+    if (rc == 0) rc = load_history(t, key, doc, &history, err);
+    finder f = {.turn = t, .key = key, .history = history};
     if (rc == 0) rc = translate(t, &f, doc, &chat, err);
     if (rc) return rc;
     rc = fh_wire_chat_take(&ret_ask->common, chat, err);
@@ -130,17 +140,17 @@ static int read_doc(fh_turn *t, fh_response_store *store, fh_str key, fh_json *d
         fh_wire_responses_err(err);
         return rc;
     }
-    t->store = keep ? store : NULL;
-    ret_ask->original =
-        keep && !store ? changed(doc, "store", fh_json_new_bool(false)) : fh_json_ref(doc); /* what is said is what is done */
+    t->keep = keep && t->store;
+    ret_ask->original = keep != t->keep ? changed(doc, "store", fh_json_new_bool(false)) : fh_json_ref(doc); /* what is said is done */
     return ret_ask->original ? 0 : fh_err_nomem(err);
 }
 
-static fh_turn *turn_new(const char *request_id, fh_str key)
+static fh_turn *turn_new(fh_response_store *store, const char *request_id, fh_str key)
 {
     fh_turn *t = fh_calloc(1, sizeof *t);
     const char *core = strncmp(request_id, "req_", 4) == 0 ? request_id + 4 : request_id;
     if (!t) return NULL;
+    t->store = store;
     snprintf(t->id, sizeof t->id, "%s", core);
     snprintf(t->key, sizeof t->key, "%.*s", (int)key.len, key.ptr);
     return t;
@@ -152,8 +162,8 @@ int fh_turn_new(fh_turn **ret, fh_ask *ret_ask, fh_response_store *store, const 
     fh_ask ask = {.dialect = FH_DIALECT_RESPONSES, .body = body};
     int rc = fh_json_parse(&doc, body, FH_LIMIT_JSON_BODY_BYTES, err);
     if (rc) return fh_err_add(err, "the request body");
-    fh_turn *t = turn_new(request_id, key_id);
-    rc = t ? read_doc(t, store, key_id, doc, &ask, err) : fh_err_nomem(err);
+    fh_turn *t = turn_new(store, request_id, key_id);
+    rc = t ? read_doc(t, key_id, doc, &ask, err) : fh_err_nomem(err);
     if (rc) {
         fh_ask_fini(&ask);
         fh_turn_free(t);
@@ -167,6 +177,7 @@ int fh_turn_new(fh_turn **ret, fh_ask *ret_ask, fh_response_store *store, const 
 void fh_turn_free(fh_turn *t)
 {
     if (!t) return;
+    if (t->store) fh_response_store_unload(t->store, &t->load);
     fh_free(t->previous);
     fh_json_unref(t->input);
     fh_free(t);
@@ -199,6 +210,6 @@ void fh_turn_keep(const fh_turn *t, const fh_wire_writer *w)
 {
     FH_AUTO(fh_err) fh_err *err = NULL;
     const fh_json *response = fh_wire_responses_final(w);
-    if (!t->store || !response) return;
+    if (!t->keep || !response) return;
     if (keep(t, response, &err)) fh_log_err(FH_LOG_WARN, "gateway", err, "a response is not kept");
 }

@@ -128,23 +128,48 @@ static void what_is_removed_is_gone_at_once_and_for_good(void **state)
 static void a_chain_is_its_items_from_the_oldest_on(void **state)
 {
     place *p = *state;
+    fh_response_load load = {0};
     static const char *const said[] = {"one?", "one.", "two?", "two.", "three?", "three."};
     FH_AUTO(json) fh_json *items = NULL, *none = NULL;
     assert_int_equal(put_after(p, A, "resp_1", "", "one", now), 0);
     fh_response_store_settle(p->store);
     assert_int_equal(put_after(p, A, "resp_2", "resp_1", "two", now), 0);
     assert_int_equal(put_after(p, A, "resp_3", "resp_2", "three", now), 0);
-    assert_int_equal(fh_response_store_chain(p->store, A, FH_STR("resp_3"), now, &items, NULL), 0);
+    assert_int_equal(fh_response_store_chain(p->store, &load, A, FH_STR("resp_3"), now, &items, NULL), 0);
     assert_int_equal(fh_json_count(items), 6);
     for (size_t i = 0; i < 6; i++) assert_true(fh_str_eqs(fh_json_str(fh_json_get(fh_json_at(items, i), "content")), said[i]));
-    assert_int_equal(fh_response_store_chain(p->store, B, FH_STR("resp_3"), now, &none, NULL), FH_E_NOT_FOUND);
+    assert_int_equal(fh_response_store_chain(p->store, &load, B, FH_STR("resp_3"), now, &none, NULL), FH_E_NOT_FOUND);
     assert_int_equal(fh_response_store_remove(p->store, A, FH_STR("resp_1"), now, NULL), 0);
-    assert_int_equal(fh_response_store_chain(p->store, A, FH_STR("resp_3"), now, &none, NULL), FH_E_NOT_FOUND);
+    assert_int_equal(fh_response_store_chain(p->store, &load, A, FH_STR("resp_3"), now, &none, NULL), FH_E_NOT_FOUND);
+}
+
+static void what_all_requests_make_use_of_is_bounded(void **state)
+{
+    place *p = *state;
+    enum { BYTES = 12 << 20, LOADS = FH_LIMIT_RESPONSES_LOADED_BYTES / BYTES };
+    fh_response_load load[LOADS + 1] = {0};
+    fh_kept_response r = {0};
+    FH_AUTO(ptr) char *text = fh_calloc(1, BYTES);
+    memset(text, ' ', BYTES);
+    memcpy(text, "[]", 2);
+    fh_stored_response big = {
+        .id = FH_STR("resp_1"), .key = A, .created_utc_ns = now, .input = {text, BYTES - 100}, .response = FH_STR("{}")};
+    assert_int_equal(fh_response_store_put(p->store, &big, NULL), 0);
+    for (size_t i = 0; i < LOADS; i++) {
+        assert_int_equal(fh_response_store_load(p->store, &load[i], A, FH_STR("resp_1"), now, &r, NULL), 0);
+        fh_kept_response_fini(&r);
+    }
+    assert_int_equal(fh_response_store_load(p->store, &load[0], A, FH_STR("resp_1"), now, &r, NULL), FH_E_INVALID);
+    assert_int_equal(fh_response_store_load(p->store, &load[LOADS], A, FH_STR("resp_1"), now, &r, NULL), FH_E_BUSY);
+    fh_response_store_unload(p->store, &load[0]);
+    assert_int_equal(fh_response_store_load(p->store, &load[LOADS], A, FH_STR("resp_1"), now, &r, NULL), 0);
+    fh_kept_response_fini(&r);
 }
 
 static void a_chain_has_a_longest(void **state)
 {
     place *p = *state;
+    fh_response_load load = {0};
     FH_AUTO(json) fh_json *items = NULL, *none = NULL;
     char id[32], previous[32] = "";
     for (int i = 0; i <= FH_LIMIT_RESPONSES_CHAIN; i++) {
@@ -152,9 +177,9 @@ static void a_chain_has_a_longest(void **state)
         assert_int_equal(put_after(p, A, id, previous, "x", now), 0);
         snprintf(previous, sizeof previous, "resp_%d", i);
     }
-    assert_int_equal(fh_response_store_chain(p->store, A, fh_str_of(id), now, &none, NULL), FH_E_INVALID);
+    assert_int_equal(fh_response_store_chain(p->store, &load, A, fh_str_of(id), now, &none, NULL), FH_E_INVALID);
     snprintf(id, sizeof id, "resp_%d", FH_LIMIT_RESPONSES_CHAIN - 1);
-    assert_int_equal(fh_response_store_chain(p->store, A, fh_str_of(id), now, &items, NULL), 0);
+    assert_int_equal(fh_response_store_chain(p->store, &load, A, fh_str_of(id), now, &items, NULL), 0);
     assert_int_equal(fh_json_count(items), 2 * FH_LIMIT_RESPONSES_CHAIN);
 }
 
@@ -273,6 +298,7 @@ int main(void)
         TEST(what_is_removed_is_gone_at_once_and_for_good),
         TEST(a_chain_is_its_items_from_the_oldest_on),
         TEST(a_chain_has_a_longest),
+        TEST(what_all_requests_make_use_of_is_bounded),
         TEST(a_response_expires_and_is_swept),
         TEST(the_oldest_of_a_key_go_first),
         TEST(the_oldest_of_all_go_when_all_are_too_many),

@@ -40,6 +40,8 @@
     X(RESPONSES_UNWRITTEN, 4096, "stored responses that wait to be written; beyond: a response is not kept")                               \
     X(RESPONSES_UNWRITTEN_BYTES, 134217728, "their bytes; beyond: a response is not kept")                                                 \
     X(RESPONSES_CHAIN, 256, "responses that follow one another by previous_response_id; beyond: 400")                                      \
+    X(RESPONSES_CHAIN_BYTES, 16777216, "stored responses that one request makes use of; beyond: 400")                                      \
+    X(RESPONSES_LOADED_BYTES, 67108864, "stored responses that all requests under way make use of; beyond: 429")                           \
     X(STOP_STRINGS, 16, "stop strings of a request; beyond: 400")                                                                          \
     X(STOP_STRING_BYTES, 1024, "one stop string; beyond: 400")                                                                             \
     X(LOGIT_BIAS_TOKENS, 1024, "entries of logit_bias; beyond: 400")                                                                       \

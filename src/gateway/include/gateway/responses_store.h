@@ -34,13 +34,22 @@ int fh_response_store_put(fh_response_store *s, const fh_stored_response *r, fh_
 typedef struct fh_kept_response {
     char *previous;            /* owned; "" for none */
     fh_json *input, *response; /* owned */
-    size_t bytes;              /* of both as text */
 } fh_kept_response;
 int fh_response_store_get(fh_response_store *s, fh_str key, fh_str id, int64_t now_utc_ns, fh_kept_response *ret, fh_err **err);
 void fh_kept_response_fini(fh_kept_response *r);
 int fh_response_store_remove(fh_response_store *s, fh_str key, fh_str id, int64_t now_utc_ns, fh_err **err);
-/* Input and output items of the response and all that it follows, oldest first. FH_E_INVALID when that is more than RESPONSES_CHAIN
- * responses or a request's JSON_BODY_BYTES; FH_E_NOT_FOUND when one of them is gone. New reference. */
-int fh_response_store_chain(fh_response_store *s, fh_str key, fh_str id, int64_t now_utc_ns, fh_json **ret_items, fh_err **err);
+/* What requests make use of is counted: a small request must not fill the memory with large pasts. A load begins zeroed, grows with each
+ * response that is loaded, and is given back when the request is over. FH_E_INVALID beyond RESPONSES_CHAIN_BYTES of one load, FH_E_BUSY
+ * beyond RESPONSES_LOADED_BYTES of all. */
+typedef struct fh_response_load {
+    size_t bytes;
+} fh_response_load;
+int fh_response_store_load(fh_response_store *s, fh_response_load *l, fh_str key, fh_str id, int64_t now_utc_ns, fh_kept_response *ret,
+                           fh_err **err); /* as get, counted */
+void fh_response_store_unload(fh_response_store *s, fh_response_load *l);
+/* Input and output items of the response and all that it follows, oldest first. FH_E_INVALID when those are more than RESPONSES_CHAIN;
+ * FH_E_NOT_FOUND when one of them is gone. New reference. */
+int fh_response_store_chain(fh_response_store *s, fh_response_load *l, fh_str key, fh_str id, int64_t now_utc_ns, fh_json **ret_items,
+                            fh_err **err);
 
 #endif
