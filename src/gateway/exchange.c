@@ -127,7 +127,7 @@ static bool was_tried(const fh_exchange *x, uint64_t id)
 }
 
 /* All requests together may be tried again for a fifth of their number, and a few: when everything breaks, retries do not double the load.
- */
+ * Streams that have begun are moved without asking: none is moved more than TRIES times without getting on. */
 static bool spend_retry(fh_gateway *g)
 {
     uint64_t had = atomic_load(&g->retry_credit);
@@ -198,7 +198,7 @@ static void broke(fh_exchange *x, const fh_err *why)
         finish(x);
         return;
     }
-    if (x->tries + 1 >= FH_LIMIT_TRIES || !may_go_on(x) || !spend_retry(g)) {
+    if (x->tries + 1 >= FH_LIMIT_TRIES || !may_go_on(x) || !(x->streaming || spend_retry(g))) {
         fail(x, fh_take(x->broken));
         return;
     }

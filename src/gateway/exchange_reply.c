@@ -191,7 +191,10 @@ static void take_event(fh_exchange *x, const fh_sse_event *e)
     }
     bool piece = x->kinds & ANSWER;
     if (e->comment.ptr || piece) fh_sent_comment(&x->sent, e->comment, piece);
-    if (piece) note_time(x);
+    if (piece) {
+        note_time(x);
+        if (x->streaming) x->tries = 0; /* it gets on */
+    }
     if (!x->writer && is_wanted(x)) pass_event(x, e);
 }
 

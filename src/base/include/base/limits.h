@@ -99,11 +99,11 @@
     X(STALL_FIRST_MS, 120000, "silence of a replica before its first token that is borne at least; then another one is tried")             \
     X(STALL_LEAST_MS, 10000, "silence of a replica between tokens that is borne at least; then another one goes on")                       \
     X(STALL_MOST_MS, 600000, "silence of a replica that is borne at most, whatever it usually takes")                                      \
-    X(PREFIX_BLOCK_BYTES, 512, "text of a prompt that one hash stands for, to find the replica that has seen its beginning")              \
-    X(PREFIX_BLOCKS, 128, "blocks of a prompt that are remembered; what is behind them is not looked at")                                 \
-    X(PREFIX_SETS, 8192, "sets of four remembered blocks of prompts; beyond: the oldest is forgotten")                                    \
-    X(LIMIT_RECORDS, 4096, "keys that ask within a minute whose limits are counted; beyond: 429 for a new one")                           \
-    X(TRIES, 4, "replicas that one request is sent to, one after another")                                                                 \
+    X(PREFIX_BLOCK_BYTES, 512, "text of a prompt that one hash stands for, to find the replica that has seen its beginning")               \
+    X(PREFIX_BLOCKS, 128, "blocks of a prompt that are remembered; what is behind them is not looked at")                                  \
+    X(PREFIX_SETS, 8192, "sets of four remembered blocks of prompts; beyond: the oldest is forgotten")                                     \
+    X(LIMIT_RECORDS, 4096, "keys that ask within a minute whose limits are counted; beyond: 429 for a new one")                            \
+    X(TRIES, 4, "replicas that one request is sent to without getting on")                                                                    \
     X(SENT_BYTES, 4194304, "text of a stream that is kept so that another replica can go on with it; beyond: the stream cannot be moved")  \
     X(SSE_EVENT_BYTES, 8388608, "one event of an engine's stream; beyond: the stream ends with an error event")                            \
     X(CONTROL_BODY_BYTES, 1048576, "body of a control-plane request; beyond: 413")                                                         \
