@@ -187,6 +187,7 @@ void gen_end(fh_gen *g, fh_gen_finish how, const fh_err *err)
     int64_t now = fh_clock_mono_ns(), admitted = g->admitted_ns ? g->admitted_ns : now, first = g->first_ns ? g->first_ns : now;
     fh_gen_end end = {.finish = how,
                       .err = err,
+                      .stop = how == FH_GEN_STOP ? fh_detok_stop(g->detok) : (fh_str){NULL, 0},
                       .prompt_tok = g->prompt_count - g->begun,
                       .cached_tok = FH_MIN(g->cached, g->prompt_count - g->begun),
                       .generated_tok = g->generated,

@@ -287,6 +287,7 @@ static void finish_stream(call *c, const fh_gen_end *e, const char *finish, cons
     if (c->tells_tokens && c->w.untold.count) tell_tokens(c);
     fh_wire_piece p = piece_of(c, (fh_str){"", 0});
     p.finish = finish;
+    p.stop = e->stop;
     fh_wire_chunk_write(&json, &c->reply, &p);
     if (!c->wire.include_usage && json.len) {
         json.data[--json.len] = '\0';
@@ -308,6 +309,7 @@ static void finish_plain(call *c, const fh_gen_end *e, const char *finish, const
     fh_wire_piece p = piece_of(c, (fh_str){fh_buf_cstr(&c->w.text), c->w.text.len});
     if (c->parts && !parts_take(c->parts, &p)) out->failed = true;
     p.finish = finish;
+    p.stop = e->stop;
     fh_wire_reply_write(out, &c->reply, &p, &u, extra);
 }
 

@@ -21,7 +21,7 @@ struct fh_detok {
     stop *stops;
     size_t stop_count;
     fh_buf pending;
-    bool stopped;
+    const stop *ended_by; /* the stop string that was complete, or NULL */
 };
 
 void fh_detok_free(fh_detok *d)
@@ -118,14 +118,15 @@ static int hand_out(fh_detok *d, size_t bytes, fh_buf *out, fh_err **err)
 static bool feed(fh_detok *d, size_t from, size_t *ret_at)
 {
     for (size_t i = from; i < d->pending.len; i++) {
-        size_t longest = 0;
+        const stop *longest = NULL;
         for (size_t k = 0; k < d->stop_count; k++) {
             stop *s = &d->stops[k];
             s->matched = step(s, s->matched, d->pending.data[i]);
-            if (s->matched == s->bytes) longest = FH_MAX(longest, s->bytes);
+            if (s->matched == s->bytes && (!longest || s->bytes > longest->bytes)) longest = s;
         }
         if (!longest) continue;
-        *ret_at = i + 1 - longest;
+        *ret_at = i + 1 - longest->bytes;
+        d->ended_by = longest;
         return true;
     }
     return false;
@@ -140,14 +141,14 @@ static size_t waiting_bytes(const fh_detok *d)
 
 int fh_detok_push(fh_detok *d, fh_token id, fh_buf *out, bool *ret_stopped, fh_err **err)
 {
-    *ret_stopped = d->stopped;
-    if (d->stopped) return 0;
+    *ret_stopped = d->ended_by != NULL;
+    if (d->ended_by) return 0;
     size_t before = d->pending.len, at = 0;
     bool show = d->shown && d->shown[(size_t)id / 64] >> ((size_t)id % 64) & 1;
     int rc = fh_vocab_decode(d->vocab, id, show, &d->pending, err);
     if (rc) return rc;
     if (feed(d, before, &at)) {
-        *ret_stopped = d->stopped = true;
+        *ret_stopped = true;
         return hand_out(d, at, out, err);
     }
     size_t certain = d->pending.len - waiting_bytes(d);
@@ -156,5 +157,10 @@ int fh_detok_push(fh_detok *d, fh_token id, fh_buf *out, bool *ret_stopped, fh_e
 
 int fh_detok_finish(fh_detok *d, fh_buf *out, fh_err **err)
 {
-    return d->stopped ? 0 : hand_out(d, d->pending.len, out, err);
+    return d->ended_by ? 0 : hand_out(d, d->pending.len, out, err);
+}
+
+fh_str fh_detok_stop(const fh_detok *d)
+{
+    return d->ended_by ? (fh_str){d->ended_by->text, d->ended_by->bytes} : (fh_str){NULL, 0};
 }

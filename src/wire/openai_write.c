@@ -145,6 +145,10 @@ static void add_choice_end(fh_buf *out, bool chat, const fh_wire_piece *p)
         add_completion_logprobs(out, p);
     fh_buf_adds(out, ",\"finish_reason\":");
     add_string(out, p->finish);
+    if (p->stop.len) {
+        fh_buf_adds(out, ",\"stop_reason\":");
+        add_text(out, p->stop);
+    }
     fh_buf_adds(out, "}]");
 }
 

@@ -17,6 +17,8 @@ static int tidy_up(void **state)
     return scratch_fini(state);
 }
 
+static char ended_by[64]; /* the stop string that did */
+
 /* What comes out for each byte of text alone as a token, pieces separated by '|'. */
 static bool stream(const char *text, const fh_str *stops, size_t stop_count, fh_buf *out, bool mark)
 {
@@ -30,6 +32,9 @@ static bool stream(const char *text, const fh_str *stops, size_t stop_count, fh_
         if (mark) fh_buf_addc(out, '|');
     }
     assert_int_equal(fh_detok_finish(d, out, NULL), 0);
+    fh_str stop = fh_detok_stop(d);
+    assert_int_equal(stop.len > 0, stopped);
+    snprintf(ended_by, sizeof ended_by, "%.*s", (int)stop.len, stop.ptr ? stop.ptr : "");
     fh_detok_free(d);
     return stopped;
 }
@@ -59,9 +64,11 @@ static void the_first_that_is_complete_counts(void **state)
     const fh_str stops[] = {FH_STR("abcde"), FH_STR("bc"), FH_STR("abc")};
     assert_true(stream("xabcde", stops, 3, &out, false));
     assert_string_equal(fh_buf_cstr(&out), "x"); /* "bc" and "abc" are complete at the same byte: the longer one */
+    assert_string_equal(ended_by, "abc");
     fh_buf_clear(&out);
     assert_true(stream("xabd bc", stops, 3, &out, false));
     assert_string_equal(fh_buf_cstr(&out), "xabd ");
+    assert_string_equal(ended_by, "bc");
 }
 
 static void characters_are_never_cut(void **state)

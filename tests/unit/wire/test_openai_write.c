@@ -35,6 +35,8 @@ static void chat_chunks_have_a_role_then_text_then_a_reason(void **state)
                       "],\"usage\":null}");
     expect_chunk(&chat, &(fh_wire_piece){.finish = "stop"},
                  HEAD "\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}]}");
+    expect_chunk(&chat, &(fh_wire_piece){.finish = "stop", .stop = FH_STR("END")},
+                 HEAD "\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\",\"stop_reason\":\"END\"}]}");
     expect_chunk(&chat, &(fh_wire_piece){.text = FH_STR("z"), .finish = "length"},
                  HEAD "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"z\"},\"logprobs\":null,\"finish_reason\":\"length\"}]}");
 }

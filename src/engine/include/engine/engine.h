@@ -72,6 +72,7 @@ typedef enum fh_gen_finish { FH_GEN_STOP, FH_GEN_LENGTH, FH_GEN_CANCELLED, FH_GE
 typedef struct fh_gen_end {
     fh_gen_finish finish;
     const fh_err *err;                              /* FH_GEN_FAILED: why; borrowed */
+    fh_str stop;                                    /* FH_GEN_STOP: the stop string that ended it, borrowed; empty: the model itself did */
     uint64_t prompt_tok, cached_tok, generated_tok; /* cached: prompt tokens that an earlier request had left in the cache */
     int64_t queued_ns, prompt_ns, generate_ns;      /* waiting; from then to the first token; from the first to the last */
 } fh_gen_end;

@@ -48,5 +48,6 @@ FH_DEFINE_AUTO(fh_detok, fh_detok_free);
 /* Appends to out the text that is now certain; *ret_stopped is set when a stop string is complete (it is not part of the text). */
 int fh_detok_push(fh_detok *d, fh_token id, fh_buf *out, bool *ret_stopped, fh_err **err);
 int fh_detok_finish(fh_detok *d, fh_buf *out, fh_err **err); /* the rest; broken UTF-8 becomes U+FFFD */
+fh_str fh_detok_stop(const fh_detok *d);                     /* the stop string that was complete, borrowed; empty when none was */
 
 #endif

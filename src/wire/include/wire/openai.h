@@ -117,6 +117,7 @@ typedef struct fh_wire_piece {
     bool role;
     fh_str text;
     const char *finish;
+    fh_str stop; /* the stop string that ended it: given as stop_reason, as vLLM does; empty: left out */
     const fh_wire_logprob *logprobs;
     size_t logprob_count;
     bool want_logprobs, null_usage;
