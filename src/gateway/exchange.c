@@ -548,12 +548,12 @@ static int read_ask(fh_exchange *x, fh_str key_id, fh_err **err)
 {
     fh_str body = fh_http_req_body(x->req);
     int rc = x->dialect == FH_DIALECT_RESPONSES
-                 ? fh_turn_new(&x->turn, &x->ask, x->gateway->config.responses, fh_http_req_id(x->req), key_id, body, err)
+                 ? fh_turn_new(&x->turn, &x->ask, x->gateway->config.responses, !x->counting, fh_http_req_id(x->req), key_id, body, err)
                  : fh_ask_read(&x->ask, x->dialect, x->counting, body, err);
     if (rc) return rc;
     const fh_wire_request *r = &x->ask.common;
     int64_t max = r->sampling.max_tokens;
-    x->wants_stream = r->stream;
+    x->wants_stream = r->stream && !x->counting;
     x->include_usage = r->include_usage;
     x->needs = r->needs;
     x->expect_tok = fh_http_req_body(x->req).len / BYTES_PER_TOK + (uint64_t)(max > 0 ? max : EXPECT_REPLY_TOK);

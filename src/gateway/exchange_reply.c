@@ -293,7 +293,10 @@ static void send_count(fh_exchange *x)
     int rc = fh_json_parse(&doc, (fh_str){fh_buf_cstr(&x->in), x->in.len}, FH_LIMIT_JSON_BODY_BYTES, &err);
     if (rc == 0) rc = fh_json_read_i64(doc, "input_tokens", true, 0, INT32_MAX, &count, &err);
     if (rc == 0) {
-        fh_wire_messages_count_write(&out, (uint64_t)count);
+        if (x->turn)
+            fh_wire_responses_count_write(&out, (uint64_t)count);
+        else
+            fh_wire_messages_count_write(&out, (uint64_t)count);
         send_body(x, &out);
         return;
     }

@@ -216,14 +216,24 @@ static void handle_count(fh_gateway *g, fh_http_req *req, const fh_key *key)
     fh_exchange_start(g, req, key, FH_OP_COUNT_TOKENS, FH_DIALECT_MESSAGES, (fh_str){0});
 }
 
+static void handle_response_count(fh_gateway *g, fh_http_req *req, const fh_key *key)
+{
+    fh_exchange_start(g, req, key, FH_OP_COUNT_TOKENS, FH_DIALECT_RESPONSES, (fh_str){0});
+}
+
 static const struct {
     const char *path, *method;
     void (*handle)(fh_gateway *g, fh_http_req *req, const fh_key *key);
 } paths[] = {
-    {"/v1/models", "GET", handle_models},           {"/v1/chat/completions", "POST", handle_chat},
-    {"/v1/completions", "POST", handle_completion}, {"/v1/responses", "POST", handle_response},
-    {"/tokenize", "POST", handle_tokenize},         {"/detokenize", "POST", handle_tokenize},
-    {"/v1/messages", "POST", handle_messages},      {"/v1/messages/count_tokens", "POST", handle_count},
+    {"/v1/models", "GET", handle_models},
+    {"/v1/chat/completions", "POST", handle_chat},
+    {"/v1/completions", "POST", handle_completion},
+    {"/v1/responses", "POST", handle_response},
+    {"/tokenize", "POST", handle_tokenize},
+    {"/detokenize", "POST", handle_tokenize},
+    {"/v1/messages", "POST", handle_messages},
+    {"/v1/messages/count_tokens", "POST", handle_count},
+    {"/v1/responses/input_tokens", "POST", handle_response_count},
 };
 
 static void refuse_method(fh_http_req *req, const char *allowed)

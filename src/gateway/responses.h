@@ -8,9 +8,10 @@
 
 /* A turn: one request while it is answered. */
 typedef struct fh_turn fh_turn;
-/* store: NULL when nothing is kept here. request_id: of the HTTP request, from which the response's id is made. ask is the caller's, and
- * borrows body. */
-int fh_turn_new(fh_turn **ret, fh_ask *ret_ask, fh_response_store *store, const char *request_id, fh_str key_id, fh_str body, fh_err **err);
+/* store: NULL when nothing is kept here; the answer is kept in it if keep says so and the request does not say otherwise. request_id: of
+ * the HTTP request, from which the response's id is made. ask is the caller's, and borrows body. */
+int fh_turn_new(fh_turn **ret, fh_ask *ret_ask, fh_response_store *store, bool keep, const char *request_id, fh_str key_id, fh_str body,
+                fh_err **err);
 void fh_turn_free(fh_turn *t);
 const char *fh_turn_id(const fh_turn *t); /* of the response, without prefix */
 /* The writer has written the end of the answer: it is kept, when that was asked for. Before the client has the end. */

@@ -156,7 +156,8 @@ static fh_turn *turn_new(fh_response_store *store, const char *request_id, fh_st
     return t;
 }
 
-int fh_turn_new(fh_turn **ret, fh_ask *ret_ask, fh_response_store *store, const char *request_id, fh_str key_id, fh_str body, fh_err **err)
+int fh_turn_new(fh_turn **ret, fh_ask *ret_ask, fh_response_store *store, bool keep, const char *request_id, fh_str key_id, fh_str body,
+                fh_err **err)
 {
     FH_AUTO(json) fh_json *doc = NULL;
     fh_ask ask = {.dialect = FH_DIALECT_RESPONSES, .body = body};
@@ -164,6 +165,7 @@ int fh_turn_new(fh_turn **ret, fh_ask *ret_ask, fh_response_store *store, const 
     if (rc) return fh_err_add(err, "the request body");
     fh_turn *t = turn_new(store, request_id, key_id);
     rc = t ? read_doc(t, key_id, doc, &ask, err) : fh_err_nomem(err);
+    if (rc == 0) t->keep &= keep;
     if (rc) {
         fh_ask_fini(&ask);
         fh_turn_free(t);

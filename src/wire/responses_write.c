@@ -507,6 +507,11 @@ static void responses_fini(fh_wire_writer *base)
 
 const fh_wire_writer_ops fh_wire_responses_writer = {sizeof(responses_writer), "resp_", responses_init, responses_event, responses_fini};
 
+bool fh_wire_responses_count_write(fh_buf *out, uint64_t prompt_tok)
+{
+    return fh_buf_addf(out, "{\"object\":\"response.input_tokens\",\"input_tokens\":%llu}", (unsigned long long)prompt_tok);
+}
+
 void fh_wire_responses_now(fh_wire_writer *w, int64_t now_s)
 {
     of(w)->now_s = now_s;

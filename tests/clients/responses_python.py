@@ -121,6 +121,12 @@ def main():
             expect(openai.BadRequestError, lambda: client.responses.input_items.list(made.id, limit=101), "limit")
             expect(openai.BadRequestError, lambda: client.responses.input_items.list(made.id, after="x"), "after")
 
+        def counts_input_tokens():
+            made = create(**{**ASK, "max_output_tokens": 2}, instructions="Be short.")
+            assert client.responses.input_tokens.count(model="smollm2", input=ASK["input"], instructions="Be short.").input_tokens == made.usage.input_tokens
+            more = client.responses.input_tokens.count(model="smollm2", input="And?", previous_response_id=made.id).input_tokens
+            assert more > made.usage.input_tokens, more
+
         def what_is_finished_cannot_be_cancelled():
             made = create(**{**ASK, "max_output_tokens": 2})
             expect(openai.BadRequestError, lambda: client.responses.cancel(made.id))
@@ -172,6 +178,7 @@ def main():
         tap.check("a streamed response is kept too", a_stream_is_kept_too)
         tap.check("store=False keeps nothing", is_not_kept_when_not_asked_to)
         tap.check("lists input items in pages", lists_input_items_in_pages)
+        tap.check("counts the tokens of an input, with its past", counts_input_tokens)
         tap.check("what is finished cannot be cancelled", what_is_finished_cannot_be_cancelled)
         tap.check("another key sees nothing of it", another_key_sees_nothing)
         tap.check("refusals name the field", refusals_name_the_field)

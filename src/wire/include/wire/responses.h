@@ -22,6 +22,8 @@ typedef const fh_json *fh_wire_item_find(void *ctx, fh_str item_id);
  * a reference is what it names. id: of the response, with or without its prefix; new ids are made from it. New reference. */
 int fh_wire_responses_input(const fh_json *doc, const char *id, fh_wire_item_find *find, void *ctx, fh_json **ret_items, fh_err **err);
 
+bool fh_wire_responses_count_write(fh_buf *out, uint64_t prompt_tok); /* the reply of /v1/responses/input_tokens */
+
 /* For writers of FH_DIALECT_RESPONSES. now: what completed_at will say; said once before END. final: the finished response object, to be
  * kept; borrowed, NULL before it is finished and when there is none (an error of a plain reply). */
 void fh_wire_responses_now(fh_wire_writer *w, int64_t now_s);
