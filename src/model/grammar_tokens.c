@@ -74,11 +74,20 @@ static bool build(grammar_trie *t, const item *items, size_t count)
 
 /* ---- the vocabulary ---- */
 
+/* No text has these bytes, but a vocabulary of bytes has them as tokens: with such a one a control token could be spelled out. */
+static bool has_marks(const fh_buf *b, size_t from)
+{
+    for (size_t i = from; i < b->len; i++)
+        if ((uint8_t)b->data[i] >= GRAMMAR_TOKEN_CLOSE) return true;
+    return false;
+}
+
 static int add_bytes(const fh_vocab *v, fh_token id, fh_buf *all, fh_err **err)
 {
     size_t before = all->len;
     if (fh_vocab_is_end(v, id)) return 0;
     int rc = fh_vocab_decode(v, id, false, all, err);
+    if (!rc && has_marks(all, before)) all->data[all->len = before] = '\0';
     if (rc || all->len > before || !fh_vocab_is_control(v, id)) return rc;
     fh_buf_addc(all, (char)GRAMMAR_TOKEN_OPEN);
     rc = fh_vocab_decode(v, id, true, all, err);
