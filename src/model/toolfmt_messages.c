@@ -61,7 +61,7 @@ static bool explain(const fh_toolfmt *f, const fh_json *tools, fh_buf *out)
         out,
         "</tools>\nTo call a function, answer with nothing but this, the function's name and its arguments as a JSON object put in:\n");
     add(out, f->f.section_open);
-    write_call(&f->f, FH_STR("NAME"), FH_STR("{\"ARGUMENT\": \"VALUE\"}"), out);
+    write_call(&f->f, FH_STR("<function-name>"), FH_STR("<args-json-object>"), out);
     add(out, f->f.section_close);
     return fh_buf_adds(out, "\nCall a function only if it is needed; otherwise answer in plain text.");
 }
