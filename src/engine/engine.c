@@ -47,7 +47,8 @@ static int open_vocab(fh_engine *e, fh_err **err)
     bool has = fh_gguf_find(e->gguf, "tokenizer.chat_template") != NULL;
     if (has) rc = fh_gguf_get_str(e->gguf, "tokenizer.chat_template", &source, err);
     if (!rc && has) rc = fh_template_compile(&e->chat_template, source, err);
-    return rc ? rc : open_toolfmt(e, source, err);
+    if (!rc) rc = open_toolfmt(e, source, err);
+    return rc ? rc : fh_grammars_new(&e->grammars, e->vocab, fh_vocab_size(e->vocab), err);
 }
 
 static int check_vocab(const fh_engine *e, fh_err **err)
@@ -281,6 +282,7 @@ void fh_engine_close(fh_engine *e)
     if (e->chat_template) fh_template_free(e->chat_template);
     fh_specials_free(e->specials);
     fh_toolfmt_free(e->toolfmt);
+    fh_grammars_free(e->grammars);
     fh_free(e->shown);
     if (e->vocab) fh_vocab_free(e->vocab);
     if (e->gguf) fh_gguf_close(e->gguf);
@@ -304,6 +306,11 @@ const fh_vocab *fh_engine_vocab(const fh_engine *e)
 const fh_template *fh_engine_template(const fh_engine *e)
 {
     return e->chat_template;
+}
+
+fh_grammars *fh_engine_grammars(const fh_engine *e)
+{
+    return e->grammars;
 }
 
 const fh_toolfmt *fh_engine_toolfmt(const fh_engine *e)

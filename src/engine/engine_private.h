@@ -38,6 +38,9 @@ struct fh_gen {
 
     fh_sampler *sampler;
     fh_detok *detok;
+    fh_grammar_state *grammar; /* NULL: anything may come */
+    uint64_t *mask;            /* owned: which tokens may come now */
+    fh_err *grammar_err;       /* why no token may */
     fh_token *bias_tokens;
     float *bias_values;
     fh_buf text; /* the piece that is being made */
@@ -55,6 +58,8 @@ struct fh_gen {
 int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err);
 /* Takes the sampled token; true when the request is finished, *ret_finish then says how (FH_GEN_FAILED: *err). */
 bool gen_accept(fh_gen *g, const gen_sampled *s, fh_gen_finish *ret_finish, fh_err **err);
+/* Makes what the request's grammar does not allow impossible. Any thread, one at a time. */
+void gen_mask(fh_gen *g, float *logits);
 /* Calls on_end and drops the engine's reference. */
 void gen_end(fh_gen *g, fh_gen_finish how, const fh_err *err);
 
@@ -73,6 +78,7 @@ struct fh_engine {
     fh_template *chat_template;
     fh_specials *specials;
     fh_toolfmt *toolfmt;
+    fh_grammars *grammars;
     uint64_t *shown; /* owned: a bit for each control token that is part of a marker of toolfmt */
     fh_pool *pool;
     fh_weight_arena *arena;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 
+#include <math.h>
 #include <string.h>
 
 _Static_assert((int)TOP_MAX == (int)FH_LIMIT_TOP_LOGPROBS, "sampled rows hold as many alternatives as a request may ask for");
@@ -19,6 +20,9 @@ static void gen_free(fh_gen *g)
     fh_tokens_fini(&g->tokens);
     if (g->sampler) fh_sampler_free(g->sampler);
     if (g->detok) fh_detok_free(g->detok);
+    fh_grammar_state_free(g->grammar);
+    fh_free(g->mask);
+    fh_err_free(g->grammar_err);
     fh_free(g->bias_tokens);
     fh_free(g->bias_values);
     fh_free(g->pending);
@@ -63,6 +67,7 @@ static int replay(fh_gen *g, const fh_gen_request *r, fh_err **err)
     bool stopped = false;
     for (size_t i = 0; i < r->begun_count; i++) {
         fh_sampler_accept(g->sampler, r->begun[i]);
+        if (g->grammar) fh_grammar_state_accept(g->grammar, r->begun[i]);
         int rc = fh_detok_push(g->detok, r->begun[i], &g->text, &stopped, err);
         if (rc) return rc;
         if (r->on_begun && g->text.len) r->on_begun(r->arg, (fh_str){g->text.data, g->text.len});
@@ -71,6 +76,12 @@ static int replay(fh_gen *g, const fh_gen_request *r, fh_err **err)
     }
     fh_sampler_skip(g->sampler, r->begun_count);
     return 0;
+}
+
+static int make_grammar(fh_gen *g, const fh_gen_request *r, fh_err **err)
+{
+    g->mask = fh_calloc(g->engine->model.shape.vocab / 64 + 1, sizeof *g->mask);
+    return g->mask ? fh_grammar_state_new(&g->grammar, r->grammar, err) : fh_err_nomem(err);
 }
 
 int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err)
@@ -92,6 +103,7 @@ int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err)
     int rc = copy_tokens(g, r, err);
     if (!rc) rc = make_sampler(g, r, e->model.shape.vocab, err);
     if (!rc) rc = fh_detok_new(&g->detok, e->vocab, r->stops, r->stop_count, err);
+    if (!rc && r->grammar) rc = make_grammar(g, r, err);
     if (!rc && r->markers) fh_detok_show(g->detok, e->shown);
     if (!rc) rc = replay(g, r, err);
     if (rc) return rc;
@@ -165,10 +177,28 @@ static bool finish(fh_gen *g, bool stopped, fh_gen_finish how, fh_gen_finish *re
     return true;
 }
 
+static uint64_t tokens_left(const fh_gen *g)
+{
+    uint64_t room = g->engine->info.context_tok - FH_MIN(g->tokens.count, (size_t)g->engine->info.context_tok) + 1;
+    return g->max_tok ? FH_MIN(g->max_tok - g->generated, room) : room;
+}
+
+void gen_mask(fh_gen *g, float *logits)
+{
+    if (!g->grammar || fh_grammar_state_mask(g->grammar, tokens_left(g), g->mask, &g->grammar_err)) return;
+    for (size_t i = 0; i < g->engine->model.shape.vocab; i++)
+        if (!(g->mask[i / 64] >> (i % 64) & 1)) logits[i] = -INFINITY;
+}
+
 bool gen_accept(fh_gen *g, const gen_sampled *s, fh_gen_finish *ret_finish, fh_err **err)
 {
+    if (g->grammar_err) {
+        fh_err_move(err, &g->grammar_err);
+        return fail(FH_E_INTERNAL, ret_finish);
+    }
     note_times(g);
     g->generated++;
+    if (g->grammar) fh_grammar_state_accept(g->grammar, s->id);
     fh_sampler_accept(g->sampler, s->id);
     if (!g->ignore_eos && fh_vocab_is_end(g->engine->vocab, s->id)) return finish(g, false, FH_GEN_STOP, ret_finish, err);
     if (!fh_tokens_push(&g->tokens, s->id)) return fail(fh_err_nomem(err), ret_finish);

@@ -299,6 +299,7 @@ static void sample_row(fh_engine *e, size_t row)
 {
     fh_gen *g = e->out_gens[row];
     gen_sampled *s = &e->sampled[row];
+    gen_mask(g, e->logits + row * e->model.shape.vocab);
     s->id = fh_sampler_next(g->sampler, e->logits + row * e->model.shape.vocab, g->logprobs ? &s->logprob : NULL, s->top,
                             g->logprobs ? g->top_count : 0);
 }

@@ -35,8 +35,9 @@ typedef struct call {
     fh_wire_reply reply;
     char id[48];
     bool tells_tokens;
-    parts *parts; /* NULL: the text is the answer as it is */
-    fh_buf echo;  /* the first chunk of a stream that echoes its prompt */
+    parts *parts;        /* NULL: the text is the answer as it is */
+    fh_grammar *grammar; /* NULL: anything may come */
+    fh_buf echo;         /* the first chunk of a stream that echoes its prompt */
     writer w;
 } call;
 
@@ -99,6 +100,7 @@ static void call_free(call *c)
     fh_free(c->w.logprobs);
     fh_tokens_fini(&c->w.untold);
     parts_free(c->parts);
+    fh_grammar_unref(c->grammar);
     fh_buf_fini(&c->w.text);
     fh_buf_fini(&c->echo);
     fh_wire_request_fini(&c->wire);
@@ -400,7 +402,12 @@ static int check_honoured(const fh_wire_request *r, fh_err **err)
 {
     int rc = fh_wire_needs_check(r, FH_WIRE_ENGINE_CAN, err);
     if (rc) return rc;
-    if (r->echo && r->sampling.logprobs) {
+    bool chosen = r->needs & FH_NEED_BIT(TOOL_CHOICE);
+    if (chosen && (!r->must_call || !r->tools)) {
+        fh_err_set(err, FH_E_INVALID,
+                   r->tools ? "'tool_choice' must be auto, none, required or a function" : "'tool_choice' needs 'tools'");
+        fh_err_param(err, "tool_choice");
+    } else if (r->echo && r->sampling.logprobs) {
         fh_err_set(err, FH_E_INVALID, "logprobs of an echoed prompt are not computed");
         fh_err_param(err, "echo");
     } else if (r->sampling.max_tokens == 0) {
@@ -474,6 +481,7 @@ static int submit(call *c, const fh_tokens *tokens, const fh_tokens *begun, fh_e
                         .logprobs = s->logprobs,
                         .top_logprobs = s->logprobs ? s->top_logprobs : 0,
                         .cache_salt = fh_http_req_header(c->req, "x-freehold-salt"),
+                        .grammar = c->grammar,
                         .markers = c->parts != NULL,
                         .on_begun = on_begun,
                         .on_piece = on_piece,
@@ -513,12 +521,34 @@ static int make_parts(call *c, const fh_buf *tail, fh_err **err)
     return parts_needed(f, &c->wire) ? parts_new(&c->parts, &o, err) : 0;
 }
 
+/* Calls of tools as the model's family writes them: forced from the beginning, else held to their form where they can be known for calls.
+ */
+static int make_grammar(call *c, const fh_buf *tail, fh_err **err)
+{
+    const fh_wire_request *r = &c->wire;
+    fh_toolfmt_want w = {
+        .tools = r->tools, .only = r->must_name, .required = r->must_call, .one = r->one_call, .prompt = {fh_buf_cstr(tail), tail->len}};
+    fh_toolfmt_grammar g;
+    if (!r->tools) return 0;
+    int rc = fh_toolfmt_grammar_make(&g, fh_engine_toolfmt(c->s->engine), c->vocab, &w, err);
+    fh_grammar_source s = {.kind = FH_GRAMMAR_GBNF,
+                           .text = {fh_buf_cstr(&g.text), g.text.len},
+                           .param = "tools",
+                           .triggers = &g.trigger,
+                           .trigger_count = g.trigger.len > 0,
+                           .trigger_required = g.required};
+    if (!rc && g.text.len) rc = fh_grammars_get(fh_engine_grammars(c->s->engine), &s, &c->grammar, err);
+    fh_buf_fini(&g.text);
+    return rc;
+}
+
 static int make_tokens(call *c, fh_tokens *tokens, fh_err **err)
 {
     FH_AUTO(buf) fh_buf tail = FH_BUF(TAIL_MAX);
     if (!c->reply.chat) return completion_tokens(c, tokens, err);
     int rc = serve_chat_tokens(c->s, &c->wire, tokens, &tail, err);
-    return rc ? rc : make_parts(c, &tail, err);
+    if (!rc) rc = make_parts(c, &tail, err);
+    return rc ? rc : make_grammar(c, &tail, err);
 }
 
 static int parse(call *c, bool chat, fh_err **err)

@@ -168,6 +168,8 @@ static int check_choice(fh_wire_request *r, fh_err **err)
         return fh_wire_bad(err, "tool_choice", "'tool_choice' must be a string or an object");
     if (!fh_wire_absent(v) && !fh_str_eqs(choice, "auto") && !fh_str_eqs(choice, "none")) fh_wire_need_add(r, FH_NEED_TOOL_CHOICE, NULL);
     if (fh_str_eqs(choice, "none")) r->tools = NULL;
+    r->must_name = fh_json_str(fh_json_get(fh_json_get(v, "function"), "name"));
+    r->must_call = fh_str_eqs(choice, "required") || (r->must_name.len && fh_str_eqs(fh_json_str(fh_json_get(v, "type")), "function"));
     int rc = fh_json_read_bool(r->doc, "parallel_tool_calls", false, &parallel, err);
     r->one_call = !parallel;
     if (rc == 0 && !parallel && r->tools) fh_wire_need_add(r, FH_NEED_ONE_CALL, NULL);

@@ -156,6 +156,30 @@ static void a_prompt_beyond_the_context_has_the_code_that_clients_know(void **st
     answers("POST", "/v1/completions", fh_buf_cstr(&body), 400, "\"context_length_exceeded\"");
 }
 
+#define GO                                                                                                                                 \
+    "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"go\",\"parameters\":{\"type\":\"object\",\"properties\":{\"to\":"          \
+    "{\"enum\":[\"Rome\",\"Oslo\"]}},\"required\":[\"to\"],\"additionalProperties\":false}}}],\"tool_choice\":\"required\","               \
+    "\"parallel_tool_calls\":false"
+#define ASK "{\"model\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"go\"}],\"max_tokens\":200,\"seed\":3," GO
+
+static void a_forced_call_of_a_tool_fits_its_schema(void **state)
+{
+    (void)state;
+    FH_AUTO(json) fh_json *r = post("/v1/chat/completions", ASK "}");
+    FH_AUTO(json) fh_json *args = NULL;
+    const fh_json *choice = fh_json_at(fh_json_get(r, "choices"), 0), *calls = member(choice, "message", "tool_calls");
+    assert_true(fh_str_eqs(fh_json_str(fh_json_get(choice, "finish_reason")), "tool_calls"));
+    assert_int_equal(fh_json_count(calls), 1);
+    assert_int_equal(fh_json_str(fh_json_get(fh_json_at(calls, 0), "id")).len, 9);
+    const fh_json *function = fh_json_get(fh_json_at(calls, 0), "function");
+    assert_true(fh_str_eqs(fh_json_str(fh_json_get(function, "name")), "go"));
+    assert_int_equal(fh_json_parse(&args, fh_json_str(fh_json_get(function, "arguments")), 65536, NULL), 0);
+    assert_int_equal(fh_json_str(fh_json_get(args, "to")).len, 4);
+    answers("POST", "/v1/chat/completions", ASK ",\"stream\":true}", 200,
+            "\"type\":\"function\",\"function\":{\"name\":\"go\",\"arguments\":\"\"}");
+    answers("POST", "/v1/chat/completions", ASK ",\"stream\":true}", 200, "\"finish_reason\":\"tool_calls\"");
+}
+
 static void a_completion_can_echo_its_prompt(void **state)
 {
     (void)state;
@@ -296,6 +320,7 @@ int main(void)
         cmocka_unit_test(a_chat_answers_with_usage_and_timings),
         cmocka_unit_test(the_same_seed_gives_the_same_text_and_logprobs_are_there),
         cmocka_unit_test(a_prompt_beyond_the_context_has_the_code_that_clients_know),
+        cmocka_unit_test(a_forced_call_of_a_tool_fits_its_schema),
         cmocka_unit_test(a_completion_can_echo_its_prompt),
         cmocka_unit_test(a_stream_is_chunks_then_usage_then_done),
         cmocka_unit_test(text_and_tokens_go_both_ways),

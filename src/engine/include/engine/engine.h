@@ -11,6 +11,7 @@
 #ifndef FH_ENGINE_ENGINE_H
 #define FH_ENGINE_ENGINE_H
 
+#include "model/grammar.h"
 #include "model/sampler.h"
 #include "model/template.h"
 #include "model/toolfmt.h"
@@ -53,6 +54,7 @@ typedef struct fh_engine_info {
 } fh_engine_info;
 const fh_engine_info *fh_engine_info_get(const fh_engine *e);
 const fh_vocab *fh_engine_vocab(const fh_engine *e);
+fh_grammars *fh_engine_grammars(const fh_engine *e);       /* grammars of its vocabulary; threads: any */
 const fh_toolfmt *fh_engine_toolfmt(const fh_engine *e);   /* how replies to its template are read */
 const fh_template *fh_engine_template(const fh_engine *e); /* NULL when the file has no chat template */
 
@@ -91,6 +93,7 @@ typedef struct fh_gen_request {
                               again, and what follows is what would have followed there */
     size_t begun_count;
     fh_sample_params sample; /* biases copied */
+    fh_grammar *grammar;     /* NULL: anything may come; a reference is taken. Log probabilities then are among what it allows */
     const fh_str *stops;     /* copied */
     size_t stop_count;
     uint64_t max_tok; /* 0: until the context is full */

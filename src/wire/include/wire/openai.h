@@ -58,7 +58,8 @@ typedef enum fh_wire_need {
         FH_NEEDS
 } fh_wire_need;
 #define FH_NEED_BIT(name)  (1u << FH_NEED_##name)
-#define FH_WIRE_ENGINE_CAN (FH_NEED_BIT(PREFILL) | FH_NEED_BIT(ONE_CALL)) /* what our own engine can do of it */
+#define FH_WIRE_ENGINE_CAN (FH_NEED_BIT(PREFILL) | FH_NEED_BIT(ONE_CALL) | FH_NEED_BIT(TOOL_CHOICE)) /* what our own engine can do of it   \
+                                                                                                      */
 
 typedef struct fh_wire_request {
     enum { FH_WIRE_CHAT, FH_WIRE_COMPLETION } kind;
@@ -67,6 +68,8 @@ typedef struct fh_wire_request {
     const fh_json *messages; /* chat: the array, each checked to have a known role and a text (or text parts) content */
     const fh_json *tools;    /* chat: borrowed, NULL when absent or not to be called; passed to the template */
     bool one_call;           /* chat: parallel_tool_calls is false */
+    bool must_call;          /* chat: tool_choice forces a call, */
+    fh_str must_name;        /* of this tool; empty: of any */
     fh_str prompt;           /* completion, as text */
     int32_t *prompt_tokens;  /* completion, as ids; owned */
     size_t prompt_token_count;
