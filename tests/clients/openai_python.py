@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The official openai package for Python against a real server. Run with the interpreter of tests/tools/python-env. Prints TAP."""
+import json
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ try:
 except ImportError:
     Tap.skip_all("the openai package is not installed: run with the interpreter of tests/tools/python-env")
 
+TOOLS = [{"type": "function", "function": {"name": "get_weather", "description": "The weather in a city", "parameters": {
+    "type": "object", "properties": {"city": {"enum": ["Paris", "Rome"]}}, "required": ["city"], "additionalProperties": False}}}]
 ASK = [{"role": "user", "content": "Name the capital of France."}]
 
 
@@ -73,6 +76,30 @@ def main():
             text = "".join(c.choices[0].text for c in client.completions.create(model="smollm2", prompt="Once upon a time", max_tokens=12, temperature=0, stream=True) if c.choices)
             assert text == r.choices[0].text
 
+        def calls_tools():
+            ask = dict(model="smollm2", messages=ASK, tools=TOOLS, tool_choice="required", parallel_tool_calls=False, max_tokens=200, temperature=0)
+            choice = client.chat.completions.create(**ask).choices[0]
+            call = choice.message.tool_calls[0]
+            assert choice.finish_reason == "tool_calls" and call.function.name == "get_weather" and call.id, choice
+            assert json.loads(call.function.arguments)["city"] in ("Paris", "Rome"), call
+            history = [*ASK, choice.message.model_dump(exclude_none=True), {"role": "tool", "tool_call_id": call.id, "content": "sunny"}]
+            after = client.chat.completions.create(model="smollm2", messages=history, tools=TOOLS, max_tokens=8, temperature=0).choices[0]
+            assert after.message.content or after.message.tool_calls, after
+
+        def streams_calls_of_tools():
+            choice = {"type": "function", "function": {"name": "get_weather"}}
+            name, arguments, ids, finish = "", "", [], None
+            stream = client.chat.completions.create(model="smollm2", messages=ASK, tools=TOOLS, tool_choice=choice, parallel_tool_calls=False, max_tokens=200, stream=True)
+            for chunk in stream:
+                for c in chunk.choices:
+                    finish = c.finish_reason or finish
+                    for call in c.delta.tool_calls or []:
+                        ids += [call.id] if call.id else []
+                        name += call.function.name or ""
+                        arguments += call.function.arguments or ""
+            assert name == "get_weather" and len(ids) == 1 and finish == "tool_calls", (name, ids, finish)
+            assert json.loads(arguments)["city"] in ("Paris", "Rome"), arguments
+
         def errors_have_their_classes():
             for kind, code, call in [
                 (openai.NotFoundError, "model_not_found", lambda: client.chat.completions.create(model="smolm2", messages=ASK)),
@@ -98,6 +125,8 @@ def main():
         tap.check("repeats itself with the same seed", a_seed_repeats)
         tap.check("gives logprobs of each token", gives_logprobs)
         tap.check("completes text, plain and streamed", completes_text)
+        tap.check("calls a tool, and takes its result", calls_tools)
+        tap.check("streams the call of a tool", streams_calls_of_tools)
         tap.check("errors arrive as the package's own classes", errors_have_their_classes)
     tap.end()
 
