@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/limits.h"
 #include "model/toolfmt.h"
+#include "model/vocab.h"
 
 /* ---- families ---- */
 

@@ -10,9 +10,9 @@
 #include "base/buf.h"
 #include "json/json.h"
 #include "model/template.h"
-#include "model/vocab.h"
 
 typedef struct fh_toolfmt fh_toolfmt;
+typedef struct fh_vocab fh_vocab; /* model/vocab.h */
 
 /* ---- the format of a model ---- */
 
