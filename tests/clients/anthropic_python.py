@@ -95,19 +95,21 @@ def main():
             assert counted.input_tokens == used.input_tokens + used.cache_read_input_tokens, (counted, used)
 
         def calls_a_tool_that_it_must_call():
-            r = said(tools=[WEATHER], tool_choice={"type": "tool", "name": "get_weather"}, max_tokens=100)
+            r = said(tools=[WEATHER], tool_choice={"type": "tool", "name": "get_weather"}, max_tokens=200)
             assert r.stop_reason == "tool_use", r
-            call = r.content[-1]
-            assert call.type == "tool_use" and call.name == "get_weather" and set(call.input) == {"city"} and call.id, call
-            answer = {"type": "tool_result", "tool_use_id": call.id, "content": "sunny"}
-            messages = ASK["messages"] + [{"role": "assistant", "content": r.content}, {"role": "user", "content": [answer]}]
+            calls = [b for b in r.content if b.type == "tool_use"]
+            assert calls and all(c.name == "get_weather" and set(c.input) == {"city"} and c.id for c in calls), r
+            answers = [{"type": "tool_result", "tool_use_id": c.id, "content": "sunny"} for c in calls]
+            messages = ASK["messages"] + [{"role": "assistant", "content": r.content}, {"role": "user", "content": answers}]
             assert said(tools=[WEATHER], messages=messages).stop_reason in ("end_turn", "max_tokens", "tool_use")
 
         def streams_a_tool_call():
-            with client.messages.stream(model="smollm2", max_tokens=100, messages=ASK["messages"], tools=[WEATHER], tool_choice={"type": "any"}, extra_body={"temperature": 0}) as stream:
+            choice = {"type": "any", "disable_parallel_tool_use": True}
+            with client.messages.stream(model="smollm2", max_tokens=100, messages=ASK["messages"], tools=[WEATHER], tool_choice=choice, extra_body={"temperature": 0}) as stream:
                 parts = [e.partial_json for e in stream if e.type == "input_json"]
-                call = stream.get_final_message().content[-1]
-            assert call.type == "tool_use" and json.loads("".join(parts)) == call.input, (parts, call)
+                final = stream.get_final_message()
+            call = final.content[-1]
+            assert [b.type for b in final.content].count("tool_use") == 1 and json.loads("".join(parts)) == call.input, (parts, call)
 
         def holds_its_output_to_a_schema():
             r = client.messages.parse(model="smollm2", max_tokens=100, messages=[{"role": "user", "content": "Describe Paris."}], output_format=City)
