@@ -39,7 +39,8 @@ typedef struct fh_cli_verb {
     const char *const *examples; /* NULL-terminated command lines; may be NULL */
     const fh_cli_flag *flags;    /* its own, ended by a row without name; may be NULL. The common ones (fh_cli_common) are added */
     int (*run)(fh_cli *c, fh_err **err);
-    bool no_json; /* it runs until it is stopped, and has no result to print: --json is refused */
+    bool own_key_file; /* its --key-file is not the key for the server: that one comes from the environment or its usual place */
+    bool no_json;      /* it runs until it is stopped, and has no result to print: --json is refused */
 } fh_cli_verb;
 
 extern const fh_cli_verb *const fh_cli_verbs[]; /* NULL-terminated, in the order of help */
@@ -137,6 +138,7 @@ extern const fh_cli_verb fh_verb_help, fh_verb_version, fh_verb_completion;
 extern const fh_cli_verb fh_verb_run, fh_verb_ps, fh_verb_stop, fh_verb_events, fh_verb_logs;
 extern const fh_cli_verb fh_verb_models, fh_verb_show, fh_verb_models_show, fh_verb_list, fh_verb_import, fh_verb_verify;
 extern const fh_cli_verb fh_verb_serve, fh_verb_console, fh_verb_key_create, fh_verb_key_list, fh_verb_key_revoke;
+extern const fh_cli_verb fh_verb_provider_add, fh_verb_provider_list, fh_verb_provider_check, fh_verb_provider_remove;
 extern const fh_cli_verb fh_verb_doctor;
 extern const fh_cli_verb fh_verb_engine, fh_verb_bench, fh_verb_eval, fh_verb_tokenize, fh_verb_detokenize;
 

@@ -87,7 +87,8 @@ bool fh_client_is_private(const char *url)
 static int find_key(const fh_cli *c, fh_cli_client *ret, fh_err **err)
 {
     char path[1024];
-    const char *named = fh_cli_text(c, "key-file", fh_cli_env("FREEHOLD_KEY_FILE"));
+    const char *variable = fh_cli_env("FREEHOLD_KEY_FILE"),
+               *named = c->verb->own_key_file ? variable : fh_cli_text(c, "key-file", variable);
     if (named) return read_key(named, ret, err);
     if (!default_key_path(path, sizeof path)) return 0;
     if (!fh_client_is_private(ret->url)) {

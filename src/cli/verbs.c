@@ -6,10 +6,12 @@
 const char *const fh_cli_groups[] = {"Run models", "Models and weights", "Server", "One model, no server", "About freehold", NULL};
 
 const fh_cli_verb *const fh_cli_verbs[] = {
-    &fh_verb_run,         &fh_verb_ps,         &fh_verb_stop,       &fh_verb_events, &fh_verb_logs,  &fh_verb_models,   &fh_verb_show,
-    &fh_verb_models_show, &fh_verb_list,       &fh_verb_import,     &fh_verb_verify, &fh_verb_serve, &fh_verb_console,  &fh_verb_key_create,
-    &fh_verb_key_list,    &fh_verb_key_revoke, &fh_verb_engine,     &fh_verb_bench,  &fh_verb_eval,  &fh_verb_tokenize, &fh_verb_detokenize,
-    &fh_verb_doctor,      &fh_verb_version,    &fh_verb_completion, &fh_verb_help,   NULL,
+    &fh_verb_run,        &fh_verb_ps,           &fh_verb_stop,          &fh_verb_events,         &fh_verb_logs,
+    &fh_verb_models,     &fh_verb_show,         &fh_verb_models_show,   &fh_verb_list,           &fh_verb_import,
+    &fh_verb_verify,     &fh_verb_serve,        &fh_verb_console,       &fh_verb_key_create,     &fh_verb_key_list,
+    &fh_verb_key_revoke, &fh_verb_provider_add, &fh_verb_provider_list, &fh_verb_provider_check, &fh_verb_provider_remove,
+    &fh_verb_engine,     &fh_verb_bench,        &fh_verb_eval,          &fh_verb_tokenize,       &fh_verb_detokenize,
+    &fh_verb_doctor,     &fh_verb_version,      &fh_verb_completion,    &fh_verb_help,           NULL,
 };
 
 const fh_cli_flag fh_cli_common[] = {

@@ -68,6 +68,14 @@ static const fh_migration schema[] = {
     {4, "ALTER TABLE keys ADD COLUMN requests_per_min INTEGER NOT NULL DEFAULT 0;" /* what a key may ask; 0: no limit */
         "ALTER TABLE keys ADD COLUMN tok_per_min INTEGER NOT NULL DEFAULT 0;"
         "ALTER TABLE keys ADD COLUMN at_once INTEGER NOT NULL DEFAULT 0;"},
+    {5, "CREATE TABLE providers(" /* hosted endpoints that the operator named */
+        " name TEXT PRIMARY KEY,"
+        " url TEXT NOT NULL,"
+        " secret TEXT NOT NULL," /* the key for it; '' for none */
+        " kind TEXT NOT NULL,"
+        " trust TEXT NOT NULL,"
+        " created_utc_ns INTEGER NOT NULL,"
+        " models TEXT NOT NULL) STRICT;"}, /* as GET /v1/models answered */
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -1,27 +1,37 @@
 /* The gateway's port to the fleet: the ready replicas of the fleet's snapshot, of which it chooses. */
 #include "base/clock.h"
 #include "catalog/catalog.h"
+#include "providers.h"
 #include "server_private.h"
+#include "wire/messages.h"
 
 #include <stdio.h>
 #include <string.h>
 
-typedef enum wanted_kind { BY_MODEL, BY_NAME, BY_AUTO } wanted_kind;
+typedef enum wanted_kind { BY_MODEL, BY_NAME, BY_AUTO, BY_PROVIDER } wanted_kind;
 typedef struct wanted {
     wanted_kind kind;
-    char name[256]; /* of the model or the deployment */
+    char name[256];    /* of the model or the deployment */
+    char provider[64]; /* "provider/NAME/MODEL": only that one */
 } wanted;
 
 static wanted what_is_wanted(fh_str model)
 {
     wanted w = {.kind = BY_MODEL};
-    fh_str prefix = FH_STR("deployment/");
+    fh_str prefix = FH_STR("deployment/"), provider = FH_STR("provider/");
     const fh_catalog_model *known = fh_catalog_find(model);
     if (fh_str_eqs(model, "auto")) {
         w.kind = BY_AUTO;
     } else if (fh_str_starts(model, prefix)) {
         w.kind = BY_NAME;
         model = (fh_str){model.ptr + prefix.len, model.len - prefix.len};
+    } else if (fh_str_starts(model, provider)) {
+        model = (fh_str){model.ptr + provider.len, model.len - provider.len};
+        size_t slash = fh_str_find(model, FH_STR("/"));
+        w.kind = BY_PROVIDER;
+        snprintf(w.provider, sizeof w.provider, "%.*s", (int)FH_MIN(slash, sizeof w.provider - 1), model.ptr);
+        slash += slash < model.len;
+        model = (fh_str){model.ptr + slash, model.len - slash};
     } else if (known) {
         model = fh_str_of(known->id);
     }
@@ -32,6 +42,7 @@ static wanted what_is_wanted(fh_str model)
 static bool is_wanted(const wanted *w, const fh_deployment_view *d)
 {
     if (w->kind == BY_AUTO) return true;
+    if (w->kind == BY_PROVIDER) return false;
     return strcmp(w->kind == BY_NAME ? d->name : d->model, w->name) == 0;
 }
 
@@ -133,18 +144,70 @@ static size_t gather(const fh_fleet_snapshot *snap, const wanted *w, fh_candidat
     return n;
 }
 
-static int choose_in(const fh_fleet_snapshot *snap, const wanted *w, fh_pick *pick, void *arg, fh_route *ret, fh_err **err)
+/* Hosted endpoints can do what their APIs say: what a model behind one cannot, it refuses itself. */
+static fh_candidate provider_candidate(const fh_provider *p, const wanted *w, const char *place)
+{
+    bool messages = p->dialect == FH_DIALECT_MESSAGES;
+    return (fh_candidate){.deployment = place,
+                          .model = w->name,
+                          .place = place,
+                          .instance = p->created_utc_ns,
+                          .can = messages ? FH_WIRE_MESSAGES_CAN : ~0u,
+                          .trust = p->trust,
+                          .resume = FH_RESUME_TEXT,
+                          .dialect = p->dialect};
+}
+
+static bool provider_is_wanted(const fh_provider *p, const wanted *w)
+{
+    if (w->kind == BY_PROVIDER && strcmp(p->name, w->provider) != 0) return false;
+    return (w->kind == BY_MODEL || w->kind == BY_PROVIDER) && fh_provider_serves(p, w->name);
+}
+
+typedef char place_name[80];
+
+/* Providers that serve it, behind the deployments. */
+static size_t gather_providers(const fh_providers *all, const wanted *w, fh_candidate *list, size_t *index, place_name *places, size_t n)
+{
+    for (size_t i = 0, k = 0; i < fh_providers_count(all) && n < FH_CANDIDATES_MAX; i++) {
+        const fh_provider *p = fh_providers_at(all, i);
+        if (!provider_is_wanted(p, w)) continue;
+        snprintf(places[k], sizeof *places, "provider/%s", p->name);
+        list[n] = provider_candidate(p, w, places[k++]);
+        index[n++] = i;
+    }
+    return n;
+}
+
+static void fill_provider_route(fh_route *ret, const fh_provider *p, const fh_candidate *c, size_t choices)
+{
+    *ret = (fh_route){.instance = c->instance, .can = c->can, .resume = c->resume, .dialect = c->dialect};
+    snprintf(ret->deployment, sizeof ret->deployment, "%.63s", c->deployment);
+    snprintf(ret->model, sizeof ret->model, "%.127s", c->model);
+    snprintf(ret->upstream_model, sizeof ret->upstream_model, "%.127s", c->model);
+    snprintf(ret->place, sizeof ret->place, "%.63s", c->place);
+    snprintf(ret->base_url, sizeof ret->base_url, "%s", p->url);
+    snprintf(ret->secret, sizeof ret->secret, "%s", p->secret);
+    snprintf(ret->reason, sizeof ret->reason, "a hosted endpoint that serves the model; one of %zu ready", choices);
+}
+
+static int choose_in(fh_server *s, const fh_fleet_snapshot *snap, const wanted *w, fh_pick *pick, void *arg, fh_route *ret, fh_err **err)
 {
     fh_candidate list[FH_CANDIDATES_MAX];
     size_t index[FH_CANDIDATES_MAX];
+    place_name places[FH_LIMIT_PROVIDERS];
     const fh_deployment_view *waiting;
-    size_t count = gather(snap, w, list, index, &waiting), chosen = count ? pick(arg, list, count) : 0;
-    if (chosen < count) {
+    size_t own = gather(snap, w, list, index, &waiting), count = gather_providers(s->providers, w, list, index, places, own);
+    size_t chosen = count ? pick(arg, list, count) : 0;
+    if (chosen < own)
         fill_route(ret, w, &snap->deployments[index[chosen]], count);
-        return 0;
-    }
-    if (count) return fh_err_set(err, FH_E_UNAVAILABLE, "none of the %zu ready replicas of it will do for this request", count);
-    return waiting ? not_ready(waiting, err) : not_found(w, snap, err);
+    else if (chosen < count)
+        fill_provider_route(ret, fh_providers_at(s->providers, index[chosen]), &list[chosen], count);
+    else if (count)
+        return fh_err_set(err, FH_E_UNAVAILABLE, "none of the %zu ready replicas of it will do for this request", count);
+    else
+        return waiting ? not_ready(waiting, err) : not_found(w, snap, err);
+    return 0;
 }
 
 static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *ret, fh_err **err)
@@ -152,7 +215,9 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
     fh_server *s = ctx;
     wanted w = what_is_wanted(model);
     const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(s->fleet);
-    int rc = choose_in(snap, &w, pick, arg, ret, err);
+    fh_providers_begin(s->providers);
+    int rc = choose_in(s, snap, &w, pick, arg, ret, err);
+    fh_providers_end(s->providers);
     fh_fleet_snapshot_release(snap);
     return rc;
 }
@@ -169,6 +234,22 @@ static bool listed(const fh_route_model *list, size_t count, const char *id)
     return false;
 }
 
+static size_t list_providers(fh_server *s, fh_route_model *ret, size_t n, size_t max)
+{
+    fh_providers_begin(s->providers);
+    for (size_t i = 0; i < fh_providers_count(s->providers); i++) {
+        const fh_provider *p = fh_providers_at(s->providers, i);
+        for (size_t k = 0; k < p->model_count && n < max; k++) {
+            if (listed(ret, n, p->models[k])) continue;
+            ret[n] = (fh_route_model){.created_s = p->created_utc_ns / FH_NS_PER_S};
+            snprintf(ret[n].id, sizeof ret[n].id, "%s", p->models[k]);
+            snprintf(ret[n++].owned_by, sizeof ret->owned_by, "%s", p->name);
+        }
+    }
+    fh_providers_end(s->providers);
+    return n;
+}
+
 static size_t list(void *ctx, fh_route_model *ret, size_t max)
 {
     fh_server *s = ctx;
@@ -183,7 +264,7 @@ static size_t list(void *ctx, fh_route_model *ret, size_t max)
         snprintf(ret[n++].owned_by, sizeof ret->owned_by, "%s", m && m->maker[0] ? m->maker : "you");
     }
     fh_fleet_snapshot_release(snap);
-    return n;
+    return list_providers(s, ret, n, max);
 }
 
 fh_route_port fh_server_routes(fh_server *s)

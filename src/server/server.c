@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "db/schema.h"
+#include "providers.h"
 #include "server_private.h"
 #include "sys/file.h"
 
@@ -119,6 +120,7 @@ static int open_store(fh_server *s, fh_err **err)
     int rc = fh_db_open(&s->db, s->store_url, err);
     if (!rc) rc = fh_db_migrate_schema(s->db, err);
     if (!rc) rc = fh_keys_open(&s->keys, s->db, fh_clock_utc_ns(), err);
+    if (!rc) rc = fh_providers_open(&s->providers, s->db, err);
     if (!rc) rc = open_responses(s, err);
     if (!rc) rc = fh_weights_open(&s->weights, s->config->data_dir, true, err);
     if (rc) return rc;
@@ -131,6 +133,7 @@ static int open_store(fh_server *s, fh_err **err)
 static int open_listener(fh_server *s, fh_err **err)
 {
     int rc = fh_loop_new(&s->loop, err);
+    if (!rc) rc = fh_http_client_new(&s->outbound, s->loop, err);
     if (!rc) rc = fh_http_server_new(&s->http, s->loop, on_request, s, err);
     if (!rc && s->tls) fh_http_server_tls(s->http, fh_take(s->tls));
     if (!rc) rc = fh_http_server_trust(s->http, s->config->trusted_proxies, err);
@@ -232,6 +235,7 @@ static void close_all(fh_server *s)
 {
     fh_feed_free(s->feed);
     fh_edges_stop(s->edges);
+    fh_http_client_free(s->outbound); /* what it was asked for ends with an error, while there is a server to say it */
     fh_http_server_free(s->http);
     fh_tls_free(s->tls);
     fh_gateway_free(s->gateway);
@@ -244,6 +248,7 @@ static void close_all(fh_server *s)
     fh_map_free(s->in_flight_tokens);
     fh_signin_free(s->signin);
     fh_weights_close(s->weights);
+    fh_providers_close(s->providers);
     fh_keys_close(s->keys);
     fh_db_close(s->db);
     fh_free(s->host_names);

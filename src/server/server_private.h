@@ -17,6 +17,7 @@
 #include "gateway/secret.h"
 #include "gateway/signin.h"
 #include "json/json.h"
+#include "net/http_client.h"
 #include "net/http_server.h"
 #include "server/server.h"
 #include "weights/weights.h"
@@ -44,6 +45,8 @@ typedef struct fh_server {
     fh_response_store *responses;
     fh_db *db;
     fh_keys *keys;
+    struct fh_providers *providers;
+    fh_http_client *outbound; /* to hosted endpoints, for the control plane */
     fh_signin *signin;
     _Atomic(fh_fleet *) fleet; /* replaced when a handover fails */
     _Atomic bool handed_over;  /* a newer server has the control plane; reading still works here */
@@ -172,6 +175,8 @@ void api_deployments_events(api_call *c), api_deployments_logs(api_call *c);
 void api_events(api_call *c);
 void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights_import_get(api_call *c),
     api_weights_import_cancel(api_call *c);
+void api_providers_list(api_call *c), api_providers_create(api_call *c), api_providers_check(api_call *c),
+    api_providers_delete(api_call *c);
 void api_keys_list(api_call *c), api_keys_create(api_call *c), api_keys_revoke(api_call *c);
 void api_session_create(api_call *c), api_session_delete(api_call *c), api_console_links_create(api_call *c);
 void api_machine(api_call *c);

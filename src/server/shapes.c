@@ -214,6 +214,24 @@ static const api_field key_create[] = {
     {"at_once", "integer", false, false, "requests under way at once; 0: no limit"},
     END,
 };
+static const api_field provider[] = {
+    {"name", "string", true, false, "how it is called here"},
+    {"url", "string", true, false, "where it is, without /v1"},
+    {"kind", "string", true, false, "openai or anthropic: which API it speaks"},
+    {"trust", "string", true, false, "own, rented, named or any: requests that allow no more go there"},
+    {"has_key", "boolean", true, false, "whether it was given with a key, which is never shown"},
+    {"created", "time", true, false, "when"},
+    {"models", "string[]", true, false, "what it serves"},
+    END,
+};
+static const api_field provider_create[] = {
+    {"name", "string", true, false, "how it is to be called: small letters, digits, dashes"},
+    {"url", "string", true, false, "where it is, with or without /v1"},
+    {"kind", "string", false, false, "openai (the default) or anthropic: which API it speaks"},
+    {"key", "string", false, false, "the key for it"},
+    {"trust", "string", false, false, "own, rented, named or any; without: own for this machine, else named"},
+    END,
+};
 static const api_field problem[] = {
     {"type", "string", true, false, "what class of problem"},
     {"title", "string", true, false, "the class in words"},
@@ -244,6 +262,8 @@ const api_shape api_shapes[] = {
     {"Key", key},
     {"NewKey", new_key},
     {"KeyCreate", key_create},
+    {"Provider", provider},
+    {"ProviderCreate", provider_create},
     {"Problem", problem},
     {NULL, NULL},
 };

@@ -103,7 +103,9 @@
     X(PREFIX_BLOCKS, 128, "blocks of a prompt that are remembered; what is behind them is not looked at")                                  \
     X(PREFIX_SETS, 8192, "sets of four remembered blocks of prompts; beyond: the oldest is forgotten")                                     \
     X(LIMIT_RECORDS, 4096, "keys that ask within a minute whose limits are counted; beyond: 429 for a new one")                            \
-    X(TRIES, 4, "replicas that one request is sent to without getting on")                                                                    \
+    X(PROVIDERS, 64, "hosted endpoints that are named; beyond: 409")                                                                       \
+    X(PROVIDER_MODELS, 4096, "models of one hosted endpoint; what is beyond is not offered")                                               \
+    X(TRIES, 4, "replicas that one request is sent to without getting on")                                                                 \
     X(SENT_BYTES, 4194304, "text of a stream that is kept so that another replica can go on with it; beyond: the stream cannot be moved")  \
     X(SSE_EVENT_BYTES, 8388608, "one event of an engine's stream; beyond: the stream ends with an error event")                            \
     X(CONTROL_BODY_BYTES, 1048576, "body of a control-plane request; beyond: 413")                                                         \

@@ -7,6 +7,11 @@
 #include "base/buf.h"
 #include "json/json.h"
 
+/* What an upstream of that API can do of what a chat request may need. */
+#define FH_WIRE_MESSAGES_CAN                                                                                                               \
+    (FH_NEED_BIT(FORMAT) | FH_NEED_BIT(TOOL_CHOICE) | FH_NEED_BIT(ONE_CALL) | FH_NEED_BIT(IMAGES) | FH_NEED_BIT(FILES) |                   \
+     FH_NEED_BIT(PREFILL))
+
 /* A client's request as a chat request. FH_E_INVALID with the field at fault as param. The first thing that only an upstream of this API
  * can do: *ret_native gets an error that names it (owned by the caller; untouched when there is none) and the chat request holds the rest,
  * so that a way can be found to such an upstream; with ret_native NULL it is refused. */

@@ -1,0 +1,161 @@
+/* freehold provider add, list, check, remove: hosted endpoints. */
+#include "client.h"
+#include "sys/file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { KEY_BYTES_MAX = 4096 };
+
+/* The key for the endpoint, from a file: never from the command line, where others could read it. */
+static int set_key(const fh_cli *c, fh_json *body, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf text = FH_BUF(KEY_BYTES_MAX);
+    const char *file = fh_cli_text(c, "key-file", NULL);
+    if (!file) return 0;
+    int rc = fh_file_read(file, KEY_BYTES_MAX, &text, err);
+    if (rc) return fh_err_add(err, "the provider's key cannot be read");
+    bool set = fh_json_set(body, "key", fh_json_new_str(fh_str_trim((fh_str){fh_buf_cstr(&text), text.len})));
+    if (text.data) explicit_bzero(text.data, text.len);
+    return set ? 0 : fh_err_nomem(err);
+}
+
+static int say(const fh_cli *c, const fh_json *p, const char *what, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
+    const fh_json *models = fh_json_get(p, "models");
+    if (c->json) return fh_cli_print_json(p, err);
+    size_t count = fh_json_count(models);
+    fh_buf_addf(&out, "%s %s: %zu model%s at %s\n", fh_cli_str_of(p, "name"), what, count, count == 1 ? "" : "s", fh_cli_str_of(p, "url"));
+    for (size_t i = 0; i < count && i < 10; i++) fh_buf_addf(&out, "  %s\n", fh_json_str(fh_json_at(models, i)).ptr);
+    if (count > 10) fh_buf_addf(&out, "  and %zu more: `freehold provider list --json`\n", count - 10);
+    return fh_cli_print(&out, err);
+}
+
+static int run_add(fh_cli *c, fh_err **err)
+{
+    fh_cli_client s;
+    FH_AUTO(json) fh_json *body = fh_json_new_object(), *made = NULL;
+    fh_json_set(body, "name", fh_json_new_cstr(fh_cli_operand(c, 0)));
+    fh_json_set(body, "url", fh_json_new_cstr(fh_cli_text(c, "url", "")));
+    if (fh_cli_has(c, "kind")) fh_json_set(body, "kind", fh_json_new_cstr(fh_cli_text(c, "kind", "")));
+    if (fh_cli_has(c, "trust")) fh_json_set(body, "trust", fh_json_new_cstr(fh_cli_text(c, "trust", "")));
+    int rc = set_key(c, body, err);
+    if (!rc) rc = fh_client_open(c, &s, err);
+    if (!rc) rc = fh_client_call(&s, "POST", "/api/v1/providers", body, &made, err);
+    return rc ? rc : say(c, made, "is added", err);
+}
+
+static bool add_row(fh_cli_table *t, const fh_json *p)
+{
+    char models[24];
+    snprintf(models, sizeof models, "%zu", fh_json_count(fh_json_get(p, "models")));
+    const char *cells[] = {fh_cli_str_of(p, "name"), fh_cli_str_of(p, "kind"), fh_cli_str_of(p, "trust"), models, fh_cli_str_of(p, "url")};
+    return fh_cli_table_add(t, cells);
+}
+
+static int print_rows(const fh_json *items, fh_err **err)
+{
+    static const fh_cli_column columns[] = {{"NAME", FH_CLI_LEFT},    {"KIND", FH_CLI_LEFT},  {"TRUST", FH_CLI_LEFT},
+                                            {"MODELS", FH_CLI_RIGHT}, {"URL", FH_CLI_SHRINK}, {NULL, FH_CLI_LEFT}};
+    FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
+    FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
+    for (size_t i = 0; t && i < fh_json_count(items); i++)
+        if (!add_row(t, fh_json_at(items, i))) return fh_err_nomem(err);
+    if (!t) return fh_err_nomem(err);
+    fh_cli_table_write(t, &out);
+    return fh_cli_print(&out, err);
+}
+
+static int run_list(fh_cli *c, fh_err **err)
+{
+    fh_cli_client s;
+    FH_AUTO(json) fh_json *reply = NULL;
+    int rc = fh_client_open(c, &s, err);
+    if (!rc) rc = fh_client_call(&s, "GET", "/api/v1/providers", NULL, &reply, err);
+    if (rc) return rc;
+    return c->json ? fh_cli_print_json(reply, err) : print_rows(fh_json_get(reply, "items"), err);
+}
+
+static int call_one(fh_cli *c, const char *method, const char *after, const fh_json *body, fh_json **ret, fh_err **err)
+{
+    fh_cli_client s;
+    char path[256];
+    int rc = fh_client_open(c, &s, err);
+    if (rc) return rc;
+    if (!fh_client_path(path, sizeof path, "/api/v1/providers/", fh_cli_operand(c, 0), after))
+        return fh_err_set(err, FH_E_NOT_FOUND, "there is no such provider");
+    return fh_client_call(&s, method, path, body, ret, err);
+}
+
+static int run_check(fh_cli *c, fh_err **err)
+{
+    FH_AUTO(json) fh_json *body = fh_json_new_object(), *checked = NULL;
+    int rc = call_one(c, "POST", "/check", body, &checked, err);
+    return rc ? rc : say(c, checked, "answers", err);
+}
+
+static int run_remove(fh_cli *c, fh_err **err)
+{
+    FH_AUTO(json) fh_json *nothing = NULL, *said = fh_json_new_object();
+    FH_AUTO(buf) fh_buf out = FH_BUF(1024);
+    int rc = call_one(c, "DELETE", "", NULL, &nothing, err);
+    if (rc) return rc;
+    fh_json_set(said, "removed", fh_json_new_cstr(fh_cli_operand(c, 0)));
+    if (c->json) return fh_cli_print_json(said, err);
+    fh_buf_addf(&out, "%s is removed, and its key forgotten\n", fh_cli_operand(c, 0));
+    return fh_cli_print(&out, err);
+}
+
+static const fh_cli_flag add_flags[] = {
+    {"url", 0, FH_CLI_TEXT, "URL", "where it is, with or without /v1", 0, 0},
+    {"key-file", 0, FH_CLI_TEXT, "FILE", "file that holds the key for it (FREEHOLD_KEY_FILE names the key for the server)", 0, 0},
+    {"kind", 0, FH_CLI_TEXT, "openai|anthropic", "which API it speaks; openai without", 0, 0},
+    {"trust", 0, FH_CLI_TEXT, "own|rented|named|any", "requests that allow no more go there; without: own for this machine, else named", 0,
+     0},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+static const char *const add_examples[] = {"freehold provider add lab --url http://127.0.0.1:8080",
+                                           "freehold provider add example --url https://api.example.com --key-file ~/example.key", NULL};
+
+const fh_cli_verb fh_verb_provider_add = {
+    .name = "provider add",
+    .group = "Server",
+    .summary = "name a hosted endpoint, whose models are then served here",
+    .operands = "NAME",
+    .min_operands = 1,
+    .max_operands = 1,
+    .about = "Any endpoint that speaks OpenAI's or Anthropic's API: llama-server, vLLM, a hosted service. It is asked for its models "
+             "first. Ask for "
+             "them by their names, or for one endpoint's alone as provider/NAME/MODEL.\n\n"
+             "A request goes no further than it allows: what the endpoint of another may answer needs the header x-freehold-trust: named.",
+    .examples = add_examples,
+    .flags = add_flags,
+    .run = run_add,
+    .own_key_file = true,
+};
+const fh_cli_verb fh_verb_provider_list = {
+    .name = "provider list",
+    .group = "Server",
+    .summary = "hosted endpoints, without their keys",
+    .operands = "",
+    .run = run_list,
+};
+const fh_cli_verb fh_verb_provider_check = {
+    .name = "provider check",
+    .group = "Server",
+    .summary = "ask a hosted endpoint for its models again",
+    .operands = "NAME",
+    .min_operands = 1,
+    .max_operands = 1,
+    .run = run_check,
+};
+const fh_cli_verb fh_verb_provider_remove = {
+    .name = "provider remove",
+    .group = "Server",
+    .summary = "forget a hosted endpoint and its key",
+    .operands = "NAME",
+    .min_operands = 1,
+    .max_operands = 1,
+    .run = run_remove,
+};

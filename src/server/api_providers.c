@@ -1,0 +1,237 @@
+/* Providers over HTTP: list, add, check, remove. Adding asks the endpoint for its models first: a provider that is kept has answered. */
+#include "base/clock.h"
+#include "base/limits.h"
+#include "net/http_client.h"
+#include "net/origin.h"
+#include "providers.h"
+#include "server_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ANSWER_NS (15 * FH_NS_PER_S)
+
+static fh_json *provider_json(const fh_provider *p)
+{
+    fh_json *o = fh_json_new_object(), *models = fh_json_new_array();
+    for (size_t i = 0; i < p->model_count; i++) fh_json_append(models, fh_json_new_cstr(p->models[i]));
+    fh_json_set(o, "name", fh_json_new_cstr(p->name));
+    fh_json_set(o, "url", fh_json_new_cstr(p->url));
+    fh_json_set(o, "kind", fh_json_new_cstr(p->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai"));
+    fh_json_set(o, "trust", fh_json_new_cstr(fh_trust_name(p->trust)));
+    fh_json_set(o, "has_key", fh_json_new_bool(p->secret[0] != '\0'));
+    fh_json_set(o, "created", api_time(p->created_utc_ns));
+    fh_json_set(o, "models", models);
+    return o;
+}
+
+void api_providers_list(api_call *c)
+{
+    fh_providers *all = c->server->providers;
+    fh_json *items = fh_json_new_array();
+    fh_providers_begin(all);
+    for (size_t i = 0; i < fh_providers_count(all); i++) fh_json_append(items, provider_json(fh_providers_at(all, i)));
+    fh_providers_end(all);
+    api_reply(c, 200, api_list(items, fh_json_new_null()));
+}
+
+/* ---- asking the endpoint ---- */
+
+typedef struct asking {
+    api_call *call;
+    fh_provider *p; /* owned */
+    bool replace;
+    fh_buf reply;
+} asking;
+
+static bool got_data(void *arg, const void *data, size_t bytes)
+{
+    fh_buf_add(&((asking *)arg)->reply, data, bytes);
+    return true;
+}
+
+static int judge(const asking *a, int status, const fh_err *why, fh_err **err)
+{
+    if (why)
+        fh_err_set(err, FH_E_UPSTREAM, "%s does not answer: %s", a->p->url, fh_err_message(why));
+    else if (status == 401 || status == 403)
+        fh_err_set(err, FH_E_UPSTREAM, "%s refuses the key (%d)", a->p->url, status);
+    else if (status != 200)
+        fh_err_set(err, FH_E_UPSTREAM, "%s/v1/models answers with %d", a->p->url, status);
+    else
+        return 0;
+    fh_err_hint(err, status ? "check the URL (without /v1) and the key" : "check the URL, and that the endpoint runs");
+    return FH_E_UPSTREAM;
+}
+
+static void answered(void *arg, int status, const fh_err *why)
+{
+    asking *a = arg;
+    fh_err *err = NULL;
+    fh_server *s = a->call->server;
+    char name[64];
+    snprintf(name, sizeof name, "%s", a->p->name);
+    int rc = judge(a, status, why, &err);
+    if (!rc) rc = fh_buf_check(&a->reply, &err, "the list of models");
+    if (!rc) rc = fh_provider_read_models(a->p, (fh_str){fh_buf_cstr(&a->reply), a->reply.len}, &err);
+    if (!rc) rc = fh_providers_put(s->providers, fh_take(a->p), a->replace, &err);
+    if (rc)
+        api_reply_error(a->call, err);
+    else
+        api_reply(a->call, a->replace ? 200 : 201, provider_json(fh_providers_find(s->providers, fh_str_of(name))));
+    fh_provider_free(a->p);
+    fh_buf_fini(&a->reply);
+    fh_free(a);
+}
+
+static int start_asking(asking *a, fh_err **err)
+{
+    char url[300], bearer[300];
+    bool anthropic = a->p->dialect == FH_DIALECT_MESSAGES;
+    snprintf(url, sizeof url, "%s/v1/models", a->p->url);
+    snprintf(bearer, sizeof bearer, "Bearer %s", a->p->secret);
+    const fh_header headers[] = {anthropic ? (fh_header){FH_STR("x-api-key"), fh_str_of(a->p->secret)}
+                                           : (fh_header){FH_STR("Authorization"), fh_str_of(bearer)},
+                                 {FH_STR("anthropic-version"), FH_STR("2023-06-01")}};
+    size_t first = a->p->secret[0] ? 0 : 1;
+    fh_http_call_spec spec = {.method = "GET",
+                              .url = url,
+                              .headers = headers + first,
+                              .header_count = 1 - first + anthropic,
+                              .total_timeout_ns = ANSWER_NS,
+                              .on_data = got_data,
+                              .on_done = answered,
+                              .arg = a};
+    fh_http_call *call;
+    int rc = fh_http_call_start(&call, a->call->server->outbound, &spec, err);
+    explicit_bzero(bearer, sizeof bearer);
+    return rc;
+}
+
+/* Takes p. */
+static void ask_models(api_call *c, fh_provider *p, bool replace)
+{
+    fh_err *err = NULL;
+    asking *a = fh_calloc(1, sizeof *a);
+    int rc = a ? 0 : fh_err_nomem(&err);
+    if (a) *a = (asking){.call = c, .p = p, .replace = replace, .reply = FH_BUF(FH_LIMIT_JSON_BODY_BYTES)};
+    if (!rc) rc = start_asking(a, &err);
+    if (!rc) return;
+    fh_provider_free(p);
+    fh_free(a);
+    api_reply_error(c, err);
+}
+
+/* ---- adding ---- */
+
+static int bad(fh_err **err, const char *param, const char *message, const char *hint)
+{
+    fh_err_set(err, FH_E_INVALID, "%s", message);
+    fh_err_param(err, "%s", param);
+    fh_err_hint(err, "%s", hint);
+    return FH_E_INVALID;
+}
+
+static bool good_name(fh_str name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-", name.ptr[i])) return false;
+    return name.len > 0 && name.len < 64;
+}
+
+static bool is_local(fh_str url)
+{
+    static const char *const hosts[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
+    for (size_t i = 0; i < FH_COUNT(hosts); i++) {
+        fh_str h = fh_str_of(hosts[i]);
+        if (fh_str_starts(url, h) && (url.len == h.len || url.ptr[h.len] == ':' || url.ptr[h.len] == '/')) return true;
+    }
+    return false;
+}
+
+static int take_url(fh_provider *p, fh_str url, bool has_key, fh_err **err)
+{
+    static const char hint[] = "for example https://api.example.com, or http://127.0.0.1:8080 for a server of this machine";
+    while (url.len && url.ptr[url.len - 1] == '/') url.len--;
+    if (fh_str_ends(url, FH_STR("/v1"))) url.len -= 3;
+    bool secure = fh_str_starts(url, FH_STR("https://"));
+    if ((!secure && !fh_str_starts(url, FH_STR("http://"))) || url.len >= sizeof p->url || memchr(url.ptr, '?', url.len) ||
+        memchr(url.ptr, '@', url.len) || memchr(url.ptr, ' ', url.len))
+        return bad(err, "url", "'url' is no address of an endpoint", hint);
+    if (!secure && has_key && !is_local(url)) return bad(err, "url", "the key would be readable on the network", "use https");
+    snprintf(p->url, sizeof p->url, "%.*s", (int)url.len, url.ptr);
+    return 0;
+}
+
+static int take_key(fh_provider *p, fh_str key, fh_err **err)
+{
+    for (size_t i = 0; i < key.len; i++)
+        if (key.ptr[i] <= ' ' || key.ptr[i] > '~')
+            return bad(err, "key", "'key' is no key: it must be one word", "give the key alone, without Bearer");
+    if (key.len >= sizeof p->secret) return bad(err, "key", "'key' is too long", "a key has at most 255 bytes");
+    if (key.len) memcpy(p->secret, key.ptr, key.len);
+    return 0;
+}
+
+static int read_provider(const api_call *c, fh_provider *p, fh_err **err)
+{
+    fh_str name = {0}, url = {0}, kind = FH_STR("openai"), key = {0}, trust = {0};
+    int rc = fh_json_read_str(c->body, "name", true, &name, err);
+    if (!rc) rc = fh_json_read_str(c->body, "url", true, &url, err);
+    if (!rc) rc = fh_json_read_str(c->body, "kind", false, &kind, err);
+    if (!rc) rc = fh_json_read_str(c->body, "key", false, &key, err);
+    if (!rc) rc = fh_json_read_str(c->body, "trust", false, &trust, err);
+    if (rc) return rc;
+    if (!good_name(name)) return bad(err, "name", "'name' must be 1 to 63 small letters, digits and dashes", "for example together");
+    memcpy(p->name, name.ptr, name.len);
+    if (!fh_str_eqs(kind, "openai") && !fh_str_eqs(kind, "anthropic"))
+        return bad(err, "kind", "there is no such kind of provider", "openai and anthropic are the kinds: which API the endpoint speaks");
+    p->dialect = fh_str_eqs(kind, "anthropic") ? FH_DIALECT_MESSAGES : FH_DIALECT_CHAT;
+    p->trust = is_local(url) ? FH_TRUST_OWN : FH_TRUST_NAMED;
+    if (trust.ptr && !fh_trust_parse(trust, &p->trust))
+        return bad(err, "trust", "there is no such trust class", "own, rented, named and any are the classes");
+    p->created_utc_ns = fh_clock_utc_ns();
+    rc = take_url(p, url, key.len > 0, err);
+    return rc ? rc : take_key(p, key, err);
+}
+
+void api_providers_create(api_call *c)
+{
+    fh_err *err = NULL;
+    FH_AUTO(fh_provider) fh_provider *p = fh_calloc(1, sizeof *p);
+    int rc = p ? read_provider(c, p, &err) : fh_err_nomem(&err);
+    if (!rc) rc = fh_providers_check_name(c->server->providers, p->name, &err);
+    if (rc)
+        api_reply_error(c, err);
+    else
+        ask_models(c, fh_take(p), false);
+}
+
+void api_providers_check(api_call *c)
+{
+    fh_err *err = NULL;
+    const fh_provider *known = fh_providers_find(c->server->providers, fh_str_of(c->param));
+    fh_provider *p = known ? fh_calloc(1, sizeof *p) : NULL;
+    if (!p) {
+        if (known)
+            fh_err_nomem(&err);
+        else
+            fh_err_set(&err, FH_E_NOT_FOUND, "there is no provider '%.64s'", c->param);
+        if (!known) fh_err_hint(&err, "`freehold provider list` shows them");
+        api_reply_error(c, err);
+        return;
+    }
+    *p = *known;
+    p->models = NULL;
+    p->model_count = 0;
+    ask_models(c, p, true);
+}
+
+void api_providers_delete(api_call *c)
+{
+    fh_err *err = NULL;
+    if (fh_providers_remove(c->server->providers, c->param, &err))
+        api_reply_error(c, err);
+    else
+        api_reply(c, 204, NULL);
+}

@@ -1,0 +1,44 @@
+/* Hosted endpoints that the operator named: any server that speaks OpenAI's API, or Anthropic's. Kept in the database (table providers, the
+ * key with them: the file is the owner's alone) and in memory, where routing reads them. Changed on the server's loop; read by any thread.
+ */
+#ifndef FH_SERVER_PROVIDERS_H
+#define FH_SERVER_PROVIDERS_H
+
+#include "base/limits.h"
+#include "db/db.h"
+#include "gateway/ports.h"
+
+typedef struct fh_provider {
+    char name[64], url[256]; /* url without the API's path and without a slash at its end */
+    char secret[256];        /* "" for none */
+    fh_wire_dialect dialect; /* FH_DIALECT_CHAT or FH_DIALECT_MESSAGES */
+    fh_trust trust;
+    int64_t created_utc_ns;
+    char (*models)[128]; /* owned */
+    size_t model_count;
+} fh_provider;
+void fh_provider_free(fh_provider *p);
+FH_DEFINE_AUTO(fh_provider, fh_provider_free);
+
+typedef struct fh_providers fh_providers;
+int fh_providers_open(fh_providers **ret, fh_db *db, fh_err **err); /* borrows db until closed */
+void fh_providers_close(fh_providers *p);
+FH_DEFINE_AUTO(fh_providers, fh_providers_close);
+
+/* Takes p, also when it fails. FH_E_EXISTS when the name is taken, unless replace. */
+int fh_providers_put(fh_providers *all, fh_provider *p, bool replace, fh_err **err);
+int fh_providers_check_name(const fh_providers *all, const char *name, fh_err **err); /* FH_E_EXISTS when it is taken */
+int fh_providers_remove(fh_providers *all, const char *name, fh_err **err);
+
+/* Reading: between begin and end nothing changes, so what is read stays valid; not for long. */
+void fh_providers_begin(fh_providers *all);
+void fh_providers_end(fh_providers *all);
+size_t fh_providers_count(const fh_providers *all);
+const fh_provider *fh_providers_at(const fh_providers *all, size_t i);
+const fh_provider *fh_providers_find(const fh_providers *all, fh_str name);
+bool fh_provider_serves(const fh_provider *p, const char *model);
+
+/* The ids of an answer to GET /v1/models, into p. FH_E_UPSTREAM when it is none. */
+int fh_provider_read_models(fh_provider *p, fh_str body, fh_err **err);
+
+#endif
