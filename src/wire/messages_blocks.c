@@ -54,7 +54,7 @@ static int take_thinking(fh_msg_turn *t, const fh_json *block, const char *path,
     fh_str text = {NULL, 0}, signature = {NULL, 0};
     int rc = fh_msg_read_str(block, path, "thinking", true, &text, err);
     if (rc == 0) rc = fh_msg_read_str(block, path, "signature", true, &signature, err);
-    if (rc < 0 || !text.len) return rc;
+    if (rc < 0 || !text.len || t->m->thoughtful_turns <= t->m->forgotten_turns) return rc;
     if (t->thoughts.len) fh_buf_addc(&t->thoughts, '\n');
     fh_buf_add(&t->thoughts, text.ptr, text.len);
     return fh_buf_check(&t->thoughts, err, "the thoughts of a turn");

@@ -34,12 +34,13 @@ fh_json *fh_msg_json_text(const fh_json *v);                                    
 
 /* A client's request on its way into a chat request. */
 typedef struct fh_msg {
-    const fh_json *doc; /* borrowed */
-    fh_json *chat;      /* owned; being built */
-    fh_json *list;      /* owned; chat messages */
-    fh_json *ids;       /* owned; id of each tool_use: true when it has its result */
-    size_t open;        /* of the last assistant turn: calls without a result */
-    bool counting;      /* for count_tokens */
+    const fh_json *doc;                       /* borrowed */
+    fh_json *chat;                            /* owned; being built */
+    fh_json *list;                            /* owned; chat messages */
+    fh_json *ids;                             /* owned; id of each tool_use: true when it has its result */
+    size_t open;                              /* of the last assistant turn: calls without a result */
+    size_t thoughtful_turns, forgotten_turns; /* messages with thoughts so far; how many of them, from the first, lose them */
+    bool counting;                            /* for count_tokens */
     bool may_native;
     fh_err *native; /* owned; the first thing that only an upstream of this API can do */
 } fh_msg;
@@ -50,6 +51,9 @@ int fh_msg_cache_control(const fh_json *o, const char *path, fh_err **err);
 
 /* messages_turns.c */
 int fh_msg_turns(fh_msg *m, fh_err **err);
+/* messages_context.c: edits of the context, before the turns; and each message as its turn comes */
+int fh_msg_context(fh_msg *m, fh_err **err);
+void fh_msg_context_turn(fh_msg *m, const fh_json *message);
 /* messages_tools.c */
 int fh_msg_tools(fh_msg *m, fh_err **err);
 

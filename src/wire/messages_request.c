@@ -25,15 +25,16 @@ int fh_msg_native(fh_msg *m, const char *path, const char *what, fh_err **err)
 
 int fh_msg_cache_control(const fh_json *o, const char *path, fh_err **err)
 {
-    static const char *const members[] = {"type", "ttl", NULL}, *const ttls[] = {"5m", "1h", NULL};
+    static const char *const members[] = {"type", "ttl", "scope", NULL}, *const ttls[] = {"5m", "1h", NULL};
     const fh_json *v = fh_json_get(o, "cache_control");
     fh_msg_path at = fh_msg_member(path, "cache_control");
-    fh_str type = {NULL, 0}, ttl = {NULL, 0};
+    fh_str type = {NULL, 0}, ttl = {NULL, 0}, scope = {NULL, 0};
     if (fh_wire_absent(v)) return 0;
     int rc = fh_msg_object(v, at.at, err);
     if (rc == 0) rc = fh_msg_members(v, at.at, members, err);
     if (rc == 0) rc = fh_msg_read_str(v, at.at, "type", true, &type, err);
     if (rc == 0) rc = fh_msg_read_str(v, at.at, "ttl", false, &ttl, err);
+    if (rc == 0) rc = fh_msg_read_str(v, at.at, "scope", false, &scope, err);
     if (rc < 0) return rc;
     if (!fh_str_eqs(type, "ephemeral")) return fh_wire_bad(err, fh_msg_member(at.at, "type").at, "the only type there is is 'ephemeral'");
     if (!ttl.ptr || fh_msg_is_one_of(ttl, ttls)) return 0;
@@ -145,7 +146,8 @@ static int take_thinking_type(fh_msg *m, const fh_json *v, fh_str type, fh_err *
 
 static int take_thinking(fh_msg *m, fh_err **err)
 {
-    static const char *const members[] = {"type", "budget_tokens", "display", NULL}, *const displays[] = {"summarized", "omitted", NULL};
+    static const char *const members[] = {"type", "budget_tokens", "display", "block_binding", NULL};
+    static const char *const displays[] = {"summarized", "omitted", "updates", NULL};
     const fh_json *v = fh_json_get(m->doc, "thinking");
     fh_str type = {NULL, 0}, display = {NULL, 0};
     if (fh_wire_absent(v)) return 0;
@@ -155,6 +157,9 @@ static int take_thinking(fh_msg *m, fh_err **err)
     if (rc == 0) rc = fh_msg_read_str(v, "thinking", "display", false, &display, err);
     if (rc == 0 && display.ptr && !fh_msg_is_one_of(display, displays))
         rc = fh_wire_bad(err, "thinking.display", "'display' is summarized or omitted");
+    if (rc == 0 && fh_str_eqs(display, "updates")) rc = fh_msg_native(m, "thinking.display", "a summary of thoughts as they come", err);
+    if (rc == 0 && !fh_wire_absent(fh_json_get(v, "block_binding")))
+        rc = fh_msg_native(m, "thinking.block_binding", "checking whose thoughts they are", err);
     return rc == 0 ? take_thinking_type(m, v, type, err) : rc;
 }
 
@@ -253,7 +258,6 @@ static int take_native_fields(fh_msg *m, fh_err **err)
         const char *key, *what;
     } rows[] = {{"container", "a container"},
                 {"mcp_servers", "calling MCP servers"},
-                {"context_management", "editing the context"},
                 {"compaction", "compacting the context"},
                 {"thread", "a thread kept by the server"},
                 {"fallbacks", "falling back to other models"},
@@ -366,6 +370,7 @@ static int take_request(fh_msg *m, fh_err **err)
     if (!m->chat || !m->list || !m->ids) return fh_err_nomem(err);
     int rc = take_fields(m, err);
     if (rc == 0) rc = fh_msg_tools(m, err);
+    if (rc == 0) rc = fh_msg_context(m, err);
     if (rc == 0) rc = fh_msg_turns(m, err);
     if (rc == 0 && !fh_json_set(m->chat, "messages", fh_json_ref(m->list))) rc = fh_err_nomem(err);
     return rc == 0 ? take_unknown(m, err) : rc;

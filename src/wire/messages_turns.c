@@ -116,6 +116,7 @@ static int take_message(fh_msg_turn *t, const fh_json *message, const char *path
     if (rc == 0) rc = fh_msg_members(message, path, place == FH_MSG_SYSTEM ? system : plain, err);
     if (rc == 0 && place == FH_MSG_SYSTEM) rc = check_system(t->m, message, path, err);
     if (rc == 0) rc = turn_change(t, place, path, err);
+    fh_msg_context_turn(t->m, message);
     if (rc == 0) rc = fh_msg_blocks(t, content, at.at, err);
     if (rc < 0) return rc;
     bool empty = fh_json_kind_of(content) == FH_JSON_STRING ? !fh_json_str(content).len : !fh_json_count(content);

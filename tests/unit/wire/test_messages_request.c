@@ -189,6 +189,26 @@ static void thinking_becomes_effort_and_a_switch(void **state)
     "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"output\",\"strict\":true,\"schema\":{\"type\":\"object\"}}" \
     "}"
 
+#define THOUGHT(t)                                                                                                                         \
+    "{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"" t                                                        \
+    "\",\"signature\":\"\"},{\"type\":\"text\",\"text\":\"x\"}]}"
+#define REASONED(t) "{\"role\":\"assistant\",\"content\":\"x\",\"reasoning_content\":\"" t "\"}"
+#define FORGOT      "{\"role\":\"assistant\",\"content\":\"x\"}"
+#define HI          "{\"role\":\"user\",\"content\":\"hi\"}"
+#define TALK(a, b)  "\"messages\":[" HI "," a "," HI "," b "," HI "]"
+#define CLEAR(keep) "\"context_management\":{\"edits\":[{\"type\":\"clear_thinking_20251015\"" keep "}]},"
+
+static void thoughts_of_earlier_turns_are_cleared_as_asked(void **state)
+{
+    expect(TALK(THOUGHT("a"), THOUGHT("b")), TALK(REASONED("a"), REASONED("b")));
+    expect(CLEAR(",\"keep\":\"all\"") TALK(THOUGHT("a"), THOUGHT("b")), TALK(REASONED("a"), REASONED("b")));
+    expect(CLEAR(",\"keep\":{\"type\":\"all\"}") TALK(THOUGHT("a"), THOUGHT("b")), TALK(REASONED("a"), REASONED("b")));
+    expect(CLEAR("") TALK(THOUGHT("a"), THOUGHT("b")), TALK(FORGOT, REASONED("b")));
+    expect(CLEAR(",\"keep\":{\"type\":\"thinking_turns\",\"value\":2}") TALK(THOUGHT("a"), THOUGHT("b")),
+           TALK(REASONED("a"), REASONED("b")));
+    expect("\"context_management\":{\"edits\":[]}," TALK(THOUGHT("a"), THOUGHT("b")), TALK(REASONED("a"), REASONED("b")));
+}
+
 static void a_schema_becomes_a_response_format(void **state)
 {
     expect("\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":{\"type\":\"object\"}}}," USER_HI, FORMAT "," USER_HI);
@@ -273,6 +293,10 @@ static void a_bad_field_is_named(void **state)
         {USER_HI ",\"output_config\":{\"x\":1}", "output_config.x", "no field"},
         {USER_HI ",\"output_format\":{},\"output_config\":{\"format\":{}}", "output_format", "older name"},
         {USER_HI ",\"n\":2", "n", "no field 'n'"},
+        {USER_HI ",\"context_management\":{\"edits\":{}}", "context_management.edits", "array"},
+        {USER_HI
+         ",\"context_management\":{\"edits\":[{\"type\":\"clear_thinking_20251015\",\"keep\":{\"type\":\"thinking_turns\",\"value\":0}}]}",
+         "context_management.edits[0].keep", "above 0"},
         {USER_HI ",\"response_format\":{}", "response_format", "no field"},
     };
     expect_bad(rows, FH_COUNT(rows));
@@ -366,7 +390,10 @@ static void what_is_native_is_refused_by_name_or_written_down(void **state)
     static const bad rows[] = {
         {USER_HI ",\"container\":\"c\"", "container", "a container"},
         {USER_HI ",\"mcp_servers\":[{\"url\":\"u\"}]", "mcp_servers", "MCP"},
-        {USER_HI ",\"context_management\":{\"edits\":[]}", "context_management", "context"},
+        {USER_HI ",\"context_management\":{\"edits\":[{\"type\":\"compact_20260112\"}]}", "context_management.edits[0]",
+         "edit of the context"},
+        {USER_HI ",\"thinking\":{\"type\":\"adaptive\",\"display\":\"updates\"}", "thinking.display", "summary"},
+        {USER_HI ",\"thinking\":{\"type\":\"adaptive\",\"block_binding\":{}}", "thinking.block_binding", "whose"},
         {USER_HI ",\"diagnostics\":{\"previous_message_id\":null}", "diagnostics", "report"},
         {USER_HI ",\"inference_geo\":\"eu\"", "inference_geo", "region"},
         {USER_HI ",\"speed\":\"fast\"", "speed", "speed"},
@@ -455,6 +482,7 @@ int main(void)
         cmocka_unit_test(tools_become_functions),
         cmocka_unit_test(sampling_and_streams_are_said_alike),
         cmocka_unit_test(thinking_becomes_effort_and_a_switch),
+        cmocka_unit_test(thoughts_of_earlier_turns_are_cleared_as_asked),
         cmocka_unit_test(a_schema_becomes_a_response_format),
         cmocka_unit_test(counting_needs_no_limit_and_carries_no_sampling),
         cmocka_unit_test(a_bad_field_is_named),
