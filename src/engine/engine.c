@@ -31,7 +31,8 @@ static int open_toolfmt(fh_engine *e, fh_str source, fh_err **err)
     if (bos != FH_TOKEN_NONE) s.bos = fh_vocab_piece(e->vocab, bos);
     if (eos != FH_TOKEN_NONE) s.eos = fh_vocab_piece(e->vocab, eos);
     e->shown = fh_calloc(tokens / 64 + 1, sizeof *e->shown);
-    int rc = e->shown ? fh_toolfmt_detect(&e->toolfmt, &s, err) : fh_err_nomem(err);
+    if (!e->shown) return fh_err_nomem(err);
+    int rc = fh_toolfmt_detect(&e->toolfmt, &s, err);
     for (size_t i = 0; !rc && i < tokens; i++)
         if (fh_vocab_is_control(e->vocab, (fh_token)i) && fh_toolfmt_wants(e->toolfmt, fh_vocab_piece(e->vocab, (fh_token)i)))
             e->shown[i / 64] |= (uint64_t)1 << (i % 64);

@@ -71,7 +71,7 @@ size_t fh_choose(const fh_option *list, size_t count, fh_prefer prefer, const ui
     size_t usable = 0;
     for (size_t i = 0; i < count; i++) usable += any || !list[i].open;
     *ret_reason = any ? FH_CHOSE_LAST : FH_CHOSE_ONLY;
-    if (usable == 1) return nth_usable(list, count, any, 0);
+    if (usable <= 1) return nth_usable(list, count, any, 0);
     if (prefer == FH_PREFER_PRICE || prefer == FH_PREFER_ENERGY) {
         *ret_reason = prefer == FH_PREFER_PRICE ? FH_CHOSE_PRICE : FH_CHOSE_ENERGY;
         return by_cost(list, count, any, prefer);

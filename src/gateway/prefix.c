@@ -49,7 +49,7 @@ static void add_byte(hashing *h, uint8_t byte)
 
 static void add_text(hashing *h, fh_str s)
 {
-    for (size_t i = 0; i < s.len && h->to->count < FH_LIMIT_PREFIX_BLOCKS; i++) add_byte(h, (uint8_t)s.ptr[i]);
+    for (size_t i = 0; s.ptr && i < s.len && h->to->count < FH_LIMIT_PREFIX_BLOCKS; i++) add_byte(h, (uint8_t)s.ptr[i]);
 }
 
 static void add_value(hashing *h, const fh_json *v)

@@ -404,8 +404,8 @@ static bool make_lists(grammar_automaton *a)
     a->seen = fh_calloc(256, sizeof *a->seen);
     a->seen_mask = 255;
     bool good = table_init(&a->frame_table, 256) && table_init(&a->set_table, 256) && a->seen;
-    good = good && grow(a, (void **)&a->frames, &a->frame_cap, sizeof *a->frames) &&
-           grow(a, (void **)&a->sets, &a->set_cap, sizeof *a->sets);
+    good =
+        good && grow(a, (void **)&a->frames, &a->frame_cap, sizeof *a->frames) && grow(a, (void **)&a->sets, &a->set_cap, sizeof *a->sets);
     if (!good) return false;
     a->frames[0] = (grammar_frame){0};
     a->sets[0] = (grammar_set){.need = GRAMMAR_NEVER};

@@ -198,9 +198,9 @@ static uint32_t rule_need(const grammar_program *p, uint32_t rule)
 
 typedef struct walker {
     const grammar_program *p;
-    uint8_t *color;              /* [rule] 0: new, 1: open, 2: done */
-    uint8_t *mark;               /* [node] looked at */
-    uint32_t *stack;             /* nodes to look at, and rules that are open (+ RULE_CLOSE) */
+    uint8_t *color;  /* [rule] 0: new, 1: open, 2: done */
+    uint8_t *mark;   /* [node] looked at */
+    uint32_t *stack; /* nodes to look at, and rules that are open (+ RULE_CLOSE) */
     size_t count, cap;
 } walker;
 #define RULE_CLOSE 0x80000000u
@@ -303,8 +303,7 @@ static void find_classes(grammar_program *p)
 int grammar_check(grammar_program *p, const char *param, fh_err **err)
 {
     int rc = find_needs(p, err);
-    if (!rc && rule_need(p, p->root) == GRAMMAR_NEVER)
-        rc = blame_rule(p, p->root, param, "nothing that it describes ever ends", err);
+    if (!rc && rule_need(p, p->root) == GRAMMAR_NEVER) rc = blame_rule(p, p->root, param, "nothing that it describes ever ends", err);
     if (!rc) rc = check_left_recursion(p, param, err);
     if (!rc) rc = check_repeats(p, param, err);
     if (!rc) find_classes(p);

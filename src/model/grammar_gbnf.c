@@ -185,7 +185,7 @@ static tree *read_literal(reader *r)
     FH_AUTO(buf) fh_buf b = FH_BUF(FH_LIMIT_GRAMMAR_BYTES);
     uint32_t from = r->line;
     while (!take(r, '"')) {
-        uint32_t cp;
+        uint32_t cp = 0;
         char bytes[4];
         if (r->i >= r->text.len) return fail(r, from, "a literal without its closing quote");
         if (!read_char(r, &cp)) return NULL;
@@ -217,7 +217,7 @@ static bool read_spans(reader *r, spans *s)
 {
     uint32_t from = r->line;
     while (!take(r, ']')) {
-        uint32_t low, high;
+        uint32_t low = 0, high = 0;
         if (r->i >= r->text.len) return fail(r, from, "a class without its closing bracket") != NULL;
         if (!read_char(r, &low)) return false;
         high = low;
@@ -240,16 +240,16 @@ static int by_low(const void *a, const void *b)
 /* What is not in the sorted spans, in their place: at most one more. */
 static bool negate(reader *r, spans *s)
 {
-    spans not = {0};
+    spans rest = {0};
     uint32_t from = 0;
     bool good = true;
     for (size_t i = 0; good && i < s->count; i++) {
-        if (s->list[i].low > from) good = add_span(r, &not, from, s->list[i].low - 1);
+        if (s->list[i].low > from) good = add_span(r, &rest, from, s->list[i].low - 1);
         from = FH_MAX(from, s->list[i].high + 1);
     }
-    if (good && from <= 0x10ffff) good = add_span(r, &not, from, 0x10ffff);
+    if (good && from <= 0x10ffff) good = add_span(r, &rest, from, 0x10ffff);
     fh_free(s->list);
-    *s = not;
+    *s = rest;
     return good;
 }
 
@@ -536,9 +536,11 @@ static bool read_rule(reader *r)
     if (!name.len) return fail(r, line, "a rule must begin with its name") != NULL;
     uint32_t rule = rule_of_name(r, name);
     if (rule == GRAMMAR_NONE) return false;
-    if (r->p->rules[rule].defined) return fail(r, line, "the rule '%.*s' is there already", (int)FH_MIN(name.len, (size_t)64), name.ptr) != NULL;
+    if (r->p->rules[rule].defined)
+        return fail(r, line, "the rule '%.*s' is there already", (int)FH_MIN(name.len, (size_t)64), name.ptr) != NULL;
     skip_space(r, false);
-    if (!take(r, ':') || !take(r, ':') || !take(r, '=')) return fail(r, line, "::= must follow the name of a rule") != NULL;
+    for (const char *c = "::="; *c; c++)
+        if (!take(r, *c)) return fail(r, line, "::= must follow the name of a rule") != NULL;
     skip_space(r, true);
     fh_arena_reset(r->arena);
     tree *body = read_either(r, false);

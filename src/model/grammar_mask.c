@@ -210,5 +210,6 @@ int grammar_mask_fill(fh_grammar *g, uint32_t state, uint64_t tokens_left, uint6
     if (!f.any && !accepts) fill_nearest(&f, state);
     if (accepts) add_mask(&f, g->tokens->ends);
     if (f.any || accepts) return 0;
-    return fh_err_set(err, FH_E_INTERNAL, "no token of the model can follow: the grammar wants bytes that none begins with, or too much at once");
+    return fh_err_set(err, FH_E_INTERNAL,
+                      "no token of the model can follow: the grammar wants bytes that none begins with, or too much at once");
 }

@@ -96,27 +96,27 @@ typedef struct grammar_trie {
  * alone decides: they are allowed by masks, and only the rest of the vocabulary is walked. */
 typedef struct grammar_tokens {
     size_t logit_count, words;
-    grammar_trie all, rest;                   /* rest: what is not plain, or longer than GRAMMAR_PLAIN_MAX characters */
-    uint64_t *plain[GRAMMAR_PLAIN_MAX + 1];   /* [n]: plain tokens of n characters; [0]: of any number */
-    uint64_t *ends;                           /* tokens that end a reply */
-    char *bytes;                              /* of all tokens, one after the other */
-    uint32_t *offsets;                        /* [logit_count + 1] into bytes */
+    grammar_trie all, rest;                 /* rest: what is not plain, or longer than GRAMMAR_PLAIN_MAX characters */
+    uint64_t *plain[GRAMMAR_PLAIN_MAX + 1]; /* [n]: plain tokens of n characters; [0]: of any number */
+    uint64_t *ends;                         /* tokens that end a reply */
+    char *bytes;                            /* of all tokens, one after the other */
+    uint32_t *offsets;                      /* [logit_count + 1] into bytes */
 } grammar_tokens;
 int grammar_tokens_init(grammar_tokens *t, const fh_vocab *v, size_t logit_count, fh_err **err);
 void grammar_tokens_fini(grammar_tokens *t);
 
 /* ---- states ---- */
 
-#define STATE_DEAD    0u         /* nothing can follow */
-#define STATE_UNKNOWN UINT32_MAX /* of a step: not looked at yet */
+#define STATE_DEAD    0u               /* nothing can follow */
+#define STATE_UNKNOWN UINT32_MAX       /* of a step: not looked at yet */
 #define STATE_FULL    (UINT32_MAX - 1) /* no room for another state now */
 
 typedef struct grammar_config { /* one place */
     uint32_t node, stack;
 } grammar_config;
 
-typedef struct grammar_frame { /* a call that is open: where it returns to */
-    uint32_t node;             /* CALL: returns to its next. REPEAT: counts */
+typedef struct grammar_frame {    /* a call that is open: where it returns to */
+    uint32_t node;                /* CALL: returns to its next. REPEAT: counts */
     uint32_t count, parent, need; /* need: bytes from its return to the very end */
     uint16_t depth;
     uint32_t hash_next; /* chain of the table; of free frames */
@@ -177,7 +177,7 @@ struct fh_grammar {
     bool lock_made;
     grammar_automaton automaton;
     uint32_t start;
-    uint32_t *walk; /* states along the bytes of a token; [deepest + 1] */
+    uint32_t *walk;  /* states along the bytes of a token; [deepest + 1] */
     uint32_t *chain; /* states whose way to the end is not known yet; [GRAMMAR_FAR_BYTES + 1] */
 };
 

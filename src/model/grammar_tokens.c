@@ -52,7 +52,7 @@ static void close_nodes(grammar_trie *t, const uint32_t *open, size_t from, size
 /* items: sorted, none empty, none longer than TOKEN_BYTES. */
 static bool build(grammar_trie *t, const item *items, size_t count)
 {
-    uint32_t open[TOKEN_BYTES];
+    uint32_t open[TOKEN_BYTES] = {0};
     size_t total = 0, depth = 0;
     for (size_t i = 0; i < count; i++) total += items[i].len - (i ? shared(&items[i - 1], &items[i]) : 0);
     t->nodes = fh_calloc(total + 1, sizeof *t->nodes);

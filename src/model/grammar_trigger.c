@@ -5,14 +5,14 @@
 
 enum { TRIGGERS_MAX = 32, TRIGGER_BYTES = 256 };
 
-typedef struct place { /* how far a trigger has come */
+typedef struct place {  /* how far a trigger has come */
     uint32_t next[256]; /* places + 1 by byte while the tree grows; then complete */
     uint32_t fallback;
     bool complete;
 } place;
 
 typedef struct finder {
-    place *places; /* owned */
+    place *places;           /* owned */
     uint32_t *order, *nodes; /* owned: breadth first; the SPLIT of each place */
     size_t count, cap;
 } finder;

@@ -133,7 +133,7 @@ static int branches_of(schema_build *b, const schema_all *all, size_t part, cons
     size_t *numbers = fh_arena_array(b->arena, n, sizeof *numbers);
     if (!branches || !numbers) return schema_memory(b, NULL);
     for (size_t i = 0; i < n; i++) {
-        const char *name, *at = schema_pointer_index(b, p->at, keyword, i);
+        const char *name = NULL, *at = schema_pointer_index(b, p->at, keyword, i);
         int rc = at ? branch(b, all, part, skip, fh_json_at(list, i), at, &branches[kept]) : schema_memory(b, NULL);
         if (rc == SCHEMA_POSSIBLE) rc = schema_rule(b, &branches[kept], &name);
         if (rc < 0) return rc;
@@ -204,11 +204,12 @@ typedef struct remembered {
 /* What only annotates leaves no trace in the key: `true`, and schemas that were merged already, are not members. */
 static fh_str key_of(schema_build *b, const schema_all *all)
 {
-    size_t bytes = sizeof(void *) + sizeof(unsigned);
+    size_t bytes = sizeof(uintptr_t) + sizeof(unsigned);
     char *key = fh_arena_alloc(b->arena, all->count * bytes + 1);
     for (size_t i = 0; key && i < all->count; i++) {
-        memcpy(key + i * bytes, &all->parts[i].schema, sizeof(void *));
-        memcpy(key + i * bytes + sizeof(void *), &all->parts[i].skip, sizeof(unsigned));
+        uintptr_t schema = (uintptr_t)all->parts[i].schema;
+        memcpy(key + i * bytes, &schema, sizeof schema);
+        memcpy(key + i * bytes + sizeof schema, &all->parts[i].skip, sizeof(unsigned));
     }
     return (fh_str){key, key ? all->count * bytes : 0};
 }
@@ -271,7 +272,7 @@ static int no_way(schema_build *b)
 static int build(schema_build *b)
 {
     schema_all all = {.count = 0};
-    const char *name;
+    const char *name = NULL;
     int rc = add_basics(b);
     if (rc == 0) rc = schema_add_part(b, &all, b->root, "");
     if (rc == SCHEMA_POSSIBLE) rc = schema_rule(b, &all, &name);

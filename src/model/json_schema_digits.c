@@ -155,7 +155,8 @@ static bool some_fit(edge low, edge high, size_t n)
 {
     if (!low.digits && !high.digits) return true;
     if (n == 0) return zeros_fit(low, high, 0);
-    for (char c = low.digits ? *low.digits : '0'; c <= (high.digits ? *high.digits : '9'); c++)
+    char first = low.digits ? *low.digits : '0', last = high.digits ? *high.digits : '9';
+    for (char c = first; c <= last; c++)
         if (some_fit(next_edge(low, c), next_edge(high, c), n - 1)) return true;
     return false;
 }

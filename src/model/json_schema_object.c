@@ -211,7 +211,7 @@ static int collect_extra(object *o, schema_all *value, bool *ret_named)
     int rc = SCHEMA_POSSIBLE;
     for (size_t i = 0; rc == SCHEMA_POSSIBLE && i < o->all->count; i++) {
         const schema_part *p = &o->all->parts[i];
-        fh_str text;
+        fh_str text = {NULL, 0};
         const fh_json *schema = NULL, *other = schema_get(p, "additionalProperties");
         if (schema_get(p, "propertyNames")) rc = key_of_schema(o, p, "propertyNames");
         if (rc == SCHEMA_POSSIBLE && schema_get(p, "patternProperties")) {
@@ -348,7 +348,8 @@ static int add_object(object *o, fh_buf *out)
     FH_AUTO(ptr) const char **tails = fh_calloc(o->count + 1, sizeof *tails);
     FH_AUTO(buf) fh_buf heads = FH_BUF(FH_LIMIT_GRAMMAR_BYTES);
     bool may_be_empty;
-    int rc = tails ? add_tails(o, tails) : schema_memory(o->b, NULL);
+    if (!tails) return schema_memory(o->b, NULL);
+    int rc = add_tails(o, tails);
     if (rc < 0) return rc;
     add_heads(o, tails, &heads, &may_be_empty);
     if (heads.len == 0)

@@ -194,14 +194,14 @@ static void sort_spans(set *s)
 
 static void negate(set *s)
 {
-    set not = {.count = 0};
+    set rest = {.count = 0};
     uint32_t from = 0, end = s->ascii ? 0x7f : 0x10ffff;
     for (size_t i = 0; i < s->count && from <= end; i++) {
-        if (s->spans[i].low > from) not .spans[not .count++] = (span){from, FH_MIN(s->spans[i].low - 1, end)};
+        if (s->spans[i].low > from) rest.spans[rest.count++] = (span){from, FH_MIN(s->spans[i].low - 1, end)};
         from = s->spans[i].high + 1;
     }
-    if (from <= end && not .count < FH_COUNT(not .spans)) not .spans[not .count++] = (span){from, end};
-    *s = not ;
+    if (from <= end && rest.count < FH_COUNT(rest.spans)) rest.spans[rest.count++] = (span){from, end};
+    *s = rest;
 }
 
 static node *class_of(reader *r, set *s, bool negated)

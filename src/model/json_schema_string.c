@@ -56,8 +56,8 @@ static void add_characters(const schema_build *b, uint64_t least, uint64_t most,
 
 int schema_string(schema_build *b, const schema_all *all, fh_buf *body)
 {
-    schema_count least, most;
-    text_rule rule;
+    schema_count least = {0}, most = {0};
+    text_rule rule = {0};
     int rc = schema_count_read(b, all, "minLength", true, &least);
     if (!rc) rc = schema_count_read(b, all, "maxLength", false, &most);
     if (!rc) rc = find_rule(b, all, &rule);

@@ -35,7 +35,7 @@ static int item(fh_toolfmt_parser *p)
     if (p->committed) tf_eat(p);
     if (!s.len) return p->final && p->committed ? tf_leave(p) : tf_grown(p);
     if (p->level == 0 && tf_starts(p, s, close) == TF_PARTLY) return tf_grown(p);
-    if (p->level == 0 && tf_starts(p, s, close) == TF_YES) {
+    if (p->level == 0 && close && tf_starts(p, s, close) == TF_YES) {
         p->at += p->committed ? strlen(close) : 0;
         return p->committed ? tf_leave(p) : tf_no_call(p);
     }

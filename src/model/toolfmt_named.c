@@ -225,5 +225,5 @@ int tf_header(fh_toolfmt_parser *p)
         return TF_GO;
     }
     p->at += len + strlen(p->f->f.header_close);
-    return header_end(p, s = (fh_str){s.ptr, len});
+    return header_end(p, (fh_str){s.ptr, len});
 }

@@ -67,7 +67,7 @@ static bool loopback_address(fh_str authority, char *out, size_t size)
 
 static bool find_address(const fh_http_call_spec *s, char *out, size_t size)
 {
-    fh_str authority, target;
+    fh_str authority = {NULL, 0}, target = {NULL, 0};
     if (s->total_timeout_ns || !split_url(s->url, &authority, &target)) return false;
     return s->unix_path ? snprintf(out, size, "unix:%s", s->unix_path) < (int)size : loopback_address(authority, out, size);
 }
@@ -82,7 +82,7 @@ bool fh_local_serves(const fh_http_call_spec *s)
 
 static int write_request(fh_http_call *call, const fh_http_call_spec *s, fh_err **err)
 {
-    fh_str authority, target;
+    fh_str authority = {NULL, 0}, target = {NULL, 0};
     const char *method = s->method ? s->method : "GET";
     fh_buf *b = &call->request;
     split_url(s->url, &authority, &target);
@@ -260,7 +260,8 @@ static void begin(fh_http_call *call, bool fresh)
     fh_err *err = NULL;
     fh_local_conn *c = fresh ? NULL : take_idle(call->client, call->address);
     bool reused = c != NULL;
-    if (!c && open_conn(&c, call, &err)) {
+    int rc = c ? 0 : open_conn(&c, call, &err);
+    if (rc || !c) {
         fail(call, err);
         return;
     }
@@ -430,7 +431,8 @@ static const char *read_chunk_size(fh_local_conn *c, fh_str line)
         if (c->left >> 58) return "the size of a chunk";
         c->left = c->left * 16 + (uint64_t)fh_http_hex_value((unsigned char)line.ptr[digits]);
     }
-    if (digits == 0 || (digits < line.len && !memchr("; \t", line.ptr[digits], 3))) return "the size of a chunk";
+    char after = digits < line.len ? line.ptr[digits] : ';';
+    if (digits == 0 || (after != ';' && after != ' ' && after != '\t')) return "the size of a chunk";
     c->state = c->left ? CHUNK_DATA : TRAILER;
     return NULL;
 }

@@ -173,9 +173,9 @@ void fh_http_accept_resume(void *server);
 
 /* Connections: what they do (http_conn.c) and how they come and go (http_conn_life.c). */
 void fh_http_conn_run(fh_http_conn *c); /* all that can be done now; may free it */
-void fh_http_conn_on_io(evutil_socket_t fd, short what, void *conn);
-void fh_http_conn_on_kick(evutil_socket_t fd, short what, void *conn);
-void fh_http_conn_on_timer(void *conn);
+void fh_http_conn_on_io(evutil_socket_t fd, short what, void *arg);
+void fh_http_conn_on_kick(evutil_socket_t fd, short what, void *arg);
+void fh_http_conn_on_timer(void *arg);
 void fh_http_conn_refuse(fh_http_conn *c, int status, fh_err *err); /* takes err; the connection closes behind the reply */
 bool fh_http_conn_count_body(fh_http_conn *c, size_t bytes); /* what its request body holds now; false when that is too much for all */
 void fh_http_conn_move(fh_http_conn *c);                     /* to c->move_to */

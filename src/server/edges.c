@@ -123,7 +123,7 @@ static int deal_out(fh_edges *e, fh_err **err)
 static int make_edges(fh_edges *e, size_t count, fh_http_server *first, fh_err **err)
 {
     e->list = fh_calloc(count, sizeof *e->list);
-    e->loops = fh_calloc(count, sizeof *e->loops);
+    e->loops = fh_calloc(count, sizeof(void *));
     if (!e->list || !e->loops) return fh_err_nomem(err);
     int rc = 0;
     for (; !rc && e->count < count; e->count++) {

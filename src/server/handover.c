@@ -25,8 +25,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 #define VARIABLE "FREEHOLD_HANDOVER"
 enum { CHILD_FD = 3, COMMAND_BYTES = 65536, WORDS_MAX = 256 };
 enum { READY = 'r', GO = 'g', SERVING = 's' };

@@ -38,8 +38,7 @@ static int open_file(const fh_weights_source *s, const char *path, int *ret_fd, 
     if (fd < 0 || fstat(fd, &st) != 0) return fh_err_errno(err, FH_E_IO, errno, "cannot open %s", path);
     if (!S_ISREG(st.st_mode)) return fh_err_set(err, FH_E_INVALID, "%s is not a regular file", path);
     *ret_bytes = (uint64_t)st.st_size;
-    *ret_fd = fd;
-    fd = -1;
+    *ret_fd = fh_take_fd(&fd);
     return 0;
 }
 

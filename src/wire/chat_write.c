@@ -48,7 +48,7 @@ static void add_usage(fh_buf *out, const fh_wire_usage *u)
 {
     fh_buf_addf(out, ",\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu",
                 (unsigned long long)u->prompt_tok, (unsigned long long)u->completion_tok,
-                (unsigned long long)(u->prompt_tok + u->completion_tok));
+                (unsigned long long)u->prompt_tok + u->completion_tok);
     fh_buf_addf(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%llu},\"completion_tokens_details\":{\"reasoning_tokens\":%llu}}",
                 (unsigned long long)u->cached_tok, (unsigned long long)u->reasoning_tok);
 }

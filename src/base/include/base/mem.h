@@ -48,7 +48,13 @@ static inline void fh_auto_ptr(void *p) /* FH_AUTO(ptr) char *s = ...: fh_free a
 {
     fh_free(*(void **)p);
 }
-void fh_auto_fd(const int *fd); /* FH_AUTO(fd) int fd = -1; closes when >= 0 */
+void fh_auto_fd(const int *fd);       /* FH_AUTO(fd) int fd = -1; closes when >= 0 */
+static inline int fh_take_fd(int *fd) /* moves it out and leaves -1 */
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
 
 #define FH_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define FH_MIN(a, b)    ((a) < (b) ? (a) : (b))

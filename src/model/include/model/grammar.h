@@ -22,7 +22,7 @@
 typedef struct fh_grammars fh_grammars; /* the vocabulary's tokens by their bytes, and the compiled grammars (GRAMMAR_CACHE) */
 /* logit_count: bits of a mask; tokens of the vocabulary beyond it, and logits beyond the vocabulary, are never allowed. v is borrowed. */
 int fh_grammars_new(fh_grammars **ret, const fh_vocab *v, size_t logit_count, fh_err **err);
-void fh_grammars_free(fh_grammars *g); /* after all that was got from it */
+void fh_grammars_free(fh_grammars *c); /* after all that was got from it */
 FH_DEFINE_AUTO(fh_grammars, fh_grammars_free);
 
 typedef enum fh_grammar_kind {

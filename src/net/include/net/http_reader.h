@@ -28,8 +28,8 @@ typedef enum fh_http_read { FH_HTTP_MORE, FH_HTTP_HEADERS, FH_HTTP_DONE } fh_htt
 fh_http_reader *fh_http_reader_new(const fh_http_limits *l);
 void fh_http_reader_free(fh_http_reader *r);
 /* Consumes up to *io_bytes bytes (sets what it took) and says where it stands; FH_HTTP_HEADERS is reported once, when the headers are
- * complete and a body follows. A refusal is a negative code, *ret_status the HTTP status to answer (400, 408, 413, 414, 415, 417, 431, 501, 505)
- * before closing. */
+ * complete and a body follows. A refusal is a negative code, *ret_status the HTTP status to answer (400, 408, 413, 414, 415, 417, 431, 501,
+ * 505) before closing. */
 int fh_http_reader_push(fh_http_reader *r, const char *data, size_t *io_bytes, fh_http_read *ret_state, int *ret_status, fh_err **err);
 const fh_http_msg *fh_http_reader_msg(const fh_http_reader *r);
 void fh_http_reader_next(fh_http_reader *r);               /* forget the finished request, ready for the next of the connection */
