@@ -71,6 +71,7 @@ class Engine(BaseHTTPRequestHandler):
 
 class Listener(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128
 
     def get_request(self):
         connection, _ = super().get_request()

@@ -4,6 +4,8 @@
 #include "db/schema.h"
 #include "gateway/gateway.h"
 #include "net/http_client.h"
+#include "responses.h"
+#include "torture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -414,6 +416,28 @@ static void without_a_store_nothing_is_kept_and_that_is_said(void **state)
     assert_string_equal(at(w, "error.param"), "previous_response_id");
 }
 
+static int begin_turn(void *arg)
+{
+    static const char body[] = "{\"model\":\"m\",\"input\":[{\"role\":\"user\",\"content\":\"x\"},{\"type\":\"function_call\",\"call_id\":"
+                               "\"c\",\"name\":\"f\",\"arguments\":\"{}\"}]," TOOLS "}";
+    fh_turn *t = NULL;
+    fh_ask a = {0};
+    fh_err *err = NULL;
+    int rc = fh_turn_new(&t, &a, arg, true, "req_1", FH_STR("aaaaaaaa"), FH_STR(body), &err);
+    assert_true(rc == 0 || (rc == FH_E_NOMEM && err && !t));
+    if (rc == 0) assert_string_equal(fh_turn_id(t), "1");
+    fh_ask_fini(&a);
+    fh_turn_free(t);
+    fh_err_free(err);
+    return rc;
+}
+
+static void beginning_a_turn_survives_any_failed_allocation(void **state)
+{
+    (void)state;
+    assert_true(fh_torture(FH_FAULT_ALLOC, begin_turn, NULL, 2000) > 50);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -426,6 +450,7 @@ int main(void)
         TEST(what_an_upstream_cannot_do_is_refused_by_the_clients_name),
         TEST(a_response_is_read_listed_and_deleted_by_its_key_alone),
         TEST(items_are_found_by_their_ids_alone),
+        cmocka_unit_test(beginning_a_turn_survives_any_failed_allocation),
         cmocka_unit_test_setup_teardown(without_a_store_nothing_is_kept_and_that_is_said, setup_without_store, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
