@@ -122,42 +122,41 @@ struct fh_toolfmt_parser {
     fh_err **err; /* of the call that runs */
     tf_marker markers[TF_MARKERS];
     size_t marker_count;
-    uint32_t calls, max_calls;
 
     fh_buf hold; /* what was not yet accounted for begins at from */
     size_t from;
-    size_t at;  /* how far behind from the reader of a call has looked */
-    size_t end; /* of the text that may be looked at: not inside a character */
-    bool final;
-
-    tf_mode mode;
-    bool thinking;
-    bool started;       /* something but white space was seen */
-    bool skip_newlines; /* behind a thought's markers */
-    bool json_call;     /* this call is JSON in a family of another style */
-    bool bare;          /* and without a marker */
-    fh_buf space;       /* white space that may turn out to stand before a marker */
-    bool long_space;    /* this run of it was longer than is held */
-
+    size_t at;       /* how far behind from the reader of a call has looked */
+    size_t end;      /* of the text that may be looked at: not inside a character */
     size_t open_len; /* length of the marker that began what is being read */
-    bool committed;  /* a call of it has begun: its text is consumed */
-    bool in_section;
-    bool open;      /* a call has begun and not ended */
-    unsigned phase; /* of the style's reader */
+    fh_buf space;    /* white space that may turn out to stand before a marker */
     fh_buf name, id, key, scratch;
-    bool have_name;
+    tf_scanner scan;           /* TF_JSON, TF_NAMED */
+    size_t args_from, args_to; /* TF_JSON: arguments that came before the name */
 
-    tf_scanner scan;              /* TF_JSON, TF_NAMED */
-    uint8_t levels[TF_LEVELS];    /* '[' or '{' */
-    uint32_t calls_at[TF_LEVELS]; /* calls before each of them */
+    uint32_t calls, max_calls;
+    uint32_t calls_at[TF_LEVELS]; /* TF_JSON: calls before each level */
     unsigned level, name_level;
-    bool have_args, text_args;
-    size_t args_from, args_to; /* arguments that came before the name */
+    unsigned phase; /* of the style's reader */
+    tf_mode mode;
+    tf_value value;            /* TF_TAGS: of the argument */
+    uint8_t levels[TF_LEVELS]; /* TF_JSON: '[' or '{' */
 
-    bool first_arg; /* TF_TAGS */
-    tf_value value;
-    bool value_begun, value_streams, cdata;
-    bool stray; /* between arguments there is text that is answer */
+    bool final;
+    bool thinking;
+    bool started;              /* something but white space was seen */
+    bool skip_newlines;        /* behind a thought's markers */
+    bool long_space;           /* this run of white space was longer than is held */
+    bool json_call;            /* this call is JSON in a family of another style */
+    bool bare;                 /* and without a marker */
+    bool committed;            /* a call behind the marker has begun: its text is consumed */
+    bool in_section;           /* the marker was a section's */
+    bool open;                 /* a call has begun and not ended */
+    bool have_name;            /* TF_JSON */
+    bool have_args, text_args; /* TF_JSON: they were seen; they are JSON inside a string. TF_NAMED: they have begun */
+    bool first_arg;            /* TF_TAGS: none was written */
+    bool value_begun;          /* TF_TAGS: what stands between tag and value is behind */
+    bool value_streams, cdata; /* TF_TAGS: part of it was written, as a string; how it ends */
+    bool stray;                /* TF_TAGS: between arguments there is text that is answer */
 };
 
 /* GO: something was done, look again. NEED: more text is needed. Negative: an error. */

@@ -34,10 +34,12 @@ static int item(fh_toolfmt_parser *p)
     fh_str s = tf_rest(p);
     if (p->committed) tf_eat(p);
     if (!s.len) return p->final && p->committed ? tf_leave(p) : tf_grown(p);
-    if (p->level == 0 && tf_starts(p, s, close) == TF_PARTLY) return tf_grown(p);
-    if (p->level == 0 && close && tf_starts(p, s, close) == TF_YES) {
-        p->at += p->committed ? strlen(close) : 0;
-        return p->committed ? tf_leave(p) : tf_no_call(p);
+    tf_match closes = p->level == 0 && close ? tf_starts(p, s, close) : TF_NO;
+    if (closes == TF_PARTLY) return tf_grown(p);
+    if (closes == TF_YES && !p->committed) return tf_no_call(p);
+    if (closes == TF_YES) {
+        p->at += strlen(close);
+        return tf_leave(p);
     }
     char c = *s.ptr;
     bool separator = (c == ',' || (c == ';' && p->level == 0)) && p->committed;

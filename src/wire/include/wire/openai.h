@@ -57,9 +57,10 @@ typedef enum fh_wire_need {
 #undef FH_WIRE_NEED
         FH_NEEDS
 } fh_wire_need;
-#define FH_NEED_BIT(name)  (1u << FH_NEED_##name)
-#define FH_WIRE_ENGINE_CAN (FH_NEED_BIT(PREFILL) | FH_NEED_BIT(ONE_CALL) | FH_NEED_BIT(TOOL_CHOICE)) /* what our own engine can do of it   \
-                                                                                                      */
+#define FH_NEED_BIT(name) (1u << FH_NEED_##name)
+#define FH_WIRE_ENGINE_CAN                                                                                                                 \
+    (FH_NEED_BIT(PREFILL) | FH_NEED_BIT(ONE_CALL) | FH_NEED_BIT(TOOL_CHOICE)) /* what our own engine can do of it                          \
+                                                                               */
 
 typedef struct fh_wire_request {
     enum { FH_WIRE_CHAT, FH_WIRE_COMPLETION } kind;
