@@ -119,6 +119,7 @@ static int make_writer(fh_exchange *x, fh_err **err)
                              .stream = x->wants_stream,
                              .include_usage = x->include_usage,
                              .request = x->ask.original,
+                             .request_id = fh_http_req_id(x->req),
                              .id = id_of(x),
                              .model = x->route.model,
                              .created_s = x->created_s};

@@ -78,7 +78,7 @@ static void add_head(fh_buf *out, const messages_writer *w)
     add_text(out, fh_str_of(w->base.model));
 }
 
-/* The reply's id without this API's prefix, which is that of the request. */
+/* The reply's id without this API's prefix. */
 static const char *bare_id(const messages_writer *w)
 {
     return w->base.id + strlen(w->base.ops->id_prefix);
@@ -263,7 +263,7 @@ static void take_end(messages_writer *w, fh_buf *out)
 static void take_error(const messages_writer *w, const fh_err *why, fh_buf *out)
 {
     if (w->base.stream) fh_buf_adds(out, "event: error\ndata: ");
-    fh_wire_messages_error_write(out, why, bare_id(w));
+    fh_wire_messages_error_write(out, why, w->base.request_id[0] ? w->base.request_id : NULL);
     if (w->base.stream) fh_buf_adds(out, "\n\n");
 }
 

@@ -48,7 +48,7 @@ struct fh_wire_writer {
     const fh_wire_writer_ops *ops;
     bool stream, include_usage;
     const fh_json *request;
-    char id[96], model[128];
+    char id[96], model[128], request_id[96];
     int64_t created_s;
 };
 

@@ -130,6 +130,7 @@ int fh_wire_writer_new(fh_wire_writer **ret, const fh_wire_writer_spec *s, fh_er
         .ops = ops, .stream = s->stream, .include_usage = s->include_usage, .request = s->request, .created_s = s->created_s};
     snprintf(w->id, sizeof w->id, "%s%s", ops->id_prefix, s->id);
     snprintf(w->model, sizeof w->model, "%s", s->model);
+    snprintf(w->request_id, sizeof w->request_id, "%s", s->request_id ? s->request_id : "");
     int rc = ops->init ? ops->init(w, err) : 0;
     if (rc == 0) *ret = fh_take(w);
     return rc;

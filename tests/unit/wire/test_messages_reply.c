@@ -44,8 +44,14 @@ static void relay_fini(relay *r)
 static int relay_init(relay *r, fh_wire_dialect d, bool stream, const fh_json *request, fh_err **err)
 {
     *r = (relay){.out = FH_BUF(1 << 20), .seen = FH_BUF(1 << 20)};
-    fh_wire_writer_spec s = {
-        .dialect = d, .stream = stream, .include_usage = true, .request = request, .id = "1", .model = "m", .created_s = 7};
+    fh_wire_writer_spec s = {.dialect = d,
+                             .stream = stream,
+                             .include_usage = true,
+                             .request = request,
+                             .request_id = "req_1",
+                             .id = "1",
+                             .model = "m",
+                             .created_s = 7};
     return fh_wire_writer_new(&r->writer, &s, err);
 }
 
@@ -227,10 +233,10 @@ static void an_error_names_its_field_and_what_to_do(void **state)
     fh_err_hint(&err, "leave it out");
     fh_wire_event e = {.kind = FH_EVENT_ERROR, .err = err};
     relay r;
-    fh_wire_messages_error_write(&out, err, "1");
+    fh_wire_messages_error_write(&out, err, "req_1");
     assert_string_equal(fh_buf_cstr(&out),
                         "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"messages[0].role: "
-                        "it is \\\"so\\\"; leave it out\"},\"request_id\":\"1\"}");
+                        "it is \\\"so\\\"; leave it out\"},\"request_id\":\"req_1\"}");
     for (int stream = 0; stream < 2; stream++) {
         FH_AUTO(buf) fh_buf want = FH_BUF(4096);
         fh_buf_addf(&want, stream ? "event: error\ndata: %s\n\n" : "%s", fh_buf_cstr(&out));

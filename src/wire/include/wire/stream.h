@@ -70,6 +70,7 @@ typedef struct fh_wire_writer_spec {
     fh_wire_dialect dialect;
     bool stream, include_usage;
     const fh_json *request; /* of the client, in its dialect; borrowed while the writer lives */
+    const char *request_id; /* copied; what errors say in APIs that have a place for it; NULL: not said */
     const char *id, *model; /* copied; id without a prefix: the writer puts its API's (chatcmpl-, msg_, resp_) before it */
     int64_t created_s;
 } fh_wire_writer_spec;
