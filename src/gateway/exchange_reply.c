@@ -108,9 +108,7 @@ static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
 static const char *id_of(const fh_exchange *x)
 {
     if (x->turn) return fh_turn_id(x->turn);
-    const char *ours = fh_http_req_id(x->req);
-    if (x->reply_id[0]) return x->reply_id;
-    return strncmp(ours, "req_", 4) == 0 ? ours + 4 : ours;
+    return x->reply_id[0] ? x->reply_id : fh_http_req_id(x->req);
 }
 
 static int make_writer(fh_exchange *x, fh_err **err)
