@@ -125,6 +125,16 @@ static int translate(fh_turn *t, finder *f, const fh_json *doc, fh_json **ret_ch
     return fh_wire_responses_to_chat(list ? resolved : doc, f->history, ret_chat, err);
 }
 
+/* What is refused later is named as the client knows it. */
+static void rename_needs(fh_wire_request *r)
+{
+    for (int i = 0; i < FH_NEEDS; i++) {
+        char *param = r->need_params[i];
+        const char *name = fh_wire_responses_param(param);
+        if (name != param) snprintf(param, sizeof r->need_params[i], "%s", name);
+    }
+}
+
 static int read_doc(fh_turn *t, fh_str key, fh_json *doc, fh_ask *ret_ask, fh_err **err)
 {
     FH_AUTO(json) fh_json *history = NULL;
@@ -140,6 +150,7 @@ static int read_doc(fh_turn *t, fh_str key, fh_json *doc, fh_ask *ret_ask, fh_er
         fh_wire_responses_err(err);
         return rc;
     }
+    rename_needs(&ret_ask->common);
     t->keep = keep && t->store;
     ret_ask->original = keep != t->keep ? changed(doc, "store", fh_json_new_bool(false)) : fh_json_ref(doc); /* what is said is done */
     return ret_ask->original ? 0 : fh_err_nomem(err);

@@ -28,7 +28,7 @@ int fh_wire_responses_to_chat(const fh_json *doc, const fh_json *history_items, 
     return rc;
 }
 
-void fh_wire_responses_err(fh_err **err)
+const char *fh_wire_responses_param(const char *chat_param)
 {
     static const struct {
         const char *chat, *here;
@@ -40,13 +40,19 @@ void fh_wire_responses_err(fh_err **err)
                  {"max_completion_tokens", "max_output_tokens"},
                  {"max_tokens", "max_output_tokens"},
                  {"logprobs", "include"}};
-    const char *param = err && *err ? fh_err_param_get(*err) : NULL;
-    for (size_t i = 0; param && i < FH_COUNT(names); i++) {
+    for (size_t i = 0; i < FH_COUNT(names); i++) {
         size_t n = strlen(names[i].chat);
-        if (strncmp(param, names[i].chat, n) != 0 || (param[n] && param[n] != '.' && param[n] != '[')) continue;
-        fh_err_param(err, "%s", names[i].here);
-        return;
+        if (strncmp(chat_param, names[i].chat, n) == 0 && (!chat_param[n] || chat_param[n] == '.' || chat_param[n] == '['))
+            return names[i].here;
     }
+    return chat_param;
+}
+
+void fh_wire_responses_err(fh_err **err)
+{
+    const char *param = err && *err ? fh_err_param_get(*err) : NULL;
+    const char *name = param ? fh_wire_responses_param(param) : NULL;
+    if (name != param) fh_err_param(err, "%s", name);
 }
 
 /* Input that is kept. */

@@ -121,6 +121,20 @@ def main():
             expect(openai.BadRequestError, lambda: client.responses.input_items.list(made.id, limit=101), "limit")
             expect(openai.BadRequestError, lambda: client.responses.input_items.list(made.id, after="x"), "after")
 
+        def calls_a_function_and_takes_its_result():
+            city = {"type": "object", "properties": {"city": {"type": "string", "enum": ["Paris", "Rome"]}}, "required": ["city"], "additionalProperties": False}
+            tools = [{"type": "function", "name": "get_weather", "description": "Weather of a city", "parameters": city, "strict": True}]
+            ask = dict(model="smollm2", input="What is the weather in Paris?", tools=tools, tool_choice="required", max_output_tokens=100, temperature=0)
+            first = create(**ask)
+            calls = [o for o in first.output if o.type == "function_call"]
+            assert calls and all(c.name == "get_weather" and json.loads(c.arguments)["city"] in ("Paris", "Rome") for c in calls), first.output
+            streamed = [e for e in create(**ask, stream=True)]
+            arguments = "".join(e.delta for e in streamed if e.type == "response.function_call_arguments.delta")
+            assert arguments == "".join(c.arguments for c in calls), arguments
+            results = [{"type": "function_call_output", "call_id": c.call_id, "output": "18 degrees"} for c in calls]
+            second = create(model="smollm2", previous_response_id=first.id, input=results, tools=tools, tool_choice="none", max_output_tokens=24, temperature=0)
+            assert second.output_text, second
+
         def counts_input_tokens():
             made = create(**{**ASK, "max_output_tokens": 2}, instructions="Be short.")
             assert client.responses.input_tokens.count(model="smollm2", input=ASK["input"], instructions="Be short.").input_tokens == made.usage.input_tokens
@@ -178,6 +192,7 @@ def main():
         tap.check("a streamed response is kept too", a_stream_is_kept_too)
         tap.check("store=False keeps nothing", is_not_kept_when_not_asked_to)
         tap.check("lists input items in pages", lists_input_items_in_pages)
+        tap.check("calls a function, plain and streamed, and takes its result", calls_a_function_and_takes_its_result)
         tap.check("counts the tokens of an input, with its past", counts_input_tokens)
         tap.check("what is finished cannot be cancelled", what_is_finished_cannot_be_cancelled)
         tap.check("another key sees nothing of it", another_key_sees_nothing)

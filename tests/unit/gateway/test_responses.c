@@ -350,6 +350,7 @@ static void what_an_upstream_cannot_do_is_refused_by_the_clients_name(void **sta
     assert_int_equal(ask(w, "POST", "/v1/responses", "{\"model\":\"m\",\"input\":\"x\",\"text\":{\"format\":{\"type\":\"json_object\"}}}"),
                      400);
     assert_string_equal(at(w, "error.param"), "text.format");
+    assert_non_null(strstr(at(w, "error.message"), "'text.format'"));
     assert_int_equal(w->asked, 0);
 }
 
