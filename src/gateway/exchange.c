@@ -60,6 +60,7 @@ static void exchange_free(fh_exchange *x)
     fh_wire_writer_free(x->writer);
     fh_sent_fini(&x->sent);
     fh_buf_fini(&x->in);
+    fh_buf_fini(&x->out);
     fh_err_free(x->broken);
     fh_err_free(x->upstream_error);
     explicit_bzero(x->route.secret, sizeof x->route.secret);

@@ -68,7 +68,7 @@ struct fh_exchange {
     bool has_usage;
     fh_err *upstream_error; /* that it sent in its stream; owned */
     uint32_t kinds;         /* bits of the kinds in the event that is read */
-    fh_buf *out;            /* while events are taken: what goes to the client */
+    fh_buf out;             /* while events are taken: what goes to the client */
 };
 
 /* exchange_reply.c */

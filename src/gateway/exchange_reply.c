@@ -68,7 +68,7 @@ static int write_event(fh_exchange *x, const fh_wire_event *e, fh_err **err)
     fh_wire_event changed = *e;
     if (x->resumed && e->kind == FH_EVENT_BEGIN) return 0;
     if (e->kind == FH_EVENT_USAGE) changed.usage = x->usage;
-    return to_writer(x, &changed, x->out, err);
+    return to_writer(x, &changed, &x->out, err);
 }
 
 /* The first text behind a seam that was crossed with text. */
@@ -174,12 +174,12 @@ static bool is_wanted(const fh_exchange *x)
 static void pass_event(fh_exchange *x, const fh_sse_event *e)
 {
     if (!e->comment.ptr) {
-        fh_buf_add(x->out, e->raw.ptr, e->raw.len);
+        fh_buf_add(&x->out, e->raw.ptr, e->raw.len);
         return;
     }
-    fh_buf_adds(x->out, "data: ");
-    fh_buf_add(x->out, e->data.ptr, e->data.len);
-    fh_buf_adds(x->out, "\n\n");
+    fh_buf_adds(&x->out, "data: ");
+    fh_buf_add(&x->out, e->data.ptr, e->data.len);
+    fh_buf_adds(&x->out, "\n\n");
 }
 
 static void take_event(fh_exchange *x, const fh_sse_event *e)
@@ -201,17 +201,18 @@ static void take_event(fh_exchange *x, const fh_sse_event *e)
 
 bool fh_exchange_take_events(fh_exchange *x)
 {
-    FH_AUTO(buf) fh_buf out = FH_BUF(out_max(x)), joined = FH_BUF(FH_LIMIT_SSE_EVENT_BYTES);
+    FH_AUTO(buf) fh_buf joined = FH_BUF(FH_LIMIT_SSE_EVENT_BYTES);
     fh_str rest = {fh_buf_cstr(&x->in), x->in.len};
     fh_sse_event e;
-    x->out = &out;
+    x->out = FH_BUF(out_max(x));
     while (!x->upstream_error && fh_sse_event_next(&rest, &e, &joined)) take_event(x, &e);
-    x->out = NULL;
-    if (!x->upstream_error) fh_buf_check(&out, &x->upstream_error, "what an event makes for the client");
+    if (!x->upstream_error) fh_buf_check(&x->out, &x->upstream_error, "what an event makes for the client");
     fh_buf_consume(&x->in, x->in.len - rest.len);
-    if (out.len == 0) return true;
-    if (!x->streaming) start_stream(x);
-    return fh_http_reply_write(x->req, out.data, out.len);
+    bool go_on = true;
+    if (x->out.len && !x->streaming) start_stream(x);
+    if (x->out.len) go_on = fh_http_reply_write(x->req, x->out.data, x->out.len);
+    fh_buf_fini(&x->out);
+    return go_on;
 }
 
 /* A finished answer whose end, and perhaps usage, did not come any more: the client gets both from what was counted. */
@@ -309,7 +310,6 @@ static void send_count(fh_exchange *x)
 
 void fh_exchange_send_plain(fh_exchange *x)
 {
-    FH_AUTO(buf) fh_buf out = FH_BUF((size_t)TURN_OUT_MAX);
     fh_err *err = NULL;
     if (x->counting && x->status == 200) {
         send_count(x);
@@ -323,13 +323,12 @@ void fh_exchange_send_plain(fh_exchange *x)
         send_foreign_error(x);
         return;
     }
-    x->out = &out;
+    x->out = FH_BUF((size_t)TURN_OUT_MAX);
     int rc = fh_wire_reader_whole(x->reader, (fh_str){fh_buf_cstr(&x->in), x->in.len}, &err);
-    x->out = NULL;
     if (rc && !passes(x)) {
         x->failed = true;
         fh_exchange_send_error(x, err);
     } else
-        send_body(x, passes(x) ? &x->in : &out); /* what passes is the upstream's to answer for, also when we cannot read it */
+        send_body(x, passes(x) ? &x->in : &x->out); /* what passes is the upstream's to answer for, also when we cannot read it */
     fh_err_free(err);
 }
