@@ -1,4 +1,5 @@
-/* One request on its way through upstreams and back; shared by exchange.c (its life) and exchange_reply.c (what the client gets).
+/* One request on its way through upstreams and back; shared by exchange.c (its life), exchange_begin.c (what is asked), exchange_call.c
+ * (the call of a replica) and exchange_reply.c (what the client gets).
  *
  *   CHOOSING -> CALLING -> PLAIN      the reply is collected and sent whole
  *      ^           \-----> STREAMING  events are passed on as they come
@@ -80,7 +81,15 @@ void fh_exchange_end_stream(fh_exchange *x);             /* what is still missin
 void fh_exchange_cut(fh_exchange *x, const fh_err *why); /* an error event, and no good end */
 void fh_exchange_send_plain(fh_exchange *x);             /* the whole reply, good or an error of the upstream */
 void fh_exchange_send_error(fh_exchange *x, const fh_err *why);
+/* exchange_begin.c: reads the request and admits it by its key's limits. model: of what has no dialect. */
+int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **err);
+/* exchange_call.c: asks x->route; the exchange goes on when the call has something to say. */
+int fh_exchange_send(fh_exchange *x, fh_err **err);
 /* exchange.c */
-void fh_exchange_drained(void *arg); /* the client reads again */
+void fh_exchange_leave(fh_exchange *x, fh_outcome outcome); /* the replica: the call is over */
+void fh_exchange_broke(fh_exchange *x, const fh_err *why);  /* the replica broke: another one, or the end */
+void fh_exchange_fail(fh_exchange *x, fh_err *err);         /* takes err; the end, x is gone */
+void fh_exchange_finish(fh_exchange *x);                    /* the reply has ended; x is gone */
+void fh_exchange_drained(void *arg);                        /* the client reads again */
 
 #endif

@@ -1,0 +1,136 @@
+/* The beginning of one exchange: what the client asks and wishes, whose it is, and whether its key may (see exchange.h). */
+#include "exchange.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { EXPECT_REPLY_TOK = 256, BYTES_PER_TOK = 4 };
+
+/* How long a prompt takes tells whether somebody sent its beginning before: so engines reuse what they computed only among requests of
+ * one salt, which is made here from the key and a secret, and never taken from the client. */
+static int make_salt(const fh_gateway *g, fh_str key_id, char out[33], fh_err **err)
+{
+    uint8_t digest[32];
+    FH_AUTO(buf) fh_buf text = FH_BUF(1024);
+    fh_buf_addf(&text, "%s %.*s", g->secret, (int)FH_MIN(key_id.len, (size_t)256), key_id.ptr ? key_id.ptr : "");
+    int rc = fh_buf_check(&text, err, "the salt");
+    if (rc) return rc;
+    if (!fh_sha256((fh_str){text.data, text.len}, digest)) return fh_err_set(err, FH_E_INTERNAL, "SHA-256 is not available");
+    for (size_t i = 0; i < 16; i++) snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    return 0;
+}
+
+static int read_wishes(fh_exchange *x, fh_err **err)
+{
+    static const char *const words[] = {"balance", "price", "speed", "energy"};
+    fh_str prefer = fh_http_req_header(x->req, "x-freehold-prefer"), trust = fh_http_req_header(x->req, "x-freehold-trust");
+    x->trust = FH_TRUST_RENTED; /* what the user has or rented */
+    for (size_t i = 0; i < FH_COUNT(words); i++)
+        if (fh_str_eqs(prefer, words[i])) x->prefer = (fh_prefer)i;
+    if (prefer.len && !fh_str_eqs(prefer, words[x->prefer])) {
+        fh_err_set(err, FH_E_INVALID, "x-freehold-prefer must be price, speed or energy");
+        fh_err_param(err, "x-freehold-prefer");
+        return FH_E_INVALID;
+    }
+    if (trust.len && !fh_trust_parse(trust, &x->trust)) {
+        fh_err_set(err, FH_E_INVALID, "x-freehold-trust must be own, rented, named or any");
+        fh_err_param(err, "x-freehold-trust");
+        return FH_E_INVALID;
+    }
+    return 0;
+}
+
+static int read_ask(fh_exchange *x, fh_str key_id, fh_err **err)
+{
+    fh_str body = fh_http_req_body(x->req);
+    int rc = x->dialect == FH_DIALECT_RESPONSES
+                 ? fh_turn_new(&x->turn, &x->ask, x->gateway->config.responses, !x->counting, fh_http_req_id(x->req), key_id, body, err)
+                 : fh_ask_read(&x->ask, x->dialect, x->counting, body, err);
+    if (rc) return rc;
+    const fh_wire_request *r = &x->ask.common;
+    int64_t max = r->sampling.max_tokens;
+    x->wants_stream = r->stream && !x->counting;
+    x->include_usage = r->include_usage;
+    x->needs = r->needs;
+    x->expect_tok = fh_http_req_body(x->req).len / BYTES_PER_TOK + (uint64_t)(max > 0 ? max : EXPECT_REPLY_TOK);
+    if (x->wants_stream) rc = fh_random_bytes(&x->seed, sizeof x->seed, err);
+    x->seed = (x->seed >> 16) | 1; /* exact as a JSON number everywhere */
+    if (r->model.len >= sizeof x->model) return fh_err_set(err, FH_E_NOT_FOUND, "there is no model with a name of %zu bytes", r->model.len);
+    memcpy(x->model, r->model.ptr, r->model.len);
+    return rc;
+}
+
+static int know_prefix(fh_exchange *x, fh_err **err)
+{
+    fh_prefix *p = fh_alloc(sizeof *p);
+    if (!p) return fh_err_nomem(err);
+    fh_prefix_of(p, x->salt, &x->ask.common);
+    if (p->count) {
+        fh_prefix *fitted = fh_realloc_array(p, 1, offsetof(fh_prefix, blocks) + p->count * sizeof *p->blocks);
+        x->prefix = fitted ? fitted : p;
+    } else
+        fh_free(p);
+    return 0;
+}
+
+/* How long until a bucket is full again, as OpenAI writes it: 12ms, 6s, 1m30s. */
+static void add_reset(fh_http_req *req, const char *name, int64_t ns)
+{
+    char text[32];
+    int64_t ms = ns / FH_NS_PER_MS, s = ms / 1000;
+    if (ms < 1000)
+        snprintf(text, sizeof text, "%lldms", (long long)ms);
+    else if (s < 60)
+        snprintf(text, sizeof text, "%llds", (long long)s);
+    else
+        snprintf(text, sizeof text, "%lldm%llds", (long long)(s / 60), (long long)(s % 60));
+    fh_http_reply_header(req, name, text);
+}
+
+static void add_number(fh_http_req *req, const char *name, uint64_t n)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)n);
+    fh_http_reply_header(req, name, text);
+}
+
+static void add_limit_headers(fh_http_req *req, const fh_limit_state *s)
+{
+    if (s->limits.requests_per_min) {
+        add_number(req, "x-ratelimit-limit-requests", s->limits.requests_per_min);
+        add_number(req, "x-ratelimit-remaining-requests", s->requests_left);
+        add_reset(req, "x-ratelimit-reset-requests", s->requests_full_ns);
+    }
+    if (s->limits.tok_per_min) {
+        add_number(req, "x-ratelimit-limit-tokens", s->limits.tok_per_min);
+        add_number(req, "x-ratelimit-remaining-tokens", s->tok_left);
+        add_reset(req, "x-ratelimit-reset-tokens", s->tok_full_ns);
+    }
+}
+
+static int keep_within_limits(fh_exchange *x, const fh_key *key, fh_err **err)
+{
+    fh_limit_state state;
+    int64_t retry_ns;
+    int rc = fh_limits_begin(x->gateway->limits, key->id, &key->limits, x->expect_tok, fh_clock_mono_ns(), &state, &retry_ns, err);
+    x->counted = rc == 0;
+    add_limit_headers(x->req, &state);
+    if (rc) {
+        add_number(x->req, "retry-after-ms", (uint64_t)(retry_ns / FH_NS_PER_MS) + 1);
+        x->lane->metrics.limited++;
+    }
+    return rc;
+}
+
+int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **err)
+{
+    bool raw = x->dialect == FH_DIALECTS;
+    snprintf(x->key_id, sizeof x->key_id, "%s", key->id);
+    int rc = raw ? 0 : read_ask(x, fh_str_of(key->id), err);
+    if (raw) snprintf(x->model, sizeof x->model, "%.*s", (int)FH_MIN(model.len, sizeof x->model - 1), model.ptr);
+    if (!rc) rc = read_wishes(x, err);
+    if (!rc) rc = make_salt(x->gateway, fh_str_of(key->id), x->salt, err);
+    if (!rc && !raw) rc = know_prefix(x, err);
+    if (!rc) rc = keep_within_limits(x, key, err);
+    return rc;
+}

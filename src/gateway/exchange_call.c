@@ -1,0 +1,160 @@
+/* The call of one exchange: what goes to the replica, and what its reply means for the exchange's life (see exchange.h). */
+#include "exchange.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void keep_header(char *out, size_t out_size, const fh_header *headers, size_t count, const char *name)
+{
+    fh_str v = fh_headers_find(headers, count, name);
+    if (v.len < out_size) snprintf(out, out_size, "%.*s", (int)v.len, v.ptr ? v.ptr : "");
+}
+
+static void got_headers(void *arg, int status, const fh_header *headers, size_t count)
+{
+    fh_exchange *x = arg;
+    x->status = status;
+    keep_header(x->type, sizeof x->type, headers, count, "content-type");
+    keep_header(x->retry_after, sizeof x->retry_after, headers, count, "retry-after");
+}
+
+static bool got_data(void *arg, const void *data, size_t bytes)
+{
+    fh_exchange *x = arg;
+    if (x->upstream_error || !fh_buf_add(&x->in, data, bytes)) return true; /* judged at the end: the buffer remembers */
+    if (!fh_exchange_is_stream(x)) return true;
+    x->paused = !fh_exchange_take_events(x);
+    return !x->paused;
+}
+
+/* A refusal of our own key for the upstream is not the client's affair. */
+static bool upstream_broke(const fh_exchange *x, int status)
+{
+    bool our_key = x->route.secret[0] && (status == 401 || status == 403);
+    return status == 0 || our_key || (status >= 500 && status != 501);
+}
+
+static void stream_done(fh_exchange *x, const fh_err *why)
+{
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    if (x->upstream_error)
+        why = x->upstream_error;
+    else if (x->end_seen)
+        why = NULL;
+    else if (!why && fh_buf_check(&x->in, &err, "one event of the stream"))
+        why = err;
+    else if (!why) {
+        fh_err_set(&err, FH_E_UPSTREAM, "it ended too early");
+        why = err;
+    }
+    if (why) {
+        fh_exchange_broke(x, why);
+        return;
+    }
+    fh_exchange_leave(x, FH_OUTCOME_GOOD);
+    fh_exchange_end_stream(x);
+    fh_exchange_finish(x);
+}
+
+static void plain_done(fh_exchange *x)
+{
+    fh_err *err = NULL;
+    fh_exchange_leave(x, x->status == 429 ? FH_OUTCOME_FAILED : FH_OUTCOME_GOOD);
+    if (fh_buf_check(&x->in, &err, "the engine's reply")) {
+        fh_exchange_fail(x, err);
+        return;
+    }
+    x->failed = x->status >= 400;
+    fh_exchange_send_plain(x);
+    fh_exchange_finish(x);
+}
+
+static void call_done(void *arg, int status, const fh_err *why)
+{
+    fh_exchange *x = arg;
+    x->call = NULL;
+    if (fh_exchange_is_stream(x))
+        stream_done(x, why);
+    else if (upstream_broke(x, status) || (x->streaming && status != 200))
+        fh_exchange_broke(x, why);
+    else
+        plain_done(x);
+}
+
+static int add_auth(const fh_exchange *x, fh_header *headers, size_t *count, fh_buf *text, fh_err **err)
+{
+    bool anthropic = x->route.dialect == FH_DIALECT_MESSAGES;
+    if (anthropic) headers[(*count)++] = (fh_header){FH_STR("anthropic-version"), FH_STR("2023-06-01")};
+    if (!x->route.secret[0]) return 0;
+    if (!anthropic) fh_buf_adds(text, "Bearer ");
+    fh_buf_adds(text, x->route.secret);
+    headers[(*count)++] = (fh_header){anthropic ? FH_STR("x-api-key") : FH_STR("Authorization"), {fh_buf_cstr(text), text->len}};
+    return fh_buf_check(text, err, "the upstream's key");
+}
+
+/* Own engines also get the salt, and say which tokens an event holds. */
+static size_t add_own(const fh_exchange *x, fh_header *headers, size_t count)
+{
+    if (!x->route.own_engine) return count;
+    headers[count++] = (fh_header){FH_STR("x-freehold-salt"), fh_str_of(x->salt)};
+    if (x->wants_stream) headers[count++] = (fh_header){FH_STR("x-freehold-tokens"), FH_STR("1")};
+    return count;
+}
+
+static int call(fh_exchange *x, fh_str body, fh_err **err)
+{
+    char url[512];
+    fh_str path = x->dialect == FH_DIALECTS ? fh_http_req_path(x->req) : fh_str_of(fh_ask_path(x->dialect, x->route.dialect, x->counting));
+    snprintf(url, sizeof url, "%s%.*s", x->route.base_url, (int)FH_MIN(path.len, (size_t)200), path.ptr);
+    FH_AUTO(buf) fh_buf auth = FH_BUF(1024);
+    fh_header headers[8] = {{FH_STR("Content-Type"), FH_STR("application/json")},
+                            {FH_STR("x-request-id"), fh_str_of(fh_http_req_id(x->req))}};
+    size_t count = add_own(x, headers, 2);
+    int rc = add_auth(x, headers, &count, &auth, err);
+    fh_http_call_spec spec = {
+        .method = "POST",
+        .url = url,
+        .unix_path = x->route.unix_path[0] ? x->route.unix_path : NULL,
+        .headers = headers,
+        .header_count = count,
+        .body = body,
+        .on_headers = got_headers,
+        .on_data = got_data,
+        .on_done = call_done,
+        .arg = x,
+    };
+    if (rc == 0) rc = fh_http_call_start(&x->call, x->lane->client, &spec, err);
+    if (auth.data) explicit_bzero(auth.data, auth.len);
+    return rc;
+}
+
+static void forget_reply(fh_exchange *x)
+{
+    x->status = 0;
+    x->type[0] = x->retry_after[0] = '\0';
+    x->begun = x->end_seen = x->stalled = false;
+    x->first_text = x->resumed;
+    fh_buf_clear(&x->in);
+    x->in.max = x->wants_stream ? (size_t)FH_LIMIT_SSE_EVENT_BYTES : (size_t)FH_LIMIT_JSON_BODY_BYTES;
+    fh_err_free(x->upstream_error);
+    x->upstream_error = NULL;
+}
+
+static int read_again(fh_exchange *x, fh_err **err)
+{
+    return x->ask.common.doc ? 0 : fh_ask_read(&x->ask, x->dialect, x->counting, fh_http_req_body(x->req), err);
+}
+
+int fh_exchange_send(fh_exchange *x, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf text = FH_BUF(3u * FH_LIMIT_JSON_BODY_BYTES);
+    forget_reply(x);
+    if (x->dialect == FH_DIALECTS) return call(x, fh_http_req_body(x->req), err);
+    int rc = read_again(x, err);
+    uint64_t seed = x->route.resume == FH_RESUME_TOKENS ? x->seed : 0;
+    if (rc == 0) rc = fh_ask_write(&x->ask, &x->route, seed, x->streaming ? &x->sent : NULL, &text, err);
+    if (rc == 0) rc = fh_exchange_listen(x, err);
+    if (rc == 0) rc = call(x, (fh_str){fh_buf_cstr(&text), text.len}, err);
+    if (rc == 0 && !x->ask.original) fh_ask_fini(&x->ask);
+    return rc;
+}
