@@ -12,7 +12,7 @@ build: ## release build: build/freehold
 	@tools/install-deps build
 	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) --buildtype=$(TYPE) --prefix=$(PREFIX) $(MESON_FLAGS) >$(BUILD).setup.log 2>&1 || { cat $(BUILD).setup.log; exit 1; }
 	@rm -f $(BUILD).setup.log
-	@ninja -C $(BUILD) --quiet >$(BUILD)/ninja.out 2>&1 || { cat $(BUILD)/ninja.out; exit 1; }
+	@ninja -C $(BUILD) --quiet src/freehold >$(BUILD)/ninja.out 2>&1 || { cat $(BUILD)/ninja.out; exit 1; }
 	@ln -sf src/freehold $(BUILD)/freehold
 
 up: build ## install what is missing, build, start, prove with a generated sentence (DETACH=1 returns)

@@ -476,7 +476,7 @@ static void a_start_whose_starter_is_killed_leaves_none(void **state)
         if (server == 0) {
             for (;;) {
                 fh_process p;
-                int fd;
+                int fd = -1;
                 try_start("tcp", at("rw/left"), NULL, &p, &fd, NULL); /* ends by itself, perhaps before it was looked at */
                 close(fd);
             }
