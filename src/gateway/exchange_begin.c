@@ -40,6 +40,15 @@ static int read_wishes(fh_exchange *x, fh_err **err)
     return 0;
 }
 
+/* For a stream, so that another replica can go on with it; never 0, and exact as a JSON number everywhere. */
+static int draw_seed(uint64_t *ret, fh_err **err)
+{
+    uint64_t seed;
+    int rc = fh_random_bytes(&seed, sizeof seed, err);
+    if (rc == 0) *ret = (seed >> 16) | 1;
+    return rc;
+}
+
 static int read_ask(fh_exchange *x, fh_str key_id, fh_err **err)
 {
     fh_str body = fh_http_req_body(x->req);
@@ -53,11 +62,11 @@ static int read_ask(fh_exchange *x, fh_str key_id, fh_err **err)
     x->include_usage = r->include_usage;
     x->needs = r->needs;
     x->expect_tok = fh_http_req_body(x->req).len / BYTES_PER_TOK + (uint64_t)(max > 0 ? max : EXPECT_REPLY_TOK);
-    if (x->wants_stream) rc = fh_random_bytes(&x->seed, sizeof x->seed, err);
-    x->seed = (x->seed >> 16) | 1; /* exact as a JSON number everywhere */
+    if (x->wants_stream) rc = draw_seed(&x->seed, err);
+    if (rc) return rc;
     if (r->model.len >= sizeof x->model) return fh_err_set(err, FH_E_NOT_FOUND, "there is no model with a name of %zu bytes", r->model.len);
     memcpy(x->model, r->model.ptr, r->model.len);
-    return rc;
+    return 0;
 }
 
 static int know_prefix(fh_exchange *x, fh_err **err)

@@ -60,6 +60,12 @@ def main():
             texts = [client.chat.completions.create(seed=s, **ask).choices[0].message.content for s in (7, 7, 8)]
             assert texts[0] == texts[1] and texts[0] != texts[2], texts
 
+        def differs_without_a_seed():
+            ask = dict(model="smollm2", messages=[{"role": "user", "content": "Tell me a story."}], max_tokens=24, temperature=1.0)
+            plain = {client.chat.completions.create(**ask).choices[0].message.content for _ in range(4)}
+            streamed = {"".join(c.choices[0].delta.content or "" for c in client.chat.completions.create(stream=True, **ask) if c.choices) for _ in range(4)}
+            assert len(plain) > 1 and len(streamed) > 1, (plain, streamed)
+
         def gives_logprobs():
             r = client.chat.completions.create(model="smollm2", messages=ASK, max_tokens=8, temperature=0, logprobs=True, top_logprobs=3)
             content = r.choices[0].logprobs.content
@@ -123,6 +129,7 @@ def main():
         tap.check("streams the same text in pieces, with usage", streams_the_same_text)
         tap.check("stops before the stop string", stops_before_the_stop_string)
         tap.check("repeats itself with the same seed", a_seed_repeats)
+        tap.check("differs from answer to answer without a seed", differs_without_a_seed)
         tap.check("gives logprobs of each token", gives_logprobs)
         tap.check("completes text, plain and streamed", completes_text)
         tap.check("calls a tool, and takes its result", calls_tools)
