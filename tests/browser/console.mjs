@@ -13,7 +13,8 @@ if (why) {
 
 const PICTURES = process.env.FREEHOLD_SCREENSHOTS;
 const DEAD_SERVER = /ERR_(CONNECTION|EMPTY|INCOMPLETE|NETWORK|ABORTED)|Failed to load resource/;
-const PATIENCE_MS = 300_000; // an answer may fill the whole context, on a machine that is busy
+const PATIENCE_MS = 120_000;
+const LONGEST_TOK = 80; // a small model may ramble on until its context is full, and then no question fits any more
 const LONG = 'Write a very long story about a ship, at least a thousand words.';
 
 const tap = new Tap();
@@ -37,7 +38,8 @@ async function picture(name, on = page) {
 const answers = () => page.locator('.answer');
 const lastAnswer = () => answers().last();
 const composer = () => page.locator('.composer textarea');
-const answerEnds = (state = 'done') => page.locator(`.answer[data-state="${state}"]`).last().waitFor({ timeout: PATIENCE_MS });
+const answerEnds = (...states) => until(`an answer that is ${states.join(' or ')}`, async () => states.includes(await lastAnswer().getAttribute('data-state')), PATIENCE_MS);
+const answerIsWhole = () => answerEnds('done', 'length');
 const openPage = (name) => page.getByRole('link', { name, exact: false }).first().click();
 
 async function ask(words) {
@@ -45,20 +47,31 @@ async function ask(words) {
   await composer().press('Enter');
 }
 
-/* A model of this size may answer in three words or in three thousand: asks until an answer that is still being written has some. */
-async function askForLong(least) {
+/* '' for no limit. */
+async function limitAnswers(tokens) {
+  await page.getByRole('button', { name: 'Options' }).click();
+  await page.getByLabel('Longest answer').fill(String(tokens));
+  await page.getByRole('button', { name: 'Options' }).click();
+}
+
+/* A model of this size may answer in three words or in three thousand: asks again until an answer that is still being written has some. */
+async function writingSome(least, start) {
   const text = async () => (await lastAnswer().locator('.markdown').textContent().catch(() => '')) ?? '';
   const writing = async () => (await lastAnswer().getAttribute('data-state')) === 'writing';
+  const retry = () => lastAnswer().getByRole('button', { name: 'Retry' }).click();
+  await limitAnswers('');
+  for (let begin = start; ; begin = retry) {
+    await begin();
+    await until('some words, or the end', async () => !(await writing()) || (await text()).length > least, PATIENCE_MS);
+    if (await writing()) return;
+  }
+}
+
+const askForLong = (least) => writingSome(least, async () => {
   const before = await answers().count();
   await ask(LONG);
   await until('one more answer', async () => (await answers().count()) === before + 1);
-  for (;;) {
-    await until('some words, or the end', async () => !(await writing()) || (await text()).length > least, PATIENCE_MS);
-    if (await writing()) return;
-    await lastAnswer().getByRole('button', { name: 'Retry' }).click();
-    await until('writing', writing);
-  }
-}
+});
 
 async function signIn(on = page) {
   await on.goto(server.link());
@@ -67,9 +80,10 @@ async function signIn(on = page) {
 
 async function wholeAnswer(words) {
   const before = await answers().count();
+  await limitAnswers(LONGEST_TOK);
   await ask(words);
   await until('one more answer', async () => (await answers().count()) === before + 1);
-  await until('its end', async () => (await lastAnswer().getAttribute('data-state')) !== 'writing', PATIENCE_MS);
+  await answerIsWhole();
 }
 
 await tap.check('without a link the page says how to get one and asks the server for nothing', async () => {
@@ -129,9 +143,11 @@ const ran = await tap.check('Run shows the states as they pass, then opens the c
 if (!ran) await bail(JSON.stringify((await server.api('/api/v1/deployments')).items));
 
 await tap.check('a question is answered in a stream, with its tokens a second', async () => {
+  await limitAnswers(LONGEST_TOK);
+  await composer().focus();
   await page.keyboard.type('What is the capital of France?');
   await page.keyboard.press('Enter');
-  await answerEnds();
+  await answerIsWhole();
   assert.match(await lastAnswer().locator('.footnote').textContent(), /\d+ tokens · [\d.,]+ tokens\/s · first after/);
   assert.ok((await lastAnswer().locator('.markdown').textContent()).length > 5);
   await picture('chat');
@@ -145,7 +161,8 @@ await tap.check('Shift and Enter starts a new line, Enter sends', async () => {
   await page.keyboard.type('Only that.');
   assert.equal(await composer().inputValue(), 'Say yes.\nOnly that.');
   await page.keyboard.press('Enter');
-  await until('its end', async () => (await answers().count()) === 2 && (await lastAnswer().getAttribute('data-state')) !== 'writing', PATIENCE_MS);
+  await until('one more answer', async () => (await answers().count()) === 2);
+  await answerIsWhole();
   assert.equal(await composer().inputValue(), '');
 });
 
@@ -161,21 +178,21 @@ await tap.check('Escape stops a long answer, and what was written stays', async 
 });
 
 await tap.check('the Stop button stops too, and Retry asks again', async () => {
-  await lastAnswer().getByRole('button', { name: 'Retry' }).click();
-  await until('some words', async () => (await lastAnswer().getAttribute('data-state')) === 'writing' && (await lastAnswer().locator('.markdown').count()) > 0, PATIENCE_MS);
+  await writingSome(0, () => lastAnswer().getByRole('button', { name: 'Retry' }).click());
   await page.getByRole('button', { name: 'Stop', exact: true }).click();
   await answerEnds('stopped');
   assert.equal(await answers().count(), 3);
 });
 
 await tap.check('an answer and a question can be copied, a question can be changed', async () => {
+  await limitAnswers(LONGEST_TOK);
   await answers().first().getByRole('button', { name: 'Copy' }).last().click();
   assert.ok((await page.evaluate(() => navigator.clipboard.readText())).length > 5);
   await page.locator('.question').last().hover();
   await page.locator('.question').last().getByRole('button', { name: 'Edit' }).click();
   await page.locator('.editor textarea').fill('Name one colour.');
   await page.keyboard.press('Enter');
-  await until('its end', async () => (await lastAnswer().getAttribute('data-state')) === 'done', PATIENCE_MS);
+  await answerIsWhole();
   assert.equal(await answers().count(), 3);
   assert.equal(await page.locator('.question > p').last().textContent(), 'Name one colour.');
 });
@@ -271,7 +288,7 @@ await tap.check('a server that is started again is said to be back, and the page
   await until('a ready deployment', async () => (await server.running())?.state === 'ready', 30_000);
   assert.equal(await composer().inputValue(), 'Are you back?');
   await composer().press('Enter');
-  await answerEnds();
+  await answerIsWhole();
 });
 
 await tap.check('an answer that is cut by a dying server stays and can be asked again', async () => {
@@ -329,6 +346,7 @@ for (const colorScheme of ['light', 'dark']) {
       });
       await shown('chat', async () => {
         await p.getByRole('button', { name: 'Options' }).click();
+        await p.getByLabel('Longest answer').fill('200');
         await p.locator('.composer textarea').fill('Write a Python function that adds two numbers, in a code block.');
         await p.keyboard.press('Enter');
         await p.locator('.answer:not([data-state="writing"])').waitFor({ timeout: PATIENCE_MS });
@@ -361,6 +379,7 @@ await tap.check('everything from Models to an answer can be done by keyboard', a
     }
     throw new Error(`Tab never came to ${pattern}`);
   };
+  await limitAnswers(LONGEST_TOK);
   await page.goto(`${server.url}/#/models`);
   await page.locator('.cards').waitFor();
   await page.evaluate(() => document.activeElement?.blur());
@@ -370,7 +389,7 @@ await tap.check('everything from Models to an answer can be done by keyboard', a
   await until('the cursor', () => page.evaluate(() => document.activeElement?.tagName === 'TEXTAREA'));
   await page.keyboard.type('Say hi.');
   await page.keyboard.press('Enter');
-  await answerEnds();
+  await answerIsWhole();
 });
 
 await tap.check('the page did nothing wrong on the way', async () => {
