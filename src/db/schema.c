@@ -75,7 +75,13 @@ static const fh_migration schema[] = {
         " kind TEXT NOT NULL,"
         " trust TEXT NOT NULL,"
         " created_utc_ns INTEGER NOT NULL,"
-        " models TEXT NOT NULL) STRICT;"}, /* as GET /v1/models answered */
+        " models TEXT NOT NULL) STRICT;"},                                     /* as GET /v1/models answered */
+    {6, "ALTER TABLE keys ADD COLUMN models TEXT NOT NULL DEFAULT '';"         /* names split by commas that a key may ask for; '': all */
+        "ALTER TABLE keys ADD COLUMN priority TEXT NOT NULL DEFAULT 'normal';" /* of a request that names none */
+        "ALTER TABLE keys ADD COLUMN priority_most TEXT NOT NULL DEFAULT 'normal';"  /* the most that a request may name */
+        "ALTER TABLE keys ADD COLUMN used_utc_ns INTEGER NOT NULL DEFAULT 0;"        /* of the last use, to the minute */
+        "ALTER TABLE keys ADD COLUMN old_sha256 BLOB NOT NULL DEFAULT x'';"          /* of the text before the last rotation */
+        "ALTER TABLE keys ADD COLUMN old_until_utc_ns INTEGER NOT NULL DEFAULT 0;"}, /* until when that opens */
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

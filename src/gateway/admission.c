@@ -47,10 +47,12 @@ static int no_key(fh_err **err)
 
 int fh_admit_scope(const fh_key *key, fh_scope need, fh_err **err)
 {
-    if (key->scope >= need) return 0;
-    fh_err_set(err, FH_E_FORBIDDEN, "the key %s has the scope '%s'; this wants '%s'", key->id, fh_scope_name(key->scope),
-               fh_scope_name(need));
+    char scopes[FH_SCOPES_TEXT];
+    if (fh_key_may(key, need)) return 0;
+    fh_scopes_write(key->scopes, scopes);
+    fh_err_set(err, FH_E_FORBIDDEN, "the key %s has the scope '%s'; this wants '%s'", key->id, scopes, fh_scope_name(need));
     fh_err_hint(err, "use a key with that scope; `freehold key create --scope %s` makes one", fh_scope_name(need));
+    fh_err_reason(err, "missing_scope");
     return FH_E_FORBIDDEN;
 }
 

@@ -2,6 +2,8 @@
 #include "exchange.h"
 
 #include "base/limits.h"
+#include "gateway/admission.h"
+#include "reach.h"
 #include "wire/responses.h"
 #include <stdio.h>
 #include <string.h>
@@ -49,7 +51,7 @@ static uint64_t used_tok(const fh_exchange *x)
 static void exchange_free(fh_exchange *x)
 {
     fh_exchange_leave(x, FH_OUTCOME_LEFT);
-    if (x->counted) fh_limits_end(x->gateway->limits, x->key_id, x->expect_tok, used_tok(x));
+    if (x->counted) fh_limits_end(x->gateway->limits, x->key.id, x->expect_tok, used_tok(x));
     fh_free(x->prefix);
     unlink_from_lane(x);
     fh_timer_free(x->timer);
@@ -225,6 +227,7 @@ static void stop_listening(fh_exchange *x)
 static bool suits(const fh_exchange *x, const fh_candidate *c)
 {
     if (was_tried(x, replica_id(c->deployment, c->instance)) || c->trust > x->trust) return false;
+    if (!fh_reach_model(&x->key, fh_str_of(x->model), c) || (c->paid && !fh_key_may(&x->key, FH_SCOPE_SPEND))) return false;
     if (x->dialect == FH_DIALECTS) return c->own_engine; /* only ours has these paths */
     if (c->dialect != FH_DIALECT_MESSAGES && (x->ask.native || (x->counting && !c->own_engine))) return false;
     if (!fh_ask_fits(x->dialect, c->dialect) || (x->needs & ~c->can)) return false;
@@ -233,12 +236,14 @@ static bool suits(const fh_exchange *x, const fh_candidate *c)
 
 typedef struct picking {
     fh_exchange *x;
-    bool beyond_trust, cannot; /* why some did not suit */
+    bool beyond_trust, cannot, beyond_scope; /* why some did not suit */
+    bool reached;                            /* some are of a model that the key may use */
     uint32_t can;
 } picking;
 
 static void note_why_not(picking *p, const fh_candidate *c)
 {
+    p->beyond_scope |= c->paid && !fh_key_may(&p->x->key, FH_SCOPE_SPEND);
     p->beyond_trust |= c->trust > p->x->trust;
     p->cannot |= (p->x->needs & ~c->can) != 0;
     p->can |= c->can;
@@ -252,6 +257,7 @@ static size_t pick(void *arg, const fh_candidate *list, size_t count)
     int64_t now = fh_clock_mono_ns();
     for (size_t i = 0; i < count && i < FH_CANDIDATES_MAX; i++) {
         const fh_candidate *c = &list[i];
+        p->reached |= fh_reach_model(&p->x->key, fh_str_of(p->x->model), c);
         if (!suits(p->x, c)) {
             note_why_not(p, c);
             continue;
@@ -269,16 +275,28 @@ static size_t pick(void *arg, const fh_candidate *list, size_t count)
     return index[fh_choose(options, n, p->x->prefer, random, &p->x->reason)];
 }
 
-/* What to say when there are replicas and none of them suits. */
+/* None of what it asks for is on the list of its key: said alike of what runs, what does not, and what there is not. */
+static bool beyond_list(const picking *p)
+{
+    const fh_route_port *routes = &p->x->gateway->config.routes;
+    char model[sizeof p->x->model];
+    snprintf(model, sizeof model, "%s", p->x->model);
+    if (routes->name) routes->name(routes->ctx, fh_str_of(p->x->model), model, sizeof model);
+    return !p->reached && !fh_key_lists_model(&p->x->key, fh_str_of(model));
+}
+
+/* What to say when none suits, or there is none. */
 static int none_suits(const picking *p, fh_err **err)
 {
     fh_exchange *x = p->x;
+    if (beyond_list(p)) return fh_reach_refuse(&x->key, fh_str_of(x->model), err);
     if (x->ask.native) {
         fh_err_move(err, &x->ask.native);
         return fh_err_code(*err);
     }
     if (p->cannot && fh_ask_fits(x->dialect, FH_DIALECT_CHAT) && x->ask.common.doc && fh_wire_needs_check(&x->ask.common, p->can, err))
         return fh_err_code(*err);
+    if (p->beyond_scope) return fh_admit_scope(&x->key, FH_SCOPE_SPEND, err);
     if (!p->beyond_trust) return 0;
     fh_err_set(err, FH_E_FORBIDDEN, "every replica of the model is beyond the trust '%s' that this request allows",
                fh_trust_name(x->trust));

@@ -39,7 +39,8 @@ struct fh_exchange {
     uint32_t needs;
     uint64_t seed;       /* 0: the upstream draws its own */
     uint64_t expect_tok; /* of work, for the load of the replica */
-    char model[256], salt[33], key_id[FH_KEY_ID_LEN + 1];
+    fh_key key;          /* whose it is */
+    char model[256], salt[33];
     bool counted;      /* by the limits of the key */
     fh_prefix *prefix; /* owned; NULL: no prompt to know again */
 

@@ -134,7 +134,7 @@ static int keep_within_limits(fh_exchange *x, const fh_key *key, fh_err **err)
 int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **err)
 {
     bool raw = x->dialect == FH_DIALECTS;
-    snprintf(x->key_id, sizeof x->key_id, "%s", key->id);
+    x->key = *key;
     int rc = raw ? 0 : read_ask(x, fh_str_of(key->id), err);
     if (raw) snprintf(x->model, sizeof x->model, "%.*s", (int)FH_MIN(model.len, sizeof x->model - 1), model.ptr);
     if (!rc) rc = read_wishes(x, err);

@@ -1,13 +1,16 @@
 /* Which request is what: the paths of the OpenAI API, each parsed and answered or handed to an exchange. */
 #include "base/limits.h"
 #include "base/clock.h"
+#include "gateway/admission.h"
 #include "gateway_private.h"
 #include "responses.h"
 #include "limits.h"
 #include "prefix.h"
+#include "reach.h"
 #include "upstreams.h"
 #include "wire/openai.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { MODELS_MAX = FH_LIMIT_DEPLOYMENTS };
@@ -128,12 +131,46 @@ static int write_models(const fh_route_model *list, size_t count, fh_buf *out, f
     return 0;
 }
 
+typedef struct reaching {
+    const fh_key *key;
+    fh_str asked;
+} reaching;
+
+static size_t pick_reached(void *arg, const fh_candidate *list, size_t count)
+{
+    const reaching *r = arg;
+    size_t i = 0;
+    while (i < count && !fh_reach_model(r->key, r->asked, &list[i])) i++;
+    return i;
+}
+
+/* Is there a replica of it that the key may use? ret_model: the id, of what may be an alias. */
+static int reach(fh_gateway *g, const fh_key *key, fh_str asked, char *ret_model, size_t size, fh_err **err)
+{
+    fh_route route = {0};
+    reaching r = {key, asked};
+    int rc = g->config.routes.choose(g->config.routes.ctx, asked, pick_reached, &r, &route, err);
+    explicit_bzero(route.secret, sizeof route.secret);
+    if (rc == 0) snprintf(ret_model, size, "%s", route.model);
+    return rc;
+}
+
+/* Leaves what the key may use. */
+static void keep_reached(fh_gateway *g, const fh_key *key, fh_route_model *list)
+{
+    char model[sizeof list->id];
+    size_t n = 0;
+    for (const fh_route_model *m = list; key->models[0] && m->id[0]; m++)
+        if (reach(g, key, fh_str_of(m->id), model, sizeof model, NULL) == 0) list[n++] = *m;
+    if (key->models[0]) list[n].id[0] = '\0';
+}
+
 static void handle_models(fh_gateway *g, fh_http_req *req, const fh_key *key)
 {
-    (void)key;
     fh_err *err = NULL;
     FH_AUTO(ptr) fh_route_model *list = ready_models(g);
     FH_AUTO(buf) fh_buf body = FH_BUF(4 << 20);
+    if (list) keep_reached(g, key, list);
     int rc = list ? write_models(list, count_models(list), &body, &err) : fh_err_nomem(&err);
     if (rc)
         reply_and_free(req, err);
@@ -141,30 +178,36 @@ static void handle_models(fh_gateway *g, fh_http_req *req, const fh_key *key)
         reply_json(req, &body);
 }
 
-static size_t pick_first(void *arg, const fh_candidate *list, size_t count)
+/* For a key with a list, what is beyond it is not there. */
+static int not_for_key(const fh_key *key, fh_str id, fh_err **err)
 {
-    (void)arg, (void)list, (void)count;
-    return 0;
+    fh_err_set(err, FH_E_NOT_FOUND, "there is no model '%.*s' that this key may use now", (int)FH_MIN(id.len, (size_t)128), id.ptr);
+    fh_err_hint(err, "it may use: %s", key->models);
+    fh_err_param(err, "model");
+    fh_err_reason(err, "model_not_found");
+    return FH_E_NOT_FOUND;
 }
 
 /* A name that is not in the list may be an alias: the route knows. */
-static const fh_route_model *find_model(fh_gateway *g, const fh_route_model *list, fh_str id, fh_err **err)
+static const fh_route_model *find_model(fh_gateway *g, const fh_key *key, const fh_route_model *list, fh_str id, fh_err **err)
 {
-    fh_route route = {0};
-    if (g->config.routes.choose(g->config.routes.ctx, id, pick_first, NULL, &route, err)) return NULL;
-    explicit_bzero(route.secret, sizeof route.secret);
+    char model[sizeof list->id];
+    if (reach(g, key, id, model, sizeof model, err)) {
+        if (key->models[0]) not_for_key(key, id, err);
+        return NULL;
+    }
     for (const fh_route_model *m = list; m->id[0]; m++)
-        if (strcmp(m->id, route.model) == 0) return m;
-    fh_err_set(err, FH_E_NOT_FOUND, "the model '%s' is not ready any more", route.model);
+        if (strcmp(m->id, model) == 0) return m;
+    fh_err_set(err, FH_E_NOT_FOUND, "the model '%s' is not ready any more", model);
     fh_err_reason(err, "model_not_found");
     return NULL;
 }
 
-static void handle_model(fh_gateway *g, fh_http_req *req, fh_str id)
+static void handle_model(fh_gateway *g, fh_http_req *req, const fh_key *key, fh_str id)
 {
     fh_err *err = NULL;
     FH_AUTO(ptr) fh_route_model *list = ready_models(g);
-    const fh_route_model *found = list ? find_model(g, list, id, &err) : NULL;
+    const fh_route_model *found = list ? find_model(g, key, list, id, &err) : NULL;
     if (!found) {
         if (!err) fh_err_nomem(&err);
         reply_and_free(req, err);
@@ -223,17 +266,18 @@ static void handle_response_count(fh_gateway *g, fh_http_req *req, const fh_key 
 
 static const struct {
     const char *path, *method;
+    fh_scope scope; /* what a key must be allowed; FH_SCOPES: nothing */
     void (*handle)(fh_gateway *g, fh_http_req *req, const fh_key *key);
 } paths[] = {
-    {"/v1/models", "GET", handle_models},
-    {"/v1/chat/completions", "POST", handle_chat},
-    {"/v1/completions", "POST", handle_completion},
-    {"/v1/responses", "POST", handle_response},
-    {"/tokenize", "POST", handle_tokenize},
-    {"/detokenize", "POST", handle_tokenize},
-    {"/v1/messages", "POST", handle_messages},
-    {"/v1/messages/count_tokens", "POST", handle_count},
-    {"/v1/responses/input_tokens", "POST", handle_response_count},
+    {"/v1/models", "GET", FH_SCOPES, handle_models},
+    {"/v1/chat/completions", "POST", FH_SCOPE_CHAT, handle_chat},
+    {"/v1/completions", "POST", FH_SCOPE_COMPLETIONS, handle_completion},
+    {"/v1/responses", "POST", FH_SCOPE_RESPONSES, handle_response},
+    {"/tokenize", "POST", FH_SCOPE_TOKENIZE, handle_tokenize},
+    {"/detokenize", "POST", FH_SCOPE_TOKENIZE, handle_tokenize},
+    {"/v1/messages", "POST", FH_SCOPE_MESSAGES, handle_messages},
+    {"/v1/messages/count_tokens", "POST", FH_SCOPE_MESSAGES, handle_count},
+    {"/v1/responses/input_tokens", "POST", FH_SCOPE_RESPONSES, handle_response_count},
 };
 
 static void refuse_method(fh_http_req *req, const char *allowed)
@@ -257,28 +301,44 @@ static void refuse_path(fh_http_req *req)
     reply_and_free(req, err);
 }
 
+static bool may(fh_http_req *req, const fh_key *key, fh_scope need)
+{
+    fh_err *err = NULL;
+    if (fh_admit_scope(key, need, &err) == 0) return true;
+    reply_and_free(req, err);
+    return false;
+}
+
+static fh_str behind(fh_str path, fh_str prefix)
+{
+    bool there = path.len > prefix.len && fh_str_starts(path, prefix);
+    return there ? (fh_str){path.ptr + prefix.len, path.len - prefix.len} : (fh_str){NULL, 0};
+}
+
+/* Paths with a name in them. */
+static void handle_named(fh_gateway *g, fh_http_req *req, const fh_key *key)
+{
+    fh_str path = fh_http_req_path(req), model = behind(path, FH_STR("/v1/models/")), response = behind(path, FH_STR("/v1/responses/"));
+    if (model.len && fh_str_eqs(fh_http_req_method(req), "GET"))
+        handle_model(g, req, key, model);
+    else if (model.len)
+        refuse_method(req, "GET");
+    else if (!response.len || !g->config.responses)
+        refuse_path(req);
+    else if (may(req, key, FH_SCOPE_RESPONSES))
+        fh_responses_handle(g->config.responses, req, fh_str_of(key->id), response);
+}
+
 void fh_gateway_handle(fh_gateway *g, fh_http_req *req, const fh_key *key)
 {
-    fh_str path = fh_http_req_path(req), method = fh_http_req_method(req), one = FH_STR("/v1/models/"),
-           responses = FH_STR("/v1/responses/");
+    fh_str path = fh_http_req_path(req), method = fh_http_req_method(req);
     for (size_t i = 0; i < FH_COUNT(paths); i++) {
         if (!fh_str_eqs(path, paths[i].path)) continue;
-        if (fh_str_eqs(method, paths[i].method))
-            paths[i].handle(g, req, key);
-        else
+        if (!fh_str_eqs(method, paths[i].method))
             refuse_method(req, paths[i].method);
+        else if (may(req, key, paths[i].scope))
+            paths[i].handle(g, req, key);
         return;
     }
-    if (path.len > one.len && fh_str_starts(path, one)) {
-        if (fh_str_eqs(method, "GET"))
-            handle_model(g, req, (fh_str){path.ptr + one.len, path.len - one.len});
-        else
-            refuse_method(req, "GET");
-        return;
-    }
-    if (path.len > responses.len && fh_str_starts(path, responses) && g->config.responses) {
-        fh_responses_handle(g->config.responses, req, fh_str_of(key->id), (fh_str){path.ptr + responses.len, path.len - responses.len});
-        return;
-    }
-    refuse_path(req);
+    handle_named(g, req, key);
 }

@@ -3,17 +3,27 @@
  * What holds: one thread, the owner, changes anything; it takes the lock for writing while it changes the map or a key in it, never while
  * it talks to the database. Others look a key up under the lock and copy it. */
 #include "gateway/keys.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/map.h"
 #include "gateway/secret.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
+enum { DIGEST = 32 };
+#define MINUTE_NS (60 * FH_NS_PER_S)
+
+typedef struct secrets { /* SHA-256 of the key's text, and of that before the last rotation */
+    uint8_t now[DIGEST], old[DIGEST];
+} secrets;
 typedef struct held_key {
     fh_key key;
-    uint8_t digest[32];
+    secrets digests;
+    _Atomic int64_t used_min; /* since 1970; whoever checks a key notes it */
+    int64_t written_min;      /* the owner's alone */
 } held_key;
 
 struct fh_keys {
@@ -21,23 +31,6 @@ struct fh_keys {
     fh_map *map;           /* id -> held_key, owned */
     pthread_rwlock_t lock; /* guards the map and what is in it against those who check */
 };
-
-static const char *const scope_names[] = {"use", "admin"};
-
-const char *fh_scope_name(fh_scope s)
-{
-    return scope_names[s];
-}
-
-bool fh_scope_parse(fh_str name, fh_scope *ret)
-{
-    for (size_t i = 0; i < FH_COUNT(scope_names); i++) {
-        if (!fh_str_eqs(name, scope_names[i])) continue;
-        *ret = (fh_scope)i;
-        return true;
-    }
-    return false;
-}
 
 /* Lower-case letters and digits without those that look alike: ids are read aloud and typed. 32 of them: no bias. */
 static int make_id(char out[FH_KEY_ID_LEN + 1], fh_err **err)
@@ -69,12 +62,13 @@ static bool expired(const fh_key *k, int64_t now)
     return k->expires_utc_ns && k->expires_utc_ns <= now;
 }
 
-static int hold(fh_keys *k, const fh_key *key, const uint8_t digest[32], fh_err **err)
+static int hold(fh_keys *k, const fh_key *key, const secrets *digests, fh_err **err)
 {
     held_key *h = fh_calloc(1, sizeof *h);
     if (!h) return fh_err_nomem(err);
     h->key = *key;
-    memcpy(h->digest, digest, sizeof h->digest);
+    h->digests = *digests;
+    h->used_min = h->written_min = key->used_utc_ns / MINUTE_NS;
     pthread_rwlock_wrlock(&k->lock);
     bool held = fh_map_put(k->map, (fh_str){key->id, FH_KEY_ID_LEN}, h);
     pthread_rwlock_unlock(&k->lock);
@@ -98,27 +92,42 @@ static void copy_text(char *out, size_t out_size, fh_str s)
     out[n] = '\0';
 }
 
+static bool read_words(fh_stmt *s, fh_key *key)
+{
+    fh_str bad;
+    copy_text(key->models, sizeof key->models, fh_stmt_str(s, 11));
+    return fh_scopes_parse(fh_stmt_str(s, 3), &key->scopes, &bad) && fh_priority_parse(fh_stmt_str(s, 12), &key->priority) &&
+           fh_priority_parse(fh_stmt_str(s, 13), &key->priority_most);
+}
+
 static int load_row(fh_keys *k, fh_stmt *s, fh_err **err)
 {
     fh_key key = {0};
-    fh_str digest = fh_stmt_str(s, 1), scope = fh_stmt_str(s, 3);
+    secrets digests = {{0}, {0}};
+    fh_str digest = fh_stmt_str(s, 1), old = fh_stmt_str(s, 14);
     copy_text(key.id, sizeof key.id, fh_stmt_str(s, 0));
     copy_text(key.name, sizeof key.name, fh_stmt_str(s, 2));
     key.created_utc_ns = fh_stmt_int(s, 4);
     key.expires_utc_ns = fh_stmt_int(s, 5);
     key.revoked_utc_ns = fh_stmt_int(s, 6);
     key.limits = (fh_limit_set){(uint64_t)fh_stmt_int(s, 7), (uint64_t)fh_stmt_int(s, 8), (uint64_t)fh_stmt_int(s, 9)};
-    if (digest.len != 32 || strlen(key.id) != FH_KEY_ID_LEN || !fh_scope_parse(scope, &key.scope))
+    key.used_utc_ns = fh_stmt_int(s, 10);
+    key.old_until_utc_ns = fh_stmt_int(s, 15);
+    bool old_whole = key.old_until_utc_ns ? old.len == DIGEST : old.len == 0;
+    if (digest.len != DIGEST || !old_whole || strlen(key.id) != FH_KEY_ID_LEN || !read_words(s, &key))
         return fh_err_set(err, FH_E_CORRUPT, "the database has a key that is not well-formed (id '%s')", key.id);
-    return hold(k, &key, (const uint8_t *)digest.ptr, err);
+    memcpy(digests.now, digest.ptr, DIGEST);
+    if (old.len) memcpy(digests.old, old.ptr, DIGEST);
+    return hold(k, &key, &digests, err);
 }
 
 static int load(fh_keys *k, fh_err **err)
 {
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     int rc = fh_db_query(k->db, &s, err,
-                         "SELECT id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, "
-                         "requests_per_min, tok_per_min, at_once FROM keys ORDER BY created_utc_ns, id",
+                         "SELECT id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, requests_per_min, "
+                         "tok_per_min, at_once, used_utc_ns, models, priority, priority_most, old_sha256, old_until_utc_ns "
+                         "FROM keys ORDER BY created_utc_ns, id",
                          "");
     bool row = false;
     while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) rc = load_row(k, s, err);
@@ -162,23 +171,25 @@ void fh_keys_close(fh_keys *k)
     fh_free(k);
 }
 
-static int insert(fh_keys *k, const fh_key *key, const uint8_t digest[32], fh_err **err)
+static int insert(fh_keys *k, const fh_key *key, const secrets *digests, fh_err **err)
 {
+    char scopes[FH_SCOPES_TEXT];
+    fh_scopes_write(key->scopes, scopes);
     return fh_db_exec(k->db, err,
-                      "INSERT INTO keys(id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, "
-                      "requests_per_min, tok_per_min, at_once) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9)",
-                      "sbssiiiii", key->id, ((fh_str){(const char *)digest, 32}), key->name, fh_scope_name(key->scope), key->created_utc_ns,
+                      "INSERT INTO keys(id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, requests_per_min, "
+                      "tok_per_min, at_once, models, priority, priority_most) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12)",
+                      "sbssiiiiisss", key->id, ((fh_str){(const char *)digests->now, DIGEST}), key->name, scopes, key->created_utc_ns,
                       key->expires_utc_ns, (int64_t)key->limits.requests_per_min, (int64_t)key->limits.tok_per_min,
-                      (int64_t)key->limits.at_once);
+                      (int64_t)key->limits.at_once, key->models, fh_priority_name(key->priority), fh_priority_name(key->priority_most));
 }
 
 static int insert_and_hold(fh_keys *k, const fh_key *key, fh_str text, fh_err **err)
 {
-    uint8_t digest[32];
-    if (!fh_sha256(text, digest)) return fh_err_set(err, FH_E_INTERNAL, "SHA-256 is not available");
-    int rc = hold(k, key, digest, err);
+    secrets digests = {{0}, {0}};
+    if (!fh_sha256(text, digests.now)) return fh_err_set(err, FH_E_INTERNAL, "SHA-256 is not available");
+    int rc = hold(k, key, &digests, err);
     if (rc) return rc;
-    rc = insert(k, key, digest, err);
+    rc = insert(k, key, &digests, err);
     if (rc) let_go(k, (fh_str){key->id, FH_KEY_ID_LEN});
     return rc;
 }
@@ -191,7 +202,7 @@ int fh_keys_create(fh_keys *k, const fh_key *spec, int64_t now_utc_ns, fh_key *r
         return fh_err_set(err, FH_E_CONFLICT, "there are %d keys already, which is the most", FH_LIMIT_KEYS);
     fh_key key = *spec;
     key.created_utc_ns = now_utc_ns;
-    key.revoked_utc_ns = 0;
+    key.revoked_utc_ns = key.used_utc_ns = key.old_until_utc_ns = 0;
     do rc = make_id(key.id, err);
     while (!rc && fh_map_find(k->map, (fh_str){key.id, FH_KEY_ID_LEN}));
     if (!rc) rc = make_text(key.id, text, err);
@@ -203,20 +214,64 @@ int fh_keys_create(fh_keys *k, const fh_key *spec, int64_t now_utc_ns, fh_key *r
     return rc;
 }
 
-int fh_keys_revoke(fh_keys *k, fh_str id, int64_t now_utc_ns, fh_key *ret, fh_err **err)
+/* The owner's look-up: NULL with an error when there is none. */
+static held_key *find(const fh_keys *k, fh_str id, fh_err **err)
 {
     held_key *h = fh_map_find(k->map, id);
-    if (!h) {
-        fh_err_set(err, FH_E_NOT_FOUND, "there is no key '%.*s'", (int)FH_MIN(id.len, (size_t)16), id.ptr);
-        fh_err_hint(err, "`freehold key list` shows the ids of all keys");
-        return FH_E_NOT_FOUND;
-    }
+    if (h) return h;
+    fh_err_set(err, FH_E_NOT_FOUND, "there is no key '%.*s'", (int)FH_MIN(id.len, (size_t)16), id.ptr);
+    fh_err_hint(err, "`freehold key list` shows the ids of all keys");
+    return NULL;
+}
+
+int fh_keys_revoke(fh_keys *k, fh_str id, int64_t now_utc_ns, fh_key *ret, fh_err **err)
+{
+    held_key *h = find(k, id, err);
+    if (!h) return FH_E_NOT_FOUND;
     int rc = h->key.revoked_utc_ns ? 0 : fh_db_exec(k->db, err, "UPDATE keys SET revoked_utc_ns = ?2 WHERE id = ?1", "Si", id, now_utc_ns);
     if (rc) return rc;
     pthread_rwlock_wrlock(&k->lock);
     if (!h->key.revoked_utc_ns) h->key.revoked_utc_ns = now_utc_ns;
     pthread_rwlock_unlock(&k->lock);
     if (ret) *ret = h->key;
+    return 0;
+}
+
+static int may_rotate(const fh_key *key, int64_t now, fh_err **err)
+{
+    if (!key->revoked_utc_ns && !expired(key, now)) return 0;
+    fh_err_set(err, FH_E_CONFLICT, "the key %s is %s", key->id, key->revoked_utc_ns ? "revoked" : "expired");
+    fh_err_hint(err, "`freehold key create` makes another");
+    return FH_E_CONFLICT;
+}
+
+static int write_secrets(fh_keys *k, const char *id, const secrets *s, int64_t old_until, fh_err **err)
+{
+    return fh_db_exec(k->db, err, "UPDATE keys SET secret_sha256 = ?2, old_sha256 = ?3, old_until_utc_ns = ?4 WHERE id = ?1", "sbbi", id,
+                      ((fh_str){(const char *)s->now, DIGEST}), ((fh_str){(const char *)s->old, old_until ? DIGEST : 0}), old_until);
+}
+
+int fh_keys_rotate(fh_keys *k, fh_str id, int64_t now_utc_ns, int64_t grace_ns, fh_key *ret, char text[FH_KEY_LEN + 1], fh_err **err)
+{
+    held_key *h = find(k, id, err);
+    if (!h) return FH_E_NOT_FOUND;
+    secrets fresh = {{0}, {0}};
+    int64_t old_until = grace_ns ? now_utc_ns + grace_ns : 0;
+    int rc = may_rotate(&h->key, now_utc_ns, err);
+    if (!rc) rc = make_text(h->key.id, text, err);
+    if (rc) return rc;
+    if (old_until) memcpy(fresh.old, h->digests.now, DIGEST);
+    if (!fh_sha256((fh_str){text, FH_KEY_LEN}, fresh.now)) rc = fh_err_set(err, FH_E_INTERNAL, "SHA-256 is not available");
+    if (!rc) rc = write_secrets(k, h->key.id, &fresh, old_until, err);
+    if (rc) {
+        explicit_bzero(text, FH_KEY_LEN + 1);
+        return rc;
+    }
+    pthread_rwlock_wrlock(&k->lock);
+    h->digests = fresh;
+    h->key.old_until_utc_ns = old_until;
+    pthread_rwlock_unlock(&k->lock);
+    *ret = h->key;
     return 0;
 }
 
@@ -227,25 +282,43 @@ void fh_keys_remove(fh_keys *k, fh_str id)
 }
 
 /* A copy of the key of that id; false when there is none. */
-static bool look_up(const fh_keys *k, fh_str id, held_key *ret)
+static bool look_up(const fh_keys *k, fh_str id, fh_key *ret, secrets *ret_digests)
 {
     pthread_rwlock_t *lock = (pthread_rwlock_t *)&k->lock;
     pthread_rwlock_rdlock(lock);
-    const held_key *h = fh_map_find(k->map, id);
-    if (h) *ret = *h;
+    held_key *h = fh_map_find(k->map, id);
+    if (h) {
+        *ret = h->key;
+        ret->used_utc_ns = atomic_load(&h->used_min) * MINUTE_NS;
+        *ret_digests = h->digests;
+    }
     pthread_rwlock_unlock(lock);
     return h != NULL;
 }
 
+/* Once a minute and key: what all read is seldom written. */
+static void note_use(const fh_keys *k, fh_str id, int64_t now_utc_ns)
+{
+    pthread_rwlock_t *lock = (pthread_rwlock_t *)&k->lock;
+    int64_t minute = now_utc_ns / MINUTE_NS;
+    pthread_rwlock_rdlock(lock);
+    held_key *h = fh_map_find(k->map, id);
+    if (h && atomic_load(&h->used_min) < minute) atomic_store(&h->used_min, minute);
+    pthread_rwlock_unlock(lock);
+}
+
 int fh_keys_check(const fh_keys *k, fh_str text, int64_t now_utc_ns, fh_key *ret, fh_err **err)
 {
-    held_key held = {0}; /* nobody's digest: zeros */
-    uint8_t digest[32];
+    fh_key key = {0};
+    secrets held = {{0}, {0}}; /* nobody's digests: zeros */
+    uint8_t digest[DIGEST];
     fh_str id = id_in(text);
-    bool known = id.ptr && look_up(k, id, &held), hashed = fh_sha256(text, digest);
-    bool same = fh_equal_secret(digest, held.digest, sizeof digest);
-    if (hashed && known && same && !held.key.revoked_utc_ns && !expired(&held.key, now_utc_ns)) {
-        *ret = held.key;
+    bool known = id.ptr && look_up(k, id, &key, &held), hashed = fh_sha256(text, digest);
+    bool now = fh_equal_secret(digest, held.now, DIGEST), before = fh_equal_secret(digest, held.old, DIGEST);
+    bool same = now || (before && now_utc_ns < key.old_until_utc_ns);
+    if (hashed && known && same && !key.revoked_utc_ns && !expired(&key, now_utc_ns)) {
+        if (key.used_utc_ns / MINUTE_NS < now_utc_ns / MINUTE_NS) note_use(k, id, now_utc_ns);
+        *ret = key;
         return 0;
     }
     fh_err_set(err, FH_E_UNAUTHENTICATED, "the key is not valid: unknown, expired or revoked");
@@ -253,14 +326,46 @@ int fh_keys_check(const fh_keys *k, fh_str text, int64_t now_utc_ns, fh_key *ret
     return FH_E_UNAUTHENTICATED;
 }
 
+/* ---- when they were used last ---- */
+
+static int write_used(fh_keys *k, held_key *h, int64_t minute, fh_err **err)
+{
+    int rc =
+        fh_db_exec(k->db, err, "UPDATE keys SET used_utc_ns = max(used_utc_ns, ?2) WHERE id = ?1", "si", h->key.id, minute * MINUTE_NS);
+    if (!rc) h->written_min = minute;
+    return rc;
+}
+
+/* One that is noted as written and then rolled back is written again with its next minute: all that is lost is a minute's use. */
+int fh_keys_write_used(fh_keys *k, fh_err **err)
+{
+    size_t i = 0;
+    fh_str id;
+    void *value;
+    int rc = fh_db_begin(k->db, err);
+    if (rc) return rc;
+    while (!rc && fh_map_next(k->map, &i, &id, &value)) {
+        held_key *h = value;
+        int64_t minute = atomic_load(&h->used_min);
+        if (minute > h->written_min) rc = write_used(k, h, minute, err);
+    }
+    if (!rc) return fh_db_commit(k->db, err);
+    fh_db_rollback(k->db);
+    return rc;
+}
+
 size_t fh_keys_count(const fh_keys *k)
 {
     return fh_map_count(k->map);
 }
 
-const fh_key *fh_keys_next(const fh_keys *k, size_t *i)
+bool fh_keys_next(const fh_keys *k, size_t *i, fh_key *ret)
 {
     fh_str id;
     void *value;
-    return fh_map_next(k->map, i, &id, &value) ? &((held_key *)value)->key : NULL;
+    if (!fh_map_next(k->map, i, &id, &value)) return false;
+    held_key *h = value;
+    *ret = h->key;
+    ret->used_utc_ns = atomic_load(&h->used_min) * MINUTE_NS;
+    return true;
 }

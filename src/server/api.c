@@ -172,8 +172,9 @@ static int read_body(api_call *c, fh_err **err)
 static int admit_key(fh_server *s, fh_http_req *req, api_who who, fh_key *ret, fh_err **err)
 {
     if (who == API_OPEN) return 0;
-    return fh_admit_key(s->keys, fh_http_req_header(req, "authorization"), fh_http_req_header(req, "x-api-key"),
-                        who == API_ADMIN ? FH_SCOPE_ADMIN : FH_SCOPE_USE, fh_clock_utc_ns(), ret, err);
+    fh_scope need = who == API_ADMIN ? FH_SCOPE_ADMIN : who == API_KEY ? FH_SCOPES : FH_SCOPE_READ;
+    return fh_admit_key(s->keys, fh_http_req_header(req, "authorization"), fh_http_req_header(req, "x-api-key"), need, fh_clock_utc_ns(),
+                        ret, err);
 }
 
 /* Who gave no key is told at once; who gave a wrong one has to wait. */
@@ -224,7 +225,7 @@ static void control_plane(fh_server *s, fh_http_req *req)
     char param[256] = "";
     FH_AUTO(buf) fh_buf allow = FH_BUF(256);
     const api_route *route = find_route(fh_http_req_method(req), fh_http_req_path(req), param, sizeof param, &allow);
-    if (admit_key(s, req, route ? route->who : API_USE, &key, &err))
+    if (admit_key(s, req, route ? route->who : API_READ, &key, &err))
         refuse_key(req, err);
     else if (!route)
         no_route(req, &allow);
@@ -291,9 +292,9 @@ void api_handle(fh_server *s, fh_http_req *req)
     else if (ready || fh_str_eqs(path, "/healthz"))
         health(s, req, ready);
     else if (gateway)
-        with_key(s, req, API_USE, openai);
+        with_key(s, req, API_KEY, openai);
     else if (metrics)
-        with_key(s, req, API_USE, metrics_page);
+        with_key(s, req, API_READ, metrics_page);
     else if (control)
         control_plane(s, req);
     else if (!fh_static_reply(req))

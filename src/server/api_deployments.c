@@ -161,7 +161,7 @@ static int read_mode(api_call *c, fh_deploy_spec *spec, fh_err **err)
     bool reuse = false;
     int rc = fh_json_read_bool(c->body, "reuse", false, &reuse, err);
     if (!rc && !reuse) rc = fh_admit_scope(&c->key, FH_SCOPE_ADMIN, err);
-    spec->mode = !reuse ? FH_DEPLOY_NEW : c->key.scope < FH_SCOPE_ADMIN ? FH_DEPLOY_ATTACH : FH_DEPLOY_REUSE;
+    spec->mode = !reuse ? FH_DEPLOY_NEW : fh_key_may(&c->key, FH_SCOPE_ADMIN) ? FH_DEPLOY_REUSE : FH_DEPLOY_ATTACH;
     return rc;
 }
 

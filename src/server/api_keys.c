@@ -1,22 +1,38 @@
-/* Keys over HTTP: list, make, revoke. */
+/* Keys over HTTP: list, make, rotate, revoke. */
 #include "base/clock.h"
 #include "base/limits.h"
+#include "catalog/catalog.h"
 #include "server_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+static fh_json *models_json(const fh_key *k)
+{
+    fh_json *list = fh_json_new_array();
+    fh_str name;
+    for (size_t i = 0; (name = fh_key_model(k, i)).len; i++) fh_json_append(list, fh_json_new_str(name));
+    return list;
+}
+
 static void set_key(fh_json *o, const fh_key *k)
 {
+    char scopes[FH_SCOPES_TEXT];
+    fh_scopes_write(k->scopes, scopes);
     fh_json_set(o, "id", fh_json_new_cstr(k->id));
     fh_json_set(o, "name", fh_json_new_cstr(k->name));
-    fh_json_set(o, "scope", fh_json_new_cstr(fh_scope_name(k->scope)));
+    fh_json_set(o, "scope", fh_json_new_cstr(scopes));
+    fh_json_set(o, "models", models_json(k));
     fh_json_set(o, "created", api_time(k->created_utc_ns));
     fh_json_set(o, "expires", api_time(k->expires_utc_ns));
     fh_json_set(o, "revoked", api_time(k->revoked_utc_ns));
+    fh_json_set(o, "used", api_time(k->used_utc_ns));
+    fh_json_set(o, "old_secret_until", api_time(k->old_until_utc_ns > fh_clock_utc_ns() ? k->old_until_utc_ns : 0));
     fh_json_set(o, "requests_per_minute", fh_json_new_int((int64_t)k->limits.requests_per_min));
     fh_json_set(o, "tokens_per_minute", fh_json_new_int((int64_t)k->limits.tok_per_min));
     fh_json_set(o, "at_once", fh_json_new_int((int64_t)k->limits.at_once));
+    fh_json_set(o, "priority", fh_json_new_cstr(fh_priority_name(k->priority)));
+    fh_json_set(o, "priority_most", fh_json_new_cstr(fh_priority_name(k->priority_most)));
 }
 
 static int by_creation(const void *a, const void *b)
@@ -35,7 +51,7 @@ void api_keys_list(api_call *c)
         api_reply(c, 200, NULL);
         return;
     }
-    for (const fh_key *k; (k = fh_keys_next(keys, &i));) sorted[count++] = *k;
+    while (fh_keys_next(keys, &i, &sorted[count])) count++;
     qsort(sorted, count, sizeof *sorted, by_creation);
     fh_json *items = fh_json_new_array();
     for (i = 0; i < count; i++) {
@@ -55,14 +71,27 @@ int api_key_spec(fh_str name, fh_str scope, fh_key *ret, fh_err **err)
         return FH_E_INVALID;
     }
     memcpy(spec.name, name.ptr, name.len);
-    if (fh_scope_parse(scope, &spec.scope)) {
+    fh_str bad;
+    if (fh_scopes_parse(scope, &spec.scopes, &bad)) {
         *ret = spec;
         return 0;
     }
-    fh_err_set(err, FH_E_INVALID, "there is no scope '%.*s'", (int)FH_MIN(scope.len, (size_t)32), scope.ptr);
-    fh_err_hint(err, "'use' may ask models; 'admin' may change everything");
+    fh_err_set(err, FH_E_INVALID, "there is no scope '%.*s'", (int)FH_MIN(bad.len, (size_t)32), bad.ptr);
+    fh_err_hint(err, "'use' may ask models; 'admin' may change everything; or some of chat, completions, embeddings, responses, messages, "
+                     "tokenize, read, spend and wake, with commas between them");
     fh_err_param(err, "scope");
     return FH_E_INVALID;
+}
+
+/* What is shown once: the key's text, and all that may be shown of it. Clears text. */
+static int show_text(const fh_key *k, char text[FH_KEY_LEN + 1], fh_json **ret, fh_err **err)
+{
+    fh_json *o = fh_json_new_object();
+    fh_json_set(o, "key", fh_json_new_cstr(text));
+    set_key(o, k);
+    explicit_bzero(text, FH_KEY_LEN + 1);
+    *ret = o;
+    return o ? 0 : fh_err_nomem(err);
 }
 
 int api_key_make(fh_keys *keys, const fh_key *spec, fh_json **ret, fh_err **err)
@@ -71,12 +100,48 @@ int api_key_make(fh_keys *keys, const fh_key *spec, fh_json **ret, fh_err **err)
     char text[FH_KEY_LEN + 1];
     int rc = fh_keys_create(keys, spec, fh_clock_utc_ns(), &made, text, err);
     if (rc) return rc;
-    fh_json *o = fh_json_new_object();
-    fh_json_set(o, "key", fh_json_new_cstr(text));
-    set_key(o, &made);
-    explicit_bzero(text, sizeof text);
-    *ret = o;
-    return o ? 0 : fh_err_nomem(err);
+    return show_text(&made, text, ret, err);
+}
+
+/* Models are kept by their ids: an alias that is given becomes one. */
+static int read_models(const api_call *c, fh_key *ret, fh_err **err)
+{
+    const fh_json *list = fh_json_get(c->body, "models");
+    fh_json_kind kind = fh_json_kind_of(list);
+    int rc = 0;
+    if (kind != FH_JSON_NULL && kind != FH_JSON_ARRAY) {
+        fh_err_set(err, FH_E_INVALID, "'models' must be a list of names");
+        fh_err_param(err, "models");
+        return FH_E_INVALID;
+    }
+    for (size_t i = 0; !rc && i < fh_json_count(list); i++) {
+        fh_str name = fh_json_str(fh_json_at(list, i));
+        const fh_catalog_model *known = fh_catalog_find(name);
+        rc = fh_key_add_model(ret, known ? fh_str_of(known->id) : name, err);
+    }
+    return rc;
+}
+
+static int read_priority(const api_call *c, const char *member, fh_priority *ret, fh_err **err)
+{
+    fh_str name = {0};
+    int rc = fh_json_read_str(c->body, member, false, &name, err);
+    if (rc || !name.ptr || fh_priority_parse(name, ret)) return rc;
+    fh_err_set(err, FH_E_INVALID, "'%s' must be low, normal or high", member);
+    fh_err_param(err, "%s", member);
+    return FH_E_INVALID;
+}
+
+/* Without the second it may name no more than it has anyway. */
+static int read_priorities(const api_call *c, fh_key *ret, fh_err **err)
+{
+    int rc = read_priority(c, "priority", &ret->priority, err);
+    ret->priority_most = ret->priority;
+    if (!rc) rc = read_priority(c, "priority_most", &ret->priority_most, err);
+    if (rc || ret->priority_most >= ret->priority) return rc;
+    fh_err_set(err, FH_E_INVALID, "'priority_most' is less than 'priority'");
+    fh_err_param(err, "priority_most");
+    return FH_E_INVALID;
 }
 
 /* Limits, and how long it is good for. */
@@ -99,6 +164,8 @@ static int read_spec(const api_call *c, fh_key *ret, fh_err **err)
     int rc = fh_json_read_str(c->body, "name", true, &name, err);
     if (!rc) rc = fh_json_read_str(c->body, "scope", false, &scope, err);
     if (!rc) rc = api_key_spec(name, scope, ret, err);
+    if (!rc) rc = read_models(c, ret, err);
+    if (!rc) rc = read_priorities(c, ret, err);
     return rc ? rc : read_bounds(c, ret, err);
 }
 
@@ -113,6 +180,26 @@ void api_keys_create(api_call *c)
         api_reply_error(c, err);
     else
         api_reply(c, 201, made);
+}
+
+static int rotate(const api_call *c, fh_json **ret, fh_err **err)
+{
+    int64_t grace_s = 0;
+    fh_key key;
+    char text[FH_KEY_LEN + 1];
+    int rc = fh_json_read_i64(c->body, "grace_s", false, 0, FH_LIMIT_KEY_GRACE_S, &grace_s, err);
+    if (!rc) rc = fh_keys_rotate(c->server->keys, fh_str_of(c->param), fh_clock_utc_ns(), grace_s * FH_NS_PER_S, &key, text, err);
+    return rc ? rc : show_text(&key, text, ret, err);
+}
+
+void api_keys_rotate(api_call *c)
+{
+    fh_err *err = NULL;
+    fh_json *shown = NULL;
+    if (rotate(c, &shown, &err))
+        api_reply_error(c, err);
+    else
+        api_reply(c, 200, shown);
 }
 
 void api_keys_revoke(api_call *c)

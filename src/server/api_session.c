@@ -37,7 +37,7 @@ static int make_session(api_call *c, fh_key *ret, char text[FH_KEY_LEN + 1], fh_
 {
     fh_str code = {0};
     int64_t now = fh_clock_utc_ns();
-    fh_key spec = {.name = "console", .scope = FH_SCOPE_ADMIN, .expires_utc_ns = now + SESSION_LIFE_NS};
+    fh_key spec = {.name = "console", .scopes = FH_SCOPES_ADMIN, .expires_utc_ns = now + SESSION_LIFE_NS};
     int rc = fh_json_read_str(c->body, "code", true, &code, err);
     if (!rc) rc = fh_signin_redeem(c->server->signin, code, fh_clock_mono_ns(), err);
     if (!rc) rc = fh_keys_create(c->server->keys, &spec, now, ret, text, err);

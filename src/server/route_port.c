@@ -154,6 +154,7 @@ static fh_candidate provider_candidate(const fh_provider *p, const wanted *w, co
                           .instance = p->created_utc_ns,
                           .can = messages ? FH_WIRE_MESSAGES_CAN : ~0u,
                           .trust = p->trust,
+                          .paid = p->trust > FH_TRUST_OWN,
                           .resume = FH_RESUME_TEXT,
                           .dialect = p->dialect};
 }
@@ -222,6 +223,14 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
     return rc;
 }
 
+static void name(void *ctx, fh_str model, char *out, size_t out_size)
+{
+    (void)ctx;
+    const fh_catalog_model *known = fh_catalog_find(model);
+    fh_str id = known ? fh_str_of(known->id) : model;
+    snprintf(out, out_size, "%.*s", (int)FH_MIN(id.len, out_size - 1), id.ptr);
+}
+
 static void report(void *ctx, const char *deployment, int code)
 {
     fh_fleet_report(((fh_server *)ctx)->fleet, deployment, code);
@@ -269,5 +278,5 @@ static size_t list(void *ctx, fh_route_model *ret, size_t max)
 
 fh_route_port fh_server_routes(fh_server *s)
 {
-    return (fh_route_port){.ctx = s, .choose = choose, .report = report, .list = list};
+    return (fh_route_port){.ctx = s, .choose = choose, .name = name, .report = report, .list = list};
 }

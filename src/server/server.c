@@ -23,6 +23,7 @@
 #define DRAIN_NS      (FH_LIMIT_DRAIN_MS * FH_NS_PER_MS)
 #define GRACE_NS      (FH_LIMIT_STOP_GRACE_MS * FH_NS_PER_MS)
 #define DRAIN_POLL_NS (20 * FH_NS_PER_MS)
+#define KEYS_USED_NS  (FH_LIMIT_KEY_USED_MS * FH_NS_PER_MS)
 
 static void on_request(fh_http_req *req, void *ctx)
 {
@@ -165,6 +166,29 @@ static int start_services(fh_server *s, fh_err **err)
     return rc;
 }
 
+/* When keys were used last is noted in memory; it is written down here, off every request's way. Not once a newer server has the keys. */
+void fh_server_write_used(fh_server *s)
+{
+    fh_err *err = NULL;
+    if (s->keys && !s->handed_over && fh_keys_write_used(s->keys, &err))
+        fh_log_err(FH_LOG_WARN, "server", err, "it is not written down when keys were used last");
+    fh_err_free(err);
+}
+
+static void write_used_again(void *arg)
+{
+    fh_server *s = arg;
+    fh_server_write_used(s);
+    fh_timer_start(s->keys_timer, KEYS_USED_NS);
+}
+
+static int watch_keys(fh_server *s, fh_err **err)
+{
+    int rc = fh_timer_new(&s->keys_timer, s->loop, write_used_again, s, err);
+    if (!rc) fh_timer_start(s->keys_timer, KEYS_USED_NS);
+    return rc;
+}
+
 /* Stopping. */
 
 static void poll_drained(void *arg)
@@ -243,12 +267,14 @@ static void close_all(fh_server *s)
     fh_imports_free(s->imports);
     fh_fleet_stop(s->fleet);
     fh_timer_free(s->stop_timer);
+    fh_timer_free(s->keys_timer);
     fh_edges_free(s->edges);
     fh_loop_free(s->loop);
     fh_map_free(s->in_flight_tokens);
     fh_signin_free(s->signin);
     fh_weights_close(s->weights);
     fh_providers_close(s->providers);
+    fh_server_write_used(s);
     fh_keys_close(s->keys);
     fh_db_close(s->db);
     fh_free(s->host_names);
@@ -304,7 +330,7 @@ static void announce_first_key(const char *file, const char *text)
 static int first_key(fh_server *s, fh_err **err)
 {
     char text[FH_KEY_LEN + 1];
-    fh_key spec = {.name = "first", .scope = FH_SCOPE_ADMIN}, made;
+    fh_key spec = {.name = "first", .scopes = FH_SCOPES_ADMIN}, made;
     if (fh_keys_count(s->keys) > 0) return 0;
     const char *file = first_key_file(s);
     int rc = fh_keys_create(s->keys, &spec, fh_clock_utc_ns(), &made, text, err);
@@ -368,6 +394,7 @@ static int start_all(fh_server *s, fh_err **err)
     if (!rc) rc = collect_hosts(s, err);
     if (!rc) rc = start_services(s, err);
     if (!rc) rc = watch_signals(s, err);
+    if (!rc) rc = watch_keys(s, err);
     if (!rc) rc = announce(s, err);
     if (!rc) rc = fh_edges_start(s->edges, err);
     if (!rc) rc = fh_handover_serving(s->handover_fd, err);

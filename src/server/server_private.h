@@ -59,7 +59,7 @@ typedef struct fh_server {
     fh_hosts hosts;
     const char **host_names; /* owned array of borrowed names */
     char listen_host[128];
-    fh_timer *stop_timer;
+    fh_timer *stop_timer, *keys_timer; /* the second: writes down when keys were used */
     int64_t stop_deadline_ns, start_ns;
     _Atomic bool stopping;
     char sandbox[32], sandbox_why[512]; /* what holds here; "" until asked */
@@ -83,8 +83,9 @@ const api_shape *api_shape_find(const char *name);
 typedef struct api_call api_call;
 typedef enum api_who {
     API_OPEN,
-    API_USE,
-    API_RUN, /* use; what it would start wants an admin, which its handler looks at */
+    API_KEY, /* whoever has a key: the gateway looks at its scopes */
+    API_READ,
+    API_RUN, /* read; what it would start wants an admin, which its handler looks at */
     API_ADMIN
 } api_who;
 enum {
@@ -148,6 +149,7 @@ void fh_edges_stop(fh_edges *e); /* ends the threads and all that still runs; th
 /* upgrade.c: what SIGUSR2 does. */
 void fh_server_upgrade(fh_server *s);
 /* server.c */
+void fh_server_write_used(fh_server *s); /* when keys were used last */
 int fh_server_start_fleet(fh_server *s, fh_fleet **ret, fh_err **err);
 void fh_server_drain(fh_server *s, int64_t grace_ns, int64_t most_ns); /* no new connections; ends when all have gone, or after most_ns */
 /* server.c: beyond loopback only with TLS, or when something in front does it. */
@@ -177,7 +179,7 @@ void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights
     api_weights_import_cancel(api_call *c);
 void api_providers_list(api_call *c), api_providers_create(api_call *c), api_providers_check(api_call *c),
     api_providers_delete(api_call *c);
-void api_keys_list(api_call *c), api_keys_create(api_call *c), api_keys_revoke(api_call *c);
+void api_keys_list(api_call *c), api_keys_create(api_call *c), api_keys_rotate(api_call *c), api_keys_revoke(api_call *c);
 void api_session_create(api_call *c), api_session_delete(api_call *c), api_console_links_create(api_call *c);
 void api_machine(api_call *c);
 

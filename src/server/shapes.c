@@ -180,38 +180,37 @@ static const api_field import_job[] = {
     {"hint", "string", true, true, "what to do about it"},
     END,
 };
-static const api_field key[] = {
-    {"id", "string", true, false, "its first part, which is no secret"},
-    {"name", "string", true, false, "what it is for"},
-    {"scope", "string", true, false, "use or admin"},
-    {"created", "time", true, false, "when"},
-    {"expires", "time", true, true, "null: never"},
-    {"revoked", "time", true, true, "null: valid"},
-    {"requests_per_minute", "integer", true, false, "0: no limit"},
-    {"tokens_per_minute", "integer", true, false, "0: no limit"},
-    {"at_once", "integer", true, false, "requests under way at once; 0: no limit"},
-    END,
-};
-static const api_field new_key[] = {
-    {"key", "string", true, false, "its text, shown this once"},
-    {"id", "string", true, false, "its first part, which is no secret"},
-    {"name", "string", true, false, "what it is for"},
-    {"scope", "string", true, false, "use or admin"},
-    {"created", "time", true, false, "when"},
-    {"expires", "time", true, true, "null: never"},
-    {"revoked", "time", true, true, "null: valid"},
-    {"requests_per_minute", "integer", true, false, "0: no limit"},
-    {"tokens_per_minute", "integer", true, false, "0: no limit"},
-    {"at_once", "integer", true, false, "requests under way at once; 0: no limit"},
-    END,
-};
+#define OF_KEY                                                                                                                             \
+    {"id", "string", true, false, "its first part, which is no secret"}, {"name", "string", true, false, "what it is for"},                \
+        {"scope", "string", true, false, "use, admin, or scopes with commas between them"},                                                \
+        {"models", "string[]", true, false, "what it may ask for; empty: all"}, {"created", "time", true, false, "when"},                  \
+        {"expires", "time", true, true, "null: never"}, {"revoked", "time", true, true, "null: valid"},                                    \
+        {"used", "time", true, true, "when it was used last, to the minute; null: never"},                                                 \
+        {"old_secret_until", "time", true, true, "how long its text before the last rotation opens; null: not"},                           \
+        {"requests_per_minute", "integer", true, false, "0: no limit"}, {"tokens_per_minute", "integer", true, false, "0: no limit"},      \
+        {"at_once", "integer", true, false, "requests under way at once; 0: no limit"},                                                    \
+        {"priority", "string", true, false, "low, normal or high: of a request that names none"},                                          \
+    {                                                                                                                                      \
+        "priority_most", "string", true, false, "the most that a request may name"                                                         \
+    }
+static const api_field key[] = {OF_KEY, END};
+static const api_field new_key[] = {{"key", "string", true, false, "its text, shown this once"}, OF_KEY, END};
 static const api_field key_create[] = {
     {"name", "string", true, false, "what it is for"},
-    {"scope", "string", false, false, "use (the default) or admin"},
+    {"scope", "string", false, false,
+     "use (the default), admin, or some of chat, completions, embeddings, responses, messages, tokenize, read, spend and wake, with commas "
+     "between them"},
+    {"models", "string[]", false, false, "models, groups, deployment/NAME or provider/NAME that it may ask for; without: all"},
     {"days", "integer", false, false, "how long it is valid; without: until it is revoked"},
     {"requests_per_minute", "integer", false, false, "beyond: 429 with when to ask again; 0: no limit"},
     {"tokens_per_minute", "integer", false, false, "of prompts and answers; 0: no limit"},
     {"at_once", "integer", false, false, "requests under way at once; 0: no limit"},
+    {"priority", "string", false, false, "low, normal (the default) or high: of a request that names none"},
+    {"priority_most", "string", false, false, "the most that a request may name; without: priority"},
+    END,
+};
+static const api_field key_rotate[] = {
+    {"grace_s", "integer", false, false, "seconds that the text before opens too; 0 (the default): not any more"},
     END,
 };
 static const api_field provider[] = {
@@ -262,6 +261,7 @@ const api_shape api_shapes[] = {
     {"Key", key},
     {"NewKey", new_key},
     {"KeyCreate", key_create},
+    {"KeyRotate", key_rotate},
     {"Provider", provider},
     {"ProviderCreate", provider_create},
     {"Problem", problem},

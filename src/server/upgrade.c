@@ -23,6 +23,7 @@ static int may_upgrade(const fh_server *s, fh_err **err)
 /* Of all that only one server may have. */
 static void let_go(fh_server *s)
 {
+    fh_server_write_used(s);
     fh_feed_free(s->feed);
     s->feed = NULL;
     fh_fleet_leave(s->fleet);

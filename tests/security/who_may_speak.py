@@ -86,6 +86,84 @@ def main():
             assert s.request("DELETE", "/api/v1/keys/" + made["id"])[0] in (200, 204)
             refused(401, "GET", "/v1/models", key=key)
 
+        def make(**spec):
+            return s.json("POST", "/api/v1/keys", {"name": "scoped", **spec})
+
+        def each_scope_opens_its_own_door():
+            asks = {"chat": ("/v1/chat/completions", ASK), "completions": ("/v1/completions", {"model": "smollm2", "prompt": "Hi", "max_tokens": 1}),
+                    "responses": ("/v1/responses", {"model": "smollm2", "input": "Hi", "max_output_tokens": 1}),
+                    "messages": ("/v1/messages", {"model": "smollm2", "max_tokens": 1, "messages": ASK["messages"]}), "tokenize": ("/tokenize", {"content": "Hi"})}
+            for scope in (*asks, "read", "spend", "wake"):
+                key = make(scope=scope)["key"]
+                for name, (path, body) in asks.items():
+                    status, _, text = s.request("POST", path, body, key=key)
+                    assert status == (200 if name == scope else 403), (scope, path, status, text)
+                    assert status == 200 or f"'{name}'" in text.decode(), (scope, path, text)
+                for path in ("/api/v1/models", "/api/v1/deployments", "/metrics"):
+                    status, _, text = s.request("GET", path, key=key)
+                    assert status == (200 if scope == "read" else 403), (scope, path, status)
+                    assert status == 200 or "'read'" in text.decode(), (scope, path, text)
+                refused(403, "GET", "/api/v1/keys", key=key)
+                assert s.request("GET", "/v1/models", key=key)[0] == 200
+            both = make(scope="chat,wake")
+            assert both["scope"] == "chat,wake" and s.request("POST", "/v1/chat/completions", ASK, key=both["key"])[0] == 200
+            _, body = refused(403, "GET", "/v1/responses/resp_x", key=both["key"])
+            assert json.loads(body)["error"]["code"] == "missing_scope", body
+
+        def a_list_of_models_bounds_a_key():
+            own, other, this = make(models=["smollm2"]), make(models=["kimi-k2.6", "deployment/elsewhere"]), make(models=["deployment/" + name])
+            assert own["models"] == ["smollm2-135m"], own
+            for k in (own, this):
+                assert [m["id"] for m in s.json("GET", "/v1/models", key=k["key"])["data"]] == ["smollm2-135m"]
+                assert s.request("GET", "/v1/models/smollm2", key=k["key"])[0] == 200
+                for model in ("smollm2", "smollm2-135m", "auto", "deployment/" + name):
+                    status, _, text = s.request("POST", "/v1/chat/completions", {**ASK, "model": model}, key=k["key"])
+                    assert status == 200, (k["models"], model, status, text)
+            assert s.json("GET", "/v1/models", key=other["key"])["data"] == []
+            refused(404, "GET", "/v1/models/smollm2", key=other["key"])
+            for model in ("smollm2", "no-such-model", "deployment/" + name, "auto"):
+                _, body = refused(403, "POST", "/v1/chat/completions", {**ASK, "model": model}, key=other["key"])
+                error = json.loads(body)["error"]
+                assert error["code"] == "model_not_found" and error["param"] == "model" and "smollm2" not in error["message"].replace(model, ""), error
+            refused(404, "POST", "/v1/chat/completions", {**ASK, "model": "kimi-k2.6"}, key=other["key"])
+            for bad in ("smollm2", [1], [""], ["a b"], ["x" * 600]):
+                refused(400, "POST", "/api/v1/keys", {"name": "x", "models": bad})
+
+        def a_rotated_key():
+            old = make(scope="chat")
+            new = s.json("POST", f"/api/v1/keys/{old['id']}/rotate", {"grace_s": 3600})
+            assert new["id"] == old["id"] and new["key"] != old["key"] and new["scope"] == "chat" and new["old_secret_until"], new
+            for k in (old, new):
+                assert s.request("POST", "/v1/chat/completions", ASK, key=k["key"])[0] == 200
+            done = s.cli("key", "rotate", old["id"])
+            assert done.returncode == 0 and re.fullmatch(r"fh_[a-z0-9]{8}_[0-9A-Za-z_-]{43}\n", done.stdout), done
+            for k in (old, new):
+                refused(401, "POST", "/v1/chat/completions", ASK, key=k["key"])
+            assert s.request("POST", "/v1/chat/completions", ASK, key=done.stdout.strip())[0] == 200
+            refused(403, "POST", f"/api/v1/keys/{old['id']}/rotate", {}, key=done.stdout.strip())
+            s.json("DELETE", "/api/v1/keys/" + old["id"])
+            refused(409, "POST", f"/api/v1/keys/{old['id']}/rotate", {})
+            refused(404, "POST", "/api/v1/keys/nothing1/rotate", {})
+            for bad in (-1, 1 << 40, "1h"):
+                refused(400, "POST", f"/api/v1/keys/{new['id']}/rotate", {"grace_s": bad})
+            for bad in ("1", "h", "-1h", "31d", "1.5h", ""):
+                assert s.cli("key", "rotate", old["id"], "--grace", bad).returncode == 2, bad
+
+        def the_last_use_shows_and_outlives_a_restart():
+            k = make()
+
+            def used():
+                return next(x["used"] for x in s.json("GET", "/api/v1/keys")["items"] if x["id"] == k["id"])
+
+            assert used() is None
+            s.request("GET", "/v1/models", key=k["key"])
+            said = used()
+            assert said and said.endswith(":00.000Z"), said
+            s.stop()
+            s.start()
+            s.wait_ready(name)
+            assert used() == said
+
         def a_foreign_host():
             for host in ("evil.example", f"evil.example:{s.port}", "127.0.0.1.evil.example", f"localhost.evil.example:{s.port}"):
                 refused(421, "GET", "/v1/models", host=host)
@@ -230,7 +308,9 @@ def main():
                 assert done.returncode == 2 and "--plain-http" in done.stderr, (done.returncode, done.stderr)
 
         for fn, text in [(wants_a_key, "every path but health and the page wants a key"), (errors_in_their_shape, "errors come in the API's own shape"),
-                         (a_revoked_key, "a key works until it is revoked, within its scope"), (a_foreign_host, "a foreign Host is refused"),
+                         (a_revoked_key, "a key works until it is revoked, within its scope"), (each_scope_opens_its_own_door, "each scope opens its own API and no other, and is named where it lacks"),
+                         (a_list_of_models_bounds_a_key, "a key with a list of models reaches and sees those alone"), (a_rotated_key, "a rotated key has two texts until the grace ends"),
+                         (the_last_use_shows_and_outlives_a_restart, "a key's last use shows, and outlives a restart"), (a_foreign_host, "a foreign Host is refused"),
                          (a_foreign_origin, "a page of another origin is refused"), (a_form, "a form cannot post"), (the_link_works_once, "the console's link works once"),
                          (the_page_is_closed_in, "the page may load and reach nothing foreign"), (malformed_requests, "the eleven malformed requests are refused and the connection closed"),
                          (prompts_are_not_shared, "what one key's prompt left in the cache is out of reach of another key"), (prompts_are_not_logged, "prompts are not logged"), (no_secret_shows, "no secret in argv, environment, files or logs"),

@@ -199,6 +199,47 @@ static void the_schema_of_this_release_is_made_from_nothing(void **state)
     assert_int_equal(number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('deployments','deployment_events','acts','keys')"), 4);
 }
 
+/* As it was written by a release that knew so many migrations. */
+static void write_of_version(size_t version)
+{
+    size_t count;
+    const fh_migration *list = fh_db_schema(&count);
+    FH_AUTO(fh_db) fh_db *db = NULL;
+    assert_int_equal(fh_db_open(&db, url, NULL), 0);
+    assert_int_equal(fh_db_migrate(db, list, version, NULL), 0);
+    assert_int_equal(
+        fh_db_exec(db, NULL, "INSERT INTO keys(id, name, secret_sha256, scopes, created_utc_ns) VALUES('aaaaaaaa', 'n', x'00', 'use', 7)",
+                   ""),
+        0);
+    if (version >= 4) assert_int_equal(fh_db_exec(db, NULL, "UPDATE keys SET at_once = 3", ""), 0);
+}
+
+static void a_database_of_any_version_before_keeps_its_keys(void **state)
+{
+    (void)state;
+    size_t count;
+    fh_db_schema(&count);
+    for (size_t version = 1; version < count; version++) {
+        write_of_version(version);
+        FH_AUTO(fh_db) fh_db *db = NULL;
+        assert_int_equal(fh_db_open(&db, url, NULL), 0);
+        assert_int_equal(fh_db_migrate_schema(db, NULL), 0);
+        assert_int_equal(number(db, "PRAGMA user_version"), count);
+        assert_int_equal(
+            number(db, "SELECT count(*) FROM keys WHERE id = 'aaaaaaaa' AND scopes = 'use' AND created_utc_ns = 7 AND revoked_utc_ns = 0"),
+            1);
+        assert_int_equal(number(db, "SELECT at_once FROM keys"), version >= 4 ? 3 : 0);
+        assert_int_equal(
+            number(db,
+                   "SELECT count(*) FROM keys WHERE models = '' AND priority = 'normal' AND priority_most = 'normal' AND used_utc_ns = 0 "
+                   "AND old_sha256 = x'' AND old_until_utc_ns = 0"),
+            1);
+        fh_db_close(fh_take(db));
+        assert_int_equal(fh_dir_remove(folder, NULL), 0);
+        assert_int_equal(fh_dir_make(folder, 0700, NULL), 0);
+    }
+}
+
 /* Opens, migrates, and moves a unit between two rows in one transaction. */
 static int scenario(void *arg)
 {
@@ -292,6 +333,7 @@ int main(void)
         TEST(what_is_no_database_of_ours_is_refused),
         TEST(two_connections_see_each_others_work),
         TEST(the_schema_of_this_release_is_made_from_nothing),
+        TEST(a_database_of_any_version_before_keeps_its_keys),
         TEST(whatever_call_fails_a_transaction_is_whole_or_absent),
         TEST(what_was_committed_survives_kill_9),
     };

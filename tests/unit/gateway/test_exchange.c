@@ -37,6 +37,9 @@ typedef struct world {
     int64_t instance;
     bool never_replaced, engine_saw_leave, model_unknown;
     fh_trust trust;
+    bool paid;
+    uint32_t scopes; /* of the key, as are the two below */
+    const char *models;
     fh_limit_set limits;
     fh_resume resume;
     fh_buf asked_for; /* bodies that the engine got, a line each */
@@ -174,6 +177,7 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
                         .trust = w->trust,
                         .resume = w->resume,
                         .own_engine = true,
+                        .paid = w->paid,
                         .dialect = FH_DIALECT_CHAT};
     if (pick(arg, &one, 1) > 0) {
         if (!w->never_replaced) w->instance++; /* the next time it is there */
@@ -210,7 +214,8 @@ static size_t list(void *ctx, fh_route_model *ret, size_t max)
 static void door_handles(fh_http_req *req, void *ctx)
 {
     world *w = ctx;
-    fh_key key = {.limits = w->limits};
+    fh_key key = {.scopes = w->scopes, .limits = w->limits};
+    snprintf(key.models, sizeof key.models, "%s", w->models);
     snprintf(key.id, sizeof key.id, "%s", w->key_id);
     fh_gateway_handle(w->gateway, req, &key);
 }
@@ -242,6 +247,8 @@ static int setup(void **state)
     w->asked_for = FH_BUF(1 << 20);
     w->resume = FH_RESUME_TOKENS;
     w->key_id = "aaaaaaaa";
+    w->scopes = FH_SCOPES_USE;
+    w->models = "";
     *state = w;
     return 0;
 }
@@ -500,6 +507,43 @@ static void nothing_goes_beyond_the_trust_of_the_request(void **state)
     assert_int_equal(w->asked, 0);
 }
 
+static void refused_by_the_key(world *w, const char *words)
+{
+    exchange(w, true);
+    assert_int_equal(w->status, 403);
+    assert_int_equal(w->asked, 0);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), words));
+    fh_buf_clear(&w->body);
+}
+
+static void a_key_needs_the_scope_of_what_it_asks(void **state)
+{
+    world *w = *state;
+    w->scopes = FH_SCOPES_USE & ~FH_SCOPE_BIT(FH_SCOPE_CHAT);
+    refused_by_the_key(w, "this wants 'chat'");
+    w->scopes = FH_SCOPES_USE & ~FH_SCOPE_BIT(FH_SCOPE_SPEND);
+    w->paid = true;
+    refused_by_the_key(w, "this wants 'spend'");
+    w->scopes = FH_SCOPES_USE;
+    w->plan[0] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+}
+
+static void a_key_with_a_list_is_refused_other_models_as_openai_does(void **state)
+{
+    world *w = *state;
+    w->models = "other";
+    refused_by_the_key(w, "model_not_found");
+    w->model_unknown = true; /* it does not learn what there is */
+    refused_by_the_key(w, "model_not_found");
+    w->model_unknown = false;
+    w->models = "other,m";
+    w->plan[0] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+}
+
 static void a_key_that_asked_enough_is_told_when_to_ask_again(void **state)
 {
     world *w = *state;
@@ -605,6 +649,8 @@ int main(void)
         TEST(what_only_lost_its_end_is_whole),
         TEST(an_error_inside_a_stream_is_not_shown_when_another_goes_on),
         TEST(nothing_goes_beyond_the_trust_of_the_request),
+        TEST(a_key_needs_the_scope_of_what_it_asks),
+        TEST(a_key_with_a_list_is_refused_other_models_as_openai_does),
         TEST(a_key_that_asked_enough_is_told_when_to_ask_again),
         TEST(a_stream_that_ends_without_done_is_cut),
         TEST(a_client_that_leaves_cancels_the_engine),

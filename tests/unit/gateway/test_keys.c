@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "cmocka_all.h"
 #include "db/schema.h"
 #include "gateway/keys.h"
@@ -47,9 +48,9 @@ static int teardown(void **state)
     return rc;
 }
 
-static fh_key make(store *s, fh_scope scope, int64_t expires, char text[FH_KEY_LEN + 1])
+static fh_key make(store *s, uint32_t scopes, int64_t expires, char text[FH_KEY_LEN + 1])
 {
-    fh_key spec = {.name = "test", .scope = scope, .expires_utc_ns = expires}, made;
+    fh_key spec = {.name = "test", .scopes = scopes, .expires_utc_ns = expires}, made;
     assert_int_equal(fh_keys_create(s->keys, &spec, 1000, &made, text, NULL), 0);
     return made;
 }
@@ -64,7 +65,7 @@ static void a_key_has_its_shape_and_opens(void **state)
 {
     store *s = *state;
     char text[FH_KEY_LEN + 1];
-    fh_key made = make(s, FH_SCOPE_ADMIN, 0, text);
+    fh_key made = make(s, FH_SCOPES_ADMIN, 0, text);
     assert_int_equal(strlen(text), 55);
     assert_memory_equal(text, "fh_", 3);
     assert_memory_equal(text + 3, made.id, 8);
@@ -76,7 +77,7 @@ static void what_is_no_key_is_refused(void **state)
 {
     store *s = *state;
     char text[FH_KEY_LEN + 1], other[FH_KEY_LEN + 2];
-    make(s, FH_SCOPE_USE, 0, text);
+    make(s, FH_SCOPES_USE, 0, text);
     const char *bad[] = {"", "x", "fh_", "fh_aaaaaaaa_", "Bearer", "fh_00000000_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(check(s, bad[i], 2000), FH_E_UNAUTHENTICATED);
     for (size_t i = 0; i < FH_KEY_LEN; i++) { /* any one character changed */
@@ -92,8 +93,8 @@ static void a_revoked_key_stays_revoked_after_a_restart(void **state)
 {
     store *s = *state;
     char text[FH_KEY_LEN + 1], kept[FH_KEY_LEN + 1];
-    fh_key made = make(s, FH_SCOPE_USE, 0, text), revoked;
-    make(s, FH_SCOPE_USE, 0, kept);
+    fh_key made = make(s, FH_SCOPES_USE, 0, text), revoked;
+    make(s, FH_SCOPES_USE, 0, kept);
     assert_int_equal(fh_keys_revoke(s->keys, fh_str_of(made.id), 3000, &revoked, NULL), 0);
     assert_int_equal(revoked.revoked_utc_ns, 3000);
     assert_int_equal(fh_keys_revoke(s->keys, fh_str_of(made.id), 4000, &revoked, NULL), 0);
@@ -109,11 +110,11 @@ static void an_expired_key_ends_and_is_removed(void **state)
 {
     store *s = *state;
     char text[FH_KEY_LEN + 1], later[FH_KEY_LEN + 1];
-    make(s, FH_SCOPE_ADMIN, 5000, text);
+    make(s, FH_SCOPES_ADMIN, 5000, text);
     assert_int_equal(check(s, text, 4999), 0);
     assert_int_equal(check(s, text, 5000), FH_E_UNAUTHENTICATED);
     assert_int_equal(fh_keys_count(s->keys), 1);
-    fh_key spec = {.name = "later", .scope = FH_SCOPE_USE};
+    fh_key spec = {.name = "later", .scopes = FH_SCOPES_USE};
     assert_int_equal(fh_keys_create(s->keys, &spec, 6000, NULL, later, NULL), 0);
     assert_int_equal(fh_keys_count(s->keys), 1);
     assert_int_equal(check(s, later, 6000), 0);
@@ -123,7 +124,7 @@ static void the_database_holds_no_secret(void **state)
 {
     store *s = *state;
     char text[FH_KEY_LEN + 1], path[128];
-    make(s, FH_SCOPE_ADMIN, 0, text);
+    make(s, FH_SCOPES_ADMIN, 0, text);
     const char *suffixes[] = {"k.db", "k.db-wal"};
     for (size_t i = 0; i < 2; i++) {
         snprintf(path, sizeof path, "%s/%s", s->path, suffixes[i]);
@@ -137,6 +138,105 @@ static void the_database_holds_no_secret(void **state)
     }
 }
 
+static void all_that_is_said_of_a_key_survives_a_restart(void **state)
+{
+    store *s = *state;
+    char text[FH_KEY_LEN + 1];
+    fh_key spec = {.name = "all of it",
+                   .scopes = FH_SCOPE_BIT(FH_SCOPE_CHAT) | FH_SCOPE_BIT(FH_SCOPE_WAKE),
+                   .limits = {1, 2, 3},
+                   .priority = FH_PRIORITY_LOW,
+                   .priority_most = FH_PRIORITY_HIGH};
+    fh_key found;
+    assert_int_equal(fh_key_add_model(&spec, FH_STR("deployment/mine"), NULL), 0);
+    assert_int_equal(fh_keys_create(s->keys, &spec, 1000, NULL, text, NULL), 0);
+    reopen(s);
+    assert_int_equal(fh_keys_check(s->keys, fh_str_of(text), 2000, &found, NULL), 0);
+    assert_string_equal(found.name, "all of it");
+    assert_int_equal(found.scopes, spec.scopes);
+    assert_int_equal(found.limits.at_once, 3);
+    assert_int_equal(found.priority, FH_PRIORITY_LOW);
+    assert_int_equal(found.priority_most, FH_PRIORITY_HIGH);
+    assert_string_equal(found.models, "deployment/mine");
+}
+
+static void a_rotated_key_opens_with_the_old_text_until_the_grace_ends(void **state)
+{
+    store *s = *state;
+    char first[FH_KEY_LEN + 1], second[FH_KEY_LEN + 1], third[FH_KEY_LEN + 1];
+    fh_key made = make(s, FH_SCOPES_USE, 0, first), rotated;
+    assert_int_equal(fh_keys_rotate(s->keys, fh_str_of(made.id), 2000, 500, &rotated, second, NULL), 0);
+    assert_string_equal(rotated.id, made.id);
+    assert_int_equal(rotated.old_until_utc_ns, 2500);
+    assert_memory_equal(second, first, 12);
+    assert_string_not_equal(second, first);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(check(s, first, 2499), 0);
+        assert_int_equal(check(s, first, 2500), FH_E_UNAUTHENTICATED);
+        assert_int_equal(check(s, second, 9000), 0);
+        reopen(s);
+    }
+    assert_int_equal(fh_keys_rotate(s->keys, fh_str_of(made.id), 2100, 900, &rotated, third, NULL), 0);
+    assert_int_equal(check(s, first, 2101), FH_E_UNAUTHENTICATED); /* two texts at most */
+    assert_int_equal(check(s, second, 2999), 0);
+    assert_int_equal(check(s, third, 2999), 0);
+}
+
+static void without_grace_the_old_text_ends_at_once(void **state)
+{
+    store *s = *state;
+    char first[FH_KEY_LEN + 1], second[FH_KEY_LEN + 1];
+    fh_key made = make(s, FH_SCOPES_USE, 0, first), rotated;
+    assert_int_equal(fh_keys_rotate(s->keys, fh_str_of(made.id), 2000, 0, &rotated, second, NULL), 0);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(check(s, first, 0), FH_E_UNAUTHENTICATED);
+        assert_int_equal(check(s, second, 2000), 0);
+        reopen(s);
+    }
+}
+
+static void a_key_that_is_over_is_not_rotated(void **state)
+{
+    store *s = *state;
+    char text[FH_KEY_LEN + 1], other[FH_KEY_LEN + 1] = "";
+    fh_key ended = make(s, FH_SCOPES_USE, 5000, text), revoked = make(s, FH_SCOPES_USE, 0, text), none;
+    assert_int_equal(fh_keys_revoke(s->keys, fh_str_of(revoked.id), 2000, NULL, NULL), 0);
+    assert_int_equal(fh_keys_rotate(s->keys, fh_str_of(revoked.id), 3000, 9, &none, other, NULL), FH_E_CONFLICT);
+    assert_int_equal(fh_keys_rotate(s->keys, fh_str_of(ended.id), 5000, 9, &none, other, NULL), FH_E_CONFLICT);
+    assert_int_equal(fh_keys_rotate(s->keys, FH_STR("nothere1"), 1, 9, &none, other, NULL), FH_E_NOT_FOUND);
+    assert_string_equal(other, "");
+}
+
+static int64_t used(store *s)
+{
+    fh_key k;
+    size_t i = 0;
+    assert_true(fh_keys_next(s->keys, &i, &k));
+    return k.used_utc_ns;
+}
+
+static void the_last_use_is_known_to_the_minute_and_written_when_told(void **state)
+{
+    store *s = *state;
+    char text[FH_KEY_LEN + 1];
+    int64_t minute = 60 * FH_NS_PER_S;
+    make(s, FH_SCOPES_USE, 0, text);
+    assert_int_equal(used(s), 0);
+    assert_int_equal(check(s, text, 7 * minute + 59), 0);
+    text[FH_KEY_LEN - 1] ^= 1;
+    assert_int_equal(check(s, text, 9 * minute), FH_E_UNAUTHENTICATED); /* is no use */
+    assert_int_equal(used(s), 7 * minute);
+    reopen(s);
+    assert_int_equal(used(s), 0);
+    text[FH_KEY_LEN - 1] ^= 1;
+    assert_int_equal(check(s, text, 8 * minute), 0);
+    assert_int_equal(check(s, text, 6 * minute), 0); /* the clock was set back: the later one stays */
+    assert_int_equal(fh_keys_write_used(s->keys, NULL), 0);
+    assert_int_equal(fh_keys_write_used(s->keys, NULL), 0);
+    reopen(s);
+    assert_int_equal(used(s), 8 * minute);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +245,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_revoked_key_stays_revoked_after_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(an_expired_key_ends_and_is_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(the_database_holds_no_secret, setup, teardown),
+        cmocka_unit_test_setup_teardown(all_that_is_said_of_a_key_survives_a_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_rotated_key_opens_with_the_old_text_until_the_grace_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_grace_the_old_text_ends_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_key_that_is_over_is_not_rotated, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_last_use_is_known_to_the_minute_and_written_when_told, setup, teardown),
     };
     return cmocka_run_group_tests_name("gateway/keys", tests, NULL, NULL);
 }

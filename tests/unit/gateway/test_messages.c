@@ -79,7 +79,7 @@ static size_t list(void *ctx, fh_route_model *ret, size_t max)
 static void door_handles(fh_http_req *req, void *ctx)
 {
     world *w = ctx;
-    fh_key key = {.id = "aaaaaaaa"};
+    fh_key key = {.id = "aaaaaaaa", .scopes = FH_SCOPES_USE};
     fh_gateway_handle(w->gateway, req, &key);
 }
 

@@ -96,7 +96,7 @@ static size_t list(void *ctx, fh_route_model *ret, size_t max)
 static void door_handles(fh_http_req *req, void *ctx)
 {
     world *w = ctx;
-    fh_key key = {0};
+    fh_key key = {.scopes = FH_SCOPES_USE};
     snprintf(key.id, sizeof key.id, "%s", w->key);
     fh_gateway_handle(w->gateway, req, &key);
 }

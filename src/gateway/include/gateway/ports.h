@@ -28,6 +28,7 @@ typedef struct fh_candidate { /* one ready replica; strings are borrowed until t
     fh_trust trust;
     fh_resume resume;
     bool own_engine;         /* ours: takes a salt, says its tokens, has /tokenize */
+    bool paid;               /* somebody is paid for what it computes: wants a key that may spend */
     fh_wire_dialect dialect; /* FH_DIALECT_CHAT: the OpenAI family; FH_DIALECT_MESSAGES */
     int64_t context_tok;
     int64_t in_nusd, out_nusd; /* per million tokens; 0: free */
@@ -61,6 +62,8 @@ typedef struct fh_route_port {
     /* model: a catalog id, an alias, "deployment/NAME" or "auto". Calls pick once with the ready ones and fills ret with its choice.
      * FH_E_NOT_FOUND with the nearest names; FH_E_UNAVAILABLE when it is known but none is ready, or pick wanted none. */
     int (*choose)(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *ret, fh_err **err);
+    /* The id that a model's alias stands for, other names as they are. NULL: there are no aliases. */
+    void (*name)(void *ctx, fh_str model, char *out, size_t out_size);
     /* Says that the replica refused or broke: the fleet looks at it at once. */
     void (*report)(void *ctx, const char *deployment, int code);
     /* Models that are ready now; returns the count, fills at most max. */
