@@ -129,6 +129,21 @@ bool fh_buf_add_json_string(fh_buf *b, const char *s, size_t bytes)
     return fh_buf_addc(b, '"');
 }
 
+bool fh_buf_add_base64(fh_buf *b, const void *data, size_t bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *p = data;
+    for (size_t i = 0; i < bytes; i += 3) {
+        size_t left = bytes - i;
+        uint32_t three = (uint32_t)p[i] << 16 | (left > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (left > 2 ? p[i + 2] : 0);
+        char four[4] = {digits[three >> 18], digits[three >> 12 & 63], '=', '='};
+        if (left > 1) four[2] = digits[three >> 6 & 63];
+        if (left > 2) four[3] = digits[three & 63];
+        fh_buf_add(b, four, sizeof four);
+    }
+    return fh_buf_ok(b);
+}
+
 void fh_buf_consume(fh_buf *b, size_t bytes)
 {
     if (bytes > b->len) bytes = b->len;

@@ -46,11 +46,11 @@ static const fh_wire_edit *edit_of(const fh_wire_edit *edits, size_t count, fh_s
     return NULL;
 }
 
-static void add_member(fh_buf *out, bool *first, fh_str member)
+static void add_member(fh_buf *out, bool *first, fh_str text)
 {
     if (!*first) fh_buf_addc(out, ',');
     *first = false;
-    fh_buf_add(out, member.ptr, member.len);
+    fh_buf_add(out, text.ptr, text.len);
 }
 
 static void add_edit(fh_buf *out, bool *first, const fh_wire_edit *e)
@@ -61,8 +61,12 @@ static void add_edit(fh_buf *out, bool *first, const fh_wire_edit *e)
     fh_buf_adds(out, e->value);
 }
 
-/* One member: its text from the key's quote to the value's end; false at the end of the object. */
-static bool next_member(cursor *c, fh_str *ret_key, fh_str *ret_member)
+typedef struct member {       /* of the object's text */
+    fh_str key, value, whole; /* whole: from the key's quote to the value's end */
+} member;
+
+/* False at the end of the object, and where it is none. */
+static bool next_member(cursor *c, member *ret)
 {
     skip_blanks(c);
     if (c->p < c->end && *c->p == ',') c->p++;
@@ -70,29 +74,48 @@ static bool next_member(cursor *c, fh_str *ret_key, fh_str *ret_member)
     if (c->p >= c->end || *c->p != '"') return false;
     const char *start = c->p;
     skip_string(c);
-    *ret_key = (fh_str){start + 1, (size_t)(c->p - start) - 2};
+    if (c->p - start < 2) return false;
+    ret->key = (fh_str){start + 1, (size_t)(c->p - start) - 2};
     skip_blanks(c);
     if (c->p < c->end) c->p++; /* the colon */
     skip_blanks(c);
+    const char *value = c->p;
     skip_value(c);
     const char *end = c->p;
-    while (end > start && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\n' || end[-1] == '\r')) end--;
-    *ret_member = (fh_str){start, (size_t)(end - start)};
+    while (end > value && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\n' || end[-1] == '\r')) end--;
+    ret->value = (fh_str){value, (size_t)(end - value)};
+    ret->whole = (fh_str){start, (size_t)(end - start)};
     return true;
+}
+
+static cursor first_member(fh_str body)
+{
+    cursor c = {body.ptr, body.ptr + body.len};
+    skip_blanks(&c);
+    if (c.p < c.end) c.p++; /* the brace */
+    return c;
+}
+
+bool fh_wire_body_member(fh_str body, const char *key, fh_str *ret_value)
+{
+    cursor c = first_member(body);
+    for (member m; next_member(&c, &m);) {
+        if (!fh_str_eqs(m.key, key)) continue;
+        *ret_value = m.value;
+        return true;
+    }
+    return false;
 }
 
 int fh_wire_body_edit(fh_str body, const fh_wire_edit *edits, size_t count, fh_buf *out, fh_err **err)
 {
-    cursor c = {body.ptr, body.ptr + body.len};
-    fh_str key, member;
+    cursor c = first_member(body);
     bool first = true;
-    skip_blanks(&c);
-    if (c.p < c.end) c.p++; /* the brace */
     fh_buf_addc(out, '{');
-    while (next_member(&c, &key, &member)) {
+    for (member m; next_member(&c, &m);) {
         /* A known key in disguise would come out twice, and whoever reads the first of two would be deceived. */
-        if (memchr(key.ptr, '\\', key.len)) return fh_err_set(err, FH_E_INVALID, "a key of the request is written with an escape");
-        if (!edit_of(edits, count, key)) add_member(out, &first, member);
+        if (memchr(m.key.ptr, '\\', m.key.len)) return fh_err_set(err, FH_E_INVALID, "a key of the request is written with an escape");
+        if (!edit_of(edits, count, m.key)) add_member(out, &first, m.whole);
     }
     for (size_t i = 0; i < count; i++) add_edit(out, &first, &edits[i]);
     fh_buf_addc(out, '}');

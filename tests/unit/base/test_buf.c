@@ -48,6 +48,17 @@ static void json_strings_are_escaped_and_broken_utf8_is_replaced(void **state)
     assert_string_equal(fh_buf_cstr(&b), "\"a\\\"\\\\\\n\\t\\u0001\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\\u007f\"");
 }
 
+static void base64_is_padded(void **state)
+{
+    static const char *const cases[][2] = {{"", ""},        {"f", "Zg=="},          {"fo", "Zm8="},
+                                           {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff\xfe", "+//+"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        FH_AUTO(buf) fh_buf b = FH_BUF(100);
+        assert_true(fh_buf_add_base64(&b, cases[i][0], strlen(cases[i][0])));
+        assert_string_equal(fh_buf_cstr(&b), cases[i][1]);
+    }
+}
+
 static void consuming_and_taking_move_the_bytes(void **state)
 {
     fh_buf b = FH_BUF(100);
@@ -84,6 +95,7 @@ int main(void)
         cmocka_unit_test(formats_text_longer_than_what_is_there),
         cmocka_unit_test(a_formatted_piece_beyond_the_maximum_leaves_what_was_there),
         cmocka_unit_test(json_strings_are_escaped_and_broken_utf8_is_replaced),
+        cmocka_unit_test(base64_is_padded),
         cmocka_unit_test(consuming_and_taking_move_the_bytes),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };

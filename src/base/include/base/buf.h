@@ -30,6 +30,7 @@ bool fh_buf_addc(fh_buf *b, char c);
 bool fh_buf_addf(fh_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool fh_buf_vaddf(fh_buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 bool fh_buf_add_json_string(fh_buf *b, const char *s, size_t bytes); /* quoted and escaped; broken UTF-8 becomes U+FFFD */
+bool fh_buf_add_base64(fh_buf *b, const void *data, size_t bytes);   /* RFC 4648, padded */
 void fh_buf_consume(fh_buf *b, size_t bytes);                        /* drops the first bytes */
 char *fh_buf_take(fh_buf *b,
                   size_t *ret_len); /* owned by the caller (fh_free); NULL if failed or out of memory; never NULL for an empty good one */

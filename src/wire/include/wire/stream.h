@@ -93,5 +93,8 @@ typedef struct fh_wire_edit {
     const char *value; /* JSON text */
 } fh_wire_edit;
 int fh_wire_body_edit(fh_str body, const fh_wire_edit *edits, size_t count, fh_buf *out, fh_err **err);
+/* The text of one member's value; the others are passed over, not read. Any bytes may be given; of what is no JSON object it says something
+ * or nothing. */
+bool fh_wire_body_member(fh_str body, const char *key, fh_str *ret_value);
 
 #endif
