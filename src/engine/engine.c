@@ -109,7 +109,7 @@ static int fit_memory(fh_engine *e, const fh_engine_options *o, const fh_load *l
     sizes need = {.weights = fh_load_arena_bytes(l),
                   .kv = kv_bytes,
                   .fixed =
-                      ((uint64_t)e->logit_rows * 3 * s->vocab + (uint64_t)e->info.batch_tok * s->embd * 24) * sizeof(float) + (16u << 20)};
+                      ((uint64_t)e->logit_rows * 3 * s->vocab + (uint64_t)e->info.batch_tok * s->embd * 25) * sizeof(float) + (16u << 20)};
     if (need.weights + need.kv + need.fixed <= have) return 0;
     uint64_t rest = have > need.weights + need.fixed ? have - need.weights - need.fixed : 0, fits = rest / per_tok / 64 * 64;
     if (o->context_tok || fits < FH_MIN(512u, e->info.context_tok)) return refuse_memory(&need, have, fits, err);
@@ -155,9 +155,13 @@ static int make_buffers(fh_engine *e, fh_err **err)
     e->seqs = fh_calloc(seqs, sizeof *e->seqs);
     e->out = fh_calloc(rows, sizeof *e->out);
     e->logits = fh_alloc_aligned(64, bytes);
+    if (fh_mul_overflows(batch * sizeof(float), e->model.shape.embd, &bytes)) return fh_err_nomem(err);
+    e->state_rows = fh_calloc(batch, sizeof *e->state_rows);
+    e->states = fh_alloc_aligned(64, bytes);
     e->out_gens = fh_calloc(rows, sizeof(fh_gen *));
     e->sampled = fh_calloc(seqs, sizeof *e->sampled);
-    if (!e->slots || !e->ids || !e->pos || !e->seqs || !e->out || !e->logits || !e->out_gens || !e->sampled) return fh_err_nomem(err);
+    if (!e->slots || !e->ids || !e->pos || !e->seqs || !e->out || !e->logits || !e->out_gens || !e->sampled || !e->state_rows || !e->states)
+        return fh_err_nomem(err);
     return 0;
 }
 
@@ -192,6 +196,7 @@ static void fill_info(fh_engine *e, const fh_load *l)
     e->info.name = e->name;
     e->info.vocab_size = e->model.shape.vocab;
     e->info.layers = e->model.shape.layers;
+    e->info.embd = e->model.shape.embd;
     e->info.threads = fh_pool_count(e->pool);
     e->info.file_bytes = fh_gguf_file_bytes(e->gguf);
     e->info.weight_bytes = fh_load_bytes(l);
@@ -274,7 +279,7 @@ void fh_engine_close(fh_engine *e)
     if (!e) return;
     end_waiting(e);
     free_slots(e);
-    void *buffers[] = {e->ids, e->pos, e->seqs, e->out, e->logits, e->out_gens, e->sampled};
+    void *buffers[] = {e->ids, e->pos, e->seqs, e->out, e->logits, e->out_gens, e->sampled, e->state_rows, e->states};
     for (size_t i = 0; i < FH_COUNT(buffers); i++) fh_free(buffers[i]);
     if (e->model.family) e->model.family->free(&e->model);
     if (e->arena) fh_weight_arena_free(e->arena);

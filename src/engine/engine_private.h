@@ -31,6 +31,8 @@ struct fh_gen {
     size_t begun;        /* of them: generated elsewhere */
     size_t done;         /* of tokens: in the cache */
     size_t cached;       /* of the prompt: was in the cache already */
+    double *sum;         /* owned, [embd]: of the hidden states so far; NULL: it generates */
+    float *vector;       /* owned, [embd]: their mean, of unit length, once all are in */
     uint64_t generated, max_tok;
     bool ignore_eos, logprobs;
     uint32_t top_count;
@@ -58,6 +60,8 @@ struct fh_gen {
 int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err);
 /* Takes the sampled token; true when the request is finished, *ret_finish then says how (FH_GEN_FAILED: *err). */
 bool gen_accept(fh_gen *g, const gen_sampled *s, fh_gen_finish *ret_finish, fh_err **err);
+/* Takes hidden states of the next tokens; true when those of all are in and the vector is made. */
+bool gen_pool(fh_gen *g, const float *states, size_t count);
 /* Makes what the request's grammar does not allow impossible. Any thread, one at a time. */
 void gen_mask(fh_gen *g, float *logits);
 /* Calls on_end and drops the engine's reference. */
@@ -95,6 +99,8 @@ struct fh_engine {
     uint32_t *out;
     float *logits;
     size_t logit_rows;
+    uint32_t *state_rows; /* [batch_tok] */
+    float *states;        /* [batch_tok][embd] */
     fh_gen **out_gens;
     gen_sampled *sampled;
     fh_step step; /* points into the buffers */
@@ -112,6 +118,8 @@ void engine_step(fh_engine *e, void (*sample)(fh_engine *e, size_t row));
 void engine_step_clear(fh_engine *e);
 /* Adds count tokens of one slot, on top of past cached ones; wanted: rows at the end whose logits are needed. */
 void engine_step_add(fh_engine *e, size_t slot_index, const fh_token *ids, size_t count, size_t past, size_t wanted);
+/* The same; of all of them the hidden state is wanted. */
+void engine_step_add_states(fh_engine *e, size_t slot_index, const fh_token *ids, size_t count, size_t past);
 void engine_wake(fh_engine *e);
 
 #endif

@@ -1,8 +1,8 @@
 /* The llama family: SmolLM2, Llama 2 and 3, Mistral 7B. x += Attn(RMS(x)); x += FFN(RMS(x)); logits = W_out RMS(x).
  *
  * Grouped queries, rotation of pairs, SwiGLU, no biases, no experts (a file that has them is refused by the tensor's name). All workers run
- * forward together; what one writes and another reads has a barrier between: six a layer. Only rows whose logits are wanted go through the
- * last layer's projections and the output matrix. */
+ * forward together; what one writes and another reads has a barrier between: six a layer. Only rows of which something is wanted go through
+ * the last layer's projections, and only those whose logits are through the output matrix. */
 #include "model.h"
 
 #include <math.h>
@@ -325,21 +325,28 @@ static void copy_floats(float *to, const float *from, size_t n)
     for (size_t i = 0; i < n; i++) to[i] = from[i];
 }
 
-/* From here on only the wanted rows are computed. */
+static void copy_rows(const pass *p, const uint32_t *rows, size_t count, size_t to)
+{
+    size_t first, last, e = p->m->shape.embd, qd = (size_t)p->m->shape.heads * p->m->shape.head_dim;
+    fh_worker_range(p->wk, count, 1, &first, &last);
+    for (size_t i = first; i < last; i++) {
+        copy_floats(p->ws->x_out + (to + i) * e, p->x + rows[i] * e, e);
+        copy_floats(p->ws->att_out + (to + i) * qd, p->att + rows[i] * qd, qd);
+    }
+}
+
+/* From here on only the wanted rows are computed: first those whose logits are wanted, then those whose states are. */
 static void keep_wanted_rows(pass *p)
 {
     const fh_step *s = p->step;
-    if (s->out_count == p->rows) return;
-    size_t first, last, e = p->m->shape.embd, qd = (size_t)p->m->shape.heads * p->m->shape.head_dim;
-    fh_worker_range(p->wk, s->out_count, 1, &first, &last);
-    for (size_t i = first; i < last; i++) {
-        copy_floats(p->ws->x_out + i * e, p->x + s->out[i] * e, e);
-        copy_floats(p->ws->att_out + i * qd, p->att + s->out[i] * qd, qd);
-    }
+    bool one_kind = s->out_count == p->rows || s->state_count == p->rows;
+    if (one_kind) return;
+    copy_rows(p, s->out, s->out_count, 0);
+    copy_rows(p, s->state_rows, s->state_count, s->out_count);
     fh_barrier(p->wk);
     p->x = p->ws->x_out;
     p->att = p->ws->att_out;
-    p->rows = s->out_count;
+    p->rows = s->out_count + s->state_count;
 }
 
 static void project_out(const pass *p, const layer *y)
@@ -421,6 +428,14 @@ static void make_logits(const pass *p)
     fh_barrier(p->wk);
 }
 
+static void make_states(const pass *p)
+{
+    const fh_step *s = p->step;
+    size_t e = p->m->shape.embd;
+    fh_rms_norm(p->m->kernels, p->x + s->out_count * e, p->w->output_norm, p->w->eps, s->state_count, e, s->states, p->wk);
+    fh_barrier(p->wk);
+}
+
 static void forward(const fh_model *m, const fh_step *step, fh_worker *wk)
 {
     workspace *ws = m->workspace;
@@ -433,11 +448,13 @@ static void forward(const fh_model *m, const fh_step *step, fh_worker *wk)
         address_cache(&p, i);
         attend(&p);
         if (i + 1 == w->layer_count) keep_wanted_rows(&p);
-        if (p.rows == 0) return; /* nobody asked for logits: the cache is all that was wanted */
+        if (p.rows == 0) return; /* the cache is all that was wanted */
         project_out(&p, &w->layers[i]);
         feed_forward(&p, &w->layers[i]);
     }
-    make_logits(&p);
+    p.rows = step->out_count;
+    if (step->out_count) make_logits(&p);
+    if (step->state_count) make_states(&p);
 }
 
 const fh_family fh_family_llama = {.architecture = "llama",

@@ -22,6 +22,8 @@ static void gen_free(fh_gen *g)
     if (g->detok) fh_detok_free(g->detok);
     fh_grammar_state_free(g->grammar);
     fh_free(g->mask);
+    fh_free(g->sum);
+    fh_free(g->vector);
     fh_err_free(g->grammar_err);
     fh_free(g->bias_tokens);
     fh_free(g->bias_values);
@@ -84,6 +86,28 @@ static int make_grammar(fh_gen *g, const fh_gen_request *r, fh_err **err)
     return g->mask ? fh_grammar_state_new(&g->grammar, r->grammar, err) : fh_err_nomem(err);
 }
 
+/* What a request that generates has. */
+static int make_answering(fh_gen *g, const fh_gen_request *r, fh_err **err)
+{
+    const fh_engine *e = g->engine;
+    int rc = make_sampler(g, r, e->model.shape.vocab, err);
+    if (!rc) rc = fh_detok_new(&g->detok, e->vocab, r->stops, r->stop_count, err);
+    if (!rc && r->grammar) rc = make_grammar(g, r, err);
+    if (!rc && r->markers) fh_detok_show(g->detok, e->shown);
+    if (!rc) rc = replay(g, r, err);
+    if (rc) return rc;
+    if (g->logprobs && !(g->pending = fh_calloc(PENDING_MAX, sizeof *g->pending))) return fh_err_nomem(err);
+    return 0;
+}
+
+static int make_pooling(fh_gen *g, fh_err **err)
+{
+    size_t embd = g->engine->model.shape.embd;
+    g->sum = fh_calloc(embd, sizeof *g->sum);
+    g->vector = fh_calloc(embd, sizeof *g->vector);
+    return g->sum && g->vector ? 0 : fh_err_nomem(err);
+}
+
 int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err)
 {
     FH_AUTO(fh_gen) fh_gen *g = fh_calloc(1, sizeof *g);
@@ -101,13 +125,8 @@ int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err)
     fh_buf_init(&g->text, TEXT_MAX);
     memcpy(g->salt, r->cache_salt.ptr ? r->cache_salt.ptr : "", r->cache_salt.len);
     int rc = copy_tokens(g, r, err);
-    if (!rc) rc = make_sampler(g, r, e->model.shape.vocab, err);
-    if (!rc) rc = fh_detok_new(&g->detok, e->vocab, r->stops, r->stop_count, err);
-    if (!rc && r->grammar) rc = make_grammar(g, r, err);
-    if (!rc && r->markers) fh_detok_show(g->detok, e->shown);
-    if (!rc) rc = replay(g, r, err);
+    if (!rc) rc = r->embed ? make_pooling(g, err) : make_answering(g, r, err);
     if (rc) return rc;
-    if (g->logprobs && !(g->pending = fh_calloc(PENDING_MAX, sizeof *g->pending))) return fh_err_nomem(err);
     *ret = fh_take(g);
     return 0;
 }
@@ -125,6 +144,27 @@ void fh_gen_cancel(fh_gen *g)
 void fh_gen_pause(fh_gen *g, bool paused)
 {
     if (atomic_exchange(&g->paused, paused) != paused && !paused) engine_wake(g->engine);
+}
+
+/* ---- hidden states become a vector ---- */
+
+static void make_vector(fh_gen *g)
+{
+    size_t embd = g->engine->model.shape.embd;
+    double squares = 0;
+    for (size_t i = 0; i < embd; i++) squares += g->sum[i] * g->sum[i];
+    double scale = squares > 0 ? 1 / sqrt(squares) : 0; /* the mean's own length falls out */
+    for (size_t i = 0; i < embd; i++) g->vector[i] = (float)(g->sum[i] * scale);
+}
+
+bool gen_pool(fh_gen *g, const float *states, size_t count)
+{
+    size_t embd = g->engine->model.shape.embd;
+    for (size_t row = 0; row < count; row++)
+        for (size_t i = 0; i < embd; i++) g->sum[i] += (double)states[row * embd + i];
+    if (g->done < g->tokens.count) return false;
+    make_vector(g);
+    return true;
 }
 
 /* ---- tokens become text ---- */
@@ -217,7 +257,8 @@ void gen_end(fh_gen *g, fh_gen_finish how, const fh_err *err)
     int64_t now = fh_clock_mono_ns(), admitted = g->admitted_ns ? g->admitted_ns : now, first = g->first_ns ? g->first_ns : now;
     fh_gen_end end = {.finish = how,
                       .err = err,
-                      .stop = how == FH_GEN_STOP ? fh_detok_stop(g->detok) : (fh_str){NULL, 0},
+                      .stop = how == FH_GEN_STOP && g->detok ? fh_detok_stop(g->detok) : (fh_str){NULL, 0},
+                      .vector = how == FH_GEN_STOP ? g->vector : NULL,
                       .prompt_tok = g->prompt_count - g->begun,
                       .cached_tok = FH_MIN(g->cached, g->prompt_count - g->begun),
                       .generated_tok = g->generated,

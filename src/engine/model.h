@@ -94,7 +94,10 @@ typedef struct fh_step {
     size_t seq_count;
     const uint32_t *out; /* rows whose logits are wanted, ascending */
     size_t out_count;
-    float *logits; /* [out_count][vocab] */
+    float *logits;              /* [out_count][vocab] */
+    const uint32_t *state_rows; /* rows whose last hidden state is wanted, ascending; none of them is in out */
+    size_t state_count;
+    float *states; /* [state_count][embd], after the output norm */
 } fh_step;
 
 /* The most that one step holds. */

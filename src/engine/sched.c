@@ -33,24 +33,34 @@ void fh_engine_stats_get(fh_engine *e, fh_engine_stats *ret)
     pthread_mutex_unlock(&e->lock);
 }
 
+static const char *prompt_name(const fh_gen_request *r)
+{
+    return r->embed ? "input" : "prompt";
+}
+
+static bool fits_context(const fh_engine *e, const fh_gen_request *r)
+{
+    return r->token_count + r->begun_count < (size_t)e->info.context_tok + r->embed; /* an answer needs room */
+}
+
 static int check_request(const fh_engine *e, const fh_gen_request *r, fh_err **err)
 {
+    bool too_long = !fits_context(e, r);
     if (!e->vocab) return fh_err_set(err, FH_E_CONFLICT, "the engine was opened without a tokenizer");
     if (r->token_count == 0)
-        fh_err_set(err, FH_E_INVALID, "the prompt is empty");
-    else if (r->token_count + r->begun_count >= e->info.context_tok)
-        fh_err_set(err, FH_E_INVALID, "the prompt has %zu tokens, but the context is %u tokens and needs room for an answer",
-                   r->token_count + r->begun_count, e->info.context_tok);
+        fh_err_set(err, FH_E_INVALID, "the %s is empty", prompt_name(r));
+    else if (too_long)
+        fh_err_set(err, FH_E_INVALID, "the %s has %zu tokens, but the context is %u tokens%s", prompt_name(r),
+                   r->token_count + r->begun_count, e->info.context_tok, r->embed ? "" : " and needs room for an answer");
     else if (r->top_logprobs > TOP_MAX)
         fh_err_set(err, FH_E_INVALID, "%u alternatives asked for each token, at most %d", r->top_logprobs, TOP_MAX);
     else if (r->cache_salt.len > SALT_MAX)
         fh_err_set(err, FH_E_INVALID, "the cache salt is %zu bytes long, at most %d", r->cache_salt.len, SALT_MAX);
     else
         return 0;
-    bool too_long = r->token_count + r->begun_count >= e->info.context_tok;
-    if (r->token_count == 0 || too_long) fh_err_param(err, "prompt");
+    if (r->token_count == 0 || too_long) fh_err_param(err, "%s", prompt_name(r));
     if (!too_long) return FH_E_INVALID;
-    fh_err_hint(err, "shorten the prompt, or start the model with a larger --context");
+    fh_err_hint(err, "shorten the %s, or start the model with a larger --context", prompt_name(r));
     fh_err_reason(err, "context_length_exceeded");
     return FH_E_INVALID;
 }
@@ -77,7 +87,7 @@ static int refuse(fh_engine *e, bool stopping, fh_err **err)
 int fh_engine_submit(fh_engine *e, const fh_gen_request *r, fh_gen **ret, fh_err **err)
 {
     int rc = check_request(e, r, err);
-    if (!rc) rc = check_ids(e, r->tokens, r->token_count, "prompt", err);
+    if (!rc) rc = check_ids(e, r->tokens, r->token_count, prompt_name(r), err);
     if (!rc) rc = check_ids(e, r->begun, r->begun_count, "freehold_continue", err);
     fh_gen *g;
     if (!rc) rc = gen_new(&g, e, r, err);
@@ -117,7 +127,7 @@ static slot *choose_slot(fh_engine *e, const fh_gen *g, size_t *ret_shared)
     for (size_t i = 0; i < e->info.parallel; i++) {
         slot *s = &e->slots[i];
         if (s->gen) continue;
-        size_t shared = strcmp(s->salt, g->salt) == 0 ? common_prefix(&s->cached, &g->tokens) : 0;
+        size_t shared = !g->sum && strcmp(s->salt, g->salt) == 0 ? common_prefix(&s->cached, &g->tokens) : 0;
         if (shared < REUSE_MIN_TOK) shared = 0;
         if (!best || shared > best_shared || (shared == best_shared && s->used < best->used)) {
             best = s;
@@ -139,11 +149,14 @@ static void admit(fh_engine *e, slot *s, fh_gen *g, size_t shared)
     g->order = e->order++;
 }
 
-/* Takes the request out of its slot; the slot keeps the tokens that its rows hold. */
+/* Takes the request out of its slot; the slot keeps the tokens that its rows hold, but for those of a vector, which nobody goes on from:
+ * such a slot is taken again before others. */
 static fh_gen *vacate(fh_engine *e, slot *s)
 {
     fh_gen *g = s->gen;
     s->gen = NULL;
+    s->used = 0;
+    if (g->sum) return g;
     s->cached = g->tokens;
     s->cached.count = FH_MIN(g->done, g->tokens.count);
     g->tokens = (fh_tokens){0};
@@ -266,6 +279,10 @@ static bool generating(const fh_gen *g)
 static void add(fh_engine *e, size_t slot_index, size_t count)
 {
     fh_gen *g = e->slots[slot_index].gen;
+    if (g->sum) {
+        engine_step_add_states(e, slot_index, g->tokens.ids + g->done, count, g->done);
+        return;
+    }
     bool last = g->done + count == g->tokens.count;
     if (last) e->out_gens[e->step.out_count] = g;
     engine_step_add(e, slot_index, g->tokens.ids + g->done, count, g->done, last);
@@ -331,13 +348,17 @@ static void run_step(fh_engine *e)
     int64_t began_ns = fh_clock_mono_ns();
     engine_step(e, sample_row);
     uint64_t prompt_tok = 0;
-    size_t row = 0;
+    size_t row = 0, state = 0;
     for (size_t i = 0; i < e->step.seq_count; i++) {
         const fh_step_seq *q = &e->seqs[i];
         fh_gen *g = e->slots[q->slot].gen;
         if (q->past < g->prompt_count) prompt_tok += q->count;
         g->done += q->count;
-        if (g->done == g->tokens.count) finish_row(e, q->slot, row++);
+        if (g->sum) {
+            if (gen_pool(g, e->states + state * e->model.shape.embd, q->count)) end_slot(e, &e->slots[q->slot], FH_GEN_STOP, NULL);
+            state += q->count;
+        } else if (g->done == g->tokens.count)
+            finish_row(e, q->slot, row++);
     }
     note_step(e, began_ns, prompt_tok);
 }

@@ -71,6 +71,7 @@ static const route routes[] = {
     {"GET", "/v1/models", false, list_models},
     {"POST", "/v1/chat/completions", true, chat},
     {"POST", "/v1/completions", true, completion},
+    {"POST", "/v1/embeddings", true, serve_embeddings},
     {"POST", "/tokenize", true, serve_tokenize},
     {"POST", "/detokenize", true, serve_detokenize},
     {"POST", "/v1/chat/completions/input_tokens", true, serve_count},

@@ -19,6 +19,7 @@ typedef struct serve {
     fh_engine *engine; /* borrowed from the engine's thread; NULL unless SERVE_READY */
     fh_err *load_err;  /* why loading ended without an engine */
     uint64_t replies_ok, replies_refused, replies_cancelled;
+    size_t embed_bytes; /* that the replies of all open embeddings requests may have */
 
     _Atomic uint64_t done_bytes, total_bytes; /* written by the thread that loads */
     _Atomic bool cancel_load;
@@ -28,6 +29,8 @@ typedef struct serve {
 void serve_generate(serve *s, fh_http_req *req, bool chat);
 int serve_chat_tokens(serve *s, const fh_wire_request *r, fh_tokens *out, fh_buf *tail,
                       fh_err **err); /* the prompt of a chat; tail: gets the end of its text, may be NULL */
+/* serve_embed.c */
+void serve_embeddings(serve *s, fh_http_req *req);
 /* serve_info.c */
 void serve_health(serve *s, fh_http_req *req);
 void serve_props(serve *s, fh_http_req *req);

@@ -25,7 +25,13 @@ void engine_step(fh_engine *e, void (*sample)(fh_engine *e, size_t row))
 
 void engine_step_clear(fh_engine *e)
 {
-    e->step = (fh_step){.ids = e->ids, .pos = e->pos, .seqs = e->seqs, .out = e->out, .logits = e->logits};
+    e->step = (fh_step){.ids = e->ids,
+                        .pos = e->pos,
+                        .seqs = e->seqs,
+                        .out = e->out,
+                        .logits = e->logits,
+                        .state_rows = e->state_rows,
+                        .states = e->states};
 }
 
 void engine_step_add(fh_engine *e, size_t slot_index, const fh_token *ids, size_t count, size_t past, size_t wanted)
@@ -38,4 +44,12 @@ void engine_step_add(fh_engine *e, size_t slot_index, const fh_token *ids, size_
     for (size_t i = count - wanted; i < count; i++) e->out[s->out_count++] = (uint32_t)(s->count + i);
     e->seqs[s->seq_count++] = (fh_step_seq){.slot = slot_index, .first = s->count, .count = count, .past = past};
     s->count += count;
+}
+
+void engine_step_add_states(fh_engine *e, size_t slot_index, const fh_token *ids, size_t count, size_t past)
+{
+    fh_step *s = &e->step;
+    size_t first = s->count;
+    engine_step_add(e, slot_index, ids, count, past, 0);
+    for (size_t i = first; i < s->count; i++) e->state_rows[s->state_count++] = (uint32_t)i;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the fixtures that hold our logits against the model makers' own code.
+"""Makes the fixtures that hold our logits and vectors against the model makers' own code.
 
 make-fixtures.py --starter STARTER.gguf --tiny-gguf PROGRAM [--only NAME]
 
@@ -8,7 +8,10 @@ keeps what is needed to compare: fixtures/NAME.bin. Needs: torch, transformers, 
 Moby-Dick, public domain); tiny models are written by PROGRAM (tests/support/tiny-gguf.c) with random weights, the same on every machine.
 
 Format, little endian: u32 magic 'FHLG', positions, fixed ids, top; i32 tokens [positions]; i32 fixed ids; then for each position f32 logsumexp,
-i32 top ids, f32 top logits, f32 logits at the fixed ids."""
+i32 top ids, f32 top logits, f32 logits at the fixed ids.
+
+fixtures/NAME.vectors: u32 magic 'FHEV', texts, dimensions; then for each text u32 tokens, i32 tokens [tokens], f32 vector [dimensions]: the mean of
+last_hidden_state over the text's tokens, divided by its length."""
 import argparse, os, struct, subprocess, tempfile
 from pathlib import Path
 
@@ -98,6 +101,18 @@ def write(name, model, tokens):
     print(f"{name}: {len(tokens)} positions, deviation of logits {logits.std():.3f}")
 
 
+def write_vectors(name, model, tokens, lengths):
+    """Each text is another piece of tokens."""
+    with open(HERE / "fixtures" / f"{name}.vectors", "wb") as f:
+        f.write(struct.pack("<3I", 0x56454846, len(lengths), model.config.hidden_size))
+        for i, n in enumerate(lengths):
+            ids = tokens[i * 7:i * 7 + n]
+            with torch.no_grad():
+                mean = model.model(torch.tensor([ids])).last_hidden_state[0].double().mean(0)
+            f.write(struct.pack("<I", n) + np.asarray(ids, "<i4").tobytes() + (mean / mean.norm()).numpy().astype("<f4").tobytes())
+    print(f"{name}: vectors of {lengths} tokens")
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--starter")
@@ -107,13 +122,17 @@ def main():
     a = p.parse_args()
     (HERE / "fixtures").mkdir(exist_ok=True)
     if a.starter and a.only in (None, "smollm2"):
-        write("smollm2", load(a.starter, {}), starter_tokens(a.starter, a.positions))
+        starter, tokens = load(a.starter, {}), starter_tokens(a.starter, a.positions)
+        write("smollm2", starter, tokens)
+        write_vectors("smollm2", starter, tokens, [1, 5, 40, 300])
     for name, (flags, rope) in TINY.items() if a.tiny_gguf else ():
         if a.only not in (None, name):
             continue
         with tempfile.TemporaryDirectory() as d:
             subprocess.run([os.path.abspath(a.tiny_gguf), f"{d}/m.gguf", *flags], check=True)
-            write(name, load(f"{d}/m.gguf", rope), [(i * 37 + i * i) % 256 for i in range(96)])
+            tiny, tokens = load(f"{d}/m.gguf", rope), [(i * 37 + i * i) % 256 for i in range(96)]
+            write(name, tiny, tokens)
+            write_vectors(name, tiny, tokens, [1, 60])
 
 
 main()

@@ -40,6 +40,49 @@ static inline const char *write_tiny(const tiny_gguf *t, const char *name)
     return first;
 }
 
+/* The tiny models of tests/engine/fixtures, one after another; NULL behind the last. */
+static inline const char *write_tiny_case(size_t i, const char **ret_name)
+{
+    static const struct {
+        const char *name, *rope;
+        tiny_type type;
+        bool tied;
+    } cases[] = {{"tiny-f32", NULL, TINY_F32, false},    {"tiny-q8_0", NULL, TINY_Q8_0, false},
+                 {"tiny-q4_0", NULL, TINY_Q4_0, true},   {"tiny-linear", "linear", TINY_F32, false},
+                 {"tiny-yarn", "yarn", TINY_F32, false}, {"tiny-llama3", "llama3", TINY_F32, false}};
+    if (i == sizeof cases / sizeof *cases) return NULL;
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    t.type = cases[i].type;
+    t.tied = cases[i].tied;
+    t.rope_scaling = cases[i].rope;
+    *ret_name = cases[i].name;
+    return write_tiny(&t, cases[i].name);
+}
+
+/* ---- the starter model ---- */
+
+static inline const char *starter(void)
+{
+    static char path[1024];
+    const char *given = getenv("FREEHOLD_STARTER_GGUF"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (given)
+        snprintf(path, sizeof path, "%s", given);
+    else if (cache && *cache)
+        snprintf(path, sizeof path, "%s/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", cache);
+    else
+        snprintf(path, sizeof path, "%s/.cache/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", home ? home : "");
+    if (access(path, R_OK) == 0) return path;
+    print_message("# the starter model is not there: run tools/fetch-starter (looked for %s)\n", path);
+    return NULL;
+}
+
+static inline void need_starter(void)
+{
+    if (FH_SANITIZED) print_message("# the starter model would take minutes with a sanitizer\n");
+    if (FH_SANITIZED || !starter()) skip();
+}
+
 /* A macro, so that err is read after the call that sets it. */
 #define no_error(call, err)                                                                                                                \
     do {                                                                                                                                   \

@@ -83,47 +83,14 @@ static void hold_against_fixture(const char *name, const char *path, uint32_t st
 static void tiny_models_agree_with_transformers(void **state)
 {
     (void)state;
-    static const struct {
-        const char *name, *rope;
-        tiny_type type;
-        bool tied;
-    } cases[] = {{"tiny-f32", NULL, TINY_F32, false},    {"tiny-q8_0", NULL, TINY_Q8_0, false},
-                 {"tiny-q4_0", NULL, TINY_Q4_0, true},   {"tiny-linear", "linear", TINY_F32, false},
-                 {"tiny-yarn", "yarn", TINY_F32, false}, {"tiny-llama3", "llama3", TINY_F32, false}};
-    for (size_t i = 0; i < FH_COUNT(cases); i++) {
-        tiny_gguf t;
-        tiny_gguf_default(&t);
-        t.type = cases[i].type;
-        t.tied = cases[i].tied;
-        t.rope_scaling = cases[i].rope;
-        const char *path = write_tiny(&t, cases[i].name);
-        hold_against_fixture(cases[i].name, path, 0, 2e-4);
-        hold_against_fixture(cases[i].name, path, 1, 2e-4);
+    const char *name, *path;
+    for (size_t i = 0; (path = write_tiny_case(i, &name)); i++) {
+        hold_against_fixture(name, path, 0, 2e-4);
+        hold_against_fixture(name, path, 1, 2e-4);
     }
 }
 
 /* ---- the starter model ---- */
-
-static const char *starter(void)
-{
-    static char path[1024];
-    const char *given = getenv("FREEHOLD_STARTER_GGUF"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (given)
-        snprintf(path, sizeof path, "%s", given);
-    else if (cache && *cache)
-        snprintf(path, sizeof path, "%s/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", cache);
-    else
-        snprintf(path, sizeof path, "%s/.cache/freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf", home ? home : "");
-    if (access(path, R_OK) == 0) return path;
-    print_message("# the starter model is not there: run tools/fetch-starter (looked for %s)\n", path);
-    return NULL;
-}
-
-static void need_starter(void)
-{
-    if (FH_SANITIZED) print_message("# the starter model would take minutes with a sanitizer\n");
-    if (FH_SANITIZED || !starter()) skip();
-}
 
 static void the_starter_agrees_with_transformers(void **state)
 {

@@ -4,6 +4,7 @@
 #include "engine/serve.h"
 #include "net/http_client.h"
 
+#include <math.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -227,6 +228,70 @@ static void text_and_tokens_go_both_ways(void **state)
             400, "messages[0].content[0]");
 }
 
+static size_t decode_base64(fh_str text, uint8_t *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = 0;
+    size_t held = 0, n = 0;
+    for (size_t i = 0; i < text.len && text.ptr[i] != '='; i++) {
+        bits = bits << 6 | (uint32_t)(strchr(digits, text.ptr[i]) - digits);
+        if ((held += 6) < 8) continue;
+        held -= 8;
+        out[n++] = (uint8_t)(bits >> held);
+    }
+    return n;
+}
+
+static size_t count_tokens(const char *text)
+{
+    char body[256];
+    snprintf(body, sizeof body, "{\"content\":\"%s\"}", text);
+    FH_AUTO(json) fh_json *doc = post("/tokenize", body);
+    return fh_json_count(fh_json_get(doc, "tokens"));
+}
+
+static void vectors_come_in_the_order_of_their_inputs(void **state)
+{
+    (void)state;
+    const char *rest = "\"input\":[\"the inn\",\"a much longer text than the first one\",[116,104,101],\"x\",\"the inn\"]}";
+    char numbers[512], base64[512];
+    snprintf(numbers, sizeof numbers, "{\"model\":\"x\",\"dimensions\":64,%s", rest);
+    snprintf(base64, sizeof base64, "{\"model\":\"x\",\"encoding_format\":\"base64\",%s", rest);
+    FH_AUTO(json) fh_json *a = post("/v1/embeddings", numbers);
+    FH_AUTO(json) fh_json *b = post("/v1/embeddings", base64);
+    const fh_json *x = fh_json_get(a, "data"), *y = fh_json_get(b, "data");
+    assert_true(fh_str_eqs(fh_json_str(fh_json_get(a, "model")), "tiny"));
+    assert_int_equal(fh_json_int(member(a, "usage", "prompt_tokens"), 0),
+                     2 * count_tokens("the inn") + count_tokens("a much longer text than the first one") + 3 + 1);
+    assert_int_equal(fh_json_count(x), 5);
+    for (size_t i = 0; i < 5; i++) {
+        float bits[64];
+        const fh_json *v = fh_json_get(fh_json_at(x, i), "embedding");
+        assert_int_equal(fh_json_int(fh_json_get(fh_json_at(x, i), "index"), -1), i);
+        assert_int_equal(fh_json_count(v), 64);
+        assert_int_equal(decode_base64(fh_json_str(fh_json_get(fh_json_at(y, i), "embedding")), (uint8_t *)bits), sizeof bits);
+        for (size_t j = 0; j < 64; j++) assert_true(fabs(fh_json_num(fh_json_at(v, j), 9) - (double)bits[j]) < 1e-5);
+        for (size_t j = 0; i == 4 && j < 64; j++)
+            assert_true(fabs(fh_json_num(fh_json_at(v, j), 9) - fh_json_num(fh_json_at(fh_json_get(fh_json_at(x, 0), "embedding"), j), 9)) <
+                        1e-5);
+    }
+}
+
+static void the_input_that_is_wrong_is_named(void **state)
+{
+    (void)state;
+    static char long_body[40000];
+    answers("POST", "/v1/embeddings", "{\"model\":\"x\",\"input\":[\"a\",\"\"]}", 400, "\"param\":\"input[1]\"");
+    answers("POST", "/v1/embeddings", "{\"model\":\"x\",\"input\":[[1],[320]]}", 400, "\"param\":\"input[1]\"");
+    answers("POST", "/v1/embeddings", "{\"model\":\"x\",\"input\":[320]}", 400, "\"param\":\"input\"");
+    answers("POST", "/v1/embeddings", "{\"model\":\"x\",\"input\":\"a\",\"dimensions\":32}", 400, "\"param\":\"dimensions\"");
+    int n = snprintf(long_body, sizeof long_body, "{\"model\":\"x\",\"input\":[\"a\",\"b\",\"");
+    memset(long_body + n, 'x', 30000);
+    snprintf(long_body + n + 30000, sizeof long_body - (size_t)n - 30000, "\"]}");
+    answers("POST", "/v1/embeddings", long_body, 400, "'input[2]' has 30000 tokens");
+    answers("POST", "/v1/embeddings", long_body, 400, "context_length_exceeded");
+}
+
 static void what_is_wrong_is_said(void **state)
 {
     (void)state;
@@ -288,6 +353,31 @@ static void a_client_that_goes_away_frees_its_place(void **state)
     }
 }
 
+static void a_client_that_leaves_its_vectors_frees_its_places(void **state)
+{
+    (void)state;
+    static char body[1 << 18], request[(1 << 18) + 256];
+    size_t n = (size_t)snprintf(body, sizeof body, "{\"model\":\"x\",\"input\":[\"a\"");
+    for (int i = 0; i < 60; i++) {
+        n += (size_t)snprintf(body + n, sizeof body - n, ",\"");
+        memset(body + n, 'x', 4000);
+        n += 4000;
+        body[n++] = '"';
+    }
+    snprintf(body + n, sizeof body - n, "]}");
+    snprintf(request, sizeof request,
+             "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+             strlen(body), body);
+    int fd = connect_raw();
+    for (size_t sent = 0; sent < strlen(request);) sent += (size_t)write(fd, request + sent, strlen(request) - sent);
+    wait_running("1"); /* of two places one stays free */
+    answers("POST", "/v1/completions", "{\"model\":\"x\",\"prompt\":\"go\",\"max_tokens\":2,\"ignore_eos\":true}", 200,
+            "\"completion_tokens\":2");
+    close(fd);
+    wait_running("0");
+    answers("POST", "/v1/embeddings", "{\"model\":\"x\",\"input\":\"a\"}", 200, "\"total_tokens\":1");
+}
+
 static void many_clients_are_served_at_once(void **state)
 {
     (void)state;
@@ -324,8 +414,11 @@ int main(void)
         cmocka_unit_test(a_completion_can_echo_its_prompt),
         cmocka_unit_test(a_stream_is_chunks_then_usage_then_done),
         cmocka_unit_test(text_and_tokens_go_both_ways),
+        cmocka_unit_test(vectors_come_in_the_order_of_their_inputs),
+        cmocka_unit_test(the_input_that_is_wrong_is_named),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(a_client_that_goes_away_frees_its_place),
+        cmocka_unit_test(a_client_that_leaves_its_vectors_frees_its_places),
         cmocka_unit_test(many_clients_are_served_at_once),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);

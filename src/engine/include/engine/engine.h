@@ -46,7 +46,7 @@ FH_DEFINE_AUTO(fh_engine, fh_engine_close);
 typedef struct fh_engine_info {
     const char *architecture, *name; /* borrowed from the engine; name "" when the file says none */
     const char *isa;
-    uint32_t context_tok, trained_context_tok, vocab_size, layers, batch_tok;
+    uint32_t context_tok, trained_context_tok, vocab_size, layers, embd, batch_tok;
     unsigned parallel, threads;
     uint64_t file_bytes, weight_bytes, owned_bytes, kv_bytes; /* owned: anonymous memory made for weights; kv: of the whole arena */
     uint64_t token_bytes;                                     /* weights that one decoded token reads */
@@ -75,6 +75,7 @@ typedef struct fh_gen_end {
     fh_gen_finish finish;
     const fh_err *err;                              /* FH_GEN_FAILED: why; borrowed */
     fh_str stop;                                    /* FH_GEN_STOP: the stop string that ended it, borrowed; empty: the model itself did */
+    const float *vector;                            /* FH_GEN_STOP of an embed request: [info.embd], of unit length; borrowed; else NULL */
     uint64_t prompt_tok, cached_tok, generated_tok; /* cached: prompt tokens that an earlier request had left in the cache */
     int64_t queued_ns, prompt_ns, generate_ns;      /* waiting; from then to the first token; from the first to the last */
 } fh_gen_end;
@@ -100,6 +101,9 @@ typedef struct fh_gen_request {
     bool ignore_eos;
     bool logprobs;
     uint32_t top_logprobs;
+    /* No answer: the mean of the last hidden states (after the output norm) of all tokens, which on_end has. Of the rest only on_end and
+     * arg count; the tokens may fill the context, and nothing of the cache is reused or left. */
+    bool embed;
     fh_str cache_salt; /* copied, at most 64 bytes: earlier tokens are reused only between requests of the same salt */
     bool markers;      /* control tokens that are part of the markers of fh_engine_toolfmt come as text */
     /* What was begun, as text, while the request is submitted; NULL: not wanted. */
@@ -110,8 +114,8 @@ typedef struct fh_gen_request {
     void *arg;
 } fh_gen_request;
 
-/* FH_E_INVALID: the prompt does not fit the context (param "prompt"). FH_E_BUSY: the queue is full. On success *ret is a reference of the
- * caller's. */
+/* FH_E_INVALID: the prompt does not fit the context (param "prompt", "input" of an embed request). FH_E_BUSY: the queue is full. On success
+ * *ret is a reference of the caller's. */
 int fh_engine_submit(fh_engine *e, const fh_gen_request *r, fh_gen **ret, fh_err **err);
 void fh_gen_cancel(fh_gen *g);             /* it ends within a step, unless it has ended; on_end is still called */
 void fh_gen_pause(fh_gen *g, bool paused); /* a paused sequence keeps its place and computes nothing */
