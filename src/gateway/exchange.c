@@ -228,6 +228,7 @@ static bool suits(const fh_exchange *x, const fh_candidate *c)
 {
     if (was_tried(x, replica_id(c->deployment, c->instance)) || c->trust > x->trust) return false;
     if (!fh_reach_model(&x->key, fh_str_of(x->model), c) || (c->paid && !fh_key_may(&x->key, FH_SCOPE_SPEND))) return false;
+    if (x->op == FH_OP_EMBED) return c->dialect == FH_DIALECT_CHAT;
     if (x->dialect == FH_DIALECTS) return c->own_engine; /* only ours has these paths */
     if (c->dialect != FH_DIALECT_MESSAGES && (x->ask.native || (x->counting && !c->own_engine))) return false;
     if (!fh_ask_fits(x->dialect, c->dialect) || (x->needs & ~c->can)) return false;
@@ -236,8 +237,8 @@ static bool suits(const fh_exchange *x, const fh_candidate *c)
 
 typedef struct picking {
     fh_exchange *x;
-    bool beyond_trust, cannot, beyond_scope; /* why some did not suit */
-    bool reached;                            /* some are of a model that the key may use */
+    bool beyond_trust, cannot, beyond_scope, no_vectors; /* why some did not suit */
+    bool reached;                                        /* some are of a model that the key may use */
     uint32_t can;
 } picking;
 
@@ -245,6 +246,7 @@ static void note_why_not(picking *p, const fh_candidate *c)
 {
     p->beyond_scope |= c->paid && !fh_key_may(&p->x->key, FH_SCOPE_SPEND);
     p->beyond_trust |= c->trust > p->x->trust;
+    p->no_vectors |= p->x->op == FH_OP_EMBED && c->dialect != FH_DIALECT_CHAT;
     p->cannot |= (p->x->needs & ~c->can) != 0;
     p->can |= c->can;
 }
@@ -297,6 +299,11 @@ static int none_suits(const picking *p, fh_err **err)
     if (p->cannot && fh_ask_fits(x->dialect, FH_DIALECT_CHAT) && x->ask.common.doc && fh_wire_needs_check(&x->ask.common, p->can, err))
         return fh_err_code(*err);
     if (p->beyond_scope) return fh_admit_scope(&x->key, FH_SCOPE_SPEND, err);
+    if (p->no_vectors) {
+        fh_err_set(err, FH_E_INVALID, "the endpoint that serves this model speaks Anthropic's Messages API, which has no embeddings");
+        fh_err_param(err, "model");
+        return FH_E_INVALID;
+    }
     if (!p->beyond_trust) return 0;
     fh_err_set(err, FH_E_FORBIDDEN, "every replica of the model is beyond the trust '%s' that this request allows",
                fh_trust_name(x->trust));

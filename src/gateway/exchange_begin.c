@@ -131,12 +131,19 @@ static int keep_within_limits(fh_exchange *x, const fh_key *key, fh_err **err)
     return rc;
 }
 
+/* What passes as it is. */
+static void read_raw(fh_exchange *x, fh_str model)
+{
+    snprintf(x->model, sizeof x->model, "%.*s", (int)FH_MIN(model.len, sizeof x->model - 1), model.ptr);
+    if (x->op == FH_OP_EMBED) x->expect_tok = fh_http_req_body(x->req).len / BYTES_PER_TOK;
+}
+
 int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **err)
 {
     bool raw = x->dialect == FH_DIALECTS;
     x->key = *key;
     int rc = raw ? 0 : read_ask(x, fh_str_of(key->id), err);
-    if (raw) snprintf(x->model, sizeof x->model, "%.*s", (int)FH_MIN(model.len, sizeof x->model - 1), model.ptr);
+    if (raw) read_raw(x, model);
     if (!rc) rc = read_wishes(x, err);
     if (!rc) rc = make_salt(x->gateway, fh_str_of(key->id), x->salt, err);
     if (!rc && !raw) rc = know_prefix(x, err);

@@ -135,7 +135,9 @@ static void forget_reply(fh_exchange *x)
     x->begun = x->end_seen = x->stalled = false;
     x->first_text = x->resumed;
     fh_buf_clear(&x->in);
-    x->in.max = x->wants_stream ? (size_t)FH_LIMIT_SSE_EVENT_BYTES : (size_t)FH_LIMIT_JSON_BODY_BYTES;
+    x->in.max = x->wants_stream        ? (size_t)FH_LIMIT_SSE_EVENT_BYTES
+                : x->op == FH_OP_EMBED ? (size_t)FH_LIMIT_EMBED_REPLY_BYTES
+                                       : (size_t)FH_LIMIT_JSON_BODY_BYTES;
     fh_err_free(x->upstream_error);
     x->upstream_error = NULL;
 }
@@ -145,11 +147,25 @@ static int read_again(fh_exchange *x, fh_err **err)
     return x->ask.common.doc ? 0 : fh_ask_read(&x->ask, x->dialect, x->counting, fh_http_req_body(x->req), err);
 }
 
+/* As the client sent it, but for the model's name where the upstream has another. */
+static int send_raw(fh_exchange *x, fh_err **err)
+{
+    const char *model = x->route.upstream_model;
+    FH_AUTO(buf) fh_buf text = FH_BUF(2u * FH_LIMIT_JSON_BODY_BYTES);
+    FH_AUTO(buf) fh_buf name = FH_BUF(4096);
+    if (!model[0]) return call(x, fh_http_req_body(x->req), err);
+    fh_buf_add_json_string(&name, model, strlen(model));
+    fh_wire_edit edit = {"model", fh_buf_cstr(&name)};
+    int rc = fh_buf_check(&name, err, "the model's name");
+    if (rc == 0) rc = fh_wire_body_edit(fh_http_req_body(x->req), &edit, 1, &text, err);
+    return rc == 0 ? call(x, (fh_str){fh_buf_cstr(&text), text.len}, err) : rc;
+}
+
 int fh_exchange_send(fh_exchange *x, fh_err **err)
 {
     FH_AUTO(buf) fh_buf text = FH_BUF(3u * FH_LIMIT_JSON_BODY_BYTES);
     forget_reply(x);
-    if (x->dialect == FH_DIALECTS) return call(x, fh_http_req_body(x->req), err);
+    if (x->dialect == FH_DIALECTS) return send_raw(x, err);
     int rc = read_again(x, err);
     uint64_t seed = x->route.resume == FH_RESUME_TOKENS ? x->seed : 0;
     if (rc == 0) rc = fh_ask_write(&x->ask, &x->route, seed, x->streaming ? &x->sent : NULL, &text, err);

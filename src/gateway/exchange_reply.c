@@ -2,6 +2,7 @@
 #include "exchange.h"
 
 #include "base/limits.h"
+#include "wire/embeddings.h"
 #include "wire/messages.h"
 #include "wire/responses.h"
 #include <stdio.h>
@@ -308,9 +309,18 @@ static void send_count(fh_exchange *x)
     fh_err_free(err);
 }
 
+/* What an upstream does not say is taken to be what was expected. */
+static void note_embed_usage(fh_exchange *x)
+{
+    x->usage = (fh_wire_usage){.prompt_tok = x->expect_tok};
+    x->has_usage = true;
+    fh_wire_embed_usage_read((fh_str){fh_buf_cstr(&x->in), x->in.len}, &x->usage.prompt_tok);
+}
+
 void fh_exchange_send_plain(fh_exchange *x)
 {
     fh_err *err = NULL;
+    if (x->op == FH_OP_EMBED && x->status == 200) note_embed_usage(x);
     if (x->counting && x->status == 200) {
         send_count(x);
         return;

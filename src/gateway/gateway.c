@@ -8,6 +8,7 @@
 #include "prefix.h"
 #include "reach.h"
 #include "upstreams.h"
+#include "wire/embeddings.h"
 #include "wire/openai.h"
 
 #include <stdio.h>
@@ -234,6 +235,18 @@ static void handle_tokenize(fh_gateway *g, fh_http_req *req, const fh_key *key)
         fh_exchange_start(g, req, key, FH_OP_TOKENIZE, FH_DIALECTS, model);
 }
 
+/* Passes as it is: what is wrong is said here, what only the model's engine can judge is its to say. */
+static void handle_embeddings(fh_gateway *g, fh_http_req *req, const fh_key *key)
+{
+    fh_err *err = NULL;
+    fh_wire_embed_request r = {0};
+    if (fh_wire_embed_parse(&r, fh_http_req_body(req), &err))
+        reply_and_free(req, err);
+    else
+        fh_exchange_start(g, req, key, FH_OP_EMBED, FH_DIALECTS, r.model);
+    fh_wire_embed_request_fini(&r);
+}
+
 static void handle_chat(fh_gateway *g, fh_http_req *req, const fh_key *key)
 {
     fh_exchange_start(g, req, key, FH_OP_CHAT, FH_DIALECT_CHAT, (fh_str){0});
@@ -272,6 +285,7 @@ static const struct {
     {"/v1/models", "GET", FH_SCOPES, handle_models},
     {"/v1/chat/completions", "POST", FH_SCOPE_CHAT, handle_chat},
     {"/v1/completions", "POST", FH_SCOPE_COMPLETIONS, handle_completion},
+    {"/v1/embeddings", "POST", FH_SCOPE_EMBEDDINGS, handle_embeddings},
     {"/v1/responses", "POST", FH_SCOPE_RESPONSES, handle_response},
     {"/tokenize", "POST", FH_SCOPE_TOKENIZE, handle_tokenize},
     {"/detokenize", "POST", FH_SCOPE_TOKENIZE, handle_tokenize},
@@ -296,8 +310,8 @@ static void refuse_path(fh_http_req *req)
     fh_err *err = NULL;
     fh_str path = fh_http_req_path(req);
     fh_err_set(&err, FH_E_NOT_FOUND, "there is nothing at %.*s", (int)FH_MIN(path.len, (size_t)128), path.ptr);
-    fh_err_hint(&err, "this version serves /v1/models, /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, "
-                      "/v1/messages/count_tokens, /tokenize and /detokenize");
+    fh_err_hint(&err, "this version serves /v1/models, /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, "
+                      "/v1/messages, /v1/messages/count_tokens, /tokenize and /detokenize");
     reply_and_free(req, err);
 }
 

@@ -16,7 +16,7 @@ typedef struct fh_histogram {
     _Atomic uint64_t buckets[FH_METRIC_BOUNDS + 1], count;
     _Atomic int64_t sum_ns;
 } fh_histogram;
-typedef enum fh_operation { FH_OP_CHAT, FH_OP_COMPLETION, FH_OP_TOKENIZE, FH_OP_COUNT_TOKENS, FH_OP_COUNT } fh_operation;
+typedef enum fh_operation { FH_OP_CHAT, FH_OP_COMPLETION, FH_OP_TOKENIZE, FH_OP_COUNT_TOKENS, FH_OP_EMBED, FH_OP_COUNT } fh_operation;
 typedef struct fh_metrics { /* one loop adds, any thread reads */
     fh_histogram duration[FH_OP_COUNT], first_byte[FH_OP_COUNT];
     _Atomic uint64_t finished[FH_OP_COUNT], failed[FH_OP_COUNT], retried, resumed, limited, stalled, cut, cancelled, in_flight;

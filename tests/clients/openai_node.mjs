@@ -59,6 +59,20 @@ await check('gives logprobs', async () => {
   assert.equal(r.choices[0].logprobs.content.length, r.usage.completion_tokens);
   assert(r.choices[0].logprobs.content.every((t) => t.logprob <= 0 && t.top_logprobs.length === 2));
 });
+await check('embeds texts, as numbers and base64', async () => {
+  const input = ['A lighthouse warns ships of rocks.', 'The recipe wants two eggs.'];
+  const packed = await client.embeddings.create({ model: 'smollm2', input }); // the package asks for base64 by itself
+  const plain = await client.embeddings.create({ model: 'smollm2', input, encoding_format: 'float' });
+  assert.deepEqual(packed.data.map((d) => d.index), [0, 1]);
+  assert.equal(packed.usage.prompt_tokens, packed.usage.total_tokens);
+  for (const i of [0, 1]) {
+    const [a, b] = [packed.data[i].embedding, plain.data[i].embedding];
+    assert.equal(a.length, 576);
+    assert(Math.abs(a.reduce((sum, x) => sum + x * x, 0) - 1) < 1e-4);
+    assert(a.every((x, j) => Math.abs(x - b[j]) < 1e-3));
+  }
+  await assert.rejects(client.embeddings.create({ model: 'smollm2', input: [] }), OpenAI.BadRequestError);
+});
 const question = { model: 'smollm2', input: 'Name the capital of France.', max_output_tokens: 24, temperature: 0 };
 await check('responses: answers, and streams the same text', async () => {
   const whole = await client.responses.create(question);

@@ -82,6 +82,30 @@ def main():
             text = "".join(c.choices[0].text for c in client.completions.create(model="smollm2", prompt="Once upon a time", max_tokens=12, temperature=0, stream=True) if c.choices)
             assert text == r.choices[0].text
 
+        def embeds():
+            texts = ["A lighthouse warns ships of rocks.", "A beacon tells sailors where the cliffs are.", "The recipe wants two eggs and some flour."]
+            packed = client.embeddings.create(model="smollm2", input=texts)  # the package asks for base64 by itself
+            plain = client.embeddings.create(model="smollm2", input=texts, encoding_format="float", user="tester")
+            assert [d.index for d in packed.data] == [0, 1, 2] and packed.usage.prompt_tokens == packed.usage.total_tokens > 10, packed.usage
+            for a, b in zip(packed.data, plain.data):
+                assert len(a.embedding) == 576 and abs(sum(x * x for x in a.embedding) - 1) < 1e-4
+                assert max(abs(x - y) for x, y in zip(a.embedding, b.embedding)) < 1e-3
+            cosine = lambda i, j: sum(x * y for x, y in zip(packed.data[i].embedding, packed.data[j].embedding))
+            assert cosine(0, 1) > cosine(0, 2), (cosine(0, 1), cosine(0, 2))
+            one = client.embeddings.create(model="smollm2", input=texts[2]).data[0].embedding
+            assert max(abs(x - y) for x, y in zip(one, packed.data[2].embedding)) < 1e-3
+
+        def embeds_tokens():
+            r = client.embeddings.create(model="smollm2", input=[[1, 2, 3], [4]])
+            assert len(r.data) == 2 and r.usage.prompt_tokens == 4, r.usage
+            for field, more in (("input[1]", {"input": ["a", ""]}), ("input[1]", {"input": ["a", "word " * 9000]}), ("dimensions", {"input": "a", "dimensions": 64})):
+                try:
+                    client.embeddings.create(model="smollm2", **more)
+                except openai.BadRequestError as e:
+                    assert e.param == field, e.body
+                    continue
+                raise AssertionError(f"{field} was taken")
+
         def calls_tools():
             ask = dict(model="smollm2", messages=ASK, tools=TOOLS, tool_choice="required", parallel_tool_calls=False, max_tokens=200, temperature=0)
             choice = client.chat.completions.create(**ask).choices[0]
@@ -132,6 +156,8 @@ def main():
         tap.check("differs from answer to answer without a seed", differs_without_a_seed)
         tap.check("gives logprobs of each token", gives_logprobs)
         tap.check("completes text, plain and streamed", completes_text)
+        tap.check("embeds texts, as numbers and base64", embeds)
+        tap.check("embeds tokens, and names the input that is wrong", embeds_tokens)
         tap.check("calls a tool, and takes its result", calls_tools)
         tap.check("streams the call of a tool", streams_calls_of_tools)
         tap.check("errors arrive as the package's own classes", errors_have_their_classes)

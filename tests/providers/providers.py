@@ -58,6 +58,12 @@ class Case:
         said = json.loads(self.ask("/v1/responses", input="Say hi.", max_output_tokens=8)[1])
         assert said["output"][-1]["content"][0]["text"] == self.want and said["status"] == "incomplete", said
 
+    def embeddings(self):
+        headers, reply = self.ask("/v1/embeddings", input=["hi", [1, 2]], encoding_format="float")
+        said = json.loads(reply)
+        assert [len(d["embedding"]) for d in said["data"]] == [576, 576] and said["usage"]["prompt_tokens"] > 2, said["usage"]
+        assert headers["x-freehold-place"] == "provider/lab", headers
+
     def check_all(self, tap, name):
         for what in ("chat", "chat_stream", "chat_stream_with_usage", "messages", "messages_stream", "responses"):
             tap.check(f"{what.replace('_', ' ')} over {name}", getattr(self, what))
@@ -141,6 +147,7 @@ def main():
             assert done.returncode == 0 and "smollm2-135m" in done.stdout, done
         tap.check("an endpoint is named, asked, and its models are served", add)
         Case(front, "smollm2-135m", want).check_all(tap, "another freehold")
+        tap.check("embeddings over another freehold", Case(front, "provider/lab/smollm2-135m", want).embeddings)
         Case(front, "provider/lab/smollm2-135m", want).chat()
         manners(tap, front, back)
         over_llama_server(tap, front)
