@@ -107,6 +107,7 @@ void fh_http_conn_close(fh_http_conn *c)
     void (*gone)(void *) = c->req.state != FH_REPLY_NONE ? c->req.on_gone : NULL;
     void *gone_arg = c->req.gone_arg;
     c->busy = true;
+    c->req.cut = true;
     fh_http_req_over(&c->req);
     if (gone) gone(gone_arg);
     unwatch(c);

@@ -56,15 +56,33 @@ void fh_http_req_begin(fh_http_conn *c)
     make_id(c->server, r->id, sizeof r->id);
     learn_client(r);
     r->state = FH_REPLY_AWAITED;
+    r->began_ns = fh_clock_mono_ns();
+    r->who[0] = '\0';
     r->head = fh_str_eqs(m->method, "HEAD");
     r->keep = m->keep_alive;
 }
 
+static void tell_end(fh_http_req *r)
+{
+    const fh_http_group *g = r->conn->server->group;
+    fh_http_end end = {.status = r->status,
+                       .gone = r->cut,
+                       .in_bytes = msg(r)->body.len,
+                       .out_bytes = r->out_bytes,
+                       .began_ns = r->began_ns,
+                       .ended_ns = fh_clock_mono_ns()};
+    g->on_end(r, &end, g->end_ctx);
+}
+
 void fh_http_req_over(fh_http_req *r)
 {
+    if (r->state != FH_REPLY_NONE && r->conn->server->group->on_end) tell_end(r);
     r->state = FH_REPLY_NONE;
     r->on_gone = r->on_drain = NULL;
-    r->paused = r->chunked = r->head = false;
+    r->paused = r->chunked = r->head = r->cut = false;
+    r->note = NULL;
+    r->status = 0;
+    r->out_bytes = 0;
     fh_buf_clear(&r->extra);
 }
 
@@ -132,6 +150,26 @@ const char *fh_http_req_id(const fh_http_req *r)
     return r->id;
 }
 
+void fh_http_req_who_set(fh_http_req *r, const char *who)
+{
+    snprintf(r->who, sizeof r->who, "%s", who);
+}
+
+const char *fh_http_req_who(const fh_http_req *r)
+{
+    return r->who;
+}
+
+void fh_http_req_note_set(fh_http_req *r, const void *note)
+{
+    r->note = note;
+}
+
+const void *fh_http_req_note(const fh_http_req *r)
+{
+    return r->note;
+}
+
 fh_loop *fh_http_req_loop(const fh_http_req *r)
 {
     return r->conn->server->loop;
@@ -168,6 +206,7 @@ static void queue_head(fh_http_conn *c, int status, const char *content_type, in
 {
     fh_http_req *r = &c->req;
     bool old = r->state != FH_REPLY_NONE && msg(r)->minor == 0;
+    r->status = status;
     fh_buf head = FH_BUF(4096 + r->extra.len);
     fh_buf_addf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, fh_http_reason(status), date(c->server));
     if (content_type && !has_no_body(status)) fh_buf_addf(&head, "Content-Type: %s\r\n", content_type);
@@ -208,7 +247,10 @@ void fh_http_reply(fh_http_req *r, int status, const char *content_type, const v
     fh_http_conn *c = r->conn;
     r->keep = r->keep && may_go_on(c);
     queue_head(c, status, content_type, (int64_t)bytes, r->keep);
-    if (bytes && !r->head && !has_no_body(status)) fh_http_conn_queue(c, body, bytes);
+    if (bytes && !r->head && !has_no_body(status)) {
+        fh_http_conn_queue(c, body, bytes);
+        r->out_bytes += bytes;
+    }
     fh_http_conn_reply_done(c);
 }
 
@@ -217,6 +259,7 @@ void fh_http_reply_refusal(fh_http_conn *c, int status, const fh_err *err)
 {
     FH_AUTO(buf) fh_buf body = FH_BUF(8192);
     make_id(c->server, c->req.id, sizeof c->req.id);
+    atomic_fetch_add_explicit(&c->server->group->refused, 1, memory_order_relaxed);
     if (!fh_wire_error_write(&body, err)) fh_buf_clear(&body);
     queue_head(c, status, "application/json", (int64_t)body.len, false);
     fh_http_conn_queue(c, fh_buf_cstr(&body), body.len);
@@ -243,6 +286,7 @@ bool fh_http_reply_write(fh_http_req *r, const void *data, size_t bytes)
     if (bytes && !c->broken) {
         if (r->chunked) fh_http_conn_queue(c, size, (size_t)snprintf(size, sizeof size, "%zx\r\n", bytes));
         fh_http_conn_queue(c, data, bytes);
+        r->out_bytes += bytes;
         if (r->chunked) fh_http_conn_queue(c, "\r\n", 2);
     }
     if (!c->busy || fh_http_conn_unsent(c) > max) fh_http_conn_flush(c);
@@ -265,6 +309,7 @@ void fh_http_reply_end(fh_http_req *r)
 void fh_http_reply_abort(fh_http_req *r)
 {
     fh_http_conn *c = r->conn;
+    r->cut = true;
     if (r->state == FH_REPLY_STREAMED && !r->chunked) { /* its end is the end of the connection: only a reset says that it was cut */
         struct linger hard = {.l_onoff = 1, .l_linger = 0};
         fh_http_conn_flush(c);

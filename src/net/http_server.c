@@ -119,3 +119,14 @@ size_t fh_http_server_connections(const fh_http_server *s)
 {
     return atomic_load_explicit(&s->group->connections, memory_order_relaxed);
 }
+
+uint64_t fh_http_server_refused(const fh_http_server *s)
+{
+    return atomic_load_explicit(&s->group->refused, memory_order_relaxed);
+}
+
+void fh_http_server_on_end(fh_http_server *s, fh_http_ended *fn, void *ctx)
+{
+    s->group->on_end = fn;
+    s->group->end_ctx = ctx;
+}

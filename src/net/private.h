@@ -81,7 +81,13 @@ struct fh_http_req {
     fh_http_reply_state state;
     bool head, chunked, keep, paused;
     char client[64]; /* whom a trusted proxy speaks for; "" when that is the peer */
-    fh_buf extra;    /* header lines that the handler added */
+    char who[16];    /* for whoever is told of its end, as note */
+    const void *note;
+    int status; /* of the reply that was begun */
+    bool cut;   /* it ended before its end */
+    uint64_t out_bytes;
+    int64_t began_ns;
+    fh_buf extra; /* header lines that the handler added */
     void (*on_gone)(void *arg);
     void *gone_arg;
     void (*on_drain)(void *arg);
@@ -118,6 +124,9 @@ struct fh_http_conn {
 typedef struct fh_http_group {
     atomic_uint references;
     atomic_size_t connections, bodies_bytes;
+    atomic_uint_fast64_t refused;
+    fh_http_ended *on_end; /* with its argument: fixed before the loops run; NULL: nobody asks */
+    void *end_ctx;
     pthread_mutex_t lock; /* guards the rest */
     fh_tls *tls;          /* NULL: plain */
     fh_http_conn *moving; /* on their way from one loop to another */

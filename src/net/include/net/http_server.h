@@ -29,11 +29,23 @@ typedef struct fh_http_server_limits {
  * then on_gone, if set, is called and req must not be used again. */
 typedef void fh_http_handler(fh_http_req *req, void *ctx);
 
+typedef struct fh_http_end {      /* what became of a request */
+    int status;                   /* of the reply; 0: none was begun */
+    bool gone;                    /* the client left, or the reply was cut */
+    uint64_t in_bytes, out_bytes; /* of the bodies; what was given to be sent, read or not */
+    int64_t began_ns, ended_ns;   /* monotonic: the request was complete; its reply had ended */
+} fh_http_end;
+/* Called once for each request that a handler got, on the loop that it was on, when its reply has ended or its client has gone (then before
+ * on_gone). All of req may still be read; nothing may be replied. */
+typedef void fh_http_ended(fh_http_req *req, const fh_http_end *end, void *ctx);
+
 int fh_http_server_new(fh_http_server **ret, fh_loop *l, fh_http_handler *handler, void *ctx, fh_err **err);
 /* Another loop of the same server: handler, limits as they are now, counts and certificate are those of `first`. */
 int fh_http_server_new_beside(fh_http_server **ret, fh_http_server *first, fh_loop *l, fh_err **err);
 /* Proxies ("10.0.0.0/8"; NULL-terminated) whose X-Forwarded-For is believed. Before the loops run. */
 int fh_http_server_trust(fh_http_server *s, const char *const *ranges, fh_err **err);
+/* Told of the end of every request, on all its loops. Before the loops run. */
+void fh_http_server_on_end(fh_http_server *s, fh_http_ended *fn, void *ctx);
 /* Connections accepted from now on, on all its loops, speak TLS with that certificate. Takes it. Any thread. */
 void fh_http_server_tls(fh_http_server *s, fh_tls *tls);
 /* "127.0.0.1:8470", "[::1]:0" or "unix:/path" (mode 0600; a stale socket file is replaced, a live one is an error). Port 0 picks a free
@@ -48,6 +60,7 @@ int fh_http_server_port(const fh_http_server *s);                               
  * grace_ns: a client that is just sending one is then not turned away. */
 void fh_http_server_drain(fh_http_server *s, int64_t grace_ns);
 size_t fh_http_server_connections(const fh_http_server *s); /* on all its loops; any thread */
+uint64_t fh_http_server_refused(const fh_http_server *s);   /* what came and was no request: likewise */
 void fh_http_server_free(
     fh_http_server *s); /* closes all at once (on_gone of running requests is called), removes unix sockets; not from a handler */
 
@@ -68,6 +81,12 @@ fh_loop *fh_http_req_loop(const fh_http_req *r);
  * that is here. False: the connection moves there once the handler has returned, and the handler is called again, there; here the request
  * must not be used any more. Only from the handler, before a reply is begun. */
 bool fh_http_req_run_on(fh_http_req *r, fh_http_server *to);
+/* For whoever is told of its end: who asks (a short id; what is beyond 15 characters is cut off; "" until it is set), and what its handler
+ * knows of it (borrowed; must live until then; NULL until it is set). */
+void fh_http_req_who_set(fh_http_req *r, const char *who);
+const char *fh_http_req_who(const fh_http_req *r);
+void fh_http_req_note_set(fh_http_req *r, const void *note);
+const void *fh_http_req_note(const fh_http_req *r);
 void fh_http_req_on_gone(fh_http_req *r, void (*fn)(void *arg), void *arg); /* not called after a complete reply */
 
 /* Extra header of the reply to come (before reply or start); copies. */
