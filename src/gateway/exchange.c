@@ -39,6 +39,7 @@ static void unlink_from_lane(fh_exchange *x)
 void fh_exchange_leave(fh_exchange *x, fh_outcome outcome)
 {
     if (x->upstream) fh_upstream_end(x->upstream, x->expect_tok, outcome, fh_clock_mono_ns());
+    fh_seen_left(x, outcome);
     x->upstream = NULL;
 }
 
@@ -62,6 +63,7 @@ static void exchange_free(fh_exchange *x)
     fh_sent_fini(&x->sent);
     fh_buf_fini(&x->in);
     fh_buf_fini(&x->out);
+    fh_seen_fini(&x->seen);
     fh_err_free(x->broken);
     fh_err_free(x->upstream_error);
     explicit_bzero(x->route.secret, sizeof x->route.secret);
@@ -71,11 +73,7 @@ static void exchange_free(fh_exchange *x)
 /* The reply has ended. */
 void fh_exchange_finish(fh_exchange *x)
 {
-    fh_metrics *m = &x->lane->metrics;
-    fh_histogram_add(&m->duration[x->op], fh_clock_mono_ns() - x->start_ns);
-    (x->failed ? m->failed : m->finished)[x->op]++;
-    m->prompt_tok += x->has_usage ? x->usage.prompt_tok : 0;
-    m->completion_tok += x->has_usage ? x->usage.completion_tok : fh_sent_count(&x->sent);
+    fh_seen_end(x, false);
     exchange_free(x);
 }
 
@@ -83,6 +81,7 @@ void fh_exchange_finish(fh_exchange *x)
 void fh_exchange_fail(fh_exchange *x, fh_err *err)
 {
     x->failed = true;
+    x->seen.code = fh_err_code(err);
     if (x->turn) fh_wire_responses_err(&err);
     if (x->streaming) {
         x->lane->metrics.cut++;
@@ -98,8 +97,7 @@ void fh_exchange_fail(fh_exchange *x, fh_err *err)
 static void client_gone(void *arg)
 {
     fh_exchange *x = arg;
-    x->lane->metrics.cancelled++;
-    x->lane->metrics.completion_tok += fh_sent_count(&x->sent);
+    fh_seen_end(x, true);
     if (x->call) fh_http_call_cancel(x->call);
     exchange_free(x);
 }
@@ -193,6 +191,7 @@ void fh_exchange_broke(fh_exchange *x, const fh_err *why)
     fh_gateway *g = x->gateway;
     if (x->timer) fh_timer_stop(x->timer);
     fh_exchange_leave(x, FH_OUTCOME_FAILED);
+    fh_seen_broke(x, why);
     g->config.routes.report(g->config.routes.ctx, x->route.deployment, FH_E_UPSTREAM);
     say_what_broke(x, why);
     if (x->streaming && x->sent.finished) { /* all of the answer is there, only its end was lost */
@@ -319,6 +318,7 @@ static void chosen(fh_exchange *x)
     snprintf(x->route.reason + used, sizeof x->route.reason - used, "; %s", fh_choice_text(x->reason));
     x->upstream = fh_upstreams_begin(x->gateway->upstreams, x->route.deployment, x->route.instance, x->expect_tok, now);
     x->call_ns = x->event_ns = now;
+    fh_seen_asked(x);
     if (x->prefix) fh_prefixes_note(x->gateway->prefixes, x->prefix, replica_id(x->route.deployment, x->route.instance));
     int rc = x->upstream ? fh_exchange_send(x, &err) : fh_err_nomem(&err);
     if (rc) fh_exchange_fail(x, err);
@@ -405,6 +405,7 @@ void fh_exchange_start(fh_gateway *g, fh_http_req *req, const fh_key *key, fh_op
         fh_err_free(err);
         return;
     }
+    fh_seen_begin(x, key);
     int rc = fh_exchange_read(x, key, model, &err);
     if (rc) {
         fh_exchange_fail(x, err);

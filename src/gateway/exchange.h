@@ -18,6 +18,7 @@
 #include "limits.h"
 #include "prefix.h"
 #include "responses.h"
+#include "seen.h"
 #include "sent.h"
 #include "sse_events.h"
 #include "upstreams.h"
@@ -68,6 +69,7 @@ struct fh_exchange {
     fh_sent sent;
     fh_wire_usage usage;
     bool has_usage;
+    fh_seen seen;           /* what is told of it at its end */
     fh_err *upstream_error; /* that it sent in its stream; owned */
     uint32_t kinds;         /* bits of the kinds in the event that is read */
     fh_buf out;             /* while events are taken: what goes to the client */
@@ -82,6 +84,7 @@ void fh_exchange_end_stream(fh_exchange *x);             /* what is still missin
 void fh_exchange_cut(fh_exchange *x, const fh_err *why); /* an error event, and no good end */
 void fh_exchange_send_plain(fh_exchange *x);             /* the whole reply, good or an error of the upstream */
 void fh_exchange_send_error(fh_exchange *x, const fh_err *why);
+int fh_exchange_code_of(int status); /* the class of error that an upstream's status is */
 /* exchange_begin.c: reads the request and admits it by its key's limits. model: of what has no dialect. */
 int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **err);
 /* exchange_call.c: asks x->route; the exchange goes on when the call has something to say. */

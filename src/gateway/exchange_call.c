@@ -106,10 +106,11 @@ static int call(fh_exchange *x, fh_str body, fh_err **err)
     char url[512];
     fh_str path = x->dialect == FH_DIALECTS ? fh_http_req_path(x->req) : fh_str_of(fh_ask_path(x->dialect, x->route.dialect, x->counting));
     snprintf(url, sizeof url, "%s%.*s", x->route.base_url, (int)FH_MIN(path.len, (size_t)200), path.ptr);
+    char trace[FH_TRACEPARENT_LEN + 1];
     FH_AUTO(buf) fh_buf auth = FH_BUF(1024);
     fh_header headers[8] = {{FH_STR("Content-Type"), FH_STR("application/json")},
                             {FH_STR("x-request-id"), fh_str_of(fh_http_req_id(x->req))}};
-    size_t count = add_own(x, headers, 2);
+    size_t count = fh_seen_headers(x, trace, headers, add_own(x, headers, 2));
     int rc = add_auth(x, headers, &count, &auth, err);
     fh_http_call_spec spec = {
         .method = "POST",

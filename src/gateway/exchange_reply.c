@@ -38,6 +38,7 @@ static void note_time(fh_exchange *x)
         fh_upstream_token(x->upstream, now - x->event_ns);
     else
         fh_upstream_first(x->upstream, now - x->call_ns);
+    fh_seen_piece(x, now);
     x->begun = true;
     x->event_ns = now;
 }
@@ -98,6 +99,7 @@ static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
     if (e->kind == FH_EVENT_BEGIN && !x->reply_id[0])
         snprintf(x->reply_id, sizeof x->reply_id, "%.*s", (int)FH_MIN(e->id.len, sizeof x->reply_id - 1), e->id.ptr ? e->id.ptr : "");
     if (e->kind == FH_EVENT_USAGE) note_usage(x, e);
+    if (e->kind == FH_EVENT_FINISH) fh_seen_finish(x, e->finish);
     mend_seam(x, &changed);
     if (x->wants_stream) fh_sent_event(&x->sent, &changed);
     if (e->kind == FH_EVENT_END) x->end_seen = true;
@@ -151,7 +153,8 @@ static void add_choice_headers(fh_exchange *x)
 
 static void first_byte(fh_exchange *x)
 {
-    fh_histogram_add(&x->lane->metrics.first_byte[x->op], fh_clock_mono_ns() - x->start_ns);
+    x->seen.first_ns = fh_clock_mono_ns();
+    fh_histogram_add(&x->lane->metrics.first_byte[x->op], x->seen.first_ns - x->start_ns);
 }
 
 static void start_stream(fh_exchange *x)
@@ -261,7 +264,7 @@ static void send_body(fh_exchange *x, const fh_buf *body)
     fh_http_reply(x->req, x->status, type, fh_buf_cstr(body), body->len);
 }
 
-static int code_of(int status)
+int fh_exchange_code_of(int status)
 {
     static const int rows[][2] = {{400, FH_E_INVALID}, {404, FH_E_NOT_FOUND}, {409, FH_E_CONFLICT},   {413, FH_E_TOO_LARGE},
                                   {422, FH_E_INVALID}, {429, FH_E_BUSY},      {501, FH_E_UNSUPPORTED}};
@@ -277,9 +280,9 @@ static void send_foreign_error(fh_exchange *x)
     FH_AUTO(fh_err) fh_err *said = NULL;
     fh_wire_reader_whole(x->reader, (fh_str){fh_buf_cstr(&x->in), x->in.len}, &said);
     if (said)
-        say_again(&err, code_of(x->status), said);
+        say_again(&err, fh_exchange_code_of(x->status), said);
     else
-        fh_err_set(&err, code_of(x->status), "the engine refused the request without saying why");
+        fh_err_set(&err, fh_exchange_code_of(x->status), "the engine refused the request without saying why");
     if (x->turn) fh_wire_responses_err(&err);
     if (x->retry_after[0]) fh_http_reply_header(x->req, "Retry-After", x->retry_after);
     fh_exchange_send_error(x, err);

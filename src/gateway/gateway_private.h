@@ -23,6 +23,7 @@ typedef struct fh_metrics { /* one loop adds, any thread reads */
     _Atomic uint64_t prompt_tok, completion_tok;
 } fh_metrics;
 void fh_histogram_add(fh_histogram *h, int64_t ns);
+const char *fh_operation_name(fh_operation op); /* as OpenTelemetry calls it */
 
 /* What belongs to one loop. */
 typedef struct fh_exchange fh_exchange;

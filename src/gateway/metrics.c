@@ -5,6 +5,11 @@
 static const double bounds_s[FH_METRIC_BOUNDS] = {0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 10.24, 40.96, 81.92};
 static const char *const operation_names[FH_OP_COUNT] = {"chat", "text_completion", "tokenize", "count_tokens", "embeddings"};
 
+const char *fh_operation_name(fh_operation op)
+{
+    return operation_names[op];
+}
+
 void fh_histogram_add(fh_histogram *h, int64_t ns)
 {
     size_t i = 0;

@@ -54,6 +54,12 @@ typedef struct world {
     const char *key_id;  /* of the one who asks */
     char salts[4][100];  /* what the engine got, by request */
     unsigned salt_count; /* headers of that name in the last request */
+    const char *sends_trace, *sends_state;
+    char traces[4][100], states[4][100]; /* what the engine got, by request */
+    unsigned records;                    /* ends of requests that were told, and the last one */
+    fh_record record;
+    fh_attempt attempts[FH_LIMIT_RECORD_ATTEMPTS];
+    char model[64];
 } world;
 
 enum { FLOOD_EVENTS = 400000 }; /* 20 MB: more than all buffers of sockets take */
@@ -96,6 +102,11 @@ static void start(fh_http_req *req)
     fh_http_reply_write(req, event, sizeof event - 1);
 }
 
+static void note(char out[100], fh_str value)
+{
+    snprintf(out, 100, "%.*s", (int)value.len, value.ptr ? value.ptr : "");
+}
+
 static void note_salt(world *w, fh_http_req *req)
 {
     size_t count;
@@ -110,6 +121,8 @@ static void engine_handles(fh_http_req *req, void *ctx)
 {
     world *w = ctx;
     note_salt(w, req);
+    note(w->traces[w->asked], fh_http_req_header(req, "traceparent"));
+    note(w->states[w->asked], fh_http_req_header(req, "tracestate"));
     fh_buf_add(&w->asked_for, fh_http_req_body(req).ptr, fh_http_req_body(req).len);
     fh_buf_addc(&w->asked_for, '\n');
     behaviour b = w->plan[w->asked++];
@@ -220,6 +233,17 @@ static void door_handles(fh_http_req *req, void *ctx)
     fh_gateway_handle(w->gateway, req, &key);
 }
 
+static void door_ended(fh_http_req *req, const fh_http_end *end, void *ctx)
+{
+    world *w = ctx;
+    w->records++;
+    w->record = (fh_record){.status = end->status, .gone = end->gone, .began_ns = end->began_ns, .ended_ns = end->ended_ns};
+    if (!fh_gateway_record(req, &w->record)) return;
+    memcpy(w->attempts, w->record.attempts, sizeof w->attempts);
+    snprintf(w->model, sizeof w->model, "%s", w->record.model);
+    w->record.attempts = w->attempts;
+}
+
 static void too_late(void *arg)
 {
     fh_loop_stop(((world *)arg)->loop);
@@ -237,6 +261,7 @@ static int setup(void **state)
     assert_int_equal(fh_http_server_new(&w->engine, w->loop, engine_handles, w, NULL), 0);
     assert_int_equal(fh_http_server_listen(w->engine, address, false, NULL), 0);
     assert_int_equal(fh_http_server_new(&w->door, w->loop, door_handles, w, NULL), 0);
+    fh_http_server_on_end(w->door, door_ended, w);
     assert_int_equal(fh_http_server_listen(w->door, "127.0.0.1:0", false, NULL), 0);
     fh_gateway_config c = {.loops = &w->loop, .loop_count = 1, .routes = {.ctx = w, .choose = choose, .report = report, .list = list}};
     assert_int_equal(fh_gateway_new(&w->gateway, &c, NULL), 0);
@@ -303,14 +328,17 @@ static fh_http_call *ask(world *w, bool stream, bool (*on_data)(void *, const vo
 {
     char url[128], body[256];
     fh_http_call *call = NULL;
-    const fh_header headers[] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-freehold-salt"), FH_STR("mine")}};
+    fh_header headers[4] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-freehold-salt"), FH_STR("mine")}};
+    size_t header_count = 2;
+    if (w->sends_trace) headers[header_count++] = (fh_header){FH_STR("traceparent"), fh_str_of(w->sends_trace)};
+    if (w->sends_state) headers[header_count++] = (fh_header){FH_STR("tracestate"), fh_str_of(w->sends_state)};
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/chat/completions", fh_http_server_port(w->door));
     snprintf(body, sizeof body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":%s}",
              stream ? "true" : "false");
     fh_http_call_spec spec = {.method = "POST",
                               .url = url,
                               .headers = headers,
-                              .header_count = FH_COUNT(headers),
+                              .header_count = header_count,
                               .body = fh_str_of(body),
                               .on_headers = got_headers,
                               .on_data = on_data,
@@ -359,6 +387,81 @@ static void engines_get_a_salt_of_the_key_and_never_the_clients(void **state)
     }
     assert_string_not_equal(w->salts[0], w->salts[1]);
     assert_string_equal(w->salts[0], w->salts[2]);
+}
+
+#define TRACE "0af7651916cd43dd8448eb211c80319c"
+
+static void a_trace_goes_on_to_every_replica_in_a_span_of_its_own(void **state)
+{
+    world *w = *state;
+    w->sends_trace = "00-" TRACE "-b7ad6b7169203331-01";
+    w->sends_state = "vendor=opaque";
+    w->plan[0] = DIE;
+    w->plan[1] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->asked, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(fh_str_starts(fh_str_of(w->traces[i]), FH_STR("00-" TRACE "-")));
+        assert_string_equal(w->traces[i] + 52, "-01");
+        assert_string_equal(w->states[i], "vendor=opaque");
+    }
+    assert_memory_not_equal(w->traces[0] + 36, w->traces[1] + 36, 16);
+    assert_memory_not_equal(w->traces[0] + 36, "b7ad6b7169203331", 16);
+    assert_int_equal(w->record.trace.parent[0], 0xb7);
+}
+
+static void a_trace_that_is_broken_begins_anew_without_its_state(void **state)
+{
+    world *w = *state;
+    fh_trace t;
+    w->sends_trace = "00-" TRACE "-b7ad6b7169203331-0";
+    w->sends_state = "vendor=opaque";
+    w->plan[0] = ANSWER;
+    exchange(w, false);
+    assert_true(fh_traceparent_read(fh_str_of(w->traces[0]), &t));
+    assert_null(strstr(w->traces[0], TRACE));
+    assert_string_equal(w->states[0], "");
+}
+
+static void a_record_tells_what_became_of_a_request(void **state)
+{
+    world *w = *state;
+    w->plan[0] = CUT_TOKENS;
+    w->plan[1] = STREAM;
+    exchange(w, true);
+    const fh_record *r = &w->record;
+    const fh_attempt *a = r->attempts;
+    assert_int_equal(w->records, 1);
+    assert_int_equal(r->status, 200);
+    assert_false(r->gone);
+    assert_true(r->stream);
+    assert_string_equal(w->model, "m");
+    assert_string_equal(r->operation, "chat");
+    assert_string_equal(r->key_class, "normal");
+    assert_string_equal(r->cache, "off");
+    assert_int_equal(r->code, 0);
+    assert_int_equal(r->attempt_count, 2);
+    assert_string_equal(a[0].deployment, "d");
+    assert_int_equal(a[0].code, FH_E_UPSTREAM);
+    assert_int_equal(a[0].sent_tok, 2);
+    assert_int_equal(a[1].from_tok, 2);
+    assert_int_equal(a[1].code, 0);
+    assert_in_range(r->first_ns, r->began_ns, r->ended_ns);
+    assert_in_range(a[1].began_ns, a[0].ended_ns, a[1].ended_ns);
+}
+
+static void a_record_of_an_error_has_its_class(void **state)
+{
+    world *w = *state;
+    w->plan[0] = BAD_REQUEST;
+    exchange(w, false);
+    assert_int_equal(w->record.code, FH_E_INVALID);
+    w->model_unknown = true;
+    exchange(w, false);
+    assert_int_equal(w->records, 2);
+    assert_int_equal(w->record.code, FH_E_NOT_FOUND);
+    assert_int_equal(w->record.attempt_count, 0);
+    assert_string_equal(w->model, "");
 }
 
 static void a_stream_comes_through_to_its_end(void **state)
@@ -638,6 +741,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_plain_reply_comes_through_with_its_choice),
         TEST(engines_get_a_salt_of_the_key_and_never_the_clients),
+        TEST(a_trace_goes_on_to_every_replica_in_a_span_of_its_own),
+        TEST(a_trace_that_is_broken_begins_anew_without_its_state),
+        TEST(a_record_tells_what_became_of_a_request),
+        TEST(a_record_of_an_error_has_its_class),
         TEST(a_stream_comes_through_to_its_end),
         TEST(an_engine_that_dies_before_the_first_byte_is_replaced_once),
         TEST(engines_that_all_break_are_an_error_that_is_not_tried_again),

@@ -110,6 +110,9 @@
     X(PREFIX_BLOCKS, 128, "blocks of a prompt that are remembered; what is behind them is not looked at")                                  \
     X(PREFIX_SETS, 8192, "sets of four remembered blocks of prompts; beyond: the oldest is forgotten")                                     \
     X(LIMIT_RECORDS, 4096, "keys that ask within a minute whose limits are counted; beyond: 429 for a new one")                            \
+    X(RECORD_ATTEMPTS, 8, "replicas of one request that its record tells apart; beyond: the last ones are told as one")                    \
+    X(TRACESTATE_BYTES, 512, "a tracestate that is passed on; beyond: it is dropped, the traceparent is not")                              \
+    X(TRACESTATE_MEMBERS, 32, "members of a tracestate; beyond: likewise")                                                                 \
     X(PROVIDERS, 64, "hosted endpoints that are named; beyond: 409")                                                                       \
     X(PROVIDER_MODELS, 4096, "models of one hosted endpoint; what is beyond is not offered")                                               \
     X(TRIES, 4, "replicas that one request is sent to without getting on")                                                                 \

@@ -13,6 +13,7 @@
 #include "gateway/ports.h"
 #include "gateway/responses_store.h"
 #include "net/http_server.h"
+#include "observe/record.h"
 
 typedef struct fh_gateway fh_gateway;
 typedef struct fh_gateway_config {
@@ -20,6 +21,7 @@ typedef struct fh_gateway_config {
     size_t loop_count;
     fh_route_port routes;         /* copied */
     fh_response_store *responses; /* borrowed: outlives the gateway; NULL: no response is kept */
+    bool traced;                  /* traces that begin here are recorded by somebody */
 } fh_gateway_config;
 
 int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err); /* before the loops run */
@@ -30,6 +32,9 @@ FH_DEFINE_AUTO(fh_gateway, fh_gateway_free);
  * POST /tokenize and POST /detokenize, now or later. The caller has admitted the request, with that key: engines reuse computed
  * prompts among requests of one key only. Unknown paths get 404, other methods 405. */
 void fh_gateway_handle(fh_gateway *g, fh_http_req *req, const fh_key *key);
+/* For whoever is told of the end of a request (net/http_server.h): the members of its record that a request for a model has. False, and
+ * nothing set, when it was none. */
+bool fh_gateway_record(const fh_http_req *req, fh_record *ret);
 bool fh_gateway_owns(fh_str path); /* the paths whose errors have OpenAI's shape: /v1, /tokenize, /detokenize */
 
 /* Replies with err in the shape of the request's path: OpenAI's, or RFC 9457 elsewhere. Adds WWW-Authenticate, Retry-After and

@@ -1,0 +1,197 @@
+/* What is noted of an exchange along the way, and told of it at its end (see seen.h). */
+#include "exchange.h"
+
+#include <string.h>
+
+/* ---- the trace that it belongs to ---- */
+
+/* The one field of that name; nothing when there are several. */
+static fh_str only_header(const fh_http_req *req, const char *name)
+{
+    size_t count, found = 0;
+    const fh_header *h = fh_http_req_headers(req, &count);
+    fh_str value = {NULL, 0};
+    for (size_t i = 0; i < count; i++) {
+        if (!fh_str_ieq(h[i].name, fh_str_of(name))) continue;
+        value = h[i].value;
+        found++;
+    }
+    return found == 1 ? value : (fh_str){NULL, 0};
+}
+
+/* All fields of that name as one list; owned, NULL when it may not be passed on. */
+static char *joined_state(const fh_http_req *req)
+{
+    size_t count;
+    const fh_header *h = fh_http_req_headers(req, &count);
+    FH_AUTO(buf) fh_buf list = FH_BUF(FH_LIMIT_TRACESTATE_BYTES);
+    for (size_t i = 0; i < count; i++) {
+        if (!fh_str_ieq(h[i].name, FH_STR("tracestate"))) continue;
+        if (list.len) fh_buf_addc(&list, ',');
+        fh_buf_add(&list, h[i].value.ptr, h[i].value.len);
+    }
+    bool good = fh_buf_ok(&list) && fh_tracestate_valid((fh_str){fh_buf_cstr(&list), list.len});
+    return good ? fh_buf_take(&list, NULL) : NULL;
+}
+
+/* A trace that begins here has the digits of the request id, so that one look-up finds both. */
+static void begin_trace(const fh_exchange *x, fh_trace *ret)
+{
+    fh_str id = fh_str_of(fh_http_req_id(x->req)), prefix = FH_STR("req_");
+    *ret = (fh_trace){.flags = FH_TRACE_RANDOM | (x->gateway->config.traced ? FH_TRACE_SAMPLED : 0)};
+    if (id.len < prefix.len || !fh_hex_decode((fh_str){id.ptr + prefix.len, id.len - prefix.len}, ret->id, sizeof ret->id))
+        fh_random_bytes(ret->id, sizeof ret->id, NULL);
+}
+
+static void take_trace(fh_exchange *x)
+{
+    fh_seen *s = &x->seen;
+    char id[2 * FH_TRACE_ID_BYTES + 1];
+    if (fh_traceparent_read(only_header(x->req, "traceparent"), &s->trace))
+        s->trace_state = joined_state(x->req);
+    else
+        begin_trace(x, &s->trace);
+    fh_random_bytes(s->span, sizeof s->span, NULL);
+    if (fh_hex_encode(s->trace.id, sizeof s->trace.id, id, sizeof id)) fh_http_reply_header(x->req, "x-freehold-trace-id", id);
+}
+
+size_t fh_seen_headers(const fh_exchange *x, char text[FH_TRACEPARENT_LEN + 1], fh_header *headers, size_t count)
+{
+    const fh_seen *s = &x->seen;
+    unsigned last = FH_MIN(s->attempt_count, (unsigned)FH_LIMIT_RECORD_ATTEMPTS);
+    fh_traceparent_write(&s->trace, s->attempts[last - 1].span, text);
+    headers[count++] = (fh_header){FH_STR("traceparent"), fh_str_of(text)};
+    if (s->trace_state) headers[count++] = (fh_header){FH_STR("tracestate"), fh_str_of(s->trace_state)};
+    return count;
+}
+
+/* ---- along the way ---- */
+
+/* Admins, and all others by the priority that they have: few enough for a label. */
+static const char *class_of(const fh_key *key)
+{
+    return fh_key_may(key, FH_SCOPE_ADMIN) ? "admin" : fh_priority_name(key->priority);
+}
+
+void fh_seen_begin(fh_exchange *x, const fh_key *key)
+{
+    x->seen.key_class = class_of(key);
+    x->seen.cache = "off";
+    take_trace(x);
+    fh_http_req_note_set(x->req, x);
+}
+
+void fh_seen_fini(fh_seen *s)
+{
+    fh_free(s->trace_state);
+}
+
+static fh_attempt *last_attempt(fh_seen *s)
+{
+    return s->attempt_count ? &s->attempts[FH_MIN(s->attempt_count, (unsigned)FH_LIMIT_RECORD_ATTEMPTS) - 1] : NULL;
+}
+
+void fh_seen_asked(fh_exchange *x)
+{
+    fh_seen *s = &x->seen;
+    s->attempt_count++;
+    s->finished = false;
+    fh_attempt *a = last_attempt(s);
+    *a = (fh_attempt){.began_ns = fh_clock_mono_ns(), .from_tok = fh_sent_count(&x->sent)};
+    memcpy(a->deployment, x->route.deployment, sizeof a->deployment);
+    memcpy(a->place, x->route.place, sizeof a->place);
+    fh_random_bytes(a->span, sizeof a->span, NULL);
+}
+
+void fh_seen_piece(fh_exchange *x, int64_t now_ns)
+{
+    fh_attempt *a = last_attempt(&x->seen);
+    if (a && !a->first_ns) a->first_ns = now_ns;
+}
+
+void fh_seen_finish(fh_exchange *x, fh_wire_finish finish)
+{
+    x->seen.finished = true;
+    x->seen.finish = finish;
+}
+
+void fh_seen_left(fh_exchange *x, fh_outcome outcome)
+{
+    fh_attempt *a = last_attempt(&x->seen);
+    if (!a || a->ended_ns) return;
+    a->ended_ns = fh_clock_mono_ns();
+    a->sent_tok = fh_sent_count(&x->sent);
+    a->status = x->status;
+    if (outcome == FH_OUTCOME_LEFT)
+        a->code = FH_E_CANCELLED;
+    else if (x->status >= 400)
+        a->code = fh_exchange_code_of(x->status);
+    else if (outcome == FH_OUTCOME_FAILED)
+        a->code = FH_E_UPSTREAM;
+}
+
+void fh_seen_broke(fh_exchange *x, const fh_err *why)
+{
+    fh_attempt *a = last_attempt(&x->seen);
+    if (a && why) a->code = fh_err_code(why);
+}
+
+/* ---- at the end ---- */
+
+/* What was used, as well as is known. */
+static void count_tokens(const fh_exchange *x, uint64_t *ret_prompt, uint64_t *ret_completion)
+{
+    *ret_prompt = x->has_usage ? x->usage.prompt_tok : 0;
+    *ret_completion = x->has_usage ? x->usage.completion_tok : fh_sent_count(&x->sent);
+}
+
+void fh_seen_end(fh_exchange *x, bool gone)
+{
+    fh_metrics *m = &x->lane->metrics;
+    uint64_t prompt, completion;
+    count_tokens(x, &prompt, &completion);
+    m->prompt_tok += prompt;
+    m->completion_tok += completion;
+    if (gone) {
+        m->cancelled++;
+        return;
+    }
+    fh_histogram_add(&m->duration[x->op], fh_clock_mono_ns() - x->start_ns);
+    (x->failed ? m->failed : m->finished)[x->op]++;
+}
+
+static int code_of(const fh_exchange *x)
+{
+    if (!x->failed) return 0;
+    if (x->seen.code) return x->seen.code;
+    return x->status >= 400 ? fh_exchange_code_of(x->status) : FH_E_UPSTREAM;
+}
+
+static const char *provider_of(const fh_route *r)
+{
+    if (!r->model[0]) return "";
+    if (r->own_engine) return "freehold";
+    return r->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai";
+}
+
+bool fh_gateway_record(const fh_http_req *req, fh_record *ret)
+{
+    const fh_exchange *x = fh_http_req_note(req);
+    if (!x) return false;
+    ret->operation = fh_operation_name(x->op);
+    ret->model = x->route.model;
+    ret->provider = provider_of(&x->route);
+    ret->key_class = x->seen.key_class;
+    ret->cache = x->seen.cache;
+    ret->finish = x->seen.finished ? fh_wire_finish_name(x->seen.finish) : "";
+    ret->stream = x->wants_stream;
+    ret->code = code_of(x);
+    ret->first_ns = x->seen.first_ns;
+    ret->queued_ns = x->seen.queued_ns;
+    count_tokens(x, &ret->prompt_tok, &ret->completion_tok);
+    ret->trace = x->seen.trace;
+    memcpy(ret->span, x->seen.span, sizeof ret->span);
+    ret->attempt_count = x->seen.attempt_count;
+    ret->attempts = x->seen.attempts;
+    return true;
+}
