@@ -35,7 +35,9 @@ lint: ## formatting, clang-tidy, cppcheck, shellcheck, types of the page
 	@tools/lint
 
 bench: build ## the benchmark tables of docs/BENCHMARKS.md against peers found on the machine
+	@ninja -C $(BUILD) --quiet tests/edge/edge_upstream tests/edge/edge_load
 	@BUILD=$(BUILD) bench/run
+	@BUILD=$(BUILD) bench/gateway
 
 install: build ## FHS install below DESTDIR and PREFIX
 	@BUILD=$(BUILD) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) tools/install
