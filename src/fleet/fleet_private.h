@@ -81,8 +81,7 @@ struct fh_deployment {
     fh_deployment *next; /* newest first */
     int64_t id;
     fh_deployment_view view;
-    fh_weights_item item; /* of the weights, once chosen */
-    char digest[65];
+    fh_weights_item item;  /* of the weights, once chosen */
     char why[256];         /* why we ended the engine ourselves; "" when it ended by itself */
     bool wanted;           /* its owner wants it running */
     bool idle;             /* draining, and nothing runs any more */

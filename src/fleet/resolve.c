@@ -38,7 +38,7 @@ int fh_fleet_resolve(fh_fleet *f, const char *model, fh_deployment *d, fh_err **
     if (fh_weights_find(f->weights, model, &item, NULL) == 0) {
         snprintf(d->view.model, sizeof(d->view.model), "%s", item.id);
         snprintf(d->view.variant, sizeof(d->view.variant), "%s", item.variant);
-        memcpy(d->digest, item.digest, sizeof(d->digest));
+        memcpy(d->view.digest, item.digest, sizeof(d->view.digest));
         return 0;
     }
     if (m) return from_catalog(m, variant, d, err);

@@ -20,7 +20,7 @@ static fh_deployment *live_named(fh_fleet *f, const char *name)
 static bool is_of(const fh_deployment *d, const fh_deployment *asked, bool exact)
 {
     if (strcmp(d->view.model, asked->view.model) != 0) return false;
-    return !exact || (strcmp(d->digest, asked->digest) == 0 && strcmp(d->view.variant, asked->view.variant) == 0);
+    return !exact || (strcmp(d->view.digest, asked->view.digest) == 0 && strcmp(d->view.variant, asked->view.variant) == 0);
 }
 
 /* The newest of the model, one that is ready before one that is not yet. */

@@ -72,7 +72,7 @@ static void too_large(fh_deployment *d, const fh_plan_fit *fit, const fh_plan_ma
 
 static fh_plan_model weigh(fh_deployment *d)
 {
-    bool have_item = fh_weights_find(d->fleet->weights, *d->digest ? d->digest : d->view.model, &d->item, NULL) == 0;
+    bool have_item = fh_weights_find(d->fleet->weights, *d->view.digest ? d->view.digest : d->view.model, &d->item, NULL) == 0;
     return plan_model(d, have_item);
 }
 
@@ -134,14 +134,14 @@ void fh_step_provisioning(fh_deployment *d)
 void fh_step_fetching(fh_deployment *d)
 {
     fh_err *err = NULL;
-    int rc = fh_weights_find(d->fleet->weights, *d->digest ? d->digest : d->view.model, &d->item, &err);
+    int rc = fh_weights_find(d->fleet->weights, *d->view.digest ? d->view.digest : d->view.model, &d->item, &err);
     if (rc == 0) rc = fh_store_digest(d->fleet->db, d->id, d->item.digest, &err);
     if (rc != 0) {
         fail_and_free(d, err);
         return;
     }
     char bytes[32];
-    memcpy(d->digest, d->item.digest, sizeof(d->digest));
+    memcpy(d->view.digest, d->item.digest, sizeof(d->view.digest));
     snprintf(d->view.variant, sizeof(d->view.variant), "%s", d->item.variant);
     fh_plan_bytes(d->item.bytes, bytes, sizeof(bytes));
     d->not_before_ns = 0;

@@ -41,7 +41,7 @@ int fh_store_insert(fh_db *db, const fh_deployment *d, int64_t *ret_id, fh_err *
                     "INSERT INTO deployments(name, model, variant, digest, place, context_tok, streams, state, desired, reason, hint, "
                     "created_utc_ns, changed_utc_ns)"
                     " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'running',?9,?10,?11,?12)",
-                    "sssssiisssii", v->name, v->model, v->variant, d->digest, v->place, v->context_tok, v->streams, state, v->reason,
+                    "sssssiisssii", v->name, v->model, v->variant, d->view.digest, v->place, v->context_tok, v->streams, state, v->reason,
                     v->hint, v->created_utc_ns, v->changed_utc_ns);
     if (rc == 0) rc = last_id(db, &id, err);
     if (rc == 0) rc = insert_event(db, id, "", state, v->reason, v->hint, v->created_utc_ns, err);
@@ -122,7 +122,7 @@ static int fill(fh_stmt *s, fh_deployment *d, fh_err **err)
     put(v->name, sizeof(v->name), fh_stmt_str(s, 1));
     put(v->model, sizeof(v->model), fh_stmt_str(s, 2));
     put(v->variant, sizeof(v->variant), fh_stmt_str(s, 3));
-    put(d->digest, sizeof(d->digest), fh_stmt_str(s, 4));
+    put(d->view.digest, sizeof(d->view.digest), fh_stmt_str(s, 4));
     put(v->place, sizeof(v->place), fh_stmt_str(s, 5));
     v->context_tok = fh_stmt_int(s, 6);
     v->streams = fh_stmt_int(s, 7);

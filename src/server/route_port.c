@@ -61,6 +61,16 @@ static fh_candidate candidate_of(const fh_deployment_view *d)
                           .context_tok = d->context_tok};
 }
 
+/* Weights and window are what an answer of our engine depends on, on one machine. Weights without a digest are those of this very
+ * process. */
+static void identify(fh_route *ret, const fh_deployment_view *d)
+{
+    if (d->digest[0])
+        snprintf(ret->identity, sizeof ret->identity, "weights %s at %s, %lld tok", d->digest, d->place, (long long)d->context_tok);
+    else
+        snprintf(ret->identity, sizeof ret->identity, "process %lld of %s", (long long)d->pid, d->name);
+}
+
 static void fill_route(fh_route *ret, const wanted *w, const fh_deployment_view *d, size_t choices)
 {
     static const char *const why[] = {"the model that was asked for", "the deployment that was asked for", "auto: what is ready"};
@@ -75,6 +85,7 @@ static void fill_route(fh_route *ret, const wanted *w, const fh_deployment_view 
     snprintf(ret->model, sizeof ret->model, "%s", d->model);
     snprintf(ret->place, sizeof ret->place, "%s", d->place);
     snprintf(ret->unix_path, sizeof ret->unix_path, "%s", d->socket_path);
+    identify(ret, d);
     snprintf(ret->reason, sizeof ret->reason, "%s; one of %zu ready", why[w->kind], choices);
 }
 
@@ -189,6 +200,8 @@ static void fill_provider_route(fh_route *ret, const fh_provider *p, const fh_ca
     snprintf(ret->place, sizeof ret->place, "%.63s", c->place);
     snprintf(ret->base_url, sizeof ret->base_url, "%s", p->url);
     snprintf(ret->secret, sizeof ret->secret, "%s", p->secret);
+    snprintf(ret->identity, sizeof ret->identity, "%.63s since %lld", c->place,
+             (long long)c->instance); /* and the request names the model */
     snprintf(ret->reason, sizeof ret->reason, "a hosted endpoint that serves the model; one of %zu ready", choices);
 }
 

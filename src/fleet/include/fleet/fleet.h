@@ -33,6 +33,7 @@ const char *fh_deployment_state_name(fh_deployment_state s);
 
 typedef struct fh_deployment_view { /* one deployment in a snapshot */
     char name[64], model[128], variant[64], place[64];
+    char digest[65]; /* of the weights, SHA-256 in hex; "" before they are chosen */
     fh_deployment_state state;
     char reason[256], hint[256]; /* of the last change; what to do when failed */
     int64_t created_utc_ns, changed_utc_ns;

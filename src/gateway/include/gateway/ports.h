@@ -41,6 +41,8 @@ typedef struct fh_route { /* the replica that was chosen; copied out, so that it
     char unix_path[108];      /* "" for TCP */
     char upstream_model[128]; /* what the upstream calls the model; "": as the client said */
     char secret[256];         /* key for the upstream, "" for none */
+    char identity[160];       /* of what answers: the same for replicas that give the same answer to a request that draws nothing at random,
+                                 another once it was replaced by something else; "": not known, so no answer is kept */
     int64_t instance;
     uint32_t can;
     fh_resume resume;
