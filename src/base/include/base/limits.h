@@ -113,6 +113,13 @@
     X(RECORD_ATTEMPTS, 8, "replicas of one request that its record tells apart; beyond: the last ones are told as one")                    \
     X(TRACESTATE_BYTES, 512, "a tracestate that is passed on; beyond: it is dropped, the traceparent is not")                              \
     X(TRACESTATE_MEMBERS, 32, "members of a tracestate; beyond: likewise")                                                                 \
+    X(CACHE_BYTES, 67108864, "answers that are kept, together; beyond: those not used for the longest go")                                 \
+    X(CACHE_ENTRIES, 65536, "answers that are kept; beyond: as CACHE_BYTES")                                                               \
+    X(CACHE_ANSWER_BYTES, 4194304, "one answer that is kept, or that a slow reader may be behind others by; beyond: not kept, cut loose")  \
+    X(CACHE_KEPT_MS, 3600000, "time that an answer is kept; beyond: the request is done again")                                            \
+    X(CACHE_REQUEST_BYTES, 262144, "request in canonical form whose answer is kept or shared; beyond: it is done for itself")              \
+    X(FLIGHTS, 1024, "calls at once that several requests may share; beyond: a request is done for itself")                                \
+    X(FLIGHT_BYTES, 134217728, "answers on their way that are shared, together; beyond: they are not kept, and hold what is unread")       \
     X(PROVIDERS, 64, "hosted endpoints that are named; beyond: 409")                                                                       \
     X(PROVIDER_MODELS, 4096, "models of one hosted endpoint; what is beyond is not offered")                                               \
     X(TRIES, 4, "replicas that one request is sent to without getting on")                                                                 \
