@@ -28,12 +28,26 @@ static int check_tls(const fh_cli *c, fh_err **err)
     return FH_E_USAGE;
 }
 
+static int read_cache(const fh_cli *c, fh_server_cache *ret, fh_err **err)
+{
+    static const char *const words[] = {"off", "own", "shared"};
+    const char *said = fh_cli_text(c, "cache", words[FH_SERVER_CACHE_OWN]);
+    for (size_t i = 0; i < FH_COUNT(words); i++) {
+        if (strcmp(said, words[i]) != 0) continue;
+        *ret = (fh_server_cache)i;
+        return 0;
+    }
+    return fh_err_set(err, FH_E_USAGE, "--cache must be off, own or shared, not '%.32s'", said);
+}
+
 static int run_serve(fh_cli *c, fh_err **err)
 {
     char data[1024];
     const char *listen = fh_cli_env("FREEHOLD_LISTEN");
     const char *hosts[NAMES_MAX + 1], *folders[NAMES_MAX + 1], *proxies[NAMES_MAX + 1], *origins[NAMES_MAX + 1];
+    fh_server_cache cache = FH_SERVER_CACHE_OWN;
     int rc = check_tls(c, err);
+    if (!rc) rc = read_cache(c, &cache, err);
     if (!rc) rc = fh_cli_data_dir(c, data, sizeof data, err);
     if (!rc) rc = collect(c, "host", hosts, err);
     if (!rc) rc = collect(c, "import-dir", folders, err);
@@ -52,6 +66,7 @@ static int run_serve(fh_cli *c, fh_err **err)
         .cors_origins = origins,
         .tls_cert = fh_cli_text(c, "tls-cert", NULL),
         .tls_key = fh_cli_text(c, "tls-key", NULL),
+        .cache = cache,
         .plain_http = fh_cli_has(c, "plain-http"),
         .keep_engines = fh_cli_has(c, "keep-engines") || getenv("INVOCATION_ID"),
     };
@@ -71,6 +86,8 @@ static const fh_cli_flag flags[] = {
      0, 0},
     {"cors-origin", 0, FH_CLI_TEXT, "ORIGIN",
      "https://HOST whose pages may call the OpenAI and Anthropic API, * for all; may be given again", 0, 0},
+    {"cache", 0, FH_CLI_TEXT, "off|own|shared",
+     "what the same deterministic request gets again: off: a new answer; own (default): its key's answer; shared: any key's", 0, 0},
     {"store", 0, FH_CLI_TEXT, "URL", "where the truth is kept (default sqlite:DATA/freehold.db)", 0, 0},
     {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (or FREEHOLD_DATA; default $XDG_DATA_HOME/freehold)", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "write the first key there, readable by you alone", 0, 0},

@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "wire/openai.h"
+#include "wire/stream.h"
 
 enum { FH_ANSWER_KEY_BYTES = 32 };
 
@@ -22,12 +22,13 @@ typedef struct fh_answer {
     fh_answer_head head;
     char owner[16];      /* id of the key that paid for it */
     fh_wire_usage usage; /* of making it */
+    fh_wire_finish finish;
     _Atomic unsigned users;
     size_t len;
     char body[];
 } fh_answer;
 
-fh_answer *fh_answer_new(const fh_answer_head *head, const char *owner, const fh_wire_usage *usage,
+fh_answer *fh_answer_new(const fh_answer_head *head, const char *owner, fh_wire_finish finish, const fh_wire_usage *usage,
                          fh_str body); /* one user; NULL: no memory */
 void fh_answer_leave(fh_answer *a);    /* NULL is fine */
 

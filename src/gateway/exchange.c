@@ -21,7 +21,7 @@ static void link_to_lane(fh_exchange *x)
     x->next = x->lane->open;
     if (x->next) x->next->previous = x;
     x->lane->open = x;
-    x->lane->metrics.in_flight++;
+    x->lane->metrics.in_flight += !fh_exchange_leads(x);
 }
 
 static void unlink_from_lane(fh_exchange *x)
@@ -31,7 +31,7 @@ static void unlink_from_lane(fh_exchange *x)
     else
         x->lane->open = x->next;
     if (x->next) x->next->previous = x->previous;
-    x->lane->metrics.in_flight--;
+    x->lane->metrics.in_flight -= !fh_exchange_leads(x);
 }
 
 /* ---- ends ---- */
@@ -43,17 +43,20 @@ void fh_exchange_leave(fh_exchange *x, fh_outcome outcome)
     x->upstream = NULL;
 }
 
-/* What was used, as well as is known now. */
+/* What was used, as well as is known now; of a shared call, what is charged to this one. */
 static uint64_t used_tok(const fh_exchange *x)
 {
+    if (x->cache != FH_CACHE_OFF) return x->charged_tok;
     return x->has_usage ? x->usage.prompt_tok + x->usage.completion_tok : fh_sent_count(&x->sent);
 }
 
 static void exchange_free(fh_exchange *x)
 {
     fh_exchange_leave(x, FH_OUTCOME_LEFT);
+    fh_exchange_unshare(x);
     if (x->counted) fh_limits_end(x->gateway->limits, x->key.id, x->expect_tok, used_tok(x));
     fh_free(x->prefix);
+    fh_free(x->own_body);
     unlink_from_lane(x);
     fh_timer_free(x->timer);
     fh_ask_fini(&x->ask);
@@ -87,19 +90,23 @@ void fh_exchange_fail(fh_exchange *x, fh_err *err)
         x->lane->metrics.cut++;
         fh_exchange_cut(x, err);
     } else {
-        if (x->tries) fh_http_reply_header(x->req, "x-should-retry", "false");
+        if (x->tries && x->req) fh_http_reply_header(x->req, "x-should-retry", "false");
         fh_exchange_send_error(x, err);
     }
     fh_err_free(err);
     fh_exchange_finish(x);
 }
 
-static void client_gone(void *arg)
+void fh_exchange_abandon(fh_exchange *x)
 {
-    fh_exchange *x = arg;
     fh_seen_end(x, true);
     if (x->call) fh_http_call_cancel(x->call);
     exchange_free(x);
+}
+
+static void client_gone(void *arg)
+{
+    fh_exchange_abandon(arg);
 }
 
 void fh_exchange_drained(void *arg)
@@ -107,7 +114,10 @@ void fh_exchange_drained(void *arg)
     fh_exchange *x = arg;
     x->paused = false;
     x->event_ns = fh_clock_mono_ns();
-    if (x->call) fh_http_call_resume(x->call);
+    if (x->call)
+        fh_http_call_resume(x->call);
+    else
+        fh_exchange_follow(x);
 }
 
 /* ---- a replica broke ---- */
@@ -334,7 +344,8 @@ static void choose(fh_exchange *x)
     if (rc == 0) {
         x->route = route;
         explicit_bzero(route.secret, sizeof route.secret);
-        chosen(x);
+        x = fh_exchange_share(x);
+        if (x) chosen(x);
         return;
     }
     if (x->tries == 0) {
@@ -371,6 +382,11 @@ void fh_exchanges_watch(fh_lane *lane)
     }
 }
 
+void fh_exchanges_end(fh_lane *lane)
+{
+    while (lane->open) fh_exchange_abandon(lane->open);
+}
+
 void fh_exchange_stop_reading(fh_exchange *x)
 {
     step_later(x, 0);
@@ -385,14 +401,42 @@ static fh_exchange *exchange_new(fh_gateway *g, fh_http_req *req, fh_operation o
     *x = (fh_exchange){.gateway = g,
                        .lane = fh_gateway_lane(g, req),
                        .req = req,
+                       .body = fh_http_req_body(req),
                        .op = op,
                        .dialect = d,
                        .counting = op == FH_OP_COUNT_TOKENS,
                        .start_ns = fh_clock_mono_ns(),
                        .created_s = fh_clock_utc_ns() / FH_NS_PER_S};
+    snprintf(x->request_id, sizeof x->request_id, "%s", fh_http_req_id(req));
     fh_sent_init(&x->sent);
     link_to_lane(x);
     return x;
+}
+
+/* No call was made for x yet: what it has is what it asks. */
+fh_exchange *fh_exchange_fork(fh_exchange *x)
+{
+    fh_exchange *y = fh_alloc(sizeof *y);
+    char *body = fh_strndup(x->body.ptr, x->body.len);
+    if (!y || !body) {
+        fh_free(y);
+        fh_free(body);
+        return NULL;
+    }
+    *y = *x;
+    y->req = NULL;
+    y->timer = NULL;
+    y->counted = false;
+    y->next = y->previous = NULL;
+    y->own_body = body;
+    x->seen.trace_state = NULL;
+    y->body = y->ask.body = (fh_str){body, x->body.len};
+    memcpy(y->shared_as, x->route.identity, sizeof y->shared_as);
+    x->ask = (fh_ask){.dialect = x->dialect, .original = fh_json_ref(x->ask.original)};
+    x->turn = NULL;
+    x->prefix = NULL;
+    link_to_lane(y);
+    return y;
 }
 
 void fh_exchange_start(fh_gateway *g, fh_http_req *req, const fh_key *key, fh_operation op, fh_wire_dialect d, fh_str model)

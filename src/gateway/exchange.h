@@ -1,5 +1,5 @@
 /* One request on its way through upstreams and back; shared by exchange.c (its life), exchange_begin.c (what is asked), exchange_call.c
- * (the call of a replica) and exchange_reply.c (what the client gets).
+ * (the call of a replica), exchange_reply.c (what the client gets) and exchange_share.c (who gets it together with others).
  *
  *   CHOOSING -> CALLING -> PLAIN      the reply is collected and sent whole
  *      ^           \-----> STREAMING  events are passed on as they come
@@ -7,13 +7,17 @@
  *      \- before the first byte from the beginning, behind it from what was sent (sent.h), if that can be
  *
  * What holds: x->call is the one open call or NULL; the client's request is alive as long as the exchange is; it ends exactly once, by
- * finish() or by the client's leaving, which cancels the call. What the client has is never sent to it again. */
+ * finish() or by the client's leaving, which cancels the call. What the client has is never sent to it again.
+ *
+ * One that may share its answer (flight.h) makes no call itself: it follows. The call is made by an exchange of its own, which has a flight
+ * where others have a client (req is NULL, leads() is true), goes on when the client that was first leaves, and counts as no request. */
 #ifndef FH_GATEWAY_EXCHANGE_H
 #define FH_GATEWAY_EXCHANGE_H
 
 #include "ask.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "flight.h"
 #include "gateway_private.h"
 #include "limits.h"
 #include "prefix.h"
@@ -23,12 +27,21 @@
 #include "sse_events.h"
 #include "upstreams.h"
 
-typedef struct fh_exchange fh_exchange;
+typedef enum fh_cache_wish { FH_CACHE_USE, FH_CACHE_FRESH, FH_CACHE_NEVER } fh_cache_wish; /* fresh: a new answer, which is kept */
+
 struct fh_exchange {
     fh_gateway *gateway;
     fh_lane *lane;
     fh_exchange *next, *previous; /* of the lane's open ones */
-    fh_http_req *req;
+    fh_http_req *req;             /* NULL: it leads a flight */
+    char request_id[40];          /* of the client's request */
+    fh_str body;                  /* of it; borrowed from req, or from own_body */
+    char *own_body;               /* owned */
+    fh_seat seat;                 /* in a flight, as its leader or a follower */
+    fh_cache_state cache;         /* what the client is told */
+    fh_cache_wish cache_wish;
+    uint64_t charged_tok; /* of a shared call */
+    char shared_as[160];  /* what the flight that it leads takes its upstream for */
     fh_http_call *call;
     fh_timer *timer; /* the next step that may not be taken from inside a callback, or only after a while */
     fh_operation op;
@@ -71,6 +84,7 @@ struct fh_exchange {
     bool has_usage;
     fh_seen seen;           /* what is told of it at its end */
     fh_err *upstream_error; /* that it sent in its stream; owned */
+    uint32_t finishes;      /* bits of how choices ended */
     uint32_t kinds;         /* bits of the kinds in the event that is read */
     fh_buf out;             /* while events are taken: what goes to the client */
 };
@@ -84,12 +98,32 @@ void fh_exchange_end_stream(fh_exchange *x);             /* what is still missin
 void fh_exchange_cut(fh_exchange *x, const fh_err *why); /* an error event, and no good end */
 void fh_exchange_send_plain(fh_exchange *x);             /* the whole reply, good or an error of the upstream */
 void fh_exchange_send_error(fh_exchange *x, const fh_err *why);
-int fh_exchange_code_of(int status); /* the class of error that an upstream's status is */
+int fh_exchange_code_of(int status);                                  /* the class of error that an upstream's status is */
+void fh_exchange_give(fh_exchange *x, const char *type, fh_str body); /* a whole reply with the status of x */
+void fh_exchange_stream(fh_exchange *x);                              /* a streamed reply begins */
+/* exchange_share.c */
+int fh_exchange_read_cache(fh_exchange *x, fh_err **err); /* what the request wishes */
+/* Who is to ask x->route: x, or an exchange that leads for it and others; NULL when nobody is: the answer is there or on its way. */
+fh_exchange *fh_exchange_share(fh_exchange *x);
+static inline bool fh_exchange_leads(const fh_exchange *x)
+{
+    return !x->req;
+}
+void fh_exchange_follow(fh_exchange *x);                                    /* takes what there is of its flight; x may be gone */
+void fh_exchange_lead_stream(fh_exchange *x);                               /* its streamed reply begins */
+void fh_exchange_lead_whole(fh_exchange *x, const char *type, fh_str body); /* its reply, and its end */
+bool fh_exchange_write(fh_exchange *x, const fh_buf *out);                  /* to the client, or the flight; false: not for now */
+void fh_exchange_land(fh_exchange *x, fh_err *err); /* the reply of a leader ends; takes err, of one that failed before its reply began */
+void fh_exchange_lead_error(fh_exchange *x, const fh_err *why); /* an error instead */
+void fh_exchange_unshare(fh_exchange *x);                       /* leaves the flight, if there is one */
+const char *fh_cache_state_name(fh_cache_state s);              /* "off", "miss", "hit", "hit" */
 /* exchange_begin.c: reads the request and admits it by its key's limits. model: of what has no dialect. */
 int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **err);
 /* exchange_call.c: asks x->route; the exchange goes on when the call has something to say. */
 int fh_exchange_send(fh_exchange *x, fh_err **err);
 /* exchange.c */
+fh_exchange *fh_exchange_fork(fh_exchange *x);              /* one without client that asks what x was to ask; NULL: no memory */
+void fh_exchange_abandon(fh_exchange *x);                   /* nobody waits for it: its call is cancelled, x is gone */
 void fh_exchange_leave(fh_exchange *x, fh_outcome outcome); /* the replica: the call is over */
 void fh_exchange_broke(fh_exchange *x, const fh_err *why);  /* the replica broke: another one, or the end */
 void fh_exchange_fail(fh_exchange *x, fh_err *err);         /* takes err; the end, x is gone */

@@ -51,17 +51,16 @@ static int draw_seed(uint64_t *ret, fh_err **err)
 
 static int read_ask(fh_exchange *x, fh_str key_id, fh_err **err)
 {
-    fh_str body = fh_http_req_body(x->req);
     int rc = x->dialect == FH_DIALECT_RESPONSES
-                 ? fh_turn_new(&x->turn, &x->ask, x->gateway->config.responses, !x->counting, fh_http_req_id(x->req), key_id, body, err)
-                 : fh_ask_read(&x->ask, x->dialect, x->counting, body, err);
+                 ? fh_turn_new(&x->turn, &x->ask, x->gateway->config.responses, !x->counting, x->request_id, key_id, x->body, err)
+                 : fh_ask_read(&x->ask, x->dialect, x->counting, x->body, err);
     if (rc) return rc;
     const fh_wire_request *r = &x->ask.common;
     int64_t max = r->sampling.max_tokens;
     x->wants_stream = r->stream && !x->counting;
     x->include_usage = r->include_usage;
     x->needs = r->needs;
-    x->expect_tok = fh_http_req_body(x->req).len / BYTES_PER_TOK + (uint64_t)(max > 0 ? max : EXPECT_REPLY_TOK);
+    x->expect_tok = x->body.len / BYTES_PER_TOK + (uint64_t)(max > 0 ? max : EXPECT_REPLY_TOK);
     if (x->wants_stream) rc = draw_seed(&x->seed, err);
     if (rc) return rc;
     if (r->model.len >= sizeof x->model) return fh_err_set(err, FH_E_NOT_FOUND, "there is no model with a name of %zu bytes", r->model.len);
@@ -135,7 +134,7 @@ static int keep_within_limits(fh_exchange *x, const fh_key *key, fh_err **err)
 static void read_raw(fh_exchange *x, fh_str model)
 {
     snprintf(x->model, sizeof x->model, "%.*s", (int)FH_MIN(model.len, sizeof x->model - 1), model.ptr);
-    if (x->op == FH_OP_EMBED) x->expect_tok = fh_http_req_body(x->req).len / BYTES_PER_TOK;
+    if (x->op == FH_OP_EMBED) x->expect_tok = x->body.len / BYTES_PER_TOK;
 }
 
 int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **err)
@@ -145,6 +144,7 @@ int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **e
     int rc = raw ? 0 : read_ask(x, fh_str_of(key->id), err);
     if (raw) read_raw(x, model);
     if (!rc) rc = read_wishes(x, err);
+    if (!rc) rc = fh_exchange_read_cache(x, err);
     if (!rc) rc = make_salt(x->gateway, fh_str_of(key->id), x->salt, err);
     if (!rc && !raw) rc = know_prefix(x, err);
     if (!rc) rc = keep_within_limits(x, key, err);

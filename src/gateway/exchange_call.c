@@ -108,8 +108,7 @@ static int call(fh_exchange *x, fh_str body, fh_err **err)
     snprintf(url, sizeof url, "%s%.*s", x->route.base_url, (int)FH_MIN(path.len, (size_t)200), path.ptr);
     char trace[FH_TRACEPARENT_LEN + 1];
     FH_AUTO(buf) fh_buf auth = FH_BUF(1024);
-    fh_header headers[8] = {{FH_STR("Content-Type"), FH_STR("application/json")},
-                            {FH_STR("x-request-id"), fh_str_of(fh_http_req_id(x->req))}};
+    fh_header headers[8] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-request-id"), fh_str_of(x->request_id)}};
     size_t count = fh_seen_headers(x, trace, headers, add_own(x, headers, 2));
     int rc = add_auth(x, headers, &count, &auth, err);
     fh_http_call_spec spec = {
@@ -135,6 +134,7 @@ static void forget_reply(fh_exchange *x)
     x->type[0] = x->retry_after[0] = '\0';
     x->begun = x->end_seen = x->stalled = false;
     x->first_text = x->resumed;
+    x->finishes = 0;
     fh_buf_clear(&x->in);
     x->in.max = x->wants_stream        ? (size_t)FH_LIMIT_SSE_EVENT_BYTES
                 : x->op == FH_OP_EMBED ? (size_t)FH_LIMIT_EMBED_REPLY_BYTES
@@ -145,7 +145,7 @@ static void forget_reply(fh_exchange *x)
 
 static int read_again(fh_exchange *x, fh_err **err)
 {
-    return x->ask.common.doc ? 0 : fh_ask_read(&x->ask, x->dialect, x->counting, fh_http_req_body(x->req), err);
+    return x->ask.common.doc ? 0 : fh_ask_read(&x->ask, x->dialect, x->counting, x->body, err);
 }
 
 /* As the client sent it, but for the model's name where the upstream has another. */
@@ -154,11 +154,11 @@ static int send_raw(fh_exchange *x, fh_err **err)
     const char *model = x->route.upstream_model;
     FH_AUTO(buf) fh_buf text = FH_BUF(2u * FH_LIMIT_JSON_BODY_BYTES);
     FH_AUTO(buf) fh_buf name = FH_BUF(4096);
-    if (!model[0]) return call(x, fh_http_req_body(x->req), err);
+    if (!model[0]) return call(x, x->body, err);
     fh_buf_add_json_string(&name, model, strlen(model));
     fh_wire_edit edit = {"model", fh_buf_cstr(&name)};
     int rc = fh_buf_check(&name, err, "the model's name");
-    if (rc == 0) rc = fh_wire_body_edit(fh_http_req_body(x->req), &edit, 1, &text, err);
+    if (rc == 0) rc = fh_wire_body_edit(x->body, &edit, 1, &text, err);
     return rc == 0 ? call(x, (fh_str){fh_buf_cstr(&text), text.len}, err) : rc;
 }
 

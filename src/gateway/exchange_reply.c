@@ -102,6 +102,7 @@ static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
     if (e->kind == FH_EVENT_FINISH) fh_seen_finish(x, e->finish);
     mend_seam(x, &changed);
     if (x->wants_stream) fh_sent_event(&x->sent, &changed);
+    if (e->kind == FH_EVENT_FINISH) x->finishes |= 1u << e->finish;
     if (e->kind == FH_EVENT_END) x->end_seen = true;
     return x->writer ? write_event(x, &changed, err) : 0;
 }
@@ -111,7 +112,7 @@ static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
 static const char *id_of(const fh_exchange *x)
 {
     if (x->turn) return fh_turn_id(x->turn);
-    return x->reply_id[0] ? x->reply_id : fh_http_req_id(x->req);
+    return x->reply_id[0] ? x->reply_id : x->request_id;
 }
 
 static int make_writer(fh_exchange *x, fh_err **err)
@@ -120,7 +121,7 @@ static int make_writer(fh_exchange *x, fh_err **err)
                              .stream = x->wants_stream,
                              .include_usage = x->include_usage,
                              .request = x->ask.original,
-                             .request_id = fh_http_req_id(x->req),
+                             .request_id = x->request_id,
                              .id = id_of(x),
                              .model = x->route.model,
                              .created_s = x->created_s};
@@ -147,8 +148,8 @@ static void add_choice_headers(fh_exchange *x)
     fh_http_reply_header(x->req, "x-freehold-model", x->route.model);
     fh_http_reply_header(x->req, "x-freehold-place", x->route.place);
     fh_http_reply_header(x->req, "x-freehold-reason", x->route.reason);
-    fh_http_reply_header(x->req, "x-freehold-cache", "off");
-    if (x->dialect == FH_DIALECT_MESSAGES) fh_http_reply_header(x->req, "request-id", fh_http_req_id(x->req));
+    fh_http_reply_header(x->req, "x-freehold-cache", fh_cache_state_name(x->cache));
+    if (x->dialect == FH_DIALECT_MESSAGES) fh_http_reply_header(x->req, "request-id", x->request_id);
 }
 
 static void first_byte(fh_exchange *x)
@@ -157,9 +158,13 @@ static void first_byte(fh_exchange *x)
     fh_histogram_add(&x->lane->metrics.first_byte[x->op], x->seen.first_ns - x->start_ns);
 }
 
-static void start_stream(fh_exchange *x)
+void fh_exchange_stream(fh_exchange *x)
 {
     x->streaming = true;
+    if (fh_exchange_leads(x)) {
+        fh_exchange_lead_stream(x);
+        return;
+    }
     first_byte(x);
     add_choice_headers(x);
     fh_http_reply_header(x->req, "Cache-Control", "no-cache");
@@ -213,8 +218,8 @@ bool fh_exchange_take_events(fh_exchange *x)
     if (!x->upstream_error) fh_buf_check(&x->out, &x->upstream_error, "what an event makes for the client");
     fh_buf_consume(&x->in, x->in.len - rest.len);
     bool go_on = true;
-    if (x->out.len && !x->streaming) start_stream(x);
-    if (x->out.len) go_on = fh_http_reply_write(x->req, x->out.data, x->out.len);
+    if (x->out.len && !x->streaming) fh_exchange_stream(x);
+    if (x->out.len) go_on = fh_exchange_write(x, &x->out);
     fh_buf_fini(&x->out);
     return go_on;
 }
@@ -229,12 +234,20 @@ static void write_missing_end(fh_exchange *x, fh_buf *out)
     to_writer(x, &end, out, NULL);
 }
 
+static void end_reply(fh_exchange *x)
+{
+    if (fh_exchange_leads(x))
+        fh_exchange_land(x, NULL);
+    else
+        fh_http_reply_end(x->req);
+}
+
 void fh_exchange_end_stream(fh_exchange *x)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(out_max(x));
     if (!x->end_seen) write_missing_end(x, &out);
-    if (out.len) fh_http_reply_write(x->req, out.data, out.len);
-    fh_http_reply_end(x->req);
+    if (out.len) fh_exchange_write(x, &out);
+    end_reply(x);
 }
 
 void fh_exchange_cut(fh_exchange *x, const fh_err *why)
@@ -243,25 +256,37 @@ void fh_exchange_cut(fh_exchange *x, const fh_err *why)
     fh_wire_event e = {.kind = FH_EVENT_ERROR, .err = why};
     int rc = x->writer ? 0 : make_writer(x, NULL);
     if (rc == 0) rc = to_writer(x, &e, &out, NULL);
-    if (rc == 0) fh_http_reply_write(x->req, out.data, out.len);
-    fh_http_reply_end(x->req);
+    if (rc == 0) fh_exchange_write(x, &out);
+    end_reply(x);
 }
 
 /* ---- whole replies ---- */
 
 void fh_exchange_send_error(fh_exchange *x, const fh_err *why)
 {
-    fh_gateway_reply_error(x->req, why);
+    if (fh_exchange_leads(x))
+        fh_exchange_lead_error(x, why);
+    else
+        fh_gateway_reply_error(x->req, why);
+}
+
+void fh_exchange_give(fh_exchange *x, const char *type, fh_str body)
+{
+    if (fh_exchange_leads(x)) {
+        fh_exchange_lead_whole(x, type, body);
+        return;
+    }
+    if (x->status == 200) first_byte(x);
+    add_choice_headers(x);
+    if (x->retry_after[0]) fh_http_reply_header(x->req, "Retry-After", x->retry_after);
+    if (x->tries && x->status >= 400) fh_http_reply_header(x->req, "x-should-retry", "false");
+    fh_http_reply(x->req, x->status, type, body.ptr, body.len);
 }
 
 static void send_body(fh_exchange *x, const fh_buf *body)
 {
     const char *type = x->type[0] && (x->dialect == FH_DIALECTS || passes(x)) ? x->type : fh_wire_content_type(false);
-    if (x->status == 200) first_byte(x);
-    add_choice_headers(x);
-    if (x->retry_after[0]) fh_http_reply_header(x->req, "Retry-After", x->retry_after);
-    if (x->tries && x->status >= 400) fh_http_reply_header(x->req, "x-should-retry", "false");
-    fh_http_reply(x->req, x->status, type, fh_buf_cstr(body), body->len);
+    fh_exchange_give(x, type, (fh_str){fh_buf_cstr(body), body->len});
 }
 
 int fh_exchange_code_of(int status)
@@ -284,7 +309,7 @@ static void send_foreign_error(fh_exchange *x)
     else
         fh_err_set(&err, fh_exchange_code_of(x->status), "the engine refused the request without saying why");
     if (x->turn) fh_wire_responses_err(&err);
-    if (x->retry_after[0]) fh_http_reply_header(x->req, "Retry-After", x->retry_after);
+    if (x->retry_after[0] && x->req) fh_http_reply_header(x->req, "Retry-After", x->retry_after);
     fh_exchange_send_error(x, err);
     fh_err_free(err);
 }

@@ -370,7 +370,7 @@ void fh_flight_land(fh_seat *leader, const fh_flight_end *end)
     fh_flight *f = leader->flight;
     fh_flights *t = f->table;
     bool keep = end->keep && f->whole && !f->log.failed; /* only the leader changes these */
-    fh_answer *a = keep ? fh_answer_new(&f->head, f->owner, &end->usage, (fh_str){f->log.data, f->log.len}) : NULL;
+    fh_answer *a = keep ? fh_answer_new(&f->head, f->owner, end->finish, &end->usage, (fh_str){f->log.data, f->log.len}) : NULL;
     HOLD(t);
     if (a && f->listed) fh_cache_put(t->cache, f->key, a, fh_clock_mono_ns());
     fh_answer_leave(a);
@@ -391,7 +391,7 @@ void fh_seat_look(const fh_seat *s, fh_flight_view *ret)
 {
     const fh_flight *f = s->flight;
     HOLD(f->table);
-    *ret = (fh_flight_view){.started = f->started, .ended = f->ended, .lost = s->lost || f->broken, .head = f->head, .end = f->end};
+    *ret = (fh_flight_view){.started = f->started, .lost = s->lost || f->broken, .head = f->head, .end = f->ended ? &f->end : NULL};
 }
 
 static bool ends_event(const char *text, size_t at)

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "cache.h"
 #include "net/loop.h"
+#include "observe/record.h"
 
 typedef struct fh_flights fh_flights;
 typedef struct fh_flight fh_flight;
@@ -74,18 +75,23 @@ typedef struct fh_flight_end {
     int status; /* of a reply that is not streamed */
     char retry_after[32];
     bool no_retry, failed;
-    bool keep;   /* it is good and whole, and would be the same another time */
-    fh_err *err; /* taken: an error of ours instead of a reply; NULL */
+    bool keep;     /* it is good and whole, and would be the same another time */
+    fh_err *err;   /* taken: an error of ours instead of a reply; NULL */
+    int code;      /* class of error that it ended with; 0: none, or the upstream's own */
+    bool finished; /* as finish says */
+    fh_wire_finish finish;
     fh_wire_usage usage;
+    unsigned attempt_count; /* of replicas */
+    fh_attempt attempts[FH_LIMIT_RECORD_ATTEMPTS];
 } fh_flight_end;
 /* The end of a stream that was started, of a reply (whose head and body were given to start and write), or an error. Leaves the seat. */
 void fh_flight_land(fh_seat *leader, const fh_flight_end *end);
 
 /* Followers. */
 typedef struct fh_flight_view {
-    bool started, ended, lost;
-    fh_answer_head head; /* once started */
-    fh_flight_end end;   /* once ended; err is borrowed until the seat is left */
+    bool started, lost;
+    fh_answer_head head;      /* once started */
+    const fh_flight_end *end; /* NULL before; borrowed until the seat is left */
 } fh_flight_view;
 void fh_seat_look(const fh_seat *s, fh_flight_view *ret);
 /* Appends the next whole events, about so many bytes of them and at least one; false when there is nothing more for now. */

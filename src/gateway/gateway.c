@@ -4,6 +4,7 @@
 #include "gateway/admission.h"
 #include "gateway_private.h"
 #include "responses.h"
+#include "flight.h"
 #include "limits.h"
 #include "prefix.h"
 #include "reach.h"
@@ -21,12 +22,14 @@ static void watch(void *arg)
 {
     fh_lane *lane = arg;
     fh_exchanges_watch(lane);
+    if (lane->flights) fh_flights_sweep(lane->flights);
     fh_timer_start(lane->watch, WATCH_NS);
 }
 
-static int open_lane(fh_lane *lane, fh_loop *loop, fh_err **err)
+static int open_lane(fh_lane *lane, fh_loop *loop, fh_flights *flights, fh_err **err)
 {
     lane->loop = loop;
+    lane->flights = flights;
     int rc = fh_http_client_new(&lane->client, loop, err);
     if (!rc) rc = fh_timer_new(&lane->watch, loop, watch, lane, err);
     if (!rc) fh_timer_start(lane->watch, WATCH_NS);
@@ -41,6 +44,13 @@ static int make_tables(fh_gateway *g, fh_err **err)
     return g->upstreams && g->prefixes && g->limits ? 0 : fh_err_nomem(err);
 }
 
+static int make_flights(fh_gateway *g, const fh_gateway_config *c, fh_err **err)
+{
+    fh_flights_config flights = {.loops = c->loops, .loop_count = c->loop_count};
+    fh_flights_defaults(&flights);
+    return c->keep_answers ? fh_flights_new(&g->flights, &flights, err) : 0;
+}
+
 int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
 {
     FH_AUTO(fh_gateway) fh_gateway *g = fh_calloc(1, sizeof *g);
@@ -51,8 +61,10 @@ int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
     if (!g->lanes) return fh_err_nomem(err);
     int rc = fh_random_text(g->secret, sizeof g->secret, err);
     if (!rc) rc = make_tables(g, err);
+    if (!rc) rc = make_flights(g, c, err);
     g->retry_credit = FH_RETRY_CREDIT_FIRST;
-    for (; !rc && g->lane_count < c->loop_count; g->lane_count++) rc = open_lane(&g->lanes[g->lane_count], c->loops[g->lane_count], err);
+    for (; !rc && g->lane_count < c->loop_count; g->lane_count++)
+        rc = open_lane(&g->lanes[g->lane_count], c->loops[g->lane_count], g->flights, err);
     if (rc) return rc;
     *ret = fh_take(g);
     return 0;
@@ -62,9 +74,11 @@ void fh_gateway_free(fh_gateway *g)
 {
     if (!g) return;
     for (size_t i = 0; i < g->lane_count; i++) {
+        fh_exchanges_end(&g->lanes[i]);
         fh_timer_free(g->lanes[i].watch);
         fh_http_client_free(g->lanes[i].client);
     }
+    fh_flights_free(g->flights);
     fh_upstreams_free(g->upstreams);
     fh_prefixes_free(g->prefixes);
     fh_limits_free(g->limits);
@@ -79,6 +93,11 @@ fh_lane *fh_gateway_lane(const fh_gateway *g, const fh_http_req *req)
     size_t i = 0;
     while (i + 1 < g->lane_count && g->lanes[i].loop != loop) i++;
     return &g->lanes[i];
+}
+
+void fh_gateway_forget(fh_gateway *g, const char *key_id)
+{
+    if (g->flights) fh_flights_forget(g->flights, key_id);
 }
 
 size_t fh_gateway_in_flight(const fh_gateway *g)

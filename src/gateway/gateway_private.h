@@ -17,16 +17,20 @@ typedef struct fh_histogram {
     _Atomic int64_t sum_ns;
 } fh_histogram;
 typedef enum fh_operation { FH_OP_CHAT, FH_OP_COMPLETION, FH_OP_TOKENIZE, FH_OP_COUNT_TOKENS, FH_OP_EMBED, FH_OP_COUNT } fh_operation;
+/* What an answer had to do with the cache: not looked for there; made, and perhaps kept; kept before; made for another at the same time. */
+typedef enum fh_cache_state { FH_CACHE_OFF, FH_CACHE_MISS, FH_CACHE_KEPT, FH_CACHE_JOINED, FH_CACHE_STATES } fh_cache_state;
 typedef struct fh_metrics { /* one loop adds, any thread reads */
     fh_histogram duration[FH_OP_COUNT], first_byte[FH_OP_COUNT];
     _Atomic uint64_t finished[FH_OP_COUNT], failed[FH_OP_COUNT], retried, resumed, limited, stalled, cut, cancelled, in_flight;
     _Atomic uint64_t prompt_tok, completion_tok;
+    _Atomic uint64_t cache[FH_CACHE_STATES], cached_tok;
 } fh_metrics;
 void fh_histogram_add(fh_histogram *h, int64_t ns);
 const char *fh_operation_name(fh_operation op); /* as OpenTelemetry calls it */
 
 /* What belongs to one loop. */
 typedef struct fh_exchange fh_exchange;
+typedef struct fh_flights fh_flights;
 typedef struct fh_upstreams fh_upstreams;
 typedef struct fh_prefixes fh_prefixes;
 typedef struct fh_limits fh_limits;
@@ -34,7 +38,8 @@ typedef struct fh_lane {
     fh_loop *loop;          /* borrowed */
     fh_http_client *client; /* owned */
     fh_timer *watch;        /* owned: looks for silent replicas every second */
-    fh_exchange *open;      /* requests under way */
+    fh_exchange *open;      /* requests under way, and calls for those that share one */
+    fh_flights *flights;    /* borrowed: the gateway's; or NULL */
     fh_metrics metrics;
 } fh_lane;
 
@@ -47,6 +52,7 @@ struct fh_gateway {
     fh_upstreams *upstreams; /* owned, as are the two below */
     fh_prefixes *prefixes;
     fh_limits *limits;
+    fh_flights *flights;           /* owned; NULL: nothing is kept or shared */
     _Atomic uint64_t retry_credit; /* of all requests together */
     char secret[44];               /* random text of this process: makes salts that nobody else can name */
 };
@@ -56,6 +62,7 @@ fh_lane *fh_gateway_lane(const fh_gateway *g, const fh_http_req *req); /* of the
 /* exchange.c: the request is the exchange's from here on. model: for what has no dialect (FH_DIALECTS) and passes as it is. */
 void fh_exchange_start(fh_gateway *g, fh_http_req *req, const fh_key *key, fh_operation op, fh_wire_dialect d, fh_str model);
 void fh_exchanges_watch(fh_lane *lane);
+void fh_exchanges_end(fh_lane *lane);          /* those that have no client any more, before the lane's client goes */
 void fh_exchange_stop_reading(fh_exchange *x); /* ends its call from the loop, as a failure of the replica */
 
 #endif

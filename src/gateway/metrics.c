@@ -1,5 +1,6 @@
 /* The gateway's figures as Prometheus text; names and bounds follow OpenTelemetry's semantic conventions for generative AI. */
 #include "base/clock.h"
+#include "flight.h"
 #include "gateway_private.h"
 
 static const double bounds_s[FH_METRIC_BOUNDS] = {0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 10.24, 40.96, 81.92};
@@ -73,6 +74,29 @@ static void add_lane(fh_metrics *sum, const fh_metrics *m)
     sum->cut += m->cut;
     sum->cancelled += m->cancelled;
     sum->in_flight += m->in_flight;
+    for (size_t i = 0; i < FH_CACHE_STATES; i++) sum->cache[i] += m->cache[i];
+    sum->cached_tok += m->cached_tok;
+}
+
+static void write_cache(const fh_gateway *g, fh_buf *out, const fh_metrics *m)
+{
+    static const char *const results[FH_CACHE_STATES] = {"off", "miss", "hit", "joined"};
+    fh_flights_figures f = {0};
+    fh_buf_adds(out, "# HELP freehold_gateway_cache_requests_total Requests by what the cache of answers did for them.\n"
+                     "# TYPE freehold_gateway_cache_requests_total counter\n");
+    for (size_t i = 0; i < FH_CACHE_STATES; i++)
+        fh_buf_addf(out, "freehold_gateway_cache_requests_total{result=\"%s\"} %llu\n", results[i], (unsigned long long)m->cache[i]);
+    if (g->flights) fh_flights_look(g->flights, &f);
+    write_one(out, "freehold_gateway_cache_tokens_total", "counter", "Tokens of answers that were kept, each time they were given.",
+              m->cached_tok);
+    write_one(out, "freehold_gateway_cache_answers", "gauge", "Answers that are kept.", f.cache.entries);
+    write_one(out, "freehold_gateway_cache_bytes", "gauge", "Bytes of answers that are kept.", f.cache.bytes);
+    write_one(out, "freehold_gateway_cache_evicted_total", "counter", "Answers that had to go for others.", f.cache.evicted);
+    write_one(out, "freehold_gateway_cache_expired_total", "counter", "Answers whose time was over.", f.cache.expired);
+    write_one(out, "freehold_gateway_flights", "gauge", "Calls that several requests may share, now.", f.flights);
+    write_one(out, "freehold_gateway_flight_bytes", "gauge", "Bytes of their answers that are held.", f.bytes);
+    write_one(out, "freehold_gateway_cut_loose_total", "counter", "Streams that ended because they were read too slowly beside others.",
+              f.cut_loose);
 }
 
 void fh_gateway_metrics(const fh_gateway *g, fh_buf *out)
@@ -93,4 +117,5 @@ void fh_gateway_metrics(const fh_gateway *g, fh_buf *out)
     write_one(out, "freehold_gateway_completion_tokens_total", "counter", "Tokens of answers.", m->completion_tok);
     write_one(out, "freehold_gateway_streams_cut_total", "counter", "Streams that broke in the middle.", m->cut);
     write_one(out, "freehold_gateway_cancelled_total", "counter", "Requests whose client left.", m->cancelled);
+    write_cache(g, out, m);
 }

@@ -13,6 +13,7 @@ typedef struct fh_turn fh_turn;
 int fh_turn_new(fh_turn **ret, fh_ask *ret_ask, fh_response_store *store, bool keep, const char *request_id, fh_str key_id, fh_str body,
                 fh_err **err);
 void fh_turn_free(fh_turn *t);
+bool fh_turn_keeps(const fh_turn *t);     /* the answer will be kept */
 const char *fh_turn_id(const fh_turn *t); /* of the response, without prefix */
 /* The writer has written the end of the answer: it is kept, when that was asked for. Before the client has the end. */
 void fh_turn_keep(const fh_turn *t, const fh_wire_writer *w);

@@ -196,6 +196,11 @@ void fh_turn_free(fh_turn *t)
     fh_free(t);
 }
 
+bool fh_turn_keeps(const fh_turn *t)
+{
+    return t->keep;
+}
+
 const char *fh_turn_id(const fh_turn *t)
 {
     return t->id;

@@ -76,7 +76,6 @@ static const char *class_of(const fh_key *key)
 void fh_seen_begin(fh_exchange *x, const fh_key *key)
 {
     x->seen.key_class = class_of(key);
-    x->seen.cache = "off";
     take_trace(x);
     fh_http_req_note_set(x->req, x);
 }
@@ -145,13 +144,18 @@ static void count_tokens(const fh_exchange *x, uint64_t *ret_prompt, uint64_t *r
     *ret_completion = x->has_usage ? x->usage.completion_tok : fh_sent_count(&x->sent);
 }
 
+/* Tokens are counted where they are made, requests where they are asked. */
 void fh_seen_end(fh_exchange *x, bool gone)
 {
     fh_metrics *m = &x->lane->metrics;
     uint64_t prompt, completion;
-    count_tokens(x, &prompt, &completion);
-    m->prompt_tok += prompt;
-    m->completion_tok += completion;
+    if (x->cache == FH_CACHE_OFF) {
+        count_tokens(x, &prompt, &completion);
+        m->prompt_tok += prompt;
+        m->completion_tok += completion;
+    }
+    if (fh_exchange_leads(x)) return;
+    m->cache[x->cache] += x->op == FH_OP_CHAT || x->op == FH_OP_COMPLETION;
     if (gone) {
         m->cancelled++;
         return;
@@ -182,7 +186,7 @@ bool fh_gateway_record(const fh_http_req *req, fh_record *ret)
     ret->model = x->route.model;
     ret->provider = provider_of(&x->route);
     ret->key_class = x->seen.key_class;
-    ret->cache = x->seen.cache;
+    ret->cache = fh_cache_state_name(x->cache);
     ret->finish = x->seen.finished ? fh_wire_finish_name(x->seen.finish) : "";
     ret->stream = x->wants_stream;
     ret->code = code_of(x);

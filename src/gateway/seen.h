@@ -14,7 +14,7 @@ typedef struct fh_seen {
     fh_trace trace;
     uint8_t span[FH_SPAN_ID_BYTES]; /* of the request */
     char *trace_state;              /* owned; NULL: none is passed on */
-    const char *key_class, *cache;  /* static text */
+    const char *key_class;          /* static text */
     int64_t first_ns, queued_ns;
     int code; /* that an error of ours had; 0: the upstream's own reply, good or bad */
     bool finished;

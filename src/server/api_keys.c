@@ -211,6 +211,7 @@ void api_keys_revoke(api_call *c)
         return;
     }
     fh_json *o = fh_json_new_object();
+    fh_gateway_forget(c->server->gateway, revoked.id);
     set_key(o, &revoked);
     api_reply(c, 200, o);
 }

@@ -157,7 +157,10 @@ int fh_server_start_fleet(fh_server *s, fh_fleet **ret, fh_err **err)
 static int start_services(fh_server *s, fh_err **err)
 {
     fh_fleet *fleet = NULL;
-    fh_gateway_config gateway = {.routes = fh_server_routes(s), .responses = s->responses};
+    fh_gateway_config gateway = {.routes = fh_server_routes(s),
+                                 .responses = s->responses,
+                                 .keep_answers = s->config->cache != FH_SERVER_CACHE_OFF,
+                                 .share_answers = s->config->cache == FH_SERVER_CACHE_SHARED};
     gateway.loops = fh_edges_loops(s->edges, &gateway.loop_count);
     int rc = fh_server_start_fleet(s, &fleet, err);
     s->fleet = fleet;

@@ -1,5 +1,7 @@
 """A server whose one deployment is an engine that computes nothing (upstream.c): adopted at its start as one that an earlier server left running."""
+import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -63,6 +65,21 @@ class Synthetic(Server):
     def reached(self):
         """The requests that reached the engine, a line each."""
         return self.recorded.read_text().splitlines()
+
+    def engine(self, method, path):
+        """Asks the engine itself."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(60)
+            s.connect(str(self.socket))
+            s.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+            return json.loads(s.makefile("rb").read().split(b"\r\n\r\n", 1)[1])
+
+    def held(self):
+        return self.engine("GET", "/held")["held"]
+
+    def release(self):
+        """Streams that are held get their rest."""
+        self.engine("POST", "/release")
 
     def load(self, connections, seconds, kind, *more):
         return [LOAD, str(self.port), str(self.key_file), str(connections), str(seconds), kind, *map(str, more)]

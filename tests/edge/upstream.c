@@ -3,8 +3,9 @@
  *
  *   upstream unix:PATH|PORT [RECORD]     RECORD gets a line "METHOD PATH BODY-BYTES" for each POST
  *
- * A chat request with "stream":true gets max_tokens events and [DONE]; with "user":"hold" one event and then nothing for ever; with
- * "user":"flood" events without end, as fast as they are taken. Others get a whole answer. */
+ * A chat request with "stream":true gets max_tokens events and [DONE]; with "user":"hold" one event and then nothing, until POST /release
+ * lets all that are held have the rest, and GET /held says how many they are; with "user":"flood" events without end, as fast as they are
+ * taken. Others get a whole answer. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,13 +29,16 @@ typedef struct conn {
     size_t in_len, in_cap;
     char out[OUT_BYTES];
     size_t out_len, out_sent;
-    long left;   /* events that are still to be written; -1: without end */
-    bool ending; /* the end of the stream is still to be written */
-    bool last;   /* the client wants the connection closed */
+    long left;                 /* events that are still to be written; -1: without end */
+    bool ending;               /* the end of the stream is still to be written */
+    bool last;                 /* the client wants the connection closed */
+    long held;                 /* events behind the first one, until the release */
+    struct conn *next, **from; /* of those that are held */
     bool writing;
 } conn;
 
 static int epoll_fd, record_fd = -1;
+static conn *holding;
 
 #define PLAIN                                                                                                                              \
     "{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"synthetic\",\"choices\":[{\"index\":0,\"message\":"   \
@@ -57,8 +61,26 @@ static void watch(conn *c, bool writing)
     c->writing = writing;
 }
 
+static void hold(conn *c, long rest)
+{
+    c->held = rest;
+    c->next = holding;
+    c->from = &holding;
+    if (holding) holding->from = &c->next;
+    holding = c;
+}
+
+static void let_go(conn *c)
+{
+    if (!c->from) return;
+    *c->from = c->next;
+    if (c->next) c->next->from = c->from;
+    c->from = NULL;
+}
+
 static void end(conn *c)
 {
+    let_go(c);
     close(c->fd);
     free(c->in);
     free(c);
@@ -127,20 +149,52 @@ static void reply_whole(conn *c, const char *text, size_t bytes)
     put(c, text, bytes);
 }
 
+static bool flush(conn *c);
+
+static void release(void)
+{
+    while (holding) {
+        conn *c = holding;
+        let_go(c);
+        c->left = c->held;
+        c->ending = true;
+        flush(c); /* one that broke meanwhile is seen by serve() */
+    }
+}
+
 static void reply_stream(conn *c, const char *body)
 {
     static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
     const char *most = strstr(body, "\"max_tokens\":");
-    bool hold = strstr(body, "\"user\":\"hold\""), flood = strstr(body, "\"user\":\"flood\"");
+    bool held = strstr(body, "\"user\":\"hold\""), flood = strstr(body, "\"user\":\"flood\"");
+    long events = most ? atol(most + strlen("\"max_tokens\":")) : 10;
     put(c, head, sizeof head - 1);
-    c->left = flood ? -1 : hold ? 1 : most ? atol(most + strlen("\"max_tokens\":")) : 10;
-    c->ending = !hold;
+    c->left = flood ? -1 : held ? 1 : events;
+    c->ending = !held;
+    if (held) hold(c, events > 1 ? events - 1 : 0);
+}
+
+static void reply_held(conn *c)
+{
+    char text[32];
+    int count = 0;
+    for (const conn *h = holding; h; h = h->next) count++;
+    reply_whole(c, text, (size_t)snprintf(text, sizeof text, "{\"held\":%d}", count));
 }
 
 static void reply(conn *c, const char *head, const char *body, size_t body_bytes)
 {
     static const char ready[] = "{\"status\":\"ready\"}";
+    if (strncmp(head, "GET /held ", 10) == 0) {
+        reply_held(c);
+        return;
+    }
     if (strncmp(head, "POST", 4) != 0) {
+        reply_whole(c, ready, sizeof ready - 1);
+        return;
+    }
+    if (strncmp(head, "POST /release ", 14) == 0) {
+        release();
         reply_whole(c, ready, sizeof ready - 1);
         return;
     }

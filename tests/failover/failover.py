@@ -39,11 +39,12 @@ def greedy(server, prompt):
 
 
 def stream(server, prompt):
-    """The text of a stream and how it ended: "done", or what went wrong."""
+    """The text of a stream and how it ended: "done", or what went wrong. Each has a call of its own."""
     c = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
     said, end = [], "nothing came"
     try:
-        c.request("POST", "/v1/chat/completions", json.dumps(body(prompt, stream=True)), {"Authorization": "Bearer " + server.key, "Content-Type": "application/json"})
+        c.request("POST", "/v1/chat/completions", json.dumps(body(prompt, stream=True)), {"Authorization": "Bearer " + server.key, "Content-Type": "application/json",
+                                                                                           "x-freehold-cache": "off"})
         reply = c.getresponse()
         if reply.status != 200:
             return "", f"{reply.status} {reply.read()[:300]!r}"

@@ -27,7 +27,7 @@ static bool put(fh_cache *c, unsigned n, const char *owner, size_t bytes, int64_
     fh_wire_usage usage = {.prompt_tok = n};
     char *body = calloc(1, bytes + 1);
     memset(body, 'a' + (int)(n % 26), bytes);
-    fh_answer *a = fh_answer_new(&head, owner, &usage, (fh_str){body, bytes});
+    fh_answer *a = fh_answer_new(&head, owner, FH_FINISH_STOP, &usage, (fh_str){body, bytes});
     free(body);
     if (a) fh_cache_put(c, k.bytes, a, now);
     fh_answer_leave(a);

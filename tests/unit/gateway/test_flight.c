@@ -148,7 +148,7 @@ static void who_joins_late_gets_all_from_the_beginning(void **state)
     land(&leader, true, 9);
     assert_int_equal(read_events(&one), 2);
     assert_int_equal(read_events(&two), 2);
-    assert_true(look(&one).ended && look(&two).ended);
+    assert_true(look(&one).end && look(&two).end);
     fh_seat_leave(&two);
     fh_seat_leave(&one);
 }
@@ -351,7 +351,7 @@ static void a_slow_reader_holds_nobody_up_and_is_cut_loose_in_the_end(void **sta
     }
     land(&leader, true, 1);
     assert_int_equal(read_events(&fast), 1);
-    assert_true(look(&fast).ended);
+    assert_non_null(look(&fast).end);
     fh_seat_leave(&slow);
     fh_seat_leave(&fast);
 }
@@ -489,8 +489,8 @@ static void follower_woken(void *arg)
     if (a->patience && a->got >= a->patience * EVENT_BYTES) {
         a->lane->left++;
         done(a);
-    } else if (v.ended) {
-        assert_int_equal(a->got, v.end.failed ? a->got : EVENTS * EVENT_BYTES);
+    } else if (v.end) {
+        assert_int_equal(a->got, v.end->failed ? a->got : EVENTS * EVENT_BYTES);
         a->lane->answered++;
         done(a);
     }

@@ -3,8 +3,8 @@
  * A request is parsed strictly here (what is wrong with it is said before an engine sees it), routed through a port, and its bytes passed
  * on; the reply's bytes are passed back, a stream event by event, with back-pressure. A client that leaves cancels the engine's work. A
  * replica that breaks before the first byte is replaced once; one that breaks in the middle of a stream ends it with an error event and
- * without [DONE]. Nothing of a prompt or an answer is logged, or kept but as a stored response. Threads: any number of loops, each with
- * requests, a client and counters of its own (a lane); a request stays on the loop that it came on. */
+ * without [DONE]. Nothing of a prompt or an answer is logged, or kept but as a stored response or in the cache. Threads: any number of
+ * loops, each with requests, a client and counters of its own (a lane); a request stays on the loop that it came on. */
 #ifndef FH_GATEWAY_GATEWAY_H
 #define FH_GATEWAY_GATEWAY_H
 
@@ -22,6 +22,8 @@ typedef struct fh_gateway_config {
     fh_route_port routes;         /* copied */
     fh_response_store *responses; /* borrowed: outlives the gateway; NULL: no response is kept */
     bool traced;                  /* traces that begin here are recorded by somebody */
+    bool keep_answers;            /* the same request is answered once (docs/CACHE.md) */
+    bool share_answers;           /* among all keys; else each key has its own */
 } fh_gateway_config;
 
 int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err); /* before the loops run */
@@ -42,6 +44,7 @@ bool fh_gateway_owns(fh_str path); /* the paths whose errors have OpenAI's shape
 void fh_gateway_reply_error(fh_http_req *req, const fh_err *err);
 /* Prometheus text; request metrics are named after OpenTelemetry's GenAI conventions. */
 void fh_gateway_metrics(const fh_gateway *g, fh_buf *out); /* any thread */
+void fh_gateway_forget(fh_gateway *g, const char *key_id); /* answers that were kept for that key; any thread */
 size_t fh_gateway_in_flight(const fh_gateway *g);          /* any thread */
 
 #endif

@@ -6,6 +6,12 @@
 
 #include "base/err.h"
 
+typedef enum fh_server_cache {
+    FH_SERVER_CACHE_OFF,
+    FH_SERVER_CACHE_OWN,   /* a key is answered what it was answered before */
+    FH_SERVER_CACHE_SHARED /* or what another was */
+} fh_server_cache;
+
 typedef struct fh_server_config { /* all borrowed until fh_server_run returns */
     const char *listen;           /* "127.0.0.1:8470", "[::1]:0"; not used when sockets are passed as LISTEN_FDS */
     int64_t threads;              /* loops that serve clients, at least 1 */
@@ -17,8 +23,9 @@ typedef struct fh_server_config { /* all borrowed until fh_server_run returns */
     const char *tls_cert, *tls_key;     /* PEM files, both or none: HTTPS; read again on SIGHUP */
     const char *const *trusted_proxies; /* ranges of addresses whose X-Forwarded-For is believed; NULL-terminated */
     const char *const *cors_origins;    /* other origins whose pages may speak to it; NULL-terminated */
-    bool plain_http;                    /* beyond loopback without TLS: something in front does it */
-    bool keep_engines;                  /* engines go on when the server stops, and are adopted by the next */
+    fh_server_cache cache;
+    bool plain_http;   /* beyond loopback without TLS: something in front does it */
+    bool keep_engines; /* engines go on when the server stops, and are adopted by the next */
 } fh_server_config;
 
 /* Runs until SIGINT or SIGTERM. Prints the address, the first key (once in the life of the data folder) and the console's one-time link to
