@@ -3,11 +3,13 @@
  * shared. */
 #include "json_private.h"
 
-static _Thread_local bool alloc_failed;
+static _Thread_local bool alloc_failed, parsing;
 
+/* jansson's reader of strings does not look whether its buffer could grow, and goes on with what fitted: past its end, in the end. So once
+ * it got no memory it gets none until it gives up, which it does at the next piece. */
 static void *json_alloc(size_t bytes)
 {
-    void *p = fh_alloc(bytes);
+    void *p = parsing && alloc_failed ? NULL : fh_alloc(bytes);
     if (!p) alloc_failed = true;
     return p;
 }
@@ -18,13 +20,15 @@ __attribute__((constructor)) static void json_use_our_memory(void)
     json_set_alloc_funcs(json_alloc, fh_free);
 }
 
-void json_alloc_mark_clear(void)
+void json_parse_begin(void)
 {
     alloc_failed = false;
+    parsing = true;
 }
 
-bool json_alloc_mark(void)
+bool json_parse_end(void)
 {
+    parsing = false;
     return alloc_failed;
 }
 

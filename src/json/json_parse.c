@@ -80,13 +80,14 @@ int fh_json_parse(fh_json **ret, fh_str text, size_t max_bytes, fh_err **err)
     int rc = check_shape(text, err);
     if (rc) return rc;
     json_error_t fault;
-    json_alloc_mark_clear();
+    json_parse_begin();
     fh_json *v = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &fault);
+    bool no_memory = json_parse_end();
     if (v) {
         *ret = v;
         return 0;
     }
-    if (json_alloc_mark()) return fh_err_nomem(err);
+    if (no_memory) return fh_err_nomem(err);
     return fh_err_set(err, FH_E_INVALID, "JSON %s at line %d, column %d", fault_text(&fault), FH_MAX(fault.line, 1),
                       FH_MAX(fault.column, 1));
 }

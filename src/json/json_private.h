@@ -8,9 +8,8 @@
 /* Nesting that a writer follows: a parsed document (JSON_DEPTH) inside envelopes of our own. */
 #define JSON_WRITE_DEPTH 256
 
-/* Clears the mark that an allocation of this thread failed inside jansson, and asks for it: jansson itself reports some of them as syntax
- * errors. */
-void json_alloc_mark_clear(void);
-bool json_alloc_mark(void);
+/* Around jansson's parser. end: did an allocation of this thread fail meanwhile? jansson itself reports some of them as syntax errors. */
+void json_parse_begin(void);
+bool json_parse_end(void);
 
 #endif

@@ -18,6 +18,17 @@ static int parse_and_write(void)
     return fh_json_write_pretty(v, &out, NULL);
 }
 
+/* Longer than what jansson's reader begins with, so that its buffer grows. */
+static int parse_long_strings(void)
+{
+    FH_AUTO(json) fh_json *v = NULL;
+    return fh_json_parse(
+        &v,
+        FH_STR("{\"a key that is longer than that\":\"a text, \\u00e9\\n\\\"quoted\\\", that is a good deal longer than that\","
+               "\"n\":12345678901234567}"),
+        1000, NULL);
+}
+
 static int build(void)
 {
     FH_AUTO(json) fh_json *o = fh_json_new_object();
@@ -48,6 +59,7 @@ static void torture(int (*scenario)(void))
 static void every_allocation_may_fail_while_parsing_and_writing(void **state)
 {
     torture(parse_and_write);
+    torture(parse_long_strings);
 }
 
 static void every_allocation_may_fail_while_building(void **state)
