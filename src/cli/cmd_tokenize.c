@@ -28,11 +28,10 @@ static int encode_input(const fh_cli *c, const fh_vocab *v, fh_err **err)
 static int run_tokenize(fh_cli *c, fh_err **err)
 {
     const char *model;
-    fh_cli_vocab v = {0};
+    FH_AUTO(fh_vocab) fh_vocab *v = NULL;
     int rc = fh_cli_require(c, "model", &model, err);
-    if (!rc) rc = fh_cli_vocab_open(model, &v, err);
-    if (!rc) rc = encode_input(c, v.vocab, err);
-    fh_cli_vocab_close(&v);
+    if (!rc) rc = fh_vocab_open(&v, model, err);
+    if (!rc) rc = encode_input(c, v, err);
     return rc;
 }
 
@@ -58,32 +57,32 @@ static int run_detokenize(fh_cli *c, fh_err **err)
 {
     FH_AUTO(buf) fh_buf input = FH_BUF(FH_LIMIT_ENCODE_BYTES);
     const char *model;
-    fh_cli_vocab v = {0};
+    FH_AUTO(fh_vocab) fh_vocab *v = NULL;
     fh_tokens ids = {0};
     int rc = fh_cli_require(c, "model", &model, err);
-    if (!rc) rc = fh_cli_vocab_open(model, &v, err);
+    if (!rc) rc = fh_vocab_open(&v, model, err);
     if (!rc) rc = fh_cli_read_input(&input, err);
     if (!rc) rc = fh_cli_parse_ids((fh_str){fh_buf_cstr(&input), input.len}, &ids, err);
-    if (!rc) rc = decode_ids(c, v.vocab, &ids, err);
+    if (!rc) rc = decode_ids(c, v, &ids, err);
     fh_tokens_fini(&ids);
-    fh_cli_vocab_close(&v);
     return rc;
 }
 
 static const fh_cli_flag tokenize_flags[] = {
-    {"model", 'm', FH_CLI_TEXT, "FILE", "GGUF file whose tokenizer is used", 0, 0},
+    {"model", 'm', FH_CLI_TEXT, "FILE", "whose tokenizer is used: a GGUF, a tokenizer.json, or a tiktoken file", 0, 0},
     {"special", 0, FH_CLI_BOOL, NULL, "recognise special tokens in the text", 0, 0},
     {"bos", 0, FH_CLI_BOOL, NULL, "begin with the token that begins a text, if the model wants one", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 
 static const fh_cli_flag detokenize_flags[] = {
-    {"model", 'm', FH_CLI_TEXT, "FILE", "GGUF file whose tokenizer is used", 0, 0},
+    {"model", 'm', FH_CLI_TEXT, "FILE", "whose tokenizer is used: a GGUF, a tokenizer.json, or a tiktoken file", 0, 0},
     {"special", 0, FH_CLI_BOOL, NULL, "show control tokens too", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 
-static const char *const tokenize_examples[] = {"freehold tokenize --model model.gguf <text.txt", NULL};
+static const char *const tokenize_examples[] = {"freehold tokenize --model model.gguf <text.txt",
+                                                "freehold tokenize --model tokenizer.json --special <text.txt", NULL};
 static const char *const detokenize_examples[] = {"freehold tokenize --model m.gguf <text.txt | freehold detokenize --model m.gguf", NULL};
 
 const fh_cli_verb fh_verb_tokenize = {

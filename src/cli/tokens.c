@@ -1,4 +1,4 @@
-/* Reading text and token ids from outside, and opening a file's tokenizer without its weights. */
+/* Reading text and token ids from outside. */
 #include "tokens.h"
 #include "base/limits.h"
 
@@ -67,18 +67,4 @@ int fh_cli_require(const fh_cli *c, const char *flag, const char **ret, fh_err *
     fh_err_set(err, FH_E_USAGE, "--%s is missing", flag);
     fh_err_hint(err, "`freehold %s --help` shows how to use it", c->verb->name);
     return FH_E_USAGE;
-}
-
-int fh_cli_vocab_open(const char *model_path, fh_cli_vocab *ret, fh_err **err)
-{
-    *ret = (fh_cli_vocab){0};
-    int rc = fh_gguf_open(&ret->gguf, model_path, err);
-    if (!rc) rc = fh_vocab_new(&ret->vocab, ret->gguf, err);
-    return rc ? fh_err_about(err, model_path) : 0;
-}
-
-void fh_cli_vocab_close(fh_cli_vocab *v)
-{
-    if (v->vocab) fh_vocab_free(v->vocab);
-    if (v->gguf) fh_gguf_close(v->gguf);
 }

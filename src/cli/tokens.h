@@ -10,11 +10,4 @@ int fh_cli_read_input(fh_buf *out, fh_err **err); /* all of standard input, up t
 int fh_cli_parse_ids(fh_str text, fh_tokens *out, fh_err **err);
 int fh_cli_require(const fh_cli *c, const char *flag, const char **ret, fh_err **err); /* FH_E_USAGE when the flag is missing */
 
-typedef struct fh_cli_vocab { /* a tokenizer and the file that it borrows from */
-    fh_gguf *gguf;
-    fh_vocab *vocab;
-} fh_cli_vocab;
-int fh_cli_vocab_open(const char *model_path, fh_cli_vocab *ret, fh_err **err);
-void fh_cli_vocab_close(fh_cli_vocab *v);
-
 #endif

@@ -1,6 +1,6 @@
-/* Byte-level BPE of one word: its bytes become tokens, then the pair with the lowest rank is joined (the leftmost of equals) until no pair
- * has a merge. A heap of pairs makes that O(n log n); pairs that a later join has made stale are skipped when they come up. Exactly what
- * the `tokenizers` library does, also in leaving out a byte that the vocabulary has no token for. */
+/* BPE of one word: its bytes become tokens (or its characters, chars.c), then the pair with the lowest rank is joined (the leftmost of
+ * equals) until no pair has a merge. A heap of pairs makes that O(n log n); pairs that a later join has made stale are skipped when they
+ * come up. Exactly what the `tokenizers` library does, also in leaving out a byte that the vocabulary has no token for. */
 #include "vocab_private.h"
 
 void fh_bpe_work_fini(fh_bpe_work *w)
@@ -11,8 +11,8 @@ void fh_bpe_work_fini(fh_bpe_work *w)
     *w = (fh_bpe_work){0};
 }
 
-/* Room for a word of n bytes: a join takes one pair from the heap and adds at most two, so that 2 n pairs suffice. */
-static int make_room(fh_bpe_work *w, size_t n, fh_err **err)
+/* A join takes one pair from the heap and adds at most two, so that 2 n pairs suffice. */
+int fh_bpe_room(fh_bpe_work *w, size_t n, fh_err **err)
 {
     if (n <= w->cap) return 0;
     size_t cap = FH_MAX(n, (size_t)256);
@@ -79,17 +79,13 @@ static void join(const fh_vocab *v, fh_bpe_work *w, fh_bpe_pair pair)
     offer_pair(v, w, pair.at);
 }
 
-static size_t fill_symbols(const fh_vocab *v, fh_bpe_work *w, const char *p, size_t n)
+static void fill_symbols(const fh_vocab *v, fh_bpe_work *w, const char *p, size_t n)
 {
-    size_t count = 0;
+    w->count = 0;
     for (size_t i = 0; i < n; i++) {
         fh_token id = v->byte_ids[(uint8_t)p[i]];
-        if (id == FH_TOKEN_NONE) continue;
-        w->symbols[count] = (fh_bpe_symbol){.id = id, .prev = (int32_t)count - 1, .next = (int32_t)count + 1};
-        count++;
+        if (id != FH_TOKEN_NONE) fh_bpe_add(w, id);
     }
-    if (count) w->symbols[count - 1].next = -1;
-    return count;
 }
 
 static fh_token whole_word(const fh_vocab *v, fh_bpe_work *w, const char *p, size_t n)
@@ -99,13 +95,10 @@ static fh_token whole_word(const fh_vocab *v, fh_bpe_work *w, const char *p, siz
     return id != FH_TOKEN_NONE && fh_piece_is_text(v, id) ? id : FH_TOKEN_NONE;
 }
 
-int fh_bpe_word(const fh_vocab *v, fh_bpe_work *w, const char *p, size_t n, fh_tokens *out, fh_err **err)
+int fh_bpe_join(const fh_vocab *v, fh_bpe_work *w, fh_tokens *out, fh_err **err)
 {
-    int rc = make_room(w, n, err);
-    if (rc) return rc;
-    fh_token whole = v->ignore_merges ? whole_word(v, w, p, n) : FH_TOKEN_NONE;
-    if (whole != FH_TOKEN_NONE) return fh_tokens_push(out, whole) ? 0 : fh_err_nomem(err);
-    size_t count = fill_symbols(v, w, p, n);
+    size_t count = w->count;
+    if (count) w->symbols[count - 1].next = -1;
     w->heap_count = 0;
     for (size_t i = 0; i + 1 < count; i++) offer_pair(v, w, (int32_t)i);
     while (w->heap_count) {
@@ -116,4 +109,14 @@ int fh_bpe_word(const fh_vocab *v, fh_bpe_work *w, const char *p, size_t n, fh_t
         if (!fh_tokens_push(out, w->symbols[i].id)) return fh_err_nomem(err);
     }
     return 0;
+}
+
+int fh_bpe_word(const fh_vocab *v, fh_bpe_work *w, const char *p, size_t n, fh_tokens *out, fh_err **err)
+{
+    int rc = fh_bpe_room(w, n, err);
+    if (rc) return rc;
+    fh_token whole = v->ignore_merges ? whole_word(v, w, p, n) : FH_TOKEN_NONE;
+    if (whole != FH_TOKEN_NONE) return fh_tokens_push(out, whole) ? 0 : fh_err_nomem(err);
+    fill_symbols(v, w, p, n);
+    return fh_bpe_join(v, w, out, err);
 }

@@ -1,7 +1,11 @@
-/* Building a vocabulary from the metadata of a GGUF file, and what can be asked of it. All that encoding relies on is checked here. */
+/* Building a vocabulary from the metadata of a GGUF file (other files: vocab_json.c, vocab_tiktoken.c), and what can be asked of it. All
+ * that encoding relies on is checked here. */
 #include "vocab_private.h"
 #include <math.h>
 #include <stdio.h>
+
+/* Pieces of a file that is not mapped, each with what the arena adds to it. */
+#define PIECES_BYTES ((size_t)FH_LIMIT_TOKENIZER_BYTES * 4)
 
 void fh_vocab_free(fh_vocab *v)
 {
@@ -13,6 +17,8 @@ void fh_vocab_free(fh_vocab *v)
     fh_free(v->merges);
     fh_free(v->special);
     fh_pretokenizer_free(v->pre);
+    fh_arena_free(v->arena);
+    fh_gguf_close(v->own_gguf);
     fh_free(v);
 }
 
@@ -23,6 +29,7 @@ int fh_vocab_blame(const fh_vocab *v, fh_err **err, const void *at, const char *
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    if (!v->gguf) return fh_err_set(err, FH_E_CORRUPT, "token %zu %s", index, text);
     const fh_gguf_file *f = &v->gguf->files[0];
     return fh_err_set(err, FH_E_CORRUPT, "%s: byte %llu, field %s[%zu]: %s", f->path,
                       (unsigned long long)((const uint8_t *)at - (const uint8_t *)f->map.data), field, index, text);
@@ -130,18 +137,23 @@ static int load_pre(fh_vocab *v, fh_err **err)
     return fh_pretokenizer_new(&v->pre, pre->patterns, pre->count, err);
 }
 
+void fh_vocab_find_bytes(fh_vocab *v)
+{
+    for (unsigned b = 0; b < 256; b++) {
+        char byte = (char)b, chars[2];
+        size_t n = fh_bytes_to_chars(&byte, 1, chars);
+        fh_token id = fh_vocab_lookup(v, chars, n);
+        v->byte_ids[b] = id != FH_TOKEN_NONE && fh_piece_is_text(v, id) ? id : FH_TOKEN_NONE;
+    }
+}
+
 static int load_bpe(fh_vocab *v, fh_err **err)
 {
     int rc = load_pre(v, err);
     if (!rc) rc = load_ids(v, err);
     if (!rc) rc = fh_vocab_load_special(v, err);
     if (!rc) rc = fh_vocab_load_merges(v, err);
-    for (unsigned b = 0; b < 256 && !rc; b++) {
-        char byte = (char)b, chars[2];
-        size_t n = fh_bytes_to_chars(&byte, 1, chars);
-        fh_token id = fh_vocab_lookup(v, chars, n);
-        v->byte_ids[b] = id != FH_TOKEN_NONE && fh_piece_is_text(v, id) ? id : FH_TOKEN_NONE;
-    }
+    if (!rc) fh_vocab_find_bytes(v);
     return rc;
 }
 
@@ -186,12 +198,36 @@ static int load(fh_vocab *v, fh_err **err)
     return v->spm ? load_spm(v, err) : load_bpe(v, err);
 }
 
+static fh_vocab *vocab_alloc(void)
+{
+    fh_vocab *v = fh_calloc(1, sizeof *v);
+    if (v) v->bos = v->eos = v->unknown = FH_TOKEN_NONE;
+    return v;
+}
+
+int fh_vocab_make(fh_vocab **ret, fh_err **err)
+{
+    FH_AUTO(fh_vocab) fh_vocab *v = vocab_alloc();
+    if (!v || !(v->arena = fh_arena_new(PIECES_BYTES))) return fh_err_nomem(err);
+    *ret = fh_take(v);
+    return 0;
+}
+
+int fh_vocab_make_pieces(fh_vocab *v, fh_err **err)
+{
+    v->pieces = fh_calloc(v->size, sizeof *v->pieces);
+    v->types = fh_alloc(v->size);
+    if (!v->pieces || !v->types) return fh_err_nomem(err);
+    memset(v->types, FH_PIECE_UNUSED, v->size);
+    for (size_t id = 0; id < v->size; id++) v->pieces[id].ptr = "";
+    return 0;
+}
+
 int fh_vocab_new(fh_vocab **ret, const fh_gguf *g, fh_err **err)
 {
-    FH_AUTO(fh_vocab) fh_vocab *v = fh_calloc(1, sizeof *v);
+    FH_AUTO(fh_vocab) fh_vocab *v = vocab_alloc();
     if (!v) return fh_err_nomem(err);
     v->gguf = g;
-    v->bos = v->eos = v->unknown = FH_TOKEN_NONE;
     int rc = fh_gguf_needed(load(v, err), err);
     if (rc) return rc;
     *ret = fh_take(v);
@@ -222,6 +258,11 @@ fh_token fh_vocab_bos(const fh_vocab *v)
 fh_token fh_vocab_eos(const fh_vocab *v)
 {
     return v->eos;
+}
+
+fh_token fh_vocab_unknown(const fh_vocab *v)
+{
+    return v->unknown;
 }
 
 bool fh_vocab_is_end(const fh_vocab *v, fh_token id)

@@ -78,7 +78,7 @@ int fh_vocab_decode_all(const fh_vocab *v, const fh_token *ids, size_t count, bo
             memmove(out->data + before, out->data + before + 1, out->len - before); /* with the NUL behind */
             out->len--;
         }
-        at_start = breaks;
+        at_start = breaks && !v->prefix_first_only;
     }
     return 0;
 }

@@ -104,9 +104,10 @@ static int encode_bytes(encoder *e, fh_str text, fh_err **err)
     return rc;
 }
 
-static int encode_plain(encoder *e, fh_str text, fh_err **err)
+static int encode_plain(encoder *e, fh_str text, bool first, fh_err **err)
 {
     if (!text.len) return 0;
+    if (e->v->chars) return fh_chars_text(e->v, &e->bpe, text, first, e->out, err);
     return e->v->spm ? fh_spm_text(e->v, &e->spm, text, e->out, err) : encode_bytes(e, text, err);
 }
 
@@ -117,7 +118,7 @@ static int encode_all(encoder *e, fh_str text, unsigned flags, fh_err **err)
     for (size_t done = 0, at = 0; done < text.len; done = at) {
         fh_token id = fh_vocab_find_special(v, text, done, !(flags & FH_ENCODE_SPECIAL), &at);
         if (id == FH_TOKEN_NONE) at = text.len;
-        int rc = encode_plain(e, (fh_str){text.ptr + done, at - done}, err);
+        int rc = encode_plain(e, (fh_str){text.ptr + done, at - done}, done == 0, err);
         if (rc || id == FH_TOKEN_NONE) return rc;
         if (!fh_tokens_push(e->out, id)) return fh_err_nomem(err);
         at += v->pieces[id].len;

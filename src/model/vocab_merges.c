@@ -58,7 +58,7 @@ static bool count_merge(fh_vocab *v, fh_merge m)
     return ++v->merge_count <= FH_LIMIT_VOCAB_MERGES;
 }
 
-static int derive_from_ids(fh_vocab *v, fh_err **err)
+int fh_vocab_merges_from_ids(fh_vocab *v, fh_err **err)
 {
     for (size_t id = 0; id < v->size; id++) {
         if (!split_piece(v, (fh_token)id, count_merge))
@@ -75,7 +75,7 @@ int fh_vocab_load_merges(fh_vocab *v, fh_err **err)
 {
     const fh_gguf_value *list = NULL;
     size_t count = 0;
-    if (v->ranks_from_ids && !fh_gguf_find(v->gguf, FIELD)) return derive_from_ids(v, err);
+    if (v->ranks_from_ids && !fh_gguf_find(v->gguf, FIELD)) return fh_vocab_merges_from_ids(v, err);
     int rc = fh_gguf_get_array(v->gguf, FIELD, FH_GGUF_STRING, &list, &count, err);
     if (rc == FH_E_NOT_FOUND)
         return fh_err_set(err, FH_E_CORRUPT, "%s: has no key " FIELD ", which its tokenizer needs", v->gguf->files[0].path);

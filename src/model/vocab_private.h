@@ -1,8 +1,9 @@
-/* What the files of the tokenizer share. A fh_vocab is built once from a GGUF and never changes; an encode call keeps its scratch memory
+/* What the files of the tokenizer share. A fh_vocab is built once from a file and never changes; an encode call keeps its scratch memory
  * (fh_bpe_work, fh_spm_work) to itself, so any number of threads may encode at once. */
 #ifndef FH_MODEL_VOCAB_PRIVATE_H
 #define FH_MODEL_VOCAB_PRIVATE_H
 
+#include "base/arena.h"
 #include "base/limits.h"
 #include "gguf_private.h"
 #include "model/vocab.h"
@@ -28,7 +29,9 @@ typedef struct fh_merge {
 typedef struct fh_pretokenizer fh_pretokenizer;
 
 struct fh_vocab {
-    const fh_gguf *gguf;
+    const fh_gguf *gguf; /* NULL: made from another file; then arena has the pieces */
+    fh_gguf *own_gguf;   /* owned; NULL: whoever opened it keeps it */
+    fh_arena *arena;     /* owned */
     const fh_gguf_value *tokens;
     size_t size;
     fh_str *pieces; /* [size] */
@@ -48,7 +51,9 @@ struct fh_vocab {
     const char *warning;
     fh_token bos, eos, unknown;
     bool spm, ignore_merges, ranks_from_ids, add_bos, add_prefix, nfc, has_textual;
-    bool splits_at_blanks; /* SentencePiece: no piece has a blank behind something else */
+    bool splits_at_blanks; /* SentencePiece: no piece has a blank behind something else; characters: words are cut there */
+    bool chars;            /* BPE over characters; then spm holds, too, for decoding */
+    bool fuse_unknown, prefix_first_only, prefix_unless_blank; /* characters */
 };
 
 static inline unsigned fh_piece_type(const fh_vocab *v, fh_token id)
@@ -60,6 +65,10 @@ static inline bool fh_piece_is_text(const fh_vocab *v, fh_token id) /* may come 
     return fh_piece_type(v, id) == FH_PIECE_NORMAL || fh_piece_type(v, id) == FH_PIECE_USER;
 }
 
+/* vocab.c. Nothing but an arena; the caller sets size before make_pieces, which gives each id an empty, unused piece. */
+int fh_vocab_make(fh_vocab **ret, fh_err **err);
+int fh_vocab_make_pieces(fh_vocab *v, fh_err **err);
+void fh_vocab_find_bytes(fh_vocab *v); /* byte_ids of BPE over bytes */
 /* Error about an element of an array of the file: names byte, field and index. */
 int fh_vocab_blame(const fh_vocab *v, fh_err **err, const void *at, const char *field, size_t index, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
@@ -73,6 +82,7 @@ const fh_merge *fh_vocab_merge_find(const fh_vocab *v, fh_token left, fh_token r
 
 /* vocab_merges.c */
 int fh_vocab_load_merges(fh_vocab *v, fh_err **err);
+int fh_vocab_merges_from_ids(fh_vocab *v, fh_err **err); /* a token's id is its rank */
 
 /* vocab_special.c */
 int fh_vocab_load_special(fh_vocab *v, fh_err **err);
@@ -101,7 +111,7 @@ typedef struct fh_pre {
 } fh_pre;
 const fh_pre *fh_pre_find(fh_str name); /* NULL when it is unheard of */
 
-/* bpe.c and spm.c: one word, and a stretch of text without special tokens. */
+/* bpe.c, chars.c and spm.c: one word, and a stretch of text without special tokens. */
 typedef struct fh_bpe_symbol {
     fh_token id; /* FH_TOKEN_NONE once it was merged into the one before */
     int32_t prev, next;
@@ -115,10 +125,18 @@ typedef struct fh_bpe_work {
     fh_bpe_symbol *symbols;
     fh_bpe_pair *heap;
     char *chars;
-    size_t cap, heap_count;
+    size_t cap, count, heap_count;
 } fh_bpe_work;
 void fh_bpe_work_fini(fh_bpe_work *w);
+int fh_bpe_room(fh_bpe_work *w, size_t n, fh_err **err);   /* for n symbols */
+static inline void fh_bpe_add(fh_bpe_work *w, fh_token id) /* a symbol behind the others; there must be room */
+{
+    w->symbols[w->count] = (fh_bpe_symbol){.id = id, .prev = (int32_t)w->count - 1, .next = (int32_t)w->count + 1};
+    w->count++;
+}
+int fh_bpe_join(const fh_vocab *v, fh_bpe_work *w, fh_tokens *out, fh_err **err); /* the symbols that were added become tokens */
 int fh_bpe_word(const fh_vocab *v, fh_bpe_work *w, const char *p, size_t n, fh_tokens *out, fh_err **err);
+int fh_chars_text(const fh_vocab *v, fh_bpe_work *w, fh_str text, bool first, fh_tokens *out, fh_err **err);
 
 typedef struct fh_spm_symbol {
     uint32_t start, bytes; /* of the escaped word; bytes 0 once it was merged */

@@ -15,6 +15,7 @@ static const char *const enders[] = {
 static int mark_end(fh_vocab *v, const char *key, fh_err **err)
 {
     uint64_t id = 0;
+    if (!v->gguf) return 0;
     int rc = fh_gguf_find(v->gguf, key) ? fh_gguf_get_u64(v->gguf, key, 0, v->size - 1, &id, err) : FH_E_NOT_FOUND;
     if (!rc) v->types[id] |= FH_PIECE_END;
     return rc == FH_E_NOT_FOUND ? 0 : rc;

@@ -42,16 +42,13 @@ int main(int argc, char **argv)
 {
     unsigned flags = 0;
     for (int i = 2; i < argc; i++) flags |= !strcmp(argv[i], "special") ? FH_ENCODE_SPECIAL : !strcmp(argv[i], "bos") ? FH_ENCODE_BOS : 0u;
-    fh_gguf *g = NULL;
     fh_vocab *v = NULL;
     fh_err *err = NULL;
-    int rc = argc < 2 ? fh_err_set(&err, FH_E_USAGE, "encode_lines MODEL [special] [bos]") : fh_gguf_open(&g, argv[1], &err);
-    if (!rc) rc = fh_vocab_new(&v, g, &err);
+    int rc = argc < 2 ? fh_err_set(&err, FH_E_USAGE, "encode_lines MODEL [special] [bos]") : fh_vocab_open(&v, argv[1], &err);
     if (!rc && fh_vocab_warning(v)) fprintf(stderr, "encode_lines: %s\n", fh_vocab_warning(v));
     if (!rc) rc = encode_input(v, flags, &err);
     int status = rc ? say(err) : 0;
     fh_err_free(err);
     fh_vocab_free(v);
-    fh_gguf_close(g);
     return status;
 }

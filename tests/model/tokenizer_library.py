@@ -239,4 +239,5 @@ def main():
     return 1 if tap.failed else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

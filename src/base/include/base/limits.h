@@ -56,6 +56,7 @@
     X(GGUF_TENSORS, 1048576, "tensors of a GGUF; beyond: an error naming the field")                                                       \
     X(GGUF_ARRAY_LEN, 16777216, "elements of a metadata array of a GGUF; beyond: an error naming the key")                                 \
     X(GGUF_STRING_BYTES, 67108864, "one metadata string of a GGUF; beyond: an error naming the key")                                       \
+    X(TOKENIZER_BYTES, 67108864, "a tokenizer.json or tiktoken file; beyond: an error")                                                    \
     X(VOCAB_TOKENS, 1048576, "tokens of a vocabulary; beyond: an error")                                                                   \
     X(VOCAB_MERGES, 1572864, "merges of a vocabulary; beyond: an error")                                                                   \
     X(VOCAB_PIECE_BYTES, 4096, "one token of a vocabulary as stored; beyond: an error naming the token")                                   \

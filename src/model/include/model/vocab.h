@@ -1,4 +1,5 @@
-/* Tokenizers as GGUF describes them: byte-level BPE (gpt2) with its pre-tokenizer pattern, and SentencePiece (llama).
+/* Tokenizers as GGUF describes them: byte-level BPE (gpt2) with its pre-tokenizer pattern, and SentencePiece (llama); and as their makers'
+ * own files do, for models that others run.
  *
  * Pure. encode is exact to the `tokenizers` library; decode_all(encode(x)) = x for any bytes, but where the makers' own tokenizer loses
  * something: bytes that a vocabulary has no token for are left out, some vocabularies take text in normal form C, and SentencePiece takes
@@ -22,6 +23,12 @@ void fh_tokens_fini(fh_tokens *t);
 bool fh_tokens_push(fh_tokens *t, fh_token id);
 
 int fh_vocab_new(fh_vocab **ret, const fh_gguf *g, fh_err **err); /* borrows g: keep it open */
+/* Borrows nothing. By what is in the file: a GGUF; a Hugging Face tokenizer.json of BPE over bytes or characters; or a tiktoken file, whose
+ * name must be one of vocab_tiktoken.c. What we do not do is FH_E_UNSUPPORTED and names the field. */
+int fh_vocab_open(fh_vocab **ret, const char *path, fh_err **err);
+/* The same from the text of such a file; name: the tiktoken file's, without its folder. */
+int fh_vocab_from_json(fh_vocab **ret, fh_str text, fh_err **err);
+int fh_vocab_from_tiktoken(fh_vocab **ret, fh_str text, const char *name, fh_err **err);
 void fh_vocab_free(fh_vocab *v);
 FH_DEFINE_AUTO(fh_vocab, fh_vocab_free);
 
@@ -40,6 +47,7 @@ size_t fh_vocab_size(const fh_vocab *v);
 fh_str fh_vocab_piece(const fh_vocab *v, fh_token id); /* as stored in the file */
 bool fh_vocab_is_control(const fh_vocab *v, fh_token id);
 fh_token fh_vocab_bos(const fh_vocab *v), fh_vocab_eos(const fh_vocab *v); /* FH_TOKEN_NONE when absent */
+fh_token fh_vocab_unknown(const fh_vocab *v);                              /* for what has no token, in any text; as those */
 bool fh_vocab_is_end(const fh_vocab *v, fh_token id);                      /* eos, eot, eom */
 fh_token fh_vocab_find(const fh_vocab *v, fh_str piece);                   /* FH_TOKEN_NONE when absent */
 

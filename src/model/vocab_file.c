@@ -1,0 +1,36 @@
+/* A vocabulary from whatever file the makers give: by what is in it, and for tiktoken by its name. */
+#include "vocab_private.h"
+#include "sys/file.h"
+
+static int open_gguf(fh_vocab **ret, const char *path, fh_err **err)
+{
+    FH_AUTO(fh_gguf) fh_gguf *g = NULL;
+    int rc = fh_gguf_open(&g, path, err);
+    if (!rc) rc = fh_vocab_new(ret, g, err);
+    if (!rc) (*ret)->own_gguf = fh_take(g);
+    return rc;
+}
+
+static int open_text(fh_vocab **ret, fh_str text, const char *path, fh_err **err)
+{
+    const char *slash = strrchr(path, '/');
+    fh_str trimmed = fh_str_trim(text);
+    if (text.len > FH_LIMIT_TOKENIZER_BYTES)
+        return fh_err_set(err, FH_E_TOO_LARGE, "the file is %zu bytes long; of a tokenizer at most %d are read", text.len,
+                          FH_LIMIT_TOKENIZER_BYTES);
+    if (trimmed.len && trimmed.ptr[0] == '{') return fh_vocab_from_json(ret, text, err);
+    return fh_vocab_from_tiktoken(ret, text, slash ? slash + 1 : path, err);
+}
+
+int fh_vocab_open(fh_vocab **ret, const char *path, fh_err **err)
+{
+    fh_mapping map = {0};
+    int rc = fh_file_map(path, &map, err);
+    if (rc) return rc;
+    fh_str text = {map.data, map.bytes};
+    bool gguf = fh_str_starts(text, FH_STR("GGUF"));
+    if (!gguf) rc = open_text(ret, text, path, err);
+    fh_file_unmap(&map);
+    if (gguf) rc = open_gguf(ret, path, err);
+    return rc ? fh_err_about(err, path) : 0;
+}
