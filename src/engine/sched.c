@@ -49,9 +49,9 @@ static int check_request(const fh_engine *e, const fh_gen_request *r, fh_err **e
     if (!e->vocab) return fh_err_set(err, FH_E_CONFLICT, "the engine was opened without a tokenizer");
     if (r->token_count == 0)
         fh_err_set(err, FH_E_INVALID, "the %s is empty", prompt_name(r));
-    else if (too_long)
-        fh_err_set(err, FH_E_INVALID, "the %s has %zu tokens, but the context is %u tokens%s", prompt_name(r),
-                   r->token_count + r->begun_count, e->info.context_tok, r->embed ? "" : " and needs room for an answer");
+    else if (too_long) /* in words of OpenAI's and Anthropic's messages, by which clients know this case */
+        fh_err_set(err, FH_E_INVALID, "the %s is too long: it has %zu tokens; this model's maximum context length is %u tokens%s",
+                   prompt_name(r), r->token_count + r->begun_count, e->info.context_tok, r->embed ? "" : ", with the answer");
     else if (r->top_logprobs > TOP_MAX)
         fh_err_set(err, FH_E_INVALID, "%u alternatives asked for each token, at most %d", r->top_logprobs, TOP_MAX);
     else if (r->cache_salt.len > SALT_MAX)

@@ -4,16 +4,24 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import Server, Tap, need_starter
+from clients import own_engine, served, where_it_can
+from freehold import Tap, need_starter
 
 try:
     import openai
+    from pydantic import BaseModel
 except ImportError:
     Tap.skip_all("the openai package is not installed: run with the interpreter of tests/tools/python-env")
 
 ASK = dict(model="smollm2", input="Name the capital of France.", max_output_tokens=24, temperature=0)
+
+
+class City(BaseModel):
+    name: Literal["Paris", "Rome"]
+    large: bool
 
 
 def expect(kind, call, param=None, code=None):
@@ -29,8 +37,8 @@ def expect(kind, call, param=None, code=None):
 def main():
     need_starter()
     tap = Tap()
-    with Server() as server:
-        server.deploy()
+    with served() as (server, model):
+        ASK["model"] = model
         client = openai.OpenAI(base_url=server.url + "/v1", api_key=server.key, max_retries=0)
         create = client.responses.create
 
@@ -76,21 +84,21 @@ def main():
             assert bytes(b for t in content.logprobs for b in t.bytes).decode().startswith(content.text)
 
         def goes_on_from_the_previous_response():
-            first = create(model="smollm2", input="My name is Alice. Remember it.", max_output_tokens=24, temperature=0)
-            second = create(model="smollm2", input="What is my name?", previous_response_id=first.id, max_output_tokens=24, temperature=0)
-            third = create(model="smollm2", input="Say it again.", previous_response_id=second.id, max_output_tokens=24, temperature=0)
+            first = create(model=model, input="My name is Alice. Remember it.", max_output_tokens=24, temperature=0)
+            second = create(model=model, input="What is my name?", previous_response_id=first.id, max_output_tokens=24, temperature=0)
+            third = create(model=model, input="Say it again.", previous_response_id=second.id, max_output_tokens=24, temperature=0)
             assert second.previous_response_id == first.id and second.usage.input_tokens > first.usage.input_tokens + first.usage.output_tokens
             assert third.usage.input_tokens > second.usage.input_tokens + second.usage.output_tokens
             by_hand = [{"role": "user", "content": "My name is Alice. Remember it."}, *[o.to_dict() for o in first.output], {"role": "user", "content": "What is my name?"}]
-            same = create(model="smollm2", input=by_hand, max_output_tokens=24, temperature=0)
+            same = create(model=model, input=by_hand, max_output_tokens=24, temperature=0)
             assert same.output_text == second.output_text and same.usage.input_tokens == second.usage.input_tokens
 
         def references_are_resolved():
-            first = create(model="smollm2", input=[{"role": "user", "content": "My name is Bob.", "id": "msg_mine"}], max_output_tokens=8, temperature=0)
-            r = create(model="smollm2", input=[{"type": "item_reference", "id": first.output[0].id}, {"role": "user", "content": "Go on."}], max_output_tokens=4, temperature=0)
+            first = create(model=model, input=[{"role": "user", "content": "My name is Bob.", "id": "msg_mine"}], max_output_tokens=8, temperature=0)
+            r = create(model=model, input=[{"type": "item_reference", "id": first.output[0].id}, {"role": "user", "content": "Go on."}], max_output_tokens=4, temperature=0)
             by_hand = [first.output[0].to_dict(), {"role": "user", "content": "Go on."}]
-            assert r.usage.input_tokens == create(model="smollm2", input=by_hand, max_output_tokens=4, temperature=0).usage.input_tokens
-            expect(openai.BadRequestError, lambda: create(model="smollm2", input=[{"type": "item_reference", "id": "msg_gone"}]), "input[0].id")
+            assert r.usage.input_tokens == create(model=model, input=by_hand, max_output_tokens=4, temperature=0).usage.input_tokens
+            expect(openai.BadRequestError, lambda: create(model=model, input=[{"type": "item_reference", "id": "msg_gone"}]), "input[0].id")
 
         def is_retrieved_and_deleted():
             made = create(**ASK)
@@ -124,7 +132,7 @@ def main():
         def calls_a_function_and_takes_its_result():
             city = {"type": "object", "properties": {"city": {"type": "string", "enum": ["Paris", "Rome"]}}, "required": ["city"], "additionalProperties": False}
             tools = [{"type": "function", "name": "get_weather", "description": "Weather of a city", "parameters": city, "strict": True}]
-            ask = dict(model="smollm2", input="What is the weather in Paris?", tools=tools, tool_choice="required", max_output_tokens=100, temperature=0)
+            ask = dict(model=model, input="What is the weather in Paris?", tools=tools, tool_choice="required", max_output_tokens=100, temperature=0)
             first = create(**ask)
             calls = [o for o in first.output if o.type == "function_call"]
             assert calls and all(c.name == "get_weather" and json.loads(c.arguments)["city"] in ("Paris", "Rome") for c in calls), first.output
@@ -132,13 +140,17 @@ def main():
             arguments = "".join(e.delta for e in streamed if e.type == "response.function_call_arguments.delta")
             assert arguments == "".join(c.arguments for c in calls), arguments
             results = [{"type": "function_call_output", "call_id": c.call_id, "output": "18 degrees"} for c in calls]
-            second = create(model="smollm2", previous_response_id=first.id, input=results, tools=tools, tool_choice="none", max_output_tokens=24, temperature=0)
+            second = create(model=model, previous_response_id=first.id, input=results, tools=tools, tool_choice="none", max_output_tokens=24, temperature=0)
             assert second.output_text, second
+
+        def holds_its_output_to_a_schema():
+            r = client.responses.parse(model=model, input="Describe Paris.", text_format=City, max_output_tokens=200, temperature=0)
+            assert isinstance(r.output_parsed, City), r
 
         def counts_input_tokens():
             made = create(**{**ASK, "max_output_tokens": 2}, instructions="Be short.")
-            assert client.responses.input_tokens.count(model="smollm2", input=ASK["input"], instructions="Be short.").input_tokens == made.usage.input_tokens
-            more = client.responses.input_tokens.count(model="smollm2", input="And?", previous_response_id=made.id).input_tokens
+            assert client.responses.input_tokens.count(model=model, input=ASK["input"], instructions="Be short.").input_tokens == made.usage.input_tokens
+            more = client.responses.input_tokens.count(model=model, input="And?", previous_response_id=made.id).input_tokens
             assert more > made.usage.input_tokens, more
 
         def what_is_finished_cannot_be_cancelled():
@@ -185,19 +197,20 @@ def main():
         tap.check("streams the same text as numbered events", streams_the_same_text)
         tap.check("the package's stream helper collects the response", the_stream_helper_collects)
         tap.check("an answer cut at max_output_tokens is incomplete", is_cut_at_the_length)
-        tap.check("gives logprobs of each token", gives_logprobs)
+        tap.check("gives logprobs of each token", where_it_can(gives_logprobs))
         tap.check("goes on from the previous response, as by hand", goes_on_from_the_previous_response)
         tap.check("references to items are resolved", references_are_resolved)
         tap.check("is retrieved as it was made, and deleted", is_retrieved_and_deleted)
         tap.check("a streamed response is kept too", a_stream_is_kept_too)
         tap.check("store=False keeps nothing", is_not_kept_when_not_asked_to)
         tap.check("lists input items in pages", lists_input_items_in_pages)
-        tap.check("calls a function, plain and streamed, and takes its result", calls_a_function_and_takes_its_result)
+        tap.check("calls a function, plain and streamed, and takes its result", where_it_can(calls_a_function_and_takes_its_result))
+        tap.check("holds its output to a schema", where_it_can(holds_its_output_to_a_schema))
         tap.check("counts the tokens of an input, with its past", counts_input_tokens)
         tap.check("what is finished cannot be cancelled", what_is_finished_cannot_be_cancelled)
         tap.check("another key sees nothing of it", another_key_sees_nothing)
         tap.check("refusals name the field", refusals_name_the_field)
-        tap.check("outlives the server", outlives_the_server)
+        tap.check("outlives the server", own_engine(outlives_the_server))
     tap.end()
 
 

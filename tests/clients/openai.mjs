@@ -1,28 +1,17 @@
-// The official openai package for Node against a real server. Started by openai_node.py, which gives OPENAI_PACKAGE, BASE_URL and KEY. Prints TAP.
+// The official openai package for Node against a real server. Started by node.py. Prints TAP.
 import assert from 'node:assert/strict';
-import { pathToFileURL } from 'node:url';
+import OpenAI from 'openai';
+import { zodResponseFormat } from 'openai/helpers/zod';
+import { z } from 'zod';
+import { check, end, key, model, promise, upstream, url } from './tap.mjs';
 
-const { default: OpenAI } = await import(pathToFileURL(process.env.OPENAI_PACKAGE).href);
-const client = new OpenAI({ baseURL: process.env.BASE_URL, apiKey: process.env.KEY, maxRetries: 0 });
-const ask = { model: 'smollm2', messages: [{ role: 'user', content: 'Name the capital of France.' }], max_tokens: 24, temperature: 0 };
-let count = 0, failed = 0;
-
-async function check(name, fn) {
-  count++;
-  try {
-    await fn();
-    console.log(`ok ${count} - ${name}`);
-  } catch (e) {
-    failed++;
-    console.log(`not ok ${count} - ${name}`);
-    for (const line of String(e.stack).split('\n').slice(0, 8)) console.log('#', line);
-  }
-}
+const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: key, maxRetries: 0 });
+const ask = { model, messages: [{ role: 'user', content: 'Name the capital of France.' }], max_tokens: 24, temperature: 0 };
 
 await check('lists models', async () => {
   const ids = [];
   for await (const m of client.models.list()) ids.push(m.id);
-  assert(ids.includes('smollm2-135m'));
+  assert(ids.includes(upstream ? model : 'smollm2-135m'));
 });
 await check('chats, with usage', async () => {
   const r = await client.chat.completions.create(ask);
@@ -49,7 +38,7 @@ await check('stops before the stop string', async () => {
   assert.equal(r.choices[0].message.content, whole.slice(0, whole.indexOf(stop)));
   assert.equal(r.choices[0].finish_reason, 'stop');
 });
-await check('repeats itself with the same seed', async () => {
+await promise('repeats itself with the same seed', async () => {
   const more = { ...ask, messages: [{ role: 'user', content: 'Tell me a story.' }], temperature: 1 };
   const [a, b] = [await client.chat.completions.create({ ...more, seed: 5 }), await client.chat.completions.create({ ...more, seed: 5 })];
   assert.equal(a.choices[0].message.content, b.choices[0].message.content);
@@ -59,10 +48,10 @@ await check('gives logprobs', async () => {
   assert.equal(r.choices[0].logprobs.content.length, r.usage.completion_tokens);
   assert(r.choices[0].logprobs.content.every((t) => t.logprob <= 0 && t.top_logprobs.length === 2));
 });
-await check('embeds texts, as numbers and base64', async () => {
+await promise('embeds texts, as numbers and base64', async () => {
   const input = ['A lighthouse warns ships of rocks.', 'The recipe wants two eggs.'];
-  const packed = await client.embeddings.create({ model: 'smollm2', input }); // the package asks for base64 by itself
-  const plain = await client.embeddings.create({ model: 'smollm2', input, encoding_format: 'float' });
+  const packed = await client.embeddings.create({ model, input }); // the package asks for base64 by itself
+  const plain = await client.embeddings.create({ model, input, encoding_format: 'float' });
   assert.deepEqual(packed.data.map((d) => d.index), [0, 1]);
   assert.equal(packed.usage.prompt_tokens, packed.usage.total_tokens);
   for (const i of [0, 1]) {
@@ -71,9 +60,33 @@ await check('embeds texts, as numbers and base64', async () => {
     assert(Math.abs(a.reduce((sum, x) => sum + x * x, 0) - 1) < 1e-4);
     assert(a.every((x, j) => Math.abs(x - b[j]) < 1e-3));
   }
-  await assert.rejects(client.embeddings.create({ model: 'smollm2', input: [] }), OpenAI.BadRequestError);
+  await assert.rejects(client.embeddings.create({ model, input: [] }), OpenAI.BadRequestError);
 });
-const question = { model: 'smollm2', input: 'Name the capital of France.', max_output_tokens: 24, temperature: 0 };
+const city = z.enum(['Paris', 'Rome']);
+const tools = [{ type: 'function', function: { name: 'get_weather', description: 'The weather in a city', parameters: z.toJSONSchema(z.strictObject({ city })) } }];
+const forced = { ...ask, tools, tool_choice: 'required', parallel_tool_calls: false, max_tokens: 200 };
+await check('calls a tool, and takes its result', async () => {
+  const { message, finish_reason } = (await client.chat.completions.create(forced)).choices[0];
+  assert.equal(finish_reason, 'tool_calls');
+  const [call] = message.tool_calls;
+  assert.equal(call.function.name, 'get_weather');
+  city.parse(JSON.parse(call.function.arguments).city);
+  const messages = [...ask.messages, message, { role: 'tool', tool_call_id: call.id, content: 'sunny' }];
+  const after = (await client.chat.completions.create({ ...ask, tools, messages })).choices[0].message;
+  assert(after.content || after.tool_calls);
+});
+await check('streams the call of a tool', async () => {
+  const final = await client.chat.completions.stream(forced).finalChatCompletion();
+  const [call] = final.choices[0].message.tool_calls;
+  assert.equal(call.function.name, 'get_weather');
+  city.parse(JSON.parse(call.function.arguments).city);
+});
+await check('holds its output to a schema', async () => {
+  const shape = z.strictObject({ name: city, large: z.boolean() });
+  const r = await client.chat.completions.parse({ ...ask, max_tokens: 200, response_format: zodResponseFormat(shape, 'city') });
+  shape.parse(r.choices[0].message.parsed);
+});
+const question = { model, input: 'Name the capital of France.', max_output_tokens: 24, temperature: 0 };
 await check('responses: answers, and streams the same text', async () => {
   const whole = await client.responses.create(question);
   assert.match(whole.output_text, /Paris/);
@@ -109,7 +122,7 @@ await check('responses: go on from one another, are read, listed and deleted', a
 await check('errors arrive as the package\'s own classes', async () => {
   await assert.rejects(client.chat.completions.create({ ...ask, model: 'nothing-like-it' }), OpenAI.NotFoundError);
   await assert.rejects(client.chat.completions.create({ ...ask, messages: [] }), OpenAI.BadRequestError);
-  await assert.rejects(new OpenAI({ baseURL: process.env.BASE_URL, apiKey: 'wrong', maxRetries: 0 }).models.list(), OpenAI.AuthenticationError);
+  await assert.rejects(new OpenAI({ baseURL: `${url}/v1`, apiKey: 'wrong', maxRetries: 0 }).models.list(), OpenAI.AuthenticationError);
 });
 await check('a stream that the client leaves is cancelled', async () => {
   const stream = await client.chat.completions.create({ ...ask, max_tokens: 4000, stream: true, ignore_eos: true });
@@ -119,5 +132,4 @@ await check('a stream that the client leaves is cancelled', async () => {
   await client.chat.completions.create({ ...ask, max_tokens: 2 });
   assert(performance.now() - begun < 20000);
 });
-console.log(`1..${count}`);
-process.exit(failed ? 1 : 0);
+end();

@@ -1,30 +1,15 @@
-// The official @anthropic-ai/sdk package for Node against a real server. Started by anthropic_node.py, which gives ANTHROPIC_PACKAGE, BASE_URL and KEY. Prints TAP.
+// The official @anthropic-ai/sdk package for Node against a real server. Started by node.py. Prints TAP.
 import assert from 'node:assert/strict';
-import { pathToFileURL } from 'node:url';
+import Anthropic from '@anthropic-ai/sdk';
+import { check, end, key, model, url } from './tap.mjs';
 
-const { default: Anthropic } = await import(pathToFileURL(process.env.ANTHROPIC_PACKAGE).href);
-const client = new Anthropic({ baseURL: process.env.BASE_URL, apiKey: process.env.KEY, maxRetries: 0 });
-const ask = { model: 'smollm2', messages: [{ role: 'user', content: 'Name the capital of France.' }], max_tokens: 24, temperature: 0 };
+const client = new Anthropic({ baseURL: url, apiKey: key, maxRetries: 0 });
+const ask = { model, messages: [{ role: 'user', content: 'Name the capital of France.' }], max_tokens: 24, temperature: 0 };
 const weather = {
   name: 'get_weather',
   description: 'The weather of a city',
   input_schema: { type: 'object', properties: { city: { type: 'string', maxLength: 20 } }, required: ['city'], additionalProperties: false },
 };
-let count = 0, failed = 0;
-
-async function check(name, fn) {
-  count++;
-  try {
-    await fn();
-    console.log(`ok ${count} - ${name}`);
-  } catch (e) {
-    // What not every engine does yet is refused by name, and then there is nothing to test.
-    const missing = e instanceof Anthropic.BadRequestError && String(e.message).includes("not supported by this model's engine");
-    failed += !missing;
-    console.log(missing ? `ok ${count} - ${name} # SKIP ${e.error?.error?.message}` : `not ok ${count} - ${name}`);
-    if (!missing) for (const line of String(e.stack).split('\n').slice(0, 8)) console.log('#', line);
-  }
-}
 
 const text = (message) => message.content.map((b) => b.text ?? '').join('');
 
@@ -86,7 +71,7 @@ await check('holds its output to a schema', async () => {
   assert.equal(typeof JSON.parse(text(r)).large, 'boolean');
 });
 await check('errors arrive as the package\'s own classes', async () => {
-  const wrong = new Anthropic({ baseURL: process.env.BASE_URL, apiKey: 'wrong', maxRetries: 0 });
+  const wrong = new Anthropic({ baseURL: url, apiKey: 'wrong', maxRetries: 0 });
   await assert.rejects(client.messages.create({ ...ask, model: 'nothing-like-it' }), Anthropic.NotFoundError);
   await assert.rejects(client.messages.create({ ...ask, messages: [] }), Anthropic.BadRequestError);
   await assert.rejects(client.messages.create({ ...ask, messages: [{ role: 'robot', content: 'x' }] }), (e) => e instanceof Anthropic.BadRequestError && e.requestID && e.error.error.message.startsWith('messages[0].role: '));
@@ -100,5 +85,4 @@ await check('a stream that the client leaves is cancelled', async () => {
   await client.messages.create({ ...ask, max_tokens: 2 });
   assert(performance.now() - begun < 20000);
 });
-console.log(`1..${count}`);
-process.exit(failed ? 1 : 0);
+end();
