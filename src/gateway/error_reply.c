@@ -43,7 +43,7 @@ void fh_gateway_reply_error(fh_http_req *req, const fh_err *err)
     if (openai)
         fh_wire_error_write(&body, err);
     else
-        fh_wire_problem_write(&body, err, fh_http_req_id(req));
+        fh_wire_problem_write(&body, err, fh_code_http(code), fh_http_req_id(req));
     add_headers(req, code);
     fh_http_reply(req, fh_code_http(code), openai ? "application/json" : "application/problem+json", fh_buf_cstr(&body), body.len);
 }

@@ -92,6 +92,7 @@ void fh_http_reader_next(fh_http_reader *r)
     r->header_count = r->trailer_count = 0;
     r->skipped_blank = r->chunked = r->announce = false;
     r->left = 0;
+    r->method = r->target = (span){0, 0};
     r->msg = (fh_http_msg){0};
 }
 
@@ -145,6 +146,11 @@ static fh_str str_of(const fh_http_reader *r, span s)
     return (fh_str){r->head.data + s.at, s.len};
 }
 
+fh_str fh_http_reader_target(const fh_http_reader *r)
+{
+    return r->target.len ? str_of(r, r->target) : (fh_str){NULL, 0};
+}
+
 /* Request line. */
 
 static int parse_version(fh_http_reader *r, fh_str v, fh_err **err)
@@ -160,8 +166,7 @@ static int parse_version(fh_http_reader *r, fh_str v, fh_err **err)
 static int check_method(fh_http_reader *r, fh_str method, fh_err **err)
 {
     if (!fh_http_token_valid(method)) return refuse(r, err, 400, "the method is not a token");
-    if (method.len > METHOD_BYTES || fh_str_eqs(method, "CONNECT") || fh_str_eqs(method, "TRACE"))
-        return refuse(r, err, 501, "this method is not supported");
+    if (method.len > METHOD_BYTES || fh_str_eqs(method, "CONNECT")) return refuse(r, err, 501, "this method is not supported");
     return 0;
 }
 
@@ -181,12 +186,12 @@ static int parse_request_line(fh_http_reader *r, fh_str line, fh_err **err)
     const char *b = a ? memchr(a + 1, ' ', line.len - (size_t)(a + 1 - line.ptr)) : NULL;
     if (!b) return refuse(r, err, 400, "the request line is not a method, a target and a version");
     fh_str method = {line.ptr, (size_t)(a - line.ptr)}, target = {a + 1, (size_t)(b - a - 1)};
+    r->method = span_of(r, method);
+    r->target = span_of(r, target);
     int rc = parse_version(r, (fh_str){b + 1, line.len - (size_t)(b + 1 - line.ptr)}, err);
     if (rc == 0) rc = check_method(r, method, err);
     if (rc == 0) rc = check_target(r, method, target, err);
     if (rc < 0) return rc;
-    r->method = span_of(r, method);
-    r->target = span_of(r, target);
     r->state = HEADER;
     return 0;
 }

@@ -254,14 +254,16 @@ void fh_http_reply(fh_http_req *r, int status, const char *content_type, const v
     fh_http_conn_reply_done(c);
 }
 
-/* The reply to what never became a request. */
+/* The reply to what never became a request: in the control plane's shape where it was meant, as far as can be told, else in OpenAI's. */
 void fh_http_reply_refusal(fh_http_conn *c, int status, const fh_err *err)
 {
     FH_AUTO(buf) fh_buf body = FH_BUF(8192);
+    bool problem = fh_str_starts(fh_http_reader_target(c->reader), FH_STR("/api/"));
     make_id(c->server, c->req.id, sizeof c->req.id);
     atomic_fetch_add_explicit(&c->server->group->refused, 1, memory_order_relaxed);
-    if (!fh_wire_error_write(&body, err)) fh_buf_clear(&body);
-    queue_head(c, status, "application/json", (int64_t)body.len, false);
+    bool ok = problem ? fh_wire_problem_write(&body, err, status, c->req.id) : fh_wire_error_write(&body, err);
+    if (!ok) fh_buf_clear(&body);
+    queue_head(c, status, problem ? "application/problem+json" : "application/json", (int64_t)body.len, false);
     fh_http_conn_queue(c, fh_buf_cstr(&body), body.len);
 }
 

@@ -69,11 +69,10 @@ bool fh_wire_error_write(fh_buf *out, const fh_err *err)
     return fh_buf_adds(out, "}}");
 }
 
-bool fh_wire_problem_write(fh_buf *out, const fh_err *err, const char *instance)
+bool fh_wire_problem_write(fh_buf *out, const fh_err *err, int status, const char *instance)
 {
     int code = fh_err_code(err);
-    fh_buf_addf(out, "{\"type\":\"about:blank\",\"status\":%d,\"retryable\":%s", fh_code_http(code),
-                fh_code_retryable(code) ? "true" : "false");
+    fh_buf_addf(out, "{\"type\":\"about:blank\",\"status\":%d,\"retryable\":%s", status, fh_code_retryable(code) ? "true" : "false");
     add_member(out, "title", fh_code_title(code));
     add_member(out, "detail", fh_err_message(err));
     fh_buf_adds(out, ",\"code\":");

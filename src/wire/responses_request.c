@@ -107,7 +107,8 @@ static fh_json *whole_item(const keeper *k, const fh_json *item, const char *typ
     if (ok && !fh_json_str(fh_json_get(o, "id")).len) ok = fh_json_set(o, "id", new_id(k, prefix));
     if (ok && !fh_json_str(fh_json_get(o, "status")).len) ok = fh_json_set(o, "status", fh_json_new_cstr("completed"));
     bool assistant = fh_str_eqs(fh_json_str(fh_json_get(o, "role")), "assistant");
-    if (ok && message) ok = fh_json_set(o, "content", listed_content(fh_json_get(o, "content"), assistant));
+    const fh_json *said = fh_json_get(o, "content"); /* one without is refused when the chat is made */
+    if (ok && message && said) ok = fh_json_set(o, "content", listed_content(said, assistant));
     return ok ? fh_take(o) : NULL;
 }
 

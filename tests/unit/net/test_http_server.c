@@ -154,6 +154,20 @@ static void other_refusals_have_their_own_status(void **state)
     }
 }
 
+static void refusals_for_the_control_plane_are_problems(void **state)
+{
+    static const fh_str rows[] = {FH_STR("GET /api/v1/models/%07 HTTP/1.1\r\n" H "\r\n"),
+                                  FH_STR("POST /api/v1/keys HTTP/1.1\r\n" H "Expect: tea\r\n\r\n"),
+                                  FH_STR("GET /v1/models/%07 HTTP/1.1\r\n" H "\r\n")};
+    static const char *const says[] = {"application/problem+json\r\n", "\"status\":417,", "application/json\r\n"};
+    fixture *f = *state;
+    for (size_t i = 0; i < FH_COUNT(rows); i++) {
+        FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
+        ask(f->port, rows[i], &out);
+        assert_non_null(strstr(fh_buf_cstr(&out), says[i]));
+    }
+}
+
 static void a_refusal_is_readable_even_while_the_client_still_sends(void **state)
 {
     fixture *f = *state;
@@ -445,6 +459,7 @@ int main(void)
         SERVED(a_request_reaches_its_handler_and_the_reply_its_client),
         SERVED(the_eleven_malformed_requests_get_400_and_a_closed_connection),
         SERVED(other_refusals_have_their_own_status),
+        SERVED(refusals_for_the_control_plane_are_problems),
         SERVED(a_refusal_is_readable_even_while_the_client_still_sends),
         SERVED(a_connection_is_kept_and_pipelined_requests_are_answered_in_order),
         SERVED(a_request_in_single_bytes_is_answered),

@@ -168,12 +168,12 @@ static void problems_are_as_rfc_9457_has_them(void **state)
     FH_AUTO(buf) fh_buf out = FH_BUF(65536), bare = FH_BUF(65536);
     fh_err *err = NULL;
     fh_err_set(&err, FH_E_NOT_FOUND, "no deployment of that name");
-    assert_true(fh_wire_problem_write(&bare, err, NULL));
+    assert_true(fh_wire_problem_write(&bare, err, 404, NULL));
     assert_string_equal(fh_buf_cstr(&bare), "{\"type\":\"about:blank\",\"status\":404,\"retryable\":false,\"title\":\"not "
                                             "found\",\"detail\":\"no deployment of that name\",\"code\":\"not_found\"}");
     fh_err_hint(&err, "list them");
     fh_err_param(&err, "name");
-    assert_true(fh_wire_problem_write(&out, err, "req_1"));
+    assert_true(fh_wire_problem_write(&out, err, 404, "req_1"));
     assert_non_null(strstr(fh_buf_cstr(&out), ",\"hint\":\"list them\",\"param\":\"name\",\"instance\":\"req_1\"}"));
     fh_err_free(err);
 }

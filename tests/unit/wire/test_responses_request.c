@@ -317,6 +317,13 @@ static void conversations_have_a_longest(void **state)
     assert_int_equal(fh_wire_responses_input(doc, "resp_1", NULL, NULL, &kept, NULL), FH_E_INVALID);
 }
 
+static void an_item_without_content_is_refused_by_name_and_not_for_want_of_memory(void **state)
+{
+    FH_AUTO(json) fh_json *doc = parsed("{\"model\":\"m\",\"input\":[{\"role\":\"user\"}]}"), *kept = NULL;
+    assert_int_equal(fh_wire_responses_input(doc, "resp_1", NULL, NULL, &kept, NULL), 0);
+    expect_refusal("{\"model\":\"m\",\"input\":[{\"role\":\"user\"}]}", "input[0].content");
+}
+
 static void errors_of_the_chat_request_name_the_field_that_was_sent(void **state)
 {
     static const char *const rows[][2] = {{"messages[2].content[0]", "input"},      {"response_format.type", "text.format"},
@@ -411,6 +418,7 @@ int main(void)
         cmocka_unit_test(wrong_fields_are_named),
         cmocka_unit_test(wrong_items_are_named),
         cmocka_unit_test(conversations_have_a_longest),
+        cmocka_unit_test(an_item_without_content_is_refused_by_name_and_not_for_want_of_memory),
         cmocka_unit_test(errors_of_the_chat_request_name_the_field_that_was_sent),
         cmocka_unit_test(kept_input_is_whole_items),
         cmocka_unit_test(a_reference_to_nothing_is_named),

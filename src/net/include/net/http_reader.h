@@ -34,6 +34,7 @@ int fh_http_reader_push(fh_http_reader *r, const char *data, size_t *io_bytes, f
 const fh_http_msg *fh_http_reader_msg(const fh_http_reader *r);
 void fh_http_reader_next(fh_http_reader *r);               /* forget the finished request, ready for the next of the connection */
 size_t fh_http_reader_body_bytes(const fh_http_reader *r); /* of the body so far */
+fh_str fh_http_reader_target(const fh_http_reader *r);     /* raw, of a refused request too; {NULL,0} before its first line */
 bool fh_http_reader_started(const fh_http_reader *r);      /* some bytes of a request have come */
 
 #endif

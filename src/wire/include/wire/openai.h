@@ -139,8 +139,8 @@ bool fh_wire_reply_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piec
 
 /* {"error":{"message","type","param","code"}}; type by HTTP status as OpenAI's (invalid_request_error, authentication_error, ...). */
 bool fh_wire_error_write(fh_buf *out, const fh_err *err);
-/* RFC 9457 problem details, for /api/v1. */
-bool fh_wire_problem_write(fh_buf *out, const fh_err *err, const char *instance);
+/* RFC 9457 problem details, for /api/v1; status: the reply's. */
+bool fh_wire_problem_write(fh_buf *out, const fh_err *err, int status, const char *instance);
 
 typedef struct fh_wire_model {
     const char *id, *owned_by;
