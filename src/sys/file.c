@@ -275,6 +275,20 @@ int fh_file_write_atomic(const char *path, const void *data, size_t bytes, unsig
     return rc;
 }
 
+int fh_file_open_append(const char *path, unsigned mode, int *ret_fd, fh_err **err)
+{
+    int fd = open_point(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, mode); /* a pipe must not make us wait for a reader */
+    if (fd < 0) return fail(err, "open", path);
+    fcntl(fd, F_SETFL, O_APPEND);
+    *ret_fd = fd;
+    return 0;
+}
+
+int fh_file_append(int fd, const void *data, size_t bytes, const char *name, fh_err **err)
+{
+    return write_all(fd, data, bytes) ? fail(err, "write to", name) : 0;
+}
+
 bool fh_file_exists(const char *path)
 {
     struct stat st;
