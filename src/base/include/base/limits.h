@@ -111,6 +111,12 @@
     X(PREFIX_BLOCKS, 128, "blocks of a prompt that are remembered; what is behind them is not looked at")                                  \
     X(PREFIX_SETS, 8192, "sets of four remembered blocks of prompts; beyond: the oldest is forgotten")                                     \
     X(LIMIT_RECORDS, 4096, "keys that ask within a minute whose limits are counted; beyond: 429 for a new one")                            \
+    X(METRIC_SERIES, 256, "sets of labels of the gateway's metrics that are counted apart; beyond: together, as other")                    \
+    X(ACCESS_LOG_BYTES, 4194304, "lines of the access log that wait to be written; beyond: they are dropped and counted")                  \
+    X(ACCESS_LOG_PATH_BYTES, 512, "path of a request in the access log and in a span; beyond: it is cut off")                              \
+    X(OTLP_BYTES, 4194304, "spans that wait to be sent to a collector; beyond: they are dropped and counted")                              \
+    X(OTLP_TRIES, 5, "times that a batch of spans is sent to a collector that is busy or away; beyond: it is dropped and counted")         \
+    X(OTLP_LAST_MS, 1000, "time that a server which stops takes to send its last spans; beyond: they are lost")                            \
     X(RECORD_ATTEMPTS, 8, "replicas of one request that its record tells apart; beyond: the last ones are told as one")                    \
     X(TRACESTATE_BYTES, 512, "a tracestate that is passed on; beyond: it is dropped, the traceparent is not")                              \
     X(TRACESTATE_MEMBERS, 32, "members of a tracestate; beyond: likewise")                                                                 \

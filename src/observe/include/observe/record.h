@@ -31,7 +31,7 @@ typedef struct fh_record {
     const char *key_class, *cache, *finish; /* finish "": it has none */
     bool stream;
     int code;          /* class of error that the client was told; 0: none */
-    int64_t first_ns;  /* the first byte of the answer */
+    int64_t first_ns;  /* the first byte of a streamed answer */
     int64_t queued_ns; /* how long it waited for its turn */
     uint64_t prompt_tok, completion_tok;
     fh_trace trace;
@@ -39,5 +39,9 @@ typedef struct fh_record {
     unsigned attempt_count;     /* of all; those told are the first ones, and the last as the last one told */
     const fh_attempt *attempts; /* FH_MIN(attempt_count, RECORD_ATTEMPTS) */
 } fh_record;
+
+/* "not_found" of FH_E_NOT_FOUND, "" of 0. */
+enum { FH_ERROR_TYPE_BYTES = 32 };
+void fh_record_error_type(int code, char out[FH_ERROR_TYPE_BYTES]);
 
 #endif
