@@ -87,7 +87,7 @@ void fh_exchange_fail(fh_exchange *x, fh_err *err)
     x->seen.code = fh_err_code(err);
     if (x->turn) fh_wire_responses_err(&err);
     if (x->streaming) {
-        x->lane->metrics.cut++;
+        fh_seen_tally(x, FH_TALLY_CUT);
         fh_exchange_cut(x, err);
     } else {
         if (x->tries && x->req) fh_http_reply_header(x->req, "x-should-retry", "false");
@@ -217,8 +217,8 @@ void fh_exchange_broke(fh_exchange *x, const fh_err *why)
     x->replace_until_ns = fh_clock_mono_ns() + REPLACE_WAIT_NS;
     if (!x->streaming) forget_beginning(x);
     x->resumed |= x->streaming;
-    x->lane->metrics.retried++;
-    x->lane->metrics.resumed += x->streaming;
+    fh_seen_tally(x, FH_TALLY_RETRIED);
+    if (x->streaming) fh_seen_tally(x, FH_TALLY_RESUMED);
     choose(x);
 }
 
@@ -369,7 +369,7 @@ static void is_silent(fh_exchange *x, int64_t now_ns)
     int64_t silence = now_ns - x->event_ns;
     if (silence < fh_upstream_stall_ns(x->upstream, x->begun)) return;
     fh_err_set(&x->upstream_error, FH_E_TIMEOUT, "it said nothing for %.1f s", (double)silence / 1e9);
-    x->lane->metrics.stalled++;
+    fh_seen_tally(x, FH_TALLY_STALLED);
     step_later(x, 0);
 }
 

@@ -155,7 +155,6 @@ static void add_choice_headers(fh_exchange *x)
 static void first_byte(fh_exchange *x)
 {
     x->seen.first_ns = fh_clock_mono_ns();
-    fh_histogram_add(&x->lane->metrics.first_byte[x->op], x->seen.first_ns - x->start_ns);
 }
 
 void fh_exchange_stream(fh_exchange *x)

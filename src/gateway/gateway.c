@@ -2,6 +2,7 @@
 #include "base/limits.h"
 #include "base/clock.h"
 #include "gateway/admission.h"
+#include "failovers.h"
 #include "gateway_private.h"
 #include "responses.h"
 #include "flight.h"
@@ -41,7 +42,10 @@ static int make_tables(fh_gateway *g, fh_err **err)
     g->upstreams = fh_upstreams_new();
     g->prefixes = fh_prefixes_new();
     g->limits = fh_limits_new();
-    return g->upstreams && g->prefixes && g->limits ? 0 : fh_err_nomem(err);
+    g->series = fh_series_table_new();
+    g->failovers = fh_failovers_new();
+    bool made = g->upstreams && g->prefixes && g->limits && g->series && g->failovers;
+    return made ? 0 : fh_err_nomem(err);
 }
 
 static int make_flights(fh_gateway *g, const fh_gateway_config *c, fh_err **err)
@@ -77,11 +81,14 @@ void fh_gateway_free(fh_gateway *g)
         fh_exchanges_end(&g->lanes[i]);
         fh_timer_free(g->lanes[i].watch);
         fh_http_client_free(g->lanes[i].client);
+        fh_series_set_fini(&g->lanes[i].series);
     }
     fh_flights_free(g->flights);
     fh_upstreams_free(g->upstreams);
     fh_prefixes_free(g->prefixes);
     fh_limits_free(g->limits);
+    fh_series_table_free(g->series);
+    fh_failovers_free(g->failovers);
     fh_free(g->lanes);
     explicit_bzero(g->secret, sizeof g->secret);
     fh_free(g);

@@ -6,27 +6,17 @@
 #include "base/str.h"
 #include "gateway/gateway.h"
 #include "gateway/secret.h"
+#include "metrics.h"
 #include "net/http_client.h"
 
 #include <stdatomic.h>
 
-/* metrics.c: a histogram of durations with fixed bounds, by operation. */
-enum { FH_METRIC_BOUNDS = 12 };
-typedef struct fh_histogram {
-    _Atomic uint64_t buckets[FH_METRIC_BOUNDS + 1], count;
-    _Atomic int64_t sum_ns;
-} fh_histogram;
-typedef enum fh_operation { FH_OP_CHAT, FH_OP_COMPLETION, FH_OP_TOKENIZE, FH_OP_COUNT_TOKENS, FH_OP_EMBED, FH_OP_COUNT } fh_operation;
 /* What an answer had to do with the cache: not looked for there; made, and perhaps kept; kept before; made for another at the same time. */
 typedef enum fh_cache_state { FH_CACHE_OFF, FH_CACHE_MISS, FH_CACHE_KEPT, FH_CACHE_JOINED, FH_CACHE_STATES } fh_cache_state;
-typedef struct fh_metrics { /* one loop adds, any thread reads */
-    fh_histogram duration[FH_OP_COUNT], first_byte[FH_OP_COUNT];
-    _Atomic uint64_t finished[FH_OP_COUNT], failed[FH_OP_COUNT], retried, resumed, limited, stalled, cut, cancelled, in_flight;
-    _Atomic uint64_t prompt_tok, completion_tok;
+typedef struct fh_metrics { /* what has no labels of a request; one loop adds, any thread reads */
+    _Atomic uint64_t limited, in_flight, prompt_tok, completion_tok;
     _Atomic uint64_t cache[FH_CACHE_STATES], cached_tok;
 } fh_metrics;
-void fh_histogram_add(fh_histogram *h, int64_t ns);
-const char *fh_operation_name(fh_operation op); /* as OpenTelemetry calls it */
 
 /* What belongs to one loop. */
 typedef struct fh_exchange fh_exchange;
@@ -34,6 +24,7 @@ typedef struct fh_flights fh_flights;
 typedef struct fh_upstreams fh_upstreams;
 typedef struct fh_prefixes fh_prefixes;
 typedef struct fh_limits fh_limits;
+typedef struct fh_failovers fh_failovers;
 typedef struct fh_lane {
     fh_loop *loop;          /* borrowed */
     fh_http_client *client; /* owned */
@@ -41,6 +32,7 @@ typedef struct fh_lane {
     fh_exchange *open;      /* requests under way, and calls for those that share one */
     fh_flights *flights;    /* borrowed: the gateway's; or NULL */
     fh_metrics metrics;
+    fh_series_set series;
 } fh_lane;
 
 enum { FH_RETRY_PRICE = 5, FH_RETRY_CREDIT_MAX = 500, FH_RETRY_CREDIT_FIRST = 100 }; /* a request earns 1 */
@@ -52,7 +44,9 @@ struct fh_gateway {
     fh_upstreams *upstreams; /* owned, as are the two below */
     fh_prefixes *prefixes;
     fh_limits *limits;
-    fh_flights *flights;           /* owned; NULL: nothing is kept or shared */
+    fh_flights *flights;     /* owned; NULL: nothing is kept or shared */
+    fh_series_table *series; /* owned, as is the next */
+    fh_failovers *failovers;
     _Atomic uint64_t retry_credit; /* of all requests together */
     char secret[44];               /* random text of this process: makes salts that nobody else can name */
 };

@@ -1,6 +1,8 @@
 /* What is noted of an exchange along the way, and told of it at its end (see seen.h). */
 #include "exchange.h"
+#include "failovers.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- the trace that it belongs to ---- */
@@ -65,6 +67,66 @@ size_t fh_seen_headers(const fh_exchange *x, char text[FH_TRACEPARENT_LEN + 1], 
     return count;
 }
 
+/* ---- whom it is counted with ---- */
+
+static const char *provider_of(const fh_route *r)
+{
+    if (!r->model[0]) return "";
+    if (r->own_engine) return "freehold";
+    return r->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai";
+}
+
+static fh_series *series_of(const fh_exchange *x, int code)
+{
+    fh_series_labels l = {.operation = x->op, .code = code};
+    const char *provider = provider_of(&x->route);
+    snprintf(l.provider, sizeof l.provider, "%s", provider[0] ? provider : "freehold");
+    snprintf(l.model, sizeof l.model, "%s", x->route.model[0] ? x->route.model : "none");
+    snprintf(l.key_class, sizeof l.key_class, "%s", x->seen.key_class);
+    return fh_series_find(x->gateway->series, &x->lane->series, &l);
+}
+
+void fh_seen_tally(fh_exchange *x, fh_tally t)
+{
+    fh_counter_add(&series_of(x, 0)->tallies[t], 1);
+}
+
+/* ---- the last failover ---- */
+
+/* What was used, as well as is known. */
+static void count_tokens(const fh_exchange *x, uint64_t *ret_prompt, uint64_t *ret_completion)
+{
+    *ret_prompt = x->has_usage ? x->usage.prompt_tok : 0;
+    *ret_completion = x->has_usage ? x->usage.completion_tok : fh_sent_count(&x->sent);
+}
+
+static int code_of(const fh_exchange *x)
+{
+    if (!x->failed) return 0;
+    if (x->seen.code) return x->seen.code;
+    return x->status >= 400 ? fh_exchange_code_of(x->status) : FH_E_UPSTREAM;
+}
+
+static void note_failover(const fh_exchange *x, bool over)
+{
+    const fh_seen *s = &x->seen;
+    int64_t now = fh_clock_mono_ns();
+    uint64_t prompt;
+    fh_failover f = {.stream = x->wants_stream,
+                     .over = over,
+                     .code = over ? code_of(x) : 0,
+                     .began_ns = x->start_ns,
+                     .first_ns = s->first_ns,
+                     .ended_ns = now,
+                     .utc_ns = fh_clock_utc_ns() - (now - x->start_ns),
+                     .attempt_count = s->attempt_count};
+    snprintf(f.request_id, sizeof f.request_id, "%s", x->request_id);
+    snprintf(f.model, sizeof f.model, "%s", x->route.model);
+    count_tokens(x, &prompt, &f.completion_tok);
+    memcpy(f.attempts, s->attempts, sizeof f.attempts);
+    fh_failovers_note(x->gateway->failovers, &f);
+}
+
 /* ---- along the way ---- */
 
 /* Admins, and all others by the priority that they have: few enough for a label. */
@@ -100,12 +162,24 @@ void fh_seen_asked(fh_exchange *x)
     memcpy(a->deployment, x->route.deployment, sizeof a->deployment);
     memcpy(a->place, x->route.place, sizeof a->place);
     fh_random_bytes(a->span, sizeof a->span, NULL);
+    s->series = series_of(x, 0);
+}
+
+/* What has come of the answer, in the sum of the lane. */
+static void count_answer(fh_exchange *x, uint64_t tok)
+{
+    fh_seen *s = &x->seen;
+    if (tok <= s->counted_tok) return;
+    fh_counter_add(&x->lane->metrics.completion_tok, tok - s->counted_tok);
+    s->counted_tok = tok;
 }
 
 void fh_seen_piece(fh_exchange *x, int64_t now_ns)
 {
     fh_attempt *a = last_attempt(&x->seen);
     if (a && !a->first_ns) a->first_ns = now_ns;
+    if (x->begun && x->seen.series) fh_histogram_add(&x->seen.series->measures[FH_MEASURE_CHUNK], FH_MEASURE_CHUNK, now_ns - x->event_ns);
+    count_answer(x, fh_sent_count(&x->sent));
 }
 
 void fh_seen_finish(fh_exchange *x, fh_wire_finish finish)
@@ -133,49 +207,49 @@ void fh_seen_broke(fh_exchange *x, const fh_err *why)
 {
     fh_attempt *a = last_attempt(&x->seen);
     if (a && why) a->code = fh_err_code(why);
+    x->seen.broke = true;
+    note_failover(x, false);
 }
 
 /* ---- at the end ---- */
 
-/* What was used, as well as is known. */
-static void count_tokens(const fh_exchange *x, uint64_t *ret_prompt, uint64_t *ret_completion)
+static void measure(fh_series *s, fh_measure m, int64_t value)
 {
-    *ret_prompt = x->has_usage ? x->usage.prompt_tok : 0;
-    *ret_completion = x->has_usage ? x->usage.completion_tok : fh_sent_count(&x->sent);
+    fh_histogram_add(&s->measures[m], m, value);
+}
+
+/* Of a good answer alone. */
+static void measure_answer(const fh_exchange *x, fh_series *s, uint64_t completion, int64_t now_ns)
+{
+    if (!x->wants_stream || !x->seen.first_ns) return;
+    measure(s, FH_MEASURE_FIRST_TOKEN, x->seen.first_ns - x->start_ns);
+    if (completion > 1) measure(s, FH_MEASURE_OUTPUT_TOKEN, (now_ns - x->seen.first_ns) / (int64_t)(completion - 1));
+}
+
+static void count_made(fh_exchange *x, uint64_t prompt, uint64_t completion)
+{
+    fh_series *s = series_of(x, 0);
+    fh_counter_add(&x->lane->metrics.prompt_tok, prompt);
+    count_answer(x, completion);
+    if (prompt) measure(s, FH_MEASURE_TOKENS_IN, (int64_t)prompt);
+    if (completion) measure(s, FH_MEASURE_TOKENS_OUT, (int64_t)completion);
 }
 
 /* Tokens are counted where they are made, requests where they are asked. */
 void fh_seen_end(fh_exchange *x, bool gone)
 {
-    fh_metrics *m = &x->lane->metrics;
+    int code = gone ? FH_E_CANCELLED : code_of(x);
+    int64_t now = fh_clock_mono_ns();
     uint64_t prompt, completion;
-    if (x->cache == FH_CACHE_OFF) {
-        count_tokens(x, &prompt, &completion);
-        m->prompt_tok += prompt;
-        m->completion_tok += completion;
-    }
+    count_tokens(x, &prompt, &completion);
+    if (x->cache == FH_CACHE_OFF) count_made(x, prompt, completion);
+    if (x->seen.broke) note_failover(x, true);
     if (fh_exchange_leads(x)) return;
-    m->cache[x->cache] += x->op == FH_OP_CHAT || x->op == FH_OP_COMPLETION;
-    if (gone) {
-        m->cancelled++;
-        return;
-    }
-    fh_histogram_add(&m->duration[x->op], fh_clock_mono_ns() - x->start_ns);
-    (x->failed ? m->failed : m->finished)[x->op]++;
-}
-
-static int code_of(const fh_exchange *x)
-{
-    if (!x->failed) return 0;
-    if (x->seen.code) return x->seen.code;
-    return x->status >= 400 ? fh_exchange_code_of(x->status) : FH_E_UPSTREAM;
-}
-
-static const char *provider_of(const fh_route *r)
-{
-    if (!r->model[0]) return "";
-    if (r->own_engine) return "freehold";
-    return r->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai";
+    fh_series *s = series_of(x, code);
+    x->lane->metrics.cache[x->cache] += x->op == FH_OP_CHAT || x->op == FH_OP_COMPLETION;
+    fh_counter_add(&s->tallies[gone ? FH_TALLY_CANCELLED : code ? FH_TALLY_FAILED : FH_TALLY_FINISHED], 1);
+    measure(s, FH_MEASURE_DURATION, now - x->start_ns);
+    if (!code) measure_answer(x, s, completion, now);
 }
 
 bool fh_gateway_record(const fh_http_req *req, fh_record *ret)
@@ -190,7 +264,7 @@ bool fh_gateway_record(const fh_http_req *req, fh_record *ret)
     ret->finish = x->seen.finished ? fh_wire_finish_name(x->seen.finish) : "";
     ret->stream = x->wants_stream;
     ret->code = code_of(x);
-    ret->first_ns = x->seen.first_ns;
+    ret->first_ns = x->wants_stream ? x->seen.first_ns : 0;
     ret->queued_ns = x->seen.queued_ns;
     count_tokens(x, &ret->prompt_tok, &ret->completion_tok);
     ret->trace = x->seen.trace;

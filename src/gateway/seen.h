@@ -5,6 +5,7 @@
 
 #include "observe/record.h"
 #include "gateway/keys.h"
+#include "metrics.h"
 #include "net/http.h"
 #include "upstreams.h"
 #include "wire/stream.h"
@@ -16,8 +17,10 @@ typedef struct fh_seen {
     char *trace_state;              /* owned; NULL: none is passed on */
     const char *key_class;          /* static text */
     int64_t first_ns, queued_ns;
-    int code; /* that an error of ours had; 0: the upstream's own reply, good or bad */
-    bool finished;
+    fh_series *series;    /* of its lane, for what goes well; NULL before a replica was asked */
+    uint64_t counted_tok; /* of the answer, in the lane's sum already */
+    int code;             /* that an error of ours had; 0: the upstream's own reply, good or bad */
+    bool finished, broke; /* an answer ended; a replica broke */
     fh_wire_finish finish;
     unsigned attempt_count;
     fh_attempt attempts[FH_LIMIT_RECORD_ATTEMPTS];
@@ -29,7 +32,8 @@ void fh_seen_piece(fh_exchange *x, int64_t now_ns); /* something of the answer c
 void fh_seen_finish(fh_exchange *x, fh_wire_finish finish);
 void fh_seen_left(fh_exchange *x, fh_outcome outcome); /* the present replica is done with */
 void fh_seen_broke(fh_exchange *x, const fh_err *why); /* and this is why; NULL: it replied with an error */
-void fh_seen_end(fh_exchange *x, bool gone);           /* the reply has ended, or its client has left */
+void fh_seen_tally(fh_exchange *x, fh_tally t);
+void fh_seen_end(fh_exchange *x, bool gone); /* the reply has ended, or its client has left */
 void fh_seen_fini(fh_seen *s);
 /* Headers for the replica that is asked: at most two, appended; text is the caller's and must live as long. */
 size_t fh_seen_headers(const fh_exchange *x, char text[FH_TRACEPARENT_LEN + 1], fh_header *headers, size_t count);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "choose.h"
 #include "gateway/ports.h"
+#include "gateway/traffic.h"
 
 typedef struct fh_upstreams fh_upstreams;
 typedef struct fh_upstream fh_upstream;
@@ -33,13 +34,6 @@ typedef enum fh_outcome {
 } fh_outcome;
 void fh_upstream_end(fh_upstream *s, uint64_t expect_tok, fh_outcome outcome, int64_t now_ns); /* expect_tok: as at its begin */
 
-typedef struct fh_upstream_view { /* for metrics and the page */
-    char deployment[64];
-    int64_t instance;
-    uint64_t requests, failures, in_flight;
-    double tok_per_s, first_token_s, failure_rate;
-    bool open;
-} fh_upstream_view;
 size_t fh_upstreams_list(fh_upstreams *u, int64_t now_ns, fh_upstream_view *ret, size_t max);
 
 #endif

@@ -238,8 +238,8 @@ def check_all(tap, s, with_weights):
         status, head, body = s.request("GET", "/metrics")
         assert status == 200 and head["content-type"].startswith("text/plain; version=0.0.4")
         lines = body.decode().splitlines()
-        names = {l.split("{")[0].split(" ")[0] for l in lines if not l.startswith("#")}
-        for name in ("gen_ai_server_request_duration_seconds_bucket", "gen_ai_server_time_to_first_token_seconds_count", "freehold_deployments", "freehold_build_info"):
+        names = {l.split("{")[0].split(" ")[0] for l in lines if not l.startswith("#")} | {l.split()[2] for l in lines if l.startswith("# TYPE ")}
+        for name in ("gen_ai_server_request_duration_seconds", "gen_ai_server_time_to_first_token_seconds", "freehold_deployments", "freehold_build_info"):
             assert name in names, sorted(names)
         for l in lines:
             if not l.startswith("#"):

@@ -355,7 +355,7 @@ def busy(e):
 @case("the client leaves, or says stop: the work ends", "CANCELLED")
 def cancelled(e):
     def left():
-        return int(re.search(r"^freehold_gateway_cancelled_total (\d+)", e.s.request("GET", "/metrics")[2].decode(), re.M)[1])
+        return sum(int(n) for n in re.findall(r"^freehold_gateway_cancelled_total\{.*\} (\d+)", e.s.request("GET", "/metrics")[2].decode(), re.M))
     before = left()
     c = http.client.HTTPConnection("127.0.0.1", e.s.port, timeout=20)
     c.request("POST", "/v1/chat/completions", json.dumps({**LONG, "stream": True}), {"Authorization": "Bearer " + e.s.key, "Content-Type": "application/json"})

@@ -119,10 +119,9 @@ def run_streams(server, seconds, streams, known):
 
 
 def metric(server, name):
-    for line in server.request("GET", "/metrics")[2].decode().splitlines():
-        if line.startswith(name + " "):
-            return float(line.split()[-1])
-    return 0.0
+    """The sum over all its series."""
+    lines = server.request("GET", "/metrics")[2].decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith((name + " ", name + "{")))
 
 
 def main():

@@ -2,6 +2,7 @@
 #include "cmocka_all.h"
 #include "base/limits.h"
 #include "gateway/gateway.h"
+#include "gateway/traffic.h"
 #include "net/http_client.h"
 
 #include <stdio.h>
@@ -450,6 +451,34 @@ static void a_record_tells_what_became_of_a_request(void **state)
     assert_in_range(a[1].began_ns, a[0].ended_ns, a[1].ended_ns);
 }
 
+static void the_last_failover_can_be_looked_at(void **state)
+{
+    world *w = *state;
+    fh_failover f;
+    fh_traffic t;
+    w->plan[0] = ANSWER;
+    exchange(w, false);
+    assert_false(fh_gateway_failover(w->gateway, &f));
+    w->plan[1] = CUT_TOKENS;
+    w->plan[2] = STREAM;
+    exchange(w, true);
+    assert_true(fh_gateway_failover(w->gateway, &f));
+    assert_true(f.over);
+    assert_true(f.stream);
+    assert_int_equal(f.code, 0);
+    assert_string_equal(f.model, "m");
+    assert_int_equal(f.attempt_count, 2);
+    assert_int_equal(f.attempts[0].code, FH_E_UPSTREAM);
+    assert_int_equal(f.attempts[1].from_tok, 2);
+    fh_gateway_traffic(w->gateway, &t);
+    assert_int_equal(t.finished, 2);
+    assert_int_equal(t.failed, 0);
+    assert_int_equal(t.retried, 1);
+    assert_int_equal(t.resumed, 1);
+    assert_int_equal(t.in_flight, 0);
+    assert_int_equal(t.completion_tok, f.completion_tok);
+}
+
 static void a_record_of_an_error_has_its_class(void **state)
 {
     world *w = *state;
@@ -745,6 +774,7 @@ int main(void)
         TEST(a_trace_that_is_broken_begins_anew_without_its_state),
         TEST(a_record_tells_what_became_of_a_request),
         TEST(a_record_of_an_error_has_its_class),
+        TEST(the_last_failover_can_be_looked_at),
         TEST(a_stream_comes_through_to_its_end),
         TEST(an_engine_that_dies_before_the_first_byte_is_replaced_once),
         TEST(engines_that_all_break_are_an_error_that_is_not_tried_again),
