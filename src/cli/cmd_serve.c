@@ -40,6 +40,14 @@ static int read_cache(const fh_cli *c, fh_server_cache *ret, fh_err **err)
     return fh_err_set(err, FH_E_USAGE, "--cache must be off, own or shared, not '%.32s'", said);
 }
 
+static int check_otlp(const fh_cli *c, fh_err **err)
+{
+    if (fh_cli_has(c, "otlp") || !fh_cli_has(c, "otlp-key-file")) return 0;
+    fh_err_set(err, FH_E_USAGE, "--otlp-key-file says nothing without --otlp");
+    fh_err_hint(err, "give --otlp the address of the collector that the key is for");
+    return FH_E_USAGE;
+}
+
 static int run_serve(fh_cli *c, fh_err **err)
 {
     char data[1024];
@@ -48,6 +56,7 @@ static int run_serve(fh_cli *c, fh_err **err)
     fh_server_cache cache = FH_SERVER_CACHE_OWN;
     int rc = check_tls(c, err);
     if (!rc) rc = read_cache(c, &cache, err);
+    if (!rc) rc = check_otlp(c, err);
     if (!rc) rc = fh_cli_data_dir(c, data, sizeof data, err);
     if (!rc) rc = collect(c, "host", hosts, err);
     if (!rc) rc = collect(c, "import-dir", folders, err);
@@ -69,6 +78,9 @@ static int run_serve(fh_cli *c, fh_err **err)
         .cache = cache,
         .plain_http = fh_cli_has(c, "plain-http"),
         .keep_engines = fh_cli_has(c, "keep-engines") || getenv("INVOCATION_ID"),
+        .access_log = fh_cli_text(c, "access-log", NULL),
+        .otlp_url = fh_cli_text(c, "otlp", NULL),
+        .otlp_key_file = fh_cli_text(c, "otlp-key-file", NULL),
     };
     return fh_server_run(&config, err);
 }
@@ -92,6 +104,10 @@ static const fh_cli_flag flags[] = {
     {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (or FREEHOLD_DATA; default $XDG_DATA_HOME/freehold)", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "write the first key there, readable by you alone", 0, 0},
     {"import-dir", 0, FH_CLI_TEXT, "DIR", "another folder that weights may be imported from; may be given again", 0, 0},
+    {"access-log", 0, FH_CLI_TEXT, "FILE",
+     "a line of JSON for each request, without its content, - for standard output; SIGHUP opens it anew", 0, 0},
+    {"otlp", 0, FH_CLI_TEXT, "URL", "send traces to this collector (OTLP/HTTP), as http://127.0.0.1:4318", 0, 0},
+    {"otlp-key-file", 0, FH_CLI_TEXT, "FILE", "holds the key for the collector, sent as Authorization: Bearer", 0, 0},
     {"keep-engines", 0, FH_CLI_BOOL, NULL, "engines go on when the server stops; the next start adopts them (always so under systemd)", 0,
      0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
@@ -109,7 +125,8 @@ const fh_cli_verb fh_verb_serve = {
         "Prints its address and, on a terminal only, the first key of a new data folder and a link that opens the console once within 15 "
         "minutes. Ctrl-C or SIGTERM stops it: running "
         "requests get ten seconds, then engines are stopped, unless they are to go on.\n\nIt listens on this machine only. Beyond it, "
-        "give it a certificate, or put something that speaks TLS in front and say --plain-http.\n\nSIGHUP reads the certificate again. "
+        "give it a certificate, or put something that speaks TLS in front and say --plain-http.\n\nSIGHUP reads the certificate again and "
+        "opens the access log anew. "
         "SIGUSR2 "
         "upgrades: the program that now lies where this one lay is started and takes over, and no request is refused; what runs ends in "
         "the "

@@ -173,8 +173,10 @@ static int admit_key(fh_server *s, fh_http_req *req, api_who who, fh_key *ret, f
 {
     if (who == API_OPEN) return 0;
     fh_scope need = who == API_ADMIN ? FH_SCOPE_ADMIN : who == API_KEY ? FH_SCOPES : FH_SCOPE_READ;
-    return fh_admit_key(s->keys, fh_http_req_header(req, "authorization"), fh_http_req_header(req, "x-api-key"), need, fh_clock_utc_ns(),
-                        ret, err);
+    int rc = fh_admit_key(s->keys, fh_http_req_header(req, "authorization"), fh_http_req_header(req, "x-api-key"), need, fh_clock_utc_ns(),
+                          ret, err);
+    if (!rc) fh_http_req_who_set(req, ret->id);
+    return rc;
 }
 
 /* Who gave no key is told at once; who gave a wrong one has to wait. */

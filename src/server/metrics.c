@@ -28,6 +28,11 @@ void fh_server_metrics(fh_server *s, fh_http_req *req)
         &out, "# HELP freehold_connections Open connections of the server.\n# TYPE freehold_connections gauge\nfreehold_connections %zu\n",
         fh_http_server_connections(s->http));
     fh_buf_addf(&out,
+                "# HELP freehold_http_refused_total What came and was no request.\n# TYPE freehold_http_refused_total "
+                "counter\nfreehold_http_refused_total %llu\n",
+                (unsigned long long)fh_http_server_refused(s->http));
+    fh_observers_metrics(s->observers, &out);
+    fh_buf_addf(&out,
                 "# HELP freehold_uptime_seconds Time since the server started.\n# TYPE freehold_uptime_seconds "
                 "gauge\nfreehold_uptime_seconds %.3f\n",
                 (double)(fh_clock_mono_ns() - s->start_ns) / 1e9);

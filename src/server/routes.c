@@ -29,6 +29,8 @@ const api_route api_routes[] = {
      "text", 200, api_deployments_logs},
     {"GET", "/api/v1/events", API_READ, 0, "streamEvents", "Changes as they happen, as server-sent events", NULL, "events", 200,
      api_events},
+    {"GET", "/api/v1/traffic", API_READ, 0, "getTraffic", "What goes through now, each replica, and how the last failover went", NULL,
+     "Traffic", 200, api_traffic},
     {"GET", "/api/v1/weights", API_READ, 0, "listWeights", "Weights that are here", NULL, "Weights[]", 200, api_weights_list},
     {"POST", "/api/v1/weights", API_ADMIN, API_KEEPS_TOKEN, "importWeights",
      "Import a GGUF file of this machine, from one of the import folders", "WeightsImport", "Import", 202, api_weights_import},

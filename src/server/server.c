@@ -162,7 +162,9 @@ static int start_services(fh_server *s, fh_err **err)
                                  .keep_answers = s->config->cache != FH_SERVER_CACHE_OFF,
                                  .share_answers = s->config->cache == FH_SERVER_CACHE_SHARED};
     gateway.loops = fh_edges_loops(s->edges, &gateway.loop_count);
-    int rc = fh_server_start_fleet(s, &fleet, err);
+    gateway.traced = s->config->otlp_url != NULL;
+    int rc = fh_observers_open(&s->observers, s, err);
+    if (!rc) rc = fh_server_start_fleet(s, &fleet, err);
     s->fleet = fleet;
     if (!rc) rc = fh_feed_new(&s->feed, s, err);
     if (!rc) rc = fh_gateway_new(&s->gateway, &gateway, err);
@@ -236,9 +238,10 @@ static void on_reload_signal(void *arg)
     fh_server *s = arg;
     fh_err *err = NULL;
     fh_tls *tls = NULL;
-    if (!s->config->tls_cert)
-        fh_log(FH_LOG_INFO, "server", "nothing to reload: there is no certificate, and all settings are flags");
-    else if (load_certificate(s, &tls, &err))
+    bool reopened = fh_observers_reopen(s->observers);
+    if (!s->config->tls_cert && !reopened)
+        fh_log(FH_LOG_INFO, "server", "nothing to reload: there is no certificate, no access log, and all settings are flags");
+    else if (s->config->tls_cert && load_certificate(s, &tls, &err))
         fh_log_err(FH_LOG_ERROR, "server", err, "the new certificate is not used, the one before stays");
     if (tls) {
         fh_http_server_tls(s->http, tls);
@@ -267,6 +270,7 @@ static void close_all(fh_server *s)
     fh_tls_free(s->tls);
     fh_gateway_free(s->gateway);
     fh_response_store_close(s->responses);
+    fh_observers_close(s->observers);
     fh_imports_free(s->imports);
     fh_fleet_stop(s->fleet);
     fh_timer_free(s->stop_timer);

@@ -24,9 +24,10 @@
 
 #include <sys/types.h>
 
-typedef struct fh_edges fh_edges;     /* edges.c */
-typedef struct fh_feed fh_feed;       /* api_events.c */
-typedef struct fh_imports fh_imports; /* imports.c */
+typedef struct fh_edges fh_edges;         /* edges.c */
+typedef struct fh_feed fh_feed;           /* api_events.c */
+typedef struct fh_imports fh_imports;     /* imports.c */
+typedef struct fh_observers fh_observers; /* observers.c */
 
 typedef struct fh_sockets { /* that the server before handed over; count 0: none */
     int fds[FH_LIMIT_LISTEN_SOCKETS];
@@ -42,6 +43,7 @@ typedef struct fh_server {
     fh_edges *edges;
     fh_tls *tls; /* from being read until the HTTP server has it */
     fh_gateway *gateway;
+    fh_observers *observers;
     fh_response_store *responses;
     fh_db *db;
     fh_keys *keys;
@@ -182,6 +184,7 @@ void api_providers_list(api_call *c), api_providers_create(api_call *c), api_pro
 void api_keys_list(api_call *c), api_keys_create(api_call *c), api_keys_rotate(api_call *c), api_keys_revoke(api_call *c);
 void api_session_create(api_call *c), api_session_delete(api_call *c), api_console_links_create(api_call *c);
 void api_machine(api_call *c);
+void api_traffic(api_call *c);
 
 /* openapi.c */
 fh_json *fh_openapi_document(void);
@@ -198,6 +201,12 @@ bool fh_cors_preflight(fh_http_req *req);
 void fh_server_refuse_key(fh_http_req *req, fh_err *err);
 /* static_files.c: the console; false when there is no such file. */
 bool fh_static_reply(fh_http_req *req);
+/* observers.c: access log and traces, as the configuration wants them. */
+int fh_observers_open(fh_observers **ret, fh_server *s, fh_err **err);
+void fh_observers_close(fh_observers *o); /* once no request can end any more, before the main loop is freed */
+FH_DEFINE_AUTO(fh_observers, fh_observers_close);
+bool fh_observers_reopen(fh_observers *o); /* the log's file; false when there is none */
+void fh_observers_metrics(const fh_observers *o, fh_buf *out);
 /* metrics.c */
 void fh_server_metrics(fh_server *s, fh_http_req *req);
 /* route_port.c */

@@ -231,6 +231,55 @@ static const api_field provider_create[] = {
     {"trust", "string", false, false, "own, rented, named or any; without: own for this machine, else named"},
     END,
 };
+static const api_field traffic_replica[] = {
+    {"deployment", "string", true, false, "its deployment, or the hosted endpoint"},
+    {"requests", "integer", true, false, "that were sent there"},
+    {"failures", "integer", true, false, "of those that failed there"},
+    {"in_flight", "integer", true, false, "that run there now"},
+    {"tokens_per_second", "number", true, true, "of one stream, a moving average; null: not known yet"},
+    {"first_token_ms", "integer", true, true, "until its first token, likewise"},
+    {"paused", "boolean", true, false, "it failed too often a moment ago and gets no requests for a while"},
+    END,
+};
+static const api_field failover_attempt[] = {
+    {"deployment", "string", true, false, "what was asked"},
+    {"place", "string", true, false, "where it runs"},
+    {"began_ms", "integer", true, false, "when it was asked, from the request's beginning"},
+    {"first_token_ms", "integer", true, true, "when its first token came; null: none did"},
+    {"ended_ms", "integer", true, true, "when it was done with; null: it runs"},
+    {"from_token", "integer", true, false, "tokens that the client had when it was asked"},
+    {"to_token", "integer", true, true, "and when it was done with"},
+    {"error", "string", true, true, "why it was given up: a class of error; null: it was not"},
+    END,
+};
+static const api_field failover[] = {
+    {"began", "time", true, false, "when the request came"},
+    {"model", "string", true, false, "what it asked for"},
+    {"stream", "boolean", true, false, "whether it was streamed"},
+    {"over", "boolean", true, false, "whether it has ended"},
+    {"error", "string", true, true, "the class of error that it ended with; null: none"},
+    {"first_token_ms", "integer", true, true, "when the client had its first byte; null: it has none"},
+    {"ended_ms", "integer", true, true, "when it ended, or how far it is"},
+    {"completion_tokens", "integer", true, false, "of its answer"},
+    {"attempt_count", "integer", true, false, "replicas that were asked; attempts tells the first ones and the last"},
+    {"attempts", "FailoverAttempt[]", true, false, "each of them, in order"},
+    END,
+};
+static const api_field traffic[] = {
+    {"time", "time", true, false, "of these counts"},
+    {"in_flight", "integer", true, false, "requests that run now"},
+    {"finished", "integer", true, false, "since the server started: requests that ended well"},
+    {"failed", "integer", true, false, "that ended with an error"},
+    {"cancelled", "integer", true, false, "whose client left"},
+    {"limited", "integer", true, false, "that were beyond what their key may ask"},
+    {"retried", "integer", true, false, "that were sent to another replica"},
+    {"resumed", "integer", true, false, "of those, streams that had begun"},
+    {"prompt_tokens", "integer", true, false, "tokens of prompts"},
+    {"completion_tokens", "integer", true, false, "tokens of answers, of streams as they come"},
+    {"replicas", "TrafficReplica[]", true, false, "each replica that was asked of late"},
+    {"failover", "Failover", true, true, "the request whose replica broke last; null: none did"},
+    END,
+};
 static const api_field problem[] = {
     {"type", "string", true, false, "what class of problem"},
     {"title", "string", true, false, "the class in words"},
@@ -264,6 +313,10 @@ const api_shape api_shapes[] = {
     {"KeyRotate", key_rotate},
     {"Provider", provider},
     {"ProviderCreate", provider_create},
+    {"Traffic", traffic},
+    {"TrafficReplica", traffic_replica},
+    {"Failover", failover},
+    {"FailoverAttempt", failover_attempt},
     {"Problem", problem},
     {NULL, NULL},
 };

@@ -1,0 +1,131 @@
+/* Who is told of the end of each request: the access log, and the collector of traces. */
+#include "server_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "observe/access_log.h"
+#include "observe/otlp.h"
+#include "sys/file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { KEY_BYTES = 512 };
+
+struct fh_observers {
+    fh_access_log *log; /* NULL: none is written */
+    fh_otlp *otlp;      /* likewise */
+};
+
+/* A peer without its port; whom a trusted proxy speaks for has none. */
+static void address_of(const char *peer, char *out, size_t out_size)
+{
+    const char *colon = strrchr(peer, ':'), *bracket = strrchr(peer, ']');
+    bool port = colon && (bracket ? bracket < colon : strchr(peer, ':') == colon);
+    size_t skip = port && bracket ? 1 : 0, len = port ? (size_t)(colon - peer) - 2 * skip : strlen(peer);
+    snprintf(out, out_size, "%.*s", (int)len, peer + skip);
+}
+
+static void on_end(fh_http_req *req, const fh_http_end *end, void *ctx)
+{
+    fh_observers *o = ctx;
+    char client[64];
+    fh_record r = {.request_id = fh_http_req_id(req),
+                   .key_id = fh_http_req_who(req),
+                   .client = client,
+                   .method = fh_http_req_method(req),
+                   .path = fh_http_req_path(req),
+                   .status = end->status,
+                   .gone = end->gone,
+                   .in_bytes = end->in_bytes,
+                   .out_bytes = end->out_bytes,
+                   .began_ns = end->began_ns,
+                   .ended_ns = end->ended_ns,
+                   .ended_utc_ns = fh_clock_utc_ns()};
+    address_of(fh_http_req_peer(req), client, sizeof client);
+    bool for_a_model = fh_gateway_record(req, &r);
+    if (o->log) fh_access_log_add(o->log, &r);
+    if (o->otlp && for_a_model) fh_otlp_add(o->otlp, &r);
+}
+
+static int read_key(const char *path, fh_buf *out, fh_err **err)
+{
+    int rc = fh_file_read(path, KEY_BYTES, out, err);
+    if (rc) return rc;
+    fh_str key = fh_str_trim((fh_str){fh_buf_cstr(out), out->len});
+    for (size_t i = 0; i < key.len; i++)
+        if (key.ptr[i] <= ' ' || key.ptr[i] > '~')
+            return fh_err_set(err, FH_E_USAGE, "%s does not hold one key for the collector: it has blanks or other characters", path);
+    if (!key.len) return fh_err_set(err, FH_E_USAGE, "%s is empty: it should hold the key for the collector", path);
+    fh_buf_consume(out, (size_t)(key.ptr - out->data));
+    out->len = key.len;
+    out->data[key.len] = '\0';
+    return 0;
+}
+
+static int open_otlp(fh_observers *o, const fh_server *s, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf key = FH_BUF(KEY_BYTES);
+    const char *file = s->config->otlp_key_file;
+    int rc = file ? read_key(file, &key, err) : 0;
+    fh_otlp_config c = {.loop = s->loop, .url = s->config->otlp_url, .key = file ? fh_buf_cstr(&key) : NULL, .instance = s->address};
+    if (!rc) rc = fh_otlp_open(&o->otlp, &c, err);
+    if (key.data) explicit_bzero(key.data, key.cap);
+    return rc;
+}
+
+int fh_observers_open(fh_observers **ret, fh_server *s, fh_err **err)
+{
+    FH_AUTO(fh_observers) fh_observers *o = fh_calloc(1, sizeof *o);
+    if (!o) return fh_err_nomem(err);
+    int rc = s->config->access_log ? fh_access_log_open(&o->log, s->config->access_log, err) : 0;
+    if (!rc && s->config->otlp_url) rc = open_otlp(o, s, err);
+    if (rc) return rc;
+    if (o->log || o->otlp) fh_http_server_on_end(s->http, on_end, o);
+    *ret = fh_take(o);
+    return 0;
+}
+
+void fh_observers_close(fh_observers *o)
+{
+    if (!o) return;
+    fh_access_log_close(o->log);
+    fh_otlp_close(o->otlp);
+    fh_free(o);
+}
+
+bool fh_observers_reopen(fh_observers *o)
+{
+    fh_err *err = NULL;
+    if (!o || !o->log) return false;
+    if (fh_access_log_reopen(o->log, &err))
+        fh_log_err(FH_LOG_ERROR, "server", err, "the access log goes on in the file that it has");
+    else
+        fh_log(FH_LOG_INFO, "server", "access log opened anew");
+    fh_err_free(err);
+    return true;
+}
+
+static void write_pair(fh_buf *out, const char *done, const char *done_help, uint64_t n, const char *dropped, const char *dropped_help,
+                       uint64_t lost)
+{
+    fh_buf_addf(out, "# HELP %s %s\n# TYPE %s counter\n%s %llu\n", done, done_help, done, done, (unsigned long long)n);
+    fh_buf_addf(out, "# HELP %s %s\n# TYPE %s counter\n%s %llu\n", dropped, dropped_help, dropped, dropped, (unsigned long long)lost);
+}
+
+void fh_observers_metrics(const fh_observers *o, fh_buf *out)
+{
+    fh_access_log_counts log;
+    fh_otlp_counts otlp;
+    if (o->log) {
+        fh_access_log_counts_get(o->log, &log);
+        write_pair(out, "freehold_access_log_lines_total", "Lines of the access log that were written.", log.written,
+                   "freehold_access_log_dropped_total", "Lines of the access log that were lost: the disk did not keep up, or is full.",
+                   log.dropped);
+    }
+    if (o->otlp) {
+        fh_otlp_counts_get(o->otlp, &otlp);
+        write_pair(out, "freehold_otlp_spans_total", "Spans that the collector took.", otlp.sent, "freehold_otlp_dropped_total",
+                   "Spans that were lost: the collector did not keep up, refused them, or was away.", otlp.dropped);
+    }
+}
