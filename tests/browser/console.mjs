@@ -317,6 +317,45 @@ await tap.check('Stop frees the model and says what it loses, Run again brings i
   await composer().waitFor({ timeout: 30_000 });
 });
 
+await tap.check('an engine killed under a stream: the page shows how another one went on', async () => {
+  const ready = (name) => until(`${name} to be ready`, async () => (await server.deployment(name))?.state === 'ready', PATIENCE_MS);
+  const other = await server.api('/api/v1/deployments', { method: 'POST', body: { model: 'smollm2' } });
+  await ready(other.name);
+  await openPage('Running');
+  await page.locator('.traffic .figures').waitFor();
+  const stream = await server.fetch('/v1/chat/completions', {
+    method: 'POST', body: { model: 'smollm2', stream: true, max_tokens: 200, temperature: 0, messages: [{ role: 'user', content: LONG }] },
+  });
+  const reader = stream.body.pipeThrough(new TextDecoderStream()).getReader();
+  let said = '';
+  while (said.split('\n\n').length < 10) said += (await reader.read()).value;
+  const busy = (await server.api('/api/v1/traffic')).replicas.find((r) => r.in_flight > 0).deployment;
+  process.kill((await server.deployment(busy)).pid, 'SIGKILL');
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) said += piece.value;
+  assert.match(said, /data: \[DONE\]\s*$/);
+  const box = page.locator('.failover[data-over="true"]');
+  await box.waitFor({ timeout: PATIENCE_MS });
+  const { failover } = await server.api('/api/v1/traffic');
+  const moments = await box.locator('.moment').allTextContents();
+  const [first, second] = failover.attempts;
+  const tokens = (n) => (n === 1 ? '1 token' : `${n} tokens`);
+  for (const words of [`${first.deployment} was asked`, 'first token', `${first.deployment} broke off after ${tokens(first.to_token)}`,
+    `${second.deployment} goes on behind token ${second.from_token}`, 'next token', `the answer is whole: ${tokens(failover.completion_tokens)}`]) {
+    assert.ok(moments.some((m) => m.endsWith(words)), `'${words}' is not in ${moments.join(' | ')}`);
+  }
+  assert.equal(await box.locator('.lane').count(), 2);
+  await picture('failover');
+  await box.getByRole('button', { name: 'Replay' }).click();
+  await until('the replay to hide what is to come', async () => (await box.locator('.moment.later').count()) > 0);
+  await until('the replay to end', async () => (await box.locator('.moment.later').count()) === 0, 30_000);
+  await ready(busy);
+  await server.fetch(`/api/v1/deployments/${other.name}`, { method: 'DELETE' });
+  await until('the other to stop', async () => (await server.deployment(other.name))?.state === 'stopped', PATIENCE_MS);
+  await openPage('Chat');
+  await composer().waitFor();
+  return moments.join('; ');
+});
+
 for (const colorScheme of ['light', 'dark']) {
   for (const width of [360, 1600]) {
     const viewport = { width, height: width < 500 ? 740 : 1000 };
@@ -335,6 +374,10 @@ for (const colorScheme of ['light', 'dark']) {
       await shown('models', () => signIn(p));
       await shown('details', () => p.getByRole('button', { name: 'Details' }).first().click());
       await shown('others', () => p.getByRole('button', { name: 'Show them' }).click());
+      await shown('traffic', async () => {
+        await p.goto(`${server.url}/#/running`);
+        await p.locator('.failover').waitFor();
+      });
       await shown('running', async () => {
         await p.goto(`${server.url}/#/running`);
         await p.getByRole('button', { name: 'Log' }).first().click();

@@ -92,10 +92,22 @@ export class Server {
     return found[0];
   }
 
-  async api(path) {
-    const reply = await fetch(this.url + path, { headers: { Authorization: `Bearer ${readFileSync(this.keyFile, 'utf8').trim()}` } });
+  /** The reply; body: an object to send. */
+  async fetch(path, { method = 'GET', body } = {}) {
+    const reply = await fetch(this.url + path, {
+      method, headers: { Authorization: `Bearer ${readFileSync(this.keyFile, 'utf8').trim()}`, ...(body ? { 'Content-Type': 'application/json' } : {}) },
+      body: body ? JSON.stringify(body) : undefined,
+    });
     if (!reply.ok) throw new Error(`${path}: ${reply.status} ${await reply.text()}`);
-    return reply.json();
+    return reply;
+  }
+
+  async api(path, options) {
+    return (await this.fetch(path, options)).json();
+  }
+
+  async deployment(name) {
+    return (await this.api('/api/v1/deployments')).items.find((d) => d.name === name);
   }
 
   async running() {

@@ -3,6 +3,7 @@ import './style/tokens.css';
 import './style/base.css';
 import './style/models.css';
 import './style/running.css';
+import './style/traffic.css';
 import './style/chat.css';
 import { render } from 'preact';
 import { startSession } from './api/session.ts';

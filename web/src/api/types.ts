@@ -74,6 +74,45 @@ export interface FeedEvent {
   progress: Progress | null;
 }
 
+export interface Traffic { // counts since the server started
+  time: string;
+  in_flight: number;
+  finished: number;
+  failed: number;
+  cancelled: number;
+  limited: number;
+  retried: number;
+  resumed: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+  replicas: { deployment: string; requests: number; failures: number; in_flight: number; tokens_per_second: number | null }[];
+  failover: Failover | null;
+}
+
+export interface Attempt { // times in milliseconds from the request's beginning
+  deployment: string;
+  place: string;
+  began_ms: number;
+  first_token_ms: number | null;
+  ended_ms: number | null;
+  from_token: number;
+  to_token: number | null;
+  error: string | null;
+}
+
+export interface Failover {
+  began: string;
+  model: string;
+  stream: boolean;
+  over: boolean;
+  error: string | null;
+  first_token_ms: number | null;
+  ended_ms: number | null;
+  completion_tokens: number;
+  attempt_count: number;
+  attempts: Attempt[];
+}
+
 export interface Machine {
   name: string;
   cpu: string;

@@ -76,3 +76,13 @@ export function Reveal({ summary, children }: { summary: ComponentChildren; chil
     </div>
   );
 }
+
+/** One of a row of figures. */
+export function Figure({ name, value, note }: { name: string; value: string; note?: string }) {
+  return (
+    <div class="figure-tile">
+      <dt>{name}</dt>
+      <dd>{value}{note && <small class="muted">{note}</small>}</dd>
+    </div>
+  );
+}

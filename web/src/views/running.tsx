@@ -10,20 +10,12 @@ import { route, routeHash } from '../route.ts';
 import { useStore, useTick } from '../store.ts';
 import { text } from '../text.ts';
 import { Icon } from './icons.tsx';
-import { ActionButton } from './parts.tsx';
+import { ActionButton, Figure } from './parts.tsx';
 import { Timeline } from './timeline.tsx';
+import { TrafficSection } from './traffic.tsx';
 
 const t = text.running;
 const LOG_POLL_MS = 2_000;
-
-function Figure({ name, value, note }: { name: string; value: string; note?: string }) {
-  return (
-    <div class="figure-tile">
-      <dt>{name}</dt>
-      <dd>{value}{note && <small class="muted">{note}</small>}</dd>
-    </div>
-  );
-}
 
 function Figures({ d }: { d: Deployment }) {
   const seen = useStore(chat, (c) => c.messages.findLast((m) => m.tokensPerSecond && (m.model === d.model || !m.model))?.tokensPerSecond);
@@ -133,6 +125,7 @@ export function RunningPage() {
           <a class="button primary" href={routeHash('models')}>{t.goModels}</a>
         </section>
       )}
+      <TrafficSection />
       {active.map((d) => <Panel key={d.name} d={d} wanted={d.name === wanted} />)}
       {earlier.length > 0 && (
         <section aria-labelledby="earlier">
