@@ -75,6 +75,13 @@ static bool value_valid(fh_str value)
     return true;
 }
 
+static fh_str trim_blanks(fh_str s)
+{
+    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) s = (fh_str){s.ptr + 1, s.len - 1};
+    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) s.len--;
+    return s;
+}
+
 static bool seen_before(const fh_str *keys, size_t count, fh_str key)
 {
     for (size_t i = 0; i < count; i++)
@@ -89,7 +96,7 @@ bool fh_tracestate_valid(fh_str value)
     if (value.len > FH_LIMIT_TRACESTATE_BYTES) return false;
     while (rest.len) {
         size_t comma = fh_str_find(rest, FH_STR(","));
-        fh_str member = fh_str_trim((fh_str){rest.ptr, comma});
+        fh_str member = trim_blanks((fh_str){rest.ptr, comma});
         comma += comma < rest.len;
         rest = (fh_str){rest.ptr + comma, rest.len - comma};
         if (member.len == 0) continue; /* empty members are allowed */
