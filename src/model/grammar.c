@@ -45,7 +45,7 @@ static int compile_program(fh_grammar *g, const fh_vocab *v, const fh_grammar_so
     FH_AUTO(buf) fh_buf made = FH_BUF(FH_LIMIT_GRAMMAR_BYTES);
     fh_str text;
     int rc = text_of(s, &made, &text, err);
-    if (!rc) rc = grammar_read_gbnf(&g->program, v, text, s->param, err);
+    if (!rc) rc = grammar_read_gbnf(&g->program, v, text, s->start, s->param, err);
     if (!rc && s->trigger_count) rc = grammar_add_triggers(&g->program, s, err);
     if (!rc) rc = grammar_check(&g->program, s->param, err);
     return rc;
@@ -123,7 +123,8 @@ int fh_grammars_new(fh_grammars **ret, const fh_vocab *v, size_t logit_count, fh
 /* All that a grammar is made from, in one text. */
 static int key_of(const fh_grammar_source *s, fh_buf *key, fh_err **err)
 {
-    fh_buf_addf(key, "%d %d %zu\n", (int)s->kind, s->trigger_required, s->trigger_count);
+    fh_buf_addf(key, "%d %d %zu %zu ", (int)s->kind, s->trigger_required, s->trigger_count, s->start.len);
+    fh_buf_add(key, s->start.ptr ? s->start.ptr : "", s->start.len);
     for (size_t i = 0; i < s->trigger_count; i++) {
         fh_buf_addf(key, "%zu ", s->triggers[i].len);
         fh_buf_add(key, s->triggers[i].ptr, s->triggers[i].len);

@@ -31,6 +31,7 @@ typedef struct reader {
     unsigned nesting;
     fh_arena *arena; /* of one rule */
     fh_map *names;   /* name to rule number + 1 */
+    fh_str start;    /* the rule that a text is */
     const char *param;
     fh_err **err;
     int rc; /* of what failed first */
@@ -565,21 +566,21 @@ static void read_all(reader *r)
     for (skip_space(r, true); !r->rc && r->i < r->text.len; skip_space(r, true)) read_rule(r);
     if (r->rc) return;
     name_undefined(r);
-    uintptr_t root = (uintptr_t)fh_map_find(r->names, FH_STR("root"));
+    uintptr_t root = (uintptr_t)fh_map_find(r->names, r->start);
     if (!root)
-        fail(r, r->line, "there is no rule 'root'");
+        fail(r, r->line, "there is no rule '%.*s'", (int)r->start.len, r->start.ptr);
     else
         r->p->root = (uint32_t)root - 1;
 }
 
-int grammar_read_gbnf(grammar_program *p, const fh_vocab *v, fh_str text, const char *param, fh_err **err)
+int grammar_read_gbnf(grammar_program *p, const fh_vocab *v, fh_str text, fh_str start, const char *param, fh_err **err)
 {
     if (text.len > FH_LIMIT_GRAMMAR_BYTES) {
         fh_err_set(err, FH_E_TOO_LARGE, "the grammar has %zu bytes; at most %d", text.len, FH_LIMIT_GRAMMAR_BYTES);
         fh_err_param(err, "%s", param);
         return FH_E_TOO_LARGE;
     }
-    reader r = {.p = p, .vocab = v, .text = text, .line = 1, .param = param, .err = err};
+    reader r = {.p = p, .vocab = v, .text = text, .line = 1, .param = param, .err = err, .start = start.len ? start : FH_STR("root")};
     r.arena = fh_arena_new(TREE_BYTES);
     r.names = fh_map_new(NULL);
     bool made = r.arena && r.names && grammar_add_node(p, (grammar_node){.kind = GRAMMAR_END}) == 0;

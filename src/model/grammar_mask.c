@@ -181,7 +181,7 @@ static void fill(filler *f, uint32_t state)
         return;
     }
     walk_all(f, state);
-    if (!f->narrowed && !f->partial) remember(f, state);
+    if (f->any && !f->narrowed && !f->partial) remember(f, state);
 }
 
 /* No way fits the budget: then what leads nearer to the end, or anything. */

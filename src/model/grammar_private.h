@@ -70,7 +70,7 @@ uint32_t grammar_add_class(grammar_program *p, const grammar_span *spans, size_t
 uint32_t grammar_add_text(grammar_program *p, fh_str text, uint32_t next);
 
 /* grammar_gbnf.c */
-int grammar_read_gbnf(grammar_program *p, const fh_vocab *v, fh_str text, const char *param, fh_err **err);
+int grammar_read_gbnf(grammar_program *p, const fh_vocab *v, fh_str text, fh_str start, const char *param, fh_err **err);
 /* grammar_trigger.c: puts "anything, until one of these, then root" before the root. */
 int grammar_add_triggers(grammar_program *p, const fh_grammar_source *s, fh_err **err);
 /* grammar_check.c: needs, left recursion, repetitions of nothing; then the classes of bytes. */

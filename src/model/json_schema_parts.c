@@ -146,6 +146,20 @@ static const fh_json *resolve(const schema_build *b, fh_str ref)
     return v;
 }
 
+static const schema_part *find_part(const schema_all *all, const fh_json *schema)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->parts[i].schema == schema) return &all->parts[i];
+    return NULL;
+}
+
+/* A schema that a branch of its own leads back to, without a value in between, would say nothing or everything. */
+static int meet_again(schema_build *b, const schema_part *there, const char *at)
+{
+    if (there->skip == 0) return SCHEMA_POSSIBLE;
+    return schema_refuse(b, at, "$ref", "leads back to the schema that it stands in, and to no value in between");
+}
+
 static int add_ref(schema_build *b, schema_all *all, const fh_json *schema, const char *at)
 {
     const fh_json *v = fh_json_get(schema, "$ref");
@@ -156,6 +170,8 @@ static int add_ref(schema_build *b, schema_all *all, const fh_json *schema, cons
     const fh_json *target = resolve(b, ref);
     const char *there = fh_arena_strndup(b->arena, ref.ptr + 1, ref.len - 1);
     if (!target) return schema_refuse(b, at, "$ref", "points to nothing");
+    const schema_part *met = find_part(all, target);
+    if (met) return meet_again(b, met, at);
     return there ? schema_add_part(b, all, target, there) : schema_memory(b, NULL);
 }
 
@@ -182,20 +198,13 @@ static int not_a_schema(schema_build *b, const char *at)
     return FH_E_INVALID;
 }
 
-/* A schema that a branch of its own leads back to, without a value in between, would say nothing or everything. */
-static int meet_again(schema_build *b, const schema_part *there, const char *at)
-{
-    if (there->skip == 0) return SCHEMA_POSSIBLE;
-    return schema_refuse(b, at, "$ref", "leads back to the schema that it stands in, and to no value in between");
-}
-
 int schema_add_part(schema_build *b, schema_all *all, const fh_json *schema, const char *at)
 {
     fh_json_kind kind = fh_json_kind_of(schema);
     if (kind == FH_JSON_BOOL) return fh_json_is_true(schema) ? SCHEMA_POSSIBLE : schema_impossible(b, at, NULL, "false matches nothing");
     if (kind != FH_JSON_OBJECT) return not_a_schema(b, at);
-    for (size_t i = 0; i < all->count; i++)
-        if (all->parts[i].schema == schema) return meet_again(b, &all->parts[i], at);
+    const schema_part *met = find_part(all, schema);
+    if (met) return meet_again(b, met, at);
     int rc = check_keywords(b, schema, at);
     if (rc) return rc;
     if (all->count == SCHEMA_PARTS) return schema_refuse(b, at, "allOf", "more than %d schemas for one value", SCHEMA_PARTS);

@@ -1,4 +1,5 @@
-/* GBNF of a family's calls. Markers are written as the vocabulary has them: what is a control token stands as one, the rest as text. */
+/* GBNF of what a family's reply may be: calls, an answer of a given form. Markers are written as the vocabulary has them: what is a control
+ * token stands as one, the rest as text. */
 #include "toolfmt.h"
 
 #include "model/grammar.h"
@@ -8,6 +9,8 @@
 enum { GRAMMAR_TEXT = FH_LIMIT_GRAMMAR_BYTES, CONTROLS = 64 };
 
 #define ANY_TEXT "[^\\x00]*"
+#define BLANKS   "[ \\n]{0,2} " /* as the rule ws, which is there beside tools only */
+#define START    "whole-reply"
 
 typedef struct maker {
     const tf_family *f;
@@ -300,10 +303,9 @@ static void calls(maker *m, bool open)
     }
     if (f->section_close) add(m, "ws ");
     if (f->section_close) marker(m, f->section_close);
-    add(m, "\n");
 }
 
-/* What may come before the call where messages have headers: the thought. */
+/* What may come before a call or an answer where messages have headers: the thought. */
 static void headers(maker *m)
 {
     const tf_family *f = m->f;
@@ -322,34 +324,64 @@ static void headers(maker *m)
     marker(m, f->header_close);
 }
 
-static bool thought_is_open(const maker *m)
+static bool prompt_ends(const maker *m, const char *marker)
 {
-    fh_str prompt = fh_str_trim(m->w->prompt);
-    return m->f->think_open && fh_str_ends(prompt, fh_str_trim(fh_str_of(m->f->think_open)));
+    return marker && fh_str_ends(fh_str_trim(m->w->prompt), fh_str_trim(fh_str_of(marker)));
+}
+
+/* An answer's marker is text in some families, and then only comes behind a thought. */
+static bool answer_is_marked(const maker *m)
+{
+    const char *open = m->f->answer_open;
+    bool always = (m->f->flags & TF_ROLE_HEADERS) || begins_with_control(m, open);
+    return open && !prompt_ends(m, open) && (always || prompt_ends(m, m->f->think_open));
+}
+
+static void answer(maker *m)
+{
+    const tf_family *f = m->f;
+    if (f->flags & TF_HARMONY) {
+        marker(m, f->id_mark);
+        text(m, "final");
+        marker(m, f->header_close);
+    } else if (f->flags & TF_FUNCTIONARY) {
+        text(m, "all");
+        marker(m, f->name_end);
+    } else if (answer_is_marked(m)) {
+        marker(m, f->answer_open);
+    }
+    fh_buf_addf(m->out, "%s ", m->w->answer_rule);
+}
+
+static void calls_or_answer(maker *m)
+{
+    bool may_call = m->w->tools != NULL, may_answer = m->w->answer && !m->w->required;
+    if (may_call && may_answer) add(m, "( ");
+    if (may_call) calls(m, true);
+    if (may_call && may_answer) add(m, "| ");
+    if (may_answer) answer(m);
+    if (may_call && may_answer) add(m, ") ");
 }
 
 static void root(maker *m, fh_toolfmt_grammar *ret)
 {
     const tf_family *f = m->f;
-    bool thinks = thought_is_open(m), control = begins_with_control(m, f->think_close);
-    const char *first = f->section_open ? f->section_open : f->call_open;
-    add(m, "root ::= ");
-    if (!m->w->required) {
-        ret->trigger = fh_str_of(first);
+    bool thinks = prompt_ends(m, f->think_open), control = begins_with_control(m, f->think_close);
+    add(m, START " ::= ");
+    ret->start = FH_STR(START);
+    if (!m->w->required && !m->w->answer) {
+        ret->trigger = fh_str_of(f->section_open ? f->section_open : f->call_open);
         calls(m, false);
-        return;
+    } else {
+        if (f->header_open) headers(m);
+        if (thinks && control) add(m, ANY_TEXT " ");
+        if (thinks && control) marker(m, f->think_close);
+        if (thinks && !control) ret->trigger = fh_str_of(f->think_close);
+        ret->required = thinks && !control;
+        if (thinks) add(m, BLANKS);
+        calls_or_answer(m);
     }
-    if (f->header_open) headers(m);
-    if (thinks && control) {
-        add(m, ANY_TEXT " ");
-        marker(m, f->think_close);
-        add(m, "ws ");
-    } else if (thinks) {
-        ret->trigger = fh_str_of(f->think_close);
-        ret->required = true;
-        add(m, "ws ");
-    }
-    calls(m, true);
+    add(m, "\n");
 }
 
 /* Is the beginning of a call a marker that stands for nothing else? */
@@ -362,18 +394,26 @@ static bool may_be_lazy(const maker *m)
     return control_at(m, fh_str_of(first)) == FH_TOKEN_NONE || fh_vocab_find(m->v, fh_str_of(first)) != FH_TOKEN_NONE;
 }
 
+static int no_calls(const fh_toolfmt *f, const fh_toolfmt_want *w, fh_err **err)
+{
+    if (w->required)
+        fh_err_set(err, FH_E_UNSUPPORTED, "forcing a tool call is not supported for models of the family %s", f->f.name);
+    else
+        fh_err_set(err, FH_E_UNSUPPORTED, "tools beside a format of the answer are not supported for models of the family %s", f->f.name);
+    fh_err_param(err, w->required ? "tool_choice" : "tools");
+    return FH_E_UNSUPPORTED;
+}
+
 int fh_toolfmt_grammar_make(fh_toolfmt_grammar *ret, const fh_toolfmt *f, const fh_vocab *v, const fh_toolfmt_want *w, fh_err **err)
 {
     *ret = (fh_toolfmt_grammar){.text = FH_BUF(GRAMMAR_TEXT)};
     maker m = {.f = &f->f, .v = v, .w = w, .out = &ret->text};
     find_controls(&m, f);
-    if (!w->required && !may_be_lazy(&m)) return 0;
-    if (w->required && (f->f.style == TF_NESTED || f->f.style == TF_BRACES)) {
-        fh_err_set(err, FH_E_UNSUPPORTED, "forcing a tool call is not supported for models of the family %s", f->f.name);
-        fh_err_param(err, "tool_choice");
-        return FH_E_UNSUPPORTED;
-    }
+    if (!w->required && !w->answer && !may_be_lazy(&m)) return 0;
+    if (w->tools && (w->required || w->answer) && (f->f.style == TF_NESTED || f->f.style == TF_BRACES)) return no_calls(f, w, err);
+    if (w->answer) fh_buf_add(&ret->text, fh_buf_cstr(w->answer), w->answer->len); /* first: errors name its lines */
+    if (w->answer) fh_buf_addc(&ret->text, '\n');
     root(&m, ret);
-    int rc = tools(&m, err);
-    return rc ? rc : fh_buf_check(&ret->text, err, "the grammar of tools");
+    int rc = w->tools ? tools(&m, err) : 0;
+    return rc ? rc : fh_buf_check(&ret->text, err, "the grammar of the reply");
 }

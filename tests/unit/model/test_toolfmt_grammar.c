@@ -60,6 +60,7 @@ static void generate(const fh_toolfmt_grammar *g, uint32_t seed, fh_buf *out)
     fh_err *err = NULL;
     fh_grammar_source source = {.kind = FH_GRAMMAR_GBNF,
                                 .text = {g->text.data, g->text.len},
+                                .start = g->start,
                                 .param = "tools",
                                 .triggers = &g->trigger,
                                 .trigger_count = g->trigger.len > 0,
@@ -201,6 +202,62 @@ static void test_a_thought_that_the_prompt_opened_comes_first(void **state)
     check_family("arg-tags", "<think>", "", true);
 }
 
+/* ---- answers of a form ---- */
+
+static int hear_answer(void *ctx, const fh_toolfmt_event *e, fh_err **err)
+{
+    (void)err;
+    if (e->kind == FH_TOOLFMT_CONTENT) fh_buf_add(ctx, e->text.ptr, e->text.len);
+    return 0;
+}
+
+/* What the reader of the family takes for the answer. */
+static void read_answer(const fh_toolfmt *f, const char *prompt, const fh_json *list, const fh_buf *text, fh_buf *out)
+{
+    FH_AUTO(fh_toolfmt_parser) fh_toolfmt_parser *p = NULL;
+    fh_toolfmt_options o = {.tools = list, .prompt = fh_str_of(prompt)};
+    assert_int_equal(fh_toolfmt_parser_new(&p, f, &o, hear_answer, out, NULL), 0);
+    assert_int_equal(fh_toolfmt_push(p, (fh_str){fh_buf_cstr(text), text->len}, NULL), 0);
+    assert_int_equal(fh_toolfmt_finish(p, NULL), 0);
+}
+
+static void check_answer(const char *family, const char *prompt, const fh_json *list)
+{
+    FH_AUTO(fh_toolfmt) fh_toolfmt *f = NULL;
+    FH_AUTO(buf) fh_buf form = FH_BUF(TEXT_BYTES);
+    fh_toolfmt_grammar g;
+    fh_err *err = NULL;
+    fh_buf_adds(&form, "answer ::= \"[\" [0-9]{2} \"]\"");
+    assert_int_equal(fh_toolfmt_named(&f, fh_str_of(family), NULL), 0);
+    fh_toolfmt_want w = {.tools = list, .prompt = fh_str_of(prompt), .answer = &form, .answer_rule = "answer"};
+    int rc = fh_toolfmt_grammar_make(&g, f, vocab.vocab, &w, &err);
+    if (rc && (rc != FH_E_UNSUPPORTED || !list)) fail_msg("%s: %s", family, fh_err_message(err));
+    fh_err_free(err);
+    for (uint32_t seed = 1; rc == 0 && seed < 8; seed++) {
+        FH_AUTO(buf) fh_buf text = FH_BUF(TEXT_BYTES), said = FH_BUF(TEXT_BYTES);
+        generate(&g, seed * 7919, &text);
+        heard h = list ? read_text(f, prompt, &text) : (heard){0};
+        read_answer(f, prompt, list, &text, &said);
+        fh_str answer = fh_str_trim((fh_str){fh_buf_cstr(&said), said.len});
+        bool fits = h.calls ? !answer.len : answer.len == 4 && answer.ptr[0] == '[' && answer.ptr[3] == ']';
+        if (!fits) fail_msg("%s: '%s' is read from '%s'\n%s", family, fh_buf_cstr(&said), fh_buf_cstr(&text), fh_buf_cstr(&g.text));
+    }
+    fh_buf_fini(&g.text);
+}
+
+static void test_an_answer_of_a_form_is_read_back_in_every_family(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < fh_toolfmt_families(); i++) {
+        const char *family = fh_toolfmt_family_at(i);
+        check_answer(family, prompt_of(family), NULL);
+        check_answer(family, prompt_of(family), tools);
+    }
+    check_answer("hermes", "<think>\n", NULL);
+    check_answer("hermes", "<think>\n", tools);
+    check_answer("granite", "", NULL);
+}
+
 static int make(const char *family, const char *list, const char *only, bool required, fh_toolfmt_grammar *ret, fh_err **err)
 {
     FH_AUTO(fh_toolfmt) fh_toolfmt *f = NULL;
@@ -256,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_a_forced_call_is_read_back_in_every_family),
         cmocka_unit_test(test_markers_that_are_control_tokens_are_generated_as_such),
         cmocka_unit_test(test_a_thought_that_the_prompt_opened_comes_first),
+        cmocka_unit_test(test_an_answer_of_a_form_is_read_back_in_every_family),
         cmocka_unit_test(test_schemas_that_cannot_be_enforced_are_refused_if_they_are_strict),
         cmocka_unit_test(test_a_tool_that_is_not_there_cannot_be_forced),
         cmocka_unit_test(test_a_call_that_may_come_is_held_to_its_form_behind_its_marker),

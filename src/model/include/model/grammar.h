@@ -26,7 +26,7 @@ void fh_grammars_free(fh_grammars *c); /* after all that was got from it */
 FH_DEFINE_AUTO(fh_grammars, fh_grammars_free);
 
 typedef enum fh_grammar_kind {
-    FH_GRAMMAR_GBNF,   /* text; begins at the rule root */
+    FH_GRAMMAR_GBNF,   /* text */
     FH_GRAMMAR_SCHEMA, /* schema */
     FH_GRAMMAR_OBJECT  /* any JSON object */
 } fh_grammar_kind;
@@ -34,6 +34,7 @@ typedef enum fh_grammar_kind {
 typedef struct fh_grammar_source {
     fh_grammar_kind kind;
     fh_str text;           /* FH_GRAMMAR_GBNF */
+    fh_str start;          /* the rule of it that a text is; empty: root */
     const fh_json *schema; /* FH_GRAMMAR_SCHEMA */
     const char *param;     /* the request's field, for errors: "grammar", "response_format.json_schema.schema" */
     /* Lazy: anything may come until one of these texts (or the control token that is spelled so) was generated; the grammar describes what

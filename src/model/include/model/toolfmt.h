@@ -46,22 +46,28 @@ int fh_toolfmt_messages(const fh_toolfmt *f, const fh_json *messages, const fh_j
 /* ---- holding a reply to calls ---- */
 
 typedef struct fh_toolfmt_want {
-    const fh_json *tools;
-    fh_str only;   /* the tool that is to be called; empty: any of them */
-    bool required; /* a tool must be called; without: it may */
-    bool one;      /* no second call */
-    fh_str prompt; /* the rendered prompt, or its end */
+    const fh_json *tools; /* NULL: none */
+    fh_str only;          /* the tool that is to be called; empty: any of them */
+    bool required;        /* a tool must be called; without: it may */
+    bool one;             /* no second call */
+    fh_str prompt;        /* the rendered prompt, or its end */
+    /* What an answer is held to: GBNF, and which rule of it; NULL: any text. Where calls are optional a reply is either. Beside tools names
+     * of rules begin with "answer". */
+    const fh_buf *answer;
+    const char *answer_rule;
 } fh_toolfmt_want;
 
 typedef struct fh_toolfmt_grammar {
     fh_buf text;    /* owned: GBNF; empty: nothing is to be enforced */
+    fh_str start;   /* the rule that it begins with; a literal */
     fh_str trigger; /* not empty: the grammar begins behind it (fh_grammar_source.triggers); borrowed from the format */
     bool required;  /* fh_grammar_source.trigger_required */
 } fh_toolfmt_grammar;
 
-/* The grammar of calls as the family writes them, arguments by the tools' schemas. A schema that cannot be enforced is an error for a tool
- * that says "strict"; for others any JSON object may come. Where calls are optional and their beginning can also be thought or answer,
- * nothing is enforced. ret is the caller's to finish (fh_buf_fini of text), also after an error. */
+/* The grammar of calls as the family writes them, arguments by the tools' schemas, and of the answer behind the markers that begin it. A
+ * schema that cannot be enforced is an error for a tool that says "strict"; for others any JSON object may come. Where calls are optional
+ * and their beginning can also be thought or answer, nothing is enforced. ret is the caller's to finish (fh_buf_fini of text), also after
+ * an error. */
 int fh_toolfmt_grammar_make(fh_toolfmt_grammar *ret, const fh_toolfmt *f, const fh_vocab *v, const fh_toolfmt_want *w, fh_err **err);
 
 /* ---- reading a reply ---- */
