@@ -240,7 +240,7 @@ bool gen_accept(fh_gen *g, const gen_sampled *s, fh_gen_finish *ret_finish, fh_e
     g->generated++;
     if (g->grammar) fh_grammar_state_accept(g->grammar, s->id);
     fh_sampler_accept(g->sampler, s->id);
-    if (!g->ignore_eos && fh_vocab_is_end(g->engine->vocab, s->id)) return finish(g, false, FH_GEN_STOP, ret_finish, err);
+    if ((!g->ignore_eos || g->grammar) && fh_vocab_is_end(g->engine->vocab, s->id)) return finish(g, false, FH_GEN_STOP, ret_finish, err);
     if (!fh_tokens_push(&g->tokens, s->id)) return fail(fh_err_nomem(err), ret_finish);
     if (g->logprobs) g->pending[g->pending_count] = *s;
     g->pending_ids[g->pending_count++] = s->id;

@@ -521,34 +521,12 @@ static int make_parts(call *c, const fh_buf *tail, fh_err **err)
     return parts_needed(f, &c->wire) ? parts_new(&c->parts, &o, err) : 0;
 }
 
-/* Calls of tools as the model's family writes them: forced from the beginning, else held to their form where they can be known for calls.
- */
-static int make_grammar(call *c, const fh_buf *tail, fh_err **err)
-{
-    const fh_wire_request *r = &c->wire;
-    fh_toolfmt_want w = {
-        .tools = r->tools, .only = r->must_name, .required = r->must_call, .one = r->one_call, .prompt = {fh_buf_cstr(tail), tail->len}};
-    fh_toolfmt_grammar g;
-    if (!r->tools) return 0;
-    int rc = fh_toolfmt_grammar_make(&g, fh_engine_toolfmt(c->s->engine), c->vocab, &w, err);
-    fh_grammar_source s = {.kind = FH_GRAMMAR_GBNF,
-                           .text = {fh_buf_cstr(&g.text), g.text.len},
-                           .param = "tools",
-                           .triggers = &g.trigger,
-                           .trigger_count = g.trigger.len > 0,
-                           .trigger_required = g.required};
-    if (!rc && g.text.len) rc = fh_grammars_get(fh_engine_grammars(c->s->engine), &s, &c->grammar, err);
-    fh_buf_fini(&g.text);
-    return rc;
-}
-
 static int make_tokens(call *c, fh_tokens *tokens, fh_err **err)
 {
     FH_AUTO(buf) fh_buf tail = FH_BUF(TAIL_MAX);
-    if (!c->reply.chat) return completion_tokens(c, tokens, err);
-    int rc = serve_chat_tokens(c->s, &c->wire, tokens, &tail, err);
-    if (!rc) rc = make_parts(c, &tail, err);
-    return rc ? rc : make_grammar(c, &tail, err);
+    int rc = c->reply.chat ? serve_chat_tokens(c->s, &c->wire, tokens, &tail, err) : completion_tokens(c, tokens, err);
+    if (!rc && c->reply.chat) rc = make_parts(c, &tail, err);
+    return rc ? rc : serve_reply_form(c->s->engine, &c->wire, (fh_str){fh_buf_cstr(&tail), tail.len}, &c->grammar, err);
 }
 
 static int parse(call *c, bool chat, fh_err **err)

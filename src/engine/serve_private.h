@@ -29,6 +29,9 @@ typedef struct serve {
 void serve_generate(serve *s, fh_http_req *req, bool chat);
 int serve_chat_tokens(serve *s, const fh_wire_request *r, fh_tokens *out, fh_buf *tail,
                       fh_err **err); /* the prompt of a chat; tail: gets the end of its text, may be NULL */
+/* reply_form.c: the grammar that the reply to this request is held to; prompt: the end of the prompt's text. *ret stays NULL when anything
+ * may come; else a reference. */
+int serve_reply_form(fh_engine *e, const fh_wire_request *r, fh_str prompt, fh_grammar **ret, fh_err **err);
 /* serve_embed.c */
 void serve_embeddings(serve *s, fh_http_req *req);
 /* serve_info.c */

@@ -12,14 +12,11 @@ enum { DEFAULT_MAX_TOK = 8192 }; /* of an answer by an upstream that wants a lim
 /* Fields at fault and needs are named as the client knows them. */
 static void rename_params(fh_ask *a, fh_err **err)
 {
-    if (err && *err && fh_err_param_get(*err)) {
-        FH_AUTO(ptr) char *param = fh_strdup(fh_err_param_get(*err));
-        if (param) fh_err_param(err, "%s", fh_wire_messages_param(param));
-    }
+    fh_wire_messages_err(err);
     for (int i = 0; i < FH_NEEDS; i++) {
-        char *param = a->common.need_params[i];
-        const char *name = fh_wire_messages_param(param);
-        if (name != param) snprintf(param, sizeof a->common.need_params[i], "%s", name);
+        char name[sizeof a->common.need_params[i]];
+        fh_wire_messages_param(a->common.need_params[i], name, sizeof name);
+        memcpy(a->common.need_params[i], name, sizeof name);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "gateway/admission.h"
 #include "reach.h"
+#include "wire/messages.h"
 #include "wire/responses.h"
 #include <stdio.h>
 #include <string.h>
@@ -80,12 +81,20 @@ void fh_exchange_finish(fh_exchange *x)
     exchange_free(x);
 }
 
+void fh_exchange_name_param(const fh_exchange *x, fh_err **err)
+{
+    if (x->turn)
+        fh_wire_responses_err(err);
+    else if (x->dialect == FH_DIALECT_MESSAGES)
+        fh_wire_messages_err(err);
+}
+
 /* Takes err. */
 void fh_exchange_fail(fh_exchange *x, fh_err *err)
 {
     x->failed = true;
     x->seen.code = fh_err_code(err);
-    if (x->turn) fh_wire_responses_err(&err);
+    fh_exchange_name_param(x, &err);
     if (x->streaming) {
         fh_seen_tally(x, FH_TALLY_CUT);
         fh_exchange_cut(x, err);

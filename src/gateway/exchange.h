@@ -122,12 +122,13 @@ int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **e
 /* exchange_call.c: asks x->route; the exchange goes on when the call has something to say. */
 int fh_exchange_send(fh_exchange *x, fh_err **err);
 /* exchange.c */
-fh_exchange *fh_exchange_fork(fh_exchange *x);              /* one without client that asks what x was to ask; NULL: no memory */
-void fh_exchange_abandon(fh_exchange *x);                   /* nobody waits for it: its call is cancelled, x is gone */
-void fh_exchange_leave(fh_exchange *x, fh_outcome outcome); /* the replica: the call is over */
-void fh_exchange_broke(fh_exchange *x, const fh_err *why);  /* the replica broke: another one, or the end */
-void fh_exchange_fail(fh_exchange *x, fh_err *err);         /* takes err; the end, x is gone */
-void fh_exchange_finish(fh_exchange *x);                    /* the reply has ended; x is gone */
-void fh_exchange_drained(void *arg);                        /* the client reads again */
+fh_exchange *fh_exchange_fork(fh_exchange *x);                   /* one without client that asks what x was to ask; NULL: no memory */
+void fh_exchange_abandon(fh_exchange *x);                        /* nobody waits for it: its call is cancelled, x is gone */
+void fh_exchange_leave(fh_exchange *x, fh_outcome outcome);      /* the replica: the call is over */
+void fh_exchange_broke(fh_exchange *x, const fh_err *why);       /* the replica broke: another one, or the end */
+void fh_exchange_fail(fh_exchange *x, fh_err *err);              /* takes err; the end, x is gone */
+void fh_exchange_name_param(const fh_exchange *x, fh_err **err); /* of an error about the chat request: as the client calls it */
+void fh_exchange_finish(fh_exchange *x);                         /* the reply has ended; x is gone */
+void fh_exchange_drained(void *arg);                             /* the client reads again */
 
 #endif

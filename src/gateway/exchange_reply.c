@@ -307,7 +307,7 @@ static void send_foreign_error(fh_exchange *x)
         say_again(&err, fh_exchange_code_of(x->status), said);
     else
         fh_err_set(&err, fh_exchange_code_of(x->status), "the engine refused the request without saying why");
-    if (x->turn) fh_wire_responses_err(&err);
+    fh_exchange_name_param(x, &err);
     if (x->retry_after[0] && x->req) fh_http_reply_header(x->req, "Retry-After", x->retry_after);
     fh_exchange_send_error(x, err);
     fh_err_free(err);

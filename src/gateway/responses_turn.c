@@ -129,9 +129,9 @@ static int translate(fh_turn *t, finder *f, const fh_json *doc, fh_json **ret_ch
 static void rename_needs(fh_wire_request *r)
 {
     for (int i = 0; i < FH_NEEDS; i++) {
-        char *param = r->need_params[i];
-        const char *name = fh_wire_responses_param(param);
-        if (name != param) snprintf(param, sizeof r->need_params[i], "%s", name);
+        char name[sizeof r->need_params[i]];
+        fh_wire_responses_param(r->need_params[i], name, sizeof name);
+        memcpy(r->need_params[i], name, sizeof name);
     }
 }
 

@@ -46,17 +46,23 @@ bool fh_wire_messages_error_write(fh_buf *out, const fh_err *err, const char *re
     return fh_buf_addc(out, '}');
 }
 
-const char *fh_wire_messages_param(const char *param)
+static const fh_wire_name names[] = {{"stop", "stop_sequences"},
+                                     {"response_format.json_schema.schema", "output_config.format.schema"},
+                                     {"response_format", "output_config.format"},
+                                     {"reasoning_effort", "output_config.effort"},
+                                     {"parallel_tool_calls", "tool_choice.disable_parallel_tool_use"},
+                                     {"continue_final_message", "messages"},
+                                     {"messages", "messages"}, /* counted another way */
+                                     {"user", "metadata.user_id"}};
+
+void fh_wire_messages_param(const char *chat_param, char *ret, size_t size)
 {
-    static const char *const rows[][2] = {{"stop", "stop_sequences"},
-                                          {"response_format", "output_config.format"},
-                                          {"reasoning_effort", "output_config.effort"},
-                                          {"parallel_tool_calls", "tool_choice.disable_parallel_tool_use"},
-                                          {"continue_final_message", "messages"},
-                                          {"user", "metadata.user_id"}};
-    for (size_t i = 0; i < FH_COUNT(rows); i++)
-        if (strcmp(param, rows[i][0]) == 0) return rows[i][1];
-    return fh_str_starts(fh_str_of(param), FH_STR("messages[")) ? "messages" : param;
+    fh_wire_name_find(names, FH_COUNT(names), chat_param, ret, size);
+}
+
+void fh_wire_messages_err(fh_err **err)
+{
+    fh_wire_name_err(names, FH_COUNT(names), err);
 }
 
 bool fh_wire_messages_count_write(fh_buf *out, uint64_t prompt_tok)

@@ -96,21 +96,6 @@ static int check_modalities(fh_wire_request *r, fh_err **err)
     return 0;
 }
 
-static int check_format(fh_wire_request *r, fh_err **err)
-{
-    const fh_json *v = fh_json_get(r->doc, "response_format");
-    fh_str type = {NULL, 0};
-    if (fh_wire_absent(v)) return 0;
-    if (fh_json_kind_of(v) != FH_JSON_OBJECT) return fh_wire_bad(err, "response_format", "'response_format' must be an object");
-    int rc = fh_json_read_str(v, "type", true, &type, err);
-    if (rc < 0) {
-        fh_err_param(err, "response_format.type");
-        return rc;
-    }
-    if (!fh_str_eqs(type, "text")) fh_wire_need_add(r, FH_NEED_FORMAT, NULL);
-    return 0;
-}
-
 static int check_metadata(const fh_json *doc, fh_err **err)
 {
     const fh_json *v = fh_json_get(doc, "metadata"), *value;
@@ -161,7 +146,6 @@ static int check_chat(fh_wire_request *r, fh_err **err)
     if (rc == 0) rc = need_object(r, "audio", FH_NEED_AUDIO_OUT, err);
     if (rc == 0) rc = need_object(r, "web_search_options", FH_NEED_SEARCH, err);
     if (rc == 0) rc = check_functions(r, err);
-    if (rc == 0) rc = check_format(r, err);
     if (rc == 0) rc = check_metadata(r->doc, err);
     if (rc == 0) rc = check_prediction(r->doc, err);
     if (rc == 0) rc = check_store(r, err);
@@ -184,6 +168,7 @@ static int check_completion(fh_wire_request *r, fh_err **err)
 int fh_wire_fields_check(fh_wire_request *r, fh_err **err)
 {
     int rc = want_one(r, "n", FH_NEED_CHOICES, err);
+    if (rc == 0) rc = fh_wire_format_check(r, err);
     if (rc < 0) return rc;
     return r->kind == FH_WIRE_CHAT ? check_chat(r, err) : check_completion(r, err);
 }

@@ -4,6 +4,7 @@
 #include "private.h"
 
 #include "base/limits.h"
+#include <stdio.h>
 
 enum { MAX_COUNT_OF_TOKENS = 1 << 30 };
 
@@ -13,6 +14,16 @@ int fh_wire_bad(fh_err **err, const char *param, const char *fmt, ...)
     va_start(ap, fmt);
     int rc = fh_err_vset(err, FH_E_INVALID, fmt, ap);
     va_end(ap);
+    fh_err_param(err, "%s", param);
+    return rc;
+}
+
+int fh_wire_below(int rc, fh_err **err, const char *where)
+{
+    char param[160];
+    const char *inner = rc < 0 && err && *err ? fh_err_param_get(*err) : NULL;
+    if (!inner) return rc;
+    snprintf(param, sizeof param, "%s.%s", where, inner);
     fh_err_param(err, "%s", param);
     return rc;
 }

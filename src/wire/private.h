@@ -10,12 +10,24 @@ int fh_wire_bad(fh_err **err, const char *param, const char *fmt, ...) __attribu
 /* Writes down that the request asks for it; param: where, or NULL for the field of the list. */
 void fh_wire_need_add(fh_wire_request *r, fh_wire_need need, const char *param);
 bool fh_wire_absent(const fh_json *v); /* not there, or null */
+/* Puts "where." before the param of the error that rc stands for; returns rc. */
+int fh_wire_below(int rc, fh_err **err, const char *where);
 
 /* openai_messages.c */
 int fh_wire_messages_check(fh_wire_request *r, fh_err **err);
 int fh_wire_tools_check(fh_wire_request *r, fh_err **err);
 /* openai_fields.c: every documented field that the parser does not act on but that may not be passed over in silence. */
 int fh_wire_fields_check(fh_wire_request *r, fh_err **err);
+/* openai_format.c: what the answer is held to. */
+int fh_wire_format_check(fh_wire_request *r, fh_err **err);
+
+/* param_names.c: the name that a field of a chat request has in another API. A name stands for itself and for what lies below it ('.' or
+ * '['); behind a '/' there is a JSON pointer into a schema, which stays. A param that no row names stays too. */
+typedef struct fh_wire_name {
+    const char *chat, *here;
+} fh_wire_name;
+void fh_wire_name_find(const fh_wire_name *rows, size_t count, const char *param, char *ret, size_t size);
+void fh_wire_name_err(const fh_wire_name *rows, size_t count, fh_err **err); /* of the error's param; nothing when there is none */
 
 /* Readers and writers (stream.c holds what they share). Each API's object begins with these. */
 typedef struct fh_wire_reader_ops {

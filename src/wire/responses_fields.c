@@ -79,16 +79,6 @@ bool fh_wire_set_str(fh_json *o, fh_str key, fh_json *value)
     return ok;
 }
 
-int fh_wire_below(int rc, fh_err **err, const char *where)
-{
-    char param[160];
-    const char *inner = rc < 0 && err && *err ? fh_err_param_get(*err) : NULL;
-    if (!inner) return rc;
-    snprintf(param, sizeof param, "%s.%s", where, inner);
-    fh_err_param(err, "%s", param);
-    return rc;
-}
-
 int fh_wire_refuse_members(const fh_json *o, const char *where, const char *const *members, fh_err **err)
 {
     for (; *members; members++) {

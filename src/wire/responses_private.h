@@ -18,8 +18,6 @@ static inline bool pass_on(fh_json *to, const fh_json *from, const char *key)
 }
 bool fh_wire_set_str(fh_json *o, fh_str key, fh_json *value); /* fh_json_set with a key that is a slice */
 
-/* Puts "where." before the param of the error that rc stands for; returns rc. */
-int fh_wire_below(int rc, fh_err **err, const char *where);
 /* Refuses the first of the members (ends with NULL) that is there, as "where.member". */
 int fh_wire_refuse_members(const fh_json *o, const char *where, const char *const *members, fh_err **err);
 

@@ -28,31 +28,24 @@ int fh_wire_responses_to_chat(const fh_json *doc, const fh_json *history_items, 
     return rc;
 }
 
-const char *fh_wire_responses_param(const char *chat_param)
+static const fh_wire_name names[] = {{"messages", "input"},
+                                     {"prompt", "input"},
+                                     {"response_format.json_schema.schema", "text.format.schema"},
+                                     {"response_format", "text.format"},
+                                     {"verbosity", "text.verbosity"},
+                                     {"reasoning_effort", "reasoning.effort"},
+                                     {"max_completion_tokens", "max_output_tokens"},
+                                     {"max_tokens", "max_output_tokens"},
+                                     {"logprobs", "include"}};
+
+void fh_wire_responses_param(const char *chat_param, char *ret, size_t size)
 {
-    static const struct {
-        const char *chat, *here;
-    } names[] = {{"messages", "input"},
-                 {"prompt", "input"},
-                 {"response_format", "text.format"},
-                 {"verbosity", "text.verbosity"},
-                 {"reasoning_effort", "reasoning.effort"},
-                 {"max_completion_tokens", "max_output_tokens"},
-                 {"max_tokens", "max_output_tokens"},
-                 {"logprobs", "include"}};
-    for (size_t i = 0; i < FH_COUNT(names); i++) {
-        size_t n = strlen(names[i].chat);
-        if (strncmp(chat_param, names[i].chat, n) == 0 && (!chat_param[n] || chat_param[n] == '.' || chat_param[n] == '['))
-            return names[i].here;
-    }
-    return chat_param;
+    fh_wire_name_find(names, FH_COUNT(names), chat_param, ret, size);
 }
 
 void fh_wire_responses_err(fh_err **err)
 {
-    const char *param = err && *err ? fh_err_param_get(*err) : NULL;
-    const char *name = param ? fh_wire_responses_param(param) : NULL;
-    if (name != param) fh_err_param(err, "%s", name);
+    fh_wire_name_err(names, FH_COUNT(names), err);
 }
 
 /* Input that is kept. */

@@ -109,6 +109,37 @@ static void what_another_engine_began_goes_on_as_it_would_have(void **state)
     stop_engine(&r);
 }
 
+/* The grammar too stands where the answer was. */
+static void what_another_engine_began_under_a_grammar_goes_on_under_it(void **state)
+{
+    (void)state;
+    running r;
+    static asked whole, rest;
+    fh_token ids[PROMPT];
+    start_tiny(&r, (fh_engine_options){.deterministic = true});
+    prompt(ids, PROMPT, 1);
+    fh_grammar_source s = {.kind = FH_GRAMMAR_GBNF, .text = FH_STR("root ::= \"{\" ([0-9]{1,3} \",\"){2,20} \"}\""), .param = "grammar"};
+    fh_grammar *g = NULL;
+    assert_int_equal(fh_grammars_get(fh_engine_grammars(r.engine), &s, &g, NULL), 0);
+    fh_gen_request q = request_of(ids, PROMPT);
+    q.grammar = g;
+    q.sample.temperature = 1.5;
+    q.sample.seed = 11;
+    q.max_tok = 60;
+    answer(&r, &whole, &q);
+    assert_int_equal(whole.end.finish, FH_GEN_STOP);
+    assert_true(whole.text[0] == '{' && whole.text[whole.length - 1] == '}');
+    for (size_t k = 1; k + 1 < whole.tokens; k++) {
+        if (!whole.length_at[k]) continue;
+        q.begun = whole.ids;
+        q.begun_count = k;
+        answer(&r, &rest, &q);
+        assert_string_equal(rest.text, whole.text + whole.length_at[k]);
+    }
+    fh_grammar_unref(g); /* before the vocabulary that it is made for */
+    stop_engine(&r);
+}
+
 static void what_is_whole_or_nonsense_does_not_go_on(void **state)
 {
     (void)state;
@@ -350,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_request_ends_with_its_tokens_and_usage),
         cmocka_unit_test(many_at_once_give_what_each_gives_alone),
         cmocka_unit_test(what_another_engine_began_goes_on_as_it_would_have),
+        cmocka_unit_test(what_another_engine_began_under_a_grammar_goes_on_under_it),
         cmocka_unit_test(what_is_whole_or_nonsense_does_not_go_on),
         cmocka_unit_test(the_same_seed_gives_the_same_tokens),
         cmocka_unit_test(tokens_that_a_slot_holds_are_not_computed_again),

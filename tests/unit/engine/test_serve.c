@@ -181,6 +181,76 @@ static void a_forced_call_of_a_tool_fits_its_schema(void **state)
     answers("POST", "/v1/chat/completions", ASK ",\"stream\":true}", 200, "\"finish_reason\":\"tool_calls\"");
 }
 
+#define NUMBERS                                                                                                                            \
+    "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\",\"properties\":{\"n\":" \
+    "{"                                                                                                                                    \
+    "\"type\":\"array\",\"items\":{\"type\":\"integer\"}}},\"required\":[\"n\"],\"additionalProperties\":false}}}"
+#define HI "{\"model\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"max_tokens\":60,\"temperature\":1.5,"
+
+static fh_str content_of(const fh_json *reply, bool chat)
+{
+    const fh_json *choice = fh_json_at(fh_json_get(reply, "choices"), 0);
+    assert_true(fh_str_eqs(fh_json_str(fh_json_get(choice, "finish_reason")), "stop"));
+    return fh_json_str(chat ? member(choice, "message", "content") : fh_json_get(choice, "text"));
+}
+
+static void an_answer_is_held_to_its_format(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {HI NUMBERS "}", HI NUMBERS ",\"ignore_eos\":true}",
+                                         HI "\"response_format\":{\"type\":\"json_object\"}}",
+                                         "{\"model\":\"x\",\"prompt\":\"hi\",\"max_tokens\":60,\"temperature\":1.5," NUMBERS "}"};
+    for (size_t i = 0; i < FH_COUNT(bodies); i++) {
+        bool chat = strstr(bodies[i], "messages") != NULL, numbers = strstr(bodies[i], "json_schema") != NULL;
+        FH_AUTO(json) fh_json *r = post(chat ? "/v1/chat/completions" : "/v1/completions", bodies[i]);
+        FH_AUTO(json) fh_json *v = NULL;
+        fh_str text = content_of(r, chat);
+        if (fh_json_parse(&v, text, 65536, NULL) && numbers) fail_msg("%.*s", (int)text.len, text.ptr);
+        assert_true(!numbers || fh_json_kind_of(fh_json_get(v, "n")) == FH_JSON_ARRAY);
+        assert_true(text.ptr[0] == '{' && text.ptr[text.len - 1] == '}');
+    }
+    FH_AUTO(json) fh_json *r = post("/v1/chat/completions", HI "\"grammar\":\"root ::= [a-f]{8}\"}");
+    assert_int_equal(content_of(r, true).len, 8);
+    answers("POST", "/v1/chat/completions", HI NUMBERS ",\"stream\":true}", 200, "\"finish_reason\":\"stop\"");
+}
+
+static void beside_tools_an_answer_or_a_call_comes(void **state)
+{
+    (void)state;
+#define TOOL "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"go\",\"parameters\":{\"type\":\"object\",\"properties\":{}}}}],"
+    unsigned calls = 0, texts = 0;
+    for (int seed = 0; seed < 12; seed++) {
+        char body[1024];
+        snprintf(body, sizeof body, "%s%s%s,\"seed\":%d}", HI, TOOL, NUMBERS, seed);
+        FH_AUTO(json) fh_json *r = post("/v1/chat/completions", body);
+        FH_AUTO(json) fh_json *v = NULL;
+        const fh_json *choice = fh_json_at(fh_json_get(r, "choices"), 0);
+        fh_str text = fh_json_str(member(choice, "message", "content"));
+        bool called = fh_json_count(member(choice, "message", "tool_calls")) > 0;
+        calls += called;
+        texts += !called;
+        assert_true(called ? !text.len : fh_json_parse(&v, text, 65536, NULL) == 0 && fh_json_get(v, "n"));
+    }
+    assert_true(calls + texts == 12 && texts > 0);
+    answers("POST", "/v1/chat/completions", HI TOOL "\"grammar\":\"root ::= \\\"a\\\"\"}", 400, "\"param\":\"grammar\"");
+}
+
+static void a_form_that_cannot_be_held_is_refused_at_its_place(void **state)
+{
+    (void)state;
+#define BAD "{\"type\":\"object\",\"properties\":{\"a\":{\"not\":{}}}}"
+    answers("POST", "/v1/chat/completions", HI "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":" BAD "}}}", 400,
+            "\"param\":\"response_format.json_schema.schema/properties/a/not\"");
+    answers("POST", "/v1/chat/completions", HI "\"guided_json\":" BAD "}", 400, "\"param\":\"guided_json/properties/a/not\"");
+    answers("POST", "/v1/chat/completions",
+            HI "\"guided_json\":{\"$ref\":\"#/a\",\"a\":{\"required\":[\"b\"],\"additionalProperties\":{\"$ref\":\"#/a\"}}}}", 400, "'a'");
+    answers("POST", "/v1/chat/completions", HI "\"grammar\":\"root ::= \\\"a\\\"\\n\\nx ::= )\"}", 400, "line 3 of the grammar");
+    answers("POST", "/v1/chat/completions", HI "\"guided_regex\":\"a\"}", 400, "\"param\":\"guided_regex\"");
+    answers("POST", "/v1/chat/completions",
+            "{\"model\":\"x\",\"messages\":[{\"role\":\"assistant\",\"content\":\"{\"}],\"continue_final_message\":true," NUMBERS "}", 400,
+            "\"param\":\"continue_final_message\"");
+}
+
 static void a_completion_can_echo_its_prompt(void **state)
 {
     (void)state;
@@ -411,6 +481,9 @@ int main(void)
         cmocka_unit_test(the_same_seed_gives_the_same_text_and_logprobs_are_there),
         cmocka_unit_test(a_prompt_beyond_the_context_has_the_code_that_clients_know),
         cmocka_unit_test(a_forced_call_of_a_tool_fits_its_schema),
+        cmocka_unit_test(an_answer_is_held_to_its_format),
+        cmocka_unit_test(beside_tools_an_answer_or_a_call_comes),
+        cmocka_unit_test(a_form_that_cannot_be_held_is_refused_at_its_place),
         cmocka_unit_test(a_completion_can_echo_its_prompt),
         cmocka_unit_test(a_stream_is_chunks_then_usage_then_done),
         cmocka_unit_test(text_and_tokens_go_both_ways),

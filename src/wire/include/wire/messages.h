@@ -20,9 +20,11 @@ int fh_wire_messages_to_chat(const fh_json *doc, fh_json **ret_chat, fh_err **re
 int fh_wire_messages_count_to_chat(const fh_json *doc, fh_json **ret_chat, fh_err **ret_native, fh_err **err);
 bool fh_wire_messages_count_write(fh_buf *out, uint64_t prompt_tok);
 
-/* What a chat request's field is called here: "tool_choice.disable_parallel_tool_use" for "parallel_tool_calls". Messages are counted
- * another way, so that of their paths only "messages" stays. param itself when it is called the same. */
-const char *fh_wire_messages_param(const char *param);
+/* What a chat request's field is called here: "tool_choice.disable_parallel_tool_use" for "parallel_tool_calls"; the same when it has no
+ * other name. Messages are counted another way, so that of their paths only "messages" stays. ret [size]: cut when it is longer. */
+void fh_wire_messages_param(const char *chat_param, char *ret, size_t size);
+/* An error about the chat request, said in the words of this API: its param becomes the field that the client sent. */
+void fh_wire_messages_err(fh_err **err);
 
 /* A chat request for an upstream of this API. default_max_tok: where the request does not limit itself, which it must there. */
 int fh_wire_chat_to_messages(const fh_json *chat, int64_t default_max_tok, fh_json **ret, fh_err **err);

@@ -37,6 +37,8 @@ typedef struct fh_wire_sampling { /* what both APIs share; absent fields hold th
     X(PROMPTS, "prompt", "more than one prompt in a request")                                                                              \
     X(SUFFIX, "suffix", "filling in before a suffix")                                                                                      \
     X(FORMAT, "response_format", "output that is held to a format")                                                                        \
+    X(GRAMMAR, "grammar", "output that is held to a grammar, or by this field to a schema")                                                \
+    X(OTHER_FORMAT, "response_format.type", "a format of this kind")                                                                       \
     X(TOOL_CHOICE, "tool_choice", "forcing the model to call a tool")                                                                      \
     X(ONE_CALL, "parallel_tool_calls", "forbidding several tool calls in one answer")                                                      \
     X(FUNCTIONS, "functions", "the functions API that tools replaced")                                                                     \
@@ -58,21 +60,32 @@ typedef enum fh_wire_need {
         FH_NEEDS
 } fh_wire_need;
 #define FH_NEED_BIT(name) (1u << FH_NEED_##name)
+/* What our own engine can do of it. */
 #define FH_WIRE_ENGINE_CAN                                                                                                                 \
-    (FH_NEED_BIT(PREFILL) | FH_NEED_BIT(ONE_CALL) | FH_NEED_BIT(TOOL_CHOICE)) /* what our own engine can do of it                          \
-                                                                               */
+    (FH_NEED_BIT(PREFILL) | FH_NEED_BIT(ONE_CALL) | FH_NEED_BIT(TOOL_CHOICE) | FH_NEED_BIT(FORMAT) | FH_NEED_BIT(GRAMMAR))
+
+typedef enum fh_wire_format {
+    FH_WIRE_FORMAT_TEXT,   /* anything */
+    FH_WIRE_FORMAT_OBJECT, /* a JSON object */
+    FH_WIRE_FORMAT_SCHEMA, /* JSON that satisfies a schema */
+    FH_WIRE_FORMAT_GRAMMAR /* a text of a grammar */
+} fh_wire_format;
 
 typedef struct fh_wire_request {
     enum { FH_WIRE_CHAT, FH_WIRE_COMPLETION } kind;
     fh_json *doc; /* owned: the whole parsed body */
     fh_str model;
-    const fh_json *messages; /* chat: the array, each checked to have a known role and a text (or text parts) content */
-    const fh_json *tools;    /* chat: borrowed, NULL when absent or not to be called; passed to the template */
-    bool one_call;           /* chat: parallel_tool_calls is false */
-    bool must_call;          /* chat: tool_choice forces a call, */
-    fh_str must_name;        /* of this tool; empty: of any */
-    fh_str prompt;           /* completion, as text */
-    int32_t *prompt_tokens;  /* completion, as ids; owned */
+    const fh_json *messages;  /* chat: the array, each checked to have a known role and a text (or text parts) content */
+    const fh_json *tools;     /* chat: borrowed, NULL when absent or not to be called; passed to the template */
+    fh_wire_format format;    /* what the answer is held to */
+    const fh_json *schema;    /* FH_WIRE_FORMAT_SCHEMA: an object, or true or false; not looked into */
+    fh_str grammar;           /* FH_WIRE_FORMAT_GRAMMAR: GBNF, not looked into */
+    const char *format_param; /* where schema or grammar stands in the request; NULL: nowhere */
+    bool one_call;            /* chat: parallel_tool_calls is false */
+    bool must_call;           /* chat: tool_choice forces a call, */
+    fh_str must_name;         /* of this tool; empty: of any */
+    fh_str prompt;            /* completion, as text */
+    int32_t *prompt_tokens;   /* completion, as ids; owned */
     size_t prompt_token_count;
     bool echo;
     bool stream, include_usage;

@@ -13,8 +13,8 @@
 /* doc: the request. history_items: what came before by previous_response_id, oldest first, input and output of each response; NULL when
  * the request names none. ret_chat shares values with both: neither may change while it lives. New reference. */
 int fh_wire_responses_to_chat(const fh_json *doc, const fh_json *history_items, fh_json **ret_chat, fh_err **err);
-/* The name that a field of the chat request has here; the same pointer when it has no other. */
-const char *fh_wire_responses_param(const char *chat_param);
+/* The name that a field of the chat request has here; the same when it has no other. ret [size]: cut when it is longer. */
+void fh_wire_responses_param(const char *chat_param, char *ret, size_t size);
 /* An error about the chat request above, said in the words of the Responses API: its param becomes the field that the client sent. */
 void fh_wire_responses_err(fh_err **err);
 
