@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from freehold import TOP, STARTER, Server, Tap, free_port, need_starter
 
 ASK = [{"role": "user", "content": "Say hi."}]
+FORM = {"type": "object", "properties": {"word": {"enum": ["hi", "ho"]}}, "required": ["word"], "additionalProperties": False}
 
 
 def events(body):
@@ -58,6 +59,15 @@ class Case:
         said = json.loads(self.ask("/v1/responses", input="Say hi.", max_output_tokens=8)[1])
         assert said["output"][-1]["content"][0]["text"] == self.want and said["status"] == "incomplete", said
 
+    def structured_output(self):
+        """The same form in the words of each API, all of them over the provider's."""
+        form = {"type": "json_schema", "name": "word", "schema": FORM, "strict": True}
+        said = [json.loads(self.ask("/v1/chat/completions", messages=ASK, max_tokens=40, response_format={"type": "json_schema", "json_schema": {"name": "word", "schema": FORM}})[1])
+                ["choices"][0]["message"]["content"],
+                json.loads(self.ask("/v1/responses", input="Say hi.", max_output_tokens=40, text={"format": form})[1])["output"][-1]["content"][0]["text"],
+                json.loads(self.ask("/v1/messages", messages=ASK, max_tokens=40, output_config={"format": {"type": "json_schema", "schema": FORM}})[1])["content"][0]["text"]]
+        assert all(json.loads(text)["word"] in ("hi", "ho") for text in said), said
+
     def embeddings(self):
         headers, reply = self.ask("/v1/embeddings", input=["hi", [1, 2]], encoding_format="float")
         said = json.loads(reply)
@@ -65,7 +75,7 @@ class Case:
         assert headers["x-freehold-place"] == "provider/lab", headers
 
     def check_all(self, tap, name):
-        for what in ("chat", "chat_stream", "chat_stream_with_usage", "messages", "messages_stream", "responses"):
+        for what in ("chat", "chat_stream", "chat_stream_with_usage", "messages", "messages_stream", "responses", "structured_output"):
             tap.check(f"{what.replace('_', ' ')} over {name}", getattr(self, what))
 
 
