@@ -5,7 +5,8 @@
 
 #define INTEGER_MAX 999999999999999999LL
 
-enum { REMAINDERS_MAX = 1000 };
+/* Multiples have at most MULTIPLE_DIGITS digits, less where the rules for them would be many. */
+enum { REMAINDERS_MAX = 1000, MULTIPLE_DIGITS = 15, MULTIPLE_RULES = 5000 };
 
 typedef struct range { /* of whole numbers */
     int64_t low, high;
@@ -98,36 +99,74 @@ static int list_multiples(schema_build *b, const char *at, range r, int64_t by, 
     return SCHEMA_POSSIBLE;
 }
 
-/* Digits that lead from a remainder to 0: a rule for each remainder, digit by digit. */
-static int add_remainders(schema_build *b, int64_t by, const char **ret_prefix)
+/* Digits that lead from a remainder to 0, at most `digits`: a rule for each remainder and number of digits that may still come, where there
+ * is such a way. */
+typedef struct remainders {
+    int64_t by;
+    int64_t digits;
+    const char *prefix;
+    uint8_t *reach; /* [digits + 1][by] */
+} remainders;
+
+static bool reaches(const remainders *m, int64_t left, int64_t r)
 {
-    const char *prefix = schema_new_rule(b);
-    FH_AUTO(buf) fh_buf body = FH_BUF(FH_LIMIT_GRAMMAR_BYTES);
-    for (int64_t r = 0; prefix && r < by; r++) {
-        fh_buf_clear(&body);
-        for (int digit = 0; digit < 10; digit++)
-            fh_buf_addf(&body, "%s\"%d\" %s-%lld", digit ? " | " : "", digit, prefix, (long long)((r * 10 + digit) % by));
-        if (r == 0) fh_buf_adds(&body, " | \"\"");
-        fh_buf_addf(b->out, "%s-%lld ::= ", prefix, (long long)r);
-        fh_buf_add(b->out, fh_buf_cstr(&body), body.len);
-        fh_buf_addc(b->out, '\n');
+    return left >= 0 && m->reach[left * m->by + r];
+}
+
+static void find_reach(remainders *m)
+{
+    for (int64_t left = 0; left <= m->digits; left++)
+        for (int64_t r = 0; r < m->by; r++) {
+            bool can = r == 0;
+            for (int digit = 0; digit < 10 && !can; digit++) can = reaches(m, left - 1, (r * 10 + digit) % m->by);
+            m->reach[left * m->by + r] = can;
+        }
+}
+
+/* The digits from `first` on, and what may follow each. */
+static void add_digits(const remainders *m, int64_t left, int64_t r, int first, fh_buf *body)
+{
+    bool any = false;
+    for (int digit = first; digit < 10; digit++) {
+        int64_t next = (r * 10 + digit) % m->by;
+        if (!reaches(m, left - 1, next)) continue;
+        fh_buf_addf(body, "%s\"%d\" %s-%lld-%lld", any ? " | " : "", digit, m->prefix, (long long)(left - 1), (long long)next);
+        any = true;
     }
-    *ret_prefix = prefix;
-    return prefix && !schema_failed(b, &body) ? SCHEMA_POSSIBLE : schema_memory(b, &body);
+    if (r == 0 && first == 0) fh_buf_adds(body, any ? " | \"\"" : "\"\"");
+}
+
+static int add_remainders(schema_build *b, remainders *m)
+{
+    FH_AUTO(buf) fh_buf body = FH_BUF(FH_LIMIT_GRAMMAR_BYTES);
+    m->digits = FH_MIN(MULTIPLE_DIGITS, MULTIPLE_RULES / m->by);
+    m->prefix = schema_new_rule(b);
+    m->reach = fh_arena_alloc(b->arena, (size_t)((m->digits + 1) * m->by));
+    if (!m->prefix || !m->reach) return schema_memory(b, NULL);
+    find_reach(m);
+    for (int64_t left = 0; left < m->digits; left++)
+        for (int64_t r = 0; r < m->by; r++) {
+            if (!reaches(m, left, r)) continue;
+            fh_buf_clear(&body);
+            add_digits(m, left, r, 0, &body);
+            fh_buf_addf(b->out, "%s-%lld-%lld ::= ", m->prefix, (long long)left, (long long)r);
+            fh_buf_add(b->out, fh_buf_cstr(&body), body.len);
+            fh_buf_addc(b->out, '\n');
+        }
+    return schema_failed(b, &body) ? schema_memory(b, &body) : SCHEMA_POSSIBLE;
 }
 
 static int add_multiples(schema_build *b, const char *at, range r, int64_t by, fh_buf *body)
 {
-    const char *prefix;
+    remainders m = {.by = by};
     if (r.has_low && r.has_high) return list_multiples(b, at, r, by, body);
     if (r.has_high || (r.has_low && r.low != 0))
         return schema_refuse(b, at, "multipleOf", "is enforced without bounds, from 0 on, or between two bounds");
     if (by > REMAINDERS_MAX) return schema_refuse(b, at, "multipleOf", "is enforced up to %d without two bounds", REMAINDERS_MAX);
-    int rc = add_remainders(b, by, &prefix);
+    int rc = add_remainders(b, &m);
     if (rc != SCHEMA_POSSIBLE) return rc;
     fh_buf_addf(body, "\"0\" | %s(", r.has_low ? "" : "\"-\"? ");
-    for (int digit = 1; digit < 10; digit++)
-        fh_buf_addf(body, "%s\"%d\" %s-%lld", digit > 1 ? " | " : "", digit, prefix, (long long)(digit % by));
+    add_digits(&m, m.digits, 0, 1, body);
     fh_buf_adds(body, ")");
     return SCHEMA_POSSIBLE;
 }
