@@ -131,8 +131,10 @@ class Reader:
 # ---- making the rest ----
 
 class Schema:
-    def __init__(self, root):
-        self.root = root
+    """deep: how far what is made may nest."""
+
+    def __init__(self, root, deep=DEPTH):
+        self.root, self.deep = root, deep
 
     def resolve(self, ref):
         at = self.root
@@ -192,9 +194,9 @@ class Schema:
             if "string" in types:
                 yield from ('"' + t for t in self.strings(plain, ""))
             yield from (w for t, w in (("null", "null"), ("boolean", "true"), ("boolean", "false")) if t in types)
-            if depth < DEPTH and "object" in types:
+            if depth < self.deep and "object" in types:
                 yield from ("{" + t for t in self.members(plain, {}, True, depth))
-            if depth < DEPTH and "array" in types:
+            if depth < self.deep and "array" in types:
                 yield from ("[" + t for t in self.items(plain, [], True, depth))
 
     def numbers(self, plain, raw):
@@ -288,6 +290,8 @@ class Schema:
             raw = text[part.at:]
             if listed is not None:
                 yield from (write(v)[len(raw):] for v in listed if write(v).startswith(raw))
+                if part.kind == "string":
+                    yield from spelled(raw, [v for v in listed if isinstance(v, str)])
                 continue
             if part.kind == "none":
                 yield from self.values(plain, depth)
@@ -321,8 +325,29 @@ class Schema:
                     yield from (tail + ":" + value + end for end in self.members(plain, {**part.members, key: None}, False, depth))
 
 
+def spelled(raw, words):
+    """Ends of a string that spells one of the words in whatever way, of which raw is there."""
+    whole, escape = re.fullmatch(r'("(?:[^"\\]|\\(?:[^u]|u[0-9a-fA-F]{4}))*)(\\(?:u[0-9a-fA-F]{0,3})?)?', raw).groups()
+    begun = json.loads(whole + '"')
+    for word in words:
+        rest = word[len(begun):]
+        if not word.startswith(begun):
+            continue
+        if not escape:
+            yield write(rest)[1:]
+        elif rest:
+            code = f"\\u{ord(rest[0]):04x}"
+            yield from (form[len(escape):] + write(rest[1:])[1:] for form in (code, code.upper().replace("U", "u"), write(rest[0])[1:-1]) if form.startswith(escape))
+
+
 def validator(schema):
     return jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
+
+
+def every_depth(make, schema):
+    """Texts that are made with little nesting first."""
+    for deep in (1, 2, 4, DEPTH):
+        yield from itertools.islice(make(Schema(schema, deep)), TRIES)
 
 
 def whole(schema, text):
@@ -332,8 +357,7 @@ def whole(schema, text):
         part = Reader(text).value()
     except Broken:
         return None
-    tails = [""] if isinstance(part, list) else Schema(schema).rest(part, [schema], text)
-    for tail in itertools.islice(tails, TRIES):
+    for tail in [""] if isinstance(part, list) else every_depth(lambda s: s.rest(part, [schema], text), schema):
         try:
             if check.is_valid(json.loads(text + tail)):
                 return text + tail
@@ -345,5 +369,5 @@ def whole(schema, text):
 def shortest(schema):
     """A small document that satisfies the schema."""
     check = validator(schema)
-    found = [t for t in itertools.islice(Schema(schema).values([schema]), TRIES) if check.is_valid(json.loads(t))]
+    found = [t for t in every_depth(lambda s: s.values([schema]), schema) if check.is_valid(json.loads(t))]
     return min(found, key=len) if found else None
