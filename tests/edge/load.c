@@ -1,9 +1,10 @@
 /* Clients that ask again as soon as they are answered, over kept connections, and what they saw: one line of JSON.
  *
- *   load TARGET KEY-FILE CONNECTIONS SECONDS plain|stream|hold [EVENTS]
+ *   load TARGET KEY-FILE CONNECTIONS SECONDS plain|same|stream|hold [EVENTS]
  *
- * TARGET is unix:PATH or a PORT of this machine. stream counts events and takes the time to the first. hold opens streams that stay silent,
- * says "holding N" once each has begun, and ends with its input. Times are of the clients' thread: it sleeps only when nothing has come. */
+ * TARGET is unix:PATH or a PORT of this machine. same asks what has one answer (temperature 0). stream counts events and takes the time to
+ * the first. hold opens streams that stay silent, says "holding N" once each has begun, and ends with its input. Times are of the clients'
+ * thread: it sleeps only when nothing has come. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -37,7 +38,7 @@ typedef struct times {
 static int epoll_fd;
 static char request[4096];
 static size_t request_bytes;
-static bool streams, holds;
+static bool streams, holds, same;
 static times whole, first;
 static uint64_t errors, events, begun;
 
@@ -147,8 +148,8 @@ static void make_request(const char *key, long count)
     char body[512];
     int n = snprintf(
         body, sizeof body,
-        "{\"model\":\"smollm2\",\"messages\":[{\"role\":\"user\",\"content\":\"Say something about foxes.\"}],\"max_tokens\":%ld%s%s}",
-        count, streams ? ",\"stream\":true" : "", holds ? ",\"user\":\"hold\"" : "");
+        "{\"model\":\"smollm2\",\"messages\":[{\"role\":\"user\",\"content\":\"Say something about foxes.\"}],\"max_tokens\":%ld%s%s%s}",
+        count, streams ? ",\"stream\":true" : "", holds ? ",\"user\":\"hold\"" : "", same ? ",\"temperature\":0" : "");
     request_bytes = (size_t)snprintf(request, sizeof request,
                                      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: "
                                      "application/json\r\nContent-Length: "
@@ -199,7 +200,8 @@ int main(int argc, char **argv)
     size_t count = strtoul(argv[3], NULL, 10);
     raise_files();
     read_key(argv[2], key, sizeof key);
-    streams = strcmp(argv[5], "plain") != 0;
+    same = strcmp(argv[5], "same") == 0;
+    streams = !same && strcmp(argv[5], "plain") != 0;
     holds = strcmp(argv[5], "hold") == 0;
     make_request(key, argc > 6 ? atol(argv[6]) : 10);
     whole.list = malloc(TIMES_MAX * sizeof(uint32_t));

@@ -2,6 +2,7 @@
  * loops with a thread each. */
 #include "cmocka_all.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "gateway/gateway.h"
 #include "net/http_client.h"
@@ -37,8 +38,10 @@ struct world {
     fh_http_req *held;
     bool engine_saw_leave;
     const char *identity, *key_id;
+    unsigned fault; /* the allocation that fails while a request is taken; 0: none */
+    bool all_after, struck;
     int64_t instance;
-    unsigned awaited; /* clients whose end, or first byte, ends a run */
+    unsigned awaited; /* first bytes and ends of clients, until the run ends */
     client clients[4];
 };
 
@@ -175,7 +178,10 @@ static void door_handles(fh_http_req *req, void *ctx)
 {
     world *w = ctx;
     fh_key key = key_named(w->key_id);
+    if (w->fault) fh_fault_arm(FH_FAULT_ALLOC, w->fault, w->all_after);
     fh_gateway_handle(w->gateway, req, &key);
+    w->struck = w->fault && fh_fault_struck();
+    fh_fault_disarm();
 }
 
 static void too_late(void *arg)
@@ -261,6 +267,7 @@ static void got_done(void *arg, int status, const fh_err *err)
     c->call = NULL;
     c->done = true;
     c->failed = err != NULL;
+    if (c->body.len == 0) happened(c->w); /* no first byte */
     happened(c->w);
 }
 
@@ -288,7 +295,7 @@ static client *ask(world *w, size_t at, bool wants_stream)
     return c;
 }
 
-/* Until so many clients have got their first byte or their end. */
+/* Until there were so many first bytes and ends. */
 static void run(world *w, unsigned awaited)
 {
     w->awaited = awaited;
@@ -500,6 +507,40 @@ static void a_gateway_may_go_while_calls_are_shared(void **state)
     begin_two(*state); /* the sanitizers look at what is left behind */
 }
 
+/* Allocation after allocation fails while the gateway takes the first of two requests, or the second. */
+static bool strike(unsigned nth, bool all_after, bool second)
+{
+    void *state = NULL;
+    setup(&state);
+    world *w = state;
+    for (size_t i = 0; i < FH_COUNT(w->plan); i++) w->plan[i] = ANSWER;
+    w->all_after = all_after;
+    for (unsigned i = 0; i < 2; i++) {
+        w->fault = i == second ? nth : 0;
+        client *c = ask_alone(w, true);
+        bool struck = w->fault && w->struck;
+        assert_true(c->status == 200 || (struck && (c->failed || c->status >= 500)));
+        assert_true(c->status != 200 || count(c, "[DONE]") == 1);
+        if (struck) nth = 0;
+    }
+    assert_int_equal(fh_gateway_in_flight(w->gateway), 0);
+    w->fault = 0;
+    assert_int_equal(ask_alone(w, true)->status, 200);
+    assert_string_equal(ask_alone(w, true)->cache, "hit");
+    teardown(&state);
+    return nth == 0;
+}
+
+static void no_memory_ends_one_request_and_no_other(void **state)
+{
+    (void)state;
+    unsigned struck = 0;
+    for (unsigned second = 0; second < 2; second++)
+        for (unsigned all_after = 0; all_after < 2; all_after++)
+            for (unsigned nth = 1; strike(nth, all_after, second); nth++) struck++;
+    assert_true(struck > 40);
+}
+
 /* ---- several loops ---- */
 
 enum { LANES = 3, CLIENTS = 12, EVENTS = 200 };
@@ -653,6 +694,7 @@ int main(void)
         TEST(a_replica_that_breaks_is_replaced_for_all),
         TEST(when_all_replicas_break_all_are_told),
         TEST(a_gateway_may_go_while_calls_are_shared),
+        cmocka_unit_test(no_memory_ends_one_request_and_no_other),
         TEST(clients_of_several_threads_share_one_call),
     };
     return cmocka_run_group_tests_name("gateway/share", tests, NULL, NULL);
