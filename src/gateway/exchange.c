@@ -12,7 +12,6 @@
 #define REPLACE_WAIT_NS (FH_LIMIT_REPLACE_WAIT_MS * FH_NS_PER_MS)
 #define REPLACE_POLL_NS (50 * FH_NS_PER_MS)
 
-static void choose(fh_exchange *x);
 static void stop_listening(fh_exchange *x);
 
 /* ---- the lane's open exchanges: a look at all of them every second finds those whose replica is silent ---- */
@@ -37,18 +36,19 @@ static void unlink_from_lane(fh_exchange *x)
 
 /* ---- ends ---- */
 
-void fh_exchange_leave(fh_exchange *x, fh_outcome outcome)
-{
-    if (x->upstream) fh_upstream_end(x->upstream, x->expect_tok, outcome, fh_clock_mono_ns());
-    fh_seen_left(x, outcome);
-    x->upstream = NULL;
-}
-
 /* What was used, as well as is known now; of a shared call, what is charged to this one. */
 static uint64_t used_tok(const fh_exchange *x)
 {
     if (x->cache != FH_CACHE_OFF) return x->charged_tok;
     return x->has_usage ? x->usage.prompt_tok + x->usage.completion_tok : fh_sent_count(&x->sent);
+}
+
+void fh_exchange_leave(fh_exchange *x, fh_outcome outcome)
+{
+    if (x->upstream) fh_upstream_end(x->upstream, x->expect_tok, outcome, fh_clock_mono_ns());
+    fh_seen_left(x, outcome);
+    x->upstream = NULL;
+    fh_exchange_give_slot(x, used_tok(x));
 }
 
 static void exchange_free(fh_exchange *x)
@@ -182,7 +182,7 @@ static void step(void *arg)
     if (x->upstream_error)
         stop_listening(x);
     else
-        choose(x);
+        fh_exchange_choose(x);
 }
 
 static void step_later(fh_exchange *x, int64_t delay_ns)
@@ -228,7 +228,7 @@ void fh_exchange_broke(fh_exchange *x, const fh_err *why)
     x->resumed |= x->streaming;
     fh_seen_tally(x, FH_TALLY_RETRIED);
     if (x->streaming) fh_seen_tally(x, FH_TALLY_RESUMED);
-    choose(x);
+    fh_exchange_choose(x);
 }
 
 /* The stream sent an error, or what is no stream: the call is over for us. */
@@ -258,6 +258,11 @@ typedef struct picking {
     bool beyond_trust, cannot, beyond_scope, no_vectors; /* why some did not suit */
     bool reached;                                        /* some are of a model that the key may use */
     uint32_t can;
+    bool only_look; /* none is to be chosen */
+    bool lost;      /* the one that it holds at is not there any more */
+    fh_option options[FH_CANDIDATES_MAX];
+    fh_slot_at slots[FH_CANDIDATES_MAX];
+    size_t index[FH_CANDIDATES_MAX], count; /* of those that suit: where they stand in the list */
 } picking;
 
 static void note_why_not(picking *p, const fh_candidate *c)
@@ -269,30 +274,92 @@ static void note_why_not(picking *p, const fh_candidate *c)
     p->can |= c->can;
 }
 
+static void note_option(picking *p, const fh_candidate *c, size_t i, int64_t now_ns)
+{
+    uint64_t id = replica_id(c->deployment, c->instance);
+    fh_option *o = &p->options[p->count];
+    fh_upstreams_look(p->x->gateway->upstreams, c->deployment, c->instance, now_ns, o);
+    if (p->x->prefix) o->matched = fh_prefixes_match(p->x->gateway->prefixes, p->x->prefix, id);
+    o->price = (double)c->in_nusd + (double)c->out_nusd;
+    o->energy = (double)c->token_uj;
+    p->slots[p->count] = (fh_slot_at){id, c->at_once};
+    p->index[p->count++] = i;
+}
+
+static void gather(picking *p, const fh_candidate *list, size_t count)
+{
+    int64_t now = fh_clock_mono_ns();
+    for (size_t i = 0; i < count && i < FH_CANDIDATES_MAX; i++) {
+        p->reached |= fh_reach_model(&p->x->key, fh_str_of(p->x->model), &list[i]);
+        if (suits(p->x, &list[i]))
+            note_option(p, &list[i], i, now);
+        else
+            note_why_not(p, &list[i]);
+    }
+}
+
+static void keep(picking *p, size_t to, size_t from)
+{
+    p->options[to] = p->options[from];
+    p->slots[to] = p->slots[from];
+    p->index[to] = p->index[from];
+}
+
+/* Those with an open breaker are left for when there is no other; and once it holds, there is only that one. */
+static void drop_hopeless(picking *p)
+{
+    bool usable = false;
+    uint64_t holds = 0;
+    size_t n = 0;
+    if (p->x->slot) fh_slot_look(p->x->slot, &holds);
+    for (size_t i = 0; i < p->count; i++) usable |= !p->options[i].open;
+    for (size_t i = 0; i < p->count; i++)
+        if (holds ? p->slots[i].replica == holds : !(usable && p->options[i].open)) keep(p, n++, i);
+    p->lost = holds && n == 0;
+    p->count = n;
+}
+
+/* Among those with room, where any has; what is chosen comes to the front. */
+static void choose_one(picking *p)
+{
+    fh_option some[FH_CANDIDATES_MAX];
+    size_t which[FH_CANDIDATES_MAX], n = 0;
+    int64_t now = fh_clock_mono_ns();
+    uint32_t random[2];
+    for (size_t i = 0; i < p->count; i++)
+        if (p->x->slot || fh_slots_room(p->x->gateway->slots, p->slots[i], now)) which[n++] = i;
+    for (size_t i = 0; n == 0 && i < p->count; i++) which[i] = i;
+    if (n == 0) n = p->count;
+    for (size_t i = 0; i < n; i++) some[i] = p->options[which[i]];
+    fh_random_bytes(random, sizeof random, NULL);
+    size_t chosen = which[fh_choose(some, n, p->x->prefer, random, &p->x->reason)], index = p->index[chosen];
+    fh_slot_at slot = p->slots[chosen];
+    keep(p, chosen, 0);
+    p->slots[0] = slot;
+    p->index[0] = index;
+}
+
 static size_t pick(void *arg, const fh_candidate *list, size_t count)
 {
     picking *p = arg;
-    fh_option options[FH_CANDIDATES_MAX];
-    size_t index[FH_CANDIDATES_MAX], n = 0;
-    int64_t now = fh_clock_mono_ns();
-    for (size_t i = 0; i < count && i < FH_CANDIDATES_MAX; i++) {
-        const fh_candidate *c = &list[i];
-        p->reached |= fh_reach_model(&p->x->key, fh_str_of(p->x->model), c);
-        if (!suits(p->x, c)) {
-            note_why_not(p, c);
-            continue;
-        }
-        fh_upstreams_look(p->x->gateway->upstreams, c->deployment, c->instance, now, &options[n]);
-        if (p->x->prefix)
-            options[n].matched = fh_prefixes_match(p->x->gateway->prefixes, p->x->prefix, replica_id(c->deployment, c->instance));
-        options[n].price = (double)c->in_nusd + (double)c->out_nusd;
-        options[n].energy = (double)c->token_uj;
-        index[n++] = i;
-    }
-    if (n == 0) return count;
-    uint32_t random[2];
-    fh_random_bytes(random, sizeof random, NULL);
-    return index[fh_choose(options, n, p->x->prefer, random, &p->x->reason)];
+    gather(p, list, count);
+    drop_hopeless(p);
+    if (p->count == 0 || p->only_look) return count;
+    choose_one(p);
+    const fh_candidate *c = &list[p->index[0]];
+    snprintf(p->x->pool, sizeof p->x->pool, "%s", c->own_engine ? c->model : c->deployment);
+    return p->index[0];
+}
+
+size_t fh_exchange_places(fh_exchange *x, fh_slot_at *ret, size_t max)
+{
+    const fh_route_port *routes = &x->gateway->config.routes;
+    picking p = {.x = x, .only_look = true};
+    fh_route route = {0};
+    routes->choose(routes->ctx, fh_str_of(x->model), pick, &p, &route, NULL);
+    size_t n = FH_MIN(p.count, max);
+    memcpy(ret, p.slots, n * sizeof *ret);
+    return n;
 }
 
 /* None of what it asks for is on the list of its key: said alike of what runs, what does not, and what there is not. */
@@ -329,12 +396,20 @@ static int none_suits(const picking *p, fh_err **err)
     return FH_E_FORBIDDEN;
 }
 
+static void say_why(fh_exchange *x)
+{
+    size_t used = strlen(x->route.reason);
+    snprintf(x->route.reason + used, sizeof x->route.reason - used, "; %s", fh_choice_text(x->reason));
+    used = strlen(x->route.reason);
+    if (x->seen.queued_ns)
+        snprintf(x->route.reason + used, sizeof x->route.reason - used, "; waited %.1f s for it", (double)x->seen.queued_ns / 1e9);
+}
+
 static void chosen(fh_exchange *x)
 {
     fh_err *err = NULL;
     int64_t now = fh_clock_mono_ns();
-    size_t used = strlen(x->route.reason);
-    snprintf(x->route.reason + used, sizeof x->route.reason - used, "; %s", fh_choice_text(x->reason));
+    say_why(x);
     x->upstream = fh_upstreams_begin(x->gateway->upstreams, x->route.deployment, x->route.instance, x->expect_tok, now);
     x->call_ns = x->event_ns = now;
     fh_seen_asked(x);
@@ -343,7 +418,23 @@ static void chosen(fh_exchange *x)
     if (rc) fh_exchange_fail(x, err);
 }
 
-static void choose(fh_exchange *x)
+/* There is none to ask; takes err. */
+static void nobody(fh_exchange *x, const picking *p, fh_err *err)
+{
+    if (x->tries == 0) {
+        fh_err *why = NULL;
+        if (none_suits(p, &why)) fh_err_move(&err, &why);
+        fh_exchange_fail(x, err);
+        return;
+    }
+    fh_err_free(err);
+    if (fh_clock_mono_ns() < x->replace_until_ns)
+        step_later(x, REPLACE_POLL_NS);
+    else
+        fh_exchange_fail(x, fh_take(x->broken));
+}
+
+void fh_exchange_choose(fh_exchange *x)
 {
     fh_err *err = NULL;
     const fh_route_port *routes = &x->gateway->config.routes;
@@ -353,21 +444,14 @@ static void choose(fh_exchange *x)
     if (rc == 0) {
         x->route = route;
         explicit_bzero(route.secret, sizeof route.secret);
-        x = fh_exchange_share(x);
-        if (x) chosen(x);
-        return;
-    }
-    if (x->tries == 0) {
-        fh_err *why = NULL;
-        if (none_suits(&p, &why)) fh_err_move(&err, &why);
-        fh_exchange_fail(x, err);
-        return;
-    }
-    fh_err_free(err);
-    if (fh_clock_mono_ns() < x->replace_until_ns)
-        step_later(x, REPLACE_POLL_NS);
-    else
-        fh_exchange_fail(x, fh_take(x->broken));
+        if (!x->slot) x = fh_exchange_share(x);
+        if (x && fh_exchange_take_slot(x, p.slots, p.count)) chosen(x);
+    } else if (p.lost) {
+        fh_err_free(err);
+        fh_exchange_give_slot(x, 0);
+        fh_exchange_choose(x);
+    } else
+        nobody(x, &p, err);
 }
 
 /* ---- silence ---- */
@@ -388,6 +472,7 @@ void fh_exchanges_watch(fh_lane *lane)
     for (fh_exchange *x = lane->open, *next; x; x = next) {
         next = x->next;
         is_silent(x, now);
+        fh_exchange_watch_wait(x, now);
     }
 }
 
@@ -466,5 +551,5 @@ void fh_exchange_start(fh_gateway *g, fh_http_req *req, const fh_key *key, fh_op
     }
     earn_retry(g);
     fh_http_req_on_gone(req, client_gone, x);
-    choose(x);
+    fh_exchange_choose(x);
 }

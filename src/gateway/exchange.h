@@ -1,8 +1,9 @@
 /* One request on its way through upstreams and back; shared by exchange.c (its life), exchange_begin.c (what is asked), exchange_call.c
- * (the call of a replica), exchange_reply.c (what the client gets) and exchange_share.c (who gets it together with others).
+ * (the call of a replica), exchange_wait.c (waiting for one), exchange_reply.c (what the client gets) and exchange_share.c (who gets it
+ * together with others).
  *
- *   CHOOSING -> CALLING -> PLAIN      the reply is collected and sent whole
- *      ^           \-----> STREAMING  events are passed on as they come
+ *   CHOOSING -> (WAITING ->) CALLING -> PLAIN      the reply is collected and sent whole
+ *      ^                        \-----> STREAMING  events are passed on as they come
  *      |  a replica broke: another one is chosen, at once or when the fleet has replaced it;
  *      \- before the first byte from the beginning, behind it from what was sent (sent.h), if that can be
  *
@@ -21,6 +22,7 @@
 #include "gateway_private.h"
 #include "limits.h"
 #include "prefix.h"
+#include "slots.h"
 #include "responses.h"
 #include "seen.h"
 #include "sent.h"
@@ -60,6 +62,13 @@ struct fh_exchange {
 
     fh_route route;        /* in use, or that broke */
     fh_upstream *upstream; /* held while a call runs */
+    fh_slot *slot;         /* at the replica, or in the queue for one; NULL: neither */
+    fh_priority priority;
+    char pool[128];                 /* whose queue it is or would be in */
+    int64_t max_wait_ns;            /* for slots */
+    int64_t wait_ns, wait_until_ns; /* while it waits: since, until; wait_ns 0: it does not */
+    int64_t look_ns, retry_ns;      /* when replicas were last looked at; for Retry-After of a refusal, 0: as usual */
+    unsigned turned_away;           /* by replicas that were busy */
     fh_choice_reason reason;
     uint64_t tried[FH_LIMIT_TRIES]; /* replicas that broke */
     unsigned tries;
@@ -121,6 +130,18 @@ const char *fh_cache_state_name(fh_cache_state s);              /* "off", "miss"
 int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **err);
 /* exchange_call.c: asks x->route; the exchange goes on when the call has something to say. */
 int fh_exchange_send(fh_exchange *x, fh_err **err);
+/* exchange_wait.c */
+int fh_exchange_read_patience(fh_exchange *x, fh_err **err); /* priority, and how long it may wait */
+/* At at[0], or in the queue for any of at. True: it holds, or needs no slot. False: it waits, and goes on when it holds, or is gone. */
+bool fh_exchange_take_slot(fh_exchange *x, const fh_slot_at *at, size_t count);
+void fh_exchange_give_slot(fh_exchange *x, uint64_t used_tok); /* used_tok 0: not known */
+void fh_exchange_watch_wait(fh_exchange *x, int64_t now_ns);   /* x may be gone behind it */
+/* The replica refused for being busy: true when it waits or another one has it. */
+bool fh_exchange_wait_for_room(fh_exchange *x);
+/* exchange.c: a replica is chosen and asked; x may be gone behind it. */
+void fh_exchange_choose(fh_exchange *x);
+/* Replicas that would do now. */
+size_t fh_exchange_places(fh_exchange *x, fh_slot_at *ret, size_t max);
 /* exchange.c */
 fh_exchange *fh_exchange_fork(fh_exchange *x);                   /* one without client that asks what x was to ask; NULL: no memory */
 void fh_exchange_abandon(fh_exchange *x);                        /* nobody waits for it: its call is cancelled, x is gone */

@@ -1,5 +1,6 @@
 /* The beginning of one exchange: what the client asks and wishes, whose it is, and whether its key may (see exchange.h). */
 #include "exchange.h"
+#include "limit_headers.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -81,52 +82,15 @@ static int know_prefix(fh_exchange *x, fh_err **err)
     return 0;
 }
 
-/* How long until a bucket is full again, as OpenAI writes it: 12ms, 6s, 1m30s. */
-static void add_reset(fh_http_req *req, const char *name, int64_t ns)
-{
-    char text[32];
-    int64_t ms = ns / FH_NS_PER_MS, s = ms / 1000;
-    if (ms < 1000)
-        snprintf(text, sizeof text, "%lldms", (long long)ms);
-    else if (s < 60)
-        snprintf(text, sizeof text, "%llds", (long long)s);
-    else
-        snprintf(text, sizeof text, "%lldm%llds", (long long)(s / 60), (long long)(s % 60));
-    fh_http_reply_header(req, name, text);
-}
-
-static void add_number(fh_http_req *req, const char *name, uint64_t n)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)n);
-    fh_http_reply_header(req, name, text);
-}
-
-static void add_limit_headers(fh_http_req *req, const fh_limit_state *s)
-{
-    if (s->limits.requests_per_min) {
-        add_number(req, "x-ratelimit-limit-requests", s->limits.requests_per_min);
-        add_number(req, "x-ratelimit-remaining-requests", s->requests_left);
-        add_reset(req, "x-ratelimit-reset-requests", s->requests_full_ns);
-    }
-    if (s->limits.tok_per_min) {
-        add_number(req, "x-ratelimit-limit-tokens", s->limits.tok_per_min);
-        add_number(req, "x-ratelimit-remaining-tokens", s->tok_left);
-        add_reset(req, "x-ratelimit-reset-tokens", s->tok_full_ns);
-    }
-}
-
 static int keep_within_limits(fh_exchange *x, const fh_key *key, fh_err **err)
 {
     fh_limit_state state;
     int64_t retry_ns;
     int rc = fh_limits_begin(x->gateway->limits, key->id, &key->limits, x->expect_tok, fh_clock_mono_ns(), &state, &retry_ns, err);
     x->counted = rc == 0;
-    add_limit_headers(x->req, &state);
-    if (rc) {
-        add_number(x->req, "retry-after-ms", (uint64_t)(retry_ns / FH_NS_PER_MS) + 1);
-        x->lane->metrics.limited++;
-    }
+    fh_limit_headers_add(x->req, &state, x->dialect == FH_DIALECT_MESSAGES);
+    x->retry_ns = rc ? FH_MAX(retry_ns, FH_NS_PER_MS) : 0;
+    x->lane->metrics.limited += rc != 0;
     return rc;
 }
 
@@ -145,6 +109,7 @@ int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **e
     if (raw) read_raw(x, model);
     if (!rc) rc = read_wishes(x, err);
     if (!rc) rc = fh_exchange_read_cache(x, err);
+    if (!rc) rc = fh_exchange_read_patience(x, err);
     if (!rc) rc = make_salt(x->gateway, fh_str_of(key->id), x->salt, err);
     if (!rc && !raw) rc = know_prefix(x, err);
     if (!rc) rc = keep_within_limits(x, key, err);

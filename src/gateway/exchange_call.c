@@ -59,13 +59,16 @@ static void stream_done(fh_exchange *x, const fh_err *why)
 static void plain_done(fh_exchange *x)
 {
     fh_err *err = NULL;
-    fh_exchange_leave(x, x->status == 429 ? FH_OUTCOME_FAILED : FH_OUTCOME_GOOD);
+    fh_outcome outcome = x->status == 429 ? FH_OUTCOME_FAILED : FH_OUTCOME_GOOD;
+    if (x->status == 429 && fh_exchange_wait_for_room(x)) return;
     if (fh_buf_check(&x->in, &err, "the engine's reply")) {
+        fh_exchange_leave(x, outcome);
         fh_exchange_fail(x, err);
         return;
     }
     x->failed = x->status >= 400;
     fh_exchange_send_plain(x);
+    fh_exchange_leave(x, outcome); /* what was used is known now */
     fh_exchange_finish(x);
 }
 

@@ -266,7 +266,7 @@ void fh_exchange_send_error(fh_exchange *x, const fh_err *why)
     if (fh_exchange_leads(x))
         fh_exchange_lead_error(x, why);
     else
-        fh_gateway_reply_error(x->req, why);
+        fh_gateway_reply_error_after(x->req, why, x->retry_ns);
 }
 
 void fh_exchange_give(fh_exchange *x, const char *type, fh_str body)

@@ -9,6 +9,7 @@
 #include "limits.h"
 #include "prefix.h"
 #include "reach.h"
+#include "slots.h"
 #include "upstreams.h"
 #include "wire/embeddings.h"
 #include "wire/openai.h"
@@ -22,15 +23,17 @@ enum { MODELS_MAX = FH_LIMIT_DEPLOYMENTS };
 static void watch(void *arg)
 {
     fh_lane *lane = arg;
+    fh_slots_tick(lane->gateway->slots, fh_clock_mono_ns());
     fh_exchanges_watch(lane);
     if (lane->flights) fh_flights_sweep(lane->flights);
     fh_timer_start(lane->watch, WATCH_NS);
 }
 
-static int open_lane(fh_lane *lane, fh_loop *loop, fh_flights *flights, fh_err **err)
+static int open_lane(fh_gateway *g, fh_lane *lane, fh_loop *loop, fh_err **err)
 {
+    lane->gateway = g;
     lane->loop = loop;
-    lane->flights = flights;
+    lane->flights = g->flights;
     int rc = fh_http_client_new(&lane->client, loop, err);
     if (!rc) rc = fh_timer_new(&lane->watch, loop, watch, lane, err);
     if (!rc) fh_timer_start(lane->watch, WATCH_NS);
@@ -44,7 +47,8 @@ static int make_tables(fh_gateway *g, fh_err **err)
     g->limits = fh_limits_new();
     g->series = fh_series_table_new();
     g->failovers = fh_failovers_new();
-    bool made = g->upstreams && g->prefixes && g->limits && g->series && g->failovers;
+    g->slots = fh_slots_new();
+    bool made = g->upstreams && g->prefixes && g->limits && g->series && g->failovers && g->slots;
     return made ? 0 : fh_err_nomem(err);
 }
 
@@ -67,8 +71,7 @@ int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
     if (!rc) rc = make_tables(g, err);
     if (!rc) rc = make_flights(g, c, err);
     g->retry_credit = FH_RETRY_CREDIT_FIRST;
-    for (; !rc && g->lane_count < c->loop_count; g->lane_count++)
-        rc = open_lane(&g->lanes[g->lane_count], c->loops[g->lane_count], g->flights, err);
+    for (; !rc && g->lane_count < c->loop_count; g->lane_count++) rc = open_lane(g, &g->lanes[g->lane_count], c->loops[g->lane_count], err);
     if (rc) return rc;
     *ret = fh_take(g);
     return 0;
@@ -89,6 +92,7 @@ void fh_gateway_free(fh_gateway *g)
     fh_limits_free(g->limits);
     fh_series_table_free(g->series);
     fh_failovers_free(g->failovers);
+    fh_slots_free(g->slots);
     fh_free(g->lanes);
     explicit_bzero(g->secret, sizeof g->secret);
     fh_free(g);

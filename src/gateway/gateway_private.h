@@ -16,6 +16,8 @@ typedef enum fh_cache_state { FH_CACHE_OFF, FH_CACHE_MISS, FH_CACHE_KEPT, FH_CAC
 typedef struct fh_metrics { /* what has no labels of a request; one loop adds, any thread reads */
     _Atomic uint64_t limited, in_flight, prompt_tok, completion_tok;
     _Atomic uint64_t cache[FH_CACHE_STATES], cached_tok;
+    fh_histogram queued[FH_PRIORITIES]; /* how long requests waited for a replica, by priority */
+    _Atomic uint64_t waiting[FH_PRIORITIES], turned_away;
 } fh_metrics;
 
 /* What belongs to one loop. */
@@ -25,8 +27,10 @@ typedef struct fh_upstreams fh_upstreams;
 typedef struct fh_prefixes fh_prefixes;
 typedef struct fh_limits fh_limits;
 typedef struct fh_failovers fh_failovers;
+typedef struct fh_slots fh_slots;
 typedef struct fh_lane {
-    fh_loop *loop;          /* borrowed */
+    fh_gateway *gateway; /* borrowed, as is the loop */
+    fh_loop *loop;
     fh_http_client *client; /* owned */
     fh_timer *watch;        /* owned: looks for silent replicas every second */
     fh_exchange *open;      /* requests under way, and calls for those that share one */
@@ -45,12 +49,15 @@ struct fh_gateway {
     fh_prefixes *prefixes;
     fh_limits *limits;
     fh_flights *flights;     /* owned; NULL: nothing is kept or shared */
-    fh_series_table *series; /* owned, as is the next */
+    fh_series_table *series; /* owned, as are those below */
     fh_failovers *failovers;
+    fh_slots *slots;
     _Atomic uint64_t retry_credit; /* of all requests together */
     char secret[44];               /* random text of this process: makes salts that nobody else can name */
 };
 
+/* error_reply.c: as fh_gateway_reply_error; retry_ns: after how long asking again makes sense, 0: as usual. */
+void fh_gateway_reply_error_after(fh_http_req *req, const fh_err *err, int64_t retry_ns);
 fh_lane *fh_gateway_lane(const fh_gateway *g, const fh_http_req *req); /* of the loop that the request is on */
 
 /* exchange.c: the request is the exchange's from here on. model: for what has no dialect (FH_DIALECTS) and passes as it is. */

@@ -3,6 +3,8 @@
 #include "gateway/traffic.h"
 #include "gateway_private.h"
 
+#include <stdio.h>
+
 static const char *const operation_names[FH_OP_COUNT] = {"chat", "text_completion", "tokenize", "count_tokens", "embeddings"};
 
 const char *fh_operation_name(fh_operation op)
@@ -50,6 +52,33 @@ static void write_cache(const fh_gateway *g, fh_buf *out)
               f.cut_loose);
 }
 
+/* By priority: how many wait, and how long those waited who do not any more. */
+static void write_queue(const fh_gateway *g, fh_buf *out)
+{
+    static const char waiting[] = "freehold_gateway_queue_waiting";
+    uint64_t turned_away = 0, waits[FH_PRIORITIES] = {0};
+    fh_histogram_sums sums[FH_PRIORITIES] = {{.sum = 0}};
+    char labels[64];
+    for (size_t i = 0; i < g->lane_count; i++) {
+        const fh_metrics *m = &g->lanes[i].metrics;
+        turned_away += m->turned_away;
+        for (size_t p = 0; p < FH_PRIORITIES; p++) {
+            waits[p] += m->waiting[p];
+            fh_histogram_collect(&m->queued[p], &sums[p]);
+        }
+    }
+    fh_buf_addf(out, "# HELP %s Requests that wait for a replica with room.\n# TYPE %s gauge\n", waiting, waiting);
+    for (int p = 0; p < FH_PRIORITIES; p++)
+        fh_buf_addf(out, "%s{priority=\"%s\"} %llu\n", waiting, fh_priority_name((fh_priority)(p + FH_PRIORITY_LOW)),
+                    (unsigned long long)waits[p]);
+    fh_histogram_head(out, FH_MEASURE_QUEUE);
+    for (int p = 0; p < FH_PRIORITIES; p++) {
+        snprintf(labels, sizeof labels, "priority=\"%s\"", fh_priority_name((fh_priority)(p + FH_PRIORITY_LOW)));
+        fh_histogram_write(out, FH_MEASURE_QUEUE, labels, &sums[p]);
+    }
+    write_one(out, "freehold_gateway_turned_away_total", "counter", "Requests that waited too long or were too many to wait.", turned_away);
+}
+
 void fh_gateway_metrics(const fh_gateway *g, fh_buf *out)
 {
     const fh_series_set *sets[FH_LIMIT_SERVE_THREADS];
@@ -62,4 +91,5 @@ void fh_gateway_metrics(const fh_gateway *g, fh_buf *out)
     write_one(out, "freehold_gateway_prompt_tokens_total", "counter", "Tokens of prompts.", t.prompt_tok);
     write_one(out, "freehold_gateway_completion_tokens_total", "counter", "Tokens of answers, of streams as they come.", t.completion_tok);
     write_cache(g, out);
+    write_queue(g, out);
 }

@@ -58,7 +58,8 @@ static fh_candidate candidate_of(const fh_deployment_view *d)
                           .resume = FH_RESUME_TOKENS,
                           .own_engine = true,
                           .dialect = FH_DIALECT_CHAT,
-                          .context_tok = d->context_tok};
+                          .context_tok = d->context_tok,
+                          .at_once = (uint32_t)d->streams};
 }
 
 /* Weights and window are what an answer of our engine depends on, on one machine. Weights without a digest are those of this very

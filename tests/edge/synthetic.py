@@ -50,7 +50,7 @@ class Synthetic(Server):
         now = time.time_ns()
         with sqlite3.connect(self.data / "freehold.db") as db:
             db.execute("INSERT INTO deployments(id, name, model, variant, digest, place, context_tok, streams, state, desired, reason, created_utc_ns, changed_utc_ns, hint) "
-                       "VALUES (1, 'synthetic', 'smollm2-135m', '', '', 'here', 2048, 4, 'ready', 'running', '', ?, ?, '')", (now, now))
+                       "VALUES (1, 'synthetic', 'smollm2-135m', '', '', 'here', 2048, 1000000, 'ready', 'running', '', ?, ?, '')", (now, now))
             db.execute("INSERT INTO acts(id, deployment, kind, socket_path, begun_utc_ns, pid, start_ticks, sandbox) VALUES (1, 1, 'start', ?, ?, ?, ?, '')",
                        (str(self.socket), now, self.upstream.pid, start_ticks(self.upstream.pid)))
         db.close()

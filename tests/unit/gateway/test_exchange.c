@@ -23,6 +23,7 @@ typedef enum behaviour {
     WRONG,
     ENDLESS,
     BAD_REQUEST,
+    BUSY,
     FLOOD
 } behaviour;
 
@@ -39,7 +40,9 @@ typedef struct world {
     bool never_replaced, engine_saw_leave, model_unknown;
     fh_trust trust;
     bool paid;
-    uint32_t scopes; /* of the key, as are the two below */
+    uint32_t at_once;            /* of the engine */
+    const char *priority, *wait; /* what the client says of waiting; NULL: nothing */
+    uint32_t scopes;             /* of the key, as are the two below */
     const char *models;
     fh_limit_set limits;
     fh_resume resume;
@@ -51,7 +54,7 @@ typedef struct world {
     int status;
     bool done, transport_failed;
     fh_buf body;
-    char retry[16], reason[128], cache[16];
+    char retry[16], reason[128], cache[16], after[16];
     const char *key_id;  /* of the one who asks */
     char salts[4][100];  /* what the engine got, by request */
     unsigned salt_count; /* headers of that name in the last request */
@@ -130,6 +133,10 @@ static void engine_handles(fh_http_req *req, void *ctx)
     switch (b) {
     case ANSWER: fh_http_reply(req, 200, "application/json", "{\"ok\":1}", 8); return;
     case BAD_REQUEST: fh_http_reply(req, 400, "application/json", "{\"error\":{}}", 12); return;
+    case BUSY:
+        fh_http_reply_header(req, "Retry-After", "1");
+        fh_http_reply(req, 429, "application/json", "{\"error\":{}}", 12);
+        return;
     case DIE: fh_http_reply_abort(req); return;
     case REFUSE: fh_http_reply(req, 503, "application/json", "{}", 2); return;
     case ENDLESS:
@@ -192,6 +199,7 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
                         .resume = w->resume,
                         .own_engine = true,
                         .paid = w->paid,
+                        .at_once = w->at_once,
                         .dialect = FH_DIALECT_CHAT};
     if (pick(arg, &one, 1) > 0) {
         if (!w->never_replaced) w->instance++; /* the next time it is there */
@@ -308,6 +316,7 @@ static void got_headers(void *arg, int status, const fh_header *h, size_t count)
     w->status = status;
     keep(w->retry, sizeof w->retry, h, count, "x-should-retry");
     keep(w->reason, sizeof w->reason, h, count, "x-freehold-reason");
+    keep(w->after, sizeof w->after, h, count, "retry-after");
     keep(w->cache, sizeof w->cache, h, count, "x-freehold-cache");
 }
 
@@ -329,10 +338,12 @@ static fh_http_call *ask(world *w, bool stream, bool (*on_data)(void *, const vo
 {
     char url[128], body[256];
     fh_http_call *call = NULL;
-    fh_header headers[4] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-freehold-salt"), FH_STR("mine")}};
+    fh_header headers[6] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-freehold-salt"), FH_STR("mine")}};
     size_t header_count = 2;
     if (w->sends_trace) headers[header_count++] = (fh_header){FH_STR("traceparent"), fh_str_of(w->sends_trace)};
     if (w->sends_state) headers[header_count++] = (fh_header){FH_STR("tracestate"), fh_str_of(w->sends_state)};
+    if (w->priority) headers[header_count++] = (fh_header){FH_STR("x-freehold-priority"), fh_str_of(w->priority)};
+    if (w->wait) headers[header_count++] = (fh_header){FH_STR("x-freehold-max-wait"), fh_str_of(w->wait)};
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/chat/completions", fh_http_server_port(w->door));
     snprintf(body, sizeof body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":%s}",
              stream ? "true" : "false");
@@ -710,6 +721,100 @@ static void a_client_that_leaves_cancels_the_engine(void **state)
     assert_int_equal(fh_gateway_in_flight(w->gateway), 0);
 }
 
+static void a_request_waits_for_an_engine_that_is_full(void **state)
+{
+    world *w = *state;
+    w->at_once = 1;
+    w->plan[0] = ENDLESS;
+    w->plan[1] = STREAM;
+    fh_http_call *first = ask(w, true, leave);
+    run(w, 20);
+    ask(w, true, got_data);
+    run(w, 1); /* it waits: the engine is not asked */
+    assert_int_equal(w->asked, 1);
+    assert_false(w->done);
+    fh_http_call_cancel(first); /* who leaves frees the slot */
+    while (!w->done) run(w, 20);
+    assert_int_equal(w->status, 200);
+    assert_int_equal(w->asked, 2);
+    assert_non_null(strstr(w->reason, "waited"));
+    check_text(w, "word");
+}
+
+static void who_leaves_while_waiting_is_never_sent(void **state)
+{
+    world *w = *state;
+    w->at_once = 1;
+    w->plan[0] = ENDLESS;
+    w->plan[1] = STREAM;
+    fh_http_call *first = ask(w, true, leave);
+    run(w, 20);
+    fh_http_call *second = ask(w, true, got_data);
+    run(w, 1);
+    fh_http_call_cancel(second);
+    run(w, 1);
+    ask(w, true, got_data);
+    run(w, 1);
+    fh_http_call_cancel(first);
+    while (!w->done) run(w, 20);
+    assert_int_equal(w->asked, 2);
+    assert_int_equal(fh_gateway_in_flight(w->gateway), 0);
+}
+
+static void who_waits_too_long_is_told_when_to_come_again(void **state)
+{
+    world *w = *state;
+    w->at_once = 1;
+    w->plan[0] = ENDLESS;
+    ask(w, true, leave);
+    run(w, 20);
+    const char *waits[] = {"0", "1"};
+    for (size_t i = 0; i < FH_COUNT(waits); i++) {
+        w->wait = waits[i];
+        w->done = false;
+        fh_buf_clear(&w->body);
+        ask(w, true, got_data);
+        while (!w->done) run(w, 20);
+        assert_int_equal(w->status, 429);
+        assert_string_equal(w->after, "1");
+        assert_non_null(strstr(fh_buf_cstr(&w->body), "engine_overloaded"));
+    }
+    assert_int_equal(w->asked, 1);
+}
+
+static void an_engine_that_refuses_for_being_busy_is_asked_again_when_it_says(void **state)
+{
+    world *w = *state;
+    w->plan[0] = BUSY;
+    w->plan[1] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+    assert_int_equal(w->asked, 2);
+    w->plan[2] = BUSY;
+    w->wait = "0";
+    exchange(w, true); /* for who does not wait it is the answer */
+    assert_int_equal(w->status, 429);
+    assert_int_equal(w->asked, 3);
+}
+
+static void a_key_asks_for_no_more_priority_than_it_has(void **state)
+{
+    world *w = *state;
+    w->priority = "high";
+    refused_by_the_key(w, "x-freehold-priority");
+    w->priority = "low";
+    w->plan[0] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+    w->priority = "urgent";
+    exchange(w, true);
+    assert_int_equal(w->status, 400);
+    w->priority = NULL;
+    w->wait = "301";
+    exchange(w, true);
+    assert_int_equal(w->status, 400);
+}
+
 static bool pause_first(void *arg, const void *data, size_t bytes)
 {
     world *w = arg;
@@ -791,6 +896,11 @@ int main(void)
         TEST(a_key_that_asked_enough_is_told_when_to_ask_again),
         TEST(a_stream_that_ends_without_done_is_cut),
         TEST(a_client_that_leaves_cancels_the_engine),
+        TEST(a_request_waits_for_an_engine_that_is_full),
+        TEST(who_leaves_while_waiting_is_never_sent),
+        TEST(who_waits_too_long_is_told_when_to_come_again),
+        TEST(an_engine_that_refuses_for_being_busy_is_asked_again_when_it_says),
+        TEST(a_key_asks_for_no_more_priority_than_it_has),
         TEST(a_slow_client_pauses_the_engine),
         TEST(a_wrong_request_never_reaches_an_engine),
         TEST(an_unknown_model_is_not_found),

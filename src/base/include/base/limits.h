@@ -127,6 +127,12 @@
     X(CACHE_REQUEST_BYTES, 262144, "request in canonical form whose answer is kept or shared; beyond: it is done for itself")              \
     X(FLIGHTS, 1024, "calls at once that several requests may share; beyond: a request is done for itself")                                \
     X(FLIGHT_BYTES, 134217728, "answers on their way that are shared, together; beyond: they are not kept, and hold what is unread")       \
+    X(QUEUE_WAITING, 4096, "requests that wait for a replica of one model; beyond: 429 for the key that has most of them")                 \
+    X(QUEUE_KEYS, 1024, "keys with a priority whose share of a queue is kept; beyond: 429 while all wait")                                 \
+    X(QUEUE_POOLS, 256, "queues, one a model; beyond: requests are sent on without waiting")                                               \
+    X(QUEUE_WAIT_MS, 300000, "time that a request waits for a replica at most; beyond: 429")                                               \
+    X(QUEUE_LOOK_MS, 2000, "time between looks of a waiting request at the replicas that there are now")                                   \
+    X(SLOT_PLACES, 16, "replicas that a waiting request waits for; others it sees when it looks again")                                    \
     X(PROVIDERS, 64, "hosted endpoints that are named; beyond: 409")                                                                       \
     X(PROVIDER_MODELS, 4096, "models of one hosted endpoint; what is beyond is not offered")                                               \
     X(TRIES, 4, "replicas that one request is sent to without getting on")                                                                 \

@@ -31,6 +31,7 @@ typedef struct fh_candidate { /* one ready replica; strings are borrowed until t
     bool paid;               /* somebody is paid for what it computes: wants a key that may spend */
     fh_wire_dialect dialect; /* FH_DIALECT_CHAT: the OpenAI family; FH_DIALECT_MESSAGES */
     int64_t context_tok;
+    uint32_t at_once;          /* requests that it computes at once; 0: not known */
     int64_t in_nusd, out_nusd; /* per million tokens; 0: free */
     int64_t token_uj;          /* energy of a generated token; 0: unknown */
 } fh_candidate;
