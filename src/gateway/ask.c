@@ -109,17 +109,24 @@ static int add_prompt(edits *e, const fh_ask *a, fh_str text, fh_err **err)
     return fh_buf_check(&whole, err, "the prompt with the answer so far");
 }
 
+static int64_t most_tok(const fh_ask *a)
+{
+    return a->most_tok ? a->most_tok : a->common.sampling.max_tokens;
+}
+
+static void add_most(edits *e, const fh_ask *a, int64_t most)
+{
+    snprintf(e->numbers[0], sizeof e->numbers[0], "%" PRId64, most);
+    add(e, "max_tokens", e->numbers[0]);
+    if (a->dialect != FH_DIALECT_COMPLETION) add(e, "max_completion_tokens", NULL);
+}
+
 static int add_text_seam(edits *e, const fh_ask *a, const fh_sent *sent, fh_err **err)
 {
     fh_str text = {fh_buf_cstr(&sent->text), sent->text.len};
-    int64_t max = a->common.sampling.max_tokens;
-    bool chat = a->dialect != FH_DIALECT_COMPLETION;
-    if (max > 0) {
-        snprintf(e->numbers[0], sizeof e->numbers[0], "%" PRId64, FH_MAX(max - (int64_t)fh_sent_count(sent), (int64_t)1));
-        add(e, "max_tokens", e->numbers[0]);
-        if (chat) add(e, "max_completion_tokens", NULL);
-    }
-    if (!chat) return add_prompt(e, a, text, err);
+    int64_t max = most_tok(a);
+    if (max > 0) add_most(e, a, FH_MAX(max - (int64_t)fh_sent_count(sent), (int64_t)1));
+    if (a->dialect == FH_DIALECT_COMPLETION) return add_prompt(e, a, text, err);
     add_messages(e, a, text);
     return 0;
 }
@@ -128,9 +135,11 @@ static int add_seam(edits *e, const fh_ask *a, const fh_route *r, const fh_sent 
 {
     if (!sent || !fh_sent_any(sent)) {
         add(e, "freehold_continue", NULL); /* ours to say, never the client's */
+        if (a->most_tok) add_most(e, a, a->most_tok);
         return 0;
     }
     if (fh_sent_resume(sent, r->resume) == FH_RESUME_TEXT) return add_text_seam(e, a, sent, err);
+    if (a->most_tok) add_most(e, a, a->most_tok);
     fh_buf_addf(&e->seam, "{\"tokens\":[%s]}", fh_buf_cstr(&sent->tokens));
     add(e, "freehold_continue", fh_buf_cstr(&e->seam));
     return 0;

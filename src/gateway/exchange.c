@@ -6,6 +6,7 @@
 #include "reach.h"
 #include "wire/messages.h"
 #include "wire/responses.h"
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,11 +37,18 @@ static void unlink_from_lane(fh_exchange *x)
 
 /* ---- ends ---- */
 
-/* What was used, as well as is known now; of a shared call, what is charged to this one. */
-static uint64_t used_tok(const fh_exchange *x)
+/* What was used, as well as is known now: a prompt that was sent is, also when nobody waits for its answer any more. Of a shared call it
+ * is what is charged to this one. */
+static fh_spent spent(const fh_exchange *x)
 {
-    if (x->cache != FH_CACHE_OFF) return x->charged_tok;
-    return x->has_usage ? x->usage.prompt_tok + x->usage.completion_tok : fh_sent_count(&x->sent);
+    bool sent = x->call_ns && (x->status < 400 || x->streaming);
+    fh_spent s = {
+        .prompt_tok = sent ? x->hold.prompt_tok : 0, .answer_tok = fh_sent_count(&x->sent), .in_nusd = x->in_nusd, .out_nusd = x->out_nusd};
+    if (x->cache != FH_CACHE_OFF) return (fh_spent){.answer_tok = x->charged_tok};
+    if (!x->has_usage) return s;
+    s.prompt_tok = x->usage.prompt_tok;
+    s.answer_tok = x->usage.completion_tok;
+    return s;
 }
 
 void fh_exchange_leave(fh_exchange *x, fh_outcome outcome)
@@ -48,14 +56,16 @@ void fh_exchange_leave(fh_exchange *x, fh_outcome outcome)
     if (x->upstream) fh_upstream_end(x->upstream, x->expect_tok, outcome, fh_clock_mono_ns());
     fh_seen_left(x, outcome);
     x->upstream = NULL;
-    fh_exchange_give_slot(x, used_tok(x));
+    fh_spent used = spent(x);
+    fh_exchange_give_slot(x, used.prompt_tok + used.answer_tok);
 }
 
 static void exchange_free(fh_exchange *x)
 {
     fh_exchange_leave(x, FH_OUTCOME_LEFT);
     fh_exchange_unshare(x);
-    if (x->counted) fh_limits_end(x->gateway->limits, x->key.id, x->expect_tok, used_tok(x));
+    fh_spent used = spent(x);
+    fh_holds_settle(x->gateway->holds, &x->hold, &x->leases, &used);
     fh_free(x->prefix);
     fh_free(x->own_body);
     unlink_from_lane(x);
@@ -258,8 +268,9 @@ typedef struct picking {
     bool beyond_trust, cannot, beyond_scope, no_vectors; /* why some did not suit */
     bool reached;                                        /* some are of a model that the key may use */
     uint32_t can;
-    bool only_look; /* none is to be chosen */
-    bool lost;      /* the one that it holds at is not there any more */
+    int64_t in_nusd, out_nusd; /* of the dearest */
+    bool only_look;            /* none is to be chosen */
+    bool lost;                 /* the one that it holds at is not there any more */
     fh_option options[FH_CANDIDATES_MAX];
     fh_slot_at slots[FH_CANDIDATES_MAX];
     size_t index[FH_CANDIDATES_MAX], count; /* of those that suit: where they stand in the list */
@@ -282,6 +293,8 @@ static void note_option(picking *p, const fh_candidate *c, size_t i, int64_t now
     if (p->x->prefix) o->matched = fh_prefixes_match(p->x->gateway->prefixes, p->x->prefix, id);
     o->price = (double)c->in_nusd + (double)c->out_nusd;
     o->energy = (double)c->token_uj;
+    p->in_nusd = FH_MAX(p->in_nusd, c->in_nusd);
+    p->out_nusd = FH_MAX(p->out_nusd, c->out_nusd);
     p->slots[p->count] = (fh_slot_at){id, c->at_once};
     p->index[p->count++] = i;
 }
@@ -348,18 +361,34 @@ static size_t pick(void *arg, const fh_candidate *list, size_t count)
     choose_one(p);
     const fh_candidate *c = &list[p->index[0]];
     snprintf(p->x->pool, sizeof p->x->pool, "%s", c->own_engine ? c->model : c->deployment);
+    p->x->in_nusd = c->in_nusd;
+    p->x->out_nusd = c->out_nusd;
     return p->index[0];
+}
+
+static void only_look(fh_exchange *x, picking *p)
+{
+    const fh_route_port *routes = &x->gateway->config.routes;
+    fh_route route = {0};
+    *p = (picking){.x = x, .only_look = true};
+    routes->choose(routes->ctx, fh_str_of(x->model), pick, p, &route, NULL);
 }
 
 size_t fh_exchange_places(fh_exchange *x, fh_slot_at *ret, size_t max)
 {
-    const fh_route_port *routes = &x->gateway->config.routes;
-    picking p = {.x = x, .only_look = true};
-    fh_route route = {0};
-    routes->choose(routes->ctx, fh_str_of(x->model), pick, &p, &route, NULL);
+    picking p;
+    only_look(x, &p);
     size_t n = FH_MIN(p.count, max);
     memcpy(ret, p.slots, n * sizeof *ret);
     return n;
+}
+
+void fh_exchange_price(fh_exchange *x, int64_t *ret_in_nusd, int64_t *ret_out_nusd)
+{
+    picking p;
+    only_look(x, &p);
+    *ret_in_nusd = p.in_nusd;
+    *ret_out_nusd = p.out_nusd;
 }
 
 /* None of what it asks for is on the list of its key: said alike of what runs, what does not, and what there is not. */
@@ -396,13 +425,20 @@ static int none_suits(const picking *p, fh_err **err)
     return FH_E_FORBIDDEN;
 }
 
+__attribute__((format(printf, 2, 3))) static void add_reason(fh_exchange *x, const char *format, ...)
+{
+    va_list ap;
+    size_t used = strlen(x->route.reason);
+    va_start(ap, format);
+    vsnprintf(x->route.reason + used, sizeof x->route.reason - used, format, ap);
+    va_end(ap);
+}
+
 static void say_why(fh_exchange *x)
 {
-    size_t used = strlen(x->route.reason);
-    snprintf(x->route.reason + used, sizeof x->route.reason - used, "; %s", fh_choice_text(x->reason));
-    used = strlen(x->route.reason);
-    if (x->seen.queued_ns)
-        snprintf(x->route.reason + used, sizeof x->route.reason - used, "; waited %.1f s for it", (double)x->seen.queued_ns / 1e9);
+    add_reason(x, "; %s", fh_choice_text(x->reason));
+    if (x->most_tok) add_reason(x, "; the budget holds %lld tokens of an answer", (long long)x->most_tok);
+    if (x->seen.queued_ns) add_reason(x, "; waited %.1f s for it", (double)x->seen.queued_ns / 1e9);
 }
 
 static void chosen(fh_exchange *x)
@@ -520,7 +556,8 @@ fh_exchange *fh_exchange_fork(fh_exchange *x)
     *y = *x;
     y->req = NULL;
     y->timer = NULL;
-    y->counted = false;
+    y->hold.key = &y->key;
+    y->leases.held = 0; /* who follows pays */
     y->next = y->previous = NULL;
     y->own_body = body;
     x->seen.trace_state = NULL;

@@ -57,8 +57,11 @@ struct fh_exchange {
     uint64_t expect_tok; /* of work, for the load of the replica */
     fh_key key;          /* whose it is */
     char model[256], salt[33];
-    bool counted;      /* by the limits of the key */
-    fh_prefix *prefix; /* owned; NULL: no prompt to know again */
+    fh_hold hold;              /* what it may use at most, */
+    fh_leases leases;          /* and what is held for that */
+    int64_t most_tok;          /* that the answer may have, less than was asked for; 0: as it was */
+    int64_t in_nusd, out_nusd; /* of the replica in use, per million tokens */
+    fh_prefix *prefix;         /* owned; NULL: no prompt to know again */
 
     fh_route route;        /* in use, or that broke */
     fh_upstream *upstream; /* held while a call runs */
@@ -140,7 +143,8 @@ void fh_exchange_watch_wait(fh_exchange *x, int64_t now_ns);   /* x may be gone 
 bool fh_exchange_wait_for_room(fh_exchange *x);
 /* exchange.c: a replica is chosen and asked; x may be gone behind it. */
 void fh_exchange_choose(fh_exchange *x);
-/* Replicas that would do now. */
+/* The dearest that would do, and the replicas that would do now. */
+void fh_exchange_price(fh_exchange *x, int64_t *ret_in_nusd, int64_t *ret_out_nusd);
 size_t fh_exchange_places(fh_exchange *x, fh_slot_at *ret, size_t max);
 /* exchange.c */
 fh_exchange *fh_exchange_fork(fh_exchange *x);                   /* one without client that asks what x was to ask; NULL: no memory */

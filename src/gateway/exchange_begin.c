@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EXPECT_REPLY_TOK = 256, BYTES_PER_TOK = 4 };
+enum { BYTES_PER_TOK = 4 };
 
 /* How long a prompt takes tells whether somebody sent its beginning before: so engines reuse what they computed only among requests of
  * one salt, which is made here from the key and a secret, and never taken from the client. */
@@ -57,11 +57,9 @@ static int read_ask(fh_exchange *x, fh_str key_id, fh_err **err)
                  : fh_ask_read(&x->ask, x->dialect, x->counting, x->body, err);
     if (rc) return rc;
     const fh_wire_request *r = &x->ask.common;
-    int64_t max = r->sampling.max_tokens;
     x->wants_stream = r->stream && !x->counting;
     x->include_usage = r->include_usage;
     x->needs = r->needs;
-    x->expect_tok = x->body.len / BYTES_PER_TOK + (uint64_t)(max > 0 ? max : EXPECT_REPLY_TOK);
     if (x->wants_stream) rc = draw_seed(&x->seed, err);
     if (rc) return rc;
     if (r->model.len >= sizeof x->model) return fh_err_set(err, FH_E_NOT_FOUND, "there is no model with a name of %zu bytes", r->model.len);
@@ -82,23 +80,35 @@ static int know_prefix(fh_exchange *x, fh_err **err)
     return 0;
 }
 
-static int keep_within_limits(fh_exchange *x, const fh_key *key, fh_err **err)
+static int hold(fh_exchange *x, fh_err **err)
 {
-    fh_limit_state state;
-    int64_t retry_ns;
-    int rc = fh_limits_begin(x->gateway->limits, key->id, &key->limits, x->expect_tok, fh_clock_mono_ns(), &state, &retry_ns, err);
-    x->counted = rc == 0;
-    fh_limit_headers_add(x->req, &state, x->dialect == FH_DIALECT_MESSAGES);
-    x->retry_ns = rc ? FH_MAX(retry_ns, FH_NS_PER_MS) : 0;
+    const fh_gateway *g = x->gateway;
+    if (g->config.holds.hold) fh_exchange_price(x, &x->hold.in_nusd, &x->hold.out_nusd);
+    int rc = fh_holds_take(g->holds, g->hold_count, &x->hold, &x->leases, err);
+    fh_limit_headers_add(x->req, &x->leases.list[0].limits, x->dialect == FH_DIALECT_MESSAGES);
+    x->retry_ns = rc ? fh_holds_retry_ns(&x->leases) : 0;
     x->lane->metrics.limited += rc != 0;
+    uint64_t most = fh_holds_answer_tok(&x->leases);
+    if (!x->hold.answer_tok || most < x->hold.answer_tok) x->most_tok = (int64_t)most;
     return rc;
+}
+
+/* How much of a prompt and an answer is expected. */
+static void expect(fh_exchange *x)
+{
+    bool counted = x->op == FH_OP_TOKENIZE || x->counting; /* that is all: an engine computes nothing for it */
+    int64_t max = x->dialect == FH_DIALECTS ? 0 : x->ask.common.sampling.max_tokens;
+    x->hold = (fh_hold){.key = &x->key,
+                        .prompt_tok = counted ? 0 : x->body.len / BYTES_PER_TOK,
+                        .answer_tok = max > 0 ? (uint64_t)max : 0,
+                        .no_answer = counted || x->op == FH_OP_EMBED};
+    x->expect_tok = fh_hold_guess_tok(&x->hold);
 }
 
 /* What passes as it is. */
 static void read_raw(fh_exchange *x, fh_str model)
 {
     snprintf(x->model, sizeof x->model, "%.*s", (int)FH_MIN(model.len, sizeof x->model - 1), model.ptr);
-    if (x->op == FH_OP_EMBED) x->expect_tok = x->body.len / BYTES_PER_TOK;
 }
 
 int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **err)
@@ -112,6 +122,7 @@ int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **e
     if (!rc) rc = fh_exchange_read_patience(x, err);
     if (!rc) rc = make_salt(x->gateway, fh_str_of(key->id), x->salt, err);
     if (!rc && !raw) rc = know_prefix(x, err);
-    if (!rc) rc = keep_within_limits(x, key, err);
+    if (!rc) expect(x);
+    if (!rc) rc = hold(x, err);
     return rc;
 }

@@ -172,6 +172,7 @@ int fh_exchange_send(fh_exchange *x, fh_err **err)
     if (x->dialect == FH_DIALECTS) return send_raw(x, err);
     int rc = read_again(x, err);
     uint64_t seed = x->route.resume == FH_RESUME_TOKENS ? x->seed : 0;
+    x->ask.most_tok = x->most_tok;
     if (rc == 0) rc = fh_ask_write(&x->ask, &x->route, seed, x->streaming ? &x->sent : NULL, &text, err);
     if (rc == 0) rc = fh_exchange_listen(x, err);
     if (rc == 0) rc = call(x, (fh_str){fh_buf_cstr(&text), text.len}, err);

@@ -236,7 +236,7 @@ bool fh_exchange_write(fh_exchange *x, const fh_buf *out)
 /* Each kept response is a thing of its own, with its id. */
 static bool may_share(const fh_exchange *x)
 {
-    bool wanted = x->gateway->flights && x->cache_wish != FH_CACHE_NEVER && !x->counting && x->route.identity[0];
+    bool wanted = x->gateway->flights && x->cache_wish != FH_CACHE_NEVER && !x->counting && !x->most_tok && x->route.identity[0];
     return wanted && fh_ask_fixed(&x->ask) && !(x->turn && fh_turn_keeps(x->turn));
 }
 

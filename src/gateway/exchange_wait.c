@@ -117,7 +117,7 @@ bool fh_exchange_take_slot(fh_exchange *x, const fh_slot_at *at, size_t count)
     fh_err *err = NULL;
     bool waits = false;
     int64_t now = fh_clock_mono_ns();
-    if (x->slot || x->counting || x->dialect == FH_DIALECTS) return true; /* what is only counted takes no time */
+    if (x->slot || x->counting || x->op == FH_OP_TOKENIZE) return true; /* what is only counted takes no time */
     fh_slot_spec spec = {.pool = x->pool,
                          .key_id = x->key.id,
                          .priority = x->priority,

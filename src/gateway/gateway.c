@@ -59,6 +59,12 @@ static int make_flights(fh_gateway *g, const fh_gateway_config *c, fh_err **err)
     return c->keep_answers ? fh_flights_new(&g->flights, &flights, err) : 0;
 }
 
+static void take_ports(fh_gateway *g)
+{
+    g->holds[g->hold_count++] = fh_limits_port(g->limits);
+    if (g->config.holds.hold) g->holds[g->hold_count++] = g->config.holds;
+}
+
 int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
 {
     FH_AUTO(fh_gateway) fh_gateway *g = fh_calloc(1, sizeof *g);
@@ -70,6 +76,7 @@ int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
     int rc = fh_random_text(g->secret, sizeof g->secret, err);
     if (!rc) rc = make_tables(g, err);
     if (!rc) rc = make_flights(g, c, err);
+    if (!rc) take_ports(g);
     g->retry_credit = FH_RETRY_CREDIT_FIRST;
     for (; !rc && g->lane_count < c->loop_count; g->lane_count++) rc = open_lane(g, &g->lanes[g->lane_count], c->loops[g->lane_count], err);
     if (rc) return rc;

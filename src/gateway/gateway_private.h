@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "gateway/gateway.h"
 #include "gateway/secret.h"
+#include "holds.h"
 #include "metrics.h"
 #include "net/http_client.h"
 
@@ -52,6 +53,8 @@ struct fh_gateway {
     fh_series_table *series; /* owned, as are those below */
     fh_failovers *failovers;
     fh_slots *slots;
+    fh_hold_port holds[FH_HOLD_PORTS]; /* those that bound requests, in the order of being asked */
+    size_t hold_count;
     _Atomic uint64_t retry_credit; /* of all requests together */
     char secret[44];               /* random text of this process: makes salts that nobody else can name */
 };

@@ -140,3 +140,21 @@ void fh_limits_end(fh_limits *l, const char *key_id, uint64_t guess_tok, uint64_
     }
     pthread_mutex_unlock(&l->lock);
 }
+
+static int hold(void *ctx, const fh_hold *h, fh_lease *ret, fh_err **err)
+{
+    int rc = fh_limits_begin(ctx, h->key->id, &h->key->limits, fh_hold_guess_tok(h), fh_clock_mono_ns(), &ret->limits, &ret->retry_ns, err);
+    if (rc) ret->retry_ns = FH_MAX(ret->retry_ns, FH_NS_PER_MS);
+    return rc;
+}
+
+static void settle(void *ctx, const fh_hold *h, const fh_lease *l, const fh_spent *spent)
+{
+    (void)l;
+    fh_limits_end(ctx, h->key->id, fh_hold_guess_tok(h), spent->prompt_tok + spent->answer_tok);
+}
+
+fh_hold_port fh_limits_port(fh_limits *l)
+{
+    return (fh_hold_port){.ctx = l, .hold = hold, .settle = settle};
+}

@@ -10,14 +10,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "gateway/holds.h"
 #include "gateway/keys.h"
 #include <stdint.h>
-
-typedef struct fh_limit_state { /* for the x-ratelimit headers */
-    fh_limit_set limits;
-    uint64_t requests_left, tok_left;
-    int64_t requests_full_ns, tok_full_ns; /* until the bucket is full again */
-} fh_limit_state;
 
 typedef struct fh_limits fh_limits;
 fh_limits *fh_limits_new(void); /* NULL when memory is out */
@@ -29,5 +24,6 @@ FH_DEFINE_AUTO(fh_limits, fh_limits_free);
 int fh_limits_begin(fh_limits *l, const char *key_id, const fh_limit_set *limits, uint64_t guess_tok, int64_t now_ns,
                     fh_limit_state *ret_state, int64_t *ret_retry_ns, fh_err **err);
 void fh_limits_end(fh_limits *l, const char *key_id, uint64_t guess_tok, uint64_t used_tok);
+fh_hold_port fh_limits_port(fh_limits *l); /* both as a port: leases of tokens, but never of less than was asked for */
 
 #endif

@@ -40,6 +40,11 @@ typedef struct world {
     bool never_replaced, engine_saw_leave, model_unknown;
     fh_trust trust;
     bool paid;
+    int64_t price_nusd;
+    uint64_t budget_tok; /* of the port of budgets */
+    fh_hold hold;
+    fh_spent spent;
+    unsigned settled;
     uint32_t at_once;            /* of the engine */
     const char *priority, *wait; /* what the client says of waiting; NULL: nothing */
     uint32_t scopes;             /* of the key, as are the two below */
@@ -200,6 +205,7 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
                         .own_engine = true,
                         .paid = w->paid,
                         .at_once = w->at_once,
+                        .out_nusd = w->price_nusd,
                         .dialect = FH_DIALECT_CHAT};
     if (pick(arg, &one, 1) > 0) {
         if (!w->never_replaced) w->instance++; /* the next time it is there */
@@ -253,12 +259,33 @@ static void door_ended(fh_http_req *req, const fh_http_end *end, void *ctx)
     w->record.attempts = w->attempts;
 }
 
+/* A budget of a number of tokens, one money unit each. */
+static int hold_budget(void *ctx, const fh_hold *h, fh_lease *ret, fh_err **err)
+{
+    world *w = ctx;
+    (void)err;
+    w->hold = *h;
+    *ret = (fh_lease){.left_nano = (int64_t)w->budget_tok, .currency = "USD", .renews_utc_ns = 1767225600000000000};
+    if (w->budget_tok < h->prompt_tok + FH_LIMIT_HOLD_ANSWER_TOK) return FH_E_BUDGET;
+    ret->answer_tok = w->budget_tok - h->prompt_tok;
+    return 0;
+}
+
+static void settle_budget(void *ctx, const fh_hold *h, const fh_lease *l, const fh_spent *spent)
+{
+    world *w = ctx;
+    (void)l;
+    assert_string_equal(h->key->id, w->key_id);
+    w->spent = *spent;
+    w->settled++;
+}
+
 static void too_late(void *arg)
 {
     fh_loop_stop(((world *)arg)->loop);
 }
 
-static int setup(void **state)
+static int set_up(void **state, bool budget)
 {
     world *w = calloc(1, sizeof *w);
     char address[128];
@@ -273,6 +300,7 @@ static int setup(void **state)
     fh_http_server_on_end(w->door, door_ended, w);
     assert_int_equal(fh_http_server_listen(w->door, "127.0.0.1:0", false, NULL), 0);
     fh_gateway_config c = {.loops = &w->loop, .loop_count = 1, .routes = {.ctx = w, .choose = choose, .report = report, .list = list}};
+    if (budget) c.holds = (fh_hold_port){.ctx = w, .hold = hold_budget, .settle = settle_budget};
     assert_int_equal(fh_gateway_new(&w->gateway, &c, NULL), 0);
     assert_int_equal(fh_http_client_new(&w->client, w->loop, NULL), 0);
     assert_int_equal(fh_timer_new(&w->deadline, w->loop, too_late, w, NULL), 0);
@@ -285,6 +313,16 @@ static int setup(void **state)
     w->models = "";
     *state = w;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return set_up(state, false);
+}
+
+static int setup_budget(void **state)
+{
+    return set_up(state, true);
 }
 
 static int teardown(void **state)
@@ -797,6 +835,51 @@ static void an_engine_that_refuses_for_being_busy_is_asked_again_when_it_says(vo
     assert_int_equal(w->asked, 3);
 }
 
+static void a_budget_that_is_used_up_is_402_and_nothing_is_sent(void **state)
+{
+    world *w = *state;
+    w->budget_tok = 255;
+    exchange(w, true);
+    assert_int_equal(w->status, 402);
+    assert_int_equal(w->asked, 0);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "insufficient_quota"));
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "0.000000255 USD"));
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "2026-01-01T00:00Z"));
+    assert_string_equal(w->after, "");
+    assert_int_equal(w->settled, 0);
+}
+
+static void an_answer_ends_where_the_budget_does(void **state)
+{
+    world *w = *state;
+    w->budget_tok = 1000;
+    w->price_nusd = 5;
+    w->plan[0] = STREAM;
+    exchange(w, true);
+    char most[64];
+    assert_int_equal(w->status, 200);
+    assert_int_equal(w->hold.answer_tok, 0); /* the client gave no bound */
+    assert_int_equal(w->hold.out_nusd, 5);
+    snprintf(most, sizeof most, "\"max_tokens\":%d", (int)(1000 - w->hold.prompt_tok));
+    assert_non_null(strstr(fh_buf_cstr(&w->asked_for), most));
+    assert_non_null(strstr(w->reason, "the budget holds"));
+    assert_int_equal(w->settled, 1);
+    assert_int_equal(w->spent.prompt_tok, w->hold.prompt_tok);
+    assert_int_equal(w->spent.answer_tok, 1); /* one word came */
+    assert_int_equal(w->spent.out_nusd, 5);
+}
+
+static void what_fails_unsent_costs_nothing(void **state)
+{
+    world *w = *state;
+    w->budget_tok = 1000;
+    w->trust = FH_TRUST_ANY;
+    exchange(w, true);
+    assert_int_equal(w->status, 403);
+    assert_int_equal(w->settled, 1);
+    assert_int_equal(w->spent.prompt_tok + w->spent.answer_tok, 0);
+}
+
 static void a_key_asks_for_no_more_priority_than_it_has(void **state)
 {
     world *w = *state;
@@ -901,6 +984,9 @@ int main(void)
         TEST(who_waits_too_long_is_told_when_to_come_again),
         TEST(an_engine_that_refuses_for_being_busy_is_asked_again_when_it_says),
         TEST(a_key_asks_for_no_more_priority_than_it_has),
+        cmocka_unit_test_setup_teardown(a_budget_that_is_used_up_is_402_and_nothing_is_sent, setup_budget, teardown),
+        cmocka_unit_test_setup_teardown(an_answer_ends_where_the_budget_does, setup_budget, teardown),
+        cmocka_unit_test_setup_teardown(what_fails_unsent_costs_nothing, setup_budget, teardown),
         TEST(a_slow_client_pauses_the_engine),
         TEST(a_wrong_request_never_reaches_an_engine),
         TEST(an_unknown_model_is_not_found),

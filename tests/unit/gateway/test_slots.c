@@ -3,6 +3,8 @@
 #include "cmocka_all.h"
 #include "slots.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,6 +326,90 @@ static void how_long_to_stay_away_follows_the_pace_of_the_queue(void **state)
     assert_in_range(fh_slots_retry_ns(r->slots, "m"), 11 * S, 13 * S); /* five wait, two seconds each */
 }
 
+/* Guests on several loops, who hold for a turn of their loop each time. */
+enum { LOOPS = 3, WORKERS = 6, ROUNDS = 500 };
+static atomic_uint held, most, at_work;
+
+typedef struct worker {
+    fh_loop *loop;
+    fh_slots *slots;
+    fh_slot *slot;
+    unsigned rounds;
+    char key[9];
+} worker;
+
+static void work(void *arg);
+
+static void give_back(void *arg)
+{
+    worker *w = arg;
+    held--;
+    fh_slot_leave(w->slot, 50, fh_clock_mono_ns());
+    w->slot = NULL;
+    work(w);
+}
+
+static void got_slot(void *arg)
+{
+    worker *w = arg;
+    unsigned now = ++held;
+    if (now > most) most = now;
+    if (!fh_loop_post(w->loop, give_back, w)) abort();
+}
+
+static void work(void *arg)
+{
+    worker *w = arg;
+    bool waits = true;
+    if (w->rounds++ == ROUNDS) {
+        at_work--;
+        return;
+    }
+    fh_slot_spec spec = {.pool = "m",
+                         .key_id = w->key,
+                         .cost_tok = 50,
+                         .at = &two_slots,
+                         .count = 1,
+                         .may_wait = true,
+                         .loop = w->loop,
+                         .moved = got_slot,
+                         .arg = w};
+    if (fh_slots_ask(w->slots, &spec, fh_clock_mono_ns(), &w->slot, &waits, NULL)) abort();
+    if (!waits) got_slot(w);
+}
+
+static void *run_loop(void *arg)
+{
+    fh_loop_run(arg, NULL);
+    return NULL;
+}
+
+static void slots_pass_between_loops_and_are_never_too_many(void **state)
+{
+    room *r = *state;
+    fh_loop *loops[LOOPS];
+    pthread_t threads[LOOPS];
+    worker workers[WORKERS] = {{.rounds = 0}};
+    at_work = WORKERS;
+    for (unsigned i = 0; i < LOOPS; i++) {
+        assert_int_equal(fh_loop_new(&loops[i], NULL), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, run_loop, loops[i]), 0);
+    }
+    for (unsigned i = 0; i < WORKERS; i++) {
+        workers[i] = (worker){.loop = loops[i % LOOPS], .slots = r->slots};
+        snprintf(workers[i].key, sizeof workers[i].key, "%u", i);
+        assert_true(fh_loop_post(workers[i].loop, work, &workers[i]));
+    }
+    while (at_work) fh_sleep_ns(FH_NS_PER_MS);
+    for (unsigned i = 0; i < LOOPS; i++) {
+        assert_true(fh_loop_post(loops[i], stop, loops[i]));
+        pthread_join(threads[i], NULL);
+        fh_loop_free(loops[i]);
+    }
+    assert_int_equal(held, 0);
+    assert_in_range(most, 1, 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -341,6 +427,7 @@ int main(void)
         TEST(what_ends_well_at_the_bound_raises_it),
         TEST(too_many_of_a_key_give_way_to_others),
         TEST(how_long_to_stay_away_follows_the_pace_of_the_queue),
+        TEST(slots_pass_between_loops_and_are_never_too_many),
     };
     return cmocka_run_group_tests_name("gateway/slots", tests, NULL, NULL);
 }

@@ -127,6 +127,7 @@
     X(CACHE_REQUEST_BYTES, 262144, "request in canonical form whose answer is kept or shared; beyond: it is done for itself")              \
     X(FLIGHTS, 1024, "calls at once that several requests may share; beyond: a request is done for itself")                                \
     X(FLIGHT_BYTES, 134217728, "answers on their way that are shared, together; beyond: they are not kept, and hold what is unread")       \
+    X(HOLD_ANSWER_TOK, 256, "tokens of an answer that a budget must still hold beside the prompt; fewer: 402")                             \
     X(QUEUE_WAITING, 4096, "requests that wait for a replica of one model; beyond: 429 for the key that has most of them")                 \
     X(QUEUE_KEYS, 1024, "keys with a priority whose share of a queue is kept; beyond: 429 while all wait")                                 \
     X(QUEUE_POOLS, 256, "queues, one a model; beyond: requests are sent on without waiting")                                               \

@@ -9,6 +9,7 @@
 #define FH_GATEWAY_GATEWAY_H
 
 #include "base/buf.h"
+#include "gateway/holds.h"
 #include "gateway/keys.h"
 #include "gateway/ports.h"
 #include "gateway/responses_store.h"
@@ -20,6 +21,7 @@ typedef struct fh_gateway_config {
     fh_loop *const *loops; /* those that requests come on; the loops are borrowed and outlive the gateway */
     size_t loop_count;
     fh_route_port routes;         /* copied */
+    fh_hold_port holds;           /* copied; zeros: nothing is bounded but by the limits of keys */
     fh_response_store *responses; /* borrowed: outlives the gateway; NULL: no response is kept */
     bool traced;                  /* traces that begin here are recorded by somebody */
     bool keep_answers;            /* the same request is answered once (docs/CACHE.md) */
