@@ -2,6 +2,7 @@
 #include "cmocka_all.h"
 #include "db/schema.h"
 #include "gateway/keys.h"
+#include "torture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,6 +208,40 @@ static void a_key_that_is_over_is_not_rotated(void **state)
     assert_string_equal(other, "");
 }
 
+typedef struct rotating {
+    store *s;
+    char id[FH_KEY_ID_LEN + 1], text[FH_KEY_LEN + 1]; /* what was shown last */
+} rotating;
+
+static int rotate_once(void *arg)
+{
+    rotating *r = arg;
+    char text[FH_KEY_LEN + 1] = "";
+    fh_key rotated;
+    int rc = fh_keys_rotate(r->s->keys, fh_str_of(r->id), 2000, 0, &rotated, text, NULL);
+    if (rc)
+        assert_string_equal(text, ""); /* a text that was not shown is nowhere */
+    else
+        strcpy(r->text, text);
+    assert_int_equal(check(r->s, r->text, 2000), 0);
+    return rc;
+}
+
+static void a_rotation_that_fails_leaves_the_text_that_was_shown(void **state)
+{
+    const fh_fault faults[] = {FH_FAULT_ALLOC, FH_FAULT_READ, FH_FAULT_WRITE, FH_FAULT_FSYNC};
+    rotating r = {.s = *state};
+    fh_key made = make(r.s, FH_SCOPES_USE, 0, r.text);
+    strcpy(r.id, made.id);
+    unsigned struck = 0;
+    for (size_t i = 0; i < FH_COUNT(faults); i++) {
+        struck += fh_torture(faults[i], rotate_once, &r, 500);
+        reopen(r.s);
+        assert_int_equal(check(r.s, r.text, 2000), 0);
+    }
+    assert_true(struck > 5);
+}
+
 static int64_t used(store *s)
 {
     fh_key k;
@@ -249,6 +284,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_rotated_key_opens_with_the_old_text_until_the_grace_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(without_grace_the_old_text_ends_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_key_that_is_over_is_not_rotated, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_rotation_that_fails_leaves_the_text_that_was_shown, setup, teardown),
         cmocka_unit_test_setup_teardown(the_last_use_is_known_to_the_minute_and_written_when_told, setup, teardown),
     };
     return cmocka_run_group_tests_name("gateway/keys", tests, NULL, NULL);

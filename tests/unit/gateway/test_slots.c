@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cmocka_all.h"
 #include "slots.h"
+#include "torture.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -55,11 +56,12 @@ static void stop(void *arg)
     fh_loop_stop(arg);
 }
 
-/* Lets the loop tell who is to be told. */
-static void tell(room *r)
+/* Lets the loop tell who is to be told; false where it could not be run. */
+static bool tell(room *r)
 {
-    assert_true(fh_loop_post(r->loop, stop, r->loop));
+    if (!fh_loop_post(r->loop, stop, r->loop)) return false;
     assert_int_equal(fh_loop_run(r->loop, NULL), 0);
+    return true;
 }
 
 static fh_slot_spec spec_of(room *r, unsigned i, const char *key, const fh_slot_at *at, size_t count)
@@ -326,6 +328,43 @@ static void how_long_to_stay_away_follows_the_pace_of_the_queue(void **state)
     assert_in_range(fh_slots_retry_ns(r->slots, "m"), 11 * S, 13 * S); /* five wait, two seconds each */
 }
 
+/* One holds, two wait, the first leaves, then all. */
+static int visit_on(room *r, fh_slots *slots, fh_err **err)
+{
+    bool waits, told = false;
+    uint64_t replica;
+    int rc = slots ? 0 : fh_err_nomem(err);
+    for (unsigned i = 0; i < 3 && !rc; i++) {
+        fh_slot_spec spec = spec_of(r, i, "a", &one, 1);
+        rc = fh_slots_ask(slots, &spec, r->now, &r->guests[i].slot, &waits, err);
+    }
+    assert_true(rc == 0 || rc == FH_E_NOMEM);
+    leave(r, 0);
+    bool ran = tell(r);
+    for (unsigned i = 1; i < 3 && !rc; i++)
+        told |= fh_slot_look(r->guests[i].slot, &replica) == FH_SLOT_HELD; /* also when the post failed */
+    assert_true(rc || told || !ran);
+    leave(r, 1);
+    leave(r, 2);
+    return rc;
+}
+
+static int visit(void *arg)
+{
+    room *outer = arg, r = {.now = outer->now};
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    FH_AUTO(fh_slots) fh_slots *slots = fh_slots_new();
+    int rc = fh_loop_new(&r.loop, &err);
+    if (rc == 0) rc = visit_on(&r, slots, &err);
+    fh_loop_free(r.loop); /* with what it has not told */
+    return rc;
+}
+
+static void visits_survive_any_failed_allocation(void **state)
+{
+    assert_true(fh_torture(FH_FAULT_ALLOC, visit, *state, 100) > 5);
+}
+
 /* Guests on several loops, who hold for a turn of their loop each time. */
 enum { LOOPS = 3, WORKERS = 6, ROUNDS = 500 };
 static atomic_uint held, most, at_work;
@@ -427,6 +466,7 @@ int main(void)
         TEST(what_ends_well_at_the_bound_raises_it),
         TEST(too_many_of_a_key_give_way_to_others),
         TEST(how_long_to_stay_away_follows_the_pace_of_the_queue),
+        TEST(visits_survive_any_failed_allocation),
         TEST(slots_pass_between_loops_and_are_never_too_many),
     };
     return cmocka_run_group_tests_name("gateway/slots", tests, NULL, NULL);
