@@ -507,8 +507,10 @@ void fh_exchanges_watch(fh_lane *lane)
     int64_t now = fh_clock_mono_ns();
     for (fh_exchange *x = lane->open, *next; x; x = next) {
         next = x->next;
-        is_silent(x, now);
-        fh_exchange_watch_wait(x, now);
+        if (x->wait_ns)
+            fh_exchange_watch_wait(x, now);
+        else
+            is_silent(x, now);
     }
 }
 

@@ -138,7 +138,7 @@ int fh_exchange_read_patience(fh_exchange *x, fh_err **err); /* priority, and ho
 /* At at[0], or in the queue for any of at. True: it holds, or needs no slot. False: it waits, and goes on when it holds, or is gone. */
 bool fh_exchange_take_slot(fh_exchange *x, const fh_slot_at *at, size_t count);
 void fh_exchange_give_slot(fh_exchange *x, uint64_t used_tok); /* used_tok 0: not known */
-void fh_exchange_watch_wait(fh_exchange *x, int64_t now_ns);   /* x may be gone behind it */
+void fh_exchange_watch_wait(fh_exchange *x, int64_t now_ns);   /* of one that waits; x may be gone behind it */
 /* The replica refused for being busy: true when it waits or another one has it. */
 bool fh_exchange_wait_for_room(fh_exchange *x);
 /* exchange.c: a replica is chosen and asked; x may be gone behind it. */

@@ -161,7 +161,6 @@ static void look_again(fh_exchange *x, int64_t now_ns)
 
 void fh_exchange_watch_wait(fh_exchange *x, int64_t now_ns)
 {
-    if (!x->wait_ns) return;
     if (now_ns >= x->wait_until_ns)
         turn_away(x, NULL);
     else if (now_ns - x->look_ns >= LOOK_NS)
