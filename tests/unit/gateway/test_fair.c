@@ -280,6 +280,54 @@ static void beside_a_flood_the_wait_is_that_for_the_next_free_stream(void **stat
     assert_true(longest_wait(true) <= 150); /* the longest of the flood's requests; in the order of coming it would be 5000 */
 }
 
+static uint32_t draw(uint32_t *seed, uint32_t below)
+{
+    *seed = *seed * 1664525 + 1013904223;
+    return (*seed >> 16) % below;
+}
+
+/* Whatever comes in which order: each that was taken in comes out once, or is told to give way. */
+static void nobody_is_lost_or_served_twice(void **state)
+{
+    (void)state;
+    enum { MOST = 40, STEPS = 20000 };
+    FH_AUTO(fh_fair) fh_fair *f = fh_fair_new(MOST, 6);
+    job *inside[MOST + 1];
+    size_t n = 0;
+    uint32_t seed = 7;
+    for (unsigned step = 0; step < STEPS; step++) {
+        char key[2] = {(char)('a' + draw(&seed, 4)), '\0'};
+        fh_priority class = (fh_priority)((int)draw(&seed, 3) - 1);
+        uint32_t what = draw(&seed, 10);
+        job *out = NULL;
+        if (what < 5) {
+            job *j = job_new(key, class, draw(&seed, 1000));
+            out = (job *)push(f, j);
+            if (out != j) inside[n++] = j;
+            if (out == j) {
+                free(j);
+                continue;
+            }
+        } else if (what < 8) {
+            out = pop(f);
+            assert_true((out == NULL) == (n == 0));
+        } else if (what < 9 && n) {
+            out = inside[draw(&seed, (uint32_t)n)];
+            fh_fair_remove(f, &out->item);
+        } else {
+            fh_fair_settle(f, key, class, draw(&seed, 1000), draw(&seed, 1000));
+        }
+        size_t at = 0;
+        while (out && at < n && inside[at] != out) at++;
+        assert_true(!out || at < n);
+        if (out) inside[at] = inside[--n];
+        assert_true(!out || !out->item.row);
+        free(out);
+        assert_int_equal(fh_fair_count(f), n);
+    }
+    drop_all(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +343,7 @@ int main(void)
         cmocka_unit_test(when_it_is_full_the_flood_gives_way),
         cmocka_unit_test(more_keys_than_rows_are_refused_while_all_wait),
         cmocka_unit_test(after_a_rest_all_begin_anew),
+        cmocka_unit_test(nobody_is_lost_or_served_twice),
         cmocka_unit_test(beside_a_flood_the_wait_is_that_for_the_next_free_stream),
     };
     return cmocka_run_group_tests_name("gateway/fair", tests, NULL, NULL);
