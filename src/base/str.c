@@ -149,6 +149,55 @@ size_t fh_base64url_encode(const void *data, size_t bytes, char *out, size_t out
     return n;
 }
 
+static int base64_value(char c)
+{
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+static size_t without_padding(fh_str s)
+{
+    size_t n = s.len;
+    while (n && s.len - n < 2 && s.ptr[n - 1] == '=') n--;
+    return n;
+}
+
+bool fh_base64_valid(fh_str s)
+{
+    size_t n = without_padding(s);
+    for (size_t i = 0; i < n; i++)
+        if (base64_value(s.ptr[i]) < 0) return false;
+    return s.len % 4 == 0;
+}
+
+void fh_base64_encode(const void *data, size_t bytes, char *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *p = data;
+    for (size_t i = 0; i < bytes; i += 3) {
+        unsigned left = bytes - i > 2 ? 3 : (unsigned)(bytes - i);
+        unsigned three = (unsigned)p[i] << 16 | (left > 1 ? (unsigned)p[i + 1] << 8 : 0) | (left > 2 ? p[i + 2] : 0u);
+        *out++ = digits[three >> 18];
+        *out++ = digits[three >> 12 & 63];
+        *out++ = left > 1 ? digits[three >> 6 & 63] : '=';
+        *out++ = left > 2 ? digits[three & 63] : '=';
+    }
+}
+
+size_t fh_base64_decode(fh_str s, void *out, size_t out_bytes)
+{
+    unsigned char *to = out;
+    size_t n = 0;
+    uint32_t bits = 0;
+    for (size_t i = 0, end = without_padding(s); i < end && n < out_bytes; i++) {
+        bits = bits << 6 | (uint32_t)base64_value(s.ptr[i]);
+        if (i % 4) to[n++] = (unsigned char)(bits >> (6 - i % 4 * 2));
+    }
+    return n;
+}
+
 bool fh_equal_secret(const void *a, const void *b, size_t bytes)
 {
     const volatile unsigned char *x = a, *y = b;

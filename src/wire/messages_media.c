@@ -16,18 +16,6 @@ static int read_source(const fh_json *block, const char *path, const fh_json **r
     return rc;
 }
 
-static bool is_base64(fh_str s)
-{
-    size_t end = s.len;
-    while (end && s.len - end < 2 && s.ptr[end - 1] == '=') end--;
-    for (size_t i = 0; i < end; i++) {
-        char c = s.ptr[i];
-        bool ok = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
-        if (!ok) return false;
-    }
-    return s.len > 0 && s.len % 4 == 0;
-}
-
 /* {"type":"base64","media_type","data"} as a data: URL. */
 static int read_base64(const fh_json *source, const char *at, const char *const *types, fh_json **ret, fh_err **err)
 {
@@ -40,7 +28,7 @@ static int read_base64(const fh_json *source, const char *at, const char *const 
     if (rc < 0) return rc;
     if (!fh_msg_is_one_of(type, types))
         return fh_wire_bad(err, fh_msg_member(at, "media_type").at, "this media type is not taken here; '%s' is", types[0]);
-    if (!is_base64(data)) return fh_wire_bad(err, fh_msg_member(at, "data").at, "'data' is not base64");
+    if (!data.len || !fh_base64_valid(data)) return fh_wire_bad(err, fh_msg_member(at, "data").at, "'data' is not base64");
     snprintf(head, sizeof head, "data:%.*s;base64,", (int)type.len, type.ptr);
     *ret = fh_msg_joined(fh_str_of(head), data, FH_STR(""));
     return *ret ? 0 : fh_err_nomem(err);
@@ -53,8 +41,7 @@ static int read_url(const fh_json *source, const char *at, fh_json **ret, fh_err
     int rc = fh_msg_members(source, at, members, err);
     if (rc == 0) rc = fh_msg_read_str(source, at, "url", true, &url, err);
     if (rc < 0) return rc;
-    if (!fh_str_starts(url, FH_STR("https://")) && !fh_str_starts(url, FH_STR("http://")))
-        return fh_wire_bad(err, fh_msg_member(at, "url").at, "'url' must begin with https://");
+    if (!fh_str_starts(url, FH_STR("https://"))) return fh_wire_bad(err, fh_msg_member(at, "url").at, "'url' must begin with https://");
     *ret = fh_json_new_str(url);
     return *ret ? 0 : fh_err_nomem(err);
 }

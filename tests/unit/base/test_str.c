@@ -81,12 +81,43 @@ static void hex_and_base64url_are_exact(void **state)
     assert_true(fh_equal_secret("abc", "abc", 3) && !fh_equal_secret("abc", "abd", 3));
 }
 
+static void base64_is_that_of_the_rfc(void **state)
+{
+    static const char *const rows[][2] = {{"", ""},
+                                          {"f", "Zg=="},
+                                          {"fo", "Zm8="},
+                                          {"foo", "Zm9v"},
+                                          {"foob", "Zm9vYg=="},
+                                          {"fooba", "Zm9vYmE="},
+                                          {"foobar", "Zm9vYmFy"},
+                                          {"\xff\xfe\xfb", "//77"}};
+    static const char *const bad[] = {"Z", "Zg", "Zg=", "Z===", "Zm9v\n", "Zm9-", "Zm_v", "=Zg=", "Zg==Zg==", "Zm 9"};
+    char text[16], raw[16];
+    for (size_t i = 0; i < FH_COUNT(rows); i++) {
+        fh_str plain = fh_str_of(rows[i][0]), coded = fh_str_of(rows[i][1]);
+        assert_int_equal(fh_base64_len(plain.len), coded.len);
+        fh_base64_encode(plain.ptr, plain.len, text);
+        assert_memory_equal(text, coded.ptr, coded.len);
+        assert_true(fh_base64_valid(coded));
+        assert_int_equal(fh_base64_decode(coded, raw, sizeof raw), plain.len);
+        assert_memory_equal(raw, plain.ptr, plain.len);
+    }
+    assert_int_equal(fh_base64_decode(FH_STR("Zm9vYmFy"), raw, 4), 4);
+    assert_memory_equal(raw, "foob", 4);
+    for (size_t i = 0; i < FH_COUNT(bad); i++)
+        if (fh_base64_valid(fh_str_of(bad[i]))) fail_msg("%s", bad[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_are_whole_slices_or_nothing),       cmocka_unit_test(slices_compare_trim_and_find),
-        cmocka_unit_test(utf8_round_trips_every_scalar_value),       cmocka_unit_test(utf8_refuses_overlong_surrogates_and_stray_bytes),
-        cmocka_unit_test(names_that_are_near_have_a_small_distance), cmocka_unit_test(hex_and_base64url_are_exact),
+        cmocka_unit_test(numbers_are_whole_slices_or_nothing),
+        cmocka_unit_test(slices_compare_trim_and_find),
+        cmocka_unit_test(utf8_round_trips_every_scalar_value),
+        cmocka_unit_test(utf8_refuses_overlong_surrogates_and_stray_bytes),
+        cmocka_unit_test(names_that_are_near_have_a_small_distance),
+        cmocka_unit_test(hex_and_base64url_are_exact),
+        cmocka_unit_test(base64_is_that_of_the_rfc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
