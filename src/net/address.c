@@ -29,6 +29,12 @@ bool fh_address_is_loopback(const fh_address *a)
     return fh_address_is_v4(a) ? a->bytes[12] == 127 : memcmp(a->bytes, one, sizeof one) == 0;
 }
 
+void fh_address_write(const fh_address *a, char out[FH_ADDRESS_TEXT])
+{
+    bool v4 = fh_address_is_v4(a);
+    inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? a->bytes + sizeof v4_prefix : a->bytes, out, FH_ADDRESS_TEXT);
+}
+
 /* How many of the first bits two addresses share. */
 static unsigned bits_shared(const fh_address *a, const fh_address *b)
 {

@@ -120,13 +120,14 @@ static CURLcode set_options(fh_http_call *call, const fh_http_call_spec *s)
     } pointers[] = {{CURLOPT_PRIVATE, call},
                     {CURLOPT_URL, s->url},
                     {CURLOPT_ERRORBUFFER, call->curl_text},
-                    {CURLOPT_PROTOCOLS_STR, "http,https"},
+                    {CURLOPT_PROTOCOLS_STR, s->pin ? "https" : "http,https"},
+                    {CURLOPT_CONNECT_TO, call->connect_to},
                     {CURLOPT_HTTPHEADER, call->header_list},
                     {CURLOPT_UNIX_SOCKET_PATH, s->unix_path},
                     {CURLOPT_CAINFO, s->ca_file},
                     {CURLOPT_HEADERDATA, call},
                     {CURLOPT_WRITEDATA, call},
-                    {CURLOPT_NOPROXY, s->unix_path || is_loopback(s->url) ? "*" : NULL}};
+                    {CURLOPT_NOPROXY, s->unix_path || s->pin || is_loopback(s->url) ? "*" : NULL}};
     const int64_t connect_ns = call->connect_ns;
     const struct {
         CURLoption option;
@@ -139,6 +140,8 @@ static CURLcode set_options(fh_http_call *call, const fh_http_call_spec *s)
                    {CURLOPT_CONNECTTIMEOUT_MS, (long)((connect_ns + FH_NS_PER_MS - 1) / FH_NS_PER_MS)},
                    {CURLOPT_TIMEOUT_MS, (long)((s->total_timeout_ns + FH_NS_PER_MS - 1) / FH_NS_PER_MS)},
                    {CURLOPT_HTTP09_ALLOWED, 0},
+                   {CURLOPT_FRESH_CONNECT, s->pin != NULL},
+                   {CURLOPT_FORBID_REUSE, s->pin != NULL},
                    {CURLOPT_PATH_AS_IS, 1}};
     CURLcode rc = CURLE_OK;
     for (size_t i = 0; rc == CURLE_OK && i < FH_COUNT(pointers); i++) {
@@ -186,6 +189,16 @@ static int build_headers(fh_http_call *call, const fh_http_call_spec *s, fh_err 
     return 0;
 }
 
+/* Whatever host and port the URL has, the connection goes to this address; the port stays. */
+static bool pin_address(fh_http_call *call, const fh_address *pin)
+{
+    char text[FH_ADDRESS_TEXT], line[FH_ADDRESS_TEXT + 8];
+    if (!pin) return true;
+    fh_address_write(pin, text);
+    snprintf(line, sizeof line, fh_address_is_v4(pin) ? "::%s:" : "::[%s]:", text);
+    return append_header(&call->connect_to, line);
+}
+
 /* For messages, which clients get too: the address without credentials and query, which may be secret, and without the path of a socket. */
 static void describe_target(fh_http_call *call, const fh_http_call_spec *s)
 {
@@ -205,6 +218,7 @@ static int prepare_curl(fh_http_call *call, const fh_http_call_spec *s, fh_err *
         call->body = fh_strdup("");
     if (!call->easy || (s->body.len && !call->body)) return fh_err_nomem(err);
     int rc = build_headers(call, s, err);
+    if (rc == 0 && !pin_address(call, s->pin)) rc = fh_err_nomem(err);
     if (rc < 0) return rc;
     CURLcode cc = set_options(call, s);
     if (cc == CURLE_OK) cc = set_method(call, s);

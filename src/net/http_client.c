@@ -85,6 +85,7 @@ static void free_call(fh_http_call *call)
 {
     if (!call->over) detach_call(call);
     curl_slist_free_all(call->header_list);
+    curl_slist_free_all(call->connect_to);
     fh_buf_fini(&call->header_text);
     fh_buf_fini(&call->request);
     fh_err_free(call->local_err);
@@ -120,6 +121,7 @@ static void describe_failure(const fh_http_call *call, CURLcode rc, fh_err **err
         fh_err_set(err, FH_E_UPSTREAM, "%s: the headers of the reply are larger than is accepted", call->where);
     else
         fh_err_set(err, code_of(rc), "%s: %s", call->where, call->curl_text[0] ? call->curl_text : curl_easy_strerror(rc));
+    if (rc == CURLE_PEER_FAILED_VERIFICATION) fh_err_reason(err, FH_HTTP_BAD_CERTIFICATE);
 }
 
 static void finish(fh_http_call *call, CURLcode rc)

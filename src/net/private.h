@@ -232,7 +232,7 @@ struct fh_http_call {
     fh_http_call *todo_prev, *todo_next; /* of those with something to do */
     unsigned todo;
     CURL *easy; /* NULL: local */
-    struct curl_slist *header_list;
+    struct curl_slist *header_list, *connect_to;
     fh_local_conn *conn; /* local: while it runs */
     char address[128];   /* local: of the connection */
     fh_buf request;      /* local: the bytes to send */

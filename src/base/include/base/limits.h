@@ -148,6 +148,21 @@
     X(IDEMPOTENCY_MS, 86400000, "time that the reply to an Idempotency-Key is kept; beyond: the request is done again")                    \
     X(SIGNIN_CODES, 64, "console links that wait to be used; beyond: the oldest no longer works")                                          \
     X(IMPORT_JOBS, 16, "imports whose outcome is kept; beyond: the oldest is forgotten")                                                   \
+    X(OUTSIDE_URL_BYTES, 8192, "a URL that a request names to be opened; beyond: 400")                                                     \
+    X(OUTSIDE_REDIRECTS, 5, "redirects of one such URL; beyond: 400")                                                                      \
+    X(OUTSIDE_MS, 20000, "time for opening one, redirects and all; beyond: 400")                                                           \
+    X(OUTSIDE_CONNECT_MS, 5000, "time for connecting to its server; beyond: the server's next address, or 400")                            \
+    X(OUTSIDE_SILENCE_MS, 5000, "time that its server may be silent; beyond: 400")                                                         \
+    X(OUTSIDE_FETCHES, 64, "URLs that are being opened at once; beyond: 429")                                                              \
+    X(OUTSIDE_BYTES, 134217728, "what has come of them, together, and is not whole yet; beyond: 429")                                      \
+    X(RESOLVER_THREADS, 8, "names of hosts that are being resolved at once; more wait")                                                    \
+    X(RESOLVER_WAITING, 256, "names that wait to be resolved; beyond: 429")                                                                \
+    X(IMAGES, 100, "different images that one request names by URL; beyond: 400")                                                          \
+    X(IMAGES_AT_ONCE, 4, "of them that are fetched at once; more wait")                                                                    \
+    X(IMAGES_MS, 60000, "time for fetching the images of one request; beyond: 400")                                                        \
+    X(IMAGE_BYTES, 10485760, "one image that is fetched; beyond: 400")                                                                     \
+    X(IMAGES_BYTES, 20971520, "the fetched images of one request together; beyond: 400")                                                   \
+    X(IMAGES_HELD_BYTES, 268435456, "fetched images of all requests under way, as base64; beyond: 429")                                    \
     X(SSE_SUBSCRIBERS, 256, "open streams of /api/v1/events; beyond: 503")
 
 enum {

@@ -14,6 +14,12 @@ typedef struct fh_address {
 bool fh_address_parse(fh_str text, fh_address *ret); /* "192.0.2.7", "2001:db8::7" */
 bool fh_address_is_loopback(const fh_address *a);
 bool fh_address_is_v4(const fh_address *a);
+enum { FH_ADDRESS_TEXT = 46 };
+void fh_address_write(const fh_address *a, char out[FH_ADDRESS_TEXT]);
+/* What stands against an address that a stranger names: "a private address", "a loopback address", ...; NULL: it is one of the public
+ * internet. All of IPv6 that may carry an IPv4 address past the rule (6to4, Teredo, NAT64, ...) is refused too. Sources: IANA's registries
+ * of special-purpose addresses and of multicast, and the addresses of clouds' metadata services that lie elsewhere. */
+const char *fh_address_special(const fh_address *a);
 
 typedef struct fh_range {
     fh_address first;

@@ -2,16 +2,20 @@
 #ifndef FH_NET_HTTP_CLIENT_H
 #define FH_NET_HTTP_CLIENT_H
 
+#include "net/address.h"
 #include "net/http.h"
 #include "net/loop.h"
 
 typedef struct fh_http_client fh_http_client;
 typedef struct fh_http_call fh_http_call;
 
+#define FH_HTTP_BAD_CERTIFICATE "bad_certificate" /* the reason of an error: nobody whom we trust vouches for the server */
+
 typedef struct fh_http_call_spec {
     const char *method, *url; /* copied */
     const char *unix_path;    /* connect here instead; NULL for TCP */
     const char *ca_file;      /* PEM: who may vouch for an https server, instead of the system's list; NULL for that */
+    const fh_address *pin; /* https alone, at this address whatever the host resolves to: by no proxy, on a connection of its own; NULL */
     const fh_header *headers; /* copied */
     size_t header_count;
     fh_str body;                                                   /* copied */
