@@ -1,5 +1,6 @@
 /* Parts of a chat message as content blocks: text, images and PDFs. data: URLs become base64 sources. */
 #include "messages_upstream.h"
+#include "wire/images.h"
 
 #include <stdio.h>
 
@@ -21,19 +22,6 @@ static int add_text(fh_json *blocks, fh_str text, fh_err **err)
     return text.len ? add(blocks, fh_msg_text(text), err) : 0;
 }
 
-/* "data:TYPE;base64,DATA". */
-static bool split_data_url(fh_str url, fh_str *ret_type, fh_str *ret_data)
-{
-    fh_str head = FH_STR("data:"), mark = FH_STR(";base64,");
-    if (!fh_str_starts(url, head)) return false;
-    fh_str rest = {url.ptr + head.len, url.len - head.len};
-    size_t at = fh_str_find(rest, mark);
-    if (at == rest.len) return false;
-    *ret_type = (fh_str){rest.ptr, at};
-    *ret_data = (fh_str){rest.ptr + at + mark.len, rest.len - at - mark.len};
-    return true;
-}
-
 static fh_json *base64_source(fh_str type, fh_str data)
 {
     FH_AUTO(json) fh_json *source = new_block("base64", "media_type", fh_json_new_str(type));
@@ -47,9 +35,8 @@ static int add_image(fh_json *blocks, const fh_json *part, const char *path, fh_
     fh_str url = {NULL, 0}, type = {NULL, 0}, data = {NULL, 0};
     int rc = fh_msg_read_str(fh_json_get(part, "image_url"), at.at, "url", true, &url, err);
     if (rc < 0) return rc;
-    if (!fh_str_starts(url, FH_STR("data:")))
-        return add(blocks, new_block("image", "source", new_block("url", "url", fh_json_new_str(url))), err);
-    if (!split_data_url(url, &type, &data)) return fh_wire_bad(err, fh_msg_member(at.at, "url").at, "a data: URL must be base64");
+    if (!fh_wire_is_data_url(url)) return add(blocks, new_block("image", "source", new_block("url", "url", fh_json_new_str(url))), err);
+    if (!fh_wire_data_url_split(url, &type, &data)) return fh_wire_bad(err, fh_msg_member(at.at, "url").at, "a data: URL must be base64");
     if (!fh_msg_is_one_of(type, types))
         return fh_up_refuse(err, fh_msg_member(at.at, "url").at, "an image other than PNG, JPEG, GIF and WebP");
     return add(blocks, new_block("image", "source", base64_source(type, data)), err);
@@ -64,7 +51,7 @@ static int add_file(fh_json *blocks, const fh_json *part, const char *path, fh_e
     if (rc == 0) rc = fh_msg_read_str(file, at.at, "filename", false, &name, err);
     if (rc < 0) return rc;
     if (!url.ptr) return fh_up_refuse(err, at.at, "a file kept elsewhere");
-    if (!split_data_url(url, &type, &data) || !fh_str_eqs(type, "application/pdf"))
+    if (!fh_wire_data_url_split(url, &type, &data) || !fh_str_eqs(type, "application/pdf"))
         return fh_up_refuse(err, at.at, "a file other than PDF");
     FH_AUTO(json) fh_json *block = new_block("document", "source", base64_source(type, data));
     if (!block || (name.len && !fh_json_set(block, "title", fh_json_new_str(name)))) return fh_err_nomem(err);

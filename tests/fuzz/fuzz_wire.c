@@ -1,6 +1,7 @@
 /* Chat and completion requests from arbitrary bytes. What is taken must hold what its type promises, and its messages must survive being
  * made uniform for a template. */
 #include "base/limits.h"
+#include "wire/images.h"
 #include "wire/openai.h"
 #include <stdlib.h>
 
@@ -42,6 +43,26 @@ static void check_error(fh_err *err)
     fh_err_free(err);
 }
 
+static int see(void *arg, fh_str url, const char *path, fh_err **err)
+{
+    size_t *left = arg;
+    fh_wire_image_check(url, path, NULL);
+    check(path[0] == 'm');
+    ++*left;
+    return 0;
+}
+
+/* Replacing an image leaves as many as there were. */
+static void check_images(const fh_wire_request *r)
+{
+    size_t before = 0, after = 0;
+    const fh_wire_image image = {FH_STR("https://a/"), FH_STR("AAAA"), "image/png"};
+    check(fh_wire_images_each(r->messages, "m", see, &before, NULL) == 0);
+    check(fh_wire_images_replace(r->messages, &image, 1, NULL) == 0);
+    check(fh_wire_images_each(r->messages, "m", see, &after, NULL) == 0);
+    check(after <= before && (before == 0 || r->needs));
+}
+
 static void try_request(bool chat, fh_str body)
 {
     fh_wire_request r = {0};
@@ -53,9 +74,10 @@ static void try_request(bool chat, fh_str body)
     }
     check(r.model.len > 0 && r.doc != NULL);
     check_sampling(&r.sampling);
-    if (chat)
+    if (chat) {
         check_messages(&r);
-    else
+        check_images(&r);
+    } else
         check(r.prompt.ptr != NULL || r.prompt_token_count > 0);
     fh_wire_request_fini(&r);
 }
