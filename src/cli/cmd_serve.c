@@ -52,7 +52,7 @@ static int run_serve(fh_cli *c, fh_err **err)
 {
     char data[1024];
     const char *listen = fh_cli_env("FREEHOLD_LISTEN");
-    const char *hosts[NAMES_MAX + 1], *folders[NAMES_MAX + 1], *proxies[NAMES_MAX + 1], *origins[NAMES_MAX + 1];
+    const char *hosts[NAMES_MAX + 1], *folders[NAMES_MAX + 1], *proxies[NAMES_MAX + 1], *origins[NAMES_MAX + 1], *fetched[NAMES_MAX + 1];
     fh_server_cache cache = FH_SERVER_CACHE_OWN;
     int rc = check_tls(c, err);
     if (!rc) rc = read_cache(c, &cache, err);
@@ -62,6 +62,7 @@ static int run_serve(fh_cli *c, fh_err **err)
     if (!rc) rc = collect(c, "import-dir", folders, err);
     if (!rc) rc = collect(c, "trusted-proxy", proxies, err);
     if (!rc) rc = collect(c, "cors-origin", origins, err);
+    if (!rc) rc = collect(c, "fetch-allow", fetched, err);
     if (rc) return rc;
     fh_server_config config = {
         .listen = fh_cli_text(c, "listen", listen ? listen : FH_CLI_LISTEN),
@@ -73,6 +74,8 @@ static int run_serve(fh_cli *c, fh_err **err)
         .import_dirs = folders,
         .trusted_proxies = proxies,
         .cors_origins = origins,
+        .fetch_allow = fetched,
+        .fetch_ca = fh_cli_text(c, "fetch-ca", NULL),
         .tls_cert = fh_cli_text(c, "tls-cert", NULL),
         .tls_key = fh_cli_text(c, "tls-key", NULL),
         .cache = cache,
@@ -100,6 +103,9 @@ static const fh_cli_flag flags[] = {
      "https://HOST whose pages may call the OpenAI and Anthropic API, * for all; may be given again", 0, 0},
     {"cache", 0, FH_CLI_TEXT, "off|own|shared",
      "what the same deterministic request gets again: off: a new answer; own (default): its key's answer; shared: any key's", 0, 0},
+    {"fetch-allow", 0, FH_CLI_TEXT, "WHAT",
+     "host, address or range, with :PORT unless 443, that images may be fetched from though it is not public; may be given again", 0, 0},
+    {"fetch-ca", 0, FH_CLI_TEXT, "FILE", "certificates, PEM, that vouch for servers of images, instead of the system's", 0, 0},
     {"store", 0, FH_CLI_TEXT, "URL", "where the truth is kept (default sqlite:DATA/freehold.db)", 0, 0},
     {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (or FREEHOLD_DATA; default $XDG_DATA_HOME/freehold)", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "write the first key there, readable by you alone", 0, 0},

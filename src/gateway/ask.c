@@ -98,6 +98,16 @@ static void add_messages(edits *e, const fh_ask *a, fh_str text)
     add(e, "add_generation_prompt", "false");
 }
 
+/* Messages that were edited, unless they were added already. */
+static int add_edited(edits *e, const fh_json *messages, fh_err **err)
+{
+    for (size_t i = 0; i < e->count; i++)
+        if (strcmp(e->list[i].key, "messages") == 0) return 0;
+    int rc = fh_json_write(messages, &e->prompt, err);
+    add(e, "messages", fh_buf_cstr(&e->prompt));
+    return rc;
+}
+
 static int add_prompt(edits *e, const fh_ask *a, fh_str text, fh_err **err)
 {
     FH_AUTO(buf) fh_buf whole = FH_BUF(FH_LIMIT_JSON_BODY_BYTES * 2u);
@@ -190,8 +200,11 @@ static int write_messages(const fh_ask *a, const edits *e, bool seam, fh_buf *ou
 int fh_ask_write(const fh_ask *a, const fh_route *r, uint64_t seed, const fh_sent *sent, fh_buf *out, fh_err **err)
 {
     edits e = {.model = FH_BUF(4096), .seam = FH_BUF(2u * FH_LIMIT_SENT_BYTES), .prompt = FH_BUF(FH_LIMIT_JSON_BODY_BYTES * 2u)};
-    bool messages = r->dialect == FH_DIALECT_MESSAGES;
+    bool messages = r->dialect == FH_DIALECT_MESSAGES, seam = sent && fh_sent_any(sent);
     int rc = add_seam(&e, a, r, sent, err);
+    if (rc == 0 && a->edited && !a->original) rc = add_edited(&e, a->common.messages, err);
+    if (rc == 0 && a->edited && messages && a->dialect == FH_DIALECT_MESSAGES && !seam)
+        rc = add_edited(&e, fh_json_get(a->original, "messages"), err);
     add_model(&e, r);
     if (!messages) add_usage(&e, a);
     if (seed && !a->common.sampling.has_seed) {
@@ -201,7 +214,7 @@ int fh_ask_write(const fh_ask *a, const fh_route *r, uint64_t seed, const fh_sen
     if (rc == 0) rc = fh_buf_check(&e.model, err, "the model's name");
     if (rc == 0) rc = fh_buf_check(&e.seam, err, "the tokens so far");
     if (rc == 0) rc = fh_buf_check(&e.prompt, err, "the answer so far");
-    if (rc == 0) rc = messages ? write_messages(a, &e, sent && fh_sent_any(sent), out, err) : write_chat(a, &e, out, err);
+    if (rc == 0) rc = messages ? write_messages(a, &e, seam, out, err) : write_chat(a, &e, out, err);
     fh_buf_fini(&e.model);
     fh_buf_fini(&e.seam);
     fh_buf_fini(&e.prompt);

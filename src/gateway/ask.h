@@ -13,6 +13,7 @@ typedef struct fh_ask {
     fh_json *original; /* owned: the client's document where its API is not OpenAI's Chat Completions or Completions; else NULL */
     int64_t most_tok;  /* of the answer, less than the client asked for; 0: as it asked */
     fh_err *native;    /* owned: the first thing in it that only an upstream of the same API can do; NULL when there is none */
+    bool edited;       /* the messages of the documents are no longer those of the body: images were put in */
 } fh_ask;
 
 /* counting: the request is for the number of its prompt's tokens, not for an answer. */

@@ -72,6 +72,7 @@ static void exchange_free(fh_exchange *x)
     fh_timer_free(x->timer);
     fh_ask_fini(&x->ask);
     fh_turn_free(x->turn);
+    fh_images_free(x->images);
     fh_wire_reader_free(x->reader);
     fh_wire_writer_free(x->writer);
     fh_sent_fini(&x->sent);
@@ -99,12 +100,16 @@ void fh_exchange_name_param(const fh_exchange *x, fh_err **err)
         fh_wire_messages_err(err);
 }
 
-/* Takes err. */
 void fh_exchange_fail(fh_exchange *x, fh_err *err)
+{
+    fh_exchange_name_param(x, &err);
+    fh_exchange_refuse(x, err);
+}
+
+void fh_exchange_refuse(fh_exchange *x, fh_err *err)
 {
     x->failed = true;
     x->seen.code = fh_err_code(err);
-    fh_exchange_name_param(x, &err);
     if (x->streaming) {
         fh_seen_tally(x, FH_TALLY_CUT);
         fh_exchange_cut(x, err);
@@ -480,6 +485,7 @@ void fh_exchange_choose(fh_exchange *x)
     if (rc == 0) {
         x->route = route;
         explicit_bzero(route.secret, sizeof route.secret);
+        if (fh_exchange_fetches(x)) return;
         if (!x->slot) x = fh_exchange_share(x);
         if (x && fh_exchange_take_slot(x, p.slots, p.count)) chosen(x);
     } else if (p.lost) {

@@ -1,7 +1,9 @@
 /* One request on its way through upstreams and back; shared by exchange.c (its life), exchange_begin.c (what is asked), exchange_call.c
- * (the call of a replica), exchange_wait.c (waiting for one), exchange_reply.c (what the client gets) and exchange_share.c (who gets it
- * together with others).
+ * (the call of a replica), exchange_images.c (images that it names), exchange_wait.c (waiting for a replica), exchange_reply.c (what the
+ * client gets) and exchange_share.c (who gets it together with others).
  *
+ *   FETCHING    images that it names by URL, once it is known that a replica takes them; then a replica is chosen again
+ *      |
  *   CHOOSING -> (WAITING ->) CALLING -> PLAIN      the reply is collected and sent whole
  *      ^                        \-----> STREAMING  events are passed on as they come
  *      |  a replica broke: another one is chosen, at once or when the fleet has replaced it;
@@ -20,6 +22,7 @@
 #include "base/limits.h"
 #include "flight.h"
 #include "gateway_private.h"
+#include "images.h"
 #include "limits.h"
 #include "prefix.h"
 #include "slots.h"
@@ -50,6 +53,8 @@ struct fh_exchange {
     fh_wire_dialect dialect; /* of the client; FH_DIALECTS: neither asked nor answered in a dialect (tokenize) */
     fh_ask ask;              /* from being read until it was sent; read again for another try */
     fh_turn *turn;           /* owned: of the Responses API; else NULL */
+    fh_images *images;       /* owned: that it names by URL; NULL: none, or not known yet */
+    bool images_known;
     fh_prefer prefer;
     fh_trust trust;
     uint32_t needs;
@@ -133,6 +138,8 @@ const char *fh_cache_state_name(fh_cache_state s);              /* "off", "miss"
 int fh_exchange_read(fh_exchange *x, const fh_key *key, fh_str model, fh_err **err);
 /* exchange_call.c: asks x->route; the exchange goes on when the call has something to say. */
 int fh_exchange_send(fh_exchange *x, fh_err **err);
+/* exchange_images.c: true while it fetches images before x->route can be asked, or x is gone because they cannot be had. */
+bool fh_exchange_fetches(fh_exchange *x);
 /* exchange_wait.c */
 int fh_exchange_read_patience(fh_exchange *x, fh_err **err); /* priority, and how long it may wait */
 /* At at[0], or in the queue for any of at. True: it holds, or needs no slot. False: it waits, and goes on when it holds, or is gone. */
@@ -152,6 +159,7 @@ void fh_exchange_abandon(fh_exchange *x);                        /* nobody waits
 void fh_exchange_leave(fh_exchange *x, fh_outcome outcome);      /* the replica: the call is over */
 void fh_exchange_broke(fh_exchange *x, const fh_err *why);       /* the replica broke: another one, or the end */
 void fh_exchange_fail(fh_exchange *x, fh_err *err);              /* takes err; the end, x is gone */
+void fh_exchange_refuse(fh_exchange *x, fh_err *err);            /* the same of an error that names its field as the client does */
 void fh_exchange_name_param(const fh_exchange *x, fh_err **err); /* of an error about the chat request: as the client calls it */
 void fh_exchange_finish(fh_exchange *x);                         /* the reply has ended; x is gone */
 void fh_exchange_drained(void *arg);                             /* the client reads again */

@@ -171,6 +171,7 @@ int fh_exchange_send(fh_exchange *x, fh_err **err)
     forget_reply(x);
     if (x->dialect == FH_DIALECTS) return send_raw(x, err);
     int rc = read_again(x, err);
+    if (rc == 0 && x->images) rc = fh_images_put(x->images, &x->ask, err);
     uint64_t seed = x->route.resume == FH_RESUME_TOKENS ? x->seed : 0;
     x->ask.most_tok = x->most_tok;
     if (rc == 0) rc = fh_ask_write(&x->ask, &x->route, seed, x->streaming ? &x->sent : NULL, &text, err);

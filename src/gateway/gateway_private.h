@@ -56,6 +56,7 @@ struct fh_gateway {
     fh_hold_port holds[FH_HOLD_PORTS]; /* those that bound requests, in the order of being asked */
     size_t hold_count;
     _Atomic uint64_t retry_credit; /* of all requests together */
+    atomic_size_t image_bytes;     /* that they hold */
     char secret[44];               /* random text of this process: makes salts that nobody else can name */
 };
 

@@ -116,6 +116,13 @@ static int open_responses(fh_server *s, fh_err **err)
     return fh_response_store_open(&s->responses, &c, err);
 }
 
+static int open_outside(fh_server *s, fh_err **err)
+{
+    const char *ca = s->config->fetch_ca;
+    if (ca && access(ca, R_OK)) return fh_err_errno(err, FH_E_USAGE, errno, "cannot read the certificates of --fetch-ca, %s", ca);
+    return fh_outside_new(&s->outside, &(fh_outside_config){.allow = s->config->fetch_allow, .ca_file = ca}, err);
+}
+
 static int open_store(fh_server *s, fh_err **err)
 {
     int rc = fh_db_open(&s->db, s->store_url, err);
@@ -159,6 +166,7 @@ static int start_services(fh_server *s, fh_err **err)
     fh_fleet *fleet = NULL;
     fh_gateway_config gateway = {.routes = fh_server_routes(s),
                                  .responses = s->responses,
+                                 .outside = s->outside,
                                  .keep_answers = s->config->cache != FH_SERVER_CACHE_OFF,
                                  .share_answers = s->config->cache == FH_SERVER_CACHE_SHARED};
     gateway.loops = fh_edges_loops(s->edges, &gateway.loop_count);
@@ -269,6 +277,7 @@ static void close_all(fh_server *s)
     fh_http_server_free(s->http);
     fh_tls_free(s->tls);
     fh_gateway_free(s->gateway);
+    fh_outside_free(s->outside);
     fh_response_store_close(s->responses);
     fh_observers_close(s->observers);
     fh_imports_free(s->imports);
@@ -392,6 +401,7 @@ static int start_all(fh_server *s, fh_err **err)
     int rc = fh_handover_join(&s->handover_fd, s->handed.fds, &s->handed.count, err);
     if (!rc) rc = check_listen(s, err);
     if (!rc) rc = load_certificate(s, &s->tls, err);
+    if (!rc) rc = open_outside(s, err);
     if (!rc) rc = fh_handover_await_turn(s->handover_fd, err);
     if (!rc) rc = own_program(s, err);
     if (!rc) rc = open_folder(s, err);

@@ -19,6 +19,7 @@
 #include "json/json.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "net/outside.h"
 #include "server/server.h"
 #include "weights/weights.h"
 
@@ -45,6 +46,7 @@ typedef struct fh_server {
     fh_gateway *gateway;
     fh_observers *observers;
     fh_response_store *responses;
+    fh_outside *outside;
     fh_db *db;
     fh_keys *keys;
     struct fh_providers *providers;

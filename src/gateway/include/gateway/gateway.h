@@ -14,6 +14,7 @@
 #include "gateway/ports.h"
 #include "gateway/responses_store.h"
 #include "net/http_server.h"
+#include "net/outside.h"
 #include "observe/record.h"
 
 typedef struct fh_gateway fh_gateway;
@@ -23,6 +24,7 @@ typedef struct fh_gateway_config {
     fh_route_port routes;         /* copied */
     fh_hold_port holds;           /* copied; zeros: nothing is bounded but by the limits of keys */
     fh_response_store *responses; /* borrowed: outlives the gateway; NULL: no response is kept */
+    fh_outside *outside;          /* borrowed: outlives the gateway; NULL: no image is fetched */
     bool traced;                  /* traces that begin here are recorded by somebody */
     bool keep_answers;            /* the same request is answered once (docs/CACHE.md) */
     bool share_answers;           /* among all keys; else each key has its own */

@@ -22,6 +22,8 @@ typedef struct fh_server_config { /* all borrowed until fh_server_run returns */
     const char *const *import_dirs;     /* folders that weights may be imported from, beside DATA/import; NULL-terminated */
     const char *tls_cert, *tls_key;     /* PEM files, both or none: HTTPS; read again on SIGHUP */
     const char *const *trusted_proxies; /* ranges of addresses whose X-Forwarded-For is believed; NULL-terminated */
+    const char *const *fetch_allow;     /* what may be fetched from although it is not public (net/outside_rule.h); NULL-terminated */
+    const char *fetch_ca;               /* PEM: who may vouch for servers that are fetched from; NULL: the system's list */
     const char *const *cors_origins;    /* other origins whose pages may speak to it; NULL-terminated */
     fh_server_cache cache;
     const char *access_log;    /* a file, or "-" for standard output; opened anew on SIGHUP; NULL: none is written */
