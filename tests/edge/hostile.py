@@ -2,10 +2,13 @@
 """Hostile load on a real server, each kind with a client alongside that only wants to be served: it is, in time; memory stays within its bound; nothing hostile reaches the
 engine. Prints TAP.  hostile.py [--whole]  (the whole load: 5,000 slow connections, a million keys; and the client's p99 is held against its quiet value)"""
 import concurrent.futures
+import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -36,6 +39,16 @@ class Alongside:
         seen = json.loads(said)
         assert seen["errors"] == 0 and seen["requests"] > 0, (seen, complaint)
         return seen
+
+
+def in_time(quiet, seen):
+    assert seen["p99_us"] < 2 * max(quiet["p99_us"], 1000), (quiet, seen)
+
+
+def stand_back():
+    """Whoever attacks does so from elsewhere: the threads here that stand for them leave the processors to the server and to who is served."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 def connect(server):
@@ -132,7 +145,7 @@ def many_keys(server):
                 s.sendall(head(server, "Content-Length: 2\r\n\r\n{}", key=f"fh_{i % 10 ** 8:08d}_{i:043d}"))
                 got = s.recv(65536)
                 assert got.startswith(b"HTTP/1.1 401"), got
-    with concurrent.futures.ThreadPoolExecutor(KEY_CLIENTS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(KEY_CLIENTS, initializer=stand_back) as pool:
         list(pool.map(guess, range(KEY_CLIENTS)))
     return KEY_CLIENTS * CONNECTION_BYTES + 8 * MB
 
@@ -146,7 +159,7 @@ def main():
             before, reached = resident(server.process.pid), len(server.reached())
             client = Alongside(server, SECONDS + (120 if WHOLE and attack is many_keys else 1))
             most = before
-            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            with concurrent.futures.ThreadPoolExecutor(1, initializer=stand_back) as pool:
                 job = pool.submit(attack, server)
                 while not job.done():
                     most = max(most, resident(server.process.pid))
@@ -157,7 +170,7 @@ def main():
             assert hostile <= allowed + 1, f"{hostile} hostile requests reached the engine"
             assert most - before < bound, f"memory grew by {most - before} bytes, bound {bound}"
             if WHOLE:
-                assert seen["p99_us"] < 2 * max(quiet["p99_us"], 1000), (quiet, seen)
+                in_time(quiet, seen)
             return f"p99 {seen['p99_us']:.0f} us, quiet {quiet['p99_us']:.0f} us; memory +{(most - before) / MB:.1f} MiB, bound {bound / MB:.0f} MiB"
 
         tap.check(f"{SLOW} connections that never finish their headers", held, slowloris, 0)
