@@ -311,7 +311,7 @@ def load(tap, s):
     """Images that never come, and images without end, beside a client that only wants to be served."""
     quiet = Alongside(s, 4).end()
     before = resident(s.process.pid)
-    client = Alongside(s, 10)
+    client = Alongside(s)
     until, statuses, most = time.monotonic() + 9, [], [before]
 
     def attack(path):
@@ -326,7 +326,7 @@ def load(tap, s):
         while any(t.is_alive() for t in threads):
             most.append(resident(s.process.pid))
             time.sleep(0.05)
-        seen = client.end()
+        seen = client.stop()
         assert set(statuses) <= {400, 429} and 400 in statuses, set(statuses)
         grown = max(most) - before
         assert grown < 400 * MB, f"memory grew by {grown} bytes"  # OUTSIDE_BYTES and what libcurl holds for OUTSIDE_FETCHES

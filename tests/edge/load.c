@@ -3,11 +3,12 @@
  *   load TARGET KEY-FILE CONNECTIONS SECONDS plain|same|stream|hold [EVENTS]
  *
  * TARGET is unix:PATH or a PORT of this machine. same asks what has one answer (temperature 0). stream counts events and takes the time to
- * the first. hold opens streams that stay silent, says "holding N" once each has begun, and ends with its input. Times are of the clients'
- * thread: it sleeps only when nothing has come. */
+ * the first. hold opens streams that stay silent, says "holding N" once each has begun, and ends with its input. SIGTERM ends it early, and
+ * it says what it saw until then. Times are of the clients' thread: it sleeps only when nothing has come. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -40,7 +41,15 @@ static char request[4096];
 static size_t request_bytes;
 static bool streams, holds, same;
 static times whole, first;
-static uint64_t errors, events, begun;
+static uint64_t errors, events, begun, unanswered;
+static bool stopping; /* what is answered is not followed by another */
+static volatile sig_atomic_t ended;
+
+static void end(int signo)
+{
+    (void)signo;
+    ended = 1;
+}
 
 static int64_t now(void)
 {
@@ -86,6 +95,7 @@ static void ask(client *c)
     c->len = 0;
     c->begun = false;
     c->sent_ns = now();
+    unanswered++;
     if (send(c->fd, request, request_bytes, MSG_NOSIGNAL) != (ssize_t)request_bytes) errors++;
 }
 
@@ -132,6 +142,7 @@ static void heard(client *c)
     ssize_t n = recv(c->fd, c->in + c->len, IN_BYTES - c->len, 0);
     if (n <= 0) {
         errors++;
+        unanswered--;
         epoll_ctl(epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
         return;
     }
@@ -140,7 +151,8 @@ static void heard(client *c)
     if (before == 0 && strncmp(c->in, "HTTP/1.1 200", 12) != 0 && errors++ == 0) fprintf(stderr, "%.*s\n", 600, c->in);
     if (!(streams ? stream_ended(c, before) : is_whole(c))) return;
     note(&whole, c->sent_ns);
-    ask(c);
+    unanswered--;
+    if (!stopping) ask(c);
 }
 
 static void make_request(const char *key, long count)
@@ -160,10 +172,19 @@ static void make_request(const char *key, long count)
 static void run(int64_t until)
 {
     struct epoll_event list[EVENTS];
-    while (now() < until) {
+    while (now() < until && !ended) {
         int n = epoll_wait(epoll_fd, list, EVENTS, 10);
         for (int i = 0; i < n; i++) heard(list[i].data.ptr);
     }
+}
+
+/* The last answers: so many were asked as are counted. */
+static void drain(void)
+{
+    int64_t most = now() + 5000000000LL;
+    ended = 0;
+    stopping = true;
+    while (unanswered && now() < most) run(now() + 1000000);
 }
 
 static void hold(uint64_t count)
@@ -216,9 +237,11 @@ int main(int argc, char **argv)
         hold(count);
         return 0;
     }
+    signal(SIGTERM, end);
     int64_t began = now();
     run(began + (int64_t)(atof(argv[4]) * 1e9));
     double seconds = (double)(now() - began) / 1e9;
+    drain();
     qsort(whole.list, whole.count, sizeof *whole.list, by_size);
     qsort(first.list, first.count, sizeof *first.list, by_size);
     printf("{\"requests\":%zu,\"errors\":%llu,\"seconds\":%.3f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"events\":%llu,\"first_p50_us\":%.1f,"
