@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Malformed HTTP against a real server with an engine behind it that records what reaches it: everything is refused with the status that fits, the connection is closed, and
-nothing reaches the engine. Every request carries a valid key, so that only its form stands against it. Prints TAP."""
+"""Malformed HTTP, and bodies that are no JSON, against a real server with an engine behind it that records what reaches it: everything is refused with the status that fits,
+the connection is closed where HTTP was malformed, and nothing reaches the engine. Every request carries a valid key, so that only its form stands against it. Prints TAP."""
 import re
 import socket
 import sys
@@ -63,6 +63,10 @@ def cases(key, port):
         "an absolute target of another scheme": line(b"POST ftp://127.0.0.1:%d" % port + PATH + b" HTTP/1.1"),
         "an absolute target of another host": line(b"POST http://other.example" + PATH + b" HTTP/1.1", (400, 421)),
         "CONNECT": line(b"CONNECT 127.0.0.1:%d HTTP/1.1" % port, (400, 405, 501)),
+        "an absolute target with a user": line(b"POST http://me@127.0.0.1:%d" % port + PATH + b" HTTP/1.1"),
+        "an asterisk as the target of a POST": line(b"POST * HTTP/1.1"),
+        "a target beyond the path's end by an escaped NUL": line(b"POST /healthz%00/../v1/chat/completions HTTP/1.1"),
+        "a backslash segment": line(b"POST /v1\\..\\v1/chat/completions HTTP/1.1", (400, 404)),
         "a fragment in the target": line(b"POST " + PATH + b"#x HTTP/1.1"),
         "a broken escape in the path": line(b"POST /v1/chat%2/completions HTTP/1.1"),
         "an escape that is no number": line(b"POST /v1/chat%zz/completions HTTP/1.1"),
@@ -93,6 +97,10 @@ def cases(key, port):
         "a bare CR in a value": head(b"X-A: a\rb\r\n"),
         "a header line that ends in a bare LF": head(b"X-A: b\n"),
         "an end of headers by bare LFs": (b"POST " + PATH + b" HTTP/1.1\r\n" + host + auth + length + b"X-A: b\n\n" + BODY, 400),
+        "a CR before a value": head(b"X-A:\rb\r\n"),
+        "a CR before the end of a line": head(b"X-A: b\r\r\n"),
+        "a CR alone as a header line": head(b"\rX-A: b\r\n"),
+        "a header whose name is quoted": head(b'"X-A": b\r\n'),
         "no Host": head(b"", hosts=b""),
         "two Hosts": head(host),
         "an empty Host": head(b"", hosts=b"Host:\r\n", status=(400, 421)),
@@ -102,6 +110,8 @@ def cases(key, port):
         "a Host that is a list": head(b"", hosts=b"Host: 127.0.0.1, evil\r\n"),
         "a Host with a port that is none": head(b"", hosts=b"Host: 127.0.0.1:http\r\n"),
         "a Host with an open bracket": head(b"", hosts=b"Host: [::1\r\n"),
+        "a Host with NUL": head(b"", hosts=b"Host: 127.0.0.1\0\r\n"),
+        "a Host beyond ASCII": head(b"", hosts="Host: 127.0.0.１\r\n".encode()),
         "two Authorizations": head(b"Authorization: Bearer x\r\n"),
         "two Content-Types": head(b"Content-Type: text/plain\r\n"),
         "101 headers": head(101 * b"X-A: b\r\n", status=431),
@@ -119,6 +129,7 @@ def cases(key, port):
         "a length with an exponent": framed(b"Content-Length: 1e2\r\n"),
         "a length with an underline": framed(b"Content-Length: 7_8\r\n"),
         "an empty length": framed(b"Content-Length:\r\n"),
+        "a length with a CR behind it": framed(b"Content-Length: %d\r\r\n" % len(BODY)),
         "a length in quotes": framed(b'Content-Length: "%d"\r\n' % len(BODY)),
         "a length with a leading zero": framed(b"Content-Length: 0%d\r\n" % len(BODY)),
         "a length beyond 64 bits": framed(b"Content-Length: 18446744073709551694\r\n", status=(400, 413)),
@@ -141,6 +152,13 @@ def cases(key, port):
         "a coding with a blank before the colon": framed(b"Transfer-Encoding : chunked\r\n", OK_CHUNKS),
         "a folded coding": framed(b"Transfer-Encoding:\r\n chunked\r\n", OK_CHUNKS),
         "chunks over HTTP/1.0": (b"POST " + PATH + b" HTTP/1.0\r\n" + host + auth + chunked + b"\r\n" + OK_CHUNKS, 400),
+        "chunked behind an empty item": framed(b"Transfer-Encoding: , chunked\r\n", OK_CHUNKS, (400, 501)),
+        "chunked before an empty item": framed(b"Transfer-Encoding: chunked,\r\n", OK_CHUNKS, (400, 501)),
+        "chunked behind a CR": framed(b"Transfer-Encoding: \rchunked\r\n", OK_CHUNKS),
+        "chunked before a CR": framed(b"Transfer-Encoding: chunked\r\r\n", OK_CHUNKS),
+        "chunked behind a form feed": framed(b"Transfer-Encoding: \x0cchunked\r\n", OK_CHUNKS),
+        "chunked with a NUL": framed(b"Transfer-Encoding: chunked\0\r\n", OK_CHUNKS),
+        "chunked beyond ASCII": framed("Transfer-Encoding: chunKed\r\n".replace("K", "\u212a").encode(), OK_CHUNKS, (400, 501)),
         "a compressed body": head(b"Content-Encoding: gzip\r\n", status=415),
         # chunks
         "a chunk size 0x5": chunks(b"0x5\r\nhello\r\n0\r\n\r\n"),
@@ -158,6 +176,9 @@ def cases(key, port):
         "a chunk that ends in a bare LF": chunks(b"5\r\nhello\n0\r\n\r\n"),
         "a chunk extension with NUL": chunks(b"5;a=\0\r\nhello\r\n0\r\n\r\n"),
         "a chunk extension with a bare LF": chunks(b"5;a\n0\r\nhello\r\n0\r\n\r\n"),
+        "a chunk extension with a bare CR": chunks(b"5;a\rb\r\nhello\r\n0\r\n\r\n"),
+        "a chunk that lacks its end": chunks(b"5\r\nhello0\r\n\r\n"),
+        "a chunk size in other digits": chunks("５\r\nhello\r\n0\r\n\r\n".encode()),
         "a chunk extension without end": chunks(b"5;" + 1000 * b"a" + b"\r\nhello\r\n0\r\n\r\n"),
         "extensions without end": chunks(50 * (b"1;" + 200 * b"a" + b"\r\nx\r\n") + b"0\r\n\r\n"),
         "a trailer that names a length": chunks(OK_CHUNKS[:-2] + b"Content-Length: 5\r\n\r\n"),
@@ -173,6 +194,8 @@ def cases(key, port):
         "a chunk line by a bare LF with a request inside": chunks(b"2;\nxx\r\n%x\r\n0\r\n\r\n%s" % (len(inner), inner)),
         "a length behind a bare CR with a request inside": head(b"X-A: b\rContent-Length: 0\r\n", inner),
         "a length in a folded line with a request inside": framed(b"X-A: b\r\n Content-Length: 0\r\n", inner),
+        "a request in the trailers": chunks(b"0\r\n" + inner),
+        "a request behind a coding in HTTP/1.0": (b"POST " + PATH + b" HTTP/1.0\r\n" + host + auth + length + chunked + b"\r\n0\r\n\r\n" + inner, 400),
         "a request after a body that is too long": framed(b"Content-Length: 40000000\r\n", inner, 413),
         # pipelining
         "a malformed request behind a good one": behind(head(b"X-A : b\r\n")),
@@ -183,6 +206,26 @@ def cases(key, port):
         "a good one behind one that is too long": (framed(b"Content-Length: 2147483648\r\n", b"", 413)[0] + inner, 413),
     }
     return found
+
+
+def bodies():
+    """Bodies in good HTTP form that two readers could read differently, or that are no JSON: (body, content type, status)."""
+    rest = BODY[len(b'{"model":"smollm2",'):]
+    json_type = b"application/json"
+    texts = {
+        "nothing": b"", "a blank": b" ", "half of it": BODY[:40], "a second document behind it": BODY + BODY, "rubbish behind it": BODY + b"x", "NUL behind it": BODY + b"\0",
+        "a byte order mark": b"\xef\xbb\xbf" + BODY, "UTF-16": BODY.decode().encode("utf-16"), "an array": b"[" + BODY + b"]", "a string": b'"x"', "null": b"null",
+        "a model named twice": b'{"model":"smollm2","model":"other",' + rest, "a model named twice, once by an escape": b'{"model":"smollm2","mod\\u0065l":"other",' + rest,
+        "messages twice": BODY[:-1] + b',"messages":[{"role":"user","content":"other"}]}', "a key twice deep inside": BODY[:-1] + b',"metadata":{"a":"b","a":"c"}}',
+        "NUL in a key": BODY[:-1] + b',"a\\u0000b":1}', "NUL in a string": BODY.replace(b"Hi", b"\0"), "a raw line feed in a string": BODY.replace(b"Hi", b"\n"),
+        "broken UTF-8": BODY.replace(b"Hi", b"\xff"), "UTF-8 that is too long": BODY.replace(b"Hi", b"\xc0\xaf"), "a surrogate in UTF-8": BODY.replace(b"Hi", b"\xed\xa0\x80"),
+        "half a pair of surrogates": BODY.replace(b"Hi", b"\\ud800"), "an escape that is none": BODY.replace(b"Hi", b"\\x41"), "single quotes": BODY.replace(b'"', b"'"),
+        "a comment": BODY[:-1] + b"/**/}", "a comma too many": BODY[:-1] + b",}", "NaN": BODY[:-1] + b',"temperature":NaN}', "a leading zero": BODY[:-1] + b',"seed":01}',
+        "a plus": BODY[:-1] + b',"seed":+1}', "a number beyond all bounds": BODY[:-1] + b',"temperature":1e999}', "an integer beyond 64 bits": BODY[:-1] + b',"seed":18446744073709551617}',
+        "arrays in arrays": BODY[:-1] + b',"metadata":' + 2000 * b"[" + 2000 * b"]" + b"}", "objects in objects": BODY[:-1] + b',"metadata":' + 2000 * b'{"a":' + b"1" + 2001 * b"}",
+    }
+    return {**{name: (text, json_type, 400) for name, text in texts.items()}, "text that says it is text": (BODY, b"text/plain", 415),
+            "what says it is a form": (BODY, b"application/x-www-form-urlencoded", 415), "what does not say what it is": (BODY, None, 415)}
 
 
 def exchange(port, data):
@@ -222,6 +265,16 @@ def main():
 
         for name, (data, status) in cases(s.key.encode(), s.port).items():
             tap.check(name, refused, data, status)
+
+        def body_refused(body, kind, status):
+            before = len(s.reached())
+            head = f"POST {PATH.decode()} HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\nAuthorization: Bearer {s.key}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n".encode()
+            reply = exchange(s.port, head + (b"Content-Type: " + kind + b"\r\n" if kind else b"") + b"\r\n" + body)
+            assert statuses(reply) == [status], reply
+            assert len(s.reached()) == before, s.reached()[before:]
+
+        for name, (body, kind, status) in bodies().items():
+            tap.check(f"a body: {name}", body_refused, body, kind, status)
 
         def the_form_is_right():
             """What the cases are made of is served: it was the form that stood against them."""

@@ -118,6 +118,12 @@ static const request_case cases[] = {
     CASE("a control character in a value", "GET / HTTP/1.1\r\n" H "X: a\x1b[31m\r\n\r\n", 400),
     CASE("DEL in a value", "GET / HTTP/1.1\r\n" H "X: a\x7f\r\n\r\n", 400),
     CASE("a bare CR in a value", "GET / HTTP/1.1\r\n" H "X: a\rY: b\r\n\r\n", 400),
+    CASE("a bare CR behind a value", "GET / HTTP/1.1\r\n" H "X: a\r\r\n\r\n", 400),
+    CASE("a bare CR before a value", "GET / HTTP/1.1\r\n" H "X:\ra\r\n\r\n", 400),
+    CASE("a bare CR as a value", "GET / HTTP/1.1\r\n" H "X:\r\r\n\r\n", 400),
+    CASE("a bare CR behind a length", "POST / HTTP/1.1\r\n" H "Content-Length: 5\r\r\n\r\nhello", 400),
+    CASE("a bare CR before a coding", "POST / HTTP/1.1\r\n" H "Transfer-Encoding: \rchunked\r\n\r\n0\r\n\r\n", 400),
+    CASE("a bare CR behind a trailer", "POST / HTTP/1.1\r\n" H TE "\r\n0\r\nX: a\r\r\n\r\n", 400),
     CASE("a bare LF behind the headers", "GET / HTTP/1.1\r\n" H "\n", 400),
     CASE("another expectation", "POST / HTTP/1.1\r\n" H "Expect: tea\r\nContent-Length: 1\r\n\r\nx", 417),
 
