@@ -223,21 +223,10 @@ static uint64_t tokens_left(const fh_gen *g)
     return g->max_tok ? FH_MIN(g->max_tok - g->generated, room) : room;
 }
 
-/* A word of the mask at a time: most are all or nothing. */
-static void forbid(float *logits, size_t count, const uint64_t *mask)
-{
-    for (size_t i = 0; i < count; i += 64) {
-        uint64_t allowed = mask[i / 64];
-        if (allowed == UINT64_MAX) continue;
-        for (size_t k = i; k < count && k < i + 64; k++)
-            if (!(allowed >> (k - i) & 1)) logits[k] = -INFINITY;
-    }
-}
-
 void gen_mask(fh_gen *g, float *logits)
 {
     if (!g->grammar || fh_grammar_state_mask(g->grammar, tokens_left(g), g->mask, &g->grammar_err)) return;
-    forbid(logits, g->engine->model.shape.vocab, g->mask);
+    fh_grammar_forbid(g->mask, logits, g->engine->model.shape.vocab);
 }
 
 bool gen_accept(fh_gen *g, const gen_sampled *s, fh_gen_finish *ret_finish, fh_err **err)

@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 
+#include <math.h>
 #include <stdatomic.h>
 
 /* ---- one grammar ---- */
@@ -290,4 +291,15 @@ int fh_grammar_state_mask(fh_grammar_state *s, uint64_t tokens_left, uint64_t *m
     int rc = grammar_mask_fill(s->grammar, s->at, tokens_left, mask, err);
     pthread_mutex_unlock(&s->grammar->lock);
     return rc;
+}
+
+/* A word at a time: most allow all or nothing. */
+void fh_grammar_forbid(const uint64_t *mask, float *logits, size_t count)
+{
+    for (size_t i = 0; i < count; i += 64) {
+        uint64_t allowed = mask[i / 64];
+        if (allowed == UINT64_MAX) continue;
+        for (size_t k = i; k < count && k < i + 64; k++)
+            if (!(allowed >> (k - i) & 1)) logits[k] = -INFINITY;
+    }
 }

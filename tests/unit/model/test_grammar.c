@@ -239,6 +239,20 @@ static void the_end_may_come_exactly_where_a_text_is_whole(void **state)
     assert_false(fh_grammar_state_accept(s, FH_TOKEN_NONE) || fh_grammar_state_accept(s, (fh_token)tokens));
 }
 
+static void what_may_not_come_has_no_chance(void **state)
+{
+    (void)state;
+    enum { LOGITS = 150 }; /* the last word of the mask is not whole */
+    uint64_t mask[3] = {UINT64_MAX, 0, 1ull << 5};
+    float logits[LOGITS];
+    for (size_t i = 0; i < LOGITS; i++) logits[i] = (float)i;
+    fh_grammar_forbid(mask, logits, LOGITS);
+    for (size_t i = 0; i < LOGITS; i++) {
+        bool may = i < 64 || i == 133;
+        assert_true(may ? logits[i] >= 0 : logits[i] < -1e30f);
+    }
+}
+
 /* ---- ending in time ---- */
 
 static bool ends_within(const char *grammar, uint64_t budget, uint32_t seed)
@@ -407,6 +421,7 @@ int main(void)
         cmocka_unit_test(what_is_too_large_is_refused),
         cmocka_unit_test(a_mask_allows_exactly_what_may_come),
         cmocka_unit_test(the_end_may_come_exactly_where_a_text_is_whole),
+        cmocka_unit_test(what_may_not_come_has_no_chance),
         cmocka_unit_test(what_can_end_within_its_budget_ends),
         cmocka_unit_test(what_cannot_end_in_time_goes_on_as_a_beginning),
         cmocka_unit_test(a_grammar_that_no_token_can_spell_is_an_error),

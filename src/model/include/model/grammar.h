@@ -68,6 +68,8 @@ bool fh_grammar_state_must_end(const fh_grammar_state *s); /* whole, and nothing
  * "Ending in time"; where no way fits any more, what leads nearest to an end is allowed. FH_E_INTERNAL when no token may come: the
  * vocabulary lacks bytes that the grammar wants, or the grammar needs more than GRAMMAR_* allow at this point. */
 int fh_grammar_state_mask(fh_grammar_state *s, uint64_t tokens_left, uint64_t *mask, fh_err **err);
+/* Makes the logits [count] of tokens that may not come -infinity. */
+void fh_grammar_forbid(const uint64_t *mask, float *logits, size_t count);
 
 /* ---- GBNF text in the making ---- */
 
