@@ -275,7 +275,7 @@ typedef struct picking {
     uint32_t can;
     int64_t in_nusd, out_nusd; /* of the dearest */
     bool only_look;            /* none is to be chosen */
-    bool lost;                 /* the one that it holds at is not there any more */
+    bool lost;                 /* the one whose slot it has is not there any more */
     fh_option options[FH_CANDIDATES_MAX];
     fh_slot_at slots[FH_CANDIDATES_MAX];
     size_t index[FH_CANDIDATES_MAX], count; /* of those that suit: where they stand in the list */
@@ -323,7 +323,7 @@ static void keep(picking *p, size_t to, size_t from)
     p->index[to] = p->index[from];
 }
 
-/* Those with an open breaker are left for when there is no other; and once it holds, there is only that one. */
+/* Those with an open breaker are left for when there is no other; and once it has a slot there is only its replica. */
 static void drop_hopeless(picking *p)
 {
     bool usable = false;

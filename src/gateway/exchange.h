@@ -142,7 +142,7 @@ int fh_exchange_send(fh_exchange *x, fh_err **err);
 bool fh_exchange_fetches(fh_exchange *x);
 /* exchange_wait.c */
 int fh_exchange_read_patience(fh_exchange *x, fh_err **err); /* priority, and how long it may wait */
-/* At at[0], or in the queue for any of at. True: it holds, or needs no slot. False: it waits, and goes on when it holds, or is gone. */
+/* At at[0], or in the queue for any of at. True: it has one, or needs none. False: it waits, and goes on when it has one, or is gone. */
 bool fh_exchange_take_slot(fh_exchange *x, const fh_slot_at *at, size_t count);
 void fh_exchange_give_slot(fh_exchange *x, uint64_t used_tok); /* used_tok 0: not known */
 void fh_exchange_watch_wait(fh_exchange *x, int64_t now_ns);   /* of one that waits; x may be gone behind it */

@@ -140,7 +140,7 @@ bool fh_exchange_take_slot(fh_exchange *x, const fh_slot_at *at, size_t count)
     return false;
 }
 
-/* Replicas come and go while it waits; and nobody may have told it that it holds. */
+/* Replicas come and go while it waits; and nobody may have told it that it has a slot. */
 static void look_again(fh_exchange *x, int64_t now_ns)
 {
     fh_slot_at at[FH_LIMIT_SLOT_PLACES];

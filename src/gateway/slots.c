@@ -30,7 +30,7 @@ struct fh_slot {
     fh_slot *next;     /* of those that left while they were to be told */
     fh_slots *table;
     pool *pool;  /* NULL: nothing bounds its replica */
-    replica *at; /* where it holds; NULL while it waits, and where replicas are too many to count */
+    replica *at; /* whose slot it has; NULL while it waits, and where replicas are too many to count */
     char key_id[FH_KEY_ID_LEN + 1];
     fh_priority priority;
     uint64_t cost_tok, replica;
@@ -81,7 +81,7 @@ static replica *find_replica(fh_slots *s, uint64_t id)
     return NULL;
 }
 
-/* One that nobody holds at gives way, at best one of which nothing was learned. */
+/* One of which nobody has a slot gives way, at best one of which nothing was learned. */
 static replica *place(fh_slots *s)
 {
     replica *idle = NULL;

@@ -32,9 +32,9 @@ typedef struct fh_slot_spec { /* all of it copied */
     const fh_slot_at *at; /* the first is preferred, the others would do; SLOT_PLACES at most are looked at */
     size_t count;         /* > 0 */
     bool may_wait;        /* else it is refused when there is no room */
-    bool goes_ahead;      /* holds down whatever the room: an answer that has begun */
+    bool goes_ahead;      /* gets one whatever the room: an answer that has begun */
     fh_loop *loop;
-    void (*moved)(void *arg); /* on the loop, once what waited holds or is refused; not after it left */
+    void (*moved)(void *arg); /* on the loop, once what waited has one or is refused; not after it left */
     void *arg;
 } fh_slot_spec;
 typedef enum fh_slot_state { FH_SLOT_HELD, FH_SLOT_WAITS, FH_SLOT_REFUSED } fh_slot_state;
@@ -42,12 +42,12 @@ typedef enum fh_slot_state { FH_SLOT_HELD, FH_SLOT_WAITS, FH_SLOT_REFUSED } fh_s
 /* A slot, or a place in the queue (*ret_waits: moved will be called). FH_E_BUSY when there is no room and it may not wait, or too many do.
  * Ends with fh_slot_leave. */
 int fh_slots_ask(fh_slots *s, const fh_slot_spec *spec, int64_t now_ns, fh_slot **ret, bool *ret_waits, fh_err **err);
-/* ret_replica: where it holds. It waits as long as moved is still to be called. */
+/* ret_replica: whose slot it has. It waits as long as moved is still to be called. */
 fh_slot_state fh_slot_look(fh_slot *slot, uint64_t *ret_replica);
 /* What would do now, of one that waits. */
 void fh_slot_update(fh_slot *slot, const fh_slot_at *at, size_t count, int64_t now_ns);
-bool fh_slot_alone(fh_slot *slot); /* nobody else holds there */
-/* The replica refused who holds it, for being busy: it gets nobody for pause_ns, and then fewer at once than it had. */
+bool fh_slot_alone(fh_slot *slot); /* nobody else has one there */
+/* The replica refused who has it, for being busy: it gets nobody for pause_ns, and then fewer at once than it had. */
 void fh_slot_turned_away(fh_slot *slot, int64_t pause_ns, int64_t now_ns);
 /* The end of it, in whatever state; used_tok: 0 when that is not known. NULL is fine. */
 void fh_slot_leave(fh_slot *slot, uint64_t used_tok, int64_t now_ns);

@@ -162,7 +162,7 @@ static void who_waits_takes_whichever_is_free_first(void **state)
     assert_int_equal(replica, 2);
 }
 
-static void who_would_do_elsewhere_sits_there_at_once(void **state)
+static void who_would_do_elsewhere_goes_there_at_once(void **state)
 {
     room *r = *state;
     const fh_slot_at both[] = {one, two_slots};
@@ -205,7 +205,7 @@ static void who_leaves_before_it_was_told_gives_the_slot_on(void **state)
     assert_int_equal(ask(r, 1, "a", one), 1);
     assert_int_equal(ask(r, 2, "a", one), 1);
     leave(r, 0);
-    leave(r, 1); /* it holds, and does not know */
+    leave(r, 1); /* it has one, and does not know */
     tell(r);
     assert_int_equal(r->guests[1].moves, 0);
     assert_true(holds(r, 2));
@@ -328,7 +328,7 @@ static void how_long_to_stay_away_follows_the_pace_of_the_queue(void **state)
     assert_in_range(fh_slots_retry_ns(r->slots, "m"), 11 * S, 13 * S); /* five wait, two seconds each */
 }
 
-/* One holds, two wait, the first leaves, then all. */
+/* One has a slot, two wait, the first leaves, then all. */
 static int visit_on(room *r, fh_slots *slots, fh_err **err)
 {
     bool waits, told = false;
@@ -365,7 +365,7 @@ static void visits_survive_any_failed_allocation(void **state)
     assert_true(fh_torture(FH_FAULT_ALLOC, visit, *state, 100) > 5);
 }
 
-/* Guests on several loops, who hold for a turn of their loop each time. */
+/* Guests on several loops, who have a slot for a turn of their loop each time. */
 enum { LOOPS = 3, WORKERS = 6, ROUNDS = 500 };
 static atomic_uint held, most, at_work;
 
@@ -456,7 +456,7 @@ int main(void)
         TEST(who_finds_no_room_waits_for_who_leaves),
         TEST(one_key_does_not_crowd_out_another),
         TEST(who_waits_takes_whichever_is_free_first),
-        TEST(who_would_do_elsewhere_sits_there_at_once),
+        TEST(who_would_do_elsewhere_goes_there_at_once),
         TEST(a_replica_that_comes_later_is_taken),
         TEST(who_leaves_the_queue_frees_the_place),
         TEST(who_leaves_before_it_was_told_gives_the_slot_on),
