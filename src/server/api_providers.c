@@ -149,14 +149,21 @@ static bool is_local(fh_str url)
     return false;
 }
 
+/* A path is put behind it: a query, a fragment or credentials would swallow that or hide it. */
+static bool is_plain(fh_str url)
+{
+    for (size_t i = 0; i < url.len; i++)
+        if (url.ptr[i] <= ' ' || url.ptr[i] >= 0x7f || strchr("?#@\\", url.ptr[i])) return false;
+    return true;
+}
+
 static int take_url(fh_provider *p, fh_str url, bool has_key, fh_err **err)
 {
     static const char hint[] = "for example https://api.example.com, or http://127.0.0.1:8080 for a server of this machine";
     while (url.len && url.ptr[url.len - 1] == '/') url.len--;
     if (fh_str_ends(url, FH_STR("/v1"))) url.len -= 3;
     bool secure = fh_str_starts(url, FH_STR("https://"));
-    if ((!secure && !fh_str_starts(url, FH_STR("http://"))) || url.len >= sizeof p->url || memchr(url.ptr, '?', url.len) ||
-        memchr(url.ptr, '@', url.len) || memchr(url.ptr, ' ', url.len))
+    if ((!secure && !fh_str_starts(url, FH_STR("http://"))) || url.len >= sizeof p->url || !is_plain(url))
         return bad(err, "url", "'url' is no address of an endpoint", hint);
     if (!secure && has_key && !is_local(url)) return bad(err, "url", "the key would be readable on the network", "use https");
     snprintf(p->url, sizeof p->url, "%.*s", (int)url.len, url.ptr);

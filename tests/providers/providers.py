@@ -83,7 +83,7 @@ def manners(tap, front, back):
     def refused():
         for words, exit_code in ((("provider", "add", "lab", "--url", back.url), 1), (("provider", "add", "other", "--url", "http://127.0.0.1:1"), 5),
                                  (("provider", "add", "other", "--url", back.url), 5), (("provider", "add", "No Name", "--url", back.url), 1),
-                                 (("provider", "remove", "nobody"), 3), (("provider", "add", "other", "--url", "ftp://x"), 1)):
+                                 (("provider", "remove", "nobody"), 3), (("provider", "add", "other", "--url", "ftp://x"), 1), (("provider", "add", "other", "--url", back.url + "/#part"), 1)):
             done = front.cli(*words)
             assert done.returncode == exit_code and len(done.stderr.splitlines()) >= 2, (words, done)
 
