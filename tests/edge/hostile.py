@@ -186,9 +186,8 @@ def many_keys(server):
 def main():
     tap = Tap()
     with Synthetic("--threads", "2") as server:
-        quiet = Alongside(server, 3).end()
-
         def held(attack, allowed):
+            quiet = Alongside(server, 3 if WHOLE else 0.5).end()  # just before: others may use this machine
             before, reached = resident(server.process.pid), len(server.reached())
             client = Alongside(server)
             most = before
