@@ -143,6 +143,15 @@ def main():
                 final = stream.get_final_completion()
             assert isinstance(final.choices[0].message.parsed, City), final
 
+        def parses_responses_and_knows_what_was_cut():
+            r = client.responses.parse(model=model, input="Name a city.", max_output_tokens=120, temperature=1.5, text_format=City)
+            assert isinstance(r.output_parsed, City), r
+            try:
+                client.chat.completions.parse(model=model, messages=ASK, max_tokens=2, response_format=City)
+            except openai.LengthFinishReasonError:
+                return
+            raise AssertionError("an answer that was cut was parsed")
+
         def writes_json():
             ask = [{"role": "user", "content": "Answer in JSON: what is the capital of France?"}]
             choice = client.chat.completions.create(model=model, messages=ask, max_tokens=64, temperature=0, response_format={"type": "json_object"}).choices[0]
@@ -182,6 +191,7 @@ def main():
         tap.check("streams the call of a tool", where_it_can(streams_calls_of_tools))
         tap.check("holds its output to a schema", where_it_can(holds_its_output_to_a_schema))
         tap.check("streams output that is held to a schema", where_it_can(streams_output_that_is_held_to_a_schema))
+        tap.check("parses a response, and knows what was cut", own_engine(parses_responses_and_knows_what_was_cut))
         tap.check("writes a JSON object", where_it_can(writes_json))
         tap.check("errors arrive as the package's own classes", errors_have_their_classes)
     tap.end()
