@@ -134,8 +134,23 @@
     X(QUEUE_WAIT_MS, 300000, "time that a request waits for a replica at most; beyond: 429")                                               \
     X(QUEUE_LOOK_MS, 2000, "time between looks of a waiting request at the replicas that there are now")                                   \
     X(SLOT_PLACES, 16, "replicas that a waiting request waits for; others it sees when it looks again")                                    \
+    X(FEATURE_BYTES, 8192, "text of the newest message that the kind of a request is read from; what is behind it is not looked at")       \
+    X(LEARN_OUTCOMES, 512, "outcomes of one model that are remembered; beyond: the oldest is forgotten")                                   \
+    X(LEARN_MODELS, 256, "models whose outcomes are remembered; beyond: those of the one not used for the longest are forgotten")          \
+    X(OUTCOMES_KEPT, 65536, "outcomes of all models in the database; beyond: the oldest are removed")                                      \
+    X(OUTCOMES_UNWRITTEN, 1024, "outcomes that wait to be written; beyond: the newest is not kept over a restart")                         \
+    X(ANSWERED, 1024, "answers of late that may still be judged by what becomes of them; beyond: the oldest no longer may")                \
+    X(ASKED_AGAIN_MS, 600000, "time within which the same prompt, asked again of a larger model, says that an answer did not do")          \
+    X(CHOOSE_MODELS, 64, "models that auto or a group chooses among; what is beyond is not looked at")                                     \
+    X(CHOOSE_TOLERANCE_PERMILLE, 50, "how much less likely to do than the best a model may be to be good enough, in thousandths")          \
+    X(EXPLORE_ONE_IN, 16, "requests of which one at most goes to a smaller model to learn how good it is")                                 \
+    X(JUDGE_BYTES, 1048576, "answer, or arguments of a tool call, that is looked at; beyond: it is not judged")                            \
+    X(JUDGE_CALLS, 16, "tool calls of an answer that are looked at; beyond: it is not judged")                                             \
+    X(JUDGE_STEPS, 100000, "values of an answer that are held against a schema; what is beyond is not looked at")                          \
     X(PROVIDERS, 64, "hosted endpoints that are named; beyond: 409")                                                                       \
     X(PROVIDER_MODELS, 4096, "models of one hosted endpoint; what is beyond is not offered")                                               \
+    X(GROUPS, 64, "groups of models; beyond: 409")                                                                                         \
+    X(GROUP_MEMBERS, 32, "models of one group; beyond: 400")                                                                               \
     X(TRIES, 4, "replicas that one request is sent to without getting on")                                                                 \
     X(SENT_BYTES, 4194304, "text of a stream that is kept so that another replica can go on with it; beyond: the stream cannot be moved")  \
     X(SSE_EVENT_BYTES, 8388608, "one event of an engine's stream; beyond: the stream ends with an error event")                            \
