@@ -82,6 +82,17 @@ static const fh_migration schema[] = {
         "ALTER TABLE keys ADD COLUMN used_utc_ns INTEGER NOT NULL DEFAULT 0;"        /* of the last use, to the minute */
         "ALTER TABLE keys ADD COLUMN old_sha256 BLOB NOT NULL DEFAULT x'';"          /* of the text before the last rotation */
         "ALTER TABLE keys ADD COLUMN old_until_utc_ns INTEGER NOT NULL DEFAULT 0;"}, /* until when that opens */
+    {7, "CREATE TABLE groups("
+        " name TEXT PRIMARY KEY," /* stands for a list of models */
+        " created_utc_ns INTEGER NOT NULL,"
+        " models TEXT NOT NULL) STRICT;" /* JSON: with what their owner says of them */
+        "CREATE TABLE outcomes("         /* how good models' answers were; id: in which order */
+        " id INTEGER PRIMARY KEY,"
+        " arm TEXT NOT NULL,"      /* what it was learned about */
+        " features BLOB NOT NULL," /* the kind of request, in a few small numbers; nothing of what it said */
+        " good INTEGER NOT NULL,"
+        " weight INTEGER NOT NULL) STRICT;"
+        "CREATE INDEX outcomes_of ON outcomes(arm, id);"},
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -15,7 +15,7 @@ enum { FH_ANSWER_KEY_BYTES = 32 };
 
 typedef struct fh_answer_head { /* of a good reply, kept or on its way */
     bool stream;                /* the body is server-sent events */
-    char type[128], model[128], place[64], reason[128];
+    char type[128], model[128], place[64], reason[256], others[256];
 } fh_answer_head;
 
 typedef struct fh_answer {

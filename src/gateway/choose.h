@@ -24,6 +24,7 @@ typedef struct fh_option {
     bool open;            /* its breaker is: failed too often a moment ago */
     double in_flight_tok; /* that it still has to compute, ours alone */
     double tok_per_s;     /* measured, of one stream of it; 0: not known */
+    double first_token_s; /* likewise: from a request to it */
     double failure_rate;  /* 0 to 1, a moving average */
     double matched;       /* share of the prompt that it holds, 0 to 1 */
     double price, energy; /* of this request there; 0: free, unknown */

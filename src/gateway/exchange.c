@@ -2,10 +2,12 @@
 #include "exchange.h"
 
 #include "base/limits.h"
+#include "exchange_model.h"
 #include "gateway/admission.h"
 #include "reach.h"
 #include "wire/messages.h"
 #include "wire/responses.h"
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,9 +47,11 @@ static fh_spent spent(const fh_exchange *x)
     fh_spent s = {
         .prompt_tok = sent ? x->hold.prompt_tok : 0, .answer_tok = fh_sent_count(&x->sent), .in_nusd = x->in_nusd, .out_nusd = x->out_nusd};
     if (x->cache != FH_CACHE_OFF) return (fh_spent){.answer_tok = x->charged_tok};
-    if (!x->has_usage) return s;
-    s.prompt_tok = x->usage.prompt_tok;
-    s.answer_tok = x->usage.completion_tok;
+    if (x->has_usage) {
+        s.prompt_tok = x->usage.prompt_tok;
+        s.answer_tok = x->usage.completion_tok;
+    }
+    s.answer_tok += fh_exchange_wasted_tok(x);
     return s;
 }
 
@@ -68,6 +72,7 @@ static void exchange_free(fh_exchange *x)
     fh_holds_settle(x->gateway->holds, &x->hold, &x->leases, &used);
     fh_free(x->prefix);
     fh_free(x->own_body);
+    fh_exchange_choice_free(x->choice);
     unlink_from_lane(x);
     fh_timer_free(x->timer);
     fh_ask_fini(&x->ask);
@@ -89,6 +94,8 @@ static void exchange_free(fh_exchange *x)
 void fh_exchange_finish(fh_exchange *x)
 {
     fh_seen_end(x, false);
+    x->lane->metrics.wasted_tok += fh_exchange_wasted_tok(x);
+    fh_exchange_learn(x);
     exchange_free(x);
 }
 
@@ -108,6 +115,12 @@ void fh_exchange_fail(fh_exchange *x, fh_err *err)
 
 void fh_exchange_refuse(fh_exchange *x, fh_err *err)
 {
+    if (fh_exchange_falls_back(x)) {
+        fh_err_free(err);
+        fh_exchange_send_plain(x);
+        fh_exchange_finish(x);
+        return;
+    }
     x->failed = true;
     x->seen.code = fh_err_code(err);
     if (x->streaming) {
@@ -259,8 +272,9 @@ static void stop_listening(fh_exchange *x)
 
 static bool suits(const fh_exchange *x, const fh_candidate *c)
 {
-    if (was_tried(x, replica_id(c->deployment, c->instance)) || c->trust > x->trust) return false;
+    if (was_tried(x, replica_id(c->deployment, c->instance)) || fh_rules_broken(&x->rules, c)) return false;
     if (!fh_reach_model(&x->key, fh_str_of(x->model), c) || (c->paid && !fh_key_may(&x->key, FH_SCOPE_SPEND))) return false;
+    if (x->streaming && strcmp(c->model, x->route.model) != 0) return false; /* another model would go on with another voice */
     if (x->op == FH_OP_EMBED) return c->dialect == FH_DIALECT_CHAT;
     if (x->dialect == FH_DIALECTS) return c->own_engine; /* only ours has these paths */
     if (c->dialect != FH_DIALECT_MESSAGES && (x->ask.native || (x->counting && !c->own_engine))) return false;
@@ -270,8 +284,9 @@ static bool suits(const fh_exchange *x, const fh_candidate *c)
 
 typedef struct picking {
     fh_exchange *x;
-    bool beyond_trust, cannot, beyond_scope, no_vectors; /* why some did not suit */
-    bool reached;                                        /* some are of a model that the key may use */
+    fh_rule broken; /* why some did not suit */
+    bool cannot, beyond_scope, no_vectors;
+    bool reached; /* some are of a model that the key may use */
     uint32_t can;
     int64_t in_nusd, out_nusd; /* of the dearest */
     bool only_look;            /* none is to be chosen */
@@ -284,7 +299,8 @@ typedef struct picking {
 static void note_why_not(picking *p, const fh_candidate *c)
 {
     p->beyond_scope |= c->paid && !fh_key_may(&p->x->key, FH_SCOPE_SPEND);
-    p->beyond_trust |= c->trust > p->x->trust;
+    fh_rule broken = fh_rules_broken(&p->x->rules, c);
+    if (broken) p->broken = broken;
     p->no_vectors |= p->x->op == FH_OP_EMBED && c->dialect != FH_DIALECT_CHAT;
     p->cannot |= (p->x->needs & ~c->can) != 0;
     p->can |= c->can;
@@ -296,7 +312,7 @@ static void note_option(picking *p, const fh_candidate *c, size_t i, int64_t now
     fh_option *o = &p->options[p->count];
     fh_upstreams_look(p->x->gateway->upstreams, c->deployment, c->instance, now_ns, o);
     if (p->x->prefix) o->matched = fh_prefixes_match(p->x->gateway->prefixes, p->x->prefix, id);
-    o->price = (double)c->in_nusd + (double)c->out_nusd;
+    o->price = c->priced ? (double)c->in_nusd + (double)c->out_nusd : HUGE_VAL;
     o->energy = (double)c->token_uj;
     p->in_nusd = FH_MAX(p->in_nusd, c->in_nusd);
     p->out_nusd = FH_MAX(p->out_nusd, c->out_nusd);
@@ -337,6 +353,18 @@ static void drop_hopeless(picking *p)
     p->count = n;
 }
 
+/* Where the request leaves the model open, those of one stay: of the one that is chosen now, or was when it began to wait. */
+static void keep_one_model(picking *p, const fh_candidate *list)
+{
+    fh_exchange *x = p->x;
+    if (p->count == 0 || !list[p->index[0]].open || x->dialect == FH_DIALECTS) return;
+    const char *arm = p->only_look || x->slot ? fh_exchange_model_now(x) : fh_exchange_model(x, list, p->index, p->options, p->count);
+    size_t n = 0;
+    for (size_t i = 0; arm && i < p->count; i++)
+        if (strcmp(list[p->index[i]].arm, arm) == 0) keep(p, n++, i);
+    if (arm) p->count = n;
+}
+
 /* Among those with room, where any has; what is chosen comes to the front. */
 static void choose_one(picking *p)
 {
@@ -362,6 +390,7 @@ static size_t pick(void *arg, const fh_candidate *list, size_t count)
     picking *p = arg;
     gather(p, list, count);
     drop_hopeless(p);
+    keep_one_model(p, list);
     if (p->count == 0 || p->only_look) return count;
     choose_one(p);
     const fh_candidate *c = &list[p->index[0]];
@@ -423,11 +452,7 @@ static int none_suits(const picking *p, fh_err **err)
         fh_err_param(err, "model");
         return FH_E_INVALID;
     }
-    if (!p->beyond_trust) return 0;
-    fh_err_set(err, FH_E_FORBIDDEN, "every replica of the model is beyond the trust '%s' that this request allows",
-               fh_trust_name(x->trust));
-    fh_err_hint(err, "run the model on a place of your own, or allow more with x-freehold-trust");
-    return FH_E_FORBIDDEN;
+    return fh_rules_refuse(&x->rules, p->broken, err);
 }
 
 __attribute__((format(printf, 2, 3))) static void add_reason(fh_exchange *x, const char *format, ...)
@@ -441,6 +466,7 @@ __attribute__((format(printf, 2, 3))) static void add_reason(fh_exchange *x, con
 
 static void say_why(fh_exchange *x)
 {
+    if (x->choice) fh_exchange_choice_say(x);
     add_reason(x, "; %s", fh_choice_text(x->reason));
     if (x->most_tok) add_reason(x, "; the budget holds %lld tokens of an answer", (long long)x->most_tok);
     if (x->seen.queued_ns) add_reason(x, "; waited %.1f s for it", (double)x->seen.queued_ns / 1e9);
@@ -454,6 +480,7 @@ static void chosen(fh_exchange *x)
     x->upstream = fh_upstreams_begin(x->gateway->upstreams, x->route.deployment, x->route.instance, x->expect_tok, now);
     x->call_ns = x->event_ns = now;
     fh_seen_asked(x);
+    fh_exchange_look_back(x);
     if (x->prefix) fh_prefixes_note(x->gateway->prefixes, x->prefix, replica_id(x->route.deployment, x->route.instance));
     int rc = x->upstream ? fh_exchange_send(x, &err) : fh_err_nomem(&err);
     if (rc) fh_exchange_fail(x, err);
@@ -494,6 +521,13 @@ void fh_exchange_choose(fh_exchange *x)
         fh_exchange_choose(x);
     } else
         nobody(x, &p, err);
+}
+
+void fh_exchange_again(fh_exchange *x)
+{
+    forget_beginning(x);
+    x->lane->metrics.escalated++;
+    fh_exchange_choose(x);
 }
 
 /* ---- silence ---- */
@@ -574,6 +608,7 @@ fh_exchange *fh_exchange_fork(fh_exchange *x)
     x->ask = (fh_ask){.dialect = x->dialect, .original = fh_json_ref(x->ask.original)};
     x->turn = NULL;
     x->prefix = NULL;
+    x->choice = NULL;
     link_to_lane(y);
     return y;
 }

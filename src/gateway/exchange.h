@@ -24,15 +24,18 @@
 #include "gateway_private.h"
 #include "images.h"
 #include "limits.h"
+#include "outcomes.h"
 #include "prefix.h"
 #include "slots.h"
 #include "responses.h"
+#include "rules.h"
 #include "seen.h"
 #include "sent.h"
 #include "sse_events.h"
 #include "upstreams.h"
 
 typedef enum fh_cache_wish { FH_CACHE_USE, FH_CACHE_FRESH, FH_CACHE_NEVER } fh_cache_wish; /* fresh: a new answer, which is kept */
+typedef struct fh_model_choice fh_model_choice;                                            /* exchange_model.h */
 
 struct fh_exchange {
     fh_gateway *gateway;
@@ -56,7 +59,8 @@ struct fh_exchange {
     fh_images *images;       /* owned: that it names by URL; NULL: none, or not known yet */
     bool images_known;
     fh_prefer prefer;
-    fh_trust trust;
+    fh_rules rules;
+    fh_model_choice *choice; /* owned; NULL unless the request leaves the model open */
     uint32_t needs;
     uint64_t seed;       /* 0: the upstream draws its own */
     uint64_t expect_tok; /* of work, for the load of the replica */
@@ -107,8 +111,9 @@ struct fh_exchange {
 };
 
 /* exchange_reply.c */
-bool fh_exchange_is_stream(const fh_exchange *x);     /* the upstream's reply is */
-int fh_exchange_listen(fh_exchange *x, fh_err **err); /* a reader, and a writer where one is needed, for the call to come */
+bool fh_exchange_is_stream(const fh_exchange *x);                   /* the upstream's reply is */
+fh_wire_dialect fh_exchange_upstream_dialect(const fh_exchange *x); /* of what x->route answers */
+int fh_exchange_listen(fh_exchange *x, fh_err **err);               /* a reader, and a writer where one is needed, for the call to come */
 /* Takes what has come: false when the client should not be written to for now. A stream that cannot go on has upstream_error set. */
 bool fh_exchange_take_events(fh_exchange *x);
 void fh_exchange_end_stream(fh_exchange *x);             /* what is still missing at the end of a good stream */
@@ -163,5 +168,6 @@ void fh_exchange_refuse(fh_exchange *x, fh_err *err);            /* the same of 
 void fh_exchange_name_param(const fh_exchange *x, fh_err **err); /* of an error about the chat request: as the client calls it */
 void fh_exchange_finish(fh_exchange *x);                         /* the reply has ended; x is gone */
 void fh_exchange_drained(void *arg);                             /* the client reads again */
+void fh_exchange_again(fh_exchange *x);                          /* nothing of the reply was sent: another model is asked */
 
 #endif

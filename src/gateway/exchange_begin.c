@@ -1,11 +1,12 @@
 /* The beginning of one exchange: what the client asks and wishes, whose it is, and whether its key may (see exchange.h). */
 #include "exchange.h"
+#include "kinds.h"
 #include "limit_headers.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { BYTES_PER_TOK = 4 };
+enum { BYTES_PER_TOK = 4, EXPECT_ANSWER_TOK = 256 };
 
 /* How long a prompt takes tells whether somebody sent its beginning before: so engines reuse what they computed only among requests of
  * one salt, which is made here from the key and a secret, and never taken from the client. */
@@ -21,24 +22,46 @@ static int make_salt(const fh_gateway *g, fh_str key_id, char out[33], fh_err **
     return 0;
 }
 
+static int bad_wish(const char *header, const char *may_be, fh_err **err)
+{
+    fh_err_set(err, FH_E_INVALID, "%s must be %s", header, may_be);
+    fh_err_param(err, "%s", header);
+    return FH_E_INVALID;
+}
+
+static int read_names(const fh_exchange *x, const char *header, char out[FH_LIMIT_NAMES_BYTES], fh_err **err)
+{
+    fh_str names = fh_http_req_header(x->req, header);
+    if (names.len >= FH_LIMIT_NAMES_BYTES) return bad_wish(header, "a few names of models with commas between them", err);
+    if (names.len) memcpy(out, names.ptr, names.len);
+    return 0;
+}
+
+static int read_rules(fh_exchange *x, fh_err **err)
+{
+    fh_rules *r = &x->rules;
+    fh_str trust = fh_http_req_header(x->req, "x-freehold-trust"), licence = fh_http_req_header(x->req, "x-freehold-licence"),
+           cost = fh_http_req_header(x->req, "x-freehold-max-cost");
+    r->trust = FH_TRUST_RENTED; /* what the user has or rented */
+    r->licence = FH_TERMS_RESTRICTED;
+    r->max_nusd = -1;
+    int rc = read_names(x, "x-freehold-models", r->models, err);
+    if (!rc) rc = read_names(x, "x-freehold-exclude", r->exclude, err);
+    if (rc) return rc;
+    if (trust.len && !fh_trust_parse(trust, &r->trust)) return bad_wish("x-freehold-trust", "own, rented, named or any", err);
+    if (licence.len && !fh_terms_parse(licence, &r->licence)) return bad_wish("x-freehold-licence", "free, ask or restricted", err);
+    if (cost.len && !fh_cost_parse(cost, &r->max_nusd)) return bad_wish("x-freehold-max-cost", "an amount such as 0.02 or 0.02USD", err);
+    return 0;
+}
+
 static int read_wishes(fh_exchange *x, fh_err **err)
 {
     static const char *const words[] = {"balance", "price", "speed", "energy"};
-    fh_str prefer = fh_http_req_header(x->req, "x-freehold-prefer"), trust = fh_http_req_header(x->req, "x-freehold-trust");
-    x->trust = FH_TRUST_RENTED; /* what the user has or rented */
+    fh_str prefer = fh_http_req_header(x->req, "x-freehold-prefer");
     for (size_t i = 0; i < FH_COUNT(words); i++)
         if (fh_str_eqs(prefer, words[i])) x->prefer = (fh_prefer)i;
-    if (prefer.len && !fh_str_eqs(prefer, words[x->prefer])) {
-        fh_err_set(err, FH_E_INVALID, "x-freehold-prefer must be price, speed or energy");
-        fh_err_param(err, "x-freehold-prefer");
-        return FH_E_INVALID;
-    }
-    if (trust.len && !fh_trust_parse(trust, &x->trust)) {
-        fh_err_set(err, FH_E_INVALID, "x-freehold-trust must be own, rented, named or any");
-        fh_err_param(err, "x-freehold-trust");
-        return FH_E_INVALID;
-    }
-    return 0;
+    if (prefer.len && !fh_str_eqs(prefer, words[x->prefer])) return bad_wish("x-freehold-prefer", "price, speed or energy", err);
+    return read_rules(x, err);
 }
 
 /* For a stream, so that another replica can go on with it; never 0, and exact as a JSON number everywhere. */
@@ -103,6 +126,8 @@ static void expect(fh_exchange *x)
                         .answer_tok = max > 0 ? (uint64_t)max : 0,
                         .no_answer = counted || x->op == FH_OP_EMBED};
     x->expect_tok = fh_hold_guess_tok(&x->hold);
+    x->rules.answer_tok = x->hold.answer_tok ? x->hold.answer_tok : EXPECT_ANSWER_TOK;
+    x->rules.prompt_tok = x->dialect == FH_DIALECTS ? 0 : fh_request_text_bytes(&x->ask.common) / BYTES_PER_TOK;
 }
 
 /* What passes as it is. */

@@ -1,5 +1,6 @@
 /* The call of one exchange: what goes to the replica, and what its reply means for the exchange's life (see exchange.h). */
 #include "exchange.h"
+#include "exchange_model.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -64,6 +65,11 @@ static void plain_done(fh_exchange *x)
     if (fh_buf_check(&x->in, &err, "the engine's reply")) {
         fh_exchange_leave(x, outcome);
         fh_exchange_fail(x, err);
+        return;
+    }
+    if (fh_exchange_escalates(x)) {
+        fh_exchange_leave(x, outcome);
+        fh_exchange_again(x);
         return;
     }
     x->failed = x->status >= 400;

@@ -2,6 +2,7 @@
 #include "exchange.h"
 
 #include "base/limits.h"
+#include "exchange_model.h"
 #include "wire/embeddings.h"
 #include "wire/messages.h"
 #include "wire/responses.h"
@@ -101,7 +102,10 @@ static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
     if (e->kind == FH_EVENT_USAGE) note_usage(x, e);
     if (e->kind == FH_EVENT_FINISH) fh_seen_finish(x, e->finish);
     mend_seam(x, &changed);
-    if (x->wants_stream) fh_sent_event(&x->sent, &changed);
+    if (x->wants_stream) {
+        fh_sent_event(&x->sent, &changed);
+        fh_exchange_choice_event(x, &changed);
+    }
     if (e->kind == FH_EVENT_FINISH) x->finishes |= 1u << e->finish;
     if (e->kind == FH_EVENT_END) x->end_seen = true;
     return x->writer ? write_event(x, &changed, err) : 0;
@@ -133,13 +137,17 @@ static int make_writer(fh_exchange *x, fh_err **err)
     return fh_wire_writer_event(x->writer, &begun, &had, err);
 }
 
+fh_wire_dialect fh_exchange_upstream_dialect(const fh_exchange *x)
+{
+    bool completion = x->route.dialect == FH_DIALECT_CHAT && x->dialect == FH_DIALECT_COMPLETION;
+    return completion ? FH_DIALECT_COMPLETION : x->route.dialect;
+}
+
 int fh_exchange_listen(fh_exchange *x, fh_err **err)
 {
-    fh_wire_dialect d =
-        x->route.dialect == FH_DIALECT_CHAT && x->dialect == FH_DIALECT_COMPLETION ? FH_DIALECT_COMPLETION : x->route.dialect;
     fh_wire_reader_free(x->reader);
     x->reader = NULL;
-    int rc = fh_wire_reader_new(&x->reader, d, on_event, x, err);
+    int rc = fh_wire_reader_new(&x->reader, fh_exchange_upstream_dialect(x), on_event, x, err);
     return rc == 0 && !x->writer && !passes(x) ? make_writer(x, err) : rc;
 }
 
@@ -148,6 +156,7 @@ static void add_choice_headers(fh_exchange *x)
     fh_http_reply_header(x->req, "x-freehold-model", x->route.model);
     fh_http_reply_header(x->req, "x-freehold-place", x->route.place);
     fh_http_reply_header(x->req, "x-freehold-reason", x->route.reason);
+    if (x->route.others[0]) fh_http_reply_header(x->req, "x-freehold-alternatives", x->route.others);
     fh_http_reply_header(x->req, "x-freehold-cache", fh_cache_state_name(x->cache));
     if (x->dialect == FH_DIALECT_MESSAGES) fh_http_reply_header(x->req, "request-id", x->request_id);
 }

@@ -3,6 +3,7 @@
 #include "exchange.h"
 
 #include "ask_key.h"
+#include "exchange_model.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -57,6 +58,7 @@ static void take_head(fh_exchange *x, const fh_answer_head *h)
     memcpy(x->route.model, h->model, sizeof x->route.model);
     memcpy(x->route.place, h->place, sizeof x->route.place);
     memcpy(x->route.reason, h->reason, sizeof x->route.reason);
+    memcpy(x->route.others, h->others, sizeof x->route.others);
 }
 
 static void take_usage(fh_exchange *x, const fh_wire_usage *u)
@@ -143,6 +145,11 @@ static void follower_woken(void *arg)
 
 /* ---- leaders ---- */
 
+static uint64_t used_tok(const fh_exchange *x)
+{
+    return (x->has_usage ? x->usage.prompt_tok + x->usage.completion_tok : fh_sent_count(&x->sent)) + fh_exchange_wasted_tok(x);
+}
+
 static fh_answer_head head_of(const fh_exchange *x, bool stream, const char *type)
 {
     fh_answer_head h = {.stream = stream};
@@ -150,6 +157,7 @@ static fh_answer_head head_of(const fh_exchange *x, bool stream, const char *typ
     memcpy(h.model, x->route.model, sizeof h.model);
     memcpy(h.place, x->route.place, sizeof h.place);
     memcpy(h.reason, x->route.reason, sizeof h.reason);
+    memcpy(h.others, x->route.others, sizeof h.others);
     return h;
 }
 
@@ -163,7 +171,7 @@ void fh_exchange_lead_whole(fh_exchange *x, const char *type, fh_str body)
 {
     fh_answer_head h = head_of(x, false, type);
     fh_flight_start(&x->seat, &h);
-    fh_flight_write(&x->seat, body.ptr, body.len, 0);
+    fh_flight_write(&x->seat, body.ptr, body.len, used_tok(x));
     fh_exchange_land(x, NULL);
 }
 
@@ -226,8 +234,7 @@ void fh_exchange_unshare(fh_exchange *x)
 
 bool fh_exchange_write(fh_exchange *x, const fh_buf *out)
 {
-    uint64_t used = x->has_usage ? x->usage.prompt_tok + x->usage.completion_tok : fh_sent_count(&x->sent);
-    if (fh_exchange_leads(x)) return fh_flight_write(&x->seat, out->data, out->len, used);
+    if (fh_exchange_leads(x)) return fh_flight_write(&x->seat, out->data, out->len, used_tok(x));
     return fh_http_reply_write(x->req, out->data, out->len);
 }
 
@@ -236,19 +243,20 @@ bool fh_exchange_write(fh_exchange *x, const fh_buf *out)
 /* Each kept response is a thing of its own, with its id. */
 static bool may_share(const fh_exchange *x)
 {
-    bool wanted = x->gateway->flights && x->cache_wish != FH_CACHE_NEVER && !x->counting && !x->most_tok && x->route.identity[0];
+    bool open = x->choice && (fh_rules_bound(&x->rules) || fh_exchange_escalated(x));
+    bool wanted = !open && x->gateway->flights && x->cache_wish != FH_CACHE_NEVER && !x->counting && !x->most_tok && x->route.identity[0];
     return wanted && fh_ask_fixed(&x->ask) && !(x->turn && fh_turn_keeps(x->turn));
 }
 
-/* Keys that share have the same reach: where a call is moved, each of them might have gone. */
+/* Keys that share have the same reach: where a call is moved, each of them might have gone. So have requests that leave the model open:
+ * only those that ask for the same group share. */
 static bool key_of(const fh_exchange *x, uint8_t ret[FH_ANSWER_KEY_BYTES])
 {
-    char reach[32 + FH_LIMIT_KEY_MODELS_BYTES];
+    char reach[64 + FH_LIMIT_KEY_MODELS_BYTES], salt[sizeof reach + sizeof x->model + 16];
     snprintf(reach, sizeof reach, "shared, %s: %s", fh_key_may(&x->key, FH_SCOPE_SPEND) ? "may spend" : "free", x->key.models);
-    fh_asker who = {.salt = x->gateway->config.share_answers ? reach : x->salt,
-                    .identity = x->route.identity,
-                    .trust = x->trust,
-                    .own_engine = x->route.own_engine};
+    snprintf(salt, sizeof salt, "%s%s%s", x->gateway->config.share_answers ? reach : x->salt, x->choice ? ", one of " : "",
+             x->choice ? x->model : "");
+    fh_asker who = {.salt = salt, .identity = x->route.identity, .trust = x->rules.trust, .own_engine = x->route.own_engine};
     return fh_ask_key(&x->ask, &who, ret);
 }
 

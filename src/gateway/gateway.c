@@ -7,6 +7,7 @@
 #include "responses.h"
 #include "flight.h"
 #include "limits.h"
+#include "outcomes.h"
 #include "prefix.h"
 #include "reach.h"
 #include "slots.h"
@@ -49,7 +50,7 @@ static int make_tables(fh_gateway *g, fh_err **err)
     g->failovers = fh_failovers_new();
     g->slots = fh_slots_new();
     bool made = g->upstreams && g->prefixes && g->limits && g->series && g->failovers && g->slots;
-    return made ? 0 : fh_err_nomem(err);
+    return made ? fh_outcomes_new(&g->outcomes, g->config.outcomes, err) : fh_err_nomem(err);
 }
 
 static int make_flights(fh_gateway *g, const fh_gateway_config *c, fh_err **err)
@@ -100,6 +101,7 @@ void fh_gateway_free(fh_gateway *g)
     fh_series_table_free(g->series);
     fh_failovers_free(g->failovers);
     fh_slots_free(g->slots);
+    fh_outcomes_free(g->outcomes);
     fh_free(g->lanes);
     explicit_bzero(g->secret, sizeof g->secret);
     fh_free(g);
@@ -123,6 +125,11 @@ size_t fh_gateway_in_flight(const fh_gateway *g)
     size_t n = 0;
     for (size_t i = 0; i < g->lane_count; i++) n += (size_t)g->lanes[i].metrics.in_flight;
     return n;
+}
+
+int fh_gateway_tell(fh_gateway *g, fh_str key_id, fh_str request_id, bool good, fh_err **err)
+{
+    return fh_outcomes_tell(g->outcomes, key_id, request_id, good, err);
 }
 
 static void reply_and_free(fh_http_req *req, fh_err *err)
@@ -234,6 +241,8 @@ static const fh_route_model *find_model(fh_gateway *g, const fh_key *key, const 
         if (key->models[0]) not_for_key(key, id, err);
         return NULL;
     }
+    for (const fh_route_model *m = list; m->id[0]; m++)
+        if (fh_str_eqs(id, m->id)) return m;
     for (const fh_route_model *m = list; m->id[0]; m++)
         if (strcmp(m->id, model) == 0) return m;
     fh_err_set(err, FH_E_NOT_FOUND, "the model '%s' is not ready any more", model);

@@ -15,7 +15,7 @@
 /* What an answer had to do with the cache: not looked for there; made, and perhaps kept; kept before; made for another at the same time. */
 typedef enum fh_cache_state { FH_CACHE_OFF, FH_CACHE_MISS, FH_CACHE_KEPT, FH_CACHE_JOINED, FH_CACHE_STATES } fh_cache_state;
 typedef struct fh_metrics { /* what has no labels of a request; one loop adds, any thread reads */
-    _Atomic uint64_t limited, in_flight, prompt_tok, completion_tok;
+    _Atomic uint64_t limited, in_flight, prompt_tok, completion_tok, escalated, wasted_tok;
     _Atomic uint64_t cache[FH_CACHE_STATES], cached_tok;
     fh_histogram queued[FH_PRIORITIES]; /* how long requests waited for a replica, by priority */
     _Atomic uint64_t waiting[FH_PRIORITIES], turned_away;
@@ -29,6 +29,7 @@ typedef struct fh_prefixes fh_prefixes;
 typedef struct fh_limits fh_limits;
 typedef struct fh_failovers fh_failovers;
 typedef struct fh_slots fh_slots;
+typedef struct fh_outcomes fh_outcomes;
 typedef struct fh_lane {
     fh_gateway *gateway; /* borrowed, as is the loop */
     fh_loop *loop;
@@ -46,7 +47,7 @@ struct fh_gateway {
     fh_gateway_config config; /* copied; what it points to is borrowed, but for the array of loops, which is not kept */
     fh_lane *lanes;           /* owned; one a loop */
     size_t lane_count;
-    fh_upstreams *upstreams; /* owned, as are the two below */
+    fh_upstreams *upstreams; /* owned, as are the three below */
     fh_prefixes *prefixes;
     fh_limits *limits;
     fh_flights *flights;     /* owned; NULL: nothing is kept or shared */
@@ -55,8 +56,10 @@ struct fh_gateway {
     fh_slots *slots;
     fh_hold_port holds[FH_HOLD_PORTS]; /* those that bound requests, in the order of being asked */
     size_t hold_count;
+    fh_outcomes *outcomes;
     _Atomic uint64_t retry_credit; /* of all requests together */
     atomic_size_t image_bytes;     /* that they hold */
+    _Atomic uint64_t draws;        /* made so far, by config.seed */
     char secret[44];               /* random text of this process: makes salts that nobody else can name */
 };
 

@@ -79,6 +79,18 @@ static void write_queue(const fh_gateway *g, fh_buf *out)
     write_one(out, "freehold_gateway_turned_away_total", "counter", "Requests that waited too long or were too many to wait.", turned_away);
 }
 
+static void write_choices(const fh_gateway *g, fh_buf *out)
+{
+    uint64_t escalated = 0, wasted = 0;
+    for (size_t i = 0; i < g->lane_count; i++) {
+        escalated += g->lanes[i].metrics.escalated;
+        wasted += g->lanes[i].metrics.wasted_tok;
+    }
+    write_one(out, "freehold_gateway_escalations_total", "counter", "Answers that did not do, for which another model was asked.",
+              escalated);
+    write_one(out, "freehold_gateway_unsent_tokens_total", "counter", "Tokens of those answers and their prompts.", wasted);
+}
+
 void fh_gateway_metrics(const fh_gateway *g, fh_buf *out)
 {
     const fh_series_set *sets[FH_LIMIT_SERVE_THREADS];
@@ -90,6 +102,7 @@ void fh_gateway_metrics(const fh_gateway *g, fh_buf *out)
     write_one(out, "freehold_gateway_limited_total", "counter", "Requests that were beyond what their key may ask.", t.limited);
     write_one(out, "freehold_gateway_prompt_tokens_total", "counter", "Tokens of prompts.", t.prompt_tok);
     write_one(out, "freehold_gateway_completion_tokens_total", "counter", "Tokens of answers, of streams as they come.", t.completion_tok);
+    write_choices(g, out);
     write_cache(g, out);
     write_queue(g, out);
 }

@@ -1,4 +1,4 @@
-/* Names of the trust classes. */
+/* Names of the trust classes, and of the classes of licences. */
 #include "gateway/ports.h"
 
 static const char *const names[FH_TRUSTS] = {"own", "rented", "named", "any"};
@@ -12,6 +12,23 @@ bool fh_trust_parse(fh_str name, fh_trust *ret)
 {
     for (fh_trust t = 0; t < FH_TRUSTS; t++) {
         if (!fh_str_eqs(name, names[t])) continue;
+        *ret = t;
+        return true;
+    }
+    return false;
+}
+
+static const char *const terms[FH_TERMS] = {"free", "ask", "restricted"};
+
+const char *fh_terms_name(fh_terms t)
+{
+    return terms[t];
+}
+
+bool fh_terms_parse(fh_str name, fh_terms *ret)
+{
+    for (fh_terms t = 0; t < FH_TERMS; t++) {
+        if (!fh_str_eqs(name, terms[t])) continue;
         *ret = t;
         return true;
     }

@@ -91,6 +91,7 @@ void fh_upstreams_look(fh_upstreams *u, const char *deployment, int64_t instance
         ret->open = is_open(s, now_ns);
         ret->in_flight_tok = (double)s->in_flight_tok;
         ret->tok_per_s = s->gap_s > 0 ? 1 / s->gap_s : 0;
+        ret->first_token_s = s->first_s;
         ret->failure_rate = s->failure_rate;
     }
     pthread_mutex_unlock(&u->lock);

@@ -135,6 +135,7 @@
     X(QUEUE_LOOK_MS, 2000, "time between looks of a waiting request at the replicas that there are now")                                   \
     X(SLOT_PLACES, 16, "replicas that a waiting request waits for; others it sees when it looks again")                                    \
     X(FEATURE_BYTES, 8192, "text of the newest message that the kind of a request is read from; what is behind it is not looked at")       \
+    X(NAMES_BYTES, 512, "x-freehold-models or x-freehold-exclude of a request; beyond: 400")                                               \
     X(LEARN_OUTCOMES, 512, "outcomes of one model that are remembered; beyond: the oldest is forgotten")                                   \
     X(LEARN_MODELS, 256, "models whose outcomes are remembered; beyond: those of the one not used for the longest are forgotten")          \
     X(OUTCOMES_KEPT, 65536, "outcomes of all models in the database; beyond: the oldest are removed")                                      \

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "gateway/holds.h"
 #include "gateway/keys.h"
+#include "gateway/outcome_store.h"
 #include "gateway/ports.h"
 #include "gateway/responses_store.h"
 #include "net/http_server.h"
@@ -25,6 +26,8 @@ typedef struct fh_gateway_config {
     fh_hold_port holds;           /* copied; zeros: nothing is bounded but by the limits of keys */
     fh_response_store *responses; /* borrowed: outlives the gateway; NULL: no response is kept */
     fh_outside *outside;          /* borrowed: outlives the gateway; NULL: no image is fetched */
+    fh_outcome_store *outcomes;   /* likewise; NULL: what is learned of models is forgotten with the gateway */
+    uint64_t seed;                /* of the draws that decide which requests try a model to learn of it; any number */
     bool traced;                  /* traces that begin here are recorded by somebody */
     bool keep_answers;            /* the same request is answered once (docs/CACHE.md) */
     bool share_answers;           /* among all keys; else each key has its own */
@@ -46,6 +49,8 @@ bool fh_gateway_owns(fh_str path); /* the paths whose errors have OpenAI's shape
 /* Replies with err in the shape of the request's path: OpenAI's, or RFC 9457 elsewhere. Adds WWW-Authenticate, Retry-After and
  * x-should-retry as the code wants them. */
 void fh_gateway_reply_error(fh_http_req *req, const fh_err *err);
+/* A client says whether an answer did, whose model was chosen here: FH_E_NOT_FOUND when it is not one of late. Any thread. */
+int fh_gateway_tell(fh_gateway *g, fh_str key_id, fh_str request_id, bool good, fh_err **err);
 /* Prometheus text; request metrics are named after OpenTelemetry's GenAI conventions. */
 void fh_gateway_metrics(const fh_gateway *g, fh_buf *out); /* any thread */
 void fh_gateway_forget(fh_gateway *g, const char *key_id); /* answers that were kept for that key; any thread */

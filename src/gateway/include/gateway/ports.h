@@ -14,6 +14,11 @@ typedef enum fh_trust { FH_TRUST_OWN, FH_TRUST_RENTED, FH_TRUST_NAMED, FH_TRUST_
 const char *fh_trust_name(fh_trust t); /* "own", "rented", "named", "any" */
 bool fh_trust_parse(fh_str name, fh_trust *ret);
 
+/* What a model's licence asks of whoever uses it; each class is freer than those behind it. */
+typedef enum fh_terms { FH_TERMS_FREE, FH_TERMS_ASK, FH_TERMS_RESTRICTED, FH_TERMS } fh_terms;
+const char *fh_terms_name(fh_terms t); /* "free", "ask", "restricted" */
+bool fh_terms_parse(fh_str name, fh_terms *ret);
+
 /* How an upstream goes on with an answer that another one began. */
 typedef enum fh_resume {
     FH_RESUME_NEVER,
@@ -23,7 +28,9 @@ typedef enum fh_resume {
 
 typedef struct fh_candidate { /* one ready replica; strings are borrowed until the choice is made */
     const char *deployment, *model, *place;
+    const char *arm;  /* what is learned from its answers is learned about: the same weights behind the same kind of engine share one */
     int64_t instance; /* changes when the engine behind the deployment was replaced */
+    bool open;        /* the request leaves the model open: it asks for auto, or for a group */
     uint32_t can;     /* FH_NEED_BITs */
     fh_trust trust;
     fh_resume resume;
@@ -32,19 +39,24 @@ typedef struct fh_candidate { /* one ready replica; strings are borrowed until t
     fh_wire_dialect dialect; /* FH_DIALECT_CHAT: the OpenAI family; FH_DIALECT_MESSAGES */
     int64_t context_tok;
     uint32_t at_once;          /* requests that it computes at once; 0: not known */
+    bool priced;               /* the prices are known */
     int64_t in_nusd, out_nusd; /* per million tokens; 0: free */
     int64_t token_uj;          /* energy of a generated token; 0: unknown */
+    int64_t active_params;     /* parameters that a token goes through; 0: unknown */
+    fh_terms licence;
 } fh_candidate;
 
-typedef struct fh_route { /* the replica that was chosen; copied out, so that it outlives changes of the fleet */
-    char deployment[64], model[128], place[64], reason[128];
+enum { FH_ARM_CHARS = 208 }; /* "provider/NAME/MODEL", "MODEL:VARIANT" */
+typedef struct fh_route {    /* the replica that was chosen; copied out, so that it outlives changes of the fleet */
+    char deployment[64], model[128], place[64], reason[256], arm[FH_ARM_CHARS];
+    char others[256];         /* the gateway's: models that could have answered too, and how likely they would have done */
     char base_url[256];       /* "http://localhost" for a unix socket; without the API's path */
     char unix_path[108];      /* "" for TCP */
     char upstream_model[128]; /* what the upstream calls the model; "": as the client said */
     char secret[256];         /* key for the upstream, "" for none */
     char identity[160];       /* of what answers: the same for replicas that give the same answer to a request that draws nothing at random,
                                  another once it was replaced by something else; "": not known, so no answer is kept */
-    int64_t instance;
+    int64_t instance, active_params;
     uint32_t can;
     fh_resume resume;
     bool own_engine;
@@ -62,8 +74,8 @@ typedef size_t fh_pick(void *arg, const fh_candidate *list, size_t count);
 
 typedef struct fh_route_port {
     void *ctx;
-    /* model: a catalog id, an alias, "deployment/NAME" or "auto". Calls pick once with the ready ones and fills ret with its choice.
-     * FH_E_NOT_FOUND with the nearest names; FH_E_UNAVAILABLE when it is known but none is ready, or pick wanted none. */
+    /* model: a catalog id, an alias, "deployment/NAME", a group or "auto". Calls pick once with the ready ones and fills ret with its
+     * choice. FH_E_NOT_FOUND with the nearest names; FH_E_UNAVAILABLE when it is known but none is ready, or pick wanted none. */
     int (*choose)(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *ret, fh_err **err);
     /* The id that a model's alias stands for, other names as they are. NULL: there are no aliases. */
     void (*name)(void *ctx, fh_str model, char *out, size_t out_size);
