@@ -54,11 +54,11 @@ int fh_provider_read_models(fh_provider *p, fh_str body, fh_err **err)
     return keep_ids(p, data, err);
 }
 
-bool fh_provider_serves(const fh_provider *p, const char *model)
+const char *fh_provider_serves(const fh_provider *p, const char *model)
 {
     for (size_t i = 0; i < p->model_count; i++)
-        if (strcmp(p->models[i], model) == 0) return true;
-    return false;
+        if (strcmp(p->models[i], model) == 0) return p->models[i];
+    return NULL;
 }
 
 /* ---- the database ---- */

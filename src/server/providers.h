@@ -22,7 +22,7 @@ FH_DEFINE_AUTO(fh_provider, fh_provider_free);
 
 typedef struct fh_providers fh_providers;
 int fh_providers_open(fh_providers **ret, fh_db *db, fh_err **err); /* borrows db until closed */
-void fh_providers_close(fh_providers *p);
+void fh_providers_close(fh_providers *all);
 FH_DEFINE_AUTO(fh_providers, fh_providers_close);
 
 /* Takes p, also when it fails. FH_E_EXISTS when the name is taken, unless replace. */
@@ -36,7 +36,7 @@ void fh_providers_end(fh_providers *all);
 size_t fh_providers_count(const fh_providers *all);
 const fh_provider *fh_providers_at(const fh_providers *all, size_t i);
 const fh_provider *fh_providers_find(const fh_providers *all, fh_str name);
-bool fh_provider_serves(const fh_provider *p, const char *model);
+const char *fh_provider_serves(const fh_provider *p, const char *model); /* its own text of that name; NULL: it does not */
 
 /* The ids of an answer to GET /v1/models, into p. FH_E_UPSTREAM when it is none. */
 int fh_provider_read_models(fh_provider *p, fh_str body, fh_err **err);

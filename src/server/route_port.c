@@ -1,6 +1,8 @@
 /* The gateway's port to the fleet: the ready replicas of the fleet's snapshot, of which it chooses. */
 #include "base/clock.h"
 #include "catalog/catalog.h"
+#include "figures.h"
+#include "groups.h"
 #include "providers.h"
 #include "server_private.h"
 #include "wire/messages.h"
@@ -8,18 +10,19 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum wanted_kind { BY_MODEL, BY_NAME, BY_AUTO, BY_PROVIDER } wanted_kind;
+typedef enum wanted_kind { BY_MODEL, BY_NAME, BY_AUTO, BY_PROVIDER, BY_GROUP } wanted_kind;
 typedef struct wanted {
     wanted_kind kind;
-    char name[256];    /* of the model or the deployment */
-    char provider[64]; /* "provider/NAME/MODEL": only that one */
+    char name[256];                /* of the model or the deployment */
+    char provider[64];             /* "provider/NAME/MODEL": only that one */
+    const fh_catalog_model *known; /* the model, when the catalogue has it */
+    const fh_group *group;
 } wanted;
 
 static wanted what_is_wanted(fh_str model)
 {
     wanted w = {.kind = BY_MODEL};
     fh_str prefix = FH_STR("deployment/"), provider = FH_STR("provider/");
-    const fh_catalog_model *known = fh_catalog_find(model);
     if (fh_str_eqs(model, "auto")) {
         w.kind = BY_AUTO;
     } else if (fh_str_starts(model, prefix)) {
@@ -32,17 +35,27 @@ static wanted what_is_wanted(fh_str model)
         snprintf(w.provider, sizeof w.provider, "%.*s", (int)FH_MIN(slash, sizeof w.provider - 1), model.ptr);
         slash += slash < model.len;
         model = (fh_str){model.ptr + slash, model.len - slash};
-    } else if (known) {
-        model = fh_str_of(known->id);
     }
+    w.known = w.kind == BY_MODEL || w.kind == BY_PROVIDER ? fh_catalog_find(model) : NULL;
+    if (w.known && w.kind == BY_MODEL) model = fh_str_of(w.known->id);
     snprintf(w.name, sizeof w.name, "%.*s", (int)FH_MIN(model.len, sizeof w.name - 1), model.ptr);
+    return w;
+}
+
+/* A group of that name comes before all else, also before the built-in auto. */
+static wanted what_or_group(const fh_groups *groups, fh_str model)
+{
+    const fh_group *g = fh_groups_find(groups, model);
+    if (!g) return what_is_wanted(model);
+    wanted w = {.kind = BY_GROUP, .group = g};
+    snprintf(w.name, sizeof w.name, "%s", g->name);
     return w;
 }
 
 static bool is_wanted(const wanted *w, const fh_deployment_view *d)
 {
     if (w->kind == BY_AUTO) return true;
-    if (w->kind == BY_PROVIDER) return false;
+    if (w->kind == BY_PROVIDER || w->kind == BY_GROUP) return false;
     return strcmp(w->kind == BY_NAME ? d->name : d->model, w->name) == 0;
 }
 
@@ -72,19 +85,25 @@ static void identify(fh_route *ret, const fh_deployment_view *d)
         snprintf(ret->identity, sizeof ret->identity, "process %lld of %s", (long long)d->pid, d->name);
 }
 
-static void fill_route(fh_route *ret, const wanted *w, const fh_deployment_view *d, size_t choices)
+static const char *const why[] = {[BY_MODEL] = "the model that was asked for",
+                                  [BY_NAME] = "the deployment that was asked for",
+                                  [BY_AUTO] = "auto",
+                                  [BY_PROVIDER] = "the hosted endpoint that was asked for",
+                                  [BY_GROUP] = "the group that was asked for"};
+
+static void fill_route(fh_route *ret, const wanted *w, const fh_deployment_view *d, const fh_candidate *c, size_t choices)
 {
-    static const char *const why[] = {"the model that was asked for", "the deployment that was asked for", "auto: what is ready"};
-    fh_candidate c = candidate_of(d);
     *ret = (fh_route){.base_url = "http://localhost",
-                      .instance = c.instance,
-                      .can = c.can,
-                      .resume = c.resume,
-                      .own_engine = c.own_engine,
-                      .dialect = c.dialect};
+                      .instance = c->instance,
+                      .active_params = c->active_params,
+                      .can = c->can,
+                      .resume = c->resume,
+                      .own_engine = c->own_engine,
+                      .dialect = c->dialect};
     snprintf(ret->deployment, sizeof ret->deployment, "%s", d->name);
     snprintf(ret->model, sizeof ret->model, "%s", d->model);
     snprintf(ret->place, sizeof ret->place, "%s", d->place);
+    snprintf(ret->arm, sizeof ret->arm, "%s", c->arm);
     snprintf(ret->unix_path, sizeof ret->unix_path, "%s", d->socket_path);
     identify(ret, d);
     snprintf(ret->reason, sizeof ret->reason, "%s; one of %zu ready", why[w->kind], choices);
@@ -117,51 +136,78 @@ static int not_found(const wanted *w, const fh_fleet_snapshot *snap, fh_err **er
 {
     const char *near[3];
     char ready[512] = "", nearest[512] = "";
-    const fh_catalog_model *known = fh_catalog_find(fh_str_of(w->name));
+    const fh_catalog_model *known = w->known;
     add_ready(ready, sizeof ready, snap);
     for (size_t i = 0, n = fh_catalog_nearest(fh_str_of(w->name), near, FH_COUNT(near)); i < n; i++)
         add_name(nearest, sizeof nearest, near[i]);
     if (w->kind == BY_AUTO)
         fh_err_set(err, FH_E_UNAVAILABLE, "nothing runs that could answer");
+    else if (w->kind == BY_GROUP)
+        fh_err_set(err, FH_E_UNAVAILABLE, "none of the %zu models of the group '%.64s' is ready", w->group->count, w->name);
     else if (w->kind == BY_NAME)
         fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment '%.64s'", w->name);
     else if (known)
         fh_err_set(err, FH_E_NOT_FOUND, "the model '%s' is not running", known->id);
     else
         fh_err_set(err, FH_E_NOT_FOUND, "there is no model '%.64s'; the nearest names are %s", w->name, nearest[0] ? nearest : "none");
-    if (known || w->kind == BY_AUTO)
+    if (known || w->kind == BY_AUTO || w->kind == BY_GROUP)
         fh_err_hint(err, "start one with `freehold run %s`%s%s", known ? known->id : "MODEL", ready[0] ? "; ready now: " : "", ready);
     else
         fh_err_hint(err, "ready now: %s", ready[0] ? ready : "nothing; `freehold run MODEL` starts one");
     fh_err_param(err, "model");
-    if (w->kind != BY_AUTO) fh_err_reason(err, "model_not_found");
+    if (w->kind != BY_AUTO && w->kind != BY_GROUP) fh_err_reason(err, "model_not_found");
     return fh_err_code(*err);
 }
 
-/* The deployments that are ready for it, as candidates; waiting: one that is known but not ready, or NULL. */
-static size_t gather(const fh_fleet_snapshot *snap, const wanted *w, fh_candidate *list, size_t *index, const fh_deployment_view **waiting)
+/* What could answer, and where each came from. Texts of candidates lie here, or in the fleet's snapshot, the providers and the groups. */
+typedef char place_name[80];
+typedef char arm_name[FH_ARM_CHARS];
+typedef struct gathering {
+    const fh_fleet_snapshot *snap;
+    const fh_providers *providers;
+    fh_candidate list[FH_CANDIDATES_MAX];
+    arm_name arms[FH_CANDIDATES_MAX];
+    bool hosted[FH_CANDIDATES_MAX];
+    size_t index[FH_CANDIDATES_MAX]; /* of the deployment, or of the provider */
+    size_t count;
+    place_name places[FH_LIMIT_PROVIDERS]; /* by provider */
+    const fh_deployment_view *waiting;     /* one that is known but not ready, or NULL */
+} gathering;
+
+/* A member of a group may name what another one did. */
+static bool gathered(const gathering *g, bool hosted, size_t index, const char *model)
 {
-    size_t n = 0;
-    *waiting = NULL;
-    for (size_t i = 0; i < snap->count && n < FH_CANDIDATES_MAX; i++) {
-        const fh_deployment_view *d = &snap->deployments[i];
-        if (!is_wanted(w, d)) continue;
+    for (size_t i = 0; i < g->count; i++)
+        if (g->hosted[i] == hosted && g->index[i] == index && strcmp(g->list[i].model, model) == 0) return true;
+    return false;
+}
+
+static void gather_deployments(gathering *g, const wanted *w)
+{
+    for (size_t i = 0; i < g->snap->count && g->count < FH_CANDIDATES_MAX; i++) {
+        const fh_deployment_view *d = &g->snap->deployments[i];
+        if (!is_wanted(w, d) || gathered(g, false, i, d->model)) continue;
         if (d->state != FH_DEPLOYMENT_READY) {
-            if (d->state != FH_DEPLOYMENT_STOPPED && !*waiting) *waiting = d;
+            if (d->state != FH_DEPLOYMENT_STOPPED && !g->waiting) g->waiting = d;
             continue;
         }
-        list[n] = candidate_of(d);
-        index[n++] = i;
+        fh_candidate *c = &g->list[g->count];
+        *c = candidate_of(d);
+        snprintf(g->arms[g->count], sizeof *g->arms, "%s:%s", d->model, d->variant);
+        c->arm = g->arms[g->count];
+        c->open = w->kind == BY_AUTO;
+        fh_figures_here(c, w->known ? w->known : fh_catalog_find(fh_str_of(d->model)));
+        g->hosted[g->count] = false;
+        g->index[g->count++] = i;
     }
-    return n;
 }
 
 /* Hosted endpoints can do what their APIs say: what a model behind one cannot, it refuses itself. */
-static fh_candidate provider_candidate(const fh_provider *p, const wanted *w, const char *place)
+static fh_candidate provider_candidate(const fh_provider *p, const char *model, const char *place)
 {
     bool messages = p->dialect == FH_DIALECT_MESSAGES;
     return (fh_candidate){.deployment = place,
-                          .model = w->name,
+                          .model = model,
                           .place = place,
                           .instance = p->created_utc_ns,
                           .can = messages ? FH_WIRE_MESSAGES_CAN : ~0u,
@@ -171,69 +217,115 @@ static fh_candidate provider_candidate(const fh_provider *p, const wanted *w, co
                           .dialect = p->dialect};
 }
 
-static bool provider_is_wanted(const fh_provider *p, const wanted *w)
+/* The provider's own text of the model's name; NULL when it does not serve it, or is not asked. */
+static const char *served(const fh_provider *p, const wanted *w)
 {
-    if (w->kind == BY_PROVIDER && strcmp(p->name, w->provider) != 0) return false;
-    return (w->kind == BY_MODEL || w->kind == BY_PROVIDER) && fh_provider_serves(p, w->name);
+    if (w->kind == BY_PROVIDER && strcmp(p->name, w->provider) != 0) return NULL;
+    return w->kind == BY_MODEL || w->kind == BY_PROVIDER ? fh_provider_serves(p, w->name) : NULL;
 }
 
-typedef char place_name[80];
+/* Each model of an endpoint is a replica of its own: one may be slow or broken while another is not. */
+static int64_t instance_of(const fh_provider *p, const char *model)
+{
+    uint64_t h = (uint64_t)p->created_utc_ns;
+    for (; *model; model++) h = (h ^ (uint8_t)*model) * 1099511628211u; /* FNV-1a */
+    return (int64_t)(h >> 1);
+}
 
 /* Providers that serve it, behind the deployments. */
-static size_t gather_providers(const fh_providers *all, const wanted *w, fh_candidate *list, size_t *index, place_name *places, size_t n)
+static void gather_providers(gathering *g, const wanted *w)
 {
-    for (size_t i = 0, k = 0; i < fh_providers_count(all) && n < FH_CANDIDATES_MAX; i++) {
-        const fh_provider *p = fh_providers_at(all, i);
-        if (!provider_is_wanted(p, w)) continue;
-        snprintf(places[k], sizeof *places, "provider/%s", p->name);
-        list[n] = provider_candidate(p, w, places[k++]);
-        index[n++] = i;
+    for (size_t i = 0; i < fh_providers_count(g->providers) && g->count < FH_CANDIDATES_MAX; i++) {
+        const fh_provider *p = fh_providers_at(g->providers, i);
+        const char *model = served(p, w);
+        if (!model || gathered(g, true, i, model)) continue;
+        fh_candidate *c = &g->list[g->count];
+        snprintf(g->places[i], sizeof *g->places, "provider/%s", p->name);
+        snprintf(g->arms[g->count], sizeof *g->arms, "%s/%s", g->places[i], model);
+        *c = provider_candidate(p, model, g->places[i]);
+        c->instance = instance_of(p, model);
+        c->arm = g->arms[g->count];
+        fh_figures_hosted(c, w->known);
+        g->hosted[g->count] = true;
+        g->index[g->count++] = i;
     }
-    return n;
 }
 
-static void fill_provider_route(fh_route *ret, const fh_provider *p, const fh_candidate *c, size_t choices)
+static void gather(gathering *g, const wanted *w)
 {
-    *ret = (fh_route){.instance = c->instance, .can = c->can, .resume = c->resume, .dialect = c->dialect};
+    gather_deployments(g, w);
+    gather_providers(g, w);
+}
+
+/* What its owner says of a member goes before what the catalogue does. */
+static void set_figures(fh_candidate *c, const fh_group_member *m)
+{
+    c->open = true;
+    c->priced |= m->priced;
+    if (m->priced) c->in_nusd = m->in_nusd;
+    if (m->priced) c->out_nusd = m->out_nusd;
+    if (m->token_uj) c->token_uj = m->token_uj;
+    if (m->active_params) c->active_params = m->active_params;
+}
+
+static void gather_group(gathering *g, const fh_group *group)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        size_t first = g->count;
+        wanted w = what_is_wanted(fh_str_of(group->members[i].name));
+        gather(g, &w);
+        for (; first < g->count; first++) set_figures(&g->list[first], &group->members[i]);
+    }
+}
+
+static void fill_provider_route(fh_route *ret, const wanted *w, const fh_provider *p, const fh_candidate *c, size_t choices)
+{
+    *ret =
+        (fh_route){.instance = c->instance, .active_params = c->active_params, .can = c->can, .resume = c->resume, .dialect = c->dialect};
     snprintf(ret->deployment, sizeof ret->deployment, "%.63s", c->deployment);
     snprintf(ret->model, sizeof ret->model, "%.127s", c->model);
     snprintf(ret->upstream_model, sizeof ret->upstream_model, "%.127s", c->model);
     snprintf(ret->place, sizeof ret->place, "%.63s", c->place);
+    snprintf(ret->arm, sizeof ret->arm, "%s", c->arm);
     snprintf(ret->base_url, sizeof ret->base_url, "%s", p->url);
     snprintf(ret->secret, sizeof ret->secret, "%s", p->secret);
-    snprintf(ret->identity, sizeof ret->identity, "%.63s since %lld", c->place,
-             (long long)c->instance); /* and the request names the model */
-    snprintf(ret->reason, sizeof ret->reason, "a hosted endpoint that serves the model; one of %zu ready", choices);
+    snprintf(ret->identity, sizeof ret->identity, "%.63s since %lld", c->place, (long long)c->instance); /* which the model is part of */
+    snprintf(ret->reason, sizeof ret->reason, "%s; one of %zu ready",
+             w->kind == BY_MODEL ? "a hosted endpoint that serves the model" : why[w->kind], choices);
 }
 
-static int choose_in(fh_server *s, const fh_fleet_snapshot *snap, const wanted *w, fh_pick *pick, void *arg, fh_route *ret, fh_err **err)
+static int choose_in(gathering *g, const wanted *w, fh_pick *pick, void *arg, fh_route *ret, fh_err **err)
 {
-    fh_candidate list[FH_CANDIDATES_MAX];
-    size_t index[FH_CANDIDATES_MAX];
-    place_name places[FH_LIMIT_PROVIDERS];
-    const fh_deployment_view *waiting;
-    size_t own = gather(snap, w, list, index, &waiting), count = gather_providers(s->providers, w, list, index, places, own);
-    size_t chosen = count ? pick(arg, list, count) : 0;
-    if (chosen < own)
-        fill_route(ret, w, &snap->deployments[index[chosen]], count);
-    else if (chosen < count)
-        fill_provider_route(ret, fh_providers_at(s->providers, index[chosen]), &list[chosen], count);
-    else if (count)
-        return fh_err_set(err, FH_E_UNAVAILABLE, "none of the %zu ready replicas of it will do for this request", count);
+    if (w->kind == BY_GROUP)
+        gather_group(g, w->group);
     else
-        return waiting ? not_ready(waiting, err) : not_found(w, snap, err);
+        gather(g, w);
+    if (!g->count) return g->waiting ? not_ready(g->waiting, err) : not_found(w, g->snap, err);
+    size_t chosen = pick(arg, g->list, g->count);
+    if (chosen >= g->count)
+        return fh_err_set(err, FH_E_UNAVAILABLE, "none of the %zu ready replicas of it will do for this request", g->count);
+    if (g->hosted[chosen])
+        fill_provider_route(ret, w, fh_providers_at(g->providers, g->index[chosen]), &g->list[chosen], g->count);
+    else
+        fill_route(ret, w, &g->snap->deployments[g->index[chosen]], &g->list[chosen], g->count);
     return 0;
 }
 
 static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *ret, fh_err **err)
 {
     fh_server *s = ctx;
-    wanted w = what_is_wanted(model);
-    const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(s->fleet);
+    gathering g;
+    g.snap = fh_fleet_snapshot_get(s->fleet);
+    g.providers = s->providers;
+    g.waiting = NULL;
+    g.count = 0;
     fh_providers_begin(s->providers);
-    int rc = choose_in(s, snap, &w, pick, arg, ret, err);
+    fh_groups_begin(s->groups);
+    wanted w = what_or_group(s->groups, model);
+    int rc = choose_in(&g, &w, pick, arg, ret, err);
+    fh_groups_end(s->groups);
     fh_providers_end(s->providers);
-    fh_fleet_snapshot_release(snap);
+    fh_fleet_snapshot_release(g.snap);
     return rc;
 }
 
@@ -273,6 +365,18 @@ static size_t list_providers(fh_server *s, fh_route_model *ret, size_t n, size_t
     return n;
 }
 
+static size_t list_groups(fh_server *s, fh_route_model *ret, size_t n, size_t max)
+{
+    fh_groups_begin(s->groups);
+    for (size_t i = 0; i < fh_groups_count(s->groups) && n < max; i++) {
+        const fh_group *g = fh_groups_at(s->groups, i);
+        ret[n] = (fh_route_model){.created_s = g->created_utc_ns / FH_NS_PER_S, .owned_by = "you"};
+        snprintf(ret[n++].id, sizeof ret->id, "%s", g->name);
+    }
+    fh_groups_end(s->groups);
+    return n;
+}
+
 static size_t list(void *ctx, fh_route_model *ret, size_t max)
 {
     fh_server *s = ctx;
@@ -287,7 +391,7 @@ static size_t list(void *ctx, fh_route_model *ret, size_t max)
         snprintf(ret[n++].owned_by, sizeof ret->owned_by, "%s", m && m->maker[0] ? m->maker : "you");
     }
     fh_fleet_snapshot_release(snap);
-    return list_providers(s, ret, n, max);
+    return list_groups(s, ret, list_providers(s, ret, n, max), max);
 }
 
 fh_route_port fh_server_routes(fh_server *s)

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "db/schema.h"
+#include "groups.h"
 #include "providers.h"
 #include "server_private.h"
 #include "sys/file.h"
@@ -129,6 +130,8 @@ static int open_store(fh_server *s, fh_err **err)
     if (!rc) rc = fh_db_migrate_schema(s->db, err);
     if (!rc) rc = fh_keys_open(&s->keys, s->db, fh_clock_utc_ns(), err);
     if (!rc) rc = fh_providers_open(&s->providers, s->db, err);
+    if (!rc) rc = fh_groups_open(&s->groups, s->db, err);
+    if (!rc) rc = fh_outcome_store_open(&s->outcomes, s->store_url, err);
     if (!rc) rc = open_responses(s, err);
     if (!rc) rc = fh_weights_open(&s->weights, s->config->data_dir, true, err);
     if (rc) return rc;
@@ -167,11 +170,13 @@ static int start_services(fh_server *s, fh_err **err)
     fh_gateway_config gateway = {.routes = fh_server_routes(s),
                                  .responses = s->responses,
                                  .outside = s->outside,
+                                 .outcomes = s->outcomes,
                                  .keep_answers = s->config->cache != FH_SERVER_CACHE_OFF,
                                  .share_answers = s->config->cache == FH_SERVER_CACHE_SHARED};
     gateway.loops = fh_edges_loops(s->edges, &gateway.loop_count);
     gateway.traced = s->config->otlp_url != NULL;
     int rc = fh_observers_open(&s->observers, s, err);
+    if (!rc) rc = fh_random_bytes(&gateway.seed, sizeof gateway.seed, err);
     if (!rc) rc = fh_server_start_fleet(s, &fleet, err);
     s->fleet = fleet;
     if (!rc) rc = fh_feed_new(&s->feed, s, err);
@@ -280,6 +285,7 @@ static void close_all(fh_server *s)
     fh_outside_free(s->outside);
     fh_response_store_close(s->responses);
     fh_observers_close(s->observers);
+    fh_outcome_store_close(s->outcomes);
     fh_imports_free(s->imports);
     fh_fleet_stop(s->fleet);
     fh_timer_free(s->stop_timer);
@@ -289,6 +295,7 @@ static void close_all(fh_server *s)
     fh_map_free(s->in_flight_tokens);
     fh_signin_free(s->signin);
     fh_weights_close(s->weights);
+    fh_groups_close(s->groups);
     fh_providers_close(s->providers);
     fh_server_write_used(s);
     fh_keys_close(s->keys);

@@ -50,6 +50,8 @@ typedef struct fh_server {
     fh_db *db;
     fh_keys *keys;
     struct fh_providers *providers;
+    struct fh_groups *groups;
+    fh_outcome_store *outcomes;
     fh_http_client *outbound; /* to hosted endpoints, for the control plane */
     fh_signin *signin;
     _Atomic(fh_fleet *) fleet; /* replaced when a handover fails */
@@ -183,6 +185,8 @@ void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights
     api_weights_import_cancel(api_call *c);
 void api_providers_list(api_call *c), api_providers_create(api_call *c), api_providers_check(api_call *c),
     api_providers_delete(api_call *c);
+void api_groups_list(api_call *c), api_groups_create(api_call *c), api_groups_delete(api_call *c);
+void api_outcomes_create(api_call *c);
 void api_keys_list(api_call *c), api_keys_create(api_call *c), api_keys_rotate(api_call *c), api_keys_revoke(api_call *c);
 void api_session_create(api_call *c), api_session_delete(api_call *c), api_console_links_create(api_call *c);
 void api_machine(api_call *c);

@@ -280,6 +280,31 @@ static const api_field traffic[] = {
     {"failover", "Failover", true, true, "the request whose replica broke last; null: none did"},
     END,
 };
+static const api_field group_member[] = {
+    {"name", "string", true, false, "a model, deployment/NAME or provider/NAME/MODEL"},
+    {"input_nusd_per_million", "integer", false, true,
+     "what a million tokens of prompts cost there, in billionths of a dollar; 0: nothing"},
+    {"output_nusd_per_million", "integer", false, true, "likewise, of answers"},
+    {"uj_per_token", "integer", false, true, "energy of a token of an answer, in millionths of a joule"},
+    {"active_parameters", "integer", false, true, "parameters that a token goes through: how large it is"},
+    END,
+};
+static const api_field group[] = {
+    {"name", "string", true, false, "what requests ask for"},
+    {"created", "time", true, false, "when"},
+    {"models", "GroupMember[]", true, false, "of which one answers; null where nobody said it: the catalogue's figures are taken"},
+    END,
+};
+static const api_field group_create[] = {
+    {"name", "string", true, false, "small letters, digits, dashes; auto: instead of the built-in group, which is all that runs"},
+    {"models", "GroupMember[]", true, false, "of which one is to answer; the smallest first, where nothing else tells their size"},
+    END,
+};
+static const api_field outcome_create[] = {
+    {"request", "string", true, false, "the reply's x-request-id"},
+    {"good", "boolean", true, false, "whether the answer did"},
+    END,
+};
 static const api_field problem[] = {
     {"type", "string", true, false, "what class of problem"},
     {"title", "string", true, false, "the class in words"},
@@ -317,6 +342,10 @@ const api_shape api_shapes[] = {
     {"TrafficReplica", traffic_replica},
     {"Failover", failover},
     {"FailoverAttempt", failover_attempt},
+    {"GroupMember", group_member},
+    {"Group", group},
+    {"GroupCreate", group_create},
+    {"OutcomeCreate", outcome_create},
     {"Problem", problem},
     {NULL, NULL},
 };
