@@ -14,7 +14,7 @@ static const char *const bounds[][2] = {/* flag, member of the request */
                                         {"tokens-per-minute", "tokens_per_minute"},
                                         {"at-once", "at_once"},
                                         {"days", "days"}};
-static const char *const words[][2] = {{"priority", "priority"}, {"priority-most", "priority_most"}};
+static const char *const words[][2] = {{"priority", "priority"}, {"priority-most", "priority_most"}, {"prefer", "prefer"}};
 
 static int create_offline(const fh_cli *c, fh_json **ret, fh_err **err)
 {
@@ -220,6 +220,7 @@ static const fh_cli_flag create_flags[] = {
      "of its requests where they wait for an engine, unless they name another; default normal", 0, 0},
     {"priority-most", 0, FH_CLI_TEXT, "low|normal|high", "the most that its requests may name (x-freehold-priority); default --priority", 0,
      0},
+    {"prefer", 0, FH_CLI_TEXT, "price|speed|energy", "what its requests would rather have, unless they say (x-freehold-prefer)", 0, 0},
     {"days", 0, FH_CLI_INT, "N", "days after which it is no longer valid", 1, 36500},
     {"data", 0, FH_CLI_TEXT, "DIR", "make it in this data folder, without a server (which must not run on it): needs no key", 0, 0},
     {"store", 0, FH_CLI_TEXT, "URL", "with --data: the server's --store, if it has one (default sqlite:DATA/freehold.db)", 0, 0},

@@ -93,6 +93,7 @@ static const fh_migration schema[] = {
         " good INTEGER NOT NULL,"
         " weight INTEGER NOT NULL) STRICT;"
         "CREATE INDEX outcomes_of ON outcomes(arm, id);"},
+    {8, "ALTER TABLE keys ADD COLUMN prefer TEXT NOT NULL DEFAULT 'balance';"}, /* of a request that says nothing */
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -3,7 +3,8 @@
 
 #include "base/mem.h"
 
-enum { BUSY_TOK = 64 * 256 }; /* 64 requests of a usual length */
+enum { BUSY_TOK = 64 * 256, EJECT_COUNT = 3 }; /* 64 requests of a usual length; replicas of which one may be an outlier */
+#define EJECT_RATE  0.3
 #define MATCH_LEAST 0.3
 #define BUSY_FACTOR 1.5
 
@@ -25,6 +26,40 @@ static bool better(const fh_option *a, const fh_option *b, fh_prefer prefer)
 {
     double x = cost_of(a, prefer), y = cost_of(b, prefer);
     return x < y || (x <= y && wait_of(a) < wait_of(b));
+}
+
+/* Of those that get requests. */
+static double median_rate(const fh_option *list, size_t count)
+{
+    size_t usable = 0;
+    for (size_t i = 0; i < count; i++) usable += !list[i].open;
+    for (size_t i = 0; i < count; i++) {
+        size_t below = 0, equal = 0;
+        for (size_t k = 0; k < count; k++) {
+            below += !list[k].open && list[k].failure_rate < list[i].failure_rate;
+            equal += !list[k].open && !(list[k].failure_rate < list[i].failure_rate) && !(list[k].failure_rate > list[i].failure_rate);
+        }
+        if (!list[i].open && below <= usable / 2 && usable / 2 < below + equal) return list[i].failure_rate;
+    }
+    return 0;
+}
+
+static size_t worst(const fh_option *list, size_t count)
+{
+    size_t found = count;
+    for (size_t i = 0; i < count; i++)
+        if (!list[i].open && (found == count || list[i].failure_rate > list[found].failure_rate)) found = i;
+    return found;
+}
+
+void fh_options_eject(fh_option *list, size_t count)
+{
+    double median = count < EJECT_COUNT ? 0 : median_rate(list, count);
+    for (size_t left = count / EJECT_COUNT; left > 0; left--) {
+        size_t i = worst(list, count);
+        if (i == count || list[i].failure_rate < FH_MAX(EJECT_RATE, median + EJECT_RATE)) return;
+        list[i].open = true;
+    }
 }
 
 static bool all_open(const fh_option *list, size_t count)

@@ -6,11 +6,11 @@
 #ifndef FH_GATEWAY_CHOOSE_H
 #define FH_GATEWAY_CHOOSE_H
 
-#include <stdbool.h>
+#include "gateway/prefer.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum fh_prefer { FH_PREFER_BALANCE, FH_PREFER_PRICE, FH_PREFER_SPEED, FH_PREFER_ENERGY } fh_prefer;
 typedef enum fh_choice_reason {
     FH_CHOSE_ONLY,
     FH_CHOSE_PREFIX,
@@ -25,11 +25,15 @@ typedef struct fh_option {
     double in_flight_tok; /* that it still has to compute, ours alone */
     double tok_per_s;     /* measured, of one stream of it; 0: not known */
     double first_token_s; /* likewise: from a request to it */
-    double failure_rate;  /* 0 to 1, a moving average */
+    double failure_rate;  /* 0 to 1, a moving average that fades while nothing is asked of it */
+    double bad_calls;     /* likewise: of its tool calls, those that cannot be made */
     double matched;       /* share of the prompt that it holds, 0 to 1 */
     double price, energy; /* of this request there; 0: free, unknown */
 } fh_option;
 
+/* Opens the breaker of outliers: those that fail much more than the others do, a third of them at most, the worst first. Fewer than three
+ * say nothing of each other. */
+void fh_options_eject(fh_option *list, size_t count);
 /* random: two independent draws. count > 0. */
 size_t fh_choose(const fh_option *list, size_t count, fh_prefer prefer, const uint32_t random[2], fh_choice_reason *ret_reason);
 const char *fh_choice_text(fh_choice_reason r);

@@ -23,7 +23,8 @@ static double measure(const fh_model_option *o, fh_prefer prefer)
     case FH_PREFER_PRICE: return o->price;
     case FH_PREFER_ENERGY: return o->energy;
     case FH_PREFER_SPEED: return o->duration;
-    case FH_PREFER_BALANCE: break;
+    case FH_PREFER_BALANCE:
+    case FH_PREFERS: break;
     }
     return o->size > 0 ? o->size : -1;
 }

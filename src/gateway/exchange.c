@@ -73,6 +73,7 @@ static void exchange_free(fh_exchange *x)
     fh_free(x->prefix);
     fh_free(x->own_body);
     fh_exchange_choice_free(x->choice);
+    fh_judge_free(x->judge);
     unlink_from_lane(x);
     fh_timer_free(x->timer);
     fh_ask_fini(&x->ask);
@@ -230,6 +231,7 @@ static void forget_beginning(fh_exchange *x)
     fh_sent_init(&x->sent);
     fh_wire_writer_free(x->writer);
     x->writer = NULL;
+    if (x->judge) fh_judge_again(x->judge);
     x->reply_id[0] = '\0';
 }
 
@@ -311,6 +313,7 @@ static void note_option(picking *p, const fh_candidate *c, size_t i, int64_t now
     uint64_t id = replica_id(c->deployment, c->instance);
     fh_option *o = &p->options[p->count];
     fh_upstreams_look(p->x->gateway->upstreams, c->deployment, c->instance, now_ns, o);
+    if (p->x->ask.common.tools) o->failure_rate = FH_MAX(o->failure_rate, o->bad_calls);
     if (p->x->prefix) o->matched = fh_prefixes_match(p->x->gateway->prefixes, p->x->prefix, id);
     o->price = c->priced ? (double)c->in_nusd + (double)c->out_nusd : HUGE_VAL;
     o->energy = (double)c->token_uj;
@@ -389,6 +392,7 @@ static size_t pick(void *arg, const fh_candidate *list, size_t count)
 {
     picking *p = arg;
     gather(p, list, count);
+    fh_options_eject(p->options, p->count);
     drop_hopeless(p);
     keep_one_model(p, list);
     if (p->count == 0 || p->only_look) return count;
@@ -481,6 +485,7 @@ static void chosen(fh_exchange *x)
     x->call_ns = x->event_ns = now;
     fh_seen_asked(x);
     fh_exchange_look_back(x);
+    fh_exchange_judge(x);
     if (x->prefix) fh_prefixes_note(x->gateway->prefixes, x->prefix, replica_id(x->route.deployment, x->route.instance));
     int rc = x->upstream ? fh_exchange_send(x, &err) : fh_err_nomem(&err);
     if (rc) fh_exchange_fail(x, err);
@@ -609,6 +614,7 @@ fh_exchange *fh_exchange_fork(fh_exchange *x)
     x->turn = NULL;
     x->prefix = NULL;
     x->choice = NULL;
+    x->judge = NULL;
     link_to_lane(y);
     return y;
 }

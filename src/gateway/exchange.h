@@ -61,6 +61,7 @@ struct fh_exchange {
     fh_prefer prefer;
     fh_rules rules;
     fh_model_choice *choice; /* owned; NULL unless the request leaves the model open */
+    struct fh_judge *judge;  /* owned; of the answer, where the model is open or there are tools to call; else NULL */
     uint32_t needs;
     uint64_t seed;       /* 0: the upstream draws its own */
     uint64_t expect_tok; /* of work, for the load of the replica */

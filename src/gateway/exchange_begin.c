@@ -56,11 +56,9 @@ static int read_rules(fh_exchange *x, fh_err **err)
 
 static int read_wishes(fh_exchange *x, fh_err **err)
 {
-    static const char *const words[] = {"balance", "price", "speed", "energy"};
     fh_str prefer = fh_http_req_header(x->req, "x-freehold-prefer");
-    for (size_t i = 0; i < FH_COUNT(words); i++)
-        if (fh_str_eqs(prefer, words[i])) x->prefer = (fh_prefer)i;
-    if (prefer.len && !fh_str_eqs(prefer, words[x->prefer])) return bad_wish("x-freehold-prefer", "price, speed or energy", err);
+    x->prefer = x->key.prefer;
+    if (prefer.len && !fh_prefer_parse(prefer, &x->prefer)) return bad_wish("x-freehold-prefer", "price, speed, energy or balance", err);
     return read_rules(x, err);
 }
 

@@ -9,7 +9,6 @@ enum { PLAIN_WEIGHT = 24, CHECKED_WEIGHT = 255, OTHERS_CHARS = 256 };
 struct fh_model_choice {
     fh_features features;
     uint64_t prompt;
-    fh_judge *judge;
     size_t models; /* that could answer */
     fh_model_reason reason;
     fh_belief belief;
@@ -48,11 +47,6 @@ static fh_model_choice *choice_new(const fh_exchange *x)
     fh_model_choice *c = fh_calloc(1, sizeof *c);
     if (!c) return NULL;
     c->first_in = FH_BUF(FH_LIMIT_JSON_BODY_BYTES);
-    c->judge = fh_judge_new(&x->ask.common);
-    if (!c->judge) {
-        fh_free(c);
-        return NULL;
-    }
     fh_features_of(&c->features, &x->ask.common);
     c->prompt = hash_prompt(x);
     return c;
@@ -61,7 +55,6 @@ static fh_model_choice *choice_new(const fh_exchange *x)
 void fh_exchange_choice_free(fh_model_choice *c)
 {
     if (!c) return;
-    fh_judge_free(c->judge);
     fh_buf_fini(&c->first_in);
     explicit_bzero(c->first.secret, sizeof c->first.secret);
     fh_free(c);
@@ -153,7 +146,7 @@ static uint32_t draw(fh_gateway *g)
 static size_t choose_one(fh_exchange *x, models *m)
 {
     fh_model_choice *c = x->choice;
-    fh_model_wish wish = {.prefer = x->prefer, .checked = !c->escalated && !x->wants_stream && fh_judge_can(c->judge)};
+    fh_model_wish wish = {.prefer = x->prefer, .checked = !c->escalated && !x->wants_stream && fh_judge_can(x->judge)};
     wish.random = draw(x->gateway);
     if (c->escalated) wish = (fh_model_wish){.prefer = FH_PREFER_BALANCE, .random = 1}; /* what is best, and nothing is tried */
     believe(x, m);
@@ -169,7 +162,8 @@ const char *fh_exchange_model(fh_exchange *x, const fh_candidate *list, const si
 {
     models m;
     if (!x->choice) x->choice = choice_new(x);
-    if (!x->choice) return NULL;
+    if (!x->judge) x->judge = fh_judge_new(&x->ask.common);
+    if (!x->choice || !x->judge) return NULL;
     gather_models(x, list, index, options, count, &m);
     if (m.count) choose_one(x, &m);
     return x->choice->arm;
@@ -198,25 +192,31 @@ void fh_exchange_choice_say(fh_exchange *x)
 
 /* ---- judging ---- */
 
-void fh_exchange_choice_event(fh_exchange *x, const fh_wire_event *e)
+void fh_exchange_judge(fh_exchange *x)
 {
-    if (x->choice) fh_judge_event(x->choice->judge, e, NULL);
+    if (!x->judge && x->ask.common.tools && !x->counting) x->judge = fh_judge_new(&x->ask.common); /* NULL: it is not judged */
+}
+
+/* A whole answer of a model that was chosen was judged before it is read for the client. */
+void fh_exchange_judge_event(fh_exchange *x, const fh_wire_event *e)
+{
+    if (x->judge && (x->wants_stream || !x->choice)) fh_judge_event(x->judge, e, NULL);
 }
 
 static int judge_event(void *arg, const fh_wire_event *e, fh_err **err)
 {
     fh_exchange *x = arg;
     if (e->kind == FH_EVENT_USAGE && !x->choice->escalated) x->choice->first_usage = e->usage;
-    return fh_judge_event(x->choice->judge, e, err);
+    return fh_judge_event(x->judge, e, err);
 }
 
 static fh_verdict judge_whole(fh_exchange *x)
 {
     FH_AUTO(fh_wire_reader) fh_wire_reader *reader = NULL;
-    fh_judge_again(x->choice->judge);
+    fh_judge_again(x->judge);
     int rc = fh_wire_reader_new(&reader, fh_exchange_upstream_dialect(x), judge_event, x, NULL);
     if (rc == 0) rc = fh_wire_reader_whole(reader, (fh_str){fh_buf_cstr(&x->in), x->in.len}, NULL);
-    return rc ? FH_VERDICT_NONE : fh_judge_verdict(x->choice->judge);
+    return rc ? FH_VERDICT_NONE : fh_judge_verdict(x->judge);
 }
 
 static void learn(fh_exchange *x, const char *arm, fh_verdict v)
@@ -225,6 +225,13 @@ static void learn(fh_exchange *x, const char *arm, fh_verdict v)
                             .good = fh_verdict_bad(v) ? 0 : 255,
                             .weight = v == FH_VERDICT_PLAIN ? PLAIN_WEIGHT : CHECKED_WEIGHT};
     if (v != FH_VERDICT_NONE) fh_outcomes_note(x->gateway->outcomes, arm, &seen);
+}
+
+/* The record of the replica, whoever chose it. */
+static void note_calls(const fh_exchange *x)
+{
+    bool bad = fh_judge_verdict(x->judge) == FH_VERDICT_CALL;
+    if (bad || fh_judge_called(x->judge)) fh_upstreams_called(x->gateway->upstreams, x->route.deployment, x->route.instance, !bad);
 }
 
 /* What one model refuses another may be able to do. */
@@ -247,7 +254,10 @@ bool fh_exchange_escalates(fh_exchange *x)
     fh_verdict v = x->status == 200 ? judge_whole(x) : FH_VERDICT_NONE;
     bool better = x->status == 200 ? fh_verdict_bad(v) : is_refusal(x->status);
     if (c->escalated || !better || c->models < 2) return false;
-    if (x->status == 200) learn(x, x->route.arm, v);
+    if (x->status == 200) {
+        learn(x, x->route.arm, v);
+        note_calls(x);
+    }
     c->escalated = true;
     c->why = v;
     c->first = x->route;
@@ -283,9 +293,11 @@ static void remember(fh_exchange *x)
 void fh_exchange_learn(fh_exchange *x)
 {
     const fh_model_choice *c = x->choice;
-    if (!c || x->failed || x->counting) return;
+    if (!x->judge || x->failed || x->counting) return;
+    note_calls(x);
+    if (!c) return;
     bool learned = c->escalated && strcmp(c->first.arm, x->route.arm) == 0; /* when it was not sent */
-    if (!learned) learn(x, x->route.arm, fh_judge_verdict(c->judge));
+    if (!learned) learn(x, x->route.arm, fh_judge_verdict(x->judge));
     remember(x);
 }
 

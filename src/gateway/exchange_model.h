@@ -14,7 +14,9 @@ const char *fh_exchange_model_now(const fh_exchange *x); /* as it was chosen; NU
 void fh_exchange_choice_free(fh_model_choice *c);
 /* What was chosen and why, behind the reason of the route. */
 void fh_exchange_choice_say(fh_exchange *x);
-void fh_exchange_choice_event(fh_exchange *x, const fh_wire_event *e); /* of a stream */
+/* Answers that may call tools are judged too, for the record of the replica. */
+void fh_exchange_judge(fh_exchange *x);
+void fh_exchange_judge_event(fh_exchange *x, const fh_wire_event *e);
 /* A whole reply came, and nothing of it was sent: true when it will not do and another model is asked instead. */
 bool fh_exchange_escalates(fh_exchange *x);
 /* Asking again came to nothing: the first answer is what the client gets. False when there is none. */

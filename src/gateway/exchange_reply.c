@@ -102,10 +102,8 @@ static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
     if (e->kind == FH_EVENT_USAGE) note_usage(x, e);
     if (e->kind == FH_EVENT_FINISH) fh_seen_finish(x, e->finish);
     mend_seam(x, &changed);
-    if (x->wants_stream) {
-        fh_sent_event(&x->sent, &changed);
-        fh_exchange_choice_event(x, &changed);
-    }
+    if (x->wants_stream) fh_sent_event(&x->sent, &changed);
+    fh_exchange_judge_event(x, &changed);
     if (e->kind == FH_EVENT_FINISH) x->finishes |= 1u << e->finish;
     if (e->kind == FH_EVENT_END) x->end_seen = true;
     return x->writer ? write_event(x, &changed, err) : 0;

@@ -175,3 +175,8 @@ fh_verdict fh_judge_verdict(const fh_judge *j)
     if (j->json) return judge_form(j);
     return j->text.len || j->reasoned ? FH_VERDICT_PLAIN : FH_VERDICT_EMPTY;
 }
+
+bool fh_judge_called(const fh_judge *j)
+{
+    return j->call_count > 0;
+}

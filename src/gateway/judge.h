@@ -27,5 +27,6 @@ bool fh_judge_can(const fh_judge *j);                                  /* is the
 void fh_judge_again(fh_judge *j);                                      /* forgets the answer so far: another one comes */
 int fh_judge_event(void *judge, const fh_wire_event *e, fh_err **err); /* a fh_wire_sink; never fails */
 fh_verdict fh_judge_verdict(const fh_judge *j);
+bool fh_judge_called(const fh_judge *j); /* it called a tool */
 
 #endif

@@ -1,5 +1,6 @@
-/* Names of the trust classes, and of the classes of licences. */
+/* Names of the trust classes, the classes of licences, and what may be preferred. */
 #include "gateway/ports.h"
+#include "gateway/prefer.h"
 
 static const char *const names[FH_TRUSTS] = {"own", "rented", "named", "any"};
 
@@ -30,6 +31,23 @@ bool fh_terms_parse(fh_str name, fh_terms *ret)
     for (fh_terms t = 0; t < FH_TERMS; t++) {
         if (!fh_str_eqs(name, terms[t])) continue;
         *ret = t;
+        return true;
+    }
+    return false;
+}
+
+static const char *const prefers[FH_PREFERS] = {"balance", "price", "speed", "energy"};
+
+const char *fh_prefer_name(fh_prefer p)
+{
+    return prefers[p];
+}
+
+bool fh_prefer_parse(fh_str name, fh_prefer *ret)
+{
+    for (fh_prefer p = 0; p < FH_PREFERS; p++) {
+        if (!fh_str_eqs(name, prefers[p])) continue;
+        *ret = p;
         return true;
     }
     return false;

@@ -3,12 +3,14 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { ENTRIES = FH_LIMIT_UPSTREAMS };
-#define SHARE 0.1 /* of a new sample in a moving average */
+#define SHARE   0.1  /* of a new sample in a moving average */
+#define FADE_NS 30e9 /* half of what failed is forgotten */
 
 struct fh_upstream { /* all under the table's lock */
     fh_upstreams *table;
@@ -19,7 +21,9 @@ struct fh_upstream { /* all under the table's lock */
     unsigned failed_in_row, opened_in_row;
     int64_t open_until_ns;
     bool probing;
-    double gap_s, first_s, failure_rate, worst_gap_s;
+    double gap_s, first_s, failure_rate, worst_gap_s, bad_calls;
+    uint64_t calls, calls_bad;
+    int64_t ended_ns; /* of the last request that says something of it */
 };
 
 struct fh_upstreams {
@@ -82,6 +86,12 @@ static bool is_open(const fh_upstream *s, int64_t now_ns)
     return now_ns < s->open_until_ns || s->probing;
 }
 
+/* What is not asked is not learned about: old failures are forgotten, so that it is tried again. */
+static double faded(const fh_upstream *s, int64_t now_ns)
+{
+    return exp2(-(double)FH_MAX(now_ns - s->ended_ns, (int64_t)0) / FADE_NS);
+}
+
 void fh_upstreams_look(fh_upstreams *u, const char *deployment, int64_t instance, int64_t now_ns, fh_option *ret)
 {
     *ret = (fh_option){0};
@@ -92,7 +102,8 @@ void fh_upstreams_look(fh_upstreams *u, const char *deployment, int64_t instance
         ret->in_flight_tok = (double)s->in_flight_tok;
         ret->tok_per_s = s->gap_s > 0 ? 1 / s->gap_s : 0;
         ret->first_token_s = s->first_s;
-        ret->failure_rate = s->failure_rate;
+        ret->failure_rate = s->failure_rate * faded(s, now_ns);
+        ret->bad_calls = s->bad_calls * faded(s, now_ns);
     }
     pthread_mutex_unlock(&u->lock);
 }
@@ -165,8 +176,24 @@ void fh_upstream_end(fh_upstream *s, uint64_t expect_tok, fh_outcome outcome, in
         failed(s, now_ns);
     else if (outcome == FH_OUTCOME_GOOD)
         s->failed_in_row = s->opened_in_row = 0;
-    if (outcome != FH_OUTCOME_LEFT) s->failure_rate += SHARE * ((outcome == FH_OUTCOME_FAILED) - s->failure_rate);
+    if (outcome != FH_OUTCOME_LEFT) {
+        double rate = s->failure_rate * faded(s, now_ns);
+        s->failure_rate = rate + SHARE * ((outcome == FH_OUTCOME_FAILED) - rate);
+        s->ended_ns = now_ns;
+    }
     pthread_mutex_unlock(lock);
+}
+
+void fh_upstreams_called(fh_upstreams *u, const char *deployment, int64_t instance, bool good)
+{
+    pthread_mutex_lock(&u->lock);
+    fh_upstream *s = find(u, deployment, instance);
+    if (s) {
+        s->calls++;
+        s->calls_bad += !good;
+        s->bad_calls += SHARE * (!good - s->bad_calls);
+    }
+    pthread_mutex_unlock(&u->lock);
 }
 
 size_t fh_upstreams_list(fh_upstreams *u, int64_t now_ns, fh_upstream_view *ret, size_t max)
@@ -183,6 +210,8 @@ size_t fh_upstreams_list(fh_upstreams *u, int64_t now_ns, fh_upstream_view *ret,
                                     .tok_per_s = s->gap_s > 0 ? 1 / s->gap_s : 0,
                                     .first_token_s = s->first_s,
                                     .failure_rate = s->failure_rate,
+                                    .calls = s->calls,
+                                    .calls_bad = s->calls_bad,
                                     .open = is_open(s, now_ns)};
         snprintf(ret[n++].deployment, sizeof ret->deployment, "%s", s->deployment);
     }

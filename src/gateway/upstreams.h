@@ -34,6 +34,8 @@ typedef enum fh_outcome {
 } fh_outcome;
 void fh_upstream_end(fh_upstream *s, uint64_t expect_tok, fh_outcome outcome, int64_t now_ns); /* expect_tok: as at its begin */
 
+/* It called a tool: a call that can be made, or not. */
+void fh_upstreams_called(fh_upstreams *u, const char *deployment, int64_t instance, bool good);
 size_t fh_upstreams_list(fh_upstreams *u, int64_t now_ns, fh_upstream_view *ret, size_t max);
 
 #endif

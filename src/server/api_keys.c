@@ -33,6 +33,7 @@ static void set_key(fh_json *o, const fh_key *k)
     fh_json_set(o, "at_once", fh_json_new_int((int64_t)k->limits.at_once));
     fh_json_set(o, "priority", fh_json_new_cstr(fh_priority_name(k->priority)));
     fh_json_set(o, "priority_most", fh_json_new_cstr(fh_priority_name(k->priority_most)));
+    fh_json_set(o, "prefer", fh_json_new_cstr(fh_prefer_name(k->prefer)));
 }
 
 static int by_creation(const void *a, const void *b)
@@ -144,6 +145,16 @@ static int read_priorities(const api_call *c, fh_key *ret, fh_err **err)
     return FH_E_INVALID;
 }
 
+static int read_prefer(const api_call *c, fh_key *ret, fh_err **err)
+{
+    fh_str name = {0};
+    int rc = fh_json_read_str(c->body, "prefer", false, &name, err);
+    if (rc || !name.ptr || fh_prefer_parse(name, &ret->prefer)) return rc;
+    fh_err_set(err, FH_E_INVALID, "'prefer' must be balance, price, speed or energy");
+    fh_err_param(err, "prefer");
+    return FH_E_INVALID;
+}
+
 /* Limits, and how long it is good for. */
 static int read_bounds(const api_call *c, fh_key *ret, fh_err **err)
 {
@@ -166,6 +177,7 @@ static int read_spec(const api_call *c, fh_key *ret, fh_err **err)
     if (!rc) rc = api_key_spec(name, scope, ret, err);
     if (!rc) rc = read_models(c, ret, err);
     if (!rc) rc = read_priorities(c, ret, err);
+    if (!rc) rc = read_prefer(c, ret, err);
     return rc ? rc : read_bounds(c, ret, err);
 }
 

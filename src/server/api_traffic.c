@@ -32,6 +32,8 @@ static fh_json *replica_json(const fh_upstream_view *v)
     fh_json_set(o, "deployment", fh_json_new_cstr(v->deployment));
     fh_json_set(o, "requests", count(v->requests));
     fh_json_set(o, "failures", count(v->failures));
+    fh_json_set(o, "tool_calls", count(v->calls));
+    fh_json_set(o, "bad_tool_calls", count(v->calls_bad));
     fh_json_set(o, "in_flight", count(v->in_flight));
     fh_json_set(o, "tokens_per_second", v->tok_per_s > 0 ? fh_json_new_real(v->tok_per_s) : fh_json_new_null());
     fh_json_set(o, "first_token_ms", v->first_token_s > 0 ? fh_json_new_int((int64_t)(v->first_token_s * 1000)) : fh_json_new_null());

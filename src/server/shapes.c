@@ -189,6 +189,7 @@ static const api_field import_job[] = {
         {"old_secret_until", "time", true, true, "how long its text before the last rotation opens; null: not"},                           \
         {"requests_per_minute", "integer", true, false, "0: no limit"}, {"tokens_per_minute", "integer", true, false, "0: no limit"},      \
         {"at_once", "integer", true, false, "requests under way at once; 0: no limit"},                                                    \
+        {"prefer", "string", true, false, "balance, price, speed or energy: of a request that says nothing"},                              \
         {"priority", "string", true, false, "low, normal or high: of a request that names none"},                                          \
     {                                                                                                                                      \
         "priority_most", "string", true, false, "the most that a request may name"                                                         \
@@ -207,6 +208,7 @@ static const api_field key_create[] = {
     {"at_once", "integer", false, false, "requests under way at once; 0: no limit"},
     {"priority", "string", false, false, "low, normal (the default) or high: of a request that names none"},
     {"priority_most", "string", false, false, "the most that a request may name; without: priority"},
+    {"prefer", "string", false, false, "balance (the default), price, speed or energy: of a request that says nothing"},
     END,
 };
 static const api_field key_rotate[] = {
@@ -235,6 +237,8 @@ static const api_field traffic_replica[] = {
     {"deployment", "string", true, false, "its deployment, or the hosted endpoint"},
     {"requests", "integer", true, false, "that were sent there"},
     {"failures", "integer", true, false, "of those that failed there"},
+    {"tool_calls", "integer", true, false, "answers of it that called tools"},
+    {"bad_tool_calls", "integer", true, false, "of those, with a call that cannot be made"},
     {"in_flight", "integer", true, false, "that run there now"},
     {"tokens_per_second", "number", true, true, "of one stream, a moving average; null: not known yet"},
     {"first_token_ms", "integer", true, true, "until its first token, likewise"},

@@ -54,6 +54,27 @@ static void what_is_preferred_decides(void **state)
     assert_int_equal(chosen(list, 3, FH_PREFER_ENERGY, 0, 0, FH_CHOSE_ENERGY), 0);
 }
 
+static size_t ejected(fh_option *list, size_t count)
+{
+    size_t n = 0;
+    fh_options_eject(list, count);
+    for (size_t i = 0; i < count; i++) n += list[i].open;
+    return n;
+}
+
+static void who_fails_much_more_than_the_others_gets_nothing(void **state)
+{
+    fh_option one[] = {{.failure_rate = 0.05}, {.failure_rate = 0.6}, {.failure_rate = 0}};
+    assert_int_equal(ejected(one, 3), 1);
+    assert_true(one[1].open);
+    fh_option all[] = {{.failure_rate = 0.5}, {.failure_rate = 0.6}, {.failure_rate = 0.55}};
+    assert_int_equal(ejected(all, 3), 0); /* it is not the replica */
+    fh_option two[] = {{.failure_rate = 0}, {.failure_rate = 0.9}};
+    assert_int_equal(ejected(two, 2), 0);
+    fh_option most[] = {{.failure_rate = 0.9}, {.failure_rate = 0.8}, {.failure_rate = 0.9}, {0}, {0}, {0}, {0}};
+    assert_int_equal(ejected(most, 7), 2); /* a third at most */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -61,6 +82,7 @@ int main(void)
         cmocka_unit_test(of_two_at_random_the_lighter_is_taken),
         cmocka_unit_test(speed_and_failures_weigh),
         cmocka_unit_test(who_holds_the_prompt_gets_it_unless_much_busier),
+        cmocka_unit_test(who_fails_much_more_than_the_others_gets_nothing),
         cmocka_unit_test(what_is_preferred_decides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

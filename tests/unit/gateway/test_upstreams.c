@@ -91,6 +91,30 @@ static void the_oldest_record_gives_way_but_never_one_in_use(void **state)
     assert_int_equal(fh_upstreams_list(u, 0, views, FH_LIMIT_UPSTREAMS + 1), FH_LIMIT_UPSTREAMS);
 }
 
+static void failures_fade_while_nothing_is_asked(void **state)
+{
+    FH_AUTO(fh_upstreams) fh_upstreams *u = fh_upstreams_new();
+    fh_option now, later;
+    for (int i = 0; i < 20; i++) fail_once(u, 0);
+    fh_upstreams_look(u, "d", 1, 0, &now);
+    fh_upstreams_look(u, "d", 1, 60 * S, &later);
+    assert_true(now.failure_rate > 0.8 && later.failure_rate < 0.3 && later.failure_rate > 0.1);
+}
+
+static void tool_calls_that_cannot_be_made_are_counted(void **state)
+{
+    FH_AUTO(fh_upstreams) fh_upstreams *u = fh_upstreams_new();
+    fh_upstream_view v;
+    fh_option o;
+    fh_upstreams_called(u, "d", 1, false); /* not known: nothing */
+    fh_upstream_end(fh_upstreams_begin(u, "d", 1, 1, 0), 1, FH_OUTCOME_GOOD, 0);
+    for (int i = 0; i < 10; i++) fh_upstreams_called(u, "d", 1, i % 2);
+    assert_int_equal(fh_upstreams_list(u, 0, &v, 1), 1);
+    assert_true(v.calls == 10 && v.calls_bad == 5);
+    fh_upstreams_look(u, "d", 1, 0, &o);
+    assert_true(o.bad_calls > 0.2 && o.bad_calls < 0.5 && o.failure_rate < 0.01);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +122,8 @@ int main(void)
         cmocka_unit_test(failures_in_a_row_open_the_breaker_for_longer_each_time),
         cmocka_unit_test(a_client_that_leaves_says_nothing_of_the_replica),
         cmocka_unit_test(the_bound_of_silence_is_learned),
+        cmocka_unit_test(failures_fade_while_nothing_is_asked),
+        cmocka_unit_test(tool_calls_that_cannot_be_made_are_counted),
         cmocka_unit_test(the_oldest_record_gives_way_but_never_one_in_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

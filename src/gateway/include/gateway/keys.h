@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "db/db.h"
+#include "gateway/prefer.h"
 #include <stdint.h>
 
 enum { FH_KEY_ID_LEN = 8, FH_KEY_SECRET_LEN = 43, FH_KEY_LEN = 3 + FH_KEY_ID_LEN + 1 + FH_KEY_SECRET_LEN };
@@ -56,6 +57,7 @@ typedef struct fh_key {                                     /* what may be shown
     int64_t old_until_utc_ns;                               /* until when the text before the last rotation opens; 0: not any more */
     fh_limit_set limits;
     fh_priority priority, priority_most;    /* of a request that names none; and the most that one may name */
+    fh_prefer prefer;                       /* of a request that says nothing */
     char models[FH_LIMIT_KEY_MODELS_BYTES]; /* what it may ask for, names split by commas; "": all */
 } fh_key;
 bool fh_key_may(const fh_key *k, fh_scope need);

@@ -17,9 +17,9 @@ void fh_gateway_traffic(const fh_gateway *g, fh_traffic *ret);
 typedef struct fh_upstream_view { /* one replica, as the gateway knows it */
     char deployment[64];
     int64_t instance;
-    uint64_t requests, failures, in_flight;
-    double tok_per_s, first_token_s, failure_rate; /* moving averages; 0: not known */
-    bool open;                                     /* its breaker is: it gets no requests for a while */
+    uint64_t requests, failures, in_flight, calls, calls_bad; /* calls: answers with tool calls; bad: that cannot be made */
+    double tok_per_s, first_token_s, failure_rate;            /* moving averages; 0: not known */
+    bool open;                                                /* its breaker is: it gets no requests for a while */
 } fh_upstream_view;
 size_t fh_gateway_upstreams(const fh_gateway *g, fh_upstream_view *ret, size_t max); /* their count, at most max */
 
