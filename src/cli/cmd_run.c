@@ -74,16 +74,6 @@ static int check_place_and_price(const fh_cli *c, fh_err **err)
     return FH_E_USAGE;
 }
 
-/* What this version cannot do yet is said before anything starts. */
-static int check_flags(const fh_cli *c, fh_err **err)
-{
-    int rc = check_place_and_price(c, err);
-    if (rc || fh_cli_int(c, "replicas", 1) == 1) return rc;
-    fh_err_set(err, FH_E_UNSUPPORTED, "this version runs one replica of a deployment");
-    fh_err_hint(err, "--streams N lets one replica answer N requests at once");
-    return FH_E_UNSUPPORTED;
-}
-
 static int run_run(fh_cli *c, fh_err **err)
 {
     fh_cli_client s;
@@ -91,7 +81,7 @@ static int run_run(fh_cli *c, fh_err **err)
     const char *prompt = fh_cli_operand(c, 1);
     bool talk = !prompt && isatty(STDIN_FILENO) && !c->json;
     FH_AUTO(buf) fh_buf input = FH_BUF(PROMPT_BYTES_MAX);
-    int rc = check_flags(c, err);
+    int rc = check_place_and_price(c, err);
     if (!rc && !prompt && !isatty(STDIN_FILENO)) rc = read_stdin(&input, err);
     if (!rc) rc = fh_client_open(c, &s, err);
     if (!rc) rc = fh_run_deploy(c, &s, fh_cli_operand(c, 0), name, sizeof name, err);
@@ -109,7 +99,7 @@ static const fh_cli_flag flags[] = {
     {"name", 0, FH_CLI_TEXT, "NAME", "a name of your own: starts another deployment unless that one runs", 0, 0},
     {"context", 0, FH_CLI_INT, "N", "tokens of context for each stream of a new deployment", 1, FH_LIMIT_CONTEXT_TOK},
     {"streams", 0, FH_CLI_INT, "N", "requests at once of a new deployment", 1, FH_LIMIT_STREAMS},
-    {"replicas", 0, FH_CLI_INT, "N", "copies of the model; this version runs one", 1, 1000},
+    {"replicas", 0, FH_CLI_INT, "N", "so many deployments of the model are to run; requests go to the best of them", 1, FH_LIMIT_REPLICAS},
     {"max-hour", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that it may cost an hour, as 2.50EUR; always met: this machine costs nothing", 0, 0},
     {"max-tokens", 0, FH_CLI_INT, "N", "longest answer, in tokens (default 1024)", 1, 1 << 30},
     {"temperature", 0, FH_CLI_REAL, "X", "0 always takes the likeliest word, 2 is the wildest (default 0.3)", 0, 2},

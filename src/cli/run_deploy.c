@@ -54,6 +54,7 @@ static int post_deployment(const fh_cli *c, const fh_cli_client *s, const char *
     if (fh_cli_has(c, "name")) fh_json_set(body, "name", fh_json_new_cstr(fh_cli_text(c, "name", "")));
     set_number(c, body, "context", "context_tok");
     set_number(c, body, "streams", "streams");
+    set_number(c, body, "replicas", "replicas");
     fh_json_set(body, "reuse", fh_json_new_bool(true));
     return fh_client_call(s, "POST", "/api/v1/deployments", body, ret, err);
 }

@@ -168,22 +168,48 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_
     return rc;
 }
 
+static int start(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_err **err)
+{
+    fh_deployment *d = NULL;
+    int rc = create(f, s, &d, err);
+    if (rc) return rc;
+    atomic_fetch_add_explicit(&f->entered[FH_DEPLOYMENT_REQUESTED], 1, memory_order_relaxed);
+    fh_fleet_link(f, d);
+    fh_fleet_publish(f);
+    fh_fleet_tell(f, d, FH_DEPLOYMENT_REQUESTED, d->view.created_utc_ns);
+    fh_deployment_step_soon(d, 0);
+    *ret = d;
+    return 0;
+}
+
+/* As many of the model as were asked for. Each is a deployment of its own, with a name of its own: what happens to one does not happen to
+ * the others, and the gateway chooses among them as among any. */
+static int start_others(fh_fleet *f, const fh_deploy_spec *s, const fh_deployment *first, fh_err **err)
+{
+    fh_deploy_spec more = *s;
+    fh_deployment *d;
+    int rc = 0;
+    more.name[0] = '\0';
+    if (first->view.digest[0])
+        snprintf(more.model, sizeof more.model, "%s", first->view.digest); /* it may have been asked for by its name */
+    for (size_t n = fh_fleet_replicas(f, first->view.model); rc == 0 && n < (size_t)s->replicas; n++) {
+        if (s->mode == FH_DEPLOY_ATTACH)
+            rc = fh_err_set(err, FH_E_FORBIDDEN, "fewer than %lld of it run, and who asks may not start more", (long long)s->replicas);
+        else
+            rc = start(f, &more, &d, err);
+    }
+    return rc;
+}
+
 static void run_deploy(void *arg)
 {
     command *c = arg;
     fh_fleet *f = c->fleet;
-    fh_deployment *d = NULL, *made = NULL;
+    fh_deployment *d = NULL;
     int rc = check_spec(f, &c->spec, &c->err);
     if (rc == 0 && c->spec.mode != FH_DEPLOY_NEW) rc = fh_fleet_reuse(f, &c->spec, &d, &c->err);
-    if (rc == 0 && !d) rc = create(f, &c->spec, &made, &c->err);
-    if (made) {
-        d = made;
-        atomic_fetch_add_explicit(&f->entered[FH_DEPLOYMENT_REQUESTED], 1, memory_order_relaxed);
-        fh_fleet_link(f, d);
-        fh_fleet_publish(f);
-        fh_fleet_tell(f, d, FH_DEPLOYMENT_REQUESTED, d->view.created_utc_ns);
-        fh_deployment_step_soon(d, 0);
-    }
+    if (rc == 0 && !d) rc = start(f, &c->spec, &d, &c->err);
+    if (rc == 0 && c->spec.replicas > 1) rc = start_others(f, &c->spec, d, &c->err);
     if (rc == 0) c->view = d->view;
     reply(c);
 }

@@ -199,6 +199,8 @@ void fh_fleet_settle(fh_fleet *f); /* forgets old stopped ones; ends a stop that
 int fh_fleet_adopt_all(fh_fleet *f, fh_err **err);
 /* What runs or is on its way of what the spec asks for; *ret is NULL when nothing does. FH_E_CONFLICT when its shape is another. */
 int fh_fleet_reuse(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_err **err);
+/* Those of the model that run or are on their way. */
+size_t fh_fleet_replicas(const fh_fleet *f, const char *model);
 int fh_fleet_resolve(fh_fleet *f, const char *model, fh_deployment *d, fh_err **err);
 
 #endif

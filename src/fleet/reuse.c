@@ -35,6 +35,13 @@ static fh_deployment *live_of(fh_fleet *f, const fh_deployment *asked, bool exac
     return best;
 }
 
+size_t fh_fleet_replicas(const fh_fleet *f, const char *model)
+{
+    size_t n = 0;
+    for (const fh_deployment *d = f->first; d; d = d->next) n += is_live(d) && strcmp(d->view.model, model) == 0;
+    return n;
+}
+
 /* Did somebody ask for more than the model: a variant, a digest? */
 static bool is_exact(const char *asked, const char *model)
 {

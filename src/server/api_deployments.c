@@ -173,6 +173,7 @@ static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
     if (!rc) rc = take_text(c->body, "place", false, spec->place, sizeof spec->place, err);
     if (!rc) rc = fh_json_read_i64(c->body, "context_tok", false, INT64_MIN, INT64_MAX, &spec->context_tok, err);
     if (!rc) rc = fh_json_read_i64(c->body, "streams", false, INT64_MIN, INT64_MAX, &spec->streams, err);
+    if (!rc) rc = fh_json_read_i64(c->body, "replicas", false, 1, FH_LIMIT_REPLICAS, &spec->replicas, err);
     return rc ? rc : check_path(c->server, spec, err);
 }
 

@@ -140,6 +140,7 @@ static const api_field deployment_create[] = {
     {"place", "string", false, false, "here"},
     {"context_tok", "integer", false, false, "context of each stream"},
     {"streams", "integer", false, false, "requests at once"},
+    {"replicas", "integer", false, false, "so many deployments of the model are to run, with those that do; the reply is the first"},
     {"reuse", "boolean", false, false, "take what runs or is on its way of that model, if anything is; false: start another beside it"},
     END,
 };

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Deployments as several people meet them: who shares one, who gets one of their own, and what is listed. Prints TAP."""
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
@@ -68,9 +71,33 @@ def main():
             assert s.request("POST", "/api/v1/deployments", {"model": "smollm2", "reuse": True}, key=key)[0] == 403
             assert live(s) == []
 
+        def several_replicas():
+            done = s.cli("run", "smollm2", "Say hello.", "--max-tokens", "2", "--replicas", "2")
+            assert done.returncode == 0, done.stderr
+            names = live(s)
+            assert sorted(names) == ["smollm2-135m", "smollm2-135m-2"], names
+            for name in names:
+                s.wait_ready(name)
+            pid = next(d["pid"] for d in s.deployments() if d["name"] == "smollm2-135m")
+            os.kill(pid, signal.SIGKILL)
+            for _ in range(10):
+                reply = s.json("POST", "/v1/chat/completions", {"model": "smollm2", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2})
+                assert reply["choices"], reply
+            until = time.monotonic() + 60
+            while next(d for d in s.deployments() if d["name"] == "smollm2-135m")["pid"] in (pid, None):
+                assert time.monotonic() < until, s.deployments()
+                time.sleep(0.05)
+            s.wait_ready("smollm2-135m")
+            assert sorted(live(s)) == ["smollm2-135m", "smollm2-135m-2"]
+            status, _, body = s.request("POST", "/api/v1/deployments", {"model": "smollm2", "replicas": 0})
+            assert status == 400 and json.loads(body)["param"] == "replicas", body
+            for name in names:
+                assert s.cli("stop", name).returncode == 0
+
         for fn, text in [(two_runs_at_once, "two that run the same model at the same moment share one deployment"), (pressed_twice, "Run pressed again, by any name of the model, is the same deployment"),
                          (a_second_on_purpose, "a second one is started by whoever does not ask to share"), (by_its_model, "a deployment is found by its model, as people call that"), (what_fits_instead, "who cannot run a model is sent to one whose weights are here"), (another_shape, "one of another shape is not shared in silence"),
-                         (a_key_that_may_only_use, "a key that may only use finds what runs and starts nothing")]:
+                         (a_key_that_may_only_use, "a key that may only use finds what runs and starts nothing"),
+                         (several_replicas, "of two replicas one is killed: the other answers, and it heals")]:
             tap.check(text, fn)
     tap.end()
 

@@ -416,6 +416,30 @@ static void what_runs_is_not_shared_when_something_else_was_asked_for(void **sta
     assert_int_equal(deploy_spec(FH_DEPLOY_ATTACH, "good", "", 0).code, FH_E_FORBIDDEN);
 }
 
+static answer deploy_replicas(fh_deploy_mode mode, const char *model, int64_t replicas)
+{
+    fh_deploy_spec s = {.mode = mode, .replicas = replicas};
+    answer a = {0};
+    snprintf(s.model, sizeof s.model, "%s", model);
+    assert_int_equal(fh_fleet_deploy(fleet, &s, loop, answered, &a, NULL), 0);
+    assert_int_equal(fh_loop_run(loop, NULL), 0);
+    return a;
+}
+
+static void replicas_are_deployments_as_many_as_were_asked_for(void **state)
+{
+    (void)state;
+    assert_string_equal(deploy_replicas(FH_DEPLOY_REUSE, "good", 2).view.name, "good");
+    wait_state("good", FH_DEPLOYMENT_READY);
+    wait_state("good-2", FH_DEPLOYMENT_READY);
+    assert_string_equal(deploy_replicas(FH_DEPLOY_REUSE, "good", 2).view.model, "good"); /* both run: none is added */
+    assert_int_equal(fh_fleet_entered(fleet, FH_DEPLOYMENT_REQUESTED), 2);
+    assert_string_equal(deploy_replicas(FH_DEPLOY_REUSE, "deployment/good-2", 3).view.name, "good-2");
+    wait_state("good-3", FH_DEPLOYMENT_READY);
+    assert_int_equal(deploy_replicas(FH_DEPLOY_ATTACH, "good", 4).code, FH_E_FORBIDDEN);
+    assert_int_equal(fh_fleet_entered(fleet, FH_DEPLOYMENT_REQUESTED), 3);
+}
+
 static fh_plan_machine room_for_one(void *ctx)
 {
     (void)ctx;
@@ -716,6 +740,7 @@ int main(int argc, char **argv)
         TEST(what_is_wrong_with_a_request_is_said),
         TEST(asking_for_what_runs_shares_it),
         TEST(what_runs_is_not_shared_when_something_else_was_asked_for),
+        TEST(replicas_are_deployments_as_many_as_were_asked_for),
         TEST(those_that_failed_make_room_for_the_next),
         TEST(memory_that_others_will_take_is_not_free),
         TEST(a_model_that_does_not_fit_fails_with_numbers),

@@ -91,6 +91,7 @@
     X(TOOL_HOLD_BYTES, 1048576, "text of a reply that waits because it may be a tool call; beyond: it is answer")                          \
     X(TOOL_VALUE_BYTES, 1048576, "argument that waits for its end to be typed; beyond: it is a string")                                    \
     X(DEPLOYMENTS, 256, "deployments of a server that are not stopped; beyond: 409")                                                       \
+    X(REPLICAS, 64, "deployments of one model that may be asked for at once; beyond: 400")                                                 \
     X(CONTEXT_TOK, 16777216, "tokens of one stream that may be asked for; beyond: 400")                                                    \
     X(STREAMS, 256, "requests that one engine computes at once; beyond: 400")                                                              \
     X(DEPLOYMENT_RESTARTS, 5, "restarts of an engine within ten minutes; beyond: failed, with the engine's last lines")                    \

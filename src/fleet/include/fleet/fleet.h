@@ -87,6 +87,7 @@ typedef struct fh_deploy_spec {
     char name[64];   /* "" = made from the model's id */
     char place[64];  /* "here" or "" */
     int64_t context_tok, streams; /* 0 = default */
+    int64_t replicas;             /* so many of the model are to run, with those that do already; 0 = 1 */
 } fh_deploy_spec;
 
 /* Commands. Posted to the fleet; done(arg, view, err) is called on `reply_loop`'s thread exactly once (view and err borrowed; one of them
