@@ -47,7 +47,7 @@ class Task:
     def __init__(self, number, seed):
         rng = random.Random(f"{seed}/{number}")
         self.number, self.kind, self.level = number, rng.choice(["sum", "form", "tool", "fact"]), rng.randrange(4)
-        self.body = {"max_tokens": 48, "temperature": 0}
+        self.body = {"max_tokens": 24, "temperature": 0}
         getattr(self, "make_" + self.kind)(rng)
         self.body["messages"] = [{"role": "user", "content": self.text}]
 
