@@ -632,7 +632,7 @@ void fh_exchange_start(fh_gateway *g, fh_http_req *req, const fh_key *key, fh_op
     fh_seen_begin(x, key);
     int rc = fh_exchange_read(x, key, model, &err);
     if (rc) {
-        fh_exchange_fail(x, err);
+        fh_exchange_refuse(x, err);
         return;
     }
     earn_retry(g);

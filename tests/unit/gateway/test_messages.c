@@ -281,6 +281,17 @@ static void what_no_engine_can_do_is_refused_in_this_apis_words(void **state)
     assert_int_equal(w->heard.len, 0);
 }
 
+static void a_block_at_fault_is_named_as_the_client_counts_it(void **state)
+{
+    world *w = *state;
+    post(w, "/v1/messages",
+         "{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\"}]"
+         "}]}");
+    assert_int_equal(w->status, 400);
+    holds(w, "\"message\":\"messages[0].content[0].tool_use_id: ");
+    assert_int_equal(w->heard.len, 0);
+}
+
 static void refusals_and_absence_of_engines_are_said_in_them_too(void **state)
 {
     world *w = *state;
@@ -326,6 +337,7 @@ int main(void)
         TEST(an_upstream_of_the_same_api_gets_and_gives_the_bytes),
         TEST(a_chat_is_answered_by_an_upstream_of_messages),
         TEST(what_no_engine_can_do_is_refused_in_this_apis_words),
+        TEST(a_block_at_fault_is_named_as_the_client_counts_it),
         TEST(refusals_and_absence_of_engines_are_said_in_them_too),
         TEST(tokens_are_counted_by_whoever_can),
     };
