@@ -19,7 +19,7 @@ WEATHER = {"name": "get_weather", "description": "The weather of a city", "input
 
 
 class City(pydantic.BaseModel):
-    name: str = pydantic.Field(max_length=20)
+    name: str  # without a bound: the package makes one a remark to the model, and then checks it
     large: bool
 
 
