@@ -161,7 +161,7 @@ static int free_key(object *o)
         if (o->members[i].name.len > NAME_BYTES)
             return schema_refuse(o->b, o->members[i].at, "properties", "a name is longer than %d bytes, beside free properties",
                                  NAME_BYTES);
-    memcpy(sorted, o->members, o->count * sizeof *sorted);
+    if (o->count) memcpy(sorted, o->members, o->count * sizeof *sorted);
     qsort(sorted, o->count, sizeof *sorted, by_name);
     const char *other = other_keys(&t, 0, o->count, 0);
     o->key = schema_new_rule(o->b);
