@@ -215,7 +215,7 @@ static node *class_of(reader *r, set *s, bool negated)
         r->rc = schema_memory(r->b, NULL);
         return NULL;
     }
-    memcpy(n->spans, s->spans, s->count * sizeof *n->spans);
+    if (s->count) memcpy(n->spans, s->spans, s->count * sizeof *n->spans);
     n->span_count = s->count;
     return n;
 }
