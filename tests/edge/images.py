@@ -218,7 +218,7 @@ def fetched(tap, s, services):
 
     png, jpeg = ("image/png", PNG), ("image/jpeg", JPEG)
     for api in ("chat", "responses", "messages"):
-        for model in ("provider/open/eyes", "provider/claude/eyes"):
+        for model in ("provider/open/eyes", "provider/native/eyes"):
             tap.check(f"{api} over {model}: images arrive as data, in order", arrives, ["https://images.test/a.png?x=1", "https://images.test/b.jpg", "https://images.test/a.png"],
                       [png, jpeg, png], api, model)
     for name, url in {
@@ -350,7 +350,7 @@ def main():
         for address in (PUBLIC, PUBLIC6, OTHER):
             serve(Images, address, 443, pair)
         serve(Endpoint, "127.0.0.1", port)
-        for name, kind in (("open", "openai"), ("claude", "anthropic")):
+        for name, kind in (("open", "openai"), ("native", "anthropic")):
             done = s.cli("provider", "add", name, "--url", f"http://127.0.0.1:{port}", "--kind", kind)
             assert done.returncode == 0, done
         fetched(tap, s, services)
