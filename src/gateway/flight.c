@@ -378,6 +378,7 @@ void fh_flight_land(fh_seat *leader, const fh_flight_end *end)
     f->end = *end;
     f->used_tok = FH_MAX(f->used_tok, end->usage.prompt_tok + end->usage.completion_tok);
     f->ended = true;
+    f->paused = false; /* there is nobody who could go on */
     f->leader = NULL;
     leader->flight = NULL;
     unready(leader);

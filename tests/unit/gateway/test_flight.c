@@ -327,6 +327,22 @@ static void a_large_answer_waits_for_its_only_reader_and_holds_what_is_unread(vo
     assert_int_equal(figures(w).flights, 0);
 }
 
+static void a_leader_that_waits_may_land_and_the_reader_gets_all(void **state)
+{
+    world *w = *state;
+    fh_seat one, leader;
+    board(w, 1, &one);
+    lead(w, &leader, &one);
+    unsigned written = 1;
+    while (write_events(&leader, 1)) written++;
+    land(&leader, true, 1);
+    assert_int_equal(read_events(&one), written);
+    assert_non_null(look(&one).end);
+    fh_seat_leave(&one);
+    assert_int_equal(figures(w).bytes, 0);
+    assert_int_equal(figures(w).flights, 0);
+}
+
 static void a_slow_reader_holds_nobody_up_and_is_cut_loose_in_the_end(void **state)
 {
     world *w = *state;
@@ -618,6 +634,7 @@ int main(void)
         TEST(who_has_left_is_not_woken),
         TEST(a_large_answer_is_not_kept_and_not_joined),
         TEST(a_large_answer_waits_for_its_only_reader_and_holds_what_is_unread),
+        TEST(a_leader_that_waits_may_land_and_the_reader_gets_all),
         TEST(a_slow_reader_holds_nobody_up_and_is_cut_loose_in_the_end),
         TEST(there_are_no_more_flights_than_may_be),
         TEST(what_is_on_its_way_for_a_forgotten_key_is_not_kept),
