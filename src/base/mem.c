@@ -2,6 +2,9 @@
 #include "base/mem.h"
 #include "base/fault.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +39,14 @@ void *fh_alloc_aligned(size_t alignment, size_t bytes)
     if (fh_add_overflows(bytes, alignment - 1, &whole)) return NULL;
     whole &= ~(alignment - 1);
     return fh_fault_strikes(FH_FAULT_ALLOC) ? NULL : aligned_alloc(alignment, whole ? whole : alignment);
+}
+
+void fh_mem_map_large(void)
+{
+#ifdef __GLIBC__
+    enum { LARGE_BYTES = 256 << 10 };
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+#endif
 }
 
 void fh_free(void *p)

@@ -1,5 +1,6 @@
 /* freehold serve: the server in the foreground. */
 #include "base/limits.h"
+#include "base/mem.h"
 #include "client.h"
 #include "server/server.h"
 #include "sys/cpu.h"
@@ -64,6 +65,7 @@ static int run_serve(fh_cli *c, fh_err **err)
     if (!rc) rc = collect(c, "cors-origin", origins, err);
     if (!rc) rc = collect(c, "fetch-allow", fetched, err);
     if (rc) return rc;
+    fh_mem_map_large();
     fh_server_config config = {
         .listen = fh_cli_text(c, "listen", listen ? listen : FH_CLI_LISTEN),
         .threads = fh_cli_int(c, "threads", FH_MIN(fh_topo_threads(), FH_LIMIT_SERVE_THREADS)),

@@ -16,15 +16,21 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { PENDING_BYTES = FH_LIMIT_HTTP_PIPELINED_BYTES, READS_PER_RUN = 16, KEEP_BYTES = 16384 };
+enum { PENDING_BYTES = FH_LIMIT_HTTP_PIPELINED_BYTES, READS_PER_RUN = 16, BYTES_PER_RUN = FH_HTTP_SCRATCH_BYTES, KEEP_BYTES = 16384 };
 
 /* Time. */
 
+/* Of two times, 0 for none. */
+static int64_t earlier(int64_t a, int64_t b)
+{
+    if (!a || !b) return a ? a : b;
+    return FH_MIN(a, b);
+}
+
 static int64_t next_deadline(const fh_http_conn *c)
 {
-    if (!c->deadline_ns) return c->write_deadline_ns;
-    if (!c->write_deadline_ns) return c->deadline_ns;
-    return FH_MIN(c->deadline_ns, c->write_deadline_ns);
+    int64_t at = earlier(c->deadline_ns, c->write_deadline_ns);
+    return earlier(at, c->held_until_ns);
 }
 
 /* The timer may fire too early (deadlines mostly move away), never too late. */
@@ -106,8 +112,15 @@ static ssize_t send_some(const fh_http_conn *c)
     return -1;
 }
 
+void fh_http_conn_hold(fh_http_conn *c, int64_t until_ns)
+{
+    c->held_until_ns = until_ns;
+    arm(c);
+}
+
 void fh_http_conn_flush(fh_http_conn *c)
 {
+    if (c->held_until_ns) return;
     while (!c->broken && c->writable && fh_http_conn_unsent(c)) {
         ssize_t n = send_some(c);
         if (n > 0) {
@@ -210,12 +223,13 @@ static void wait_for_more(fh_http_conn *c, bool was_started, bool in_body)
         deadline_in(c, c->server->limits.header_timeout_ns);
 }
 
-/* Too much unsent: no further requests are parsed, so that a client that pipelines and does not read costs bounded memory. */
+/* Too much unsent, or a reply that is held back: no further requests are parsed, so that a client that pipelines and does not read costs
+ * bounded memory, and one that guesses keys gains nothing by pipelining. */
 static bool congested(fh_http_conn *c)
 {
     size_t max = c->server->limits.out_buffer_bytes;
     if (fh_http_conn_unsent(c) > max) fh_http_conn_flush(c);
-    return fh_http_conn_unsent(c) > max;
+    return c->held_until_ns || fh_http_conn_unsent(c) > max;
 }
 
 static size_t parse(fh_http_conn *c, const char *data, size_t bytes)
@@ -329,10 +343,11 @@ static void refuse_plain(fh_http_conn *c)
     fh_http_conn_refuse(c, 400, err);
 }
 
-static void read_once(fh_http_conn *c)
+static void read_once(fh_http_conn *c, size_t *io_read)
 {
     ssize_t n = receive_some(c);
     if (n > 0) {
+        *io_read += (size_t)n;
         take_input(c, c->server->scratch, (size_t)n);
         /* A short read emptied the socket; what comes later makes a new edge. Only an end that was announced with the bytes would not. */
         if (n < FH_HTTP_SCRATCH_BYTES && !c->end_seen && !c->tls) c->readable = false;
@@ -354,14 +369,14 @@ static void parse_pending(fh_http_conn *c)
     if (c->pending.len == 0 && c->pending.cap > KEEP_BYTES) fh_buf_fini(&c->pending);
 }
 
-/* One bounded slice of input. False when there is nothing to do now. */
-static bool input_step(fh_http_conn *c)
+/* One bounded slice of input; what was read is added to *io_read. False when there is nothing to do now. */
+static bool input_step(fh_http_conn *c, size_t *io_read)
 {
     bool parsing = c->phase == FH_CONN_READING && !c->close_after && !c->broken;
     if (parsing && c->pending.len && !congested(c))
         parse_pending(c);
     else if (wants_input(c))
-        read_once(c);
+        read_once(c, io_read);
     else
         return false;
     return true;
@@ -397,8 +412,9 @@ void fh_http_conn_run(fh_http_conn *c)
 {
     c->busy = true;
     bool more = true;
+    size_t read = 0;
     output_step(c);
-    for (int i = 0; i < READS_PER_RUN && more; i++) more = input_step(c);
+    for (int i = 0; i < READS_PER_RUN && more && read < BYTES_PER_RUN; i++) more = input_step(c, &read);
     output_step(c);
     c->busy = false;
     if (more || (c->req.paused && fh_http_conn_unsent(c) == 0)) { /* its turn is over: go on after the others */
@@ -444,6 +460,7 @@ void fh_http_conn_on_timer(void *arg)
     fh_http_conn *c = arg;
     int64_t now = fh_clock_mono_ns();
     c->timer_at_ns = 0;
+    if (c->held_until_ns && now >= c->held_until_ns) c->held_until_ns = 0;
     if (c->write_deadline_ns && now >= c->write_deadline_ns)
         c->broken = true;
     else if (c->deadline_ns && now >= c->deadline_ns)

@@ -2,6 +2,9 @@
  * certificate, and connections that are on their way from one loop to another. */
 #include "private.h"
 
+#include "base/clock.h"
+#include "base/limits.h"
+
 fh_http_group *fh_http_group_new(void)
 {
     fh_http_group *g = fh_calloc(1, sizeof *g);
@@ -47,6 +50,17 @@ void fh_http_server_tls(fh_http_server *s, fh_tls *tls)
     s->group->tls = tls;
     pthread_mutex_unlock(&s->group->lock);
     fh_tls_free(old);
+}
+
+/* Replies leave one after another at the rate, but for a first few that leave at once: the generic cell rate algorithm (ITU-T I.371) with
+ * one time for all. */
+int64_t fh_http_group_stranger(fh_http_group *g, int64_t now_ns)
+{
+    static const int64_t step = FH_NS_PER_S / FH_LIMIT_HTTP_STRANGERS_PER_S, at_once = FH_LIMIT_HTTP_STRANGERS_AT_ONCE * step;
+    int_fast64_t due = atomic_load_explicit(&g->stranger_due_ns, memory_order_relaxed), mine;
+    do mine = FH_MAX(due, now_ns);
+    while (!atomic_compare_exchange_weak_explicit(&g->stranger_due_ns, &due, mine + step, memory_order_relaxed, memory_order_relaxed));
+    return mine - at_once > now_ns ? mine - at_once : 0;
 }
 
 void fh_http_group_depart(fh_http_group *g, fh_http_conn *c)

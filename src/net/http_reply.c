@@ -242,10 +242,18 @@ static bool may_go_on(const fh_http_conn *c)
     return !c->server->draining && (!c->eof || c->pending.len);
 }
 
+/* Whoever guesses keys by the thousand waits for each answer, and takes no time from those who have one. */
+static void slow_strangers(fh_http_conn *c)
+{
+    int64_t until = fh_http_group_stranger(c->server->group, fh_clock_mono_ns());
+    if (until) fh_http_conn_hold(c, until);
+}
+
 void fh_http_reply(fh_http_req *r, int status, const char *content_type, const void *body, size_t bytes)
 {
     fh_http_conn *c = r->conn;
     r->keep = r->keep && may_go_on(c);
+    if (status == 401) slow_strangers(c);
     queue_head(c, status, content_type, (int64_t)bytes, r->keep);
     if (bytes && !r->head && !has_no_body(status)) {
         fh_http_conn_queue(c, body, bytes);

@@ -102,6 +102,7 @@ struct fh_http_conn {
     struct event io, kick;
     fh_timer timer;
     int64_t timer_at_ns, deadline_ns, write_deadline_ns; /* 0: none */
+    int64_t held_until_ns;                               /* nothing is sent and no request parsed before; 0: none */
     int64_t body_began_ns, write_began_ns;               /* write: since when something has always been unsent */
     uint64_t written_bytes;                              /* since then */
     fh_http_phase phase;
@@ -125,7 +126,8 @@ typedef struct fh_http_group {
     atomic_uint references;
     atomic_size_t connections, bodies_bytes;
     atomic_uint_fast64_t refused;
-    fh_http_ended *on_end; /* with its argument: fixed before the loops run; NULL: nobody asks */
+    atomic_int_fast64_t stranger_due_ns; /* when the next reply of 401 is due */
+    fh_http_ended *on_end;               /* with its argument: fixed before the loops run; NULL: nobody asks */
     void *end_ctx;
     pthread_mutex_t lock; /* guards the rest */
     fh_tls *tls;          /* NULL: plain */
@@ -142,6 +144,8 @@ bool fh_http_group_trusts(const fh_http_group *g, const fh_address *a);
 /* One more connection of that address (of that /64, for IPv6); false when it has as many as it may. */
 bool fh_http_group_enter(fh_http_group *g, const fh_address *a, size_t most);
 void fh_http_group_leave(fh_http_group *g, const fh_address *a);
+/* One more reply of 401: until when it waits, so that not too many leave in a second; 0: it does not. */
+int64_t fh_http_group_stranger(fh_http_group *g, int64_t now_ns);
 void fh_http_group_depart(fh_http_group *g, fh_http_conn *c);
 void fh_http_group_arrive(fh_http_group *g, fh_http_conn *c);
 
@@ -194,6 +198,7 @@ void fh_http_conn_free(fh_http_conn *c);  /* one that is on no list and watched 
 void fh_http_conn_kick(fh_http_conn *c);  /* run soon, from the loop */
 void fh_http_conn_break(fh_http_conn *c); /* nothing more is sent; the loop closes it soon */
 void fh_http_conn_flush(fh_http_conn *c);
+void fh_http_conn_hold(fh_http_conn *c, int64_t until_ns); /* what is queued waits until then */
 void fh_http_conn_reply_done(fh_http_conn *c);
 void fh_http_conn_deadline(fh_http_conn *c, int64_t deadline_ns);
 static inline size_t fh_http_conn_unsent(const fh_http_conn *c)

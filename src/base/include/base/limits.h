@@ -19,6 +19,8 @@
     X(HTTP_PIPELINED_BYTES, 65536, "requests of a connection that wait behind the one being answered; beyond: not read until that is")     \
     X(HTTP_OUT_BUFFER_BYTES, 262144, "unsent bytes of a connection at which its source is paused")                                         \
     X(HTTP_BODIES_BYTES, 268435456, "request bodies of all connections of a server together; beyond: 503")                                 \
+    X(HTTP_STRANGERS_PER_S, 4000, "replies of 401 a second, all clients together; beyond: each waits, and its connection with it")         \
+    X(HTTP_STRANGERS_AT_ONCE, 100, "of them that leave at once")                                                                           \
     X(HTTP_CHUNK_LINE_BYTES, 256, "the line before a chunk of a request body; beyond: 400")                                                \
     X(HTTP_CHUNK_EXTENSION_BYTES, 4096, "chunk extensions of a request body together; beyond: 400")                                        \
     X(HTTP_LINGER_MS, 5000, "time that a closing connection is still read, so that the client can read the last reply")                    \

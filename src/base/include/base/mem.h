@@ -19,6 +19,9 @@ char *fh_strndup(const char *s, size_t bytes); /* copies exactly bytes, adds a N
 char *fh_asprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Aligned, for kernels; alignment is a power of two. Free with fh_free. */
 void *fh_alloc_aligned(size_t alignment, size_t bytes);
+/* For a process that serves: from now on large blocks are mapped each for itself. They grow by moving pages instead of bytes, and what is
+ * freed goes back to the system; left alone, glibc stops doing so once the first large block was freed. Before other threads start. */
+void fh_mem_map_large(void);
 
 static inline bool fh_mul_overflows(size_t a, size_t b, size_t *ret_product)
 {
