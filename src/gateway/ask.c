@@ -85,17 +85,31 @@ static void add(edits *e, const char *key, const char *value)
     e->list[e->count++] = (fh_wire_edit){key, value};
 }
 
-/* As the messages are, and the answer so far as the assistant's last one. */
-static void add_messages(edits *e, const fh_ask *a, fh_str text)
+/* As the messages are, and the answer so far as the assistant's last one, behind what the client had begun of it. */
+static int add_messages(edits *e, const fh_ask *a, fh_str text, fh_err **err)
 {
-    if (fh_json_write(a->common.messages, &e->prompt, NULL)) e->prompt.failed = true;
-    if (e->prompt.len) e->prompt.data[--e->prompt.len] = '\0';
-    fh_buf_adds(&e->prompt, ",{\"role\":\"assistant\",\"content\":");
-    fh_buf_add_json_string(&e->prompt, text.ptr, text.len);
+    FH_AUTO(buf) fh_buf answer = FH_BUF(FH_LIMIT_JSON_BODY_BYTES * 2u);
+    const fh_json *messages = a->common.messages;
+    size_t kept = fh_json_count(messages) - a->common.continue_final;
+    if (a->common.continue_final) {
+        fh_str begun = fh_json_str(fh_json_get(fh_json_at(messages, kept), "content"));
+        if (!begun.ptr) return fh_err_set(err, FH_E_UNAVAILABLE, "an answer that was begun in parts cannot be continued with text");
+        fh_buf_add(&answer, begun.ptr, begun.len);
+    }
+    fh_buf_add(&answer, text.ptr, text.len);
+    int rc = 0;
+    fh_buf_addc(&e->prompt, '[');
+    for (size_t i = 0; i < kept && rc == 0; i++) {
+        rc = fh_json_write(fh_json_at(messages, i), &e->prompt, err);
+        fh_buf_addc(&e->prompt, ',');
+    }
+    fh_buf_adds(&e->prompt, "{\"role\":\"assistant\",\"content\":");
+    fh_buf_add_json_string(&e->prompt, fh_buf_cstr(&answer), answer.len);
     fh_buf_adds(&e->prompt, "}]");
     add(e, "messages", fh_buf_cstr(&e->prompt));
     add(e, "continue_final_message", "true");
     add(e, "add_generation_prompt", "false");
+    return rc ? rc : fh_buf_check(&answer, err, "the answer so far");
 }
 
 /* Messages that were edited, unless they were added already. */
@@ -133,12 +147,11 @@ static void add_most(edits *e, const fh_ask *a, int64_t most)
 
 static int add_text_seam(edits *e, const fh_ask *a, const fh_sent *sent, fh_err **err)
 {
-    fh_str text = {fh_buf_cstr(&sent->text), sent->text.len};
+    fh_str text = fh_sent_text(sent);
     int64_t max = most_tok(a);
     if (max > 0) add_most(e, a, FH_MAX(max - (int64_t)fh_sent_count(sent), (int64_t)1));
     if (a->dialect == FH_DIALECT_COMPLETION) return add_prompt(e, a, text, err);
-    add_messages(e, a, text);
-    return 0;
+    return text.len ? add_messages(e, a, text, err) : 0; /* nothing but blanks: from the beginning */
 }
 
 static int add_seam(edits *e, const fh_ask *a, const fh_route *r, const fh_sent *sent, fh_err **err)

@@ -93,7 +93,6 @@ struct fh_exchange {
     bool streaming;                   /* the reply has begun */
     bool paused;                      /* the client reads too slowly */
     bool resumed;                     /* behind a seam: events are written, not passed */
-    bool first_text;                  /* the next text is the first behind a seam */
     bool begun, end_seen, failed, stalled;
     int status; /* of the upstream's reply; 0 before its headers */
     char type[128], retry_after[32], reply_id[96];

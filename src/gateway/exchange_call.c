@@ -142,7 +142,7 @@ static void forget_reply(fh_exchange *x)
     x->status = 0;
     x->type[0] = x->retry_after[0] = '\0';
     x->begun = x->end_seen = x->stalled = false;
-    x->first_text = x->resumed;
+    if (x->resumed && fh_sent_resume(&x->sent, x->route.resume) == FH_RESUME_TEXT) fh_sent_expect_blanks(&x->sent);
     x->finishes = 0;
     fh_buf_clear(&x->in);
     x->in.max = x->wants_stream        ? (size_t)FH_LIMIT_SSE_EVENT_BYTES

@@ -74,14 +74,6 @@ static int write_event(fh_exchange *x, const fh_wire_event *e, fh_err **err)
     return to_writer(x, &changed, &x->out, err);
 }
 
-/* The first text behind a seam that was crossed with text. */
-static void mend_seam(fh_exchange *x, fh_wire_event *e)
-{
-    if (!x->first_text || e->kind != FH_EVENT_TEXT) return;
-    x->first_text = false;
-    if (fh_sent_resume(&x->sent, x->route.resume) == FH_RESUME_TEXT) fh_sent_seam(&x->sent, &e->text);
-}
-
 /* What an upstream said, said again. */
 static int say_again(fh_err **err, int code, const fh_err *said)
 {
@@ -101,7 +93,7 @@ static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
         snprintf(x->reply_id, sizeof x->reply_id, "%.*s", (int)FH_MIN(e->id.len, sizeof x->reply_id - 1), e->id.ptr ? e->id.ptr : "");
     if (e->kind == FH_EVENT_USAGE) note_usage(x, e);
     if (e->kind == FH_EVENT_FINISH) fh_seen_finish(x, e->finish);
-    mend_seam(x, &changed);
+    if (e->kind == FH_EVENT_TEXT) fh_sent_seam(&x->sent, &changed.text);
     if (x->wants_stream) fh_sent_event(&x->sent, &changed);
     fh_exchange_judge_event(x, &changed);
     if (e->kind == FH_EVENT_FINISH) x->finishes |= 1u << e->finish;

@@ -77,14 +77,26 @@ static bool is_blank(char c)
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-void fh_sent_seam(const fh_sent *s, fh_str *text)
+fh_str fh_sent_text(const fh_sent *s)
 {
-    fh_str sent = {fh_buf_cstr(&s->text), s->text.len};
-    size_t blanks = 0;
-    while (blanks < sent.len && is_blank(sent.ptr[sent.len - 1 - blanks])) blanks++;
-    for (size_t n = FH_MIN(blanks, text->len); n > 0; n--) {
-        if (memcmp(sent.ptr + sent.len - n, text->ptr, n) != 0) continue;
-        *text = (fh_str){text->ptr + n, text->len - n};
-        return;
+    fh_str text = {fh_buf_cstr(&s->text), s->text.len};
+    while (text.len && is_blank(text.ptr[text.len - 1])) text.len--;
+    return text;
+}
+
+void fh_sent_expect_blanks(fh_sent *s)
+{
+    s->again = s->text.len - fh_sent_text(s).len;
+}
+
+void fh_sent_seam(fh_sent *s, fh_str *text)
+{
+    const char *end = fh_buf_cstr(&s->text) + s->text.len;
+    for (; s->again && text->len; s->again--) {
+        if (text->ptr[0] != *(end - s->again)) {
+            s->again = 0; /* it goes on in another way */
+            return;
+        }
+        *text = (fh_str){text->ptr + 1, text->len - 1};
     }
 }

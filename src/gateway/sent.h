@@ -12,6 +12,7 @@
 typedef struct fh_sent {
     fh_buf text;                  /* of the answer */
     fh_buf tokens;                /* "1,2,3" */
+    size_t again;                 /* bytes at the end of text that the continuation is expected to say once more */
     uint64_t token_count, pieces; /* pieces: events with something of the answer, about a token each where tokens are not said */
     bool untold;                  /* a piece came without its tokens */
     bool reasoning, calls, finished, several, logprobs;
@@ -27,8 +28,12 @@ uint64_t fh_sent_count(const fh_sent *s); /* tokens, as well as is known */
 bool fh_sent_any(const fh_sent *s);
 /* How a replica that goes on as `how` at best would; FH_RESUME_NEVER when it cannot. */
 fh_resume fh_sent_resume(const fh_sent *s, fh_resume how);
-/* Removes from a continuation's first text the blanks that end what was sent: a template may cut them off the last message, and the model
- * then says them again. Changes *text. */
-void fh_sent_seam(const fh_sent *s, fh_str *text);
+/* The text that another replica goes on from: without the blanks at its end. A template may cut them off, and a model goes on badly behind
+ * them; without them every upstream says them again. */
+fh_str fh_sent_text(const fh_sent *s);
+/* A call is begun that goes on from fh_sent_text: those blanks are expected once more. */
+void fh_sent_expect_blanks(fh_sent *s);
+/* Removes from the next text of the continuation the blanks that the client has already. Changes *text. */
+void fh_sent_seam(fh_sent *s, fh_str *text);
 
 #endif

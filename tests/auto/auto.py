@@ -17,11 +17,6 @@ def ask(s, task, model="three", **headers):
     return head, json.loads(body)
 
 
-def metric(s, name):
-    text = s.request("GET", "/metrics")[2].decode()
-    return float(next(line.split()[-1] for line in text.splitlines() if line.startswith(name + " ")))
-
-
 def main():
     if not PROGRAM.is_file():
         Tap.skip_all(f"{PROGRAM} is not built: run make")
@@ -59,7 +54,7 @@ def check_all(tap, s, tasks, upstreams):
         head, reply = ask(s, escalated, x_freehold_exclude="medium-8b")
         assert head["x-freehold-model"] == "large-70b" and escalated.right(reply), (head, reply)
         assert "asked instead of tiny-1b" in head["x-freehold-reason"], head
-        assert metric(s, "freehold_gateway_escalations_total") >= 1 and metric(s, "freehold_gateway_unsent_tokens_total") > 10
+        assert s.metric("freehold_gateway_escalations_total") >= 1 and s.metric("freehold_gateway_unsent_tokens_total") > 10
 
     def wished():
         task = by_kind["fact"][0]

@@ -67,13 +67,6 @@ def post(server, body, **more):
     return headers["x-freehold-cache"], text
 
 
-def metric(server, name):
-    for line in server.request("GET", "/metrics")[2].decode().splitlines():
-        if line.startswith(name + " "):
-            return float(line.rsplit(" ", 1)[1])
-    raise AssertionError(f"{name} is not among the metrics")
-
-
 @contextlib.contextmanager
 def calls(server, count):
     """So many requests reach the engine within."""
@@ -135,11 +128,11 @@ def kept(s, tap):
 
     def revoked():
         made = s.json("POST", "/api/v1/keys", {"name": "gone", "scope": "use"})
-        before = metric(s, "freehold_gateway_cache_answers")
+        before = s.metric("freehold_gateway_cache_answers")
         post(s, ask("revoked"), key=made["key"])
-        assert metric(s, "freehold_gateway_cache_answers") == before + 1
+        assert s.metric("freehold_gateway_cache_answers") == before + 1
         s.json("DELETE", f"/api/v1/keys/{made['id']}")
-        assert metric(s, "freehold_gateway_cache_answers") == before
+        assert s.metric("freehold_gateway_cache_answers") == before
 
     def other_apis():
         message = {"model": "smollm2", "max_tokens": 9, "temperature": 0, "messages": [{"role": "user", "content": "apis"}]}
@@ -153,10 +146,10 @@ def kept(s, tap):
 
     def counted():
         names = [f'freehold_gateway_cache_requests_total{{result="{r}"}}' for r in ("hit", "miss")] + ["freehold_gateway_completion_tokens_total"]
-        before = [metric(s, n) for n in names]
+        before = [s.metric(n) for n in names]
         for _ in range(3):
             post(s, ask("counted"))
-        assert [metric(s, n) - b for n, b in zip(names, before)] == [2, 1, 10]
+        assert [s.metric(n) - b for n, b in zip(names, before)] == [2, 1, 10]
 
     def bounded():
         """Ten thousand answers that differ, of about 700 bytes each with what is written down of them, stay below the bound and are all kept; the server's
@@ -169,7 +162,7 @@ def kept(s, tap):
             assert reply.status == 200 and reply.getheader("x-freehold-cache") == "miss"
             reply.read()
         connection.close()
-        size, count = metric(s, "freehold_gateway_cache_bytes"), metric(s, "freehold_gateway_cache_answers")
+        size, count = s.metric("freehold_gateway_cache_bytes"), s.metric("freehold_gateway_cache_answers")
         assert 10000 <= count <= 65536 and size <= 64 << 20, (size, count)
         return f"{count:.0f} answers, {size / (1 << 20):.1f} MiB"
 
@@ -224,7 +217,7 @@ def shared(s, tap):
         for one in streams:
             one.leave()
         until(lambda: s.held() == 0, "the engine is told that nobody listens any more")
-        until(lambda: metric(s, "freehold_gateway_flights") == 0, "the call is gone")
+        until(lambda: s.metric("freehold_gateway_flights") == 0, "the call is gone")
         with calls(s, 1):
             again = Stream(s, {**body, "seed": 2}).open()
             again.read_event()
@@ -271,7 +264,7 @@ def shared(s, tap):
         assert b"read too slowly" in last and b"[DONE]" not in slow.got, last
         for event in slow.got.strip().split(b"\n\n"):
             json.loads(event.removeprefix(b"data: "))
-        assert metric(s, "freehold_gateway_cut_loose_total") == 1
+        assert s.metric("freehold_gateway_cut_loose_total") == 1
         assert Stream(s, {**body, "seed": 6}).open().read_event()
         s.release()
 
@@ -282,7 +275,7 @@ def shared(s, tap):
         s.release()
         while piece := one.reply.read1(1 << 20):
             one.got += piece
-            assert metric(s, "freehold_gateway_flight_bytes") < 5 << 20
+            assert s.metric("freehold_gateway_flight_bytes") < 5 << 20
         assert one.got.count(b" fox") == 120000 and one.got.endswith(b"data: [DONE]\n\n")
 
     def fresh_beside():

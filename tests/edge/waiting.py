@@ -38,14 +38,10 @@ def main():
                 t.start()
             return threads, results
 
-        def metric(start):
-            text = s.request("GET", "/metrics")[2].decode()
-            return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(start))
-
         def wait_for(what, least):
             until = time.monotonic() + 60
-            while metric(what) < least:
-                assert time.monotonic() < until, (what, metric(what), least)
+            while s.metric(what) < least:
+                assert time.monotonic() < until, (what, s.metric(what), least)
                 time.sleep(0.05)
 
         def all_good(threads, results):
@@ -110,7 +106,7 @@ def main():
             holder.join(600)
             wait_for("freehold_gateway_cancelled_total", 1)
             assert ask(who)[0] == 200
-            assert metric("freehold_gateway_queue_waiting") == 0 and metric("freehold_gateway_in_flight") == 0
+            assert s.metric("freehold_gateway_queue_waiting") == 0 and s.metric("freehold_gateway_in_flight") == 0
 
         def limits_are_said_in_each_apis_headers():
             who = key(requests_per_minute=2, tokens_per_minute=100000)

@@ -118,12 +118,6 @@ def run_streams(server, seconds, streams, known):
     return results
 
 
-def metric(server, name):
-    """The sum over all its series."""
-    lines = server.request("GET", "/metrics")[2].decode().splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith((name + " ", name + "{")))
-
-
 def main():
     args = argparse.ArgumentParser()
     args.add_argument("--seconds", type=float, default=20)
@@ -141,7 +135,7 @@ def main():
         results = run_streams(server, a.seconds, a.streams, known)
         killer.stop.set()
         killer.join()
-        resumed = metric(server, "freehold_gateway_streams_resumed_total")
+        resumed = server.metric("freehold_gateway_streams_resumed_total")
         lost = [said for end, said in results if end != "done"]
         wrong = [said for end, said in results if end == "done" and said not in ("same", "tie")]
         ties = sum(said == "tie" for _, said in results)

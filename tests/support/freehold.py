@@ -158,6 +158,12 @@ class Server:
         assert status < 400, f"{method} {path}: {status} {text[:400]!r}"
         return json.loads(text) if text else None
 
+    def metric(self, name):
+        """The sum over all its series."""
+        lines = [line for line in self.request("GET", "/metrics")[2].decode().splitlines() if line.startswith((name + " ", name + "{"))]
+        assert lines, f"{name} is not among the metrics"
+        return sum(float(line.split()[-1]) for line in lines)
+
     def deployments(self):
         reply = self.json("GET", "/api/v1/deployments")
         return reply["items"] if isinstance(reply, dict) else reply

@@ -61,6 +61,21 @@ static void an_answer_goes_on_where_the_other_api_can_say_so(void **state)
     expect(FH_DIALECT_MESSAGES, MESSAGES "}", FH_DIALECT_MESSAGES, "so far", want);
 }
 
+static void an_answer_that_the_client_began_goes_on_as_one(void **state)
+{
+    static const char begun[] = "{\"model\":\"m\",\"continue_final_message\":true,\"add_generation_prompt\":false,"
+                                "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":\"I \"}]}";
+    expect(FH_DIALECT_CHAT, begun, FH_DIALECT_CHAT, "say so \n",
+           "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":\"I say so\"}],"
+           "\"continue_final_message\":true,\"add_generation_prompt\":false,\"model\":\"theirs\"}");
+}
+
+static void an_answer_of_nothing_but_blanks_is_asked_for_anew(void **state)
+{
+    expect(FH_DIALECT_CHAT, CHAT "}", FH_DIALECT_CHAT, " \n",
+           "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"model\":\"theirs\"}");
+}
+
 static void what_cannot_be_said_is_an_error(void **state)
 {
     static const struct {
@@ -70,6 +85,11 @@ static void what_cannot_be_said_is_an_error(void **state)
         const char *param;
     } rows[] = {
         {FH_DIALECT_CHAT, FH_DIALECT_MESSAGES, CHAT ",\"seed\":1}", NULL, FH_E_INVALID, "seed"},
+        {FH_DIALECT_CHAT, FH_DIALECT_CHAT,
+         "{\"model\":\"m\",\"continue_final_message\":true,\"add_generation_prompt\":false,\"messages\":[{\"role\":\"user\",\"content\":"
+         "\"hi\"},"
+         "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"I\"}]}]}",
+         "so far", FH_E_UNAVAILABLE, ""},
         {FH_DIALECT_MESSAGES, FH_DIALECT_MESSAGES, MESSAGES ",\"container\":\"c\"}", "so far", FH_E_UNAVAILABLE, ""},
         {FH_DIALECT_MESSAGES, FH_DIALECT_CHAT, MESSAGES ",\"seed\":\"x\"}", NULL, FH_E_INVALID, "seed"},
         {FH_DIALECT_MESSAGES, FH_DIALECT_CHAT, MESSAGES ",\"n\":1}", NULL, FH_E_INVALID, "n"},
@@ -121,9 +141,14 @@ static void counting_goes_to_the_paths_that_count(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_an_upstream_of_the_same_api_gets_is_what_came), cmocka_unit_test(each_api_is_said_in_the_words_of_the_other),
-        cmocka_unit_test(an_answer_goes_on_where_the_other_api_can_say_so),   cmocka_unit_test(what_cannot_be_said_is_an_error),
-        cmocka_unit_test(needs_are_named_as_the_client_knows_them),           cmocka_unit_test(counting_goes_to_the_paths_that_count),
+        cmocka_unit_test(what_an_upstream_of_the_same_api_gets_is_what_came),
+        cmocka_unit_test(each_api_is_said_in_the_words_of_the_other),
+        cmocka_unit_test(an_answer_goes_on_where_the_other_api_can_say_so),
+        cmocka_unit_test(what_cannot_be_said_is_an_error),
+        cmocka_unit_test(an_answer_that_the_client_began_goes_on_as_one),
+        cmocka_unit_test(an_answer_of_nothing_but_blanks_is_asked_for_anew),
+        cmocka_unit_test(needs_are_named_as_the_client_knows_them),
+        cmocka_unit_test(counting_goes_to_the_paths_that_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
