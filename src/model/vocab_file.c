@@ -11,26 +11,42 @@ static int open_gguf(fh_vocab **ret, const char *path, fh_err **err)
     return rc;
 }
 
-static int open_text(fh_vocab **ret, fh_str text, const char *path, fh_err **err)
+static int open_text(fh_vocab **ret, fh_str text, const char *name, fh_err **err)
 {
-    const char *slash = strrchr(path, '/');
     fh_str trimmed = fh_str_trim(text);
     if (text.len > FH_LIMIT_TOKENIZER_BYTES)
         return fh_err_set(err, FH_E_TOO_LARGE, "the file is %zu bytes long; of a tokenizer at most %d are read", text.len,
                           FH_LIMIT_TOKENIZER_BYTES);
     if (trimmed.len && trimmed.ptr[0] == '{') return fh_vocab_from_json(ret, text, err);
-    return fh_vocab_from_tiktoken(ret, text, slash ? slash + 1 : path, err);
+    return fh_vocab_from_tiktoken(ret, text, name, err);
 }
 
-int fh_vocab_open(fh_vocab **ret, const char *path, fh_err **err)
+static int open_any(fh_vocab **ret, const char *path, const char *name, fh_err **err)
 {
     fh_mapping map = {0};
     int rc = fh_file_map(path, &map, err);
     if (rc) return rc;
     fh_str text = {map.data, map.bytes};
     bool gguf = fh_str_starts(text, FH_STR("GGUF"));
-    if (!gguf) rc = open_text(ret, text, path, err);
+    if (!gguf) rc = open_text(ret, text, name, err);
     fh_file_unmap(&map);
-    if (gguf) rc = open_gguf(ret, path, err);
+    return gguf ? open_gguf(ret, path, err) : rc;
+}
+
+int fh_vocab_open_as(fh_vocab **ret, const char *path, const char *name, fh_err **err)
+{
+    int rc = open_any(ret, path, name, err);
+    return rc ? fh_err_about(err, name) : 0;
+}
+
+int fh_vocab_open(fh_vocab **ret, const char *path, fh_err **err)
+{
+    const char *slash = strrchr(path, '/');
+    int rc = open_any(ret, path, slash ? slash + 1 : path, err);
     return rc ? fh_err_about(err, path) : 0;
+}
+
+const fh_gguf *fh_vocab_gguf(const fh_vocab *v)
+{
+    return v->own_gguf;
 }

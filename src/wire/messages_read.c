@@ -8,10 +8,10 @@ enum { CALLS = 1024, TEXT_MAX = 64 << 20 };
 
 typedef struct messages_reader {
     fh_wire_reader base;
-    bool begun, finished;
-    uint32_t calls;       /* begun so far */
-    bool in_call, argued; /* the open block is a call; arguments of it came */
-    fh_json *input;       /* owned; what the start of the call already held, or NULL */
+    bool begun, finished, told; /* told: the usage was */
+    uint32_t calls;             /* begun so far */
+    bool in_call, argued;       /* the open block is a call; arguments of it came */
+    fh_json *input;             /* owned; what the start of the call already held, or NULL */
     uint64_t input_tok, written_tok, cached_tok, output_tok, thinking_tok;
 } messages_reader;
 
@@ -77,11 +77,19 @@ static int finish(messages_reader *r, const fh_json *from, fh_err **err)
     return fh_wire_emit(&r->base, &e, err);
 }
 
+static int tell_usage(messages_reader *r, fh_err **err)
+{
+    fh_wire_event usage = {.kind = FH_EVENT_USAGE, .usage = usage_of(r)};
+    if (r->told || !r->finished) return 0;
+    r->told = true;
+    return fh_wire_emit(&r->base, &usage, err);
+}
+
 static int end(messages_reader *r, fh_err **err)
 {
     if (!r->finished) return fh_err_set(err, FH_E_UPSTREAM, "the engine ended a message without saying why");
-    fh_wire_event usage = {.kind = FH_EVENT_USAGE, .usage = usage_of(r)}, last = {.kind = FH_EVENT_END};
-    int rc = fh_wire_emit(&r->base, &usage, err);
+    fh_wire_event last = {.kind = FH_EVENT_END};
+    int rc = tell_usage(r, err);
     return rc == 0 ? fh_wire_emit(&r->base, &last, err) : rc;
 }
 
@@ -150,7 +158,8 @@ static int read_event(messages_reader *r, const fh_json *doc, fh_str type, fh_er
     if (fh_str_eqs(type, "message_delta")) {
         read_usage(r, fh_json_get(doc, "usage"));
         int rc = end_call(r, err);
-        return rc == 0 ? finish(r, fh_json_get(doc, "delta"), err) : rc;
+        if (rc == 0) rc = finish(r, fh_json_get(doc, "delta"), err);
+        return rc == 0 ? tell_usage(r, err) : rc; /* of the event that says it */
     }
     return fh_str_eqs(type, "message_stop") ? end(r, err) : 0;
 }

@@ -26,6 +26,7 @@ int fh_vocab_new(fh_vocab **ret, const fh_gguf *g, fh_err **err); /* borrows g: 
 /* Borrows nothing. By what is in the file: a GGUF; a Hugging Face tokenizer.json of BPE over bytes or characters; or a tiktoken file, whose
  * name must be one of vocab_tiktoken.c. What we do not do is FH_E_UNSUPPORTED and names the field. */
 int fh_vocab_open(fh_vocab **ret, const char *path, fh_err **err);
+int fh_vocab_open_as(fh_vocab **ret, const char *path, const char *name, fh_err **err); /* as if the file had that name */
 /* The same from the text of such a file; name: the tiktoken file's, without its folder. */
 int fh_vocab_from_json(fh_vocab **ret, fh_str text, fh_err **err);
 int fh_vocab_from_tiktoken(fh_vocab **ret, fh_str text, const char *name, fh_err **err);
@@ -41,6 +42,7 @@ int fh_vocab_encode(const fh_vocab *v, fh_str text, unsigned flags, fh_tokens *o
 int fh_vocab_decode(const fh_vocab *v, fh_token id, bool show_special, fh_buf *out, fh_err **err);
 /* Appends the bytes of a whole list: the inverse of encode, the blank that SentencePiece puts before text taken off again. */
 int fh_vocab_decode_all(const fh_vocab *v, const fh_token *ids, size_t count, bool show_special, fh_buf *out, fh_err **err);
+const fh_gguf *fh_vocab_gguf(const fh_vocab *v); /* the file that it was opened from; NULL: another one, or opened by somebody else */
 const char *fh_vocab_warning(const fh_vocab *v); /* what the file leaves open about its tokenizer, in one line; NULL when nothing */
 
 size_t fh_vocab_size(const fh_vocab *v);
