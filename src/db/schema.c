@@ -94,6 +94,13 @@ static const fh_migration schema[] = {
         " weight INTEGER NOT NULL) STRICT;"
         "CREATE INDEX outcomes_of ON outcomes(arm, id);"},
     {8, "ALTER TABLE keys ADD COLUMN prefer TEXT NOT NULL DEFAULT 'balance';"}, /* of a request that says nothing */
+    {9, "CREATE TABLE usage("                                                   /* what requests used: a block of records a row */
+        " id INTEGER PRIMARY KEY,"
+        " requests BLOB NOT NULL," /* a hash of 8 bytes of each one's id, to find it by */
+        " count INTEGER NOT NULL,"
+        " from_utc_ns INTEGER NOT NULL,"
+        " to_utc_ns INTEGER NOT NULL,"
+        " records BLOB NOT NULL) STRICT;"}, /* src/gateway/usage_pack.c says how */
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -26,13 +26,13 @@ struct fh_cache {
 
 /* ---- answers ---- */
 
-fh_answer *fh_answer_new(const fh_answer_head *head, const char *owner, fh_wire_finish finish, const fh_wire_usage *usage, fh_str body)
+fh_answer *fh_answer_new(const fh_answer_head *head, const char *owner, fh_wire_finish finish, const fh_used *used, fh_str body)
 {
     size_t bytes;
     if (fh_add_overflows(sizeof(fh_answer), body.len, &bytes)) return NULL;
     fh_answer *a = fh_alloc(bytes);
     if (!a) return NULL;
-    *a = (fh_answer){.head = *head, .finish = finish, .usage = *usage, .len = body.len};
+    *a = (fh_answer){.head = *head, .finish = finish, .used = *used, .len = body.len};
     atomic_init(&a->users, 1);
     snprintf(a->owner, sizeof a->owner, "%s", owner);
     if (body.len) memcpy(a->body, body.ptr, body.len);

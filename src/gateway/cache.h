@@ -9,26 +9,27 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "gateway/usage.h"
 #include "wire/stream.h"
 
 enum { FH_ANSWER_KEY_BYTES = 32 };
 
 typedef struct fh_answer_head { /* of a good reply, kept or on its way */
     bool stream;                /* the body is server-sent events */
-    char type[128], model[128], place[64], reason[256], others[256];
+    char type[128], deployment[64], model[128], place[64], reason[256], others[256];
 } fh_answer_head;
 
 typedef struct fh_answer {
     fh_answer_head head;
-    char owner[16];      /* id of the key that paid for it */
-    fh_wire_usage usage; /* of making it */
+    char owner[16]; /* id of the key that paid for it */
+    fh_used used;   /* by making it */
     fh_wire_finish finish;
     _Atomic unsigned users;
     size_t len;
     char body[];
 } fh_answer;
 
-fh_answer *fh_answer_new(const fh_answer_head *head, const char *owner, fh_wire_finish finish, const fh_wire_usage *usage,
+fh_answer *fh_answer_new(const fh_answer_head *head, const char *owner, fh_wire_finish finish, const fh_used *used,
                          fh_str body); /* one user; NULL: no memory */
 void fh_answer_leave(fh_answer *a);    /* NULL is fine */
 

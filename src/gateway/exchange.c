@@ -39,37 +39,30 @@ static void unlink_from_lane(fh_exchange *x)
 
 /* ---- ends ---- */
 
-/* What was used, as well as is known now: a prompt that was sent is, also when nobody waits for its answer any more. Of a shared call it
- * is what is charged to this one. */
-static fh_spent spent(const fh_exchange *x)
-{
-    bool sent = x->call_ns && (x->status < 400 || x->streaming);
-    fh_spent s = {
-        .prompt_tok = sent ? x->hold.prompt_tok : 0, .answer_tok = fh_sent_count(&x->sent), .in_nusd = x->in_nusd, .out_nusd = x->out_nusd};
-    if (x->cache != FH_CACHE_OFF) return (fh_spent){.answer_tok = x->charged_tok};
-    if (x->has_usage) {
-        s.prompt_tok = x->usage.prompt_tok;
-        s.answer_tok = x->usage.completion_tok;
-    }
-    s.answer_tok += fh_exchange_wasted_tok(x);
-    return s;
-}
-
 void fh_exchange_leave(fh_exchange *x, fh_outcome outcome)
 {
     if (x->upstream) fh_upstream_end(x->upstream, x->expect_tok, outcome, fh_clock_mono_ns());
     fh_seen_left(x, outcome);
     x->upstream = NULL;
-    fh_spent used = spent(x);
+    fh_spent used = fh_exchange_spent(x);
     fh_exchange_give_slot(x, used.prompt_tok + used.answer_tok);
+}
+
+static void settle(fh_exchange *x)
+{
+    if (!fh_exchange_settles_later(x)) {
+        fh_spent used = fh_exchange_spent(x);
+        fh_holds_settle(x->gateway->holds, &x->hold, &x->leases, &used);
+        fh_exchange_keep_usage(x);
+    }
+    fh_exchange_count_end(x);
 }
 
 static void exchange_free(fh_exchange *x)
 {
     fh_exchange_leave(x, FH_OUTCOME_LEFT);
     fh_exchange_unshare(x);
-    fh_spent used = spent(x);
-    fh_holds_settle(x->gateway->holds, &x->hold, &x->leases, &used);
+    settle(x);
     fh_free(x->prefix);
     fh_free(x->own_body);
     fh_exchange_choice_free(x->choice);
@@ -84,6 +77,7 @@ static void exchange_free(fh_exchange *x)
     fh_sent_fini(&x->sent);
     fh_buf_fini(&x->in);
     fh_buf_fini(&x->out);
+    fh_buf_fini(&x->held);
     fh_seen_fini(&x->seen);
     fh_err_free(x->broken);
     fh_err_free(x->upstream_error);
@@ -118,7 +112,8 @@ void fh_exchange_refuse(fh_exchange *x, fh_err *err)
 {
     if (fh_exchange_falls_back(x)) {
         fh_err_free(err);
-        fh_exchange_send_plain(x);
+        fh_exchange_read_plain(x);
+        fh_exchange_give_plain(x);
         fh_exchange_finish(x);
         return;
     }
@@ -399,8 +394,7 @@ static size_t pick(void *arg, const fh_candidate *list, size_t count)
     choose_one(p);
     const fh_candidate *c = &list[p->index[0]];
     snprintf(p->x->pool, sizeof p->x->pool, "%s", c->own_engine ? c->model : c->deployment);
-    p->x->in_nusd = c->in_nusd;
-    p->x->out_nusd = c->out_nusd;
+    p->x->price = (fh_price){c->priced, c->in_nusd, c->out_nusd, c->token_uj};
     return p->index[0];
 }
 

@@ -20,6 +20,7 @@
 #include "ask.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "count.h"
 #include "flight.h"
 #include "gateway_private.h"
 #include "images.h"
@@ -49,7 +50,9 @@ struct fh_exchange {
     fh_cache_state cache;         /* what the client is told */
     fh_cache_wish cache_wish;
     uint64_t charged_tok; /* of a shared call */
-    char shared_as[160];  /* what the flight that it leads takes its upstream for */
+    fh_used shared;       /* by it, as its leader or the kept answer tells */
+    bool has_shared;
+    char shared_as[160]; /* what the flight that it leads takes its upstream for */
     fh_http_call *call;
     fh_timer *timer; /* the next step that may not be taken from inside a callback, or only after a while */
     fh_operation op;
@@ -67,11 +70,11 @@ struct fh_exchange {
     uint64_t expect_tok; /* of work, for the load of the replica */
     fh_key key;          /* whose it is */
     char model[256], salt[33];
-    fh_hold hold;              /* what it may use at most, */
-    fh_leases leases;          /* and what is held for that */
-    int64_t most_tok;          /* that the answer may have, less than was asked for; 0: as it was */
-    int64_t in_nusd, out_nusd; /* of the replica in use, per million tokens */
-    fh_prefix *prefix;         /* owned; NULL: no prompt to know again */
+    fh_hold hold;      /* what it may use at most, */
+    fh_leases leases;  /* and what is held for that */
+    int64_t most_tok;  /* that the answer may have, less than was asked for; 0: as it was */
+    fh_price price;    /* of the replica in use */
+    fh_prefix *prefix; /* owned; NULL: no prompt to know again */
 
     fh_route route;        /* in use, or that broke */
     fh_upstream *upstream; /* held while a call runs */
@@ -103,11 +106,20 @@ struct fh_exchange {
     fh_sent sent;
     fh_wire_usage usage;
     bool has_usage;
-    fh_seen seen;           /* what is told of it at its end */
-    fh_err *upstream_error; /* that it sent in its stream; owned */
-    uint32_t finishes;      /* bits of how choices ended */
-    uint32_t kinds;         /* bits of the kinds in the event that is read */
-    fh_buf out;             /* while events are taken: what goes to the client */
+    size_t prompt_bytes;  /* texts of what was asked */
+    uint64_t heard_bytes; /* of what has come of the answer */
+    fh_count *count;      /* owned; NULL: its tokens are not counted here */
+    fh_heard heard;
+    fh_buf held;      /* events that tell the usage, or come behind: until it is counted */
+    bool held_end;    /* END is to be written behind them */
+    bool has_counted; /* it is: */
+    fh_count_result counted;
+    void (*then)(fh_exchange *x); /* what is done once it is */
+    fh_seen seen;                 /* what is told of it at its end */
+    fh_err *upstream_error;       /* that it sent in its stream; owned */
+    uint32_t finishes;            /* bits of how choices ended */
+    uint32_t kinds;               /* bits of the kinds in the event that is read */
+    fh_buf out;                   /* while events are taken: what goes to the client */
 };
 
 /* exchange_reply.c */
@@ -118,11 +130,30 @@ int fh_exchange_listen(fh_exchange *x, fh_err **err);               /* a reader,
 bool fh_exchange_take_events(fh_exchange *x);
 void fh_exchange_end_stream(fh_exchange *x);             /* what is still missing at the end of a good stream */
 void fh_exchange_cut(fh_exchange *x, const fh_err *why); /* an error event, and no good end */
-void fh_exchange_send_plain(fh_exchange *x);             /* the whole reply, good or an error of the upstream */
+void fh_exchange_read_plain(fh_exchange *x);             /* the whole reply, good or an error of the upstream: what it says, */
+void fh_exchange_give_plain(fh_exchange *x);             /* and what the client gets of it */
 void fh_exchange_send_error(fh_exchange *x, const fh_err *why);
 int fh_exchange_code_of(int status);                                  /* the class of error that an upstream's status is */
 void fh_exchange_give(fh_exchange *x, const char *type, fh_str body); /* a whole reply with the status of x */
 void fh_exchange_stream(fh_exchange *x);                              /* a streamed reply begins */
+/* exchange_count.c */
+void fh_exchange_count_begin(fh_exchange *x); /* x->route is to be asked */
+void fh_exchange_count_event(fh_exchange *x, const fh_wire_event *e);
+bool fh_exchange_holds(const fh_exchange *x); /* what tells the usage has to wait until it is counted */
+/* A whole answer came: true when it is counted now, and then(x) is called on its loop; false: there is nothing to wait for. */
+bool fh_exchange_counts(fh_exchange *x, void (*then)(fh_exchange *x));
+void fh_used_counted(fh_used *u, const fh_count_result *r); /* our count in the place of theirs */
+bool fh_exchange_settles_later(fh_exchange *x);             /* once it is counted, and records it then: x is at its end */
+void fh_exchange_count_end(fh_exchange *x);
+/* exchange_used.c */
+fh_used fh_exchange_used(const fh_exchange *x);              /* so far */
+fh_spent fh_exchange_spent(const fh_exchange *x);            /* what of it is charged */
+void fh_exchange_usage(const fh_exchange *x, fh_usage *ret); /* all of it; borrows from x */
+void fh_exchange_keep_usage(const fh_exchange *x);           /* its record, at its end */
+void fh_exchange_cost_headers(const fh_exchange *x);         /* of a whole reply */
+bool fh_exchange_tells_usage(const fh_exchange *x);          /* the client's stream has an event that tells the usage */
+/* Whole events as they are for the client: the one that tells the usage gets the object "freehold". */
+void fh_exchange_add_usage(const fh_exchange *x, fh_str events, fh_buf *out);
 /* exchange_share.c */
 int fh_exchange_read_cache(fh_exchange *x, fh_err **err); /* what the request wishes */
 /* Who is to ask x->route: x, or an exchange that leads for it and others; NULL when nobody is: the answer is there or on its way. */

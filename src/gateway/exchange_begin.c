@@ -124,8 +124,9 @@ static void expect(fh_exchange *x)
                         .answer_tok = max > 0 ? (uint64_t)max : 0,
                         .no_answer = counted || x->op == FH_OP_EMBED};
     x->expect_tok = fh_hold_guess_tok(&x->hold);
+    x->prompt_bytes = x->dialect == FH_DIALECTS ? x->body.len : fh_request_text_bytes(&x->ask.common);
     x->rules.answer_tok = x->hold.answer_tok ? x->hold.answer_tok : EXPECT_ANSWER_TOK;
-    x->rules.prompt_tok = x->dialect == FH_DIALECTS ? 0 : fh_request_text_bytes(&x->ask.common) / BYTES_PER_TOK;
+    x->rules.prompt_tok = x->dialect == FH_DIALECTS ? 0 : x->prompt_bytes / BYTES_PER_TOK;
 }
 
 /* What passes as it is. */

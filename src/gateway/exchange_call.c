@@ -35,6 +35,12 @@ static bool upstream_broke(const fh_exchange *x, int status)
     return status == 0 || our_key || (status >= 500 && status != 501);
 }
 
+static void end_stream(fh_exchange *x)
+{
+    fh_exchange_end_stream(x);
+    fh_exchange_finish(x);
+}
+
 static void stream_done(fh_exchange *x, const fh_err *why)
 {
     FH_AUTO(fh_err) fh_err *err = NULL;
@@ -53,7 +59,12 @@ static void stream_done(fh_exchange *x, const fh_err *why)
         return;
     }
     fh_exchange_leave(x, FH_OUTCOME_GOOD);
-    fh_exchange_end_stream(x);
+    if (!fh_exchange_counts(x, end_stream)) end_stream(x);
+}
+
+static void give_plain(fh_exchange *x)
+{
+    fh_exchange_give_plain(x);
     fh_exchange_finish(x);
 }
 
@@ -73,9 +84,9 @@ static void plain_done(fh_exchange *x)
         return;
     }
     x->failed = x->status >= 400;
-    fh_exchange_send_plain(x);
+    fh_exchange_read_plain(x);
     fh_exchange_leave(x, outcome); /* what was used is known now */
-    fh_exchange_finish(x);
+    if (x->failed || !fh_exchange_counts(x, give_plain)) give_plain(x);
 }
 
 static void call_done(void *arg, int status, const fh_err *why)
@@ -144,6 +155,9 @@ static void forget_reply(fh_exchange *x)
     x->begun = x->end_seen = x->stalled = false;
     if (x->resumed && fh_sent_resume(&x->sent, x->route.resume) == FH_RESUME_TEXT) fh_sent_expect_blanks(&x->sent);
     x->finishes = 0;
+    fh_buf_clear(&x->held);
+    x->held.max = FH_LIMIT_SSE_EVENT_BYTES;
+    x->held_end = false;
     fh_buf_clear(&x->in);
     x->in.max = x->wants_stream        ? (size_t)FH_LIMIT_SSE_EVENT_BYTES
                 : x->op == FH_OP_EMBED ? (size_t)FH_LIMIT_EMBED_REPLY_BYTES
@@ -182,6 +196,7 @@ int fh_exchange_send(fh_exchange *x, fh_err **err)
     x->ask.most_tok = x->most_tok;
     if (rc == 0) rc = fh_ask_write(&x->ask, &x->route, seed, x->streaming ? &x->sent : NULL, &text, err);
     if (rc == 0) rc = fh_exchange_listen(x, err);
+    if (rc == 0) fh_exchange_count_begin(x);
     if (rc == 0) rc = call(x, (fh_str){fh_buf_cstr(&text), text.len}, err);
     if (rc == 0 && !x->ask.original) fh_ask_fini(&x->ask);
     return rc;

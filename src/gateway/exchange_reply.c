@@ -71,6 +71,10 @@ static int write_event(fh_exchange *x, const fh_wire_event *e, fh_err **err)
     fh_wire_event changed = *e;
     if (x->resumed && e->kind == FH_EVENT_BEGIN) return 0;
     if (e->kind == FH_EVENT_USAGE) changed.usage = x->usage;
+    if (e->kind == FH_EVENT_END && x->wants_stream && fh_exchange_holds(x)) {
+        x->held_end = true;
+        return 0;
+    }
     return to_writer(x, &changed, &x->out, err);
 }
 
@@ -94,6 +98,8 @@ static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
     if (e->kind == FH_EVENT_USAGE) note_usage(x, e);
     if (e->kind == FH_EVENT_FINISH) fh_seen_finish(x, e->finish);
     if (e->kind == FH_EVENT_TEXT) fh_sent_seam(&x->sent, &changed.text);
+    if (KIND(e->kind) & ANSWER) x->heard_bytes += changed.text.len + changed.name.len;
+    fh_exchange_count_event(x, &changed);
     if (x->wants_stream) fh_sent_event(&x->sent, &changed);
     fh_exchange_judge_event(x, &changed);
     if (e->kind == FH_EVENT_FINISH) x->finishes |= 1u << e->finish;
@@ -180,13 +186,15 @@ static bool is_wanted(const fh_exchange *x)
 /* Comments are between engine and gateway; so is an event without data. */
 static void pass_event(fh_exchange *x, const fh_sse_event *e)
 {
+    bool last = x->kinds & KIND(FH_EVENT_END) || (x->kinds & KIND(FH_EVENT_USAGE) && x->finishes && !(x->kinds & ANSWER));
+    fh_buf *out = x->held.len || (last && fh_exchange_holds(x)) ? &x->held : &x->out;
     if (!e->comment.ptr) {
-        fh_buf_add(&x->out, e->raw.ptr, e->raw.len);
+        fh_buf_add(out, e->raw.ptr, e->raw.len);
         return;
     }
-    fh_buf_adds(&x->out, "data: ");
-    fh_buf_add(&x->out, e->data.ptr, e->data.len);
-    fh_buf_adds(&x->out, "\n\n");
+    fh_buf_adds(out, "data: ");
+    fh_buf_add(out, e->data.ptr, e->data.len);
+    fh_buf_adds(out, "\n\n");
 }
 
 static void take_event(fh_exchange *x, const fh_sse_event *e)
@@ -206,6 +214,15 @@ static void take_event(fh_exchange *x, const fh_sse_event *e)
     if (!x->writer && is_wanted(x)) pass_event(x, e);
 }
 
+/* known: what was used is, so that the event which tells it may be among them. */
+static bool write_out(fh_exchange *x, bool known)
+{
+    FH_AUTO(buf) fh_buf told = FH_BUF(out_max(x));
+    if (!known || !fh_exchange_tells_usage(x)) return fh_exchange_write(x, &x->out);
+    fh_exchange_add_usage(x, (fh_str){x->out.data, x->out.len}, &told);
+    return fh_exchange_write(x, &told);
+}
+
 bool fh_exchange_take_events(fh_exchange *x)
 {
     FH_AUTO(buf) fh_buf joined = FH_BUF(FH_LIMIT_SSE_EVENT_BYTES);
@@ -217,7 +234,7 @@ bool fh_exchange_take_events(fh_exchange *x)
     fh_buf_consume(&x->in, x->in.len - rest.len);
     bool go_on = true;
     if (x->out.len && !x->streaming) fh_exchange_stream(x);
-    if (x->out.len) go_on = fh_exchange_write(x, &x->out);
+    if (x->out.len) go_on = write_out(x, x->has_usage);
     fh_buf_fini(&x->out);
     return go_on;
 }
@@ -232,6 +249,13 @@ static void write_missing_end(fh_exchange *x, fh_buf *out)
     to_writer(x, &end, out, NULL);
 }
 
+static void give_held(fh_exchange *x)
+{
+    fh_wire_event end = {.kind = FH_EVENT_END};
+    fh_buf_add(&x->out, x->held.data, x->held.len);
+    if (x->held_end) to_writer(x, &end, &x->out, NULL);
+}
+
 static void end_reply(fh_exchange *x)
 {
     if (fh_exchange_leads(x))
@@ -242,9 +266,11 @@ static void end_reply(fh_exchange *x)
 
 void fh_exchange_end_stream(fh_exchange *x)
 {
-    FH_AUTO(buf) fh_buf out = FH_BUF(out_max(x));
-    if (!x->end_seen) write_missing_end(x, &out);
-    if (out.len) fh_exchange_write(x, &out);
+    x->out = FH_BUF(out_max(x));
+    give_held(x);
+    if (!x->end_seen) write_missing_end(x, &x->out);
+    if (x->out.len) write_out(x, true);
+    fh_buf_fini(&x->out);
     end_reply(x);
 }
 
@@ -276,6 +302,7 @@ void fh_exchange_give(fh_exchange *x, const char *type, fh_str body)
     }
     if (x->status == 200) first_byte(x);
     add_choice_headers(x);
+    fh_exchange_cost_headers(x);
     if (x->retry_after[0]) fh_http_reply_header(x->req, "Retry-After", x->retry_after);
     if (x->tries && x->status >= 400) fh_http_reply_header(x->req, "x-should-retry", "false");
     fh_http_reply(x->req, x->status, type, body.ptr, body.len);
@@ -335,18 +362,24 @@ static void send_count(fh_exchange *x)
     fh_err_free(err);
 }
 
-/* What an upstream does not say is taken to be what was expected. */
 static void note_embed_usage(fh_exchange *x)
 {
-    x->usage = (fh_wire_usage){.prompt_tok = x->expect_tok};
-    x->has_usage = true;
-    fh_wire_embed_usage_read((fh_str){fh_buf_cstr(&x->in), x->in.len}, &x->usage.prompt_tok);
+    x->has_usage = fh_wire_embed_usage_read((fh_str){fh_buf_cstr(&x->in), x->in.len}, &x->usage.prompt_tok);
 }
 
-void fh_exchange_send_plain(fh_exchange *x)
+void fh_exchange_read_plain(fh_exchange *x)
 {
-    fh_err *err = NULL;
-    if (x->op == FH_OP_EMBED && x->status == 200) note_embed_usage(x);
+    if (x->status != 200) return;
+    if (x->op == FH_OP_EMBED) note_embed_usage(x);
+    if (x->counting || x->dialect == FH_DIALECTS) return;
+    x->out = FH_BUF((size_t)TURN_OUT_MAX);
+    fh_err_free(x->upstream_error);
+    x->upstream_error = NULL;
+    fh_wire_reader_whole(x->reader, (fh_str){fh_buf_cstr(&x->in), x->in.len}, &x->upstream_error);
+}
+
+void fh_exchange_give_plain(fh_exchange *x)
+{
     if (x->counting && x->status == 200) {
         send_count(x);
         return;
@@ -359,12 +392,9 @@ void fh_exchange_send_plain(fh_exchange *x)
         send_foreign_error(x);
         return;
     }
-    x->out = FH_BUF((size_t)TURN_OUT_MAX);
-    int rc = fh_wire_reader_whole(x->reader, (fh_str){fh_buf_cstr(&x->in), x->in.len}, &err);
-    if (rc && !passes(x)) {
+    if (x->upstream_error && !passes(x)) {
         x->failed = true;
-        fh_exchange_send_error(x, err);
+        fh_exchange_send_error(x, x->upstream_error);
     } else
         send_body(x, passes(x) ? &x->in : &x->out); /* what passes is the upstream's to answer for, also when we cannot read it */
-    fh_err_free(err);
 }

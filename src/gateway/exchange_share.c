@@ -55,16 +55,17 @@ int fh_exchange_read_cache(fh_exchange *x, fh_err **err)
 
 static void take_head(fh_exchange *x, const fh_answer_head *h)
 {
+    memcpy(x->route.deployment, h->deployment, sizeof x->route.deployment);
     memcpy(x->route.model, h->model, sizeof x->route.model);
     memcpy(x->route.place, h->place, sizeof x->route.place);
     memcpy(x->route.reason, h->reason, sizeof x->route.reason);
     memcpy(x->route.others, h->others, sizeof x->route.others);
 }
 
-static void take_usage(fh_exchange *x, const fh_wire_usage *u)
+static void take_used(fh_exchange *x, const fh_used *u)
 {
-    x->usage = *u;
-    x->has_usage = u->prompt_tok || u->completion_tok;
+    x->shared = *u;
+    x->has_shared = true;
 }
 
 /* The replicas that were asked are told of the request that they were first asked for. */
@@ -75,7 +76,7 @@ static void take_end(fh_exchange *x, const fh_flight_end *e)
     x->seen.code = e->code;
     x->seen.finished = e->finished;
     x->seen.finish = e->finish;
-    take_usage(x, &e->usage);
+    take_used(x, &e->used);
     if (x->cache != FH_CACHE_MISS) return;
     x->seen.attempt_count = e->attempt_count;
     memcpy(x->seen.attempts, e->attempts, sizeof x->seen.attempts);
@@ -97,13 +98,27 @@ static void fall_out(fh_exchange *x)
     fh_exchange_finish(x);
 }
 
+/* What is shared is the same for all; what it used, and what it costs, is said to each. */
+static bool write_shared(fh_exchange *x, fh_str events)
+{
+    fh_flight_view now;
+    FH_AUTO(buf) fh_buf out = FH_BUF(2u * FH_LIMIT_JSON_BODY_BYTES);
+    if (!fh_exchange_tells_usage(x)) return fh_http_reply_write(x->req, events.ptr, events.len);
+    if (x->seat.flight) {
+        fh_seat_look(&x->seat, &now);
+        take_used(x, &now.used);
+    }
+    fh_exchange_add_usage(x, events, &out);
+    return fh_http_reply_write(x->req, out.data, out.len);
+}
+
 static void take_stream(fh_exchange *x, const fh_flight_view *v)
 {
     if (!x->streaming) fh_exchange_stream(x);
     for (bool more = true; more && !x->paused;) {
         FH_AUTO(buf) fh_buf piece = FH_BUF(2u * FH_LIMIT_JSON_BODY_BYTES);
         more = fh_seat_read(&x->seat, PIECE_BYTES, &piece);
-        if (more) x->paused = !fh_http_reply_write(x->req, piece.data, piece.len);
+        if (more) x->paused = !write_shared(x, (fh_str){piece.data, piece.len});
     }
     if (x->paused || !v->end) return;
     take_end(x, v->end);
@@ -145,15 +160,11 @@ static void follower_woken(void *arg)
 
 /* ---- leaders ---- */
 
-static uint64_t used_tok(const fh_exchange *x)
-{
-    return (x->has_usage ? x->usage.prompt_tok + x->usage.completion_tok : fh_sent_count(&x->sent)) + fh_exchange_wasted_tok(x);
-}
-
 static fh_answer_head head_of(const fh_exchange *x, bool stream, const char *type)
 {
     fh_answer_head h = {.stream = stream};
     snprintf(h.type, sizeof h.type, "%s", type);
+    memcpy(h.deployment, x->route.deployment, sizeof h.deployment);
     memcpy(h.model, x->route.model, sizeof h.model);
     memcpy(h.place, x->route.place, sizeof h.place);
     memcpy(h.reason, x->route.reason, sizeof h.reason);
@@ -171,7 +182,8 @@ void fh_exchange_lead_whole(fh_exchange *x, const char *type, fh_str body)
 {
     fh_answer_head h = head_of(x, false, type);
     fh_flight_start(&x->seat, &h);
-    fh_flight_write(&x->seat, body.ptr, body.len, used_tok(x));
+    fh_used used = fh_exchange_used(x);
+    fh_flight_write(&x->seat, body.ptr, body.len, &used);
     fh_exchange_land(x, NULL);
 }
 
@@ -193,10 +205,9 @@ void fh_exchange_land(fh_exchange *x, fh_err *err)
                        .code = err ? fh_err_code(err) : x->seen.code,
                        .finished = x->seen.finished,
                        .finish = x->seen.finish,
-                       .usage = x->usage,
+                       .used = fh_exchange_used(x),
                        .attempt_count = x->seen.attempt_count};
     memcpy(e.attempts, x->seen.attempts, sizeof e.attempts);
-    if (!x->has_usage) e.usage.completion_tok = fh_sent_count(&x->sent);
     memcpy(e.retry_after, x->retry_after, sizeof e.retry_after);
     fh_flight_land(&x->seat, &e);
 }
@@ -234,8 +245,9 @@ void fh_exchange_unshare(fh_exchange *x)
 
 bool fh_exchange_write(fh_exchange *x, const fh_buf *out)
 {
-    if (fh_exchange_leads(x)) return fh_flight_write(&x->seat, out->data, out->len, used_tok(x));
-    return fh_http_reply_write(x->req, out->data, out->len);
+    if (!fh_exchange_leads(x)) return fh_http_reply_write(x->req, out->data, out->len);
+    fh_used used = fh_exchange_used(x);
+    return fh_flight_write(&x->seat, out->data, out->len, &used);
 }
 
 /* ---- sharing ---- */
@@ -264,14 +276,14 @@ static void give_kept(fh_exchange *x, fh_answer *a)
 {
     x->cache = FH_CACHE_KEPT;
     x->status = 200;
-    x->lane->metrics.cached_tok += a->usage.prompt_tok + a->usage.completion_tok;
+    x->lane->metrics.cached_tok += fh_used_tok(&a->used);
     take_head(x, &a->head);
-    take_usage(x, &a->usage);
+    take_used(x, &a->used);
     x->seen.finished = true;
     x->seen.finish = a->finish;
     if (a->head.stream) {
         fh_exchange_stream(x);
-        fh_http_reply_write(x->req, a->body, a->len);
+        write_shared(x, (fh_str){a->body, a->len});
         fh_http_reply_end(x->req);
     } else
         fh_exchange_give(x, a->head.type, (fh_str){a->body, a->len});

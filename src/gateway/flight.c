@@ -37,7 +37,8 @@ struct fh_flight {
     fh_answer_head head;
     fh_buf log;
     size_t base;                                        /* bytes that were before log */
-    uint64_t used_tok, charged_tok;                     /* by the call; of these, to those who left */
+    fh_used used;                                       /* by the call */
+    uint64_t charged_tok;                               /* of it, to those who left */
     bool listed, whole, started, ended, paused, broken; /* listed: in the table; broken: no memory for it */
     fh_flight_end end;
 };
@@ -345,11 +346,11 @@ static void append(fh_flight *f, const void *data, size_t bytes)
     make_ready(f->leader);
 }
 
-bool fh_flight_write(fh_seat *leader, const void *data, size_t bytes, uint64_t used_tok)
+bool fh_flight_write(fh_seat *leader, const void *data, size_t bytes, const fh_used *used)
 {
     fh_flight *f = leader->flight;
     HOLD(f->table);
-    f->used_tok = used_tok;
+    f->used = *used;
     append(f, data, bytes);
     if (f->whole || !f->head.stream) return true;
     f->paused = lead_of(f) > f->table->config.lead_bytes;
@@ -370,13 +371,13 @@ void fh_flight_land(fh_seat *leader, const fh_flight_end *end)
     fh_flight *f = leader->flight;
     fh_flights *t = f->table;
     bool keep = end->keep && f->whole && !f->log.failed; /* only the leader changes these */
-    fh_answer *a = keep ? fh_answer_new(&f->head, f->owner, end->finish, &end->usage, (fh_str){f->log.data, f->log.len}) : NULL;
+    fh_answer *a = keep ? fh_answer_new(&f->head, f->owner, end->finish, &end->used, (fh_str){f->log.data, f->log.len}) : NULL;
     HOLD(t);
     if (a && f->listed) fh_cache_put(t->cache, f->key, a, fh_clock_mono_ns());
     fh_answer_leave(a);
     unlist(f);
     f->end = *end;
-    f->used_tok = FH_MAX(f->used_tok, end->usage.prompt_tok + end->usage.completion_tok);
+    if (fh_used_tok(&end->used) > fh_used_tok(&f->used)) f->used = end->used;
     f->ended = true;
     f->paused = false; /* there is nobody who could go on */
     f->leader = NULL;
@@ -392,7 +393,8 @@ void fh_seat_look(const fh_seat *s, fh_flight_view *ret)
 {
     const fh_flight *f = s->flight;
     HOLD(f->table);
-    *ret = (fh_flight_view){.started = f->started, .lost = s->lost || f->broken, .head = f->head, .end = f->ended ? &f->end : NULL};
+    *ret = (fh_flight_view){
+        .started = f->started, .lost = s->lost || f->broken, .head = f->head, .used = f->used, .end = f->ended ? &f->end : NULL};
 }
 
 static bool ends_event(const char *text, size_t at)
@@ -445,7 +447,7 @@ static void remove_follower(fh_flight *f, fh_seat *s)
 
 static uint64_t charge(fh_flight *f, const fh_seat *s)
 {
-    uint64_t due = s == f->first ? f->used_tok - FH_MIN(f->charged_tok, f->used_tok) : 0;
+    uint64_t used = fh_used_tok(&f->used), due = s == f->first ? used - FH_MIN(f->charged_tok, used) : 0;
     f->charged_tok += due;
     return due;
 }

@@ -68,8 +68,8 @@ void fh_flights_look(fh_flights *t, fh_flights_figures *ret);
 void fh_flight_seat_leader(fh_seat *leader, fh_flight *f);
 bool fh_flight_wanted(const fh_seat *leader); /* somebody follows */
 void fh_flight_start(fh_seat *leader, const fh_answer_head *head);
-/* Whole events. False: the leader should wait until it is woken. used_tok: by the call so far. */
-bool fh_flight_write(fh_seat *leader, const void *data, size_t bytes, uint64_t used_tok);
+/* Whole events. False: the leader should wait until it is woken. used: by the call so far; with what tells the usage, all of it. */
+bool fh_flight_write(fh_seat *leader, const void *data, size_t bytes, const fh_used *used);
 
 typedef struct fh_flight_end {
     int status; /* of a reply that is not streamed */
@@ -80,7 +80,7 @@ typedef struct fh_flight_end {
     int code;      /* class of error that it ended with; 0: none, or the upstream's own */
     bool finished; /* as finish says */
     fh_wire_finish finish;
-    fh_wire_usage usage;
+    fh_used used;
     unsigned attempt_count; /* of replicas */
     fh_attempt attempts[FH_LIMIT_RECORD_ATTEMPTS];
 } fh_flight_end;
@@ -91,6 +91,7 @@ void fh_flight_land(fh_seat *leader, const fh_flight_end *end);
 typedef struct fh_flight_view {
     bool started, lost;
     fh_answer_head head;      /* once started */
+    fh_used used;             /* as it was written last */
     const fh_flight_end *end; /* NULL before; borrowed until the seat is left */
 } fh_flight_view;
 void fh_seat_look(const fh_seat *s, fh_flight_view *ret);

@@ -88,8 +88,9 @@ int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
 void fh_gateway_free(fh_gateway *g)
 {
     if (!g) return;
+    for (size_t i = 0; i < g->lane_count; i++) fh_exchanges_end(&g->lanes[i]);
+    if (g->config.tokenizers) fh_tokenizers_settle(g->config.tokenizers); /* what is settled once it is counted */
     for (size_t i = 0; i < g->lane_count; i++) {
-        fh_exchanges_end(&g->lanes[i]);
         fh_timer_free(g->lanes[i].watch);
         fh_http_client_free(g->lanes[i].client);
         fh_series_set_fini(&g->lanes[i].series);

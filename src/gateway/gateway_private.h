@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "gateway/gateway.h"
 #include "gateway/secret.h"
+#include "gateway/usage.h"
 #include "holds.h"
 #include "metrics.h"
 #include "net/http_client.h"
@@ -17,7 +18,9 @@ typedef enum fh_cache_state { FH_CACHE_OFF, FH_CACHE_MISS, FH_CACHE_KEPT, FH_CAC
 typedef struct fh_metrics { /* what has no labels of a request; one loop adds, any thread reads */
     _Atomic uint64_t limited, in_flight, prompt_tok, completion_tok, escalated, wasted_tok;
     _Atomic uint64_t cache[FH_CACHE_STATES], cached_tok;
-    fh_histogram queued[FH_PRIORITIES]; /* how long requests waited for a replica, by priority */
+    _Atomic uint64_t counted[FH_COUNTED]; /* requests by who counted their tokens */
+    _Atomic uint64_t uncounted;           /* that should have been counted here, and could not be */
+    fh_histogram queued[FH_PRIORITIES];   /* how long requests waited for a replica, by priority */
     _Atomic uint64_t waiting[FH_PRIORITIES], turned_away;
 } fh_metrics;
 

@@ -3,8 +3,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include <inttypes.h>
-#include <stdio.h>
+#include "gateway/usage.h"
 
 uint64_t fh_hold_guess_tok(const fh_hold *h)
 {
@@ -12,18 +11,10 @@ uint64_t fh_hold_guess_tok(const fh_hold *h)
     return h->prompt_tok + (h->answer_tok ? h->answer_tok : (uint64_t)FH_LIMIT_HOLD_ANSWER_TOK);
 }
 
-/* Nano-units as a decimal number, exactly: 0.000012 */
-static void write_money(int64_t nano, char *out, size_t out_size)
-{
-    uint64_t n = nano < 0 ? (uint64_t)-nano : (uint64_t)nano;
-    int used = snprintf(out, out_size, "%s%" PRIu64 ".%09" PRIu64, nano < 0 ? "-" : "", n / 1000000000, n % 1000000000);
-    for (int least = used - 7; used > least && out[used - 1] == '0';) out[--used] = '\0'; /* two digits stay */
-}
-
 static int out_of_budget(const fh_lease *l, fh_err **err)
 {
-    char left[48], when[32];
-    write_money(l->left_nano, left, sizeof left);
+    char left[FH_MONEY_CHARS], when[32];
+    fh_money_write(l->left_nano, left);
     fh_err_set(err, FH_E_BUDGET, "the budget has %s %s left, which the prompt and %d tokens of an answer go beyond", left, l->currency,
                FH_LIMIT_HOLD_ANSWER_TOK);
     if (l->renews_utc_ns) {

@@ -52,6 +52,30 @@ static void write_cache(const fh_gateway *g, fh_buf *out)
               f.cut_loose);
 }
 
+static void write_counted(const fh_gateway *g, fh_buf *out)
+{
+    static const char name[] = "freehold_gateway_counted_total";
+    uint64_t by[FH_COUNTED] = {0}, uncounted = 0;
+    for (size_t i = 0; i < g->lane_count; i++) {
+        for (size_t k = 0; k < FH_COUNTED; k++) by[k] += g->lanes[i].metrics.counted[k];
+        uncounted += g->lanes[i].metrics.uncounted;
+    }
+    fh_buf_addf(out, "# HELP %s Requests by who counted their tokens.\n# TYPE %s counter\n", name, name);
+    for (int k = FH_COUNTED_FREEHOLD; k < FH_COUNTED; k++)
+        fh_buf_addf(out, "%s{by=\"%s\"} %llu\n", name, fh_counted_name((fh_counted)k), (unsigned long long)by[k]);
+    write_one(out, "freehold_gateway_uncounted_total", "counter",
+              "Requests whose tokens should have been counted here and could not be: too much at once, or too long.", uncounted);
+}
+
+static void write_kept_usage(const fh_gateway *g, fh_buf *out)
+{
+    fh_usage_counts c = {0};
+    if (g->config.usage) fh_usage_store_counts(g->config.usage, &c);
+    write_one(out, "freehold_usage_records_total", "counter", "Records of what requests used that were written.", c.written);
+    write_one(out, "freehold_usage_dropped_total", "counter",
+              "Records of what requests used that were lost: the disk did not keep up, or is full.", c.dropped);
+}
+
 /* By priority: how many wait, and how long those waited who do not any more. */
 static void write_queue(const fh_gateway *g, fh_buf *out)
 {
@@ -102,6 +126,8 @@ void fh_gateway_metrics(const fh_gateway *g, fh_buf *out)
     write_one(out, "freehold_gateway_limited_total", "counter", "Requests that were beyond what their key may ask.", t.limited);
     write_one(out, "freehold_gateway_prompt_tokens_total", "counter", "Tokens of prompts.", t.prompt_tok);
     write_one(out, "freehold_gateway_completion_tokens_total", "counter", "Tokens of answers, of streams as they come.", t.completion_tok);
+    write_counted(g, out);
+    write_kept_usage(g, out);
     write_choices(g, out);
     write_cache(g, out);
     write_queue(g, out);

@@ -39,6 +39,7 @@ typedef enum fh_tally {
     FH_TALLY_RESUMED,
     FH_TALLY_STALLED,
     FH_TALLY_CUT,
+    FH_TALLY_DIFFERS,
     FH_TALLIES
 } fh_tally;
 

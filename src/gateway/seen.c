@@ -93,15 +93,9 @@ void fh_seen_tally(fh_exchange *x, fh_tally t)
 
 /* ---- the last failover ---- */
 
-/* What was used, as well as is known. */
-static void count_tokens(const fh_exchange *x, uint64_t *ret_prompt, uint64_t *ret_completion)
+int fh_seen_code(const fh_exchange *x)
 {
-    *ret_prompt = x->has_usage ? x->usage.prompt_tok : 0;
-    *ret_completion = x->has_usage ? x->usage.completion_tok : fh_sent_count(&x->sent);
-}
-
-static int code_of(const fh_exchange *x)
-{
+    if (x->seen.gone) return FH_E_CANCELLED;
     if (!x->failed) return 0;
     if (x->seen.code) return x->seen.code;
     return x->status >= 400 ? fh_exchange_code_of(x->status) : FH_E_UPSTREAM;
@@ -111,10 +105,10 @@ static void note_failover(const fh_exchange *x, bool over)
 {
     const fh_seen *s = &x->seen;
     int64_t now = fh_clock_mono_ns();
-    uint64_t prompt;
     fh_failover f = {.stream = x->wants_stream,
                      .over = over,
-                     .code = over ? code_of(x) : 0,
+                     .code = over ? fh_seen_code(x) : 0,
+                     .completion_tok = fh_exchange_used(x).completion_tok,
                      .began_ns = x->start_ns,
                      .first_ns = s->first_ns,
                      .ended_ns = now,
@@ -122,7 +116,6 @@ static void note_failover(const fh_exchange *x, bool over)
                      .attempt_count = s->attempt_count};
     snprintf(f.request_id, sizeof f.request_id, "%s", x->request_id);
     snprintf(f.model, sizeof f.model, "%s", x->route.model);
-    count_tokens(x, &prompt, &f.completion_tok);
     memcpy(f.attempts, s->attempts, sizeof f.attempts);
     fh_failovers_note(x->gateway->failovers, &f);
 }
@@ -226,30 +219,32 @@ static void measure_answer(const fh_exchange *x, fh_series *s, uint64_t completi
     if (completion > 1) measure(s, FH_MEASURE_OUTPUT_TOKEN, (now_ns - x->seen.first_ns) / (int64_t)(completion - 1));
 }
 
-static void count_made(fh_exchange *x, uint64_t prompt, uint64_t completion)
+static void count_made(fh_exchange *x, const fh_used *used)
 {
     fh_series *s = series_of(x, 0);
-    fh_counter_add(&x->lane->metrics.prompt_tok, prompt);
-    count_answer(x, completion);
-    if (prompt) measure(s, FH_MEASURE_TOKENS_IN, (int64_t)prompt);
-    if (completion) measure(s, FH_MEASURE_TOKENS_OUT, (int64_t)completion);
+    fh_counter_add(&x->lane->metrics.prompt_tok, used->prompt_tok);
+    fh_counter_add(&x->lane->metrics.counted[used->counted], 1);
+    count_answer(x, used->completion_tok);
+    if (used->differs) fh_counter_add(&s->tallies[FH_TALLY_DIFFERS], 1);
+    if (used->prompt_tok) measure(s, FH_MEASURE_TOKENS_IN, (int64_t)used->prompt_tok);
+    if (used->completion_tok) measure(s, FH_MEASURE_TOKENS_OUT, (int64_t)used->completion_tok);
 }
 
 /* Tokens are counted where they are made, requests where they are asked. */
 void fh_seen_end(fh_exchange *x, bool gone)
 {
-    int code = gone ? FH_E_CANCELLED : code_of(x);
+    x->seen.gone = gone;
+    int code = fh_seen_code(x);
     int64_t now = fh_clock_mono_ns();
-    uint64_t prompt, completion;
-    count_tokens(x, &prompt, &completion);
-    if (x->cache == FH_CACHE_OFF) count_made(x, prompt, completion);
+    fh_used used = fh_exchange_used(x);
+    if (x->cache == FH_CACHE_OFF) count_made(x, &used);
     if (x->seen.broke) note_failover(x, true);
     if (fh_exchange_leads(x)) return;
     fh_series *s = series_of(x, code);
     x->lane->metrics.cache[x->cache] += x->op == FH_OP_CHAT || x->op == FH_OP_COMPLETION;
     fh_counter_add(&s->tallies[gone ? FH_TALLY_CANCELLED : code ? FH_TALLY_FAILED : FH_TALLY_FINISHED], 1);
     measure(s, FH_MEASURE_DURATION, now - x->start_ns);
-    if (!code) measure_answer(x, s, completion, now);
+    if (!code) measure_answer(x, s, used.completion_tok, now);
 }
 
 bool fh_gateway_record(const fh_http_req *req, fh_record *ret)
@@ -263,10 +258,12 @@ bool fh_gateway_record(const fh_http_req *req, fh_record *ret)
     ret->cache = fh_cache_state_name(x->cache);
     ret->finish = x->seen.finished ? fh_wire_finish_name(x->seen.finish) : "";
     ret->stream = x->wants_stream;
-    ret->code = code_of(x);
+    ret->code = fh_seen_code(x);
     ret->first_ns = x->wants_stream ? x->seen.first_ns : 0;
     ret->queued_ns = x->seen.queued_ns;
-    count_tokens(x, &ret->prompt_tok, &ret->completion_tok);
+    fh_used used = fh_exchange_used(x);
+    ret->prompt_tok = used.prompt_tok;
+    ret->completion_tok = used.completion_tok;
     ret->trace = x->seen.trace;
     memcpy(ret->span, x->seen.span, sizeof ret->span);
     ret->attempt_count = x->seen.attempt_count;

@@ -21,6 +21,7 @@ typedef struct fh_seen {
     uint64_t counted_tok; /* of the answer, in the lane's sum already */
     int code;             /* that an error of ours had; 0: the upstream's own reply, good or bad */
     bool finished, broke; /* an answer ended; a replica broke */
+    bool gone;            /* the client left before it had all */
     fh_wire_finish finish;
     unsigned attempt_count;
     fh_attempt attempts[FH_LIMIT_RECORD_ATTEMPTS];
@@ -34,6 +35,7 @@ void fh_seen_left(fh_exchange *x, fh_outcome outcome); /* the present replica is
 void fh_seen_broke(fh_exchange *x, const fh_err *why); /* and this is why; NULL: it replied with an error */
 void fh_seen_tally(fh_exchange *x, fh_tally t);
 void fh_seen_end(fh_exchange *x, bool gone); /* the reply has ended, or its client has left */
+int fh_seen_code(const fh_exchange *x);      /* class of error that its client was told; 0: none */
 void fh_seen_fini(fh_seen *s);
 /* Headers for the replica that is asked: at most two, appended; text is the caller's and must live as long. */
 size_t fh_seen_headers(const fh_exchange *x, char text[FH_TRACEPARENT_LEN + 1], fh_header *headers, size_t count);

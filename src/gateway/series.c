@@ -143,6 +143,7 @@ static const struct {
     [FH_TALLY_RESUMED] = {"freehold_gateway_streams_resumed_total", "Streams that another replica went on with."},
     [FH_TALLY_STALLED] = {"freehold_gateway_stalls_total", "Replicas that fell silent in the middle of a stream."},
     [FH_TALLY_CUT] = {"freehold_gateway_streams_cut_total", "Streams that broke in the middle."},
+    [FH_TALLY_DIFFERS] = {"freehold_gateway_count_differences_total", "Requests whose tokens their replica counted otherwise than we."},
 };
 
 void fh_histogram_add(fh_histogram *h, fh_measure m, int64_t value)

@@ -24,10 +24,10 @@ static bool put(fh_cache *c, unsigned n, const char *owner, size_t bytes, int64_
 {
     key k = key_of(n);
     fh_answer_head head = {.type = "text/plain"};
-    fh_wire_usage usage = {.prompt_tok = n};
+    fh_used used = {.prompt_tok = n};
     char *body = calloc(1, bytes + 1);
     memset(body, 'a' + (int)(n % 26), bytes);
-    fh_answer *a = fh_answer_new(&head, owner, FH_FINISH_STOP, &usage, (fh_str){body, bytes});
+    fh_answer *a = fh_answer_new(&head, owner, FH_FINISH_STOP, &used, (fh_str){body, bytes});
     free(body);
     if (a) fh_cache_put(c, k.bytes, a, now);
     fh_answer_leave(a);
@@ -38,7 +38,7 @@ static bool has(fh_cache *c, unsigned n, int64_t now)
 {
     key k = key_of(n);
     fh_answer *a = fh_cache_find(c, k.bytes, now);
-    if (a) assert_int_equal(a->usage.prompt_tok, n);
+    if (a) assert_int_equal(a->used.prompt_tok, n);
     fh_answer_leave(a);
     return a != NULL;
 }

@@ -864,7 +864,7 @@ static void an_answer_ends_where_the_budget_does(void **state)
     assert_non_null(strstr(fh_buf_cstr(&w->asked_for), most));
     assert_non_null(strstr(w->reason, "the budget holds"));
     assert_int_equal(w->settled, 1);
-    assert_int_equal(w->spent.prompt_tok, w->hold.prompt_tok);
+    assert_int_equal(w->spent.prompt_tok, 1); /* four bytes of what was asked */
     assert_int_equal(w->spent.answer_tok, 1); /* one word came */
     assert_int_equal(w->spent.out_nusd, 5);
 }

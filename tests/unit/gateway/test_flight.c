@@ -109,13 +109,13 @@ static void lead(world *w, fh_seat *leader, const fh_seat *first)
 static bool write_events(fh_seat *leader, unsigned count)
 {
     bool go_on = true;
-    for (unsigned i = 0; i < count; i++) go_on = fh_flight_write(leader, EVENT, EVENT_BYTES, i + 1);
+    for (unsigned i = 0; i < count; i++) go_on = fh_flight_write(leader, EVENT, EVENT_BYTES, &(fh_used){.completion_tok = i + 1});
     return go_on;
 }
 
 static void land(fh_seat *leader, bool keep, uint64_t used)
 {
-    fh_flight_end e = {.status = 200, .keep = keep, .usage = {.prompt_tok = used}};
+    fh_flight_end e = {.status = 200, .keep = keep, .used = {.prompt_tok = used}};
     fh_flight_land(leader, &e);
 }
 
@@ -168,7 +168,7 @@ static void what_landed_good_is_kept_and_what_did_not_is_not(void **state)
     assert_int_equal(board_as(w, 1, "a", false, &one, &kept), FH_BOARDING_KEPT);
     assert_int_equal(kept->len, 2 * EVENT_BYTES);
     assert_string_equal(kept->head.model, "m");
-    assert_int_equal(kept->usage.prompt_tok, 9);
+    assert_int_equal(kept->used.prompt_tok, 9);
     fh_answer_leave(kept);
 }
 
@@ -483,7 +483,7 @@ static void step_leader(void *arg)
     }
     if (a->written == 0) fh_flight_start(&a->leader, &(fh_answer_head){.stream = true});
     if (a->written++ < EVENTS)
-        fh_flight_write(&a->leader, EVENT, EVENT_BYTES, a->written);
+        fh_flight_write(&a->leader, EVENT, EVENT_BYTES, &(fh_used){.completion_tok = a->written});
     else
         land(&a->leader, draw(a->lane, 3) > 0, EVENTS);
 }

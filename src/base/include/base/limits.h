@@ -151,6 +151,21 @@
     X(JUDGE_BYTES, 1048576, "answer, or arguments of a tool call, that is looked at; beyond: it is not judged")                            \
     X(JUDGE_CALLS, 16, "tool calls of an answer that are looked at; beyond: it is not judged")                                             \
     X(JUDGE_STEPS, 100000, "values of an answer that are held against a schema; what is beyond is not looked at")                          \
+    X(TOKENIZERS, 64, "files of tokenizers by which other engines' tokens are counted; beyond: 409")                                       \
+    X(COUNTS_WAITING, 1024, "prompts and answers that wait to be counted by them; beyond: what the engine says is taken")                  \
+    X(COUNTS_WAITING_BYTES, 67108864, "their texts together; beyond: likewise")                                                            \
+    X(HEARD_BYTES, 4194304, "text of one answer that is kept to be counted; beyond: likewise")                                             \
+    X(HEARD_CHOICES, 16, "choices of one answer that are counted; beyond: likewise")                                                       \
+    X(COUNT_TOLERANCE_TOK, 16, "tokens by which an engine may count otherwise than we; beyond: it is said")                                \
+    X(COUNT_TOLERANCE_PERMILLE, 20, "the same in thousandths of ours, added")                                                              \
+    X(COUNT_TEMPLATE_TOK, 64, "tokens of a prompt and of each of its messages that a template may add; beyond: it is said")                \
+    X(USAGE_BLOCK, 128, "records of what requests used that are kept together")                                                            \
+    X(USAGE_WRITE_MS, 250, "time between two times that such records are written down; kill -9 loses no more")                             \
+    X(USAGE_UNWRITTEN, 512, "blocks of such records that wait to be written; beyond: records are dropped and counted")                     \
+    X(USAGE_BLOCKS_KEPT, 8192, "blocks of such records in the database; beyond: the oldest are removed")                                   \
+    X(USAGE_KEPT_DAYS, 400, "time that such records are kept")                                                                             \
+    X(USAGE_LIST, 500, "such records in one page of a list; beyond: 400")                                                                  \
+    X(USAGE_LIST_BLOCKS, 256, "blocks that one page of a list is gathered from; what is behind them is on the next page")                  \
     X(PROVIDERS, 64, "hosted endpoints that are named; beyond: 409")                                                                       \
     X(PROVIDER_MODELS, 4096, "models of one hosted endpoint; what is beyond is not offered")                                               \
     X(GROUPS, 64, "groups of models; beyond: 409")                                                                                         \

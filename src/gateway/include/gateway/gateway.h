@@ -14,6 +14,8 @@
 #include "gateway/outcome_store.h"
 #include "gateway/ports.h"
 #include "gateway/responses_store.h"
+#include "gateway/tokenizers.h"
+#include "gateway/usage_store.h"
 #include "net/http_server.h"
 #include "net/outside.h"
 #include "observe/record.h"
@@ -27,6 +29,8 @@ typedef struct fh_gateway_config {
     fh_response_store *responses; /* borrowed: outlives the gateway; NULL: no response is kept */
     fh_outside *outside;          /* borrowed: outlives the gateway; NULL: no image is fetched */
     fh_outcome_store *outcomes;   /* likewise; NULL: what is learned of models is forgotten with the gateway */
+    fh_tokenizers *tokenizers;    /* likewise; NULL: what other engines count is taken */
+    fh_usage_store *usage;        /* likewise; NULL: no record of what requests use is kept */
     uint64_t seed;                /* of the draws that decide which requests try a model to learn of it; any number */
     bool traced;                  /* traces that begin here are recorded by somebody */
     bool keep_answers;            /* the same request is answered once (docs/CACHE.md) */

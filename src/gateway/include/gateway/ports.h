@@ -57,6 +57,7 @@ typedef struct fh_route {    /* the replica that was chosen; copied out, so that
     char identity[160];       /* of what answers: the same for replicas that give the same answer to a request that draws nothing at random,
                                  another once it was replaced by something else; "": not known, so no answer is kept */
     int64_t instance, active_params;
+    uint64_t tokenizer; /* of the model, by gateway/tokenizers.h; 0: not known, or the engine is ours and counts itself */
     uint32_t can;
     fh_resume resume;
     bool own_engine;
