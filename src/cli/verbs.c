@@ -30,6 +30,8 @@ const fh_cli_verb *const fh_cli_verbs[] = {
     &fh_verb_group_create,
     &fh_verb_group_list,
     &fh_verb_group_remove,
+    &fh_verb_usage_list,
+    &fh_verb_usage_show,
     &fh_verb_engine,
     &fh_verb_bench,
     &fh_verb_eval,

@@ -25,6 +25,16 @@ fh_json *api_list(fh_json *items, fh_json *next)
     return o;
 }
 
+int api_query_number(const api_call *c, const char *name, uint64_t max, uint64_t *ret, fh_err **err)
+{
+    char text[32];
+    if (!c->req || !fh_http_req_query_get(c->req, name, text, sizeof text)) return 0;
+    if (fh_str_u64(fh_str_of(text), max, ret)) return 0;
+    fh_err_set(err, FH_E_INVALID, "'%s' must be a whole number up to %llu", name, (unsigned long long)max);
+    fh_err_param(err, "%s", name);
+    return FH_E_INVALID;
+}
+
 static void call_free(api_call *c)
 {
     fh_json_unref(c->body);

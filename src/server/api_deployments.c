@@ -193,16 +193,6 @@ void api_deployments_delete(api_call *c)
     if (fh_fleet_undeploy(c->server->fleet, c->param, c->server->loop, command_done, c, &err)) api_reply_error(c, err);
 }
 
-static bool query_number(const api_call *c, const char *name, uint64_t max, uint64_t *ret, fh_err **err)
-{
-    char text[32];
-    if (!c->req || !fh_http_req_query_get(c->req, name, text, sizeof text)) return true;
-    if (fh_str_u64(fh_str_of(text), max, ret)) return true;
-    fh_err_set(err, FH_E_INVALID, "'%s' must be a whole number up to %llu", name, (unsigned long long)max);
-    fh_err_param(err, "%s", name);
-    return false;
-}
-
 static int check_named(api_call *c, fh_err **err)
 {
     const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(c->server->fleet);
@@ -217,7 +207,7 @@ void api_deployments_events(api_call *c)
     fh_json *items = NULL;
     uint64_t after = 0;
     resolve_name(c);
-    int rc = query_number(c, "after", INT64_MAX, &after, &err) ? 0 : FH_E_INVALID;
+    int rc = api_query_number(c, "after", INT64_MAX, &after, &err);
     if (!rc) rc = fh_fleet_history(c->server->fleet, c->param, (int64_t)after, EVENTS_MAX, &items, &err);
     if (!rc && fh_json_count(items) == 0 && (rc = check_named(c, &err))) fh_json_unref(items);
     if (rc) {
@@ -237,7 +227,8 @@ void api_deployments_logs(api_call *c)
     uint64_t bytes = LOG_BYTES_DEFAULT;
     FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_ENGINE_LOG_BYTES);
     resolve_name(c);
-    int rc = query_number(c, "bytes", FH_LIMIT_ENGINE_LOG_BYTES, &bytes, &err) ? check_named(c, &err) : FH_E_INVALID;
+    int rc = api_query_number(c, "bytes", FH_LIMIT_ENGINE_LOG_BYTES, &bytes, &err);
+    if (!rc) rc = check_named(c, &err);
     if (!rc) rc = fh_fleet_log_tail(c->server->fleet, c->param, (size_t)bytes, &text, &err);
     if (rc)
         api_reply_error(c, err);

@@ -53,6 +53,13 @@ const api_route api_routes[] = {
     {"POST", "/api/v1/outcomes", API_KEY, 0, "createOutcome",
      "Say whether the answer of a model that was chosen here did, within the last thousand of them", "OutcomeCreate", NULL, 204,
      api_outcomes_create},
+    {"GET", "/api/v1/usage", API_KEY, 0, "listUsage",
+     "What requests used, newest first: those of the key that asks, or for an admin all, or those of key=ID; limit=N a page (100), "
+     "cursor=next of the page before",
+     NULL, "Usage[]", 200, api_usage_list},
+    {"GET", "/api/v1/usage/{request}", API_KEY, 0, "getUsage",
+     "What one request used, by its reply's x-request-id: tokens and who counted them, money, energy, what was chosen and why", NULL,
+     "Usage", 200, api_usage_get},
     {"GET", "/api/v1/keys", API_ADMIN, 0, "listKeys", "All keys, without their secrets", NULL, "Key[]", 200, api_keys_list},
     {"POST", "/api/v1/keys", API_ADMIN, API_KEEPS_TOKEN | API_SECRET, "createKey", "Make a key; its text is in this reply and nowhere else",
      "KeyCreate", "NewKey", 201, api_keys_create},

@@ -132,6 +132,7 @@ static int open_store(fh_server *s, fh_err **err)
     if (!rc) rc = fh_providers_open(&s->providers, s->db, err);
     if (!rc) rc = fh_groups_open(&s->groups, s->db, err);
     if (!rc) rc = fh_outcome_store_open(&s->outcomes, s->store_url, err);
+    if (!rc) rc = fh_usage_store_open(&s->usage, s->store_url, err);
     if (!rc) rc = open_responses(s, err);
     if (!rc) rc = fh_weights_open(&s->weights, s->config->data_dir, true, err);
     if (rc) return rc;
@@ -171,6 +172,7 @@ static int start_services(fh_server *s, fh_err **err)
                                  .responses = s->responses,
                                  .outside = s->outside,
                                  .outcomes = s->outcomes,
+                                 .usage = s->usage,
                                  .keep_answers = s->config->cache != FH_SERVER_CACHE_OFF,
                                  .share_answers = s->config->cache == FH_SERVER_CACHE_SHARED};
     gateway.loops = fh_edges_loops(s->edges, &gateway.loop_count);
@@ -286,6 +288,7 @@ static void close_all(fh_server *s)
     fh_response_store_close(s->responses);
     fh_observers_close(s->observers);
     fh_outcome_store_close(s->outcomes);
+    fh_usage_store_close(s->usage);
     fh_imports_free(s->imports);
     fh_fleet_stop(s->fleet);
     fh_timer_free(s->stop_timer);

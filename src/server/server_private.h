@@ -52,6 +52,7 @@ typedef struct fh_server {
     struct fh_providers *providers;
     struct fh_groups *groups;
     fh_outcome_store *outcomes;
+    fh_usage_store *usage;
     fh_http_client *outbound; /* to hosted endpoints, for the control plane */
     fh_signin *signin;
     _Atomic(fh_fleet *) fleet; /* replaced when a handover fails */
@@ -169,6 +170,8 @@ void api_reply_error(api_call *c, fh_err *err);   /* takes err */
 fh_http_req *api_take_req(api_call *c);           /* ends the call; the request is the caller's. NULL: the client has gone */
 fh_json *api_list(fh_json *items, fh_json *next); /* {"items":[...],"next":...}; takes both */
 fh_json *api_time(int64_t utc_ns);                /* RFC 3339, null for 0 */
+/* A parameter of the query, which must be at most max; *ret stays when it is not there. */
+int api_query_number(const api_call *c, const char *name, uint64_t max, uint64_t *ret, fh_err **err);
 
 /* tokens.c: what Idempotency-Key means. begin: 0 go on, 1 replied already (call is gone), negative: error. */
 int api_token_begin(api_call *c, fh_err **err);
@@ -191,6 +194,7 @@ void api_keys_list(api_call *c), api_keys_create(api_call *c), api_keys_rotate(a
 void api_session_create(api_call *c), api_session_delete(api_call *c), api_console_links_create(api_call *c);
 void api_machine(api_call *c);
 void api_traffic(api_call *c);
+void api_usage_list(api_call *c), api_usage_get(api_call *c);
 
 /* openapi.c */
 fh_json *fh_openapi_document(void);
