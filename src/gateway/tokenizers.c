@@ -358,6 +358,14 @@ int fh_tokenizers_load(fh_tokenizers *t, int fd, const char *name, fh_loop *loop
     return 0;
 }
 
+void fh_tokenizers_join(fh_tokenizers *t, uint64_t id)
+{
+    pthread_mutex_lock(&t->lock);
+    file **at = find(t, id);
+    if (at) (*at)->users++;
+    pthread_mutex_unlock(&t->lock);
+}
+
 void fh_tokenizers_leave(fh_tokenizers *t, uint64_t id)
 {
     pthread_mutex_lock(&t->lock);

@@ -22,6 +22,7 @@ typedef void fh_tokenizer_loaded(void *arg, uint64_t id, const fh_err *why);
 /* Takes fd, a regular file that is open for reading; name: its name without the folder, by which tiktoken files are known. FH_E_CONFLICT
  * when there are too many. */
 int fh_tokenizers_load(fh_tokenizers *t, int fd, const char *name, fh_loop *loop, fh_tokenizer_loaded *done, void *arg, fh_err **err);
+void fh_tokenizers_join(fh_tokenizers *t, uint64_t id);  /* somebody else counts by it too */
 void fh_tokenizers_leave(fh_tokenizers *t, uint64_t id); /* who loaded it has no use for it any more; 0: nothing */
 
 #endif
