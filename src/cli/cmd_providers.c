@@ -2,7 +2,9 @@
 #include "client.h"
 #include "sys/file.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { KEY_BYTES_MAX = 4096 };
@@ -18,6 +20,36 @@ static int set_key(const fh_cli *c, fh_json *body, fh_err **err)
     bool set = fh_json_set(body, "key", fh_json_new_str(fh_str_trim((fh_str){fh_buf_cstr(&text), text.len})));
     if (text.data) explicit_bzero(text.data, text.len);
     return set ? 0 : fh_err_nomem(err);
+}
+
+/* "FILE", or "MODEL=FILE". */
+static fh_json *tokenizer_json(const char *text, fh_err **err)
+{
+    char path[PATH_MAX];
+    const char *equals = strrchr(text, '='), *file = equals ? equals + 1 : text;
+    fh_json *o = fh_json_new_object();
+    if (!realpath(file, path)) {
+        fh_err_set(err, FH_E_NOT_FOUND, "there is no file %s", file);
+        fh_err_hint(err, "--tokenizer FILE, or --tokenizer MODEL=FILE: a GGUF, a tokenizer.json or a tiktoken file");
+        fh_json_unref(o);
+        return NULL;
+    }
+    fh_json_set(o, "file", fh_json_new_cstr(path));
+    if (equals) fh_json_set(o, "model", fh_json_new_str((fh_str){text, (size_t)(equals - text)}));
+    return o;
+}
+
+static int set_tokenizers(const fh_cli *c, fh_json *body, fh_err **err)
+{
+    FH_AUTO(json) fh_json *list = fh_json_new_array();
+    const char *text;
+    for (size_t i = 0; (text = fh_cli_nth(c, "tokenizer", i)); i++) {
+        fh_json *one = tokenizer_json(text, err);
+        if (!one) return fh_err_code(*err);
+        fh_json_append(list, one);
+    }
+    if (fh_json_count(list)) fh_json_set(body, "tokenizers", fh_take(list));
+    return 0;
 }
 
 static int say(const fh_cli *c, const fh_json *p, const char *what, fh_err **err)
@@ -41,6 +73,7 @@ static int run_add(fh_cli *c, fh_err **err)
     if (fh_cli_has(c, "kind")) fh_json_set(body, "kind", fh_json_new_cstr(fh_cli_text(c, "kind", "")));
     if (fh_cli_has(c, "trust")) fh_json_set(body, "trust", fh_json_new_cstr(fh_cli_text(c, "trust", "")));
     int rc = set_key(c, body, err);
+    if (!rc) rc = set_tokenizers(c, body, err);
     if (!rc) rc = fh_client_open(c, &s, err);
     if (!rc) rc = fh_client_call(&s, "POST", "/api/v1/providers", body, &made, err);
     return rc ? rc : say(c, made, "is added", err);
@@ -113,6 +146,8 @@ static const fh_cli_flag add_flags[] = {
     {"kind", 0, FH_CLI_TEXT, "openai|anthropic", "which API it speaks; openai without", 0, 0},
     {"trust", 0, FH_CLI_TEXT, "own|rented|named|any", "requests that allow no more go there; without: own for this machine, else named", 0,
      0},
+    {"tokenizer", 0, FH_CLI_TEXT, "[MODEL=]FILE",
+     "count tokens by this GGUF, tokenizer.json or tiktoken file in an import folder, of one model or all; may come several times", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 static const char *const add_examples[] = {"freehold provider add lab --url http://127.0.0.1:8080",

@@ -100,7 +100,8 @@ static const fh_migration schema[] = {
         " count INTEGER NOT NULL,"
         " from_utc_ns INTEGER NOT NULL,"
         " to_utc_ns INTEGER NOT NULL,"
-        " records BLOB NOT NULL) STRICT;"}, /* src/gateway/usage_pack.c says how */
+        " records BLOB NOT NULL) STRICT;"},                                          /* src/gateway/usage_pack.c says how */
+    {10, "ALTER TABLE providers ADD COLUMN tokenizers TEXT NOT NULL DEFAULT '[]';"}, /* JSON: files that its models are counted by */
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -1,6 +1,7 @@
 /* Providers over HTTP: list, add, check, remove. Adding asks the endpoint for its models first: a provider that is kept has answered. */
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "net/http_client.h"
 #include "net/origin.h"
 #include "providers.h"
@@ -22,6 +23,7 @@ static fh_json *provider_json(const fh_provider *p)
     fh_json_set(o, "has_key", fh_json_new_bool(p->secret[0] != '\0'));
     fh_json_set(o, "created", api_time(p->created_utc_ns));
     fh_json_set(o, "models", models);
+    fh_json_set(o, "tokenizers", fh_model_tokenizers_json(&p->tokenizers, true));
     return o;
 }
 
@@ -199,7 +201,75 @@ static int read_provider(const api_call *c, fh_provider *p, fh_err **err)
         return bad(err, "trust", "there is no such trust class", "own, rented, named and any are the classes");
     p->created_utc_ns = fh_clock_utc_ns();
     rc = take_url(p, url, key.len > 0, err);
-    return rc ? rc : take_key(p, key, err);
+    if (!rc) rc = take_key(p, key, err);
+    return rc ? rc : fh_model_tokenizers_read(fh_json_get(c->body, "tokenizers"), &p->tokenizers, err);
+}
+
+/* ---- tokenizers ---- */
+
+typedef struct adding { /* waits until they are loaded */
+    api_call *call;
+    fh_provider *p; /* owned */
+} adding;
+
+static void tokenizers_loaded(void *arg, fh_err *err)
+{
+    adding *a = arg;
+    api_call *c = a->call;
+    fh_provider *p = a->p;
+    fh_free(a);
+    if (!err) {
+        ask_models(c, p, false);
+        return;
+    }
+    fh_provider_free(p);
+    api_reply_error(c, err);
+}
+
+/* Takes p. */
+static void load_tokenizers(api_call *c, fh_provider *p)
+{
+    fh_err *err = NULL;
+    adding *a = fh_calloc(1, sizeof *a);
+    if (!a) {
+        fh_provider_free(p);
+        fh_err_nomem(&err);
+        api_reply_error(c, err);
+        return;
+    }
+    *a = (adding){c, p};
+    fh_model_tokenizers_load(c->server, &p->tokenizers, tokenizers_loaded, a);
+}
+
+typedef struct starting { /* of a provider that is known */
+    fh_server *server;
+    char name[64];
+    fh_model_tokenizers tokenizers; /* owned: a copy */
+} starting;
+
+static void started(void *arg, fh_err *err)
+{
+    starting *t = arg;
+    if (err) fh_log_err(FH_LOG_WARN, "server", err, "tokens of provider %s are not all counted here", t->name);
+    fh_providers_set_tokenizers(t->server->providers, t->name, &t->tokenizers);
+    fh_model_tokenizers_fini(&t->tokenizers);
+    fh_err_free(err);
+    fh_free(t);
+}
+
+void api_providers_load_tokenizers(fh_server *s)
+{
+    for (size_t i = 0; i < fh_providers_count(s->providers); i++) {
+        const fh_provider *p = fh_providers_at(s->providers, i);
+        starting *t = p->tokenizers.count ? fh_calloc(1, sizeof *t) : NULL;
+        if (!t) continue;
+        t->server = s;
+        snprintf(t->name, sizeof t->name, "%s", p->name);
+        if (fh_model_tokenizers_dup(&p->tokenizers, &t->tokenizers, NULL))
+            fh_free(t);
+        else
+            fh_model_tokenizers_load(s, &t->tokenizers, started, t);
+    }
 }
 
 void api_providers_create(api_call *c)
@@ -211,7 +281,7 @@ void api_providers_create(api_call *c)
     if (rc)
         api_reply_error(c, err);
     else
-        ask_models(c, fh_take(p), false);
+        load_tokenizers(c, fh_take(p));
 }
 
 void api_providers_check(api_call *c)
@@ -231,7 +301,12 @@ void api_providers_check(api_call *c)
     *p = *known;
     p->models = NULL;
     p->model_count = 0;
-    ask_models(c, p, true);
+    p->tokenizers = (fh_model_tokenizers){.count = 0};
+    if (fh_model_tokenizers_dup(&known->tokenizers, &p->tokenizers, &err)) {
+        fh_provider_free(p);
+        api_reply_error(c, err);
+    } else
+        ask_models(c, p, true);
 }
 
 void api_providers_delete(api_call *c)

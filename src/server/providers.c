@@ -18,6 +18,7 @@ void fh_provider_free(fh_provider *p)
     if (!p) return;
     explicit_bzero(p->secret, sizeof p->secret);
     fh_free(p->models);
+    fh_model_tokenizers_fini(&p->tokenizers);
     fh_free(p);
 }
 
@@ -68,6 +69,13 @@ static void copy(char *out, size_t out_size, fh_str s)
     snprintf(out, out_size, "%.*s", (int)FH_MIN(s.len, out_size - 1), s.ptr ? s.ptr : "");
 }
 
+static int load_tokenizers(fh_provider *p, fh_str text, fh_err **err)
+{
+    FH_AUTO(json) fh_json *list = NULL;
+    int rc = fh_json_parse(&list, text, FH_LIMIT_CONTROL_BODY_BYTES, err);
+    return rc ? rc : fh_model_tokenizers_read(list, &p->tokenizers, err);
+}
+
 static int load_row(fh_providers *all, fh_stmt *s, fh_err **err)
 {
     FH_AUTO(fh_provider) fh_provider *p = fh_calloc(1, sizeof *p);
@@ -80,6 +88,7 @@ static int load_row(fh_providers *all, fh_stmt *s, fh_err **err)
     if (!fh_trust_parse(fh_stmt_str(s, 4), &p->trust))
         return fh_err_set(err, FH_E_CORRUPT, "the database has a provider that is not well-formed");
     int rc = fh_provider_read_models(p, fh_stmt_str(s, 6), err);
+    if (!rc) rc = load_tokenizers(p, fh_stmt_str(s, 7), err);
     if (!rc && all->count < FH_LIMIT_PROVIDERS) all->list[all->count++] = fh_take(p);
     return rc;
 }
@@ -88,8 +97,8 @@ static int load(fh_providers *all, fh_err **err)
 {
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     bool row = false;
-    int rc =
-        fh_db_query(all->db, &s, err, "SELECT name, url, secret, kind, trust, created_utc_ns, models FROM providers ORDER BY name", "");
+    int rc = fh_db_query(all->db, &s, err,
+                         "SELECT name, url, secret, kind, trust, created_utc_ns, models, tokenizers FROM providers ORDER BY name", "");
     while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) rc = load_row(all, s, err);
     return rc;
 }
@@ -129,13 +138,16 @@ static int models_text(const fh_provider *p, fh_buf *out, fh_err **err)
 static int save(fh_providers *all, const fh_provider *p, fh_err **err)
 {
     FH_AUTO(buf) fh_buf models = FH_BUF(FH_LIMIT_JSON_BODY_BYTES);
-    int rc = models_text(p, &models, err);
+    FH_AUTO(buf) fh_buf tokenizers = FH_BUF(FH_LIMIT_CONTROL_BODY_BYTES);
+    FH_AUTO(json) fh_json *list = fh_model_tokenizers_json(&p->tokenizers, false);
+    int rc = list ? fh_json_write(list, &tokenizers, err) : fh_err_nomem(err);
+    if (!rc) rc = models_text(p, &models, err);
     return rc ? rc
               : fh_db_exec(all->db, err,
-                           "INSERT OR REPLACE INTO providers(name, url, secret, kind, trust, created_utc_ns, models) "
-                           "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                           "sssssis", p->name, p->url, p->secret, p->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai",
-                           fh_trust_name(p->trust), p->created_utc_ns, fh_buf_cstr(&models));
+                           "INSERT OR REPLACE INTO providers(name, url, secret, kind, trust, created_utc_ns, models, tokenizers) "
+                           "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                           "sssssiss", p->name, p->url, p->secret, p->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai",
+                           fh_trust_name(p->trust), p->created_utc_ns, fh_buf_cstr(&models), fh_buf_cstr(&tokenizers));
 }
 
 static size_t index_of(const fh_providers *all, fh_str name)
@@ -188,6 +200,14 @@ int fh_providers_remove(fh_providers *all, const char *name, fh_err **err)
     pthread_rwlock_unlock(&all->lock);
     fh_provider_free(gone);
     return 0;
+}
+
+void fh_providers_set_tokenizers(fh_providers *all, const char *name, fh_model_tokenizers *loaded)
+{
+    pthread_rwlock_wrlock(&all->lock);
+    size_t i = index_of(all, fh_str_of(name));
+    if (i < all->count) fh_model_tokenizers_take(&all->list[i]->tokenizers, loaded);
+    pthread_rwlock_unlock(&all->lock);
 }
 
 /* ---- reading ---- */

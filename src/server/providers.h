@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "db/db.h"
 #include "gateway/ports.h"
+#include "model_tokenizers.h"
 
 typedef struct fh_provider {
     char name[64], url[256]; /* url without the API's path and without a slash at its end */
@@ -16,6 +17,7 @@ typedef struct fh_provider {
     int64_t created_utc_ns;
     char (*models)[128]; /* owned */
     size_t model_count;
+    fh_model_tokenizers tokenizers; /* owned */
 } fh_provider;
 void fh_provider_free(fh_provider *p);
 FH_DEFINE_AUTO(fh_provider, fh_provider_free);
@@ -29,6 +31,9 @@ FH_DEFINE_AUTO(fh_providers, fh_providers_close);
 int fh_providers_put(fh_providers *all, fh_provider *p, bool replace, fh_err **err);
 int fh_providers_check_name(const fh_providers *all, const char *name, fh_err **err); /* FH_E_EXISTS when it is taken */
 int fh_providers_remove(fh_providers *all, const char *name, fh_err **err);
+
+/* They were loaded, of the files that p names; those of a file that it does not name any more are not taken. */
+void fh_providers_set_tokenizers(fh_providers *all, const char *name, fh_model_tokenizers *loaded);
 
 /* Reading: between begin and end nothing changes, so what is read stays valid; not for long. */
 void fh_providers_begin(fh_providers *all);

@@ -285,6 +285,7 @@ static void fill_provider_route(fh_route *ret, const wanted *w, const fh_provide
     snprintf(ret->deployment, sizeof ret->deployment, "%.63s", c->deployment);
     snprintf(ret->model, sizeof ret->model, "%.127s", c->model);
     snprintf(ret->upstream_model, sizeof ret->upstream_model, "%.127s", c->model);
+    ret->tokenizer = fh_model_tokenizer_of(&p->tokenizers, c->model);
     snprintf(ret->place, sizeof ret->place, "%.63s", c->place);
     snprintf(ret->arm, sizeof ret->arm, "%s", c->arm);
     snprintf(ret->base_url, sizeof ret->base_url, "%s", p->url);

@@ -133,6 +133,7 @@ static int open_store(fh_server *s, fh_err **err)
     if (!rc) rc = fh_groups_open(&s->groups, s->db, err);
     if (!rc) rc = fh_outcome_store_open(&s->outcomes, s->store_url, err);
     if (!rc) rc = fh_usage_store_open(&s->usage, s->store_url, err);
+    if (!rc) rc = fh_tokenizers_new(&s->tokenizers, err);
     if (!rc) rc = open_responses(s, err);
     if (!rc) rc = fh_weights_open(&s->weights, s->config->data_dir, true, err);
     if (rc) return rc;
@@ -173,6 +174,7 @@ static int start_services(fh_server *s, fh_err **err)
                                  .outside = s->outside,
                                  .outcomes = s->outcomes,
                                  .usage = s->usage,
+                                 .tokenizers = s->tokenizers,
                                  .keep_answers = s->config->cache != FH_SERVER_CACHE_OFF,
                                  .share_answers = s->config->cache == FH_SERVER_CACHE_SHARED};
     gateway.loops = fh_edges_loops(s->edges, &gateway.loop_count);
@@ -183,6 +185,7 @@ static int start_services(fh_server *s, fh_err **err)
     s->fleet = fleet;
     if (!rc) rc = fh_feed_new(&s->feed, s, err);
     if (!rc) rc = fh_gateway_new(&s->gateway, &gateway, err);
+    if (!rc) api_providers_load_tokenizers(s);
     return rc;
 }
 
@@ -284,6 +287,8 @@ static void close_all(fh_server *s)
     fh_http_server_free(s->http);
     fh_tls_free(s->tls);
     fh_gateway_free(s->gateway);
+    fh_providers_close(s->providers);
+    fh_tokenizers_free(s->tokenizers);
     fh_outside_free(s->outside);
     fh_response_store_close(s->responses);
     fh_observers_close(s->observers);
@@ -299,7 +304,6 @@ static void close_all(fh_server *s)
     fh_signin_free(s->signin);
     fh_weights_close(s->weights);
     fh_groups_close(s->groups);
-    fh_providers_close(s->providers);
     fh_server_write_used(s);
     fh_keys_close(s->keys);
     fh_db_close(s->db);

@@ -53,6 +53,7 @@ typedef struct fh_server {
     struct fh_groups *groups;
     fh_outcome_store *outcomes;
     fh_usage_store *usage;
+    fh_tokenizers *tokenizers;
     fh_http_client *outbound; /* to hosted endpoints, for the control plane */
     fh_signin *signin;
     _Atomic(fh_fleet *) fleet; /* replaced when a handover fails */
@@ -188,6 +189,7 @@ void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights
     api_weights_import_cancel(api_call *c);
 void api_providers_list(api_call *c), api_providers_create(api_call *c), api_providers_check(api_call *c),
     api_providers_delete(api_call *c);
+void api_providers_load_tokenizers(fh_server *s); /* of all of them, at the start; the loop need not run yet */
 void api_groups_list(api_call *c), api_groups_create(api_call *c), api_groups_delete(api_call *c);
 void api_outcomes_create(api_call *c);
 void api_keys_list(api_call *c), api_keys_create(api_call *c), api_keys_rotate(api_call *c), api_keys_revoke(api_call *c);

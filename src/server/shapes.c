@@ -216,6 +216,17 @@ static const api_field key_rotate[] = {
     {"grace_s", "integer", false, false, "seconds that the text before opens too; 0 (the default): not any more"},
     END,
 };
+static const api_field tokenizer_file[] = {
+    {"file", "string", true, false, "path of a GGUF, a tokenizer.json or a tiktoken file in an import folder, where it stays"},
+    {"model", "string", false, true, "whose it is; without: of all the endpoint's models that have none of their own"},
+    END,
+};
+static const api_field provider_tokenizer[] = {
+    {"file", "string", true, false, "its path"},
+    {"model", "string", true, true, "whose it is; null: of all models that have none of their own"},
+    {"loaded", "boolean", true, false, "tokens are counted by it; false: what the endpoint says is taken"},
+    END,
+};
 static const api_field provider[] = {
     {"name", "string", true, false, "how it is called here"},
     {"url", "string", true, false, "where it is, without /v1"},
@@ -224,6 +235,7 @@ static const api_field provider[] = {
     {"has_key", "boolean", true, false, "whether it was given with a key, which is never shown"},
     {"created", "time", true, false, "when"},
     {"models", "string[]", true, false, "what it serves"},
+    {"tokenizers", "ProviderTokenizer[]", true, false, "files by which its tokens are counted here"},
     END,
 };
 static const api_field provider_create[] = {
@@ -232,6 +244,7 @@ static const api_field provider_create[] = {
     {"kind", "string", false, false, "openai (the default) or anthropic: which API it speaks"},
     {"key", "string", false, false, "the key for it"},
     {"trust", "string", false, false, "own, rented, named or any; without: own for this machine, else named"},
+    {"tokenizers", "TokenizerFile[]", false, false, "files by which tokens are counted here, instead of taking what the endpoint says"},
     END,
 };
 static const api_field traffic_replica[] = {
@@ -387,6 +400,8 @@ const api_shape api_shapes[] = {
     {"KeyRotate", key_rotate},
     {"Provider", provider},
     {"ProviderCreate", provider_create},
+    {"ProviderTokenizer", provider_tokenizer},
+    {"TokenizerFile", tokenizer_file},
     {"Traffic", traffic},
     {"TrafficReplica", traffic_replica},
     {"Failover", failover},

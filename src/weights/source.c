@@ -77,6 +77,11 @@ bool fh_weights_source_is_ours(const fh_weights_source *s)
     return fstat(s->fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
+int fh_weights_source_fd(const fh_weights_source *s)
+{
+    return s->fd;
+}
+
 void fh_weights_source_close(fh_weights_source *s)
 {
     if (!s) return;

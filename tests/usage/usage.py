@@ -39,6 +39,18 @@ def tokens(text):
     return len(json.loads(done.stdout)["tokens"])
 
 
+def byte_characters():
+    """How byte-level BPE writes the 256 bytes."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    return [chr(b if b in plain else 256 + [n for n in range(256) if n not in plain].index(b)) for b in range(256)]
+
+
+def bytes_tokenizer():
+    """A tokenizer.json that has a token for each byte, and no others."""
+    return json.dumps({"normalizer": None, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}, "post_processor": None, "added_tokens": [],
+                       "model": {"type": "BPE", "vocab": {c: i for i, c in enumerate(byte_characters())}, "merges": []}})
+
+
 class Endpoint:
     """Speaks OpenAI's API; what a model says of its tokens depends on its name."""
     USAGE = {"honest": lambda prompt, answer: (prompt, answer), "liar": lambda prompt, answer: (prompt * 10, answer * 3 + 100), "silent": None, "endless": None}
@@ -106,8 +118,8 @@ class Endpoint:
 
 
 class Case:
-    def __init__(self, server):
-        self.server = server
+    def __init__(self, server, endpoint):
+        self.server, self.endpoint = server, endpoint
 
     def ask(self, path="/v1/chat/completions", key="own", **body):
         status, headers, reply = self.server.request("POST", path, {"temperature": 0, **body}, key=key, headers={"x-freehold-trust": "named"})
@@ -226,6 +238,99 @@ class Case:
         assert record["counted"] == "estimated" and record["covers"] == "text" and record["upstream_completion_tokens"] is None, record
         assert record["completion_tokens"] == (len(ANSWER) + 3) // 4 and record["prompt_tokens"] == (len(ASK[0]["content"]) + 3) // 4, record
 
+    # ---- with the model's tokenizer ----
+
+    def an_endpoint_is_added_with_its_tokenizers(self):
+        folder = self.server.data / "import"
+        shutil.copy(STARTER, folder / "model.gguf")
+        (folder / "tokenizer.json").write_text(bytes_tokenizer())
+        added = self.server.cli("provider", "add", "known", "--url", self.endpoint.url, "--tokenizer", str(folder / "model.gguf"), "--tokenizer", f"silent={folder / 'tokenizer.json'}", "--json")
+        assert added.returncode == 0, added
+        assert [(t["model"], t["loaded"]) for t in json.loads(added.stdout)["tokenizers"]] == [(None, True), ("silent", True)], added.stdout
+        self.endpoint.prompt = self.record(self.chat(max_tokens=1)[0]["x-request-id"])["prompt_tokens"]
+
+    def bad_tokenizers_are_refused_and_named(self):
+        (self.server.data / "import/wrong.json").write_text('{"model":{"type":"Unigram"}}')
+        wrong = self.server.cli("provider", "add", "wrong", "--url", self.endpoint.url, "--tokenizer", str(self.server.data / "import/wrong.json"))
+        assert wrong.returncode != 0 and "Unigram" in wrong.stderr + wrong.stdout, wrong
+        outside = self.server.cli("provider", "add", "wrong", "--url", self.endpoint.url, "--tokenizer", str(STARTER))
+        assert outside.returncode == 4 and "import" in outside.stderr, outside
+        for bad, param in ([{"file": 3}], "tokenizers[0].file"), ([{"file": "/x", "model": 1}], "tokenizers[0].model"), ([{"file": "/x", "path": "y"}], "tokenizers[0]"), ("x", "tokenizers"):
+            status, _, body = self.server.request("POST", "/api/v1/providers", {"name": "wrong", "url": self.endpoint.url, "tokenizers": bad})
+            assert status == 400 and json.loads(body)["param"] == param, (status, body)
+        assert {p["name"] for p in self.server.json("GET", "/api/v1/providers")["items"]} == {"plain", "known"}
+
+    def what_an_endpoint_says_is_not_believed(self):
+        before = self.metric("freehold_gateway_count_differences_total")
+        for record, usage in self.both_ways("provider/known/liar"):
+            assert record["counted"] == "freehold" and record["covers"] == "prompt" and record["differs"], record
+            assert record["prompt_tokens"] == self.endpoint.prompt and record["completion_tokens"] == self.endpoint.answer, (record, self.endpoint.prompt, self.endpoint.answer)
+            assert record["upstream_prompt_tokens"] == usage["prompt_tokens"] == 10 * self.endpoint.prompt, (record, usage)
+        assert self.metric("freehold_gateway_count_differences_total") == before + 2
+
+    def an_honest_one_agrees(self):
+        for record, _ in self.both_ways("provider/known/honest"):
+            assert record["counted"] == "freehold" and not record["differs"] and record["upstream_completion_tokens"] == record["completion_tokens"], record
+
+    def one_that_says_nothing_is_counted_by_its_own_file(self):
+        for record, _ in self.both_ways("provider/known/silent"):
+            assert record["counted"] == "freehold" and record["covers"] == "text" and record["upstream_prompt_tokens"] is None, record
+            assert record["completion_tokens"] == len(ANSWER) and record["prompt_tokens"] == len(ASK[0]["content"]), record
+
+    def other_clients_are_counted_too(self):
+        headers, reply = self.ask("/v1/messages", model="provider/known/liar", messages=ASK, max_tokens=50, stream=True)
+        told = [e for e in events(reply) if e["type"] == "message_delta"][-1]["freehold"]
+        assert (told["counted"], told["completion_tokens"]) == ("freehold", self.endpoint.answer), told
+        assert events(reply)[-1]["type"] == "message_stop" and self.record(headers["x-request-id"])["completion_tokens"] == self.endpoint.answer, reply
+        headers, reply = self.ask("/v1/responses", model="provider/known/liar", input=ASK[0]["content"], max_output_tokens=50, stream=True, store=False)
+        assert events(reply)[-1]["type"] == "response.completed" and events(reply)[-1]["freehold"]["completion_tokens"] == self.endpoint.answer, reply
+
+    def a_client_that_leaves_is_charged_what_it_had(self):
+        c = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        c.request("POST", "/v1/chat/completions", json.dumps({"model": "provider/known/endless", "messages": ASK, "stream": True}),
+                  {"Authorization": f"Bearer {self.server.key}", "Content-Type": "application/json", "x-freehold-trust": "named"})
+        reply = c.getresponse()
+        had = b""
+        while WORDS[-1].encode() + b'"' not in had:
+            had += reply.readline()
+        reply.close()
+        c.close()
+        record = self.record(reply.headers["x-request-id"])
+        assert record["counted"] == "freehold" and not record["complete"] and record["error"] == "cancelled" and record["upstream_prompt_tokens"] is None, record
+        assert record["completion_tokens"] == self.endpoint.answer and record["prompt_tokens"] == self.endpoint.prompt, record
+
+    def limits_are_of_our_count(self):
+        made = json.loads(self.server.request("POST", "/api/v1/keys", {"name": "limited", "tokens_per_minute": 100000})[2])
+        for _ in range(2):
+            headers, _ = self.chat("provider/known/liar", key=made["key"], max_tokens=100)
+        used = 100000 - int(headers["x-ratelimit-remaining-tokens"])
+        # the first as counted, the second as expected, a minute's refill meanwhile
+        assert used < self.endpoint.prompt + self.endpoint.answer + 300, (used, headers)
+
+    def tokenizers_are_there_after_a_restart(self):
+        self.server.stop()
+        self.server.start()
+        self.server.wait_ready("smollm2-135m")
+        until("the tokenizers to be loaded", lambda: all(t["loaded"] for p in self.server.json("GET", "/api/v1/providers")["items"] for t in p["tokenizers"]))
+        assert self.both_ways("provider/known/liar")[0][0]["counted"] == "freehold"
+        assert self.server.cli("provider", "check", "known").returncode == 0
+        assert self.both_ways("provider/known/liar")[0][0]["counted"] == "freehold"
+
+    def both_ways(self, model):
+        headers, reply = self.chat(model, max_tokens=100)
+        plain = (self.record(headers["x-request-id"]), json.loads(reply).get("usage"))
+        assert json.loads(reply)["choices"][0]["message"]["content"] == ANSWER
+        headers, chunks, text = self.stream(model, max_tokens=100)
+        assert text == ANSWER, text
+        record, told = self.record(headers["x-request-id"]), [c for c in chunks if c.get("usage")]
+        if told:
+            assert told[-1]["freehold"] == {name: record[name] for name in told[-1]["freehold"]}, (told, record)
+        return [plain, (record, told[-1]["usage"] if told else None)]
+
+    def metric(self, name):
+        text = self.server.request("GET", "/metrics")[2].decode()
+        return sum(int(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith((name + "{", name + " ")))
+
     # ---- at the end ----
 
     def records_outlive_kill_9(self):
@@ -244,8 +349,8 @@ def main():
         server.deploy()
         added = server.cli("provider", "add", "plain", "--url", endpoint.url)
         assert added.returncode == 0, added
-        case = Case(server)
-        for name in [n for n in vars(Case) if n not in ("ask", "chat", "stream", "record") and not n.startswith("_")]:
+        case = Case(server, endpoint)
+        for name in [n for n in vars(Case) if n not in ("ask", "chat", "stream", "record", "both_ways", "metric") and not n.startswith("_")]:
             tap.check(name.replace("_", " "), getattr(case, name))
     tap.end()
 

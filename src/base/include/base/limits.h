@@ -168,6 +168,7 @@
     X(USAGE_LIST_BLOCKS, 256, "blocks that one page of a list is gathered from; what is behind them is on the next page")                  \
     X(PROVIDERS, 64, "hosted endpoints that are named; beyond: 409")                                                                       \
     X(PROVIDER_MODELS, 4096, "models of one hosted endpoint; what is beyond is not offered")                                               \
+    X(PROVIDER_TOKENIZERS, 32, "tokenizer files of one hosted endpoint; beyond: 400")                                                      \
     X(GROUPS, 64, "groups of models; beyond: 409")                                                                                         \
     X(GROUP_MEMBERS, 32, "models of one group; beyond: 400")                                                                               \
     X(TRIES, 4, "replicas that one request is sent to without getting on")                                                                 \

@@ -45,6 +45,7 @@ typedef bool fh_weights_progress(void *arg, uint64_t done, uint64_t total);
  * FH_E_INVALID when it is no regular file. */
 typedef struct fh_weights_source fh_weights_source;
 int fh_weights_source_open(fh_weights_source **ret, const char *folder, const char *path, fh_err **err);
+int fh_weights_source_fd(const fh_weights_source *s); /* borrowed */
 void fh_weights_source_close(fh_weights_source *s);
 FH_DEFINE_AUTO(fh_weights_source, fh_weights_source_close);
 
