@@ -1,6 +1,7 @@
 /* An error object as an HTTP body: OpenAI's shape for /v1, problem details (RFC 9457) for /api/v1. */
 #include "private.h"
 
+#include "base/limits.h"
 #include <ctype.h>
 
 static const char *type_of(int status)
@@ -67,6 +68,20 @@ bool fh_wire_error_write(fh_buf *out, const fh_err *err)
     else
         fh_buf_adds(out, "null");
     return fh_buf_adds(out, "}}");
+}
+
+bool fh_wire_error_is_whole(fh_str body)
+{
+    static const char *const members[] = {"param", "code", "message", "type"};
+    FH_AUTO(json) fh_json *doc = NULL;
+    if (fh_json_parse(&doc, body, FH_LIMIT_JSON_BODY_BYTES, NULL)) return false;
+    const fh_json *error = fh_json_get(doc, "error");
+    for (size_t i = 0; i < FH_COUNT(members); i++) {
+        const fh_json *v = fh_json_get(error, members[i]);
+        bool null = i < 2 && v && fh_json_kind_of(v) == FH_JSON_NULL;
+        if (!null && fh_json_kind_of(v) != FH_JSON_STRING) return false;
+    }
+    return true;
 }
 
 bool fh_wire_problem_write(fh_buf *out, const fh_err *err, int status, const char *instance)

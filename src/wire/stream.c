@@ -94,25 +94,37 @@ static int code_of_type(fh_str type)
     return FH_E_UPSTREAM;
 }
 
-/* Codes that clients act on; NULL for others. */
-static const char *known_reason(fh_str code)
+static const char too_long[] = "context_length_exceeded";
+
+/* llama-server has a type of its own for a prompt that is too long; vLLM has nothing but its words. */
+static bool says_too_long(const fh_json *error)
 {
-    static const char *const rows[] = {"context_length_exceeded", "content_filter", "content_policy_violation", "insufficient_quota"};
+    fh_str message = fh_json_str(fh_json_get(error, "message")), words = FH_STR("maximum context length");
+    return fh_str_eqs(fh_json_str(fh_json_get(error, "type")), "exceed_context_size_error") || fh_str_find(message, words) < message.len;
+}
+
+/* Codes that clients act on; NULL for others. */
+static const char *known_reason(const fh_json *error)
+{
+    static const char *const rows[] = {too_long, "content_filter", "content_policy_violation", "insufficient_quota"};
+    fh_str code = fh_json_str(fh_json_get(error, "code"));
     for (size_t i = 0; i < FH_COUNT(rows); i++)
         if (fh_str_eqs(code, rows[i])) return rows[i];
-    return NULL;
+    return says_too_long(error) ? too_long : NULL;
 }
 
 int fh_wire_emit_error(fh_wire_reader *r, const fh_json *error, fh_err **err)
 {
     fh_err *e = NULL;
-    fh_str message = fh_json_str(fh_json_get(error, "message")), param = fh_json_str(fh_json_get(error, "param")),
-           code = fh_json_str(fh_json_get(error, "code"));
+    fh_str message = fh_json_str(fh_json_get(error, "message")), param = fh_json_str(fh_json_get(error, "param"));
+    const char *reason = known_reason(error);
     if (!message.ptr) message = fh_json_str(error);
     if (!message.ptr) message = FH_STR("the engine sent an error without a message");
-    fh_err_set(&e, code_of_type(fh_json_str(fh_json_get(error, "type"))), "%.*s", (int)FH_MIN(message.len, (size_t)2000), message.ptr);
+    int code = reason == too_long ? FH_E_INVALID : code_of_type(fh_json_str(fh_json_get(error, "type")));
+    if (reason == too_long) param = r->ops == &fh_wire_completion_reader ? FH_STR("prompt") : FH_STR("messages"); /* engines differ */
+    fh_err_set(&e, code, "%.*s", (int)FH_MIN(message.len, (size_t)2000), message.ptr);
     if (param.len) fh_err_param(&e, "%.*s", (int)FH_MIN(param.len, (size_t)200), param.ptr);
-    if (known_reason(code)) fh_err_reason(&e, known_reason(code));
+    if (reason) fh_err_reason(&e, reason);
     fh_wire_event event = {.kind = FH_EVENT_ERROR, .err = e};
     int rc = fh_wire_emit(r, &event, err);
     fh_err_free(e);

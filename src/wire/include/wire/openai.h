@@ -63,6 +63,14 @@ typedef enum fh_wire_need {
 /* What our own engine can do of it. */
 #define FH_WIRE_ENGINE_CAN                                                                                                                 \
     (FH_NEED_BIT(PREFILL) | FH_NEED_BIT(ONE_CALL) | FH_NEED_BIT(TOOL_CHOICE) | FH_NEED_BIT(FORMAT) | FH_NEED_BIT(GRAMMAR))
+/* What two engines that others run do of it; the rest they pass over without a word. Read in the sources of llama.cpp of late 2026 and of
+ * vLLM 0.32. llama-server takes images where it was started with a projector. */
+#define FH_WIRE_LLAMA_SERVER_CAN                                                                                                           \
+    (FH_NEED_BIT(CHOICES) | FH_NEED_BIT(PROMPTS) | FH_NEED_BIT(FORMAT) | FH_NEED_BIT(GRAMMAR) | FH_NEED_BIT(ONE_CALL) |                    \
+     FH_NEED_BIT(PREFILL))
+#define FH_WIRE_VLLM_CAN                                                                                                                   \
+    (FH_NEED_BIT(CHOICES) | FH_NEED_BIT(PROMPTS) | FH_NEED_BIT(FORMAT) | FH_NEED_BIT(GRAMMAR) | FH_NEED_BIT(OTHER_FORMAT) |                \
+     FH_NEED_BIT(TOOL_CHOICE) | FH_NEED_BIT(ONE_CALL) | FH_NEED_BIT(IMAGES) | FH_NEED_BIT(AUDIO) | FH_NEED_BIT(PREFILL))
 
 typedef enum fh_wire_format {
     FH_WIRE_FORMAT_TEXT,   /* anything */
@@ -102,6 +110,8 @@ int fh_wire_completion_parse(fh_wire_request *ret, fh_str body, fh_err **err);
 void fh_wire_request_fini(fh_wire_request *r);
 /* Refuses by name (FH_E_INVALID) the first need that is not among the bits of can. */
 int fh_wire_needs_check(const fh_wire_request *r, uint32_t can, fh_err **err);
+/* The text that the answer goes on from; empty where it does not, or where that is more than one text. */
+fh_str fh_wire_beginning(const fh_wire_request *r);
 /* The messages as a template wants them: content always a string (text parts joined), unknown members kept. New reference. */
 int fh_wire_template_messages(const fh_wire_request *r, fh_json **ret, fh_err **err);
 
@@ -152,6 +162,9 @@ bool fh_wire_reply_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piec
 
 /* {"error":{"message","type","param","code"}}; type by HTTP status as OpenAI's (invalid_request_error, authentication_error, ...). */
 bool fh_wire_error_write(fh_buf *out, const fh_err *err);
+/* Is it the body of an error with these four members, each of the type that it has there? Engines have numbers as code, or fewer members.
+ */
+bool fh_wire_error_is_whole(fh_str body);
 /* RFC 9457 problem details, for /api/v1; status: the reply's. */
 bool fh_wire_problem_write(fh_buf *out, const fh_err *err, int status, const char *instance);
 
