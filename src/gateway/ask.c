@@ -2,8 +2,8 @@
 #include "ask.h"
 
 #include "base/limits.h"
+#include "wire/forced.h"
 #include "wire/messages.h"
-#include "wire/stream.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -59,11 +59,17 @@ bool fh_ask_fits(fh_wire_dialect client, fh_wire_dialect upstream)
     return client != FH_DIALECT_COMPLETION || upstream == FH_DIALECT_CHAT;
 }
 
-const char *fh_ask_path(fh_wire_dialect client, fh_wire_dialect upstream, bool counting)
+const char *fh_ask_path(fh_wire_dialect client, const fh_route *r, bool counting)
 {
-    if (upstream == FH_DIALECT_MESSAGES) return counting ? "/v1/messages/count_tokens" : "/v1/messages";
-    if (counting) return "/v1/chat/completions/input_tokens";
+    if (r->dialect == FH_DIALECT_MESSAGES) return counting ? "/v1/messages/count_tokens" : "/v1/messages";
+    if (counting) return r->counts_at_tokenize ? "/tokenize" : "/v1/chat/completions/input_tokens";
     return client == FH_DIALECT_COMPLETION ? "/v1/completions" : "/v1/chat/completions";
+}
+
+bool fh_ask_forces(const fh_ask *a, const fh_route *r)
+{
+    bool cannot = a->common.needs & ~r->can & FH_NEED_BIT(TOOL_CHOICE);
+    return r->dialect == FH_DIALECT_CHAT && cannot && fh_wire_forced_needs(&a->common);
 }
 
 bool fh_ask_passes(fh_wire_dialect client, fh_wire_dialect upstream)
@@ -74,10 +80,10 @@ bool fh_ask_passes(fh_wire_dialect client, fh_wire_dialect upstream)
 
 /* Edits of the request's text: at most these. */
 typedef struct edits {
-    fh_wire_edit list[10];
+    fh_wire_edit list[12];
     size_t count;
     char numbers[2][24];
-    fh_buf model, seam, prompt;
+    fh_buf model, seam, prompt, form;
 } edits;
 
 static void add(edits *e, const char *key, const char *value)
@@ -181,6 +187,16 @@ static void add_model(edits *e, const fh_route *r)
     add(e, "model", fh_buf_cstr(&e->model));
 }
 
+/* The tools stay for the template to show; none is to be called in the template's way. */
+static int add_form(edits *e, const fh_ask *a, const fh_route *r, fh_err **err)
+{
+    if (!fh_ask_forces(a, r)) return 0;
+    int rc = fh_wire_forced_format(&a->common, &e->form, err);
+    add(e, "response_format", fh_buf_cstr(&e->form));
+    add(e, "tool_choice", "\"none\"");
+    return rc;
+}
+
 /* The chat request with its edits, as text. */
 static int write_chat(const fh_ask *a, const edits *e, fh_buf *out, fh_err **err)
 {
@@ -212,7 +228,10 @@ static int write_messages(const fh_ask *a, const edits *e, bool seam, fh_buf *ou
 
 int fh_ask_write(const fh_ask *a, const fh_route *r, uint64_t seed, const fh_sent *sent, fh_buf *out, fh_err **err)
 {
-    edits e = {.model = FH_BUF(4096), .seam = FH_BUF(2u * FH_LIMIT_SENT_BYTES), .prompt = FH_BUF(FH_LIMIT_JSON_BODY_BYTES * 2u)};
+    edits e = {.model = FH_BUF(4096),
+               .seam = FH_BUF(2u * FH_LIMIT_SENT_BYTES),
+               .prompt = FH_BUF(FH_LIMIT_JSON_BODY_BYTES * 2u),
+               .form = FH_BUF(FH_LIMIT_JSON_BODY_BYTES)};
     bool messages = r->dialect == FH_DIALECT_MESSAGES, seam = sent && fh_sent_any(sent);
     int rc = add_seam(&e, a, r, sent, err);
     if (rc == 0 && a->edited && !a->original) rc = add_edited(&e, a->common.messages, err);
@@ -220,6 +239,7 @@ int fh_ask_write(const fh_ask *a, const fh_route *r, uint64_t seed, const fh_sen
         rc = add_edited(&e, fh_json_get(a->original, "messages"), err);
     add_model(&e, r);
     if (!messages) add_usage(&e, a);
+    if (rc == 0) rc = add_form(&e, a, r, err);
     if (seed && !a->common.sampling.has_seed) {
         snprintf(e.numbers[1], sizeof e.numbers[1], "%" PRIu64, seed);
         add(&e, "seed", e.numbers[1]);
@@ -231,5 +251,6 @@ int fh_ask_write(const fh_ask *a, const fh_route *r, uint64_t seed, const fh_sen
     fh_buf_fini(&e.model);
     fh_buf_fini(&e.seam);
     fh_buf_fini(&e.prompt);
+    fh_buf_fini(&e.form);
     return rc;
 }

@@ -22,7 +22,9 @@ void fh_ask_fini(fh_ask *a);
 
 /* Can a replica of that dialect be asked this? Plain completions have no words in Anthropic's API. */
 bool fh_ask_fits(fh_wire_dialect client, fh_wire_dialect upstream);
-const char *fh_ask_path(fh_wire_dialect client, fh_wire_dialect upstream, bool counting); /* at the upstream */
+const char *fh_ask_path(fh_wire_dialect client, const fh_route *r, bool counting); /* at the upstream */
+/* Must the upstream be made to call a tool by the form of its answer (wire/forced.h)? */
+bool fh_ask_forces(const fh_ask *a, const fh_route *r);
 /* Do the upstream's bytes reach the client as they came? */
 bool fh_ask_passes(fh_wire_dialect client, fh_wire_dialect upstream);
 

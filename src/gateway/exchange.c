@@ -65,6 +65,7 @@ static void exchange_free(fh_exchange *x)
     settle(x);
     fh_free(x->prefix);
     fh_free(x->own_body);
+    fh_free(x->repeated);
     fh_exchange_choice_free(x->choice);
     fh_judge_free(x->judge);
     unlink_from_lane(x);
@@ -73,6 +74,7 @@ static void exchange_free(fh_exchange *x)
     fh_turn_free(x->turn);
     fh_images_free(x->images);
     fh_wire_reader_free(x->reader);
+    fh_wire_forced_free(x->forced);
     fh_wire_writer_free(x->writer);
     fh_sent_fini(&x->sent);
     fh_buf_fini(&x->in);
@@ -190,8 +192,12 @@ static bool may_go_on(const fh_exchange *x)
     return !x->streaming || !fh_sent_any(&x->sent) || fh_sent_resume(&x->sent, x->route.resume) != FH_RESUME_NEVER;
 }
 
+/* why NULL: its reply was an error, which may say more. */
 static void say_what_broke(fh_exchange *x, const fh_err *why)
 {
+    bool may_say = !why && x->status >= 500 && !x->streaming; /* what refuses our own key may repeat it */
+    FH_AUTO(fh_err) fh_err *said = may_say ? fh_exchange_error_said(x) : NULL;
+    if (said) why = said;
     fh_err_free(x->broken);
     x->broken = NULL;
     fh_err_set(&x->broken, FH_E_UPSTREAM, "the engine broke %s: %s", x->streaming ? "in the middle of the answer" : "before it answered",
@@ -267,6 +273,12 @@ static void stop_listening(fh_exchange *x)
 
 /* ---- choosing ---- */
 
+/* What of the request's needs it has, in its own way or by the form of an answer. */
+static uint32_t can(const fh_exchange *x, const fh_candidate *c)
+{
+    return c->can & FH_NEED_BIT(FORMAT) ? c->can | x->forced_needs : c->can;
+}
+
 static bool suits(const fh_exchange *x, const fh_candidate *c)
 {
     if (was_tried(x, replica_id(c->deployment, c->instance)) || fh_rules_broken(&x->rules, c)) return false;
@@ -274,8 +286,8 @@ static bool suits(const fh_exchange *x, const fh_candidate *c)
     if (x->streaming && strcmp(c->model, x->route.model) != 0) return false; /* another model would go on with another voice */
     if (x->op == FH_OP_EMBED) return c->dialect == FH_DIALECT_CHAT;
     if (x->dialect == FH_DIALECTS) return c->own_engine; /* only ours has these paths */
-    if (c->dialect != FH_DIALECT_MESSAGES && (x->ask.native || (x->counting && !c->own_engine))) return false;
-    if (!fh_ask_fits(x->dialect, c->dialect) || (x->needs & ~c->can)) return false;
+    if (c->dialect != FH_DIALECT_MESSAGES && x->ask.native) return false;
+    if (!fh_ask_fits(x->dialect, c->dialect) || (x->needs & ~can(x, c))) return false;
     return !x->streaming || !fh_sent_any(&x->sent) || fh_sent_resume(&x->sent, c->resume) != FH_RESUME_NEVER;
 }
 
@@ -299,8 +311,8 @@ static void note_why_not(picking *p, const fh_candidate *c)
     fh_rule broken = fh_rules_broken(&p->x->rules, c);
     if (broken) p->broken = broken;
     p->no_vectors |= p->x->op == FH_OP_EMBED && c->dialect != FH_DIALECT_CHAT;
-    p->cannot |= (p->x->needs & ~c->can) != 0;
-    p->can |= c->can;
+    p->cannot |= (p->x->needs & ~can(p->x, c)) != 0;
+    p->can |= can(p->x, c);
 }
 
 static void note_option(picking *p, const fh_candidate *c, size_t i, int64_t now_ns)

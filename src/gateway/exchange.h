@@ -34,6 +34,7 @@
 #include "sent.h"
 #include "sse_events.h"
 #include "upstreams.h"
+#include "wire/forced.h"
 
 typedef enum fh_cache_wish { FH_CACHE_USE, FH_CACHE_FRESH, FH_CACHE_NEVER } fh_cache_wish; /* fresh: a new answer, which is kept */
 typedef struct fh_model_choice fh_model_choice;                                            /* exchange_model.h */
@@ -66,9 +67,10 @@ struct fh_exchange {
     fh_model_choice *choice; /* owned; NULL unless the request leaves the model open */
     struct fh_judge *judge;  /* owned; of the answer, where the model is open or there are tools to call; else NULL */
     uint32_t needs;
-    uint64_t seed;       /* 0: the upstream draws its own */
-    uint64_t expect_tok; /* of work, for the load of the replica */
-    fh_key key;          /* whose it is */
+    uint32_t forced_needs; /* of these, what an upstream that holds its answers to schemas can do too */
+    uint64_t seed;         /* 0: the upstream draws its own */
+    uint64_t expect_tok;   /* of work, for the load of the replica */
+    fh_key key;            /* whose it is */
     char model[256], salt[33];
     fh_hold hold;      /* what it may use at most, */
     fh_leases leases;  /* and what is held for that */
@@ -102,6 +104,9 @@ struct fh_exchange {
     int64_t created_s;
     fh_buf in;              /* PLAIN: the reply so far; STREAMING: an event that is not whole yet */
     fh_wire_reader *reader; /* owned */
+    char *repeated;         /* owned: what the upstream will say before the answer; NULL: nothing */
+    bool forces;            /* a tool call by the form of the answer, */
+    fh_wire_forced *forced; /* owned: which this, between reader and events, turns back; else NULL */
     fh_wire_writer *writer; /* owned; NULL while bytes pass */
     fh_sent sent;
     fh_wire_usage usage;
@@ -125,7 +130,9 @@ struct fh_exchange {
 /* exchange_reply.c */
 bool fh_exchange_is_stream(const fh_exchange *x);                   /* the upstream's reply is */
 fh_wire_dialect fh_exchange_upstream_dialect(const fh_exchange *x); /* of what x->route answers */
-int fh_exchange_listen(fh_exchange *x, fh_err **err);               /* a reader, and a writer where one is needed, for the call to come */
+/* A reader of what x->route answers; its sink gets x. *ret_forced: what stands between them, or NULL as before. Both are the caller's. */
+int fh_exchange_reader(fh_exchange *x, fh_wire_sink *sink, fh_wire_reader **ret, fh_wire_forced **ret_forced, fh_err **err);
+int fh_exchange_listen(fh_exchange *x, fh_err **err); /* a reader, and a writer where one is needed, for the call to come */
 /* Takes what has come: false when the client should not be written to for now. A stream that cannot go on has upstream_error set. */
 bool fh_exchange_take_events(fh_exchange *x);
 void fh_exchange_end_stream(fh_exchange *x);             /* what is still missing at the end of a good stream */
@@ -133,7 +140,8 @@ void fh_exchange_cut(fh_exchange *x, const fh_err *why); /* an error event, and 
 void fh_exchange_read_plain(fh_exchange *x);             /* the whole reply, good or an error of the upstream: what it says, */
 void fh_exchange_give_plain(fh_exchange *x);             /* and what the client gets of it */
 void fh_exchange_send_error(fh_exchange *x, const fh_err *why);
-int fh_exchange_code_of(int status);                                  /* the class of error that an upstream's status is */
+fh_err *fh_exchange_error_said(fh_exchange *x); /* by the upstream's whole reply; owned; NULL: none that can be read */
+int fh_exchange_code_of(int status);            /* the class of error that an upstream's status is */
 void fh_exchange_give(fh_exchange *x, const char *type, fh_str body); /* a whole reply with the status of x */
 void fh_exchange_stream(fh_exchange *x);                              /* a streamed reply begins */
 /* exchange_count.c */

@@ -81,6 +81,7 @@ static int read_ask(fh_exchange *x, fh_str key_id, fh_err **err)
     x->wants_stream = r->stream && !x->counting;
     x->include_usage = r->include_usage;
     x->needs = r->needs;
+    x->forced_needs = fh_wire_forced_needs(r);
     if (x->wants_stream) rc = draw_seed(&x->seed, err);
     if (rc) return rc;
     if (r->model.len >= sizeof x->model) return fh_err_set(err, FH_E_NOT_FOUND, "there is no model with a name of %zu bytes", r->model.len);

@@ -124,7 +124,7 @@ static size_t add_own(const fh_exchange *x, fh_header *headers, size_t count)
 static int call(fh_exchange *x, fh_str body, fh_err **err)
 {
     char url[512];
-    fh_str path = x->dialect == FH_DIALECTS ? fh_http_req_path(x->req) : fh_str_of(fh_ask_path(x->dialect, x->route.dialect, x->counting));
+    fh_str path = x->dialect == FH_DIALECTS ? fh_http_req_path(x->req) : fh_str_of(fh_ask_path(x->dialect, &x->route, x->counting));
     snprintf(url, sizeof url, "%s%.*s", x->route.base_url, (int)FH_MIN(path.len, (size_t)200), path.ptr);
     char trace[FH_TRACEPARENT_LEN + 1];
     FH_AUTO(buf) fh_buf auth = FH_BUF(1024);
@@ -185,6 +185,16 @@ static int send_raw(fh_exchange *x, fh_err **err)
     return rc == 0 ? call(x, (fh_str){fh_buf_cstr(&text), text.len}, err) : rc;
 }
 
+/* What of the reply will not be as the client's API has it. */
+static int expect_reply(fh_exchange *x, fh_err **err)
+{
+    fh_str beginning = x->route.repeats_beginning && !x->wants_stream ? fh_wire_beginning(&x->ask.common) : FH_STR("");
+    fh_free(x->repeated);
+    x->repeated = beginning.len ? fh_strndup(beginning.ptr, beginning.len) : NULL;
+    x->forces = fh_ask_forces(&x->ask, &x->route);
+    return beginning.len && !x->repeated ? fh_err_nomem(err) : 0;
+}
+
 int fh_exchange_send(fh_exchange *x, fh_err **err)
 {
     FH_AUTO(buf) fh_buf text = FH_BUF(3u * FH_LIMIT_JSON_BODY_BYTES);
@@ -195,6 +205,7 @@ int fh_exchange_send(fh_exchange *x, fh_err **err)
     uint64_t seed = x->route.resume == FH_RESUME_TOKENS ? x->seed : 0;
     x->ask.most_tok = x->most_tok;
     if (rc == 0) rc = fh_ask_write(&x->ask, &x->route, seed, x->streaming ? &x->sent : NULL, &text, err);
+    if (rc == 0) rc = expect_reply(x, err);
     if (rc == 0) rc = fh_exchange_listen(x, err);
     if (rc == 0) fh_exchange_count_begin(x);
     if (rc == 0) rc = call(x, (fh_str){fh_buf_cstr(&text), text.len}, err);

@@ -18,6 +18,7 @@ struct fh_model_choice {
     /* of the answer that was not sent */
     fh_route first;
     char first_type[128];
+    bool first_forces;
     fh_buf first_in;
     fh_wire_usage first_usage;
 };
@@ -213,8 +214,9 @@ static int judge_event(void *arg, const fh_wire_event *e, fh_err **err)
 static fh_verdict judge_whole(fh_exchange *x)
 {
     FH_AUTO(fh_wire_reader) fh_wire_reader *reader = NULL;
+    FH_AUTO(fh_wire_forced) fh_wire_forced *forced = NULL;
     fh_judge_again(x->judge);
-    int rc = fh_wire_reader_new(&reader, fh_exchange_upstream_dialect(x), judge_event, x, NULL);
+    int rc = fh_exchange_reader(x, judge_event, &reader, &forced, NULL);
     if (rc == 0) rc = fh_wire_reader_whole(reader, (fh_str){fh_buf_cstr(&x->in), x->in.len}, NULL);
     return rc ? FH_VERDICT_NONE : fh_judge_verdict(x->judge);
 }
@@ -261,6 +263,7 @@ bool fh_exchange_escalates(fh_exchange *x)
     c->escalated = true;
     c->why = v;
     c->first = x->route;
+    c->first_forces = x->forces;
     memcpy(c->first_type, x->type, sizeof c->first_type);
     swap_replies(x);
     return true;
@@ -273,9 +276,10 @@ bool fh_exchange_falls_back(fh_exchange *x)
     swap_replies(x);
     c->first_usage = (fh_wire_usage){0}; /* it is the client's */
     x->route = c->first;
+    x->forces = c->first_forces;
     x->status = 200;
     memcpy(x->type, c->first_type, sizeof x->type);
-    return true;
+    return fh_exchange_listen(x, NULL) == 0;
 }
 
 static void remember(fh_exchange *x)

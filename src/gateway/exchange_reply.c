@@ -27,7 +27,7 @@ static size_t out_max(const fh_exchange *x)
 
 static bool passes(const fh_exchange *x)
 {
-    return !x->resumed && fh_ask_passes(x->dialect, x->route.dialect);
+    return !x->resumed && !x->forces && !x->repeated && fh_ask_passes(x->dialect, x->route.dialect);
 }
 
 /* ---- events ---- */
@@ -78,6 +78,12 @@ static int write_event(fh_exchange *x, const fh_wire_event *e, fh_err **err)
     return to_writer(x, &changed, &x->out, err);
 }
 
+static void cut_repeated(const fh_exchange *x, fh_wire_event *e)
+{
+    fh_str before = fh_str_of(x->repeated);
+    if (e->kind == FH_EVENT_TEXT && fh_str_starts(e->text, before)) e->text = (fh_str){e->text.ptr + before.len, e->text.len - before.len};
+}
+
 /* What an upstream said, said again. */
 static int say_again(fh_err **err, int code, const fh_err *said)
 {
@@ -97,6 +103,7 @@ static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
         snprintf(x->reply_id, sizeof x->reply_id, "%.*s", (int)FH_MIN(e->id.len, sizeof x->reply_id - 1), e->id.ptr ? e->id.ptr : "");
     if (e->kind == FH_EVENT_USAGE) note_usage(x, e);
     if (e->kind == FH_EVENT_FINISH) fh_seen_finish(x, e->finish);
+    if (x->repeated) cut_repeated(x, &changed);
     if (e->kind == FH_EVENT_TEXT) fh_sent_seam(&x->sent, &changed.text);
     if (KIND(e->kind) & ANSWER) x->heard_bytes += changed.text.len + changed.name.len;
     fh_exchange_count_event(x, &changed);
@@ -139,11 +146,21 @@ fh_wire_dialect fh_exchange_upstream_dialect(const fh_exchange *x)
     return completion ? FH_DIALECT_COMPLETION : x->route.dialect;
 }
 
+int fh_exchange_reader(fh_exchange *x, fh_wire_sink *sink, fh_wire_reader **ret, fh_wire_forced **ret_forced, fh_err **err)
+{
+    fh_wire_dialect d = fh_exchange_upstream_dialect(x);
+    if (!x->forces) return fh_wire_reader_new(ret, d, sink, x, err);
+    int rc = fh_wire_forced_new(ret_forced, sink, x, err);
+    return rc ? rc : fh_wire_reader_new(ret, d, fh_wire_forced_event, *ret_forced, err);
+}
+
 int fh_exchange_listen(fh_exchange *x, fh_err **err)
 {
     fh_wire_reader_free(x->reader);
+    fh_wire_forced_free(x->forced);
     x->reader = NULL;
-    int rc = fh_wire_reader_new(&x->reader, fh_exchange_upstream_dialect(x), on_event, x, err);
+    x->forced = NULL;
+    int rc = fh_exchange_reader(x, on_event, &x->reader, &x->forced, err);
     return rc == 0 && !x->writer && !passes(x) ? make_writer(x, err) : rc;
 }
 
@@ -316,19 +333,32 @@ static void send_body(fh_exchange *x, const fh_buf *body)
 
 int fh_exchange_code_of(int status)
 {
-    static const int rows[][2] = {{400, FH_E_INVALID}, {404, FH_E_NOT_FOUND}, {409, FH_E_CONFLICT},   {413, FH_E_TOO_LARGE},
-                                  {422, FH_E_INVALID}, {429, FH_E_BUSY},      {501, FH_E_UNSUPPORTED}};
+    static const int rows[][2] = {{400, FH_E_INVALID},   {402, FH_E_BUDGET},   {403, FH_E_FORBIDDEN},
+                                  {404, FH_E_NOT_FOUND}, {409, FH_E_CONFLICT}, {413, FH_E_TOO_LARGE},
+                                  {422, FH_E_INVALID},   {429, FH_E_BUSY},     {501, FH_E_UNSUPPORTED}};
     for (size_t i = 0; i < FH_COUNT(rows); i++)
         if (rows[i][0] == status) return rows[i][1];
     return FH_E_UPSTREAM;
 }
 
-/* An error of an upstream that speaks another API than the client: said in the client's. */
+/* Errors of our own engines, and of all that write them as the client's API does, pass as they are. */
+static bool error_passes(const fh_exchange *x)
+{
+    return passes(x) && (x->route.own_engine || fh_wire_error_is_whole((fh_str){fh_buf_cstr(&x->in), x->in.len}));
+}
+
+fh_err *fh_exchange_error_said(fh_exchange *x)
+{
+    fh_err *said = NULL;
+    if (x->reader && x->in.len) fh_wire_reader_whole(x->reader, (fh_str){fh_buf_cstr(&x->in), x->in.len}, &said);
+    return said;
+}
+
+/* Any other error of an upstream, which may speak another API than the client: said in the client's. */
 static void send_foreign_error(fh_exchange *x)
 {
     fh_err *err = NULL;
-    FH_AUTO(fh_err) fh_err *said = NULL;
-    fh_wire_reader_whole(x->reader, (fh_str){fh_buf_cstr(&x->in), x->in.len}, &said);
+    FH_AUTO(fh_err) fh_err *said = fh_exchange_error_said(x);
     if (said)
         say_again(&err, fh_exchange_code_of(x->status), said);
     else
@@ -339,7 +369,21 @@ static void send_foreign_error(fh_exchange *x)
     fh_err_free(err);
 }
 
-/* All upstreams that count say input_tokens. */
+/* Where nothing is at the path, the upstream does not count. */
+static bool does_not_count(const fh_exchange *x)
+{
+    return x->counting && (x->status == 404 || x->status == 405);
+}
+
+static void refuse_count(fh_exchange *x)
+{
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    fh_err_set(&err, FH_E_UNSUPPORTED, "the endpoint that serves this model does not count tokens");
+    fh_err_hint(&err, "the usage of an answer says how many its prompt had");
+    fh_exchange_send_error(x, err);
+}
+
+/* All upstreams that count say input_tokens, but vLLM. */
 static void send_count(fh_exchange *x)
 {
     FH_AUTO(json) fh_json *doc = NULL;
@@ -347,7 +391,8 @@ static void send_count(fh_exchange *x)
     fh_err *err = NULL;
     int64_t count = 0;
     int rc = fh_json_parse(&doc, (fh_str){fh_buf_cstr(&x->in), x->in.len}, FH_LIMIT_JSON_BODY_BYTES, &err);
-    if (rc == 0) rc = fh_json_read_i64(doc, "input_tokens", true, 0, INT32_MAX, &count, &err);
+    const char *member = x->route.counts_at_tokenize ? "count" : "input_tokens";
+    if (rc == 0) rc = fh_json_read_i64(doc, member, true, 0, INT32_MAX, &count, &err);
     if (rc == 0) {
         if (x->turn)
             fh_wire_responses_count_write(&out, (uint64_t)count);
@@ -384,7 +429,11 @@ void fh_exchange_give_plain(fh_exchange *x)
         send_count(x);
         return;
     }
-    if (x->dialect == FH_DIALECTS || (x->status != 200 && passes(x))) {
+    if (does_not_count(x)) {
+        refuse_count(x);
+        return;
+    }
+    if (x->dialect == FH_DIALECTS || (x->status != 200 && error_passes(x))) {
         send_body(x, &x->in);
         return;
     }

@@ -319,6 +319,11 @@ static void handle_count(fh_gateway *g, fh_http_req *req, const fh_key *key)
     fh_exchange_start(g, req, key, FH_OP_COUNT_TOKENS, FH_DIALECT_MESSAGES, (fh_str){0});
 }
 
+static void handle_chat_count(fh_gateway *g, fh_http_req *req, const fh_key *key)
+{
+    fh_exchange_start(g, req, key, FH_OP_COUNT_TOKENS, FH_DIALECT_CHAT, (fh_str){0});
+}
+
 static void handle_response_count(fh_gateway *g, fh_http_req *req, const fh_key *key)
 {
     fh_exchange_start(g, req, key, FH_OP_COUNT_TOKENS, FH_DIALECT_RESPONSES, (fh_str){0});
@@ -337,6 +342,7 @@ static const struct {
     {"/tokenize", "POST", FH_SCOPE_TOKENIZE, handle_tokenize},
     {"/detokenize", "POST", FH_SCOPE_TOKENIZE, handle_tokenize},
     {"/v1/messages", "POST", FH_SCOPE_MESSAGES, handle_messages},
+    {"/v1/chat/completions/input_tokens", "POST", FH_SCOPE_CHAT, handle_chat_count},
     {"/v1/messages/count_tokens", "POST", FH_SCOPE_MESSAGES, handle_count},
     {"/v1/responses/input_tokens", "POST", FH_SCOPE_RESPONSES, handle_response_count},
 };

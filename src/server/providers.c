@@ -2,6 +2,7 @@
 #include "providers.h"
 
 #include "json/json.h"
+#include "wire/messages.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,31 @@ static int keep_ids(fh_provider *p, const fh_json *data, fh_err **err)
     return 0;
 }
 
+static const fh_provider_engine engines[] = {
+    {.name = "llama-server", .owned_by = "llamacpp", .can = FH_WIRE_LLAMA_SERVER_CAN, .repeats_beginning = true},
+    {.name = "vllm", .owned_by = "vllm", .can = FH_WIRE_VLLM_CAN, .counts_at_tokenize = true},
+};
+
+static void know_engine(fh_provider *p, const fh_json *doc)
+{
+    fh_str owner = fh_json_str(fh_json_get(fh_json_at(fh_json_get(doc, "data"), 0), "owned_by"));
+    const fh_json *able = fh_json_get(fh_json_at(fh_json_get(doc, "models"), 0), "capabilities");
+    p->engine = NULL;
+    p->takes_media = false;
+    for (size_t i = 0; i < FH_COUNT(engines); i++)
+        if (p->dialect == FH_DIALECT_CHAT && fh_str_eqs(owner, engines[i].owned_by)) p->engine = &engines[i];
+    for (size_t i = 0; i < fh_json_count(able); i++) p->takes_media |= fh_str_eqs(fh_json_str(fh_json_at(able, i)), "multimodal");
+}
+
+/* Hosted endpoints can do what their APIs say: what a model behind one cannot, it refuses itself. Engines pass over what they do not know.
+ */
+uint32_t fh_provider_can(const fh_provider *p)
+{
+    uint32_t media = p->takes_media ? FH_NEED_BIT(IMAGES) | FH_NEED_BIT(AUDIO) : 0;
+    if (p->dialect == FH_DIALECT_MESSAGES) return FH_WIRE_MESSAGES_CAN;
+    return p->engine ? p->engine->can | media : ~0u;
+}
+
 int fh_provider_read_models(fh_provider *p, fh_str body, fh_err **err)
 {
     FH_AUTO(json) fh_json *doc = NULL;
@@ -52,6 +78,7 @@ int fh_provider_read_models(fh_provider *p, fh_str body, fh_err **err)
         fh_err_hint(err, "the URL is that of an endpoint that speaks OpenAI's or Anthropic's API, without /v1");
         return FH_E_UPSTREAM;
     }
+    know_engine(p, doc);
     return keep_ids(p, data, err);
 }
 
@@ -122,16 +149,17 @@ void fh_providers_close(fh_providers *all)
     fh_free(all);
 }
 
-/* As {"data":[{"id":...}]}, which is how it is read again. */
+/* As the endpoint said it, in what is read again. */
 static int models_text(const fh_provider *p, fh_buf *out, fh_err **err)
 {
     fh_buf_adds(out, "{\"data\":[");
     for (size_t i = 0; i < p->model_count; i++) {
         fh_buf_adds(out, i ? ",{\"id\":" : "{\"id\":");
         fh_buf_add_json_string(out, p->models[i], strlen(p->models[i]));
+        if (p->engine) fh_buf_addf(out, ",\"owned_by\":\"%s\"", p->engine->owned_by);
         fh_buf_addc(out, '}');
     }
-    fh_buf_adds(out, "]}");
+    fh_buf_adds(out, p->takes_media ? "],\"models\":[{\"capabilities\":[\"multimodal\"]}]}" : "]}");
     return fh_buf_check(out, err, "the list of models");
 }
 

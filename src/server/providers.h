@@ -9,6 +9,13 @@
 #include "gateway/ports.h"
 #include "model_tokenizers.h"
 
+/* An engine that many run themselves, known by what it says in its list of models. */
+typedef struct fh_provider_engine {
+    const char *name, *owned_by;
+    uint32_t can;                               /* FH_NEED_BITs */
+    bool repeats_beginning, counts_at_tokenize; /* see fh_route */
+} fh_provider_engine;
+
 typedef struct fh_provider {
     char name[64], url[256]; /* url without the API's path and without a slash at its end */
     char secret[256];        /* "" for none */
@@ -17,7 +24,9 @@ typedef struct fh_provider {
     int64_t created_utc_ns;
     char (*models)[128]; /* owned */
     size_t model_count;
-    fh_model_tokenizers tokenizers; /* owned */
+    fh_model_tokenizers tokenizers;   /* owned */
+    const fh_provider_engine *engine; /* NULL: not one that we know */
+    bool takes_media;                 /* images and sound; said by llama-server alone */
 } fh_provider;
 void fh_provider_free(fh_provider *p);
 FH_DEFINE_AUTO(fh_provider, fh_provider_free);
@@ -43,7 +52,9 @@ const fh_provider *fh_providers_at(const fh_providers *all, size_t i);
 const fh_provider *fh_providers_find(const fh_providers *all, fh_str name);
 const char *fh_provider_serves(const fh_provider *p, const char *model); /* its own text of that name; NULL: it does not */
 
-/* The ids of an answer to GET /v1/models, into p. FH_E_UPSTREAM when it is none. */
+uint32_t fh_provider_can(const fh_provider *p); /* FH_NEED_BITs: what it does as it is asked, or refuses itself */
+
+/* The ids of an answer to GET /v1/models, and the engine that it comes from, into p. FH_E_UPSTREAM when it is none. */
 int fh_provider_read_models(fh_provider *p, fh_str body, fh_err **err);
 
 #endif

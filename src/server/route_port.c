@@ -5,7 +5,6 @@
 #include "groups.h"
 #include "providers.h"
 #include "server_private.h"
-#include "wire/messages.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -202,15 +201,13 @@ static void gather_deployments(gathering *g, const wanted *w)
     }
 }
 
-/* Hosted endpoints can do what their APIs say: what a model behind one cannot, it refuses itself. */
 static fh_candidate provider_candidate(const fh_provider *p, const char *model, const char *place)
 {
-    bool messages = p->dialect == FH_DIALECT_MESSAGES;
     return (fh_candidate){.deployment = place,
                           .model = model,
                           .place = place,
                           .instance = p->created_utc_ns,
-                          .can = messages ? FH_WIRE_MESSAGES_CAN : ~0u,
+                          .can = fh_provider_can(p),
                           .trust = p->trust,
                           .paid = p->trust > FH_TRUST_OWN,
                           .resume = FH_RESUME_TEXT,
@@ -280,8 +277,13 @@ static void gather_group(gathering *g, const fh_group *group)
 
 static void fill_provider_route(fh_route *ret, const wanted *w, const fh_provider *p, const fh_candidate *c, size_t choices)
 {
-    *ret =
-        (fh_route){.instance = c->instance, .active_params = c->active_params, .can = c->can, .resume = c->resume, .dialect = c->dialect};
+    *ret = (fh_route){.instance = c->instance,
+                      .active_params = c->active_params,
+                      .can = c->can,
+                      .resume = c->resume,
+                      .repeats_beginning = p->engine && p->engine->repeats_beginning,
+                      .counts_at_tokenize = p->engine && p->engine->counts_at_tokenize,
+                      .dialect = c->dialect};
     snprintf(ret->deployment, sizeof ret->deployment, "%.63s", c->deployment);
     snprintf(ret->model, sizeof ret->model, "%.127s", c->model);
     snprintf(ret->upstream_model, sizeof ret->upstream_model, "%.127s", c->model);

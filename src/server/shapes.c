@@ -231,6 +231,7 @@ static const api_field provider[] = {
     {"name", "string", true, false, "how it is called here"},
     {"url", "string", true, false, "where it is, without /v1"},
     {"kind", "string", true, false, "openai or anthropic: which API it speaks"},
+    {"engine", "string", true, true, "llama-server or vllm, where it says so: what it cannot do is refused by name; null: not known"},
     {"trust", "string", true, false, "own, rented, named or any: requests that allow no more go there"},
     {"has_key", "boolean", true, false, "whether it was given with a key, which is never shown"},
     {"created", "time", true, false, "when"},

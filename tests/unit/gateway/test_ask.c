@@ -133,9 +133,11 @@ static void counting_goes_to_the_paths_that_count(void **state)
         0);
     assert_int_equal(a.common.sampling.max_tokens, -1);
     fh_ask_fini(&a);
-    assert_string_equal(fh_ask_path(FH_DIALECT_MESSAGES, FH_DIALECT_MESSAGES, true), "/v1/messages/count_tokens");
-    assert_string_equal(fh_ask_path(FH_DIALECT_MESSAGES, FH_DIALECT_CHAT, true), "/v1/chat/completions/input_tokens");
-    assert_string_equal(fh_ask_path(FH_DIALECT_MESSAGES, FH_DIALECT_CHAT, false), "/v1/chat/completions");
+    const fh_route messages = {.dialect = FH_DIALECT_MESSAGES}, chat = {0}, vllm = {.counts_at_tokenize = true};
+    assert_string_equal(fh_ask_path(FH_DIALECT_MESSAGES, &messages, true), "/v1/messages/count_tokens");
+    assert_string_equal(fh_ask_path(FH_DIALECT_MESSAGES, &chat, true), "/v1/chat/completions/input_tokens");
+    assert_string_equal(fh_ask_path(FH_DIALECT_MESSAGES, &vllm, true), "/tokenize");
+    assert_string_equal(fh_ask_path(FH_DIALECT_MESSAGES, &vllm, false), "/v1/chat/completions");
 }
 
 int main(void)

@@ -19,7 +19,7 @@ typedef struct world {
     char folder[64], socket[100];
     fh_wire_dialect dialect; /* of the engine */
     uint32_t can;
-    bool not_ready;
+    bool not_ready, foreign, counts_at_tokenize, repeats_beginning; /* foreign: the engine is not our own */
     int says_status;
     const char *says; /* a JSON reply, or a stream's text */
     char heard_path[64], heard_key[32], heard_version[32];
@@ -52,7 +52,7 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
     world *w = ctx;
     (void)model;
     fh_candidate one = {
-        .deployment = "d", .model = "m", .place = "here", .instance = 1, .can = w->can, .own_engine = true, .dialect = w->dialect};
+        .deployment = "d", .model = "m", .place = "here", .instance = 1, .can = w->can, .own_engine = !w->foreign, .dialect = w->dialect};
     if (w->not_ready || pick(arg, &one, 1) > 0) return fh_err_set(err, FH_E_UNAVAILABLE, "being replaced");
     *ret = (fh_route){.deployment = "d",
                       .model = "m",
@@ -60,6 +60,10 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
                       .base_url = "http://localhost",
                       .secret = "sk",
                       .instance = 1,
+                      .can = w->can,
+                      .own_engine = !w->foreign,
+                      .repeats_beginning = w->repeats_beginning,
+                      .counts_at_tokenize = w->counts_at_tokenize,
                       .dialect = w->dialect};
     strcpy(ret->unix_path, w->socket);
     return 0;
@@ -327,6 +331,117 @@ static void tokens_are_counted_by_whoever_can(void **state)
     holds(w, "did not say how many tokens");
 }
 
+static void an_engine_of_others_is_asked_where_it_counts_and_one_that_does_not_is_said_so(void **state)
+{
+    static const char ask[] = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
+    world *w = *state;
+    w->foreign = w->counts_at_tokenize = true;
+    w->says = "{\"count\":14,\"tokens\":[1,2]}";
+    post(w, "/v1/messages/count_tokens", ask);
+    assert_string_equal(w->heard_path, "/tokenize");
+    assert_string_equal(fh_buf_cstr(&w->body), "{\"input_tokens\":14}");
+    w->counts_at_tokenize = false;
+    w->says = "{\"input_tokens\":14}";
+    send(w, "/v1/chat/completions/input_tokens", ask);
+    assert_string_equal(w->heard_path, "/v1/chat/completions/input_tokens");
+    assert_string_equal(fh_buf_cstr(&w->body), "{\"input_tokens\":14}");
+    w->says = "{\"error\":{\"message\":\"File Not Found\",\"type\":\"not_found_error\",\"code\":404}}";
+    w->says_status = 404;
+    post(w, "/v1/messages/count_tokens", ask);
+    assert_int_equal(w->status, 501);
+    holds(w, "does not count tokens");
+}
+
+#define TOOLS  ",\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"}}],\"tool_choice\":{\"type\":\"any\"}}"
+#define ANSWER "{\\\"name\\\":\\\"f\\\",\\\"arguments\\\":{\\\"a\\\":1}}"
+
+static void a_call_is_forced_by_the_form_of_the_answer_where_the_engine_has_no_other_way(void **state)
+{
+    world *w = *state;
+    w->foreign = true;
+    post(w, "/v1/messages", ASK TOOLS);
+    assert_int_equal(w->status, 400);
+    holds(w, "\"message\":\"tool_choice: forcing the model to call a tool is not supported");
+    w->can = FH_NEED_BIT(FORMAT);
+    w->says = "{\"id\":\"chatcmpl-7\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"" ANSWER
+              "\"},\"finish_reason\":\"stop\"}]}";
+    post(w, "/v1/messages", ASK TOOLS);
+    assert_int_equal(w->status, 200);
+    holds(w, "\"content\":[{\"type\":\"tool_use\",\"id\":\"call_7\",\"name\":\"f\",\"input\":{\"a\":1}}],\"stop_reason\":\"tool_use\"");
+    assert_non_null(strstr(fh_buf_cstr(&w->heard), "\"response_format\":{\"type\":\"json_schema\""));
+    assert_non_null(strstr(fh_buf_cstr(&w->heard), "\"tool_choice\":\"none\""));
+    w->can |= FH_NEED_BIT(TOOL_CHOICE);
+    post(w, "/v1/messages", ASK TOOLS);
+    assert_null(strstr(fh_buf_cstr(&w->heard), "response_format"));
+}
+
+static void what_an_engine_repeats_of_the_beginning_is_left_out(void **state)
+{
+    static const char begun[] = "{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":"
+                                "\"assistant\",\"content\":\"It is\"}]";
+    world *w = *state;
+    w->foreign = w->repeats_beginning = true;
+    w->can = FH_NEED_BIT(PREFILL);
+    w->says = "{\"id\":\"x\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"It is "
+              "so.\"},\"finish_reason\":\"stop\"}]}";
+    FH_AUTO(buf) fh_buf chat = FH_BUF(4096);
+    fh_buf_addf(&chat, "%s,\"continue_final_message\":true}", begun);
+    send(w, "/v1/chat/completions", fh_buf_cstr(&chat));
+    holds(w, "\"content\":\" so.\"");
+    fh_buf_clear(&chat);
+    fh_buf_addf(&chat, "%s}", begun);
+    post(w, "/v1/messages", fh_buf_cstr(&chat));
+    holds(w, "\"text\":\" so.\"");
+    w->repeats_beginning = false;
+    post(w, "/v1/messages", fh_buf_cstr(&chat));
+    holds(w, "\"text\":\"It is so.\"");
+}
+
+static void a_forced_call_streams_to_clients_of_the_engines_api_too(void **state)
+{
+    world *w = *state;
+    w->foreign = true;
+    w->can = FH_NEED_BIT(FORMAT);
+    w->says = "data: {\"id\":\"chatcmpl-7\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"{\\\"name\\\":\\\"f\\\"\"}}]}\n\n"
+              "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\",\\\"arguments\\\":{\"}}]}\n\n"
+              "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"}}\"}}]}\n\n"
+              "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    send(w, "/v1/chat/completions",
+         ASK ",\"stream\":true,\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"required\"}");
+    assert_int_equal(w->status, 200);
+    holds(w, "\"tool_calls\":[{\"index\":0,\"id\":\"call_7\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]");
+    holds(w, "\"function\":{\"arguments\":\"{\"}}");
+    holds(w, "\"finish_reason\":\"tool_calls\"");
+    holds(w, "data: [DONE]");
+    assert_null(strstr(fh_buf_cstr(&w->body), "\"content\""));
+}
+
+static void errors_of_other_engines_have_the_shape_and_the_codes_that_clients_compare(void **state)
+{
+    static const char whole[] =
+        "{\"error\":{\"message\":\"no\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":null},\"more\":1}";
+    static const char *const too_long[] = {"{\"error\":{\"code\":400,\"message\":\"request (9 tokens) exceeds the available context size "
+                                           "(8 tokens)\",\"type\":\"exceed_context_size_error\",\"n_ctx\":8}}",
+                                           "{\"error\":{\"message\":\"This model's maximum context length is 8 "
+                                           "tokens.\",\"type\":\"BadRequestError\",\"param\":\"input_tokens\",\"code\":400}}"};
+    world *w = *state;
+    w->foreign = true;
+    w->says_status = 400;
+    for (size_t i = 0; i < FH_COUNT(too_long); i++) {
+        w->says = too_long[i];
+        send(w, "/v1/chat/completions", ASK "}");
+        assert_int_equal(w->status, 400);
+        holds(w, "\"type\":\"invalid_request_error\",\"param\":\"messages\",\"code\":\"context_length_exceeded\"}}");
+        send(w, "/v1/completions", "{\"model\":\"m\",\"prompt\":\"hi\"}");
+        holds(w, "\"param\":\"prompt\",\"code\":\"context_length_exceeded\"}}");
+        post(w, "/v1/messages", ASK "}");
+        holds(w, "\"type\":\"invalid_request_error\",\"message\":\"messages: ");
+    }
+    w->says = whole;
+    send(w, "/v1/chat/completions", ASK "}");
+    assert_string_equal(fh_buf_cstr(&w->body), whole);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -340,6 +455,11 @@ int main(void)
         TEST(a_block_at_fault_is_named_as_the_client_counts_it),
         TEST(refusals_and_absence_of_engines_are_said_in_them_too),
         TEST(tokens_are_counted_by_whoever_can),
+        TEST(an_engine_of_others_is_asked_where_it_counts_and_one_that_does_not_is_said_so),
+        TEST(a_call_is_forced_by_the_form_of_the_answer_where_the_engine_has_no_other_way),
+        TEST(what_an_engine_repeats_of_the_beginning_is_left_out),
+        TEST(a_forced_call_streams_to_clients_of_the_engines_api_too),
+        TEST(errors_of_other_engines_have_the_shape_and_the_codes_that_clients_compare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,6 +61,8 @@ typedef struct fh_route {    /* the replica that was chosen; copied out, so that
     uint32_t can;
     fh_resume resume;
     bool own_engine;
+    bool repeats_beginning;  /* a whole answer that goes on from the assistant's last message has that before it, as llama-server's */
+    bool counts_at_tokenize; /* how many tokens a chat's prompt has it says at /tokenize, as vLLM does */
     fh_wire_dialect dialect;
 } fh_route;
 
