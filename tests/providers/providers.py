@@ -68,6 +68,30 @@ class Case:
                 json.loads(self.ask("/v1/messages", messages=ASK, max_tokens=40, output_config={"format": {"type": "json_schema", "schema": FORM}})[1])["content"][0]["text"]]
         assert all(json.loads(text)["word"] in ("hi", "ho") for text in said), said
 
+    def forced_calls(self):
+        """One that must be made, in the words of each API."""
+        function = {"name": "say", "parameters": FORM}
+        chat = json.loads(self.ask("/v1/chat/completions", messages=ASK, max_tokens=60, tools=[{"type": "function", "function": function}], tool_choice="required")[1])["choices"][0]
+        call = chat["message"]["tool_calls"][0]["function"]
+        response = json.loads(self.ask("/v1/responses", input="Say hi.", max_output_tokens=60, tools=[{"type": "function", **function}], tool_choice={"type": "function", "name": "say"})[1])["output"][-1]
+        message = json.loads(self.ask("/v1/messages", messages=ASK, max_tokens=60, tools=[{"name": "say", "input_schema": FORM}], tool_choice={"type": "any"})[1])
+        used = message["content"][-1]
+        assert (chat["finish_reason"], response["type"], message["stop_reason"]) == ("tool_calls", "function_call", "tool_use"), (chat, response, message)
+        assert call["name"] == response["name"] == used["name"] == "say", (call, response, used)
+        assert all(said["word"] in ("hi", "ho") for said in (json.loads(call["arguments"]), json.loads(response["arguments"]), used["input"])), (call, response, used)
+
+    def counted_prompts(self):
+        counted = json.loads(self.ask("/v1/messages/count_tokens", messages=ASK)[1])["input_tokens"]
+        usage = json.loads(self.ask("/v1/messages", messages=ASK, max_tokens=1)[1])["usage"]
+        assert counted == usage["input_tokens"] + usage["cache_read_input_tokens"] > 0, (counted, usage)
+
+    def prompts_that_are_too_long(self):
+        long = [{"role": "user", "content": "word " * 20000}]
+        for path, body, says in (("/v1/chat/completions", {"messages": long}, '"code":"context_length_exceeded"'), ("/v1/messages", {"messages": long, "max_tokens": 8}, "invalid_request_error"),
+                                 ("/v1/responses", {"input": "word " * 20000}, '"param":"input","code":"context_length_exceeded"')):
+            status, _, reply = self.front.request("POST", path, {"model": self.model, **body})
+            assert status == 400 and says in reply.decode(), (path, status, reply)
+
     def embeddings(self):
         headers, reply = self.ask("/v1/embeddings", input=["hi", [1, 2]], encoding_format="float")
         said = json.loads(reply)
@@ -75,7 +99,7 @@ class Case:
         assert headers["x-freehold-place"] == "provider/lab", headers
 
     def check_all(self, tap, name):
-        for what in ("chat", "chat_stream", "chat_stream_with_usage", "messages", "messages_stream", "responses", "structured_output"):
+        for what in ("chat", "chat_stream", "chat_stream_with_usage", "messages", "messages_stream", "responses", "structured_output", "forced_calls", "counted_prompts", "prompts_that_are_too_long"):
             tap.check(f"{what.replace('_', ' ')} over {name}", getattr(self, what))
 
 
@@ -139,7 +163,9 @@ def over_llama_server(tap, front):
         while (done := front.cli("provider", "add", "lab", "--url", url)).returncode and time.monotonic() < until:
             time.sleep(0.3)
         assert done.returncode == 0, done
-        model = json.loads(front.cli("provider", "list", "--json").stdout)["items"][0]["models"][0]
+        provider = json.loads(front.cli("provider", "list", "--json").stdout)["items"][0]
+        assert provider["engine"] == "llama-server", provider
+        model = provider["models"][0]
         body = {"model": model, "messages": ASK, "max_tokens": 8, "temperature": 0}
         want = json.loads(front.request("POST", "/v1/chat/completions", body)[2])["choices"][0]["message"]["content"]
         Case(front, model, want).check_all(tap, "llama-server")

@@ -9,6 +9,7 @@ import re
 from freehold import Server, Skip
 
 UPSTREAM = os.environ.get("FREEHOLD_TEST_UPSTREAM")
+engine = None  # behind UPSTREAM, as freehold knows it: "llama-server", "vllm"
 REFUSED = "not supported by this model's engine"
 ASK = [{"role": "user", "content": "Name the capital of France."}]
 CITIES = ["Paris", "Rome"]
@@ -26,7 +27,10 @@ def served():
             return
         done = server.cli("provider", "add", "lab", "--url", UPSTREAM, "--json")
         assert done.returncode == 0, done
-        yield server, json.loads(server.cli("provider", "list", "--json").stdout)["items"][0]["models"][0]
+        provider = json.loads(server.cli("provider", "list", "--json").stdout)["items"][0]
+        global engine
+        engine = provider["engine"]
+        yield server, provider["models"][0]
 
 
 def where_it_can(fn):
@@ -50,6 +54,19 @@ def own_engine(fn):
             raise Skip("a promise of our own engine")
         return fn(*args)
     return tried
+
+
+def unless(**reasons):
+    """What an engine does otherwise than the API says, by its name (llama_server, vllm), and why."""
+    def skipping(fn):
+        @functools.wraps(fn)
+        def tried(*args):
+            why = reasons.get((engine or "").replace("-", "_"))
+            if why:
+                raise Skip(f"{engine} {why}")
+            return fn(*args)
+        return tried
+    return skipping
 
 
 def raises(kind, call, says=""):
