@@ -132,7 +132,7 @@ def threads(tap):
             other.data.mkdir(exist_ok=True)
             other.port = s.port
             other.spawn("--threads", "3")
-            other.process.wait(20)
+            assert other.ended() == 1
             said = other.output()
             other.__exit__()
             assert "another program uses this address" in said, said
@@ -166,7 +166,7 @@ def activation(tap):
             s.stop()
             with socket.socket() as no_listener:
                 s.spawn(passed=[no_listener])
-                s.process.wait(20)
+                assert s.ended() == 1
             assert "is no TCP socket that listens" in s.output()
 
         tap.check("a socket that systemd holds is served, and its address shown", early)

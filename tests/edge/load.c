@@ -31,6 +31,8 @@ typedef struct client {
     bool begun; /* a first event has come */
 } client;
 
+static client *clients; /* they live as long as the program */
+
 typedef struct times {
     uint32_t *list; /* in 100 ns */
     size_t count;
@@ -227,7 +229,7 @@ int main(int argc, char **argv)
     make_request(key, argc > 6 ? atol(argv[6]) : 10);
     whole.list = malloc(TIMES_MAX * sizeof(uint32_t));
     first.list = malloc(TIMES_MAX * sizeof(uint32_t));
-    client *clients = calloc(count, sizeof *clients);
+    clients = calloc(count, sizeof *clients);
     epoll_fd = epoll_create1(0);
     for (size_t i = 0; i < count; i++) {
         clients[i].in = malloc(IN_BYTES + 1);

@@ -65,11 +65,13 @@ class Server:
         return self
 
     def __exit__(self, *_):
-        self.stop()
-        for pid in processes(str(self.folder)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self.stop()
+        finally:
+            for pid in processes(str(self.folder)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def environment(self):
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("FREEHOLD_", "XDG_"))}
@@ -107,15 +109,24 @@ class Server:
         self.process.wait()
         self.process = None
 
+    def ended(self):
+        """Waits for a server that ends by itself: its exit code."""
+        process, self.process = self.process, None
+        return process.wait(20)
+
     def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(30)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self.process = None
+        """As an operator stops it. A server that has crashed, that does not end or that a sanitizer complains of fails the test."""
+        process, self.process = self.process, None
+        if not process:
+            return
+        process.send_signal(signal.SIGINT)
+        try:
+            code = process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError("the server does not end:\n" + self.output()[-3000:]) from None
+        assert code == 0, f"the server ended with {code}:\n{self.output()[-6000:]}"
 
     @property
     def key(self):
