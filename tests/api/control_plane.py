@@ -4,6 +4,7 @@ documented error is shown once. Prints TAP."""
 import gzip
 import http.client
 import json
+import re
 import sys
 import threading
 import time
@@ -95,7 +96,7 @@ def check_all(tap, s, with_weights):
             for method in ("GET", "POST", "DELETE", "PUT", "PATCH"):
                 if method.lower() in doc["paths"][template]:
                     continue
-                said = problem(405, method, template.replace("{name}", "x").replace("{id}", "x"), {} if method == "POST" else None)
+                said = problem(405, method, re.sub(r"{\w+}", "x", template), {} if method == "POST" else None)
                 assert said["hint"], said
         problem(404, "GET", "/api/v1/nothing")
         problem(404, "GET", "/nothing", key=None)
