@@ -1,7 +1,7 @@
 // The official @anthropic-ai/sdk package for Node against a real server. Started by node.py. Prints TAP.
 import assert from 'node:assert/strict';
 import Anthropic from '@anthropic-ai/sdk';
-import { check, end, key, model, url } from './tap.mjs';
+import { check, end, engine, key, model, url } from './tap.mjs';
 
 const client = new Anthropic({ baseURL: url, apiKey: key, maxRetries: 0 });
 const ask = { model, messages: [{ role: 'user', content: 'Name the capital of France.' }], max_tokens: 24, temperature: 0 };
@@ -42,7 +42,8 @@ await check('stops before the stop sequence, and names it', async () => {
   const stop = whole.slice(4, 9);
   const r = await client.messages.create({ ...ask, stop_sequences: [stop] });
   assert.equal(text(r), whole.slice(0, whole.indexOf(stop)));
-  assert.deepEqual([r.stop_reason, r.stop_sequence], ['stop_sequence', stop]);
+  // llama-server says of a chat that it stopped, and not at what.
+  assert.deepEqual([r.stop_reason, r.stop_sequence], engine === 'llama-server' ? ['end_turn', null] : ['stop_sequence', stop]);
 });
 await check('counts tokens as the answer\'s usage does', async () => {
   const counted = await client.messages.countTokens({ model: ask.model, messages: ask.messages });

@@ -3,10 +3,11 @@
 import json
 import sys
 from pathlib import Path
+from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import clients
-from clients import served, where_it_can
+from clients import PNG, served, where_it_can
 from freehold import Tap, need_starter
 
 try:
@@ -20,7 +21,7 @@ WEATHER = {"name": "get_weather", "description": "The weather of a city", "input
 
 
 class City(pydantic.BaseModel):
-    name: str  # without a bound: the package makes one a remark to the model, and then checks it
+    name: Literal["Paris", "Rome"]  # the package makes a bound of a length a remark to the model, and then checks it
     large: bool
 
 
@@ -113,7 +114,7 @@ def main():
                 (anthropic.BadRequestError, "invalid_request_error", "messages: ", lambda: said(messages=[])),
                 (anthropic.BadRequestError, "invalid_request_error", "temperature: ", lambda: said(temperature=1.5)),
                 (anthropic.BadRequestError, "invalid_request_error", "messages[0].content[0].tool_use_id: ", lambda: said(messages=[{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}]}])),
-                (anthropic.BadRequestError, "invalid_request_error", "messages: an image", lambda: said(messages=[{"role": "user", "content": [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}]}])),
+                (anthropic.BadRequestError, "invalid_request_error", "multimodal" if clients.engine == "vllm" else "messages: an image", lambda: said(messages=[{"role": "user", "content": [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}]}])),
                 (anthropic.BadRequestError, "invalid_request_error", "container: ", lambda: said(container="c")),
                 (anthropic.BadRequestError, "invalid_request_error", "context", lambda: said(messages=[{"role": "user", "content": "word " * 20000}])),
                 (anthropic.AuthenticationError, "authentication_error", "key", lambda: wrong.messages.create(model=model, max_tokens=1, messages=ASK["messages"])),

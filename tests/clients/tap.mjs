@@ -1,5 +1,5 @@
-// What the tests of clients for Node share. node.py gives BASE_URL, KEY, MODEL, and UPSTREAM when it is not our own engine.
-export const { BASE_URL: url, KEY: key, MODEL: model, UPSTREAM: upstream } = process.env;
+// What the tests of clients for Node share. node.py gives BASE_URL, KEY, MODEL, and UPSTREAM and ENGINE when it is not our own.
+export const { BASE_URL: url, KEY: key, MODEL: model, UPSTREAM: upstream, ENGINE: engine } = process.env;
 let count = 0, failed = 0;
 
 // What not every engine does is refused by name, and then there is nothing to test.

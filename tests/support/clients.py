@@ -12,6 +12,7 @@ UPSTREAM = os.environ.get("FREEHOLD_TEST_UPSTREAM")
 engine = None  # behind UPSTREAM, as freehold knows it: "llama-server", "vllm"
 REFUSED = "not supported by this model's engine"
 ASK = [{"role": "user", "content": "Name the capital of France."}]
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="  # one pixel
 CITIES = ["Paris", "Rome"]
 CITY = {"type": "object", "properties": {"city": {"enum": CITIES}}, "required": ["city"], "additionalProperties": False}
 TOOLS = [{"type": "function", "function": {"name": "get_weather", "description": "The weather in a city", "parameters": CITY}}]
