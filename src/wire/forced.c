@@ -142,6 +142,11 @@ static void name_call(fh_wire_forced *f, fh_str id)
     snprintf(f->id, sizeof f->id, "call_%.*s", (int)FH_MIN(id.len, (size_t)64), id.ptr ? id.ptr : "");
 }
 
+static bool is_blank(char b)
+{
+    return b == ' ' || b == '\t' || b == '\r' || b == '\n';
+}
+
 /* Where the arguments begin in the head, and *ret_name_end where the name's member ends; 0: not there yet. */
 static size_t find_arguments(fh_str head, size_t *ret_name_end)
 {
@@ -149,7 +154,7 @@ static size_t find_arguments(fh_str head, size_t *ret_name_end)
     for (size_t from = 0;;) {
         size_t at = from + fh_str_find((fh_str){head.ptr + from, head.len - from}, key), end = at + key.len;
         if (at >= head.len) return 0;
-        while (end < head.len && memchr(" \t\r\n", head.ptr[end], 4)) end++;
+        while (end < head.len && is_blank(head.ptr[end])) end++;
         if (end < head.len && head.ptr[end] == ':') {
             *ret_name_end = at;
             return end + 1;
@@ -200,7 +205,7 @@ static int take_arguments(fh_wire_forced *f, fh_str text, const fh_wire_event *e
 {
     size_t n = 0;
     if (!f->depth)
-        while (text.len && memchr(" \t\r\n", text.ptr[0], 4)) text = (fh_str){text.ptr + 1, text.len - 1};
+        while (text.len && is_blank(text.ptr[0])) text = (fh_str){text.ptr + 1, text.len - 1};
     if (!text.len) return 0;
     if (!f->depth && text.ptr[0] != '{') return no_call(err);
     while (n < text.len && f->at == ARGUMENTS)
