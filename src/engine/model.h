@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "kernel/kernel.h"
+#include "model/gguf.h"
 
 typedef struct fh_family fh_family;
 

@@ -15,6 +15,7 @@
  * An answer that goes on from the assistant's last message: one more stand-in marks the end of that message's text, and the rendering is
  * cut there, whatever the template writes behind it and whichever blanks it takes away. */
 #include "prompt.h"
+#include "model/gguf.h"
 #include "base/limits.h"
 
 #include <stdlib.h>

@@ -7,12 +7,9 @@
 
 static int read_template(fh_tokenizer *t, fh_err **err)
 {
-    static const char key[] = "tokenizer.chat_template";
-    const fh_gguf *g = fh_vocab_gguf(t->vocab);
     fh_str source;
-    if (!g || !fh_gguf_find(g, key)) return 0;
-    int rc = fh_gguf_get_str(g, key, &source, err);
-    return rc ? rc : fh_template_compile(&t->chat_template, source, err);
+    int rc = fh_vocab_chat_template(t->vocab, &source, err);
+    return rc || !source.ptr ? rc : fh_template_compile(&t->chat_template, source, err);
 }
 
 int fh_tokenizer_open(fh_tokenizer *ret, const char *path, const char *name, fh_err **err)

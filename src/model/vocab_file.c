@@ -46,7 +46,9 @@ int fh_vocab_open(fh_vocab **ret, const char *path, fh_err **err)
     return rc ? fh_err_about(err, path) : 0;
 }
 
-const fh_gguf *fh_vocab_gguf(const fh_vocab *v)
+int fh_vocab_chat_template(const fh_vocab *v, fh_str *ret, fh_err **err)
 {
-    return v->own_gguf;
+    static const char key[] = "tokenizer.chat_template";
+    *ret = (fh_str){NULL, 0};
+    return v->own_gguf && fh_gguf_find(v->own_gguf, key) ? fh_gguf_get_str(v->own_gguf, key, ret, err) : 0;
 }

@@ -1,6 +1,7 @@
 /* GGUF files from arbitrary bytes. Whatever opens is walked to its last byte: keys, every element of every array, every tensor; tensors
  * must lie apart and be found by their names. Then a vocabulary is made of it, and if that works too, every token is decoded and a text
  * encoded and back. */
+#include "model/gguf.h"
 #include "model/vocab.h"
 #include <stdio.h>
 #include <stdlib.h>

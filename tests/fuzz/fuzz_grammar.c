@@ -1,6 +1,7 @@
 /* Grammars and schemas of arbitrary text: the first byte says which (GBNF or JSON Schema), the rest up to a byte 0 is it, and what follows
  * chooses tokens. Refusals must carry an error; what is generated under a grammar must be taken by it as text too, and, when it ends, what
  * a schema describes must be JSON. The vocabulary is the bytes and a few joined ones. */
+#include "model/gguf.h"
 #include "model/grammar.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* Arbitrary bytes as text for the tokenizers: the first byte chooses the vocabulary (a small one of each way of splitting, and a
  * SentencePiece one) and whether special tokens are allowed, the rest is text. It must come back as it was, whole and streamed byte by byte
  * through the text assembler; no control token may come of it where none is allowed. */
+#include "model/gguf.h"
 #include "model/sampler.h"
 #include <stdio.h>
 #include <stdlib.h>

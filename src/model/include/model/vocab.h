@@ -9,8 +9,11 @@
 #define FH_MODEL_VOCAB_H
 
 #include "base/buf.h"
-#include "model/gguf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
 
+typedef struct fh_gguf fh_gguf; /* model/gguf.h */
 typedef struct fh_vocab fh_vocab;
 typedef int32_t fh_token;
 #define FH_TOKEN_NONE ((fh_token)-1)
@@ -42,7 +45,8 @@ int fh_vocab_encode(const fh_vocab *v, fh_str text, unsigned flags, fh_tokens *o
 int fh_vocab_decode(const fh_vocab *v, fh_token id, bool show_special, fh_buf *out, fh_err **err);
 /* Appends the bytes of a whole list: the inverse of encode, the blank that SentencePiece puts before text taken off again. */
 int fh_vocab_decode_all(const fh_vocab *v, const fh_token *ids, size_t count, bool show_special, fh_buf *out, fh_err **err);
-const fh_gguf *fh_vocab_gguf(const fh_vocab *v); /* the file that it was opened from; NULL: another one, or opened by somebody else */
+/* The chat template in the GGUF that it was opened from; ptr NULL when there is none. Borrowed. */
+int fh_vocab_chat_template(const fh_vocab *v, fh_str *ret, fh_err **err);
 const char *fh_vocab_warning(const fh_vocab *v); /* what the file leaves open about its tokenizer, in one line; NULL when nothing */
 
 size_t fh_vocab_size(const fh_vocab *v);
