@@ -308,7 +308,7 @@ static bool set_extras(fh_json *o, disarm *d, const fh_wire_request *r, bool too
 static fh_json *variables(const fh_prompt_source *p, const fh_wire_request *r, const fh_json *messages, disarm *d)
 {
     FH_AUTO(json) fh_json *o = fh_json_new_object();
-    bool ok = o && fh_json_set(o, "add_generation_prompt", fh_json_new_bool(!r->continue_final)) &&
+    bool ok = o && fh_json_set(o, "add_generation_prompt", fh_json_new_bool(!r->continue_final && !r->no_generation_prompt)) &&
               fh_json_set(o, "bos_token", token_text(p->vocab, fh_vocab_bos(p->vocab))) &&
               fh_json_set(o, "eos_token", token_text(p->vocab, fh_vocab_eos(p->vocab))) &&
               set_extras(o, d, r, fh_toolfmt_shows_tools(p->toolfmt)) && fh_json_set(o, "messages", disarm_messages(d, messages));

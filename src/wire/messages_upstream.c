@@ -15,8 +15,10 @@ static int set(fh_json *o, const char *key, fh_json *value, fh_err **err)
 
 static int set_max_tokens(fh_up *u, int64_t otherwise, fh_err **err)
 {
-    int64_t count = otherwise;
-    int rc = fh_json_read_i64(u->chat, "max_tokens", false, 1, MAX_COUNT_OF_TOKENS, &count, err);
+    int64_t count = -1; /* as n_predict says that there is no bound */
+    int rc = fh_json_read_i64(u->chat, "n_predict", false, -1, MAX_COUNT_OF_TOKENS, &count, err);
+    if (count < 1) count = otherwise;
+    if (rc == 0) rc = fh_json_read_i64(u->chat, "max_tokens", false, 1, MAX_COUNT_OF_TOKENS, &count, err);
     if (rc == 0) rc = fh_json_read_i64(u->chat, "max_completion_tokens", false, 1, MAX_COUNT_OF_TOKENS, &count, err);
     return rc == 0 ? set(u->out, "max_tokens", fh_json_new_int(count), err) : rc;
 }
@@ -178,6 +180,7 @@ static const struct {
                  {"presence_penalty", ZERO, "a penalty"},
                  {"frequency_penalty", ZERO, "a penalty"},
                  {"repetition_penalty", ONE, "a penalty"},
+                 {"repeat_penalty", ONE, "a penalty"},
                  {"min_p", ZERO, "sampling by min_p"},
                  {"ignore_eos", OFF, "going on behind the end"},
                  {"functions", EMPTY, "the functions API that tools replaced"},
@@ -209,6 +212,7 @@ static int pass_unknown(fh_up *u, fh_err **err)
                                         "messages",
                                         "max_tokens",
                                         "max_completion_tokens",
+                                        "n_predict",
                                         "temperature",
                                         "top_p",
                                         "top_k",

@@ -35,10 +35,13 @@ bool fh_wire_absent(const fh_json *v)
 
 /* Sampling. */
 
+/* n_predict is llama-server's name; -1 says that there is no bound. */
 static int read_max_tokens(const fh_json *doc, bool chat, int64_t *ret, fh_err **err)
 {
     int64_t least = chat ? 1 : 0; /* 0: a completion with echo, which scores its prompt */
-    int rc = fh_json_read_i64(doc, "max_tokens", false, least, MAX_COUNT_OF_TOKENS, ret, err);
+    int rc = fh_json_read_i64(doc, "n_predict", false, -1, MAX_COUNT_OF_TOKENS, ret, err);
+    if (rc == 0 && *ret == 0 && chat) rc = fh_wire_bad(err, "n_predict", "'n_predict' must be at least 1, or -1 for no bound");
+    if (rc == 0) rc = fh_json_read_i64(doc, "max_tokens", false, least, MAX_COUNT_OF_TOKENS, ret, err);
     if (rc == 0 && chat) rc = fh_json_read_i64(doc, "max_completion_tokens", false, least, MAX_COUNT_OF_TOKENS, ret, err);
     return rc;
 }
@@ -67,6 +70,7 @@ static int read_numbers(const fh_json *doc, bool chat, fh_wire_sampling *s, fh_e
     int rc = fh_json_read_f64(doc, "temperature", false, 0, 2, &s->temperature, err);
     if (rc == 0) rc = fh_json_read_f64(doc, "top_p", false, 0, 1, &s->top_p, err);
     if (rc == 0) rc = fh_json_read_f64(doc, "min_p", false, 0, 1, &s->min_p, err);
+    if (rc == 0) rc = fh_json_read_f64(doc, "repeat_penalty", false, 0.01, 10, &s->repetition_penalty, err); /* llama-server's name */
     if (rc == 0) rc = fh_json_read_f64(doc, "repetition_penalty", false, 0.01, 10, &s->repetition_penalty, err);
     if (rc == 0) rc = fh_json_read_f64(doc, "presence_penalty", false, -2, 2, &s->presence_penalty, err);
     if (rc == 0) rc = fh_json_read_f64(doc, "frequency_penalty", false, -2, 2, &s->frequency_penalty, err);
@@ -223,12 +227,14 @@ static int read_common(fh_wire_request *r, fh_err **err)
 /* As vLLM and llama-server have it: the answer goes on from the last message instead of beginning one. */
 static int read_continue(fh_wire_request *r, fh_err **err)
 {
-    bool prompt = false;
+    bool prompt = true, given = !fh_wire_absent(fh_json_get(r->doc, "add_generation_prompt"));
     const fh_json *last = fh_json_at(r->messages, fh_json_count(r->messages) - 1);
     int rc = fh_json_read_bool(r->doc, "continue_final_message", false, &r->continue_final, err);
     if (rc == 0) rc = fh_json_read_bool(r->doc, "add_generation_prompt", false, &prompt, err);
+    r->no_generation_prompt = !prompt;
     if (rc < 0 || !r->continue_final) return rc;
-    if (prompt) return fh_wire_bad(err, "add_generation_prompt", "'add_generation_prompt' and 'continue_final_message' exclude each other");
+    if (given && prompt)
+        return fh_wire_bad(err, "add_generation_prompt", "'add_generation_prompt' and 'continue_final_message' exclude each other");
     if (!fh_str_eqs(fh_json_str(fh_json_get(last, "role")), "assistant"))
         return fh_wire_bad(err, "continue_final_message", "the last message is not the assistant's: there is nothing to go on from");
     fh_wire_need_add(r, FH_NEED_PREFILL, NULL);

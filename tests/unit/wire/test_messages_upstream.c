@@ -37,6 +37,8 @@ static void limits_and_sampling_are_said_alike(void **state)
     expect(CHAT_HI, LIMIT MSGS_HI);
     expect(CHAT_HI ",\"max_tokens\":7", "\"max_tokens\":7," MSGS_HI);
     expect(CHAT_HI ",\"max_tokens\":7,\"max_completion_tokens\":8", "\"max_tokens\":8," MSGS_HI);
+    expect(CHAT_HI ",\"n_predict\":9", "\"max_tokens\":9," MSGS_HI);
+    expect(CHAT_HI ",\"n_predict\":-1", LIMIT MSGS_HI);
     expect(CHAT_HI ",\"temperature\":0.5,\"top_p\":0.9,\"top_k\":40,\"stop\":\"x\"",
            LIMIT "\"temperature\":0.5,\"top_p\":0.9,\"top_k\":40,\"stop_sequences\":[\"x\"]," MSGS_HI);
     expect(CHAT_HI ",\"top_k\":-1,\"stop\":[\"x\",\"y\"],\"stream\":true,\"stream_options\":{\"include_usage\":true}",

@@ -38,6 +38,7 @@ static void absent_fields_hold_the_defaults_of_the_api(void **state)
                     s->frequency_penalty == 0);
         assert_true(!s->has_temperature && !s->has_seed && !s->logprobs && !s->ignore_eos && !r.stream && !r.include_usage);
         assert_true(s->top_k == 0 && s->max_tokens == -1 && s->stop_count == 0 && s->bias_count == 0);
+        assert_false(r.no_generation_prompt);
         assert_null(r.tools);
         assert_null(r.template_variables);
         fh_wire_request_fini(&r);
@@ -65,6 +66,37 @@ static void given_fields_are_read(void **state)
     assert_true(s->logprobs && s->top_logprobs == 20 && r.stream && r.include_usage && s->ignore_eos);
     assert_int_equal(fh_json_count(r.template_variables), 1);
     fh_wire_request_fini(&r);
+    fh_wire_request_fini(&r);
+}
+
+static void llama_servers_names_are_taken_where_ours_are_not_there(void **state)
+{
+    static const struct {
+        const char *more;
+        int64_t max_tokens;
+        double penalty;
+    } rows[] = {
+        {"\"n_predict\":5,\"repeat_penalty\":1.5", 5, 1.5},
+        {"\"n_predict\":-1", -1, 1},
+        {"\"n_predict\":5,\"max_tokens\":6,\"repeat_penalty\":1.5,\"repetition_penalty\":2", 6, 2},
+        {"\"max_completion_tokens\":7,\"n_predict\":5", 7, 1},
+    };
+    for (size_t i = 0; i < FH_COUNT(rows); i++) {
+        char text[512];
+        fh_wire_request r;
+        snprintf(text, sizeof text, "%s,%s}", CHAT, rows[i].more);
+        chat(text, &r);
+        assert_int_equal(r.sampling.max_tokens, rows[i].max_tokens);
+        assert_true(r.sampling.repetition_penalty == rows[i].penalty);
+        fh_wire_request_fini(&r);
+    }
+}
+
+static void a_prompt_may_end_without_the_beginning_of_an_answer(void **state)
+{
+    fh_wire_request r;
+    chat(CHAT ",\"add_generation_prompt\":false}", &r);
+    assert_true(r.no_generation_prompt && !r.continue_final && !r.needs);
     fh_wire_request_fini(&r);
 }
 
@@ -235,6 +267,10 @@ static void a_bad_chat_request_names_its_field(void **state)
         {CHAT ",\"frequency_penalty\":-3}", "frequency_penalty", "between"},
         {CHAT ",\"seed\":1.5}", "seed", "integer"},
         {CHAT ",\"max_tokens\":0}", "max_tokens", "between"},
+        {CHAT ",\"n_predict\":0}", "n_predict", "at least 1"},
+        {CHAT ",\"n_predict\":-2}", "n_predict", "between"},
+        {CHAT ",\"repeat_penalty\":0}", "repeat_penalty", "between"},
+        {CHAT ",\"add_generation_prompt\":1}", "add_generation_prompt", "true or false"},
         {CHAT ",\"max_completion_tokens\":-1}", "max_completion_tokens", "between"},
         {CHAT ",\"stop\":7}", "stop", "string or an array"},
         {CHAT ",\"stop\":[\"a\",7]}", "stop", "string or an array"},
@@ -371,6 +407,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(absent_fields_hold_the_defaults_of_the_api),
         cmocka_unit_test(given_fields_are_read),
+        cmocka_unit_test(llama_servers_names_are_taken_where_ours_are_not_there),
+        cmocka_unit_test(a_prompt_may_end_without_the_beginning_of_an_answer),
         cmocka_unit_test(a_single_stop_string_and_odd_but_harmless_values_are_taken),
         cmocka_unit_test(every_role_and_form_of_content_is_taken),
         cmocka_unit_test(tools_are_passed_on_unless_none_is_to_be_called),

@@ -101,6 +101,7 @@ typedef struct fh_wire_request {
     bool continue_final;               /* chat: the answer goes on from the last message, which is the assistant's */
     fh_wire_sampling sampling;
     uint32_t needs;                 /* FH_NEED_BITs */
+    bool no_generation_prompt;         /* chat: nor does the prompt end with the beginning of an answer otherwise */
     char need_params[FH_NEEDS][48]; /* where the first of each stands: "messages[2].content[0]" */
 } fh_wire_request;
 
