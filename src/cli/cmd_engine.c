@@ -68,7 +68,7 @@ const fh_cli_verb fh_verb_engine = {
     .summary = "serve one model, without a control plane",
     .operands = "",
     .about = "Speaks OpenAI's API: /v1/models, /v1/chat/completions, /v1/completions, /v1/embeddings; also /tokenize, /detokenize, "
-             "/healthz (says how far "
+             "/apply-template, /healthz (says how far "
              "loading is), /props and /metrics. There are no keys: it "
              "is for this machine, or for a gateway in front.\n\nIt listens at once and answers 503 until the model is loaded. SIGTERM "
              "ends it and removes its socket.",

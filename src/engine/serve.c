@@ -74,6 +74,7 @@ static const route routes[] = {
     {"POST", "/v1/embeddings", true, serve_embeddings},
     {"POST", "/tokenize", true, serve_tokenize},
     {"POST", "/detokenize", true, serve_detokenize},
+    {"POST", "/apply-template", true, serve_apply_template},
     {"POST", "/v1/chat/completions/input_tokens", true, serve_count},
 };
 

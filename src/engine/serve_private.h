@@ -39,9 +39,11 @@ void serve_health(serve *s, fh_http_req *req);
 void serve_props(serve *s, fh_http_req *req);
 void serve_metrics(serve *s, fh_http_req *req);
 void serve_models(serve *s, fh_http_req *req, fh_str id); /* id: empty for the list */
+/* serve_tokens.c */
 void serve_tokenize(serve *s, fh_http_req *req);
 void serve_detokenize(serve *s, fh_http_req *req);
-void serve_count(serve *s, fh_http_req *req); /* tokens of a chat request's prompt */
+void serve_apply_template(serve *s, fh_http_req *req); /* a chat request's prompt, */
+void serve_count(serve *s, fh_http_req *req);          /* and how many tokens it has */
 
 /* serve.c. The error in OpenAI's shape; a busy engine's carries Retry-After. Takes err. */
 void serve_error(serve *s, fh_http_req *req, fh_err *err);

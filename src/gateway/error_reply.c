@@ -9,7 +9,7 @@
 bool fh_gateway_owns(fh_str path)
 {
     return fh_str_eqs(path, "/v1") || fh_str_starts(path, FH_STR("/v1/")) || fh_str_eqs(path, "/tokenize") ||
-           fh_str_eqs(path, "/detokenize");
+           fh_str_eqs(path, "/detokenize") || fh_str_eqs(path, "/apply-template");
 }
 
 static bool speaks_messages(fh_str path)

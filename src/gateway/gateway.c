@@ -341,6 +341,7 @@ static const struct {
     {"/v1/responses", "POST", FH_SCOPE_RESPONSES, handle_response},
     {"/tokenize", "POST", FH_SCOPE_TOKENIZE, handle_tokenize},
     {"/detokenize", "POST", FH_SCOPE_TOKENIZE, handle_tokenize},
+    {"/apply-template", "POST", FH_SCOPE_TOKENIZE, handle_tokenize},
     {"/v1/messages", "POST", FH_SCOPE_MESSAGES, handle_messages},
     {"/v1/chat/completions/input_tokens", "POST", FH_SCOPE_CHAT, handle_chat_count},
     {"/v1/messages/count_tokens", "POST", FH_SCOPE_MESSAGES, handle_count},
@@ -364,7 +365,7 @@ static void refuse_path(fh_http_req *req)
     fh_str path = fh_http_req_path(req);
     fh_err_set(&err, FH_E_NOT_FOUND, "there is nothing at %.*s", (int)FH_MIN(path.len, (size_t)128), path.ptr);
     fh_err_hint(&err, "this version serves /v1/models, /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, "
-                      "/v1/messages, /v1/messages/count_tokens, /tokenize and /detokenize");
+                      "/v1/messages, /v1/messages/count_tokens, /tokenize, /detokenize and /apply-template");
     reply_and_free(req, err);
 }
 

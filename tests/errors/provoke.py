@@ -95,7 +95,7 @@ class Errors:
         assert got == (status or row.http), (method, path, got, text[:300])
         self.no_secret(text.decode())
         said = json.loads(text)
-        check = self.openai if path.startswith(("/v1", "/tokenize", "/detokenize")) else self.problem
+        check = self.openai if path.startswith(("/v1", "/tokenize", "/detokenize", "/apply-template")) else self.problem
         message, advice = check(row, said, head, param)
         assert advice or not hint, f"nothing says what to do: {said}"
         if name in ("BUSY", "UNAVAILABLE", "NOMEM"):

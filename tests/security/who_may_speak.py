@@ -16,6 +16,7 @@ from freehold import PROGRAM, Server, Tap, need_starter, processes
 ASK = {"model": "smollm2", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
 OPEN = ["/healthz", "/readyz", "/"]
 CLOSED = [("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("POST", "/v1/completions"), ("POST", "/v1/embeddings"), ("GET", "/metrics"), ("POST", "/tokenize"), ("POST", "/detokenize"),
+          ("POST", "/apply-template"), ("POST", "/v1/chat/completions/input_tokens"),
           ("GET", "/api/v1/models"), ("GET", "/api/v1/deployments"), ("POST", "/api/v1/deployments"), ("GET", "/api/v1/events"), ("GET", "/api/v1/keys"),
           ("POST", "/api/v1/keys"), ("GET", "/api/v1/machine"), ("GET", "/api/v1/weights")]
 

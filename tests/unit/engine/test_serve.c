@@ -290,6 +290,11 @@ static void text_and_tokens_go_both_ways(void **state)
     answers("POST", "/tokenize", "{\"content\":\"<|im_end|>\",\"parse_special\":false}", 200, "[60,");
     answers("POST", "/detokenize", "{\"tokens\":[116,104,101]}", 200, "{\"content\":\"the\"}");
     answers("POST", "/detokenize", "{\"tokens\":[99999]}", 400, "tokens[0]");
+    answers("POST", "/tokenize", "{\"content\":\"the\",\"with_pieces\":true}", 200, "{\"id\":260,\"piece\":\"the\"}");
+    answers("POST", "/tokenize", "{\"content\":\"\u00e9\",\"with_pieces\":true}", 200, "\"piece\":[195]},");
+    answers("POST", "/tokenize", "{\"content\":\"the\",\"with_pieces\":1}", 400, "with_pieces");
+    answers("POST", "/tokenize", "{\"prompt\":\"the\"}", 400, "\"param\":\"prompt\"");
+    answers("POST", "/detokenize", "{\"tokens\":[],\"skip\":1}", 400, "\"param\":\"skip\"");
     answers("POST", "/v1/chat/completions/input_tokens", "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"the\"}]}", 200,
             "\"input_tokens\":");
     answers("POST", "/v1/chat/completions/input_tokens",

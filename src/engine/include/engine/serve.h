@@ -1,8 +1,8 @@
 /* One engine behind HTTP: `freehold engine`. OpenAI's API on an address or a unix socket, health that tells loading from ready, metrics.
  *
- * Paths: GET /healthz /props /metrics /v1/models; POST /v1/chat/completions /v1/completions /v1/embeddings /tokenize /detokenize. There are
- * no keys here: the socket's folder, or loopback, is the fence; the gateway stands in front of it. Blocks until SIGTERM or SIGINT; removes
- * its socket. */
+ * Paths: GET /healthz /props /metrics /v1/models; POST /v1/chat/completions /v1/completions /v1/embeddings /tokenize /detokenize
+ * /apply-template. There are no keys here: the socket's folder, or loopback, is the fence; the gateway stands in front of it. Blocks until
+ * SIGTERM or SIGINT; removes its socket. */
 #ifndef FH_ENGINE_SERVE_H
 #define FH_ENGINE_SERVE_H
 

@@ -42,13 +42,13 @@ void fh_gateway_free(fh_gateway *g); /* once no loop runs, after the HTTP server
 FH_DEFINE_AUTO(fh_gateway, fh_gateway_free);
 
 /* Answers GET /v1/models, GET /v1/models/{id}, POST /v1/chat/completions, POST /v1/completions, POST /v1/responses and what is below it,
- * POST /tokenize and POST /detokenize, now or later. The caller has admitted the request, with that key: engines reuse computed
+ * POST /tokenize, /detokenize and /apply-template, now or later. The caller has admitted the request, with that key: engines reuse computed
  * prompts among requests of one key only. Unknown paths get 404, other methods 405. */
 void fh_gateway_handle(fh_gateway *g, fh_http_req *req, const fh_key *key);
 /* For whoever is told of the end of a request (net/http_server.h): the members of its record that a request for a model has. False, and
  * nothing set, when it was none. */
 bool fh_gateway_record(const fh_http_req *req, fh_record *ret);
-bool fh_gateway_owns(fh_str path); /* the paths whose errors have OpenAI's shape: /v1, /tokenize, /detokenize */
+bool fh_gateway_owns(fh_str path); /* the paths whose errors have OpenAI's shape: /v1, /tokenize, /detokenize, /apply-template */
 
 /* Replies with err in the shape of the request's path: OpenAI's, or RFC 9457 elsewhere. Adds WWW-Authenticate, Retry-After and
  * x-should-retry as the code wants them. */
