@@ -84,30 +84,56 @@ static int refuse(fh_engine *e, bool stopping, fh_err **err)
     return FH_E_BUSY;
 }
 
-int fh_engine_submit(fh_engine *e, const fh_gen_request *r, fh_gen **ret, fh_err **err)
+static int make_gen(fh_engine *e, const fh_gen_request *r, fh_gen **ret, fh_err **err)
 {
     int rc = check_request(e, r, err);
     if (!rc) rc = check_ids(e, r->tokens, r->token_count, prompt_name(r), err);
     if (!rc) rc = check_ids(e, r->begun, r->begun_count, "freehold_continue", err);
-    fh_gen *g;
-    if (!rc) rc = gen_new(&g, e, r, err);
-    if (rc) return rc;
+    return rc ? rc : gen_new(ret, e, r, err);
+}
+
+/* Under the lock. */
+static void append(fh_engine *e, fh_gen *g)
+{
+    *(e->waiting_last ? &e->waiting_last->next : &e->waiting_first) = g;
+    e->waiting_last = g;
+    e->stats.waiting++;
+    e->stats.requests++;
+}
+
+static int enqueue(fh_engine *e, fh_gen *const *gens, size_t count, fh_gen **const *ret, fh_err **err)
+{
     pthread_mutex_lock(&e->lock);
-    bool stopping = e->stopping, taken = !stopping && e->stats.waiting < FH_LIMIT_ENGINE_QUEUE;
-    if (taken) {
-        *(e->waiting_last ? &e->waiting_last->next : &e->waiting_first) = g;
-        e->waiting_last = g;
-        e->stats.waiting++;
-        e->stats.requests++;
-        *ret = g;
+    bool stopping = e->stopping, taken = !stopping && e->stats.waiting + count <= FH_LIMIT_ENGINE_QUEUE;
+    for (size_t i = 0; taken && i < count; i++) {
+        append(e, gens[i]);
+        *ret[i] = gens[i];
+    }
+    if (taken)
         pthread_cond_signal(&e->wake);
-    } else
+    else
         e->stats.refused++;
     pthread_mutex_unlock(&e->lock);
-    if (taken) return 0;
-    fh_gen_release(g);
-    fh_gen_release(g);
-    return refuse(e, stopping, err);
+    return taken ? 0 : refuse(e, stopping, err);
+}
+
+int fh_engine_submit_all(fh_engine *e, const fh_gen_request *r, size_t count, fh_gen **const *ret, fh_err **err)
+{
+    fh_gen *gens[FH_LIMIT_CHOICES];
+    size_t made = 0;
+    int rc = 0;
+    for (; !rc && made < count; made += !rc) rc = make_gen(e, &r[made], &gens[made], err);
+    if (!rc) rc = enqueue(e, gens, count, ret, err);
+    for (size_t i = 0; rc && i < made; i++) { /* the engine's reference, and the caller's */
+        fh_gen_release(gens[i]);
+        fh_gen_release(gens[i]);
+    }
+    return rc;
+}
+
+int fh_engine_submit(fh_engine *e, const fh_gen_request *r, fh_gen **ret, fh_err **err)
+{
+    return fh_engine_submit_all(e, r, 1, &ret, err);
 }
 
 /* ---- the batch thread: slots ---- */

@@ -111,7 +111,7 @@ static int hold(fh_exchange *x, fh_err **err)
     x->retry_ns = rc ? fh_holds_retry_ns(&x->leases) : 0;
     x->lane->metrics.limited += rc != 0;
     uint64_t most = fh_holds_answer_tok(&x->leases);
-    if (!x->hold.answer_tok || most < x->hold.answer_tok) x->most_tok = (int64_t)most;
+    if (!x->hold.answer_tok || most < x->hold.answer_tok) x->most_tok = (int64_t)most; /* of all choices */
     return rc;
 }
 
@@ -119,7 +119,7 @@ static int hold(fh_exchange *x, fh_err **err)
 static void expect(fh_exchange *x)
 {
     bool counted = x->op == FH_OP_TOKENIZE || x->counting; /* that is all: an engine computes nothing for it */
-    int64_t max = x->dialect == FH_DIALECTS ? 0 : x->ask.common.sampling.max_tokens;
+    int64_t max = x->dialect == FH_DIALECTS ? 0 : x->ask.common.sampling.max_tokens * x->ask.common.choices;
     x->hold = (fh_hold){.key = &x->key,
                         .prompt_tok = counted ? 0 : x->body.len / BYTES_PER_TOK,
                         .answer_tok = max > 0 ? (uint64_t)max : 0,

@@ -203,7 +203,9 @@ int fh_exchange_send(fh_exchange *x, fh_err **err)
     int rc = read_again(x, err);
     if (rc == 0 && x->images) rc = fh_images_put(x->images, &x->ask, err);
     uint64_t seed = x->route.resume == FH_RESUME_TOKENS ? x->seed : 0;
-    x->ask.most_tok = x->most_tok;
+    uint32_t choices = FH_MAX(x->ask.common.choices, 1u);
+    x->ask.most_tok = x->most_tok ? FH_MAX(x->most_tok / choices, (int64_t)1) : 0;
+    x->sent.choices = choices;
     if (rc == 0) rc = fh_ask_write(&x->ask, &x->route, seed, x->streaming ? &x->sent : NULL, &text, err);
     if (rc == 0) rc = expect_reply(x, err);
     if (rc == 0) rc = fh_exchange_listen(x, err);

@@ -18,13 +18,12 @@ void fh_sent_fini(fh_sent *s)
 
 void fh_sent_event(fh_sent *s, const fh_wire_event *e)
 {
-    s->several |= e->choice > 0;
     s->logprobs |= e->logprobs != NULL;
     s->reasoning |= e->kind == FH_EVENT_REASONING;
     s->calls |= e->kind == FH_EVENT_CALL || e->kind == FH_EVENT_REFUSAL;
     if (e->kind == FH_EVENT_TEXT) fh_buf_add(&s->text, e->text.ptr, e->text.len);
     if (e->kind == FH_EVENT_FINISH) {
-        s->finished = true;
+        s->finished = ++s->ended >= s->choices;
         s->finish = e->finish;
     }
 }
@@ -66,7 +65,7 @@ bool fh_sent_any(const fh_sent *s)
 
 fh_resume fh_sent_resume(const fh_sent *s, fh_resume how)
 {
-    if (s->several || how == FH_RESUME_NEVER) return FH_RESUME_NEVER;
+    if (s->choices > 1 || how == FH_RESUME_NEVER) return FH_RESUME_NEVER;
     if (how == FH_RESUME_TOKENS && !s->untold && fh_buf_ok(&s->tokens)) return FH_RESUME_TOKENS;
     bool silent_thought = s->reasoning && !s->text.len;
     return s->calls || silent_thought || s->logprobs || !fh_buf_ok(&s->text) ? FH_RESUME_NEVER : FH_RESUME_TEXT;

@@ -15,7 +15,8 @@ typedef struct fh_sent {
     size_t again;                 /* bytes at the end of text that the continuation is expected to say once more */
     uint64_t token_count, pieces; /* pieces: events with something of the answer, about a token each where tokens are not said */
     bool untold;                  /* a piece came without its tokens */
-    bool reasoning, calls, finished, several, logprobs;
+    uint32_t choices, ended;      /* of the answer: that it has, 0 as 1; whose end came */
+    bool reasoning, calls, finished, logprobs; /* finished: all choices have ended */
     fh_wire_finish finish;
 } fh_sent;
 

@@ -32,11 +32,10 @@ int fh_wire_needs_check(const fh_wire_request *r, uint32_t can, fh_err **err)
     return rc;
 }
 
-static int want_one(fh_wire_request *r, const char *key, fh_wire_need need, fh_err **err)
+static int want_one(fh_wire_request *r, const char *key, fh_wire_need need, int64_t *ret, fh_err **err)
 {
-    int64_t n = 1;
-    int rc = fh_json_read_i64(r->doc, key, false, 1, 128, &n, err);
-    if (rc == 0 && n != 1) fh_wire_need_add(r, need, NULL);
+    int rc = fh_json_read_i64(r->doc, key, false, 1, 128, ret, err);
+    if (rc == 0 && *ret != 1) fh_wire_need_add(r, need, NULL);
     return rc;
 }
 
@@ -159,7 +158,8 @@ static int check_completion(fh_wire_request *r, fh_err **err)
 {
     static const char *const labels[] = {"user", NULL};
     fh_str suffix = {NULL, 0};
-    int rc = want_one(r, "best_of", FH_NEED_BEST_OF, err);
+    int64_t tries = 1;
+    int rc = want_one(r, "best_of", FH_NEED_BEST_OF, &tries, err);
     if (rc == 0) rc = fh_json_read_str(r->doc, "suffix", false, &suffix, err);
     if (rc == 0 && suffix.len) fh_wire_need_add(r, FH_NEED_SUFFIX, NULL);
     return rc == 0 ? want_strings(r->doc, labels, err) : rc;
@@ -167,7 +167,9 @@ static int check_completion(fh_wire_request *r, fh_err **err)
 
 int fh_wire_fields_check(fh_wire_request *r, fh_err **err)
 {
-    int rc = want_one(r, "n", FH_NEED_CHOICES, err);
+    int64_t choices = 1;
+    int rc = want_one(r, "n", FH_NEED_CHOICES, &choices, err);
+    r->choices = (uint32_t)choices;
     if (rc == 0) rc = fh_wire_format_check(r, err);
     if (rc < 0) return rc;
     return r->kind == FH_WIRE_CHAT ? check_chat(r, err) : check_completion(r, err);

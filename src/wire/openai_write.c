@@ -149,7 +149,7 @@ static void add_choice_end(fh_buf *out, bool chat, const fh_wire_piece *p)
         fh_buf_adds(out, ",\"stop_reason\":");
         add_text(out, p->stop);
     }
-    fh_buf_adds(out, "}]");
+    fh_buf_addc(out, '}');
 }
 
 static void add_call(fh_buf *out, const fh_wire_call *c)
@@ -188,7 +188,7 @@ static void add_reasoning(fh_buf *out, fh_str reasoning)
 static void add_delta(fh_buf *out, const fh_wire_piece *p)
 {
     bool other = p->reasoning.len || p->call_count;
-    fh_buf_adds(out, ",\"choices\":[{\"index\":0,\"delta\":{");
+    fh_buf_addf(out, "{\"index\":%u,\"delta\":{", p->choice);
     if (p->role) fh_buf_adds(out, "\"role\":\"assistant\",\"refusal\":null,");
     if (other && p->role) fh_buf_adds(out, "\"content\":null,");
     if (p->reasoning.len) add_reasoning(out, p->reasoning);
@@ -202,7 +202,7 @@ static void add_delta(fh_buf *out, const fh_wire_piece *p)
 
 static void add_message(fh_buf *out, const fh_wire_piece *p)
 {
-    fh_buf_adds(out, ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
+    fh_buf_addf(out, "{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":", p->choice);
     if (p->text.len || !p->call_count)
         add_text(out, p->text);
     else
@@ -217,7 +217,7 @@ static void add_message(fh_buf *out, const fh_wire_piece *p)
 
 static void add_completion(fh_buf *out, const fh_wire_piece *p)
 {
-    fh_buf_adds(out, ",\"choices\":[{\"index\":0,\"text\":");
+    fh_buf_addf(out, "{\"index\":%u,\"text\":", p->choice);
     add_text(out, p->text);
 }
 
@@ -237,11 +237,13 @@ static const char *chunk_object(const fh_wire_reply *r)
 bool fh_wire_chunk_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *p)
 {
     add_head(out, r, chunk_object(r));
+    fh_buf_adds(out, ",\"choices\":[");
     if (r->chat)
         add_delta(out, p);
     else
         add_completion(out, p);
     add_choice_end(out, r->chat, p);
+    fh_buf_addc(out, ']');
     if (p->null_usage) fh_buf_adds(out, ",\"usage\":null");
     return fh_buf_addc(out, '}');
 }
@@ -255,14 +257,20 @@ bool fh_wire_usage_chunk_write(fh_buf *out, const fh_wire_reply *r, const fh_wir
     return fh_buf_addc(out, '}');
 }
 
-bool fh_wire_reply_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *whole, const fh_wire_usage *u, const char *extra_members)
+bool fh_wire_reply_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *choices, size_t count, const fh_wire_usage *u,
+                         const char *extra_members)
 {
     add_head(out, r, r->chat ? "chat.completion" : "text_completion");
-    if (r->chat)
-        add_message(out, whole);
-    else
-        add_completion(out, whole);
-    add_choice_end(out, r->chat, whole);
+    fh_buf_adds(out, ",\"choices\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i) fh_buf_addc(out, ',');
+        if (r->chat)
+            add_message(out, &choices[i]);
+        else
+            add_completion(out, &choices[i]);
+        add_choice_end(out, r->chat, &choices[i]);
+    }
+    fh_buf_addc(out, ']');
     add_usage(out, u);
     if (extra_members) fh_buf_adds(out, extra_members);
     return fh_buf_addc(out, '}');

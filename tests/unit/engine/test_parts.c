@@ -92,7 +92,7 @@ static void test_a_whole_reply_has_all_calls_with_ids_of_their_own(void **state)
     assert_int_equal(whole.call_count, 2);
     assert_int_equal(whole.calls[0].id.len, 9);
     assert_false(fh_str_eq(whole.calls[0].id, whole.calls[1].id));
-    assert_true(fh_wire_reply_write(&s.stream, &s.reply, &whole, &usage, NULL));
+    assert_true(fh_wire_reply_write(&s.stream, &s.reply, &whole, 1, &usage, NULL));
     assert_holds(&s.stream, "\"content\":\"A.\",\"refusal\":null,\"reasoning_content\":\"T\",\"tool_calls\":[{\"id\":\"");
     assert_holds(&s.stream, "\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"x\\\": 1}\"}},{\"id\":\"");
     assert_holds(&s.stream, "\"finish_reason\":\"tool_calls\"");

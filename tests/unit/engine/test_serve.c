@@ -303,6 +303,67 @@ static void text_and_tokens_go_both_ways(void **state)
             400, "messages[0].content[0]");
 }
 
+static void a_chat_shows_the_prompt_that_it_becomes(void **state)
+{
+    (void)state;
+#define ASKED "{\"messages\":[{\"role\":\"user\",\"content\":\"the\"}]"
+    answers("POST", "/apply-template", ASKED "}", 200, "{\"prompt\":\"<|im_start|>user\\nthe<|im_end|>\\n<|im_start|>assistant\\n\"}");
+    answers("POST", "/apply-template", ASKED ",\"add_generation_prompt\":false}", 200, "the<|im_end|>\\n\"}");
+    answers("POST", "/apply-template", "{\"messages\":1}", 400, "\"param\":\"messages\"");
+    answers("POST", "/apply-template", "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{}}]}]}", 400,
+            "messages[0].content[0]");
+}
+
+#define THREE                                                                                                                              \
+    "{\"model\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"max_tokens\":6,\"seed\":1,\"ignore_eos\":true,\"n\":3"
+
+static void choices_draw_for_themselves_and_share_a_prompt(void **state)
+{
+    (void)state;
+    FH_AUTO(json) fh_json *r = post("/v1/chat/completions", THREE ",\"temperature\":1.5}");
+    FH_AUTO(json) fh_json *same = post("/v1/chat/completions", THREE ",\"temperature\":0}");
+    FH_AUTO(json) fh_json *again = post("/v1/chat/completions", THREE ",\"temperature\":1.5}");
+    const fh_json *choices = fh_json_get(r, "choices");
+    assert_int_equal(fh_json_count(choices), 3);
+    assert_int_equal(fh_json_int(member(r, "usage", "completion_tokens"), 0), 18);
+    assert_int_equal(fh_json_int(member(r, "usage", "prompt_tokens"), 0), fh_json_int(member(same, "usage", "prompt_tokens"), 1));
+    for (size_t i = 0; i < 3; i++) {
+        const fh_json *c = fh_json_at(choices, i), *d = fh_json_at(fh_json_get(same, "choices"), i),
+                      *e = fh_json_at(fh_json_get(again, "choices"), i);
+        fh_str text = fh_json_str(member(c, "message", "content")), greedy = fh_json_str(member(d, "message", "content"));
+        assert_int_equal(fh_json_int(fh_json_get(c, "index"), -1), (int64_t)i);
+        assert_true(fh_str_eqs(fh_json_str(fh_json_get(c, "finish_reason")), "length"));
+        assert_true(fh_str_eq(text, fh_json_str(member(e, "message", "content"))));
+        assert_true(fh_str_eq(greedy, fh_json_str(member(fh_json_at(fh_json_get(same, "choices"), 0), "message", "content"))));
+        assert_true(i == 0 || !fh_str_eq(text, fh_json_str(member(fh_json_at(choices, 0), "message", "content"))));
+    }
+}
+
+static void a_stream_of_choices_ends_each_and_is_done_once(void **state)
+{
+    (void)state;
+    FH_AUTO(buf) fh_buf out;
+    assert_int_equal(
+        fetch("POST", "/v1/chat/completions", NULL, THREE ",\"stream\":true,\"stream_options\":{\"include_usage\":true}}", &out), 200);
+    const char *text = fh_buf_cstr(&out);
+    assert_int_equal(count_words(text, "\"role\":\"assistant\""), 3);
+    assert_int_equal(count_words(text, "\"finish_reason\":\"length\""), 3);
+    assert_true(count_words(text, "\"index\":2,") >= 2);
+    assert_int_equal(count_words(text, "\"completion_tokens\":18"), 1);
+    assert_int_equal(count_words(text, "[DONE]"), 1);
+}
+
+static void as_many_choices_as_are_bounded(void **state)
+{
+    (void)state;
+    FH_AUTO(json)
+    fh_json *echoed = post("/v1/completions", "{\"model\":\"x\",\"prompt\":\"an echo\",\"echo\":true,\"max_tokens\":1,\"n\":16}");
+    assert_int_equal(fh_json_count(fh_json_get(echoed, "choices")), 16);
+    fh_str last = fh_json_str(fh_json_get(fh_json_at(fh_json_get(echoed, "choices"), 15), "text"));
+    assert_true(fh_str_starts(last, FH_STR("an echo")));
+    answers("POST", "/v1/completions", "{\"model\":\"x\",\"prompt\":\"a\",\"n\":17}", 400, "\"param\":\"n\"");
+}
+
 static size_t decode_base64(fh_str text, uint8_t *out)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -374,7 +435,7 @@ static void what_is_wrong_is_said(void **state)
     static char long_body[40000];
     answers("GET", "/nothing", NULL, 404, "no such path");
     answers("GET", "/v1/completions", NULL, 405, "POST");
-    answers("POST", "/v1/completions", "{\"model\":\"x\",\"prompt\":\"a\",\"n\":2}", 400, "\"param\":\"n\"");
+    answers("POST", "/v1/completions", "{\"model\":\"x\",\"prompt\":\"a\",\"best_of\":2}", 400, "\"param\":\"best_of\"");
     answers("POST", "/v1/completions", "{\"model\":\"x\",\"prompt\":\"\"}", 400, "prompt");
     answers("POST", "/v1/completions", "{", 400, "error");
     assert_int_equal(fetch("POST", "/v1/completions", "text/plain", "{}", &out), 415);
@@ -413,16 +474,17 @@ static void wait_running(const char *number)
 static void a_client_that_goes_away_frees_its_place(void **state)
 {
     (void)state;
-    for (int stream = 0; stream < 2; stream++) {
+    for (int i = 0; i < 4; i++) {
+        bool stream = i % 2, both = i / 2;
         char request[512], body[256];
-        snprintf(body, sizeof body, "{\"model\":\"x\",\"prompt\":\"go\",\"ignore_eos\":true,\"max_tokens\":4000,\"stream\":%s}",
-                 stream ? "true" : "false");
+        snprintf(body, sizeof body, "{\"model\":\"x\",\"prompt\":\"go\",\"ignore_eos\":true,\"max_tokens\":4000,\"stream\":%s,\"n\":%d}",
+                 stream ? "true" : "false", both ? 2 : 1);
         snprintf(request, sizeof request,
                  "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
                  strlen(body), body);
         int fd = connect_raw();
         assert_int_equal(write(fd, request, strlen(request)), strlen(request));
-        wait_running("1");
+        wait_running(both ? "2" : "1");
         close(fd);
         wait_running("0");
     }
@@ -491,7 +553,11 @@ int main(void)
         cmocka_unit_test(a_form_that_cannot_be_held_is_refused_at_its_place),
         cmocka_unit_test(a_completion_can_echo_its_prompt),
         cmocka_unit_test(a_stream_is_chunks_then_usage_then_done),
+        cmocka_unit_test(choices_draw_for_themselves_and_share_a_prompt),
+        cmocka_unit_test(a_stream_of_choices_ends_each_and_is_done_once),
+        cmocka_unit_test(as_many_choices_as_are_bounded),
         cmocka_unit_test(text_and_tokens_go_both_ways),
+        cmocka_unit_test(a_chat_shows_the_prompt_that_it_becomes),
         cmocka_unit_test(vectors_come_in_the_order_of_their_inputs),
         cmocka_unit_test(the_input_that_is_wrong_is_named),
         cmocka_unit_test(what_is_wrong_is_said),

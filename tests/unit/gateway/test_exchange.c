@@ -51,6 +51,7 @@ typedef struct world {
     const char *models;
     fh_limit_set limits;
     fh_resume resume;
+    const char *more; /* members of what the client asks; NULL: none */
     fh_buf asked_for; /* bodies that the engine got, a line each */
     fh_http_req *flooded;
     size_t flood_left;
@@ -202,6 +203,7 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
                         .instance = w->instance,
                         .trust = w->trust,
                         .resume = w->resume,
+                        .can = FH_NEED_BIT(CHOICES),
                         .own_engine = true,
                         .paid = w->paid,
                         .at_once = w->at_once,
@@ -383,8 +385,8 @@ static fh_http_call *ask(world *w, bool stream, bool (*on_data)(void *, const vo
     if (w->priority) headers[header_count++] = (fh_header){FH_STR("x-freehold-priority"), fh_str_of(w->priority)};
     if (w->wait) headers[header_count++] = (fh_header){FH_STR("x-freehold-max-wait"), fh_str_of(w->wait)};
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/chat/completions", fh_http_server_port(w->door));
-    snprintf(body, sizeof body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":%s}",
-             stream ? "true" : "false");
+    snprintf(body, sizeof body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":%s%s}",
+             stream ? "true" : "false", w->more ? w->more : "");
     fh_http_call_spec spec = {.method = "POST",
                               .url = url,
                               .headers = headers,
@@ -667,6 +669,31 @@ static void what_only_lost_its_end_is_whole(void **state)
     assert_int_equal(w->asked, 1);
     check_text(w, "word");
     assert_non_null(strstr(fh_buf_cstr(&w->body), "data: [DONE]\n\n"));
+}
+
+static void of_several_choices_one_that_ended_is_not_the_whole(void **state)
+{
+    world *w = *state;
+    w->more = ",\"n\":2";
+    w->plan[0] = FINISHED;
+    exchange(w, true);
+    assert_int_equal(w->asked, 1); /* they cannot be gone on from */
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "\"error\""));
+    assert_null(strstr(fh_buf_cstr(&w->body), "[DONE]"));
+}
+
+static void choices_share_what_the_budget_grants(void **state)
+{
+    world *w = *state;
+    char most[64];
+    w->more = ",\"n\":4,\"max_tokens\":1000";
+    w->budget_tok = 1000;
+    w->price_nusd = 5;
+    w->plan[0] = ANSWER;
+    exchange(w, false);
+    assert_int_equal(w->hold.answer_tok, 4000);
+    snprintf(most, sizeof most, "\"max_tokens\":%d", (int)(1000 - w->hold.prompt_tok) / 4);
+    assert_non_null(strstr(fh_buf_cstr(&w->asked_for), most));
 }
 
 static void an_error_inside_a_stream_is_not_shown_when_another_goes_on(void **state)
@@ -972,6 +999,8 @@ int main(void)
         TEST(another_engine_goes_on_from_the_text),
         TEST(another_engine_goes_on_from_the_very_tokens),
         TEST(what_only_lost_its_end_is_whole),
+        TEST(of_several_choices_one_that_ended_is_not_the_whole),
+        TEST(choices_share_what_the_budget_grants),
         TEST(an_error_inside_a_stream_is_not_shown_when_another_goes_on),
         TEST(nothing_goes_beyond_the_trust_of_the_request),
         TEST(a_key_needs_the_scope_of_what_it_asks),

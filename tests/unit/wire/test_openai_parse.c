@@ -38,6 +38,7 @@ static void absent_fields_hold_the_defaults_of_the_api(void **state)
                     s->frequency_penalty == 0);
         assert_true(!s->has_temperature && !s->has_seed && !s->logprobs && !s->ignore_eos && !r.stream && !r.include_usage);
         assert_true(s->top_k == 0 && s->max_tokens == -1 && s->stop_count == 0 && s->bias_count == 0);
+        assert_int_equal(r.choices, 1);
         assert_false(r.no_generation_prompt);
         assert_null(r.tools);
         assert_null(r.template_variables);

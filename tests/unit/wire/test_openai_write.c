@@ -88,18 +88,31 @@ static void whole_replies_hold_the_message_and_the_usage(void **state)
     FH_AUTO(buf) fh_buf out = FH_BUF(65536), text = FH_BUF(65536);
     fh_wire_usage u = {.prompt_tok = 1, .completion_tok = 2};
     fh_wire_piece p = {.text = FH_STR("hello"), .finish = "stop"};
-    assert_true(fh_wire_reply_write(&out, &chat, &p, &u, NULL));
+    assert_true(fh_wire_reply_write(&out, &chat, &p, 1, &u, NULL));
     assert_string_equal(
         fh_buf_cstr(&out),
         "{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"m\\\"1\",\"system_fingerprint\":\"fp\","
         "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"hello\",\"refusal\":null},\"logprobs\":null,"
         "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3,"
         "\"prompt_tokens_details\":{\"cached_tokens\":0}}}");
-    assert_true(fh_wire_reply_write(&text, &completion, &p, &u, NULL));
+    assert_true(fh_wire_reply_write(&text, &completion, &p, 1, &u, NULL));
     assert_string_equal(fh_buf_cstr(&text),
                         TEXT_HEAD "\"choices\":[{\"index\":0,\"text\":\"hello\",\"logprobs\":null,\"finish_reason\":\"stop\"}],"
                                   "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3,"
                                   "\"prompt_tokens_details\":{\"cached_tokens\":0}}}");
+}
+
+static void choices_are_told_apart_by_their_index(void **state)
+{
+    FH_AUTO(buf) fh_buf whole = FH_BUF(65536), chunk = FH_BUF(65536);
+    fh_wire_usage u = {0};
+    fh_wire_piece p[] = {{.text = FH_STR("a"), .finish = "stop"}, {.choice = 1, .text = FH_STR("b"), .finish = "length"}};
+    assert_true(fh_wire_reply_write(&whole, &completion, p, 2, &u, NULL));
+    assert_non_null(strstr(fh_buf_cstr(&whole), "\"choices\":[{\"index\":0,\"text\":\"a\",\"logprobs\":null,\"finish_reason\":\"stop\"},"
+                                                "{\"index\":1,\"text\":\"b\",\"logprobs\":null,\"finish_reason\":\"length\"}],"));
+    assert_true(fh_wire_chunk_write(&chunk, &chat, &p[1]));
+    assert_non_null(strstr(fh_buf_cstr(&chunk), "\"choices\":[{\"index\":1,\"delta\":{\"content\":\"b\"}"));
+    (void)state;
 }
 
 static void models_are_listed(void **state)
@@ -184,7 +197,7 @@ static int scenario(void *arg)
     fh_wire_piece p = {.text = FH_STR("Hi"), .logprobs = tokens, .logprob_count = 3, .want_logprobs = true};
     fh_wire_usage u = {0};
     bool ok =
-        fh_wire_reply_write(&out, &chat, &p, &u, NULL) && fh_wire_chunk_write(&out, &completion, &p) && fh_wire_error_write(&out, NULL);
+        fh_wire_reply_write(&out, &chat, &p, 1, &u, NULL) && fh_wire_chunk_write(&out, &completion, &p) && fh_wire_error_write(&out, NULL);
     return ok ? 0 : FH_E_NOMEM;
 }
 
@@ -201,6 +214,7 @@ int main(void)
         cmocka_unit_test(completion_logprobs_are_parallel_arrays),
         cmocka_unit_test(usage_comes_in_a_chunk_without_choices),
         cmocka_unit_test(whole_replies_hold_the_message_and_the_usage),
+        cmocka_unit_test(choices_are_told_apart_by_their_index),
         cmocka_unit_test(models_are_listed),
         cmocka_unit_test(errors_have_all_four_members),
         cmocka_unit_test(the_reason_of_an_error_is_its_code),

@@ -118,6 +118,8 @@ typedef struct fh_gen_request {
  * *ret is a reference of the caller's. */
 int fh_engine_submit(fh_engine *e, const fh_gen_request *r, fh_gen **ret, fh_err **err);
 void fh_gen_cancel(fh_gen *g);             /* it ends within a step, unless it has ended; on_end is still called */
+/* All of them, one behind the other, or none; at most CHOICES. ret: where each one's reference goes, before any of them runs. */
+int fh_engine_submit_all(fh_engine *e, const fh_gen_request *r, size_t count, fh_gen **const *ret, fh_err **err);
 void fh_gen_pause(fh_gen *g, bool paused); /* a paused sequence keeps its place and computes nothing */
 void fh_gen_release(fh_gen *g);
 

@@ -62,7 +62,8 @@ typedef enum fh_wire_need {
 #define FH_NEED_BIT(name) (1u << FH_NEED_##name)
 /* What our own engine can do of it. */
 #define FH_WIRE_ENGINE_CAN                                                                                                                 \
-    (FH_NEED_BIT(PREFILL) | FH_NEED_BIT(ONE_CALL) | FH_NEED_BIT(TOOL_CHOICE) | FH_NEED_BIT(FORMAT) | FH_NEED_BIT(GRAMMAR))
+    (FH_NEED_BIT(CHOICES) | FH_NEED_BIT(PREFILL) | FH_NEED_BIT(ONE_CALL) | FH_NEED_BIT(TOOL_CHOICE) | FH_NEED_BIT(FORMAT) |                \
+     FH_NEED_BIT(GRAMMAR))
 /* What two engines that others run do of it; the rest they pass over without a word. Read in the sources of llama.cpp of late 2026 and of
  * vLLM 0.32. llama-server takes images where it was started with a projector. */
 #define FH_WIRE_LLAMA_SERVER_CAN                                                                                                           \
@@ -96,12 +97,13 @@ typedef struct fh_wire_request {
     int32_t *prompt_tokens;   /* completion, as ids; owned */
     size_t prompt_token_count;
     bool echo;
+    uint32_t choices; /* n, from 1 */
     bool stream, include_usage;
     const fh_json *template_variables; /* chat_template_kwargs: an object, or NULL */
     bool continue_final;               /* chat: the answer goes on from the last message, which is the assistant's */
+    bool no_generation_prompt;         /* chat: nor does the prompt end with the beginning of an answer otherwise */
     fh_wire_sampling sampling;
     uint32_t needs;                 /* FH_NEED_BITs */
-    bool no_generation_prompt;         /* chat: nor does the prompt end with the beginning of an answer otherwise */
     char need_params[FH_NEEDS][48]; /* where the first of each stands: "messages[2].content[0]" */
 } fh_wire_request;
 
@@ -142,6 +144,7 @@ typedef struct fh_wire_call { /* a tool call of a reply, or a piece of one: id a
 /* One streamed chunk's JSON (without "data: "). role: the first chat chunk; text may be empty; finish: NULL, "stop", "length",
  * "tool_calls"; usage: only in the last chunk with empty choices. null_usage: write "usage":null (include_usage was asked). */
 typedef struct fh_wire_piece {
+    uint32_t choice;
     bool role;
     fh_str text;
     const char *finish;
@@ -157,8 +160,8 @@ typedef struct fh_wire_piece {
 bool fh_wire_chunk_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *p);
 bool fh_wire_usage_chunk_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_usage *u,
                                const char *extra_members); /* extra: ",\"timings\":{...}" or NULL */
-/* The whole reply of a request without stream. */
-bool fh_wire_reply_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *whole, const fh_wire_usage *u,
+/* The whole reply of a request without stream, of its choices one after another. */
+bool fh_wire_reply_write(fh_buf *out, const fh_wire_reply *r, const fh_wire_piece *choices, size_t count, const fh_wire_usage *u,
                          const char *extra_members);
 
 /* {"error":{"message","type","param","code"}}; type by HTTP status as OpenAI's (invalid_request_error, authentication_error, ...). */
