@@ -169,6 +169,16 @@ bool gen_pool(fh_gen *g, const float *states, size_t count)
 
 /* ---- tokens become text ---- */
 
+static uint64_t prompt_tok(const fh_gen *g)
+{
+    return g->prompt_count - g->begun;
+}
+
+static uint64_t cached_tok(const fh_gen *g)
+{
+    return FH_MIN(g->cached, g->prompt_count - g->begun);
+}
+
 static void emit(fh_gen *g)
 {
     fh_gen_token tokens[PENDING_MAX];
@@ -177,7 +187,9 @@ static void emit(fh_gen *g)
     fh_gen_piece piece = {.text = {fh_buf_cstr(&g->text), g->text.len},
                           .ids = g->pending_ids,
                           .tokens = g->logprobs ? tokens : NULL,
-                          .count = g->pending_count};
+                          .count = g->pending_count,
+                          .prompt_tok = prompt_tok(g),
+                          .cached_tok = cached_tok(g)};
     if (g->on_piece) g->on_piece(g->arg, &piece);
     g->pending_count = 0;
     fh_buf_clear(&g->text);
@@ -258,8 +270,8 @@ void gen_end(fh_gen *g, fh_gen_finish how, const fh_err *err)
                       .err = err,
                       .stop = how == FH_GEN_STOP && g->detok ? fh_detok_stop(g->detok) : (fh_str){NULL, 0},
                       .vector = how == FH_GEN_STOP ? g->vector : NULL,
-                      .prompt_tok = g->prompt_count - g->begun,
-                      .cached_tok = FH_MIN(g->cached, g->prompt_count - g->begun),
+                      .prompt_tok = prompt_tok(g),
+                      .cached_tok = cached_tok(g),
                       .generated_tok = g->generated,
                       .queued_ns = admitted - g->submitted_ns,
                       .prompt_ns = first - admitted,

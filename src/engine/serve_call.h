@@ -45,7 +45,7 @@ struct call {
     /* The batch thread's: */
     fh_buf *events;   /* of the piece that is being sent */
     fh_tokens untold; /* tokens that no event has told yet */
-    bool cancelled;
+    bool prompt_told, cancelled;
     size_t ended;     /* choices */
     fh_gen_end total; /* of those: prompt and waiting of the first, tokens of all, time of the longest */
     fh_buf error;     /* JSON of the first that failed; empty: none has */

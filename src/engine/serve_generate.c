@@ -273,7 +273,7 @@ static int start(call *c, bool chat, fh_err **err)
     if (!rc) rc = make_choices(c, err);
     c->tells_tokens = c->wire.stream && c->count == 1 && fh_http_req_header(c->req, "x-freehold-tokens").len > 0;
     if (!rc) rc = read_begun(c, &begun, err);
-    if (!rc) c->choices[0].role_sent = begun.count > 0;
+    if (!rc) c->choices[0].role_sent = c->prompt_told = begun.count > 0;
     if (!rc) rc = make_tokens(c, &tokens, err);
     if (!rc && c->wire.echo && !begun.count) rc = echo_prompt(c, &tokens, err);
     if (!rc) rc = submit(c, &tokens, &begun, err);

@@ -109,13 +109,16 @@ static uint64_t count_characters(fh_str s)
     return n;
 }
 
-/* Which tokens the event holds, as a comment: with them another engine can go on with the answer. */
+/* Which tokens the event holds, as a comment: with them another engine can go on with the answer. The first one says the prompt's count. */
 static void tell_tokens(call *c)
 {
     if (!c->tells_tokens) return;
     fh_buf_adds(c->events, ": tok");
     for (size_t i = 0; i < c->untold.count; i++) fh_buf_addf(c->events, " %d", c->untold.ids[i]);
+    if (!c->prompt_told)
+        fh_buf_addf(c->events, " prompt %llu %llu", (unsigned long long)c->total.prompt_tok, (unsigned long long)c->total.cached_tok);
     fh_buf_addc(c->events, '\n');
+    c->prompt_told = true;
     c->untold.count = 0;
 }
 
@@ -176,6 +179,8 @@ void choice_on_piece(void *arg, const fh_gen_piece *p)
 {
     choice *ch = arg;
     if (ch->failed || has_enough(ch)) return;
+    ch->c->total.prompt_tok = p->prompt_tok;
+    ch->c->total.cached_tok = p->cached_tok;
     for (size_t i = 0; p->tokens && i < p->count && !ch->failed; i++) ch->failed = !add_logprob(ch, &p->tokens[i]);
     if (!ch->failed && ch->c->wire.stream)
         send_piece(ch, p);

@@ -101,6 +101,7 @@ static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
     if (e->kind == FH_EVENT_ERROR) return say_again(err, fh_err_code(e->err), e->err);
     if (e->kind == FH_EVENT_BEGIN && !x->reply_id[0])
         snprintf(x->reply_id, sizeof x->reply_id, "%.*s", (int)FH_MIN(e->id.len, sizeof x->reply_id - 1), e->id.ptr ? e->id.ptr : "");
+    if (e->kind == FH_EVENT_BEGIN && !e->usage.prompt_tok) changed.usage = x->usage;
     if (e->kind == FH_EVENT_USAGE) note_usage(x, e);
     if (e->kind == FH_EVENT_FINISH) fh_seen_finish(x, e->finish);
     if (x->repeated) cut_repeated(x, &changed);
@@ -218,6 +219,7 @@ static void take_event(fh_exchange *x, const fh_sse_event *e)
 {
     if (!e->has_data) return;
     x->kinds = 0;
+    if (x->route.own_engine && !x->begun && !x->resumed) fh_sent_prompt(e->comment, &x->usage);
     if (fh_wire_reader_push(x->reader, e->name, e->data, &x->upstream_error)) {
         fh_exchange_stop_reading(x);
         return;

@@ -38,6 +38,19 @@ static bool take_number(fh_str *rest, fh_str *ret)
     return len > 0 && len < 10;
 }
 
+void fh_sent_prompt(fh_str comment, fh_wire_usage *ret)
+{
+    fh_str word = FH_STR(" prompt "), prompt, cached;
+    uint64_t prompt_tok, cached_tok;
+    size_t at = fh_str_starts(comment, FH_STR("tok")) ? fh_str_find(comment, word) : comment.len;
+    if (at == comment.len) return;
+    fh_str rest = {comment.ptr + at + word.len, comment.len - at - word.len};
+    if (!take_number(&rest, &prompt) || !take_number(&rest, &cached)) return;
+    if (!fh_str_u64(prompt, UINT32_MAX, &prompt_tok) || !fh_str_u64(cached, UINT32_MAX, &cached_tok)) return;
+    ret->prompt_tok = prompt_tok;
+    ret->cached_tok = cached_tok;
+}
+
 void fh_sent_comment(fh_sent *s, fh_str comment, bool piece)
 {
     fh_str prefix = FH_STR("tok"), number;

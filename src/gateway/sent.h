@@ -23,9 +23,11 @@ typedef struct fh_sent {
 void fh_sent_init(fh_sent *s);
 void fh_sent_fini(fh_sent *s);
 void fh_sent_event(fh_sent *s, const fh_wire_event *e);
-/* The comment of an event of our own engine: "tok 12 345". piece: the event held something of the answer. */
+/* The comment of an event of our own engine: "tok 12 345"; the first one goes on with how many tokens its prompt has, and how many of these
+ * were in the cache: " prompt 57 9". piece: the event held something of the answer. */
 void fh_sent_comment(fh_sent *s, fh_str comment, bool piece);
-uint64_t fh_sent_count(const fh_sent *s); /* tokens, as well as is known */
+void fh_sent_prompt(fh_str comment, fh_wire_usage *ret); /* of such a first one; any other leaves ret as it is */
+uint64_t fh_sent_count(const fh_sent *s);                /* tokens, as well as is known */
 bool fh_sent_any(const fh_sent *s);
 /* How a replica that goes on as `how` at best would; FH_RESUME_NEVER when it cannot. */
 fh_resume fh_sent_resume(const fh_sent *s, fh_resume how);

@@ -221,6 +221,18 @@ static void a_stream_of_a_chat_engine_is_events_of_messages(void **state)
     holds(w, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
 }
 
+static void our_engine_says_at_the_beginning_how_long_the_prompt_is(void **state)
+{
+    world *w = *state;
+    w->says = ": tok 7 prompt 57 9\ndata: {\"id\":\"x\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"yes\"}}]}\n\n"
+              "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    post(w, "/v1/messages", ASK ",\"stream\":true}");
+    holds(w, "\"stop_sequence\":null,\"usage\":{\"input_tokens\":48,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":9,");
+    w->foreign = true;
+    post(w, "/v1/messages", ASK ",\"stream\":true}");
+    holds(w, "\"stop_sequence\":null,\"usage\":{\"input_tokens\":0,");
+}
+
 static void a_stream_that_breaks_ends_with_an_error_event(void **state)
 {
     world *w = *state;
@@ -448,6 +460,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_chat_engine_answers_messages),
         TEST(a_stream_of_a_chat_engine_is_events_of_messages),
+        TEST(our_engine_says_at_the_beginning_how_long_the_prompt_is),
         TEST(a_stream_that_breaks_ends_with_an_error_event),
         TEST(an_upstream_of_the_same_api_gets_and_gives_the_bytes),
         TEST(a_chat_is_answered_by_an_upstream_of_messages),

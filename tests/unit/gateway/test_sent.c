@@ -46,6 +46,44 @@ static void a_thought_alone_cannot_be_gone_on_from_as_text(void **state)
     fh_sent_fini(&s);
 }
 
+static void several_choices_cannot_be_gone_on_from_and_end_together(void **state)
+{
+    fh_sent s;
+    fh_sent_init(&s);
+    s.choices = 2;
+    say(&s, FH_EVENT_TEXT, "a", "tok 1");
+    assert_int_equal(fh_sent_resume(&s, FH_RESUME_TOKENS), FH_RESUME_NEVER);
+    say(&s, FH_EVENT_FINISH, "", "");
+    assert_false(s.finished);
+    say(&s, FH_EVENT_FINISH, "", "");
+    assert_true(s.finished);
+    fh_sent_fini(&s);
+}
+
+static void expect_prompt(const char *comment, uint64_t prompt, uint64_t cached)
+{
+    fh_wire_usage u = {0};
+    fh_sent_prompt(fh_str_of(comment), &u);
+    assert_int_equal(u.prompt_tok, prompt);
+    assert_int_equal(u.cached_tok, cached);
+}
+
+static void the_first_comment_says_what_the_prompt_has(void **state)
+{
+    fh_sent s;
+    expect_prompt("tok 1 2 prompt 57 9", 57, 9);
+    expect_prompt("tok prompt 57 0", 57, 0);
+    expect_prompt("tok 1 2", 0, 0);
+    expect_prompt("tok 1 prompt 57", 0, 0);
+    expect_prompt("tok 1 prompt -57 9", 0, 0);
+    expect_prompt("tik prompt 57 9", 0, 0);
+    expect_prompt("", 0, 0);
+    fh_sent_init(&s);
+    say(&s, FH_EVENT_TEXT, "a", "tok 1 22 prompt 57 9");
+    assert_string_equal(fh_buf_cstr(&s.tokens), "1,22");
+    fh_sent_fini(&s);
+}
+
 /* sent, then a continuation that says `next`, in pieces of any size; all that the client has then. */
 static void expect_seam(const char *sent, const char *next, const char *want)
 {
@@ -85,6 +123,8 @@ int main(void)
         cmocka_unit_test(tokens_that_were_told_are_gone_on_from),
         cmocka_unit_test(a_piece_whose_tokens_were_not_told_leaves_the_text),
         cmocka_unit_test(a_thought_alone_cannot_be_gone_on_from_as_text),
+        cmocka_unit_test(several_choices_cannot_be_gone_on_from_and_end_together),
+        cmocka_unit_test(the_first_comment_says_what_the_prompt_has),
         cmocka_unit_test(blanks_at_the_seam_are_not_doubled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,6 +85,7 @@ typedef struct fh_gen_piece {
     const fh_token *ids;        /* the tokens since the last piece; some text of the last ones may still be held back */
     const fh_gen_token *tokens; /* the same with their logprobs, if asked for; else NULL */
     size_t count;
+    uint64_t prompt_tok, cached_tok; /* as of fh_gen_end */
 } fh_gen_piece;
 
 typedef struct fh_gen_request {
@@ -117,9 +118,9 @@ typedef struct fh_gen_request {
 /* FH_E_INVALID: the prompt does not fit the context (param "prompt", "input" of an embed request). FH_E_BUSY: the queue is full. On success
  * *ret is a reference of the caller's. */
 int fh_engine_submit(fh_engine *e, const fh_gen_request *r, fh_gen **ret, fh_err **err);
-void fh_gen_cancel(fh_gen *g);             /* it ends within a step, unless it has ended; on_end is still called */
 /* All of them, one behind the other, or none; at most CHOICES. ret: where each one's reference goes, before any of them runs. */
 int fh_engine_submit_all(fh_engine *e, const fh_gen_request *r, size_t count, fh_gen **const *ret, fh_err **err);
+void fh_gen_cancel(fh_gen *g);             /* it ends within a step, unless it has ended; on_end is still called */
 void fh_gen_pause(fh_gen *g, bool paused); /* a paused sequence keeps its place and computes nothing */
 void fh_gen_release(fh_gen *g);
 
