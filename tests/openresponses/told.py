@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An engine that says what the request tells it to: told.py unix:PATH RECORD. Chat requests only. With tools, and no result of one yet, it calls the first; a message with
+"""An engine that says what the request tells it to: told.py unix:PATH|PORT RECORD. Chat requests only. With tools, and no result of one yet, it calls the first; a message with
 "think" in it is answered after a thought; everything else with a greeting. RECORD gets each request's body, a line each."""
 import json
 import socketserver
@@ -45,7 +45,7 @@ class Engine(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_GET(self):
-        self.reply("application/json", b'{"status":"ready"}')
+        self.reply("application/json", b'{"status":"ready","object":"list","data":[{"id":"told","object":"model","created":1,"owned_by":"tests"}]}')
 
     def do_POST(self):
         text = self.rfile.read(int(self.headers["Content-Length"]))
@@ -69,7 +69,12 @@ class Engine(BaseHTTPRequestHandler):
         return "unix"
 
 
-class Listener(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class LocalListener(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     request_queue_size = 128
 
@@ -78,4 +83,7 @@ class Listener(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         return connection, ("unix", 0)
 
 
-Listener(sys.argv[1].removeprefix("unix:"), Engine).serve_forever()
+if sys.argv[1].startswith("unix:"):
+    LocalListener(sys.argv[1].removeprefix("unix:"), Engine).serve_forever()
+else:
+    Listener(("127.0.0.1", int(sys.argv[1])), Engine).serve_forever()
