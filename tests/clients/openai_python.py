@@ -71,6 +71,21 @@ def main():
             streamed = {"".join(c.choices[0].delta.content or "" for c in client.chat.completions.create(stream=True, **ask) if c.choices) for _ in range(4)}
             assert len(plain) > 1 and len(streamed) > 1, (plain, streamed)
 
+        def gives_several_choices():
+            ask = dict(model=model, messages=[{"role": "user", "content": "Tell me a story."}], max_tokens=16, temperature=1.0, n=3)
+            r = client.chat.completions.create(**ask)
+            assert [c.index for c in r.choices] == [0, 1, 2] and len({c.message.content for c in r.choices}) > 1, r
+            assert 16 < r.usage.completion_tokens <= 48, r.usage
+            texts, ends, usage = {}, [], None
+            for chunk in client.chat.completions.create(stream=True, stream_options={"include_usage": True}, **ask):
+                usage = chunk.usage or usage
+                for c in chunk.choices:
+                    texts[c.index] = texts.get(c.index, "") + (c.delta.content or "")
+                    ends += [c.index] if c.finish_reason else []
+            assert sorted(ends) == sorted(texts) == [0, 1, 2] and usage.prompt_tokens == r.usage.prompt_tokens, (texts, ends, usage)
+            r = client.completions.create(model=model, prompt="Once upon a time", max_tokens=4, n=2)
+            assert [c.index for c in r.choices] == [0, 1], r
+
         def gives_logprobs():
             r = client.chat.completions.create(model=model, messages=ASK, max_tokens=8, temperature=0, logprobs=True, top_logprobs=3)
             content = r.choices[0].logprobs.content
@@ -190,6 +205,7 @@ def main():
         tap.check("stops before the stop string", stops_before_the_stop_string)
         tap.check("repeats itself with the same seed", own_engine(a_seed_repeats))
         tap.check("differs from answer to answer without a seed", differs_without_a_seed)
+        tap.check("gives several choices, plain and streamed", where_it_can(gives_several_choices))
         tap.check("gives logprobs of each token", where_it_can(gives_logprobs))
         tap.check("gives logprobs of the tokens of a completion", where_it_can(gives_logprobs_of_completions))
         tap.check("completes text, plain and streamed", where_it_can(completes_text))
