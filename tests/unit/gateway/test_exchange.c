@@ -1000,7 +1000,7 @@ int main(void)
         TEST(another_engine_goes_on_from_the_very_tokens),
         TEST(what_only_lost_its_end_is_whole),
         TEST(of_several_choices_one_that_ended_is_not_the_whole),
-        TEST(choices_share_what_the_budget_grants),
+        cmocka_unit_test_setup_teardown(choices_share_what_the_budget_grants, setup_budget, teardown),
         TEST(an_error_inside_a_stream_is_not_shown_when_another_goes_on),
         TEST(nothing_goes_beyond_the_trust_of_the_request),
         TEST(a_key_needs_the_scope_of_what_it_asks),
