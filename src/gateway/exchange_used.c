@@ -84,28 +84,28 @@ static void note_failovers(const fh_seen *s, fh_usage *u)
     if (told) u->deployment = fh_str_of(s->attempts[told - 1].deployment);
 }
 
-void fh_exchange_usage(const fh_exchange *x, fh_usage *u)
+void fh_exchange_usage(const fh_exchange *x, fh_usage *ret)
 {
     int64_t now = fh_clock_mono_ns();
-    *u = (fh_usage){.request = fh_str_of(x->request_id),
-                    .key = fh_str_of(x->key.id),
-                    .duration_ns = now - x->start_ns,
-                    .queued_ns = x->seen.queued_ns,
-                    .began_utc_ns = fh_clock_utc_ns() - (now - x->start_ns),
-                    .operation = fh_str_of(fh_operation_name(x->op)),
-                    .model = fh_str_of(x->route.model),
-                    .deployment = fh_str_of(x->route.deployment),
-                    .place = fh_str_of(x->route.place),
-                    .reason = fh_str_of(x->route.reason),
-                    .others = fh_str_of(x->route.others),
-                    .cache = fh_str_of(fh_cache_state_name(x->cache)),
-                    .finish = fh_str_of(x->seen.finished ? fh_wire_finish_name(x->seen.finish) : ""),
-                    .stream = x->wants_stream,
-                    .complete = !x->seen.gone && !x->failed,
-                    .code = fh_seen_code(x),
-                    .used = fh_exchange_used(x)};
-    note_failovers(&x->seen, u);
-    reckon(x, u);
+    *ret = (fh_usage){.request = fh_str_of(x->request_id),
+                      .key = fh_str_of(x->key.id),
+                      .duration_ns = now - x->start_ns,
+                      .queued_ns = x->seen.queued_ns,
+                      .began_utc_ns = fh_clock_utc_ns() - (now - x->start_ns),
+                      .operation = fh_str_of(fh_operation_name(x->op)),
+                      .model = fh_str_of(x->route.model),
+                      .deployment = fh_str_of(x->route.deployment),
+                      .place = fh_str_of(x->route.place),
+                      .reason = fh_str_of(x->route.reason),
+                      .others = fh_str_of(x->route.others),
+                      .cache = fh_str_of(fh_cache_state_name(x->cache)),
+                      .finish = fh_str_of(x->seen.finished ? fh_wire_finish_name(x->seen.finish) : ""),
+                      .stream = x->wants_stream,
+                      .complete = !x->seen.gone && !x->failed,
+                      .code = fh_seen_code(x),
+                      .used = fh_exchange_used(x)};
+    note_failovers(&x->seen, ret);
+    reckon(x, ret);
 }
 
 /* Of those that came to a replica, or to its answer, and wanted one. */

@@ -57,7 +57,7 @@ class Alongside:
 
 
 def in_time(quiet, seen):
-    assert seen["p99_us"] < 2 * max(quiet["p99_us"], 1000), (quiet, seen)
+    assert seen["p99_us"] < 2 * max(quiet["p99_us"], 250), (quiet, seen)
 
 
 def stand_back():
