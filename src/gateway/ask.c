@@ -97,11 +97,9 @@ static int add_messages(edits *e, const fh_ask *a, fh_str text, fh_err **err)
     FH_AUTO(buf) fh_buf answer = FH_BUF(FH_LIMIT_JSON_BODY_BYTES * 2u);
     const fh_json *messages = a->common.messages;
     size_t kept = fh_json_count(messages) - a->common.continue_final;
-    if (a->common.continue_final) {
-        fh_str begun = fh_json_str(fh_json_get(fh_json_at(messages, kept), "content"));
-        if (!begun.ptr) return fh_err_set(err, FH_E_UNAVAILABLE, "an answer that was begun in parts cannot be continued with text");
-        fh_buf_add(&answer, begun.ptr, begun.len);
-    }
+    fh_str begun = fh_wire_beginning(&a->common);
+    if (!begun.ptr) return fh_err_set(err, FH_E_UNAVAILABLE, "an answer that was begun in parts cannot be continued with text");
+    fh_buf_add(&answer, begun.ptr, begun.len);
     fh_buf_add(&answer, text.ptr, text.len);
     int rc = 0;
     fh_buf_addc(&e->prompt, '[');

@@ -19,6 +19,7 @@ struct fh_model_choice {
     fh_route first;
     char first_type[128];
     bool first_forces;
+    char *first_repeated; /* owned */
     fh_buf first_in;
     fh_wire_usage first_usage;
 };
@@ -57,6 +58,7 @@ void fh_exchange_choice_free(fh_model_choice *c)
 {
     if (!c) return;
     fh_buf_fini(&c->first_in);
+    fh_free(c->first_repeated);
     explicit_bzero(c->first.secret, sizeof c->first.secret);
     fh_free(c);
 }
@@ -264,6 +266,7 @@ bool fh_exchange_escalates(fh_exchange *x)
     c->why = v;
     c->first = x->route;
     c->first_forces = x->forces;
+    c->first_repeated = fh_take(x->repeated);
     memcpy(c->first_type, x->type, sizeof c->first_type);
     swap_replies(x);
     return true;
@@ -277,6 +280,8 @@ bool fh_exchange_falls_back(fh_exchange *x)
     c->first_usage = (fh_wire_usage){0}; /* it is the client's */
     x->route = c->first;
     x->forces = c->first_forces;
+    fh_free(x->repeated);
+    x->repeated = fh_take(c->first_repeated);
     x->status = 200;
     memcpy(x->type, c->first_type, sizeof x->type);
     return fh_exchange_listen(x, NULL) == 0;

@@ -193,7 +193,7 @@ fh_str fh_wire_beginning(const fh_wire_request *r)
     if (!r->continue_final) return FH_STR("");
     const fh_json *content = fh_json_get(fh_json_at(r->messages, fh_json_count(r->messages) - 1), "content");
     if (fh_json_kind_of(content) == FH_JSON_ARRAY && fh_json_count(content) == 1) content = fh_json_get(fh_json_at(content, 0), "text");
-    return fh_json_kind_of(content) == FH_JSON_STRING ? fh_json_str(content) : FH_STR("");
+    return fh_json_str(content);
 }
 
 /* For templates. */

@@ -88,7 +88,7 @@ static void what_cannot_be_said_is_an_error(void **state)
         {FH_DIALECT_CHAT, FH_DIALECT_CHAT,
          "{\"model\":\"m\",\"continue_final_message\":true,\"add_generation_prompt\":false,\"messages\":[{\"role\":\"user\",\"content\":"
          "\"hi\"},"
-         "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"I\"}]}]}",
+         "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"I\"},{\"type\":\"text\",\"text\":\"say\"}]}]}",
          "so far", FH_E_UNAVAILABLE, ""},
         {FH_DIALECT_MESSAGES, FH_DIALECT_MESSAGES, MESSAGES ",\"container\":\"c\"}", "so far", FH_E_UNAVAILABLE, ""},
         {FH_DIALECT_MESSAGES, FH_DIALECT_CHAT, MESSAGES ",\"seed\":\"x\"}", NULL, FH_E_INVALID, "seed"},

@@ -25,6 +25,7 @@ typedef struct engine {
     char model[32], arm[32], socket[100];
     const char *reply;
     int status;
+    bool repeats_beginning;
     fh_candidate candidate;
     unsigned asked;
 } engine;
@@ -36,9 +37,9 @@ typedef struct world {
     fh_http_client *client;
     fh_timer *deadline;
     char folder[64];
-    engine engines[ENGINES]; /* the smallest first */
-    bool named;              /* the request names the largest */
-    const char *header, *value;
+    engine engines[ENGINES];            /* the smallest first */
+    bool named;                         /* the request names the largest */
+    const char *header, *value, *begun; /* begun: by the client, of the answer; NULL: nothing */
     /* what the client got */
     int status;
     bool done;
@@ -71,8 +72,12 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
     size_t i = pick(arg, list, count);
     if (i >= count) return fh_err_set(err, FH_E_UNAVAILABLE, "none will do");
     engine *e = &w->engines[first + i];
-    *ret = (fh_route){
-        .place = "here", .reason = "auto", .base_url = "http://localhost", .instance = 1, .active_params = e->candidate.active_params};
+    *ret = (fh_route){.repeats_beginning = e->repeats_beginning,
+                      .place = "here",
+                      .reason = "auto",
+                      .base_url = "http://localhost",
+                      .instance = 1,
+                      .active_params = e->candidate.active_params};
     snprintf(ret->deployment, sizeof ret->deployment, "%s", e->model);
     snprintf(ret->model, sizeof ret->model, "%s", e->model);
     snprintf(ret->arm, sizeof ret->arm, "%s", e->arm);
@@ -196,7 +201,10 @@ static void ask(world *w, const char *members)
     fh_http_call *call = NULL;
     fh_header headers[] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {fh_str_of(w->header), fh_str_of(w->value)}};
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/chat/completions", fh_http_server_port(w->door));
-    snprintf(body, sizeof body, "{\"model\":\"auto\",%s\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}", members);
+    FH_AUTO(buf) fh_buf begun = FH_BUF(1024);
+    if (w->begun) fh_buf_addf(&begun, ",{\"role\":\"assistant\",\"content\":\"%s\"}],\"continue_final_message\":true", w->begun);
+    snprintf(body, sizeof body, "{\"model\":\"auto\",%s\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}%s}", members,
+             w->begun ? fh_buf_cstr(&begun) : "]");
     fh_http_call_spec spec = {.method = "POST",
                               .url = url,
                               .headers = headers,
@@ -280,6 +288,20 @@ static void when_the_better_one_breaks_the_first_answer_is_what_there_is(void **
     assert_int_equal(w->status, 200);
     assert_string_equal(w->model, "small");
     assert_string_equal(fh_buf_cstr(&w->body), bad);
+}
+
+static void the_first_answer_does_not_say_again_what_the_client_began(void **state)
+{
+    world *w = *state;
+    w->begun = "Well, ";
+    w->engines[0].reply = ANSWER("\"Well, no\"");
+    w->engines[0].repeats_beginning = true;
+    w->engines[1].status = w->engines[2].status = 500;
+    ask(w, FORM);
+    assert_int_equal(w->status, 200);
+    assert_string_equal(w->model, "small");
+    assert_true(w->engines[1].asked + w->engines[2].asked > 0);
+    assert_true(says(fh_buf_cstr(&w->body), "\"content\":\"no\""));
 }
 
 static void what_one_model_refuses_another_is_asked(void **state)
@@ -391,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_does_not_do_is_replaced_once_by_a_better_ones, setup, teardown),
         cmocka_unit_test_setup_teardown(it_is_learned_which_are_worth_asking, setup, teardown),
         cmocka_unit_test_setup_teardown(when_the_better_one_breaks_the_first_answer_is_what_there_is, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_first_answer_does_not_say_again_what_the_client_began, setup, teardown),
         cmocka_unit_test_setup_teardown(what_one_model_refuses_another_is_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(a_plain_question_goes_to_the_one_most_likely_to_do_until_more_is_known, setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_tells_that_small_answers_do, setup, teardown),

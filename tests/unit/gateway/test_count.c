@@ -1,6 +1,7 @@
 /* Tokens counted by a model's own tokenizer: loaded once, of prompts and answers, in order, told on a loop or settled behind, and bounded.
  */
 #include "cmocka_all.h"
+#include "folder.h"
 #include "base/limits.h"
 #include "count_prompt.h"
 #include "torture.h"
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Words of the letters a and b; "ab" is one token. */
 static const char file_text[] =
@@ -39,8 +39,7 @@ static void write_file(const char *path, const char *text)
 static int setup(void **state)
 {
     place *p = calloc(1, sizeof *p);
-    strcpy(p->path, "/tmp/fh-count-XXXXXX");
-    if (!mkdtemp(p->path)) return -1;
+    if (!folder_make(p->path, sizeof p->path)) return -1;
     snprintf(p->file, sizeof p->file, "%s/tokenizer.json", p->path);
     write_file(p->file, file_text);
     assert_int_equal(fh_loop_new(&p->loop, NULL), 0);
@@ -52,11 +51,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     place *p = *state;
-    char command[128];
     fh_tokenizers_free(p->t);
     fh_loop_free(p->loop);
-    snprintf(command, sizeof command, "rm -rf %s", p->path);
-    int rc = system(command);
+    int rc = folder_remove(p->path);
     free(p);
     return rc;
 }

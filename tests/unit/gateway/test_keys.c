@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "cmocka_all.h"
+#include "folder.h"
 #include "db/schema.h"
 #include "gateway/keys.h"
 #include "torture.h"
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct store {
     char path[64], url[80];
@@ -30,8 +30,7 @@ static store *reopen(store *s)
 static int setup(void **state)
 {
     store *s = calloc(1, sizeof *s);
-    strcpy(s->path, "/tmp/fh-keys-XXXXXX");
-    if (!mkdtemp(s->path)) return -1;
+    if (!folder_make(s->path, sizeof s->path)) return -1;
     snprintf(s->url, sizeof s->url, "sqlite:%s/k.db", s->path);
     *state = reopen(s);
     return 0;
@@ -40,11 +39,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     store *s = *state;
-    char command[128];
     fh_keys_close(s->keys);
     fh_db_close(s->db);
-    snprintf(command, sizeof command, "rm -rf %s", s->path);
-    int rc = system(command);
+    int rc = folder_remove(s->path);
     free(s);
     return rc;
 }

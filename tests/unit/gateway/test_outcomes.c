@@ -1,13 +1,13 @@
 /* What is known of how good models are: learned, kept over a restart, told and asked again. */
 #include "base/limits.h"
 #include "cmocka_all.h"
+#include "folder.h"
 #include "db/schema.h"
 #include "outcomes.h"
 #include "torture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 typedef struct place {
     char path[64], url[80];
@@ -17,8 +17,7 @@ static int setup(void **state)
 {
     place *p = calloc(1, sizeof *p);
     fh_db *db = NULL;
-    strcpy(p->path, "/tmp/fh-outcomes-XXXXXX");
-    if (!mkdtemp(p->path)) return -1;
+    if (!folder_make(p->path, sizeof p->path)) return -1;
     snprintf(p->url, sizeof p->url, "sqlite:%s/o.db", p->path);
     assert_int_equal(fh_db_open(&db, p->url, NULL), 0);
     assert_int_equal(fh_db_migrate_schema(db, NULL), 0);
@@ -30,9 +29,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     place *p = *state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", p->path);
-    int rc = system(command);
+    int rc = folder_remove(p->path);
     free(p);
     return rc;
 }

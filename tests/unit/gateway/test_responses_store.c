@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "cmocka_all.h"
+#include "folder.h"
 #include "db/schema.h"
 #include "gateway/responses_store.h"
 #include "torture.h"
@@ -9,7 +10,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 typedef struct place {
     char path[64], url[80];
@@ -32,8 +32,7 @@ static int setup(void **state)
 {
     place *p = calloc(1, sizeof *p);
     fh_db *db = NULL;
-    strcpy(p->path, "/tmp/fh-responses-XXXXXX");
-    if (!mkdtemp(p->path)) return -1;
+    if (!folder_make(p->path, sizeof p->path)) return -1;
     snprintf(p->url, sizeof p->url, "sqlite:%s/r.db", p->path);
     assert_int_equal(fh_db_open(&db, p->url, NULL), 0);
     assert_int_equal(fh_db_migrate_schema(db, NULL), 0);
@@ -49,10 +48,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     place *p = *state;
-    char command[128];
     fh_response_store_close(p->store);
-    snprintf(command, sizeof command, "rm -rf %s", p->path);
-    int rc = system(command);
+    int rc = folder_remove(p->path);
     free(p);
     return rc;
 }

@@ -1,6 +1,7 @@
 /* Kept records of what requests used: found at once and after a restart, by their owner alone, a page at a time, bounded. */
 #include "base/clock.h"
 #include "cmocka_all.h"
+#include "folder.h"
 #include "db/db.h"
 #include "db/schema.h"
 #include "gateway/usage_store.h"
@@ -8,7 +9,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 typedef struct place {
     char path[64], url[80];
@@ -26,8 +26,7 @@ static int setup(void **state)
 {
     place *p = calloc(1, sizeof *p);
     fh_db *db = NULL;
-    strcpy(p->path, "/tmp/fh-usage-XXXXXX");
-    if (!mkdtemp(p->path)) return -1;
+    if (!folder_make(p->path, sizeof p->path)) return -1;
     snprintf(p->url, sizeof p->url, "sqlite:%s/u.db", p->path);
     assert_int_equal(fh_db_open(&db, p->url, NULL), 0);
     assert_int_equal(fh_db_migrate_schema(db, NULL), 0);
@@ -40,10 +39,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     place *p = *state;
-    char command[128];
     fh_usage_store_close(p->store);
-    snprintf(command, sizeof command, "rm -rf %s", p->path);
-    int rc = system(command);
+    int rc = folder_remove(p->path);
     free(p);
     return rc;
 }

@@ -113,7 +113,7 @@ int fh_wire_completion_parse(fh_wire_request *ret, fh_str body, fh_err **err);
 void fh_wire_request_fini(fh_wire_request *r);
 /* Refuses by name (FH_E_INVALID) the first need that is not among the bits of can. */
 int fh_wire_needs_check(const fh_wire_request *r, uint32_t can, fh_err **err);
-/* The text that the answer goes on from; empty where it does not, or where that is more than one text. */
+/* The text that the answer goes on from; empty where it does not, ptr NULL where that is more than one text. */
 fh_str fh_wire_beginning(const fh_wire_request *r);
 /* The messages as a template wants them: content always a string (text parts joined), unknown members kept. New reference. */
 int fh_wire_template_messages(const fh_wire_request *r, fh_json **ret, fh_err **err);
