@@ -92,7 +92,6 @@ void fh_exchange_finish(fh_exchange *x)
 {
     fh_seen_end(x, false);
     x->lane->metrics.wasted_tok += fh_exchange_wasted_tok(x);
-    fh_exchange_learn(x);
     exchange_free(x);
 }
 

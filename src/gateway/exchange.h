@@ -99,6 +99,7 @@ struct fh_exchange {
     bool paused;                      /* the client reads too slowly */
     bool resumed;                     /* behind a seam: events are written, not passed */
     bool begun, end_seen, failed, stalled;
+    bool learned; /* what the answer tells of the model is noted */
     int status; /* of the upstream's reply; 0 before its headers */
     char type[128], retry_after[32], reply_id[96];
     int64_t created_s;

@@ -302,11 +302,12 @@ static void remember(fh_exchange *x)
 void fh_exchange_learn(fh_exchange *x)
 {
     const fh_model_choice *c = x->choice;
-    if (!x->judge || x->failed || x->counting) return;
+    if (x->learned || !x->judge || x->failed || x->counting) return;
+    x->learned = true;
     note_calls(x);
     if (!c) return;
-    bool learned = c->escalated && strcmp(c->first.arm, x->route.arm) == 0; /* when it was not sent */
-    if (!learned) learn(x, x->route.arm, fh_judge_verdict(x->judge));
+    bool before = c->escalated && strcmp(c->first.arm, x->route.arm) == 0; /* when it was not sent */
+    if (!before) learn(x, x->route.arm, fh_judge_verdict(x->judge));
     remember(x);
 }
 

@@ -21,7 +21,7 @@ void fh_exchange_judge_event(fh_exchange *x, const fh_wire_event *e);
 bool fh_exchange_escalates(fh_exchange *x);
 /* Asking again came to nothing: the first answer is what the client gets. False when there is none. */
 bool fh_exchange_falls_back(fh_exchange *x);
-/* The reply has ended: what it tells of the model. */
+/* What the answer tells of the model, which its client may judge: once, before the client has the end of it. */
 void fh_exchange_learn(fh_exchange *x);
 bool fh_exchange_escalated(const fh_exchange *x);      /* another model was asked */
 uint64_t fh_exchange_wasted_tok(const fh_exchange *x); /* of an answer that was not sent */

@@ -252,6 +252,7 @@ bool fh_exchange_take_events(fh_exchange *x)
     if (!x->upstream_error) fh_buf_check(&x->out, &x->upstream_error, "what an event makes for the client");
     fh_buf_consume(&x->in, x->in.len - rest.len);
     bool go_on = true;
+    if (x->end_seen) fh_exchange_learn(x);
     if (x->out.len && !x->streaming) fh_exchange_stream(x);
     if (x->out.len) go_on = write_out(x, x->has_usage);
     fh_buf_fini(&x->out);
@@ -285,6 +286,7 @@ static void end_reply(fh_exchange *x)
 
 void fh_exchange_end_stream(fh_exchange *x)
 {
+    fh_exchange_learn(x);
     x->out = FH_BUF(out_max(x));
     give_held(x);
     if (!x->end_seen) write_missing_end(x, &x->out);
@@ -315,6 +317,7 @@ void fh_exchange_send_error(fh_exchange *x, const fh_err *why)
 
 void fh_exchange_give(fh_exchange *x, const char *type, fh_str body)
 {
+    if (x->status == 200) fh_exchange_learn(x);
     if (fh_exchange_leads(x)) {
         fh_exchange_lead_whole(x, type, body);
         return;

@@ -122,6 +122,7 @@ static void take_stream(fh_exchange *x, const fh_flight_view *v)
     }
     if (x->paused || !v->end) return;
     take_end(x, v->end);
+    fh_exchange_learn(x);
     fh_http_reply_end(x->req);
     fh_exchange_finish(x);
 }
@@ -284,6 +285,7 @@ static void give_kept(fh_exchange *x, fh_answer *a)
     if (a->head.stream) {
         fh_exchange_stream(x);
         write_shared(x, (fh_str){a->body, a->len});
+        fh_exchange_learn(x);
         fh_http_reply_end(x->req);
     } else
         fh_exchange_give(x, a->head.type, (fh_str){a->body, a->len});
