@@ -182,7 +182,7 @@ static inline int ask(running *r, asked *a, fh_gen_request *q, fh_err **err)
     memset(a, 0, sizeof *a);
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->changed, NULL);
-    q->on_piece = asked_piece;
+    if (!q->on_piece) q->on_piece = asked_piece;
     q->on_end = asked_end;
     q->arg = a;
     return fh_engine_submit(r->engine, q, &a->gen, err);
