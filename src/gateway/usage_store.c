@@ -175,7 +175,7 @@ static int write_all(fh_usage_store *s, const group *g, fh_err **err)
 {
     int rc = fh_db_begin(s->writer, err);
     block *b = g->first;
-    for (size_t i = 0; rc == 0 && i < g->whole; i++, b = b->next) rc = b->row ? write_more(s, b, err) : write_new(s, b, err);
+    for (size_t i = 0; rc == 0 && b && i < g->whole; i++, b = b->next) rc = b->row ? write_more(s, b, err) : write_new(s, b, err);
     if (rc == 0 && g->copy) rc = g->copy->row ? write_more(s, g->copy, err) : write_new(s, g->copy, err);
     if (rc == 0) rc = forget_old(s, err);
     if (rc == 0) rc = fh_db_commit(s->writer, err);
@@ -187,14 +187,14 @@ static int write_all(fh_usage_store *s, const group *g, fh_err **err)
 static void forget_rows(const group *g, int64_t before)
 {
     block *b = g->first;
-    for (size_t i = 0; i < g->whole; i++, b = b->next)
+    for (size_t i = 0; b && i < g->whole; i++, b = b->next)
         if (i > 0 || before == 0) b->row = 0;
 }
 
 /* With the lock: what was written is done with. */
 static void note_written(fh_usage_store *s, const group *g)
 {
-    for (size_t i = 0; i < g->whole; i++) {
+    for (size_t i = 0; s->first && i < g->whole; i++) {
         block *b = s->first;
         s->first = b->next;
         if (!s->first) s->last = NULL;
@@ -202,8 +202,8 @@ static void note_written(fh_usage_store *s, const group *g)
         s->written += b->count - b->written;
         block_free(b);
     }
-    if (!g->copy) return;
     block *tail = s->first; /* it may have grown, and have others behind it */
+    if (!g->copy || !tail) return;
     s->written += g->copy->count - tail->written;
     tail->row = g->copy->row;
     tail->written = g->copy->count;

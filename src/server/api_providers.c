@@ -116,10 +116,11 @@ static void ask_models(api_call *c, fh_provider *p, bool replace)
 {
     fh_err *err = NULL;
     asking *a = fh_calloc(1, sizeof *a);
-    int rc = a ? 0 : fh_err_nomem(&err);
-    if (a) *a = (asking){.call = c, .p = p, .replace = replace, .reply = FH_BUF(FH_LIMIT_JSON_BODY_BYTES)};
-    if (!rc) rc = start_asking(a, &err);
-    if (!rc) return;
+    if (a) {
+        *a = (asking){.call = c, .p = p, .replace = replace, .reply = FH_BUF(FH_LIMIT_JSON_BODY_BYTES)};
+        if (start_asking(a, &err) == 0) return;
+    } else
+        fh_err_nomem(&err);
     fh_provider_free(p);
     fh_free(a);
     api_reply_error(c, err);
