@@ -14,6 +14,12 @@ const char *fh_licence_name(fh_licence l)
     return names[l];
 }
 
+const char *fh_cache_kind_name(fh_cache_kind k)
+{
+    static const char *const names[] = {"gqa", "window", "mla", "index", "compressed", "state"};
+    return names[k];
+}
+
 size_t fh_catalog_count(void)
 {
     return fh_catalog_model_count;

@@ -45,6 +45,17 @@ static fh_json *score_json(const fh_catalog_score *s)
     return whole(o, good);
 }
 
+static fh_json *cache_json(const fh_catalog_cache *c)
+{
+    fh_json *o = fh_json_new_object();
+    bool good = fh_json_set(o, "kind", fh_json_new_cstr(fh_cache_kind_name(c->kind))) && fh_json_set(o, "layers", known_int(c->layers));
+    good = good && fh_json_set(o, "heads", known_int(c->heads)) && fh_json_set(o, "key", known_int(c->key));
+    good = good && fh_json_set(o, "value", known_int(c->value)) && fh_json_set(o, "window", known_int(c->window));
+    good = good && fh_json_set(o, "ratio", known_int(c->ratio)) && fh_json_set(o, "conv", known_int(c->conv));
+    good = good && fh_json_set(o, "row_bytes", known_int(c->row_bytes));
+    return whole(o, good && fh_json_set(o, "row_bytes_8bit", known_int(c->row_bytes_8bit)));
+}
+
 static fh_json *licence_json(const fh_catalog_model *m)
 {
     fh_json *o = fh_json_new_object();
@@ -56,11 +67,14 @@ static fh_json *licence_json(const fh_catalog_model *m)
 static bool set_arrays(fh_json *o, const fh_catalog_model *m)
 {
     fh_json *aliases = fh_json_new_array(), *variants = fh_json_new_array(), *scores = fh_json_new_array();
+    fh_json *caches = fh_json_new_array();
     bool good = true;
+    for (size_t i = 0; i < m->cache_count; i++) good = good && fh_json_append(caches, cache_json(&m->caches[i]));
     for (size_t i = 0; m->aliases[i]; i++) good = good && fh_json_append(aliases, fh_json_new_cstr(m->aliases[i]));
     for (size_t i = 0; i < m->variant_count; i++) good = good && fh_json_append(variants, variant_json(&m->variants[i]));
     for (size_t i = 0; i < m->score_count; i++) good = good && fh_json_append(scores, score_json(&m->scores[i]));
     good = fh_json_set(o, "aliases", aliases) && good;
+    good = fh_json_set(o, "caches", caches) && good;
     good = fh_json_set(o, "variants", variants) && good;
     return fh_json_set(o, "scores", scores) && good;
 }
@@ -76,6 +90,7 @@ fh_json *fh_catalog_model_json(const fh_catalog_model *m)
     good = good && fh_json_set(o, "params_total_b", known_real(m->params_total_b)) &&
            fh_json_set(o, "params_active_b", known_real(m->params_active_b));
     good = good && fh_json_set(o, "attention", known_str(m->attention)) && fh_json_set(o, "architecture", known_str(m->architecture));
+    good = good && fh_json_set(o, "layers", known_int(m->layers)) && fh_json_set(o, "heads", known_int(m->heads));
     good = good && fh_json_set(o, "modalities", fh_json_new_cstr(m->modalities)) &&
            fh_json_set(o, "context_tok", known_int((uint64_t)m->context_tok));
     good = good && fh_json_set(o, "kv_bytes_per_tok", known_int(m->kv_bytes_per_tok)) &&

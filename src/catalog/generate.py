@@ -39,8 +39,17 @@ def score(s):
             f'{float(s["score"])}, {float(s["best_score"])}, {float(s["percent"])}, {text(s["variant"])}}},')
 
 
+def cache(c):
+    fields = [f'.kind = FH_CACHE_{c["kind"].upper()}'] + [f".{k} = {v}" for k, v in c.items() if k != "kind"]
+    return f'    {{{", ".join(fields)}}},'
+
+
 def tables(i, m):
     """The arrays that entry i points at."""
+    if m["memory"]["caches"]:
+        yield f"static const fh_catalog_cache caches_{i}[] = {{"
+        yield from map(cache, m["memory"]["caches"])
+        yield "};"
     yield f"static const char *const aliases_{i}[] = {{{''.join(text(a) + ', ' for a in m['aliases'])}NULL}};"
     if m["variants"]:
         yield f"static const fh_catalog_variant variants_{i}[] = {{"
@@ -60,7 +69,10 @@ def model(i, m):
     fields += [f'.licence = {text(licence["name"])}', f'.licence_class = {LICENCES[licence["class"]]}', f'.licence_summary = {text(licence["summary"])}']
     fields += [f'.params_total_b = {float(m["params_total_b"])}', f'.params_active_b = {float(m["params_active_b"])}']
     fields += [f'.attention = {text(m["attention"])}', f'.architecture = {text(m["architecture"])}', f'.modalities = {text(", ".join(m["modalities"]))}']
+    fields += [f'.layers = {m["layers"]}', f'.heads = {m["heads"]}']
     memory = m["memory"]
+    if memory["caches"]:
+        fields += [f".caches = caches_{i}", f'.cache_count = {len(memory["caches"])}']
     fields += [f'.context_tok = {m["context_tok"]}', f'.kv_bytes_per_tok = UINT64_C({memory["kv_bytes_per_tok"]})']
     fields += [f'.kv_fixed_bytes = UINT64_C({memory["kv_fixed_bytes"]})', f'.kv_rule = {text(memory["rule"])}']
     fields += [f'.hardware = {text("; ".join(m["hardware"]))}', f'.notes = {text(m["notes"])}']

@@ -1,5 +1,5 @@
 /* The memory rule and what follows from it. All sums saturate: a model larger than any machine is simply too large. */
-#include "plan/plan.h"
+#include "plan_private.h"
 
 #include "base/mem.h"
 #include <stdio.h>
@@ -7,34 +7,17 @@
 #define WORKSPACE_PER_MILLE 75
 #define WORKSPACE_MIN_BYTES (UINT64_C(64) << 20)
 
-static uint64_t add(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
-
-static uint64_t mul(uint64_t a, uint64_t b)
-{
-    uint64_t product;
-    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
-}
-
-fh_plan_model fh_plan_model_of(const fh_catalog_model *m, const fh_catalog_variant *v)
-{
-    return (fh_plan_model){v ? v->bytes : 0, m->kv_bytes_per_tok, m->kv_fixed_bytes, m->context_tok};
-}
-
 fh_plan_need fh_plan_need_of(const fh_plan_model *m, int64_t context_tok, int64_t streams)
 {
     fh_plan_need n = {.context_tok = context_tok > 0 ? context_tok : FH_PLAN_CONTEXT_DEFAULT,
                       .streams = streams > 0 ? streams : FH_PLAN_STREAMS_DEFAULT};
     if (m->context_max_tok > 0) n.context_tok = FH_MIN(n.context_tok, m->context_max_tok);
     n.weights_bytes = m->weights_bytes;
-    n.kv_bytes = mul(mul(m->kv_bytes_per_tok, (uint64_t)n.context_tok), (uint64_t)n.streams);
-    n.fixed_bytes = mul(m->kv_fixed_bytes, (uint64_t)n.streams);
-    uint64_t rest = add(add(n.weights_bytes, n.kv_bytes), n.fixed_bytes);
+    n.kv_bytes = fh_plan_mul(fh_plan_mul(m->kv_bytes_per_tok, (uint64_t)n.context_tok), (uint64_t)n.streams);
+    n.fixed_bytes = fh_plan_mul(m->kv_fixed_bytes, (uint64_t)n.streams);
+    uint64_t rest = fh_plan_add(fh_plan_add(n.weights_bytes, n.kv_bytes), n.fixed_bytes);
     n.workspace_bytes = FH_MAX(rest / 1000 * WORKSPACE_PER_MILLE, WORKSPACE_MIN_BYTES);
-    n.total_bytes = add(rest, n.workspace_bytes);
+    n.total_bytes = fh_plan_add(rest, n.workspace_bytes);
     return n;
 }
 

@@ -33,6 +33,26 @@ typedef struct fh_catalog_score { /* percent of the frontier: valid for `variant
     const char *variant;
 } fh_catalog_score;
 
+/* What a group of layers keeps of the tokens that it saw. A row is what one layer keeps of one token: heads x (key + value) elements of the
+ * cache's width, or row_bytes whatever that width. Rules: "Memory rules" of docs/PLANNING.md. */
+typedef enum fh_cache_kind {
+    FH_CACHE_GQA,        /* a row a token */
+    FH_CACHE_WINDOW,     /* a row for each of the last `window` tokens */
+    FH_CACHE_MLA,        /* a row a token; one latent for all heads, so that each tensor-parallel rank keeps all of it */
+    FH_CACHE_INDEX,      /* a key a token by which a sparse attention chooses; each rank keeps all of it */
+    FH_CACHE_COMPRESSED, /* a row for `ratio` tokens; each rank keeps all of it */
+    FH_CACHE_STATE, /* a matrix of key x value floats a head and sequence, and 3 columns of `conv` channels in 16 bits: KDA, DeltaNet */
+} fh_cache_kind;
+const char *fh_cache_kind_name(fh_cache_kind k); /* "gqa", as in the data */
+
+typedef struct fh_catalog_cache {
+    fh_cache_kind kind;
+    uint32_t layers, heads, key, value;
+    uint32_t window, ratio, conv;
+    uint32_t row_bytes;      /* of a row, whatever the width; 0: by its elements */
+    uint32_t row_bytes_8bit; /* of a row in an 8-bit cache, with its scales; 0: a byte an element */
+} fh_catalog_cache;
+
 typedef struct fh_catalog_model {
     const char *id, *name, *maker, *repo, *released;
     const char *const *aliases; /* NULL-terminated */
@@ -45,11 +65,14 @@ typedef struct fh_catalog_model {
     const char *licence_summary;
     double params_total_b, params_active_b; /* thousands of millions; 0: unknown */
     const char *attention, *architecture, *modalities;
-    int64_t context_tok;       /* 0: unknown */
-    uint64_t kv_bytes_per_tok; /* with 16-bit elements, per sequence; 0: unknown */
-    uint64_t kv_fixed_bytes;   /* once per sequence, whatever its length */
-    const char *kv_rule;       /* how the two were reckoned */
-    const char *hardware;      /* hosts that its makers name, "; " between them */
+    unsigned layers, heads;         /* heads: of queries; 0: unknown */
+    int64_t context_tok;            /* 0: unknown */
+    uint64_t kv_bytes_per_tok;      /* with 16-bit elements, per sequence; 0: unknown */
+    uint64_t kv_fixed_bytes;        /* once per sequence, whatever its length */
+    const char *kv_rule;            /* how the two were reckoned */
+    const fh_catalog_cache *caches; /* the same by groups of layers; none: unknown */
+    size_t cache_count;
+    const char *hardware; /* hosts that its makers name, "; " between them */
     const char *notes;
     const fh_catalog_variant *variants; /* the first is the one to run by default */
     size_t variant_count;

@@ -40,7 +40,14 @@ typedef struct fh_plan_fit {
 #define FH_PLAN_CONTEXT_DEFAULT 4096
 #define FH_PLAN_STREAMS_DEFAULT 4
 
-fh_plan_model fh_plan_model_of(const fh_catalog_model *m, const fh_catalog_variant *v); /* v NULL: zero bytes, so UNKNOWN */
+typedef enum fh_plan_kv { FH_PLAN_KV_16BIT, FH_PLAN_KV_8BIT } fh_plan_kv; /* width of an element of the KV cache */
+
+/* The rule for a cache of that width when `ranks` devices share each layer (tensor parallelism), summed over them: latents, indexes and
+ * compressed rows are kept by every rank, rows of GQA by as many as there are KV heads. Fixed: windows (always in 16 bits, so that the
+ * reckoning is never under) and states. ranks 0 = 1. v NULL: zero bytes, so UNKNOWN. A model whose caches are unknown has the catalogue's
+ * 16-bit figure on each rank. Source of the rules: facts beside each file of data/catalog/models, docs/PLANNING.md. */
+fh_plan_model fh_plan_model_with(const fh_catalog_model *m, const fh_catalog_variant *v, fh_plan_kv kv, unsigned ranks);
+fh_plan_model fh_plan_model_of(const fh_catalog_model *m, const fh_catalog_variant *v); /* in 16 bits, on one rank */
 /* context, streams 0 = default; a context beyond the model's own is cut to it. Saturates instead of overflowing. */
 fh_plan_need fh_plan_need_of(const fh_plan_model *m, int64_t context_tok, int64_t streams);
 fh_plan_fit fh_plan_fit_of(const fh_plan_model *m, const fh_plan_machine *on, int64_t context_tok, int64_t streams);
