@@ -78,7 +78,8 @@ int fh_observers_open(fh_observers **ret, fh_server *s, fh_err **err)
 {
     FH_AUTO(fh_observers) fh_observers *o = fh_calloc(1, sizeof *o);
     if (!o) return fh_err_nomem(err);
-    int rc = s->config->access_log ? fh_access_log_open(&o->log, s->config->access_log, err) : 0;
+    const char *log = s->config->access_log;
+    int rc = log ? fh_access_log_open(&o->log, log, FH_LIMIT_ACCESS_LOG_FILE_BYTES, err) : 0;
     if (!rc && s->config->otlp_url) rc = open_otlp(o, s, err);
     if (rc) return rc;
     if (o->log || o->otlp) fh_http_server_on_end(s->http, on_end, o);

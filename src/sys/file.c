@@ -251,8 +251,13 @@ int fh_file_rename_durable(const char *from, const char *to, fh_err **err)
     char parent[4096];
     int rc = parent_of(to, parent, sizeof(parent), err);
     if (rc != 0) return rc;
-    if (rename_point(from, to) != 0) return fail(err, "rename to", to);
-    return fh_dir_sync(parent, err);
+    rc = fh_file_rename(from, to, err);
+    return rc != 0 ? rc : fh_dir_sync(parent, err);
+}
+
+int fh_file_rename(const char *from, const char *to, fh_err **err)
+{
+    return rename_point(from, to) != 0 ? fail(err, "rename to", to) : 0;
 }
 
 static int write_synced(int fd, const char *path, const void *data, size_t bytes, unsigned mode, fh_err **err)
@@ -287,6 +292,17 @@ int fh_file_open_append(const char *path, unsigned mode, int *ret_fd, fh_err **e
 int fh_file_append(int fd, const void *data, size_t bytes, const char *name, fh_err **err)
 {
     return write_all(fd, data, bytes) ? fail(err, "write to", name) : 0;
+}
+
+bool fh_file_is_torn(int fd)
+{
+    struct stat st;
+    char path[40], last = '\n';
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0) return false;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd); /* fd may be open for writing alone */
+    FH_AUTO(fd) int again = open_point(path, O_RDONLY, 0);
+    if (again < 0 || lseek(again, -1, SEEK_END) < 0 || read_point(again, &last, 1) != 1) return false;
+    return last != '\n';
 }
 
 bool fh_file_exists(const char *path)

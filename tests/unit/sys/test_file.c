@@ -113,6 +113,22 @@ static void the_tail_of_a_file_begins_with_a_line(void **state)
     assert_string_equal(b.data, "first\nsecond\nthird\n");
 }
 
+static void a_file_that_ends_within_a_line_is_torn(void **state)
+{
+    (void)state;
+    FH_AUTO(fd) int fd = -1, pipe = -1;
+    assert_int_equal(fh_file_open_append(at("lines"), 0600, &fd, NULL), 0);
+    assert_false(fh_file_is_torn(fd));
+    assert_int_equal(fh_file_append(fd, "whole\nhalf", 10, "lines", NULL), 0);
+    assert_true(fh_file_is_torn(fd));
+    assert_int_equal(fh_file_append(fd, "\n", 1, "lines", NULL), 0);
+    assert_false(fh_file_is_torn(fd));
+    assert_int_equal(mkfifo(at("lines-pipe"), 0600), 0);
+    pipe = open(at("lines-pipe"), O_RDWR | O_CLOEXEC);
+    assert_int_equal(write(pipe, "half", 4), 4);
+    assert_false(fh_file_is_torn(pipe));
+}
+
 static void names_that_would_leave_their_folder_are_refused(void **state)
 {
     (void)state;
@@ -243,6 +259,7 @@ int main(void)
         cmocka_unit_test(what_is_no_regular_file_is_refused_without_waiting),
         cmocka_unit_test(a_mapping_shows_the_file),
         cmocka_unit_test(the_tail_of_a_file_begins_with_a_line),
+        cmocka_unit_test(a_file_that_ends_within_a_line_is_torn),
         cmocka_unit_test(names_that_would_leave_their_folder_are_refused),
         cmocka_unit_test(folders_are_made_with_parents_and_removed_with_children),
         cmocka_unit_test(a_lock_keeps_others_out_and_falls_with_its_process),

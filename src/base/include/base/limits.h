@@ -117,6 +117,8 @@
     X(LIMIT_RECORDS, 4096, "keys that ask within a minute whose limits are counted; beyond: 429 for a new one")                            \
     X(METRIC_SERIES, 256, "sets of labels of the gateway's metrics that are counted apart; beyond: together, as other")                    \
     X(ACCESS_LOG_BYTES, 4194304, "lines of the access log that wait to be written; beyond: they are dropped and counted")                  \
+    X(ACCESS_LOG_FILE_BYTES, 268435456, "the file of the access log; at this size it is rotated")                                          \
+    X(ACCESS_LOG_FILES, 7, "older files of the access log that are kept, the newest as NAME.1; the oldest is removed")                     \
     X(ACCESS_LOG_PATH_BYTES, 512, "path of a request in the access log and in a span; beyond: it is cut off")                              \
     X(OTLP_BYTES, 4194304, "spans that wait to be sent to a collector; beyond: they are dropped and counted")                              \
     X(OTLP_TRIES, 5, "times that a batch of spans is sent to a collector that is busy or away; beyond: it is dropped and counted")         \

@@ -26,11 +26,13 @@ int fh_file_copy_durable(const char *from, const char *to_temporary, fh_file_chu
 /* The same of a descriptor, from the file's beginning; name is what messages call it. */
 int fh_file_copy_fd(int from, const char *name, const char *to_temporary, fh_file_chunk *chunk, void *arg, fh_err **err);
 int fh_file_read_tail(const char *path, size_t max_bytes, fh_buf *out, fh_err **err); /* the last bytes, from the beginning of a line */
-/* Renames and syncs the folder of the new name. */
-int fh_file_rename_durable(const char *from, const char *to, fh_err **err);
+int fh_file_rename(const char *from, const char *to, fh_err **err);
+int fh_file_rename_durable(const char *from, const char *to, fh_err **err); /* and syncs the folder of the new name */
 /* Opens for appending, makes it with that mode if it is not there. Devices and pipes that somebody reads will do too. */
 int fh_file_open_append(const char *path, unsigned mode, int *ret_fd, fh_err **err);
 int fh_file_append(int fd, const void *data, size_t bytes, const char *name, fh_err **err); /* name: what messages call it */
+/* Whether a regular file ends within a line: whoever wrote it was killed, or its disk was full. False of what cannot be read. */
+bool fh_file_is_torn(int fd);
 bool fh_file_exists(const char *path);
 int fh_dir_make(const char *path, unsigned mode, fh_err **err); /* with parents */
 int fh_dir_sync(const char *path, fh_err **err);
