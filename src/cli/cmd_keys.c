@@ -19,7 +19,7 @@ static const char *const words[][2] = {{"priority", "priority"}, {"priority-most
 static int create_offline(const fh_cli *c, fh_json **ret, fh_err **err)
 {
     char data[1024];
-    const char *given = fh_cli_has(c, "models") ? "models" : NULL;
+    const char *given = fh_cli_has(c, "models") ? "models" : fh_cli_has(c, "regions") ? "regions" : NULL;
     for (size_t i = 0; i < FH_COUNT(bounds); i++)
         if (fh_cli_has(c, bounds[i][0])) given = bounds[i][0];
     for (size_t i = 0; i < FH_COUNT(words); i++)
@@ -39,15 +39,16 @@ static void set_bounds(const fh_cli *c, fh_json *body)
 }
 
 /* Names split by commas; the flag may come several times. */
-static void set_models(const fh_cli *c, fh_json *body)
+static void set_names(const fh_cli *c, const char *flag, fh_json *body)
 {
     fh_json *list = fh_json_new_array();
     const char *given;
-    for (size_t i = 0; (given = fh_cli_nth(c, "models", i)); i++) {
+    if (!fh_cli_has(c, flag)) return;
+    for (size_t i = 0; (given = fh_cli_nth(c, flag, i)); i++) {
         for (const char *p = given; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
             fh_json_append(list, fh_json_new_str(fh_str_trim((fh_str){p, strcspn(p, ",")})));
     }
-    fh_json_set(body, "models", list);
+    fh_json_set(body, flag, list);
 }
 
 static int create_through_server(const fh_cli *c, fh_json **ret, fh_err **err)
@@ -57,7 +58,8 @@ static int create_through_server(const fh_cli *c, fh_json **ret, fh_err **err)
     fh_json_set(body, "name", fh_json_new_cstr(fh_cli_operand(c, 0)));
     fh_json_set(body, "scope", fh_json_new_cstr(fh_cli_text(c, "scope", "use")));
     set_bounds(c, body);
-    if (fh_cli_has(c, "models")) set_models(c, body);
+    set_names(c, "models", body);
+    set_names(c, "regions", body);
     int rc =
         fh_cli_has(c, "store") ? fh_err_set(err, FH_E_USAGE, "--store is for --data: a server knows its own") : fh_client_open(c, &s, err);
     return rc ? rc : fh_client_call(&s, "POST", "/api/v1/keys", body, ret, err);
@@ -213,6 +215,7 @@ static const fh_cli_flag create_flags[] = {
      0, 0},
     {"models", 0, FH_CLI_TEXT, "LIST", "models, groups, deployment/NAME or provider/NAME that it may ask for, with commas; default all", 0,
      0},
+    {"regions", 0, FH_CLI_TEXT, "LIST", "regions that its requests may be answered in, with commas; default anywhere", 0, 0},
     {"requests-per-minute", 0, FH_CLI_INT, "N", "requests that it may make in a minute; beyond: 429", 1, 1000000000},
     {"tokens-per-minute", 0, FH_CLI_INT, "N", "tokens, of prompts and answers, that it may use in a minute; beyond: 429", 1, 1000000000000},
     {"at-once", 0, FH_CLI_INT, "N", "requests that it may have under way at once; beyond: 429", 1, 1000000},

@@ -72,6 +72,7 @@ static int run_add(fh_cli *c, fh_err **err)
     fh_json_set(body, "url", fh_json_new_cstr(fh_cli_text(c, "url", "")));
     if (fh_cli_has(c, "kind")) fh_json_set(body, "kind", fh_json_new_cstr(fh_cli_text(c, "kind", "")));
     if (fh_cli_has(c, "trust")) fh_json_set(body, "trust", fh_json_new_cstr(fh_cli_text(c, "trust", "")));
+    if (fh_cli_has(c, "region")) fh_json_set(body, "region", fh_json_new_cstr(fh_cli_text(c, "region", "")));
     int rc = set_key(c, body, err);
     if (!rc) rc = set_tokenizers(c, body, err);
     if (!rc) rc = fh_client_open(c, &s, err);
@@ -83,14 +84,17 @@ static bool add_row(fh_cli_table *t, const fh_json *p)
 {
     char models[24];
     snprintf(models, sizeof models, "%zu", fh_json_count(fh_json_get(p, "models")));
-    const char *cells[] = {fh_cli_str_of(p, "name"), fh_cli_str_of(p, "kind"), fh_cli_str_of(p, "trust"), models, fh_cli_str_of(p, "url")};
+    const char *region = fh_cli_str_of(p, "region");
+    const char *cells[] = {fh_cli_str_of(p, "name"), fh_cli_str_of(p, "kind"), fh_cli_str_of(p, "trust"), region[0] ? region : "-", models,
+                           fh_cli_str_of(p, "url")};
     return fh_cli_table_add(t, cells);
 }
 
 static int print_rows(const fh_json *items, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"NAME", FH_CLI_LEFT},    {"KIND", FH_CLI_LEFT},  {"TRUST", FH_CLI_LEFT},
-                                            {"MODELS", FH_CLI_RIGHT}, {"URL", FH_CLI_SHRINK}, {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {{"NAME", FH_CLI_LEFT},   {"KIND", FH_CLI_LEFT},    {"TRUST", FH_CLI_LEFT},
+                                            {"REGION", FH_CLI_LEFT}, {"MODELS", FH_CLI_RIGHT}, {"URL", FH_CLI_SHRINK},
+                                            {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++)
@@ -146,6 +150,8 @@ static const fh_cli_flag add_flags[] = {
     {"kind", 0, FH_CLI_TEXT, "openai|anthropic", "which API it speaks; openai without", 0, 0},
     {"trust", 0, FH_CLI_TEXT, "own|rented|named|any", "requests that allow no more go there; without: own for this machine, else named", 0,
      0},
+    {"region", 0, FH_CLI_TEXT, "NAME", "where it stands, as eu-west-1: requests that demand a region (x-freehold-region) go nowhere else",
+     0, 0},
     {"tokenizer", 0, FH_CLI_TEXT, "[MODEL=]FILE",
      "count tokens by this GGUF, tokenizer.json or tiktoken file in an import folder, of one model or all; may come several times", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},

@@ -102,6 +102,8 @@ static const fh_migration schema[] = {
         " to_utc_ns INTEGER NOT NULL,"
         " records BLOB NOT NULL) STRICT;"},                                          /* src/gateway/usage_pack.c says how */
     {10, "ALTER TABLE providers ADD COLUMN tokenizers TEXT NOT NULL DEFAULT '[]';"}, /* JSON: files that its models are counted by */
+    {11, "ALTER TABLE providers ADD COLUMN region TEXT NOT NULL DEFAULT '';"         /* where it stands; '': not known */
+         "ALTER TABLE keys ADD COLUMN regions TEXT NOT NULL DEFAULT '';"},           /* where its requests may be answered; '': anywhere */
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -12,6 +12,7 @@ typedef struct fh_asker { /* what an answer depends on, beside the request itsel
     const char *salt;     /* of those who may have one another's answers */
     const char *identity; /* of the upstream (fh_route) */
     fh_trust trust;       /* a stream that is moved must stay inside what every one of them allows */
+    const char *regions;  /* likewise */
     bool own_engine;      /* members that we do not know mean nothing to it; elsewhere they may ask for anything */
 } fh_asker;
 

@@ -7,12 +7,19 @@ enum { BUSY_TOK = 64 * 256, EJECT_COUNT = 3 }; /* 64 requests of a usual length;
 #define EJECT_RATE  0.3
 #define MATCH_LEAST 0.3
 #define BUSY_FACTOR 1.5
+#define FAR_FACTOR  1.25
 
 /* Seconds of work before a request would begin, as far as we know; failing ones look slower. */
 static double wait_of(const fh_option *o)
 {
     double speed = o->tok_per_s > 0 ? o->tok_per_s : 1000;
     return (o->in_flight_tok + 1) / speed / (1.0 - FH_MIN(o->failure_rate, 0.95));
+}
+
+/* As it is weighed: what is far away must be that much lighter. */
+static double weight_of(const fh_option *o)
+{
+    return wait_of(o) * (o->near ? 1 : FAR_FACTOR);
 }
 
 static double cost_of(const fh_option *o, fh_prefer prefer)
@@ -25,7 +32,13 @@ static double cost_of(const fh_option *o, fh_prefer prefer)
 static bool better(const fh_option *a, const fh_option *b, fh_prefer prefer)
 {
     double x = cost_of(a, prefer), y = cost_of(b, prefer);
-    return x < y || (x <= y && wait_of(a) < wait_of(b));
+    return x < y || (x <= y && weight_of(a) < weight_of(b));
+}
+
+/* Only for being near: the other one is as light. */
+static bool won_by_region(const fh_option *won, const fh_option *lost)
+{
+    return won->near && !lost->near && wait_of(won) >= wait_of(lost);
 }
 
 /* Of those that get requests. */
@@ -116,16 +129,22 @@ size_t fh_choose(const fh_option *list, size_t count, fh_prefer prefer, const ui
         *ret_reason = FH_CHOSE_PREFIX;
         return held;
     }
-    if (!any) *ret_reason = FH_CHOSE_LIGHTEST;
     size_t first = random[0] % usable, second = random[1] % (usable - 1);
     size_t a = nth_usable(list, count, any, first), b = nth_usable(list, count, any, second + (second >= first));
-    return better(&list[b], &list[a], prefer) ? b : a;
+    bool b_won = better(&list[b], &list[a], prefer);
+    size_t won = b_won ? b : a, lost = b_won ? a : b;
+    if (!any) *ret_reason = won_by_region(&list[won], &list[lost]) ? FH_CHOSE_NEAR : FH_CHOSE_LIGHTEST;
+    return won;
 }
 
 const char *fh_choice_text(fh_choice_reason r)
 {
-    static const char *const texts[] = {"the only one that can", "holds the beginning of the prompt",
-                                        "the less busy of two",  "the cheapest",
-                                        "the least energy",      "all have failed a moment ago, this one is tried"};
+    static const char *const texts[] = {"the only one that can",
+                                        "holds the beginning of the prompt",
+                                        "the less busy of two",
+                                        "in this server's region, and not much busier",
+                                        "the cheapest",
+                                        "the least energy",
+                                        "all have failed a moment ago, this one is tried"};
     return texts[r];
 }

@@ -314,6 +314,11 @@ static void note_why_not(picking *p, const fh_candidate *c)
     p->can |= can(p->x, c);
 }
 
+static bool is_near(const char *ours, const char *theirs)
+{
+    return ours && theirs && strcmp(ours, theirs) == 0;
+}
+
 static void note_option(picking *p, const fh_candidate *c, size_t i, int64_t now_ns)
 {
     uint64_t id = replica_id(c->deployment, c->instance);
@@ -323,6 +328,7 @@ static void note_option(picking *p, const fh_candidate *c, size_t i, int64_t now
     if (p->x->prefix) o->matched = fh_prefixes_match(p->x->gateway->prefixes, p->x->prefix, id);
     o->price = c->priced ? (double)c->in_nusd + (double)c->out_nusd : HUGE_VAL;
     o->energy = (double)c->token_uj;
+    o->near = is_near(p->x->gateway->config.region, c->region);
     p->in_nusd = FH_MAX(p->in_nusd, c->in_nusd);
     p->out_nusd = FH_MAX(p->out_nusd, c->out_nusd);
     p->slots[p->count] = (fh_slot_at){id, c->at_once};
@@ -477,6 +483,7 @@ static void say_why(fh_exchange *x)
 {
     if (x->choice) fh_exchange_choice_say(x);
     add_reason(x, "; %s", fh_choice_text(x->reason));
+    if (x->rules.regions[0]) add_reason(x, "; in %s, as was demanded", x->route.region);
     if (x->most_tok) add_reason(x, "; the budget holds %lld tokens of an answer", (long long)x->most_tok);
     if (x->seen.queued_ns) add_reason(x, "; waited %.1f s for it", (double)x->seen.queued_ns / 1e9);
 }

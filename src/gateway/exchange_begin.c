@@ -37,6 +37,25 @@ static int read_names(const fh_exchange *x, const char *header, char out[FH_LIMI
     return 0;
 }
 
+/* The request's regions, which its key must allow; else the key's. */
+static int read_regions(fh_exchange *x, fh_err **err)
+{
+    static const char header[] = "x-freehold-region";
+    const char *allowed = x->key.regions;
+    char *regions = x->rules.regions;
+    fh_str said = fh_http_req_header(x->req, header), one;
+    memcpy(regions, allowed, sizeof x->rules.regions);
+    int rc = said.ptr ? fh_regions_parse(said, regions, err) : 0;
+    for (size_t i = 0; !rc && allowed[0] && (one = fh_regions_at(regions, i)).len; i++) {
+        char name[FH_REGION_CHARS];
+        snprintf(name, sizeof name, "%.*s", (int)one.len, one.ptr);
+        if (!fh_regions_hold(allowed, name))
+            rc = fh_err_set(err, FH_E_FORBIDDEN, "this key's requests may be answered in %s, not in %s", allowed, name);
+    }
+    if (rc) fh_err_param(err, "%s", header);
+    return rc;
+}
+
 static int read_rules(fh_exchange *x, fh_err **err)
 {
     fh_rules *r = &x->rules;
@@ -47,6 +66,7 @@ static int read_rules(fh_exchange *x, fh_err **err)
     r->max_nusd = -1;
     int rc = read_names(x, "x-freehold-models", r->models, err);
     if (!rc) rc = read_names(x, "x-freehold-exclude", r->exclude, err);
+    if (!rc) rc = read_regions(x, err);
     if (rc) return rc;
     if (trust.len && !fh_trust_parse(trust, &r->trust)) return bad_wish("x-freehold-trust", "own, rented, named or any", err);
     if (licence.len && !fh_terms_parse(licence, &r->licence)) return bad_wish("x-freehold-licence", "free, ask or restricted", err);

@@ -269,7 +269,11 @@ static bool key_of(const fh_exchange *x, uint8_t ret[FH_ANSWER_KEY_BYTES])
     snprintf(reach, sizeof reach, "shared, %s: %s", fh_key_may(&x->key, FH_SCOPE_SPEND) ? "may spend" : "free", x->key.models);
     snprintf(salt, sizeof salt, "%s%s%s", x->gateway->config.share_answers ? reach : x->salt, x->choice ? ", one of " : "",
              x->choice ? x->model : "");
-    fh_asker who = {.salt = salt, .identity = x->route.identity, .trust = x->rules.trust, .own_engine = x->route.own_engine};
+    fh_asker who = {.salt = salt,
+                    .identity = x->route.identity,
+                    .trust = x->rules.trust,
+                    .regions = x->rules.regions,
+                    .own_engine = x->route.own_engine};
     return fh_ask_key(&x->ask, &who, ret);
 }
 

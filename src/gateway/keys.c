@@ -95,7 +95,9 @@ static void copy_text(char *out, size_t out_size, fh_str s)
 static bool read_words(fh_stmt *s, fh_key *key)
 {
     fh_str bad;
+    fh_str regions = fh_stmt_str(s, 17);
     copy_text(key->models, sizeof key->models, fh_stmt_str(s, 11));
+    if (regions.len && fh_regions_parse(regions, key->regions, NULL)) return false;
     return fh_scopes_parse(fh_stmt_str(s, 3), &key->scopes, &bad) && fh_priority_parse(fh_stmt_str(s, 12), &key->priority) &&
            fh_priority_parse(fh_stmt_str(s, 13), &key->priority_most) && fh_prefer_parse(fh_stmt_str(s, 16), &key->prefer);
 }
@@ -126,7 +128,8 @@ static int load(fh_keys *k, fh_err **err)
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     int rc = fh_db_query(k->db, &s, err,
                          "SELECT id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, requests_per_min, "
-                         "tok_per_min, at_once, used_utc_ns, models, priority, priority_most, old_sha256, old_until_utc_ns, prefer "
+                         "tok_per_min, at_once, used_utc_ns, models, priority, priority_most, old_sha256, old_until_utc_ns, prefer, "
+                         "regions "
                          "FROM keys ORDER BY created_utc_ns, id",
                          "");
     bool row = false;
@@ -175,13 +178,14 @@ static int insert(fh_keys *k, const fh_key *key, const secrets *digests, fh_err 
 {
     char scopes[FH_SCOPES_TEXT];
     fh_scopes_write(key->scopes, scopes);
-    return fh_db_exec(
-        k->db, err,
-        "INSERT INTO keys(id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, requests_per_min, "
-        "tok_per_min, at_once, models, priority, priority_most, prefer) VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-        "sbssiiiiissss", key->id, ((fh_str){(const char *)digests->now, DIGEST}), key->name, scopes, key->created_utc_ns,
-        key->expires_utc_ns, (int64_t)key->limits.requests_per_min, (int64_t)key->limits.tok_per_min, (int64_t)key->limits.at_once,
-        key->models, fh_priority_name(key->priority), fh_priority_name(key->priority_most), fh_prefer_name(key->prefer));
+    return fh_db_exec(k->db, err,
+                      "INSERT INTO keys(id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, requests_per_min, "
+                      "tok_per_min, at_once, models, priority, priority_most, prefer, regions) "
+                      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                      "sbssiiiiisssss", key->id, ((fh_str){(const char *)digests->now, DIGEST}), key->name, scopes, key->created_utc_ns,
+                      key->expires_utc_ns, (int64_t)key->limits.requests_per_min, (int64_t)key->limits.tok_per_min,
+                      (int64_t)key->limits.at_once, key->models, fh_priority_name(key->priority), fh_priority_name(key->priority_most),
+                      fh_prefer_name(key->prefer), key->regions);
 }
 
 static int insert_and_hold(fh_keys *k, const fh_key *key, fh_str text, fh_err **err)

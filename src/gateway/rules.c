@@ -32,6 +32,7 @@ fh_rule fh_rules_broken(const fh_rules *r, const fh_candidate *c)
 {
     int64_t cost = r->max_nusd < 0 ? 0 : fh_rules_cost(r, c);
     if (c->trust > r->trust) return FH_RULE_TRUST;
+    if (r->regions[0] && !fh_regions_hold(r->regions, c->region)) return FH_RULE_REGION;
     if (r->models[0] && !fh_names_hold(fh_str_of(r->models), c)) return FH_RULE_MODELS;
     if (fh_names_hold(fh_str_of(r->exclude), c)) return FH_RULE_MODELS;
     if (c->licence > r->licence) return FH_RULE_LICENCE;
@@ -60,6 +61,12 @@ int fh_rules_refuse(const fh_rules *r, fh_rule broken, fh_err **err)
         fh_err_set(err, FH_E_FORBIDDEN, "every replica of the model is beyond the trust '%s' that this request allows",
                    fh_trust_name(r->trust));
         fh_err_hint(err, "run the model on a place of your own, or allow more with x-freehold-trust");
+        return FH_E_FORBIDDEN;
+    case FH_RULE_REGION:
+        fh_err_set(err, FH_E_FORBIDDEN, "nothing that is ready stands in %s, and this request may be answered nowhere else", r->regions);
+        fh_err_hint(
+            err, "run the model there, or name more regions with x-freehold-region; `freehold provider list` shows where endpoints stand");
+        fh_err_param(err, "x-freehold-region");
         return FH_E_FORBIDDEN;
     case FH_RULE_MODELS:
         return refuse(err, FH_E_UNAVAILABLE, r->models[0] ? "x-freehold-models" : "x-freehold-exclude",

@@ -7,13 +7,23 @@
 
 typedef struct fh_rules {
     char models[FH_LIMIT_NAMES_BYTES], exclude[FH_LIMIT_NAMES_BYTES]; /* x-freehold-models, -exclude; "": all, none */
+    char regions[FH_LIMIT_REGIONS_BYTES];                             /* x-freehold-region, or the key's; "": any */
     fh_trust trust;                                                   /* x-freehold-trust */
     fh_terms licence;                                                 /* x-freehold-licence: no more restricted than that */
     int64_t max_nusd;                                                 /* x-freehold-max-cost; -1: any */
     uint64_t prompt_tok, answer_tok;                                  /* as well as can be guessed before */
 } fh_rules;
 
-typedef enum fh_rule { FH_RULES_KEPT, FH_RULE_TRUST, FH_RULE_MODELS, FH_RULE_LICENCE, FH_RULE_CONTEXT, FH_RULE_COST, FH_RULES } fh_rule;
+typedef enum fh_rule {
+    FH_RULES_KEPT,
+    FH_RULE_TRUST,
+    FH_RULE_REGION,
+    FH_RULE_MODELS,
+    FH_RULE_LICENCE,
+    FH_RULE_CONTEXT,
+    FH_RULE_COST,
+    FH_RULES
+} fh_rule;
 fh_rule fh_rules_broken(const fh_rules *r, const fh_candidate *c); /* the first that is */
 /* Why nothing is left, by the last rule that a candidate broke. */
 int fh_rules_refuse(const fh_rules *r, fh_rule broken, fh_err **err);

@@ -22,13 +22,14 @@ static fh_json *progress_json(const fh_deployment_view *d)
     return o;
 }
 
-static fh_json *deployment_json(const fh_deployment_view *d)
+static fh_json *deployment_json(const api_call *c, const fh_deployment_view *d)
 {
     fh_json *o = fh_json_new_object();
     fh_json_set(o, "name", fh_json_new_cstr(d->name));
     fh_json_set(o, "model", fh_json_new_cstr(d->model));
     fh_json_set(o, "variant", fh_json_new_cstr(d->variant));
     fh_json_set(o, "place", fh_json_new_cstr(d->place));
+    fh_json_set(o, "region", fh_json_new_cstr(c->server->config->region));
     fh_json_set(o, "state", fh_json_new_cstr(fh_deployment_state_name(d->state)));
     fh_json_set(o, "reason", fh_json_new_cstr(d->reason));
     fh_json_set(o, "hint", text_or_null(d->hint));
@@ -48,7 +49,7 @@ void api_deployments_list(api_call *c)
 {
     const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(c->server->fleet);
     fh_json *items = fh_json_new_array();
-    for (size_t i = 0; i < snap->count; i++) fh_json_append(items, deployment_json(&snap->deployments[i]));
+    for (size_t i = 0; i < snap->count; i++) fh_json_append(items, deployment_json(c, &snap->deployments[i]));
     fh_fleet_snapshot_release(snap);
     api_reply(c, 200, api_list(items, fh_json_new_null()));
 }
@@ -107,7 +108,7 @@ void api_deployments_get(api_call *c)
     fh_err *err = NULL;
     const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(c->server->fleet);
     const fh_deployment_view *d = find_named(snap, c->param);
-    fh_json *o = d ? deployment_json(d) : NULL;
+    fh_json *o = d ? deployment_json(c, d) : NULL;
     if (!d) no_deployment(snap, c->param, &err);
     fh_fleet_snapshot_release(snap);
     if (err)
@@ -121,7 +122,7 @@ static void command_done(void *arg, const fh_deployment_view *view, const fh_err
 {
     api_call *c = arg;
     if (view) {
-        api_reply(c, c->route->status, deployment_json(view));
+        api_reply(c, c->route->status, deployment_json(c, view));
         return;
     }
     fh_err *err = NULL;

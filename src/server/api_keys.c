@@ -15,6 +15,14 @@ static fh_json *models_json(const fh_key *k)
     return list;
 }
 
+static fh_json *regions_json(const fh_key *k)
+{
+    fh_json *list = fh_json_new_array();
+    fh_str name;
+    for (size_t i = 0; (name = fh_regions_at(k->regions, i)).len; i++) fh_json_append(list, fh_json_new_str(name));
+    return list;
+}
+
 static void set_key(fh_json *o, const fh_key *k)
 {
     char scopes[FH_SCOPES_TEXT];
@@ -23,6 +31,7 @@ static void set_key(fh_json *o, const fh_key *k)
     fh_json_set(o, "name", fh_json_new_cstr(k->name));
     fh_json_set(o, "scope", fh_json_new_cstr(scopes));
     fh_json_set(o, "models", models_json(k));
+    fh_json_set(o, "regions", regions_json(k));
     fh_json_set(o, "created", api_time(k->created_utc_ns));
     fh_json_set(o, "expires", api_time(k->expires_utc_ns));
     fh_json_set(o, "revoked", api_time(k->revoked_utc_ns));
@@ -104,17 +113,32 @@ int api_key_make(fh_keys *keys, const fh_key *spec, fh_json **ret, fh_err **err)
     return show_text(&made, text, ret, err);
 }
 
+static int read_list(const api_call *c, const char *member, const fh_json **ret, fh_err **err)
+{
+    *ret = fh_json_get(c->body, member);
+    fh_json_kind kind = fh_json_kind_of(*ret);
+    if (kind == FH_JSON_NULL || kind == FH_JSON_ARRAY) return 0;
+    fh_err_set(err, FH_E_INVALID, "'%s' must be a list of names", member);
+    fh_err_param(err, "%s", member);
+    return FH_E_INVALID;
+}
+
+static int read_regions(const api_call *c, fh_key *ret, fh_err **err)
+{
+    const fh_json *list;
+    int rc = read_list(c, "regions", &list, err);
+    for (size_t i = 0; !rc && i < fh_json_count(list); i++) {
+        rc = fh_regions_add(ret->regions, fh_json_str(fh_json_at(list, i)), err);
+        if (rc) fh_err_param(err, "regions");
+    }
+    return rc;
+}
+
 /* Models are kept by their ids: an alias that is given becomes one. */
 static int read_models(const api_call *c, fh_key *ret, fh_err **err)
 {
-    const fh_json *list = fh_json_get(c->body, "models");
-    fh_json_kind kind = fh_json_kind_of(list);
-    int rc = 0;
-    if (kind != FH_JSON_NULL && kind != FH_JSON_ARRAY) {
-        fh_err_set(err, FH_E_INVALID, "'models' must be a list of names");
-        fh_err_param(err, "models");
-        return FH_E_INVALID;
-    }
+    const fh_json *list;
+    int rc = read_list(c, "models", &list, err);
     for (size_t i = 0; !rc && i < fh_json_count(list); i++) {
         fh_str name = fh_json_str(fh_json_at(list, i));
         const fh_catalog_model *known = fh_catalog_find(name);
@@ -176,6 +200,7 @@ static int read_spec(const api_call *c, fh_key *ret, fh_err **err)
     if (!rc) rc = fh_json_read_str(c->body, "scope", false, &scope, err);
     if (!rc) rc = api_key_spec(name, scope, ret, err);
     if (!rc) rc = read_models(c, ret, err);
+    if (!rc) rc = read_regions(c, ret, err);
     if (!rc) rc = read_priorities(c, ret, err);
     if (!rc) rc = read_prefer(c, ret, err);
     return rc ? rc : read_bounds(c, ret, err);

@@ -21,6 +21,7 @@ static fh_json *provider_json(const fh_provider *p)
     fh_json_set(o, "kind", fh_json_new_cstr(p->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai"));
     fh_json_set(o, "engine", fh_json_new_cstr(p->engine ? p->engine->name : NULL));
     fh_json_set(o, "trust", fh_json_new_cstr(fh_trust_name(p->trust)));
+    fh_json_set(o, "region", fh_json_new_cstr(p->region[0] ? p->region : NULL));
     fh_json_set(o, "has_key", fh_json_new_bool(p->secret[0] != '\0'));
     fh_json_set(o, "created", api_time(p->created_utc_ns));
     fh_json_set(o, "models", models);
@@ -186,12 +187,13 @@ static int take_key(fh_provider *p, fh_str key, fh_err **err)
 
 static int read_provider(const api_call *c, fh_provider *p, fh_err **err)
 {
-    fh_str name = {0}, url = {0}, kind = FH_STR("openai"), key = {0}, trust = {0};
+    fh_str name = {0}, url = {0}, kind = FH_STR("openai"), key = {0}, trust = {0}, region = {0};
     int rc = fh_json_read_str(c->body, "name", true, &name, err);
     if (!rc) rc = fh_json_read_str(c->body, "url", true, &url, err);
     if (!rc) rc = fh_json_read_str(c->body, "kind", false, &kind, err);
     if (!rc) rc = fh_json_read_str(c->body, "key", false, &key, err);
     if (!rc) rc = fh_json_read_str(c->body, "trust", false, &trust, err);
+    if (!rc) rc = fh_json_read_str(c->body, "region", false, &region, err);
     if (rc) return rc;
     if (!good_name(name)) return bad(err, "name", "'name' must be 1 to 63 small letters, digits and dashes", "for example together");
     memcpy(p->name, name.ptr, name.len);
@@ -201,6 +203,9 @@ static int read_provider(const api_call *c, fh_provider *p, fh_err **err)
     p->trust = is_local(url) ? FH_TRUST_OWN : FH_TRUST_NAMED;
     if (trust.ptr && !fh_trust_parse(trust, &p->trust))
         return bad(err, "trust", "there is no such trust class", "own, rented, named and any are the classes");
+    if (region.ptr && !fh_region_is(region))
+        return bad(err, "region", "'region' must be 1 to 63 small letters, digits and dashes", "for example eu-west-1");
+    snprintf(p->region, sizeof p->region, "%.*s", (int)region.len, region.ptr ? region.ptr : "");
     p->created_utc_ns = fh_clock_utc_ns();
     rc = take_url(p, url, key.len > 0, err);
     if (!rc) rc = take_key(p, key, err);

@@ -114,6 +114,7 @@ static int load_row(fh_providers *all, fh_stmt *s, fh_err **err)
     p->created_utc_ns = fh_stmt_int(s, 5);
     if (!fh_trust_parse(fh_stmt_str(s, 4), &p->trust))
         return fh_err_set(err, FH_E_CORRUPT, "the database has a provider that is not well-formed");
+    copy(p->region, sizeof p->region, fh_stmt_str(s, 8));
     int rc = fh_provider_read_models(p, fh_stmt_str(s, 6), err);
     if (!rc) rc = load_tokenizers(p, fh_stmt_str(s, 7), err);
     if (!rc && all->count < FH_LIMIT_PROVIDERS) all->list[all->count++] = fh_take(p);
@@ -124,8 +125,9 @@ static int load(fh_providers *all, fh_err **err)
 {
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     bool row = false;
-    int rc = fh_db_query(all->db, &s, err,
-                         "SELECT name, url, secret, kind, trust, created_utc_ns, models, tokenizers FROM providers ORDER BY name", "");
+    int rc =
+        fh_db_query(all->db, &s, err,
+                    "SELECT name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region FROM providers ORDER BY name", "");
     while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) rc = load_row(all, s, err);
     return rc;
 }
@@ -172,10 +174,10 @@ static int save(fh_providers *all, const fh_provider *p, fh_err **err)
     if (!rc) rc = models_text(p, &models, err);
     return rc ? rc
               : fh_db_exec(all->db, err,
-                           "INSERT OR REPLACE INTO providers(name, url, secret, kind, trust, created_utc_ns, models, tokenizers) "
-                           "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                           "sssssiss", p->name, p->url, p->secret, p->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai",
-                           fh_trust_name(p->trust), p->created_utc_ns, fh_buf_cstr(&models), fh_buf_cstr(&tokenizers));
+                           "INSERT OR REPLACE INTO providers(name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region) "
+                           "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                           "sssssisss", p->name, p->url, p->secret, p->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai",
+                           fh_trust_name(p->trust), p->created_utc_ns, fh_buf_cstr(&models), fh_buf_cstr(&tokenizers), p->region);
 }
 
 static size_t index_of(const fh_providers *all, fh_str name)

@@ -21,6 +21,7 @@ typedef struct fh_provider {
     char secret[256];        /* "" for none */
     fh_wire_dialect dialect; /* FH_DIALECT_CHAT or FH_DIALECT_MESSAGES */
     fh_trust trust;
+    char region[FH_REGION_CHARS]; /* where it stands; "": not known */
     int64_t created_utc_ns;
     char (*models)[128]; /* owned */
     size_t model_count;

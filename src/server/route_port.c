@@ -59,11 +59,12 @@ static bool is_wanted(const wanted *w, const fh_deployment_view *d)
 }
 
 /* Places here are the owner's. */
-static fh_candidate candidate_of(const fh_deployment_view *d)
+static fh_candidate candidate_of(const fh_deployment_view *d, const char *region)
 {
     return (fh_candidate){.deployment = d->name,
                           .model = d->model,
                           .place = d->place,
+                          .region = region,
                           .instance = d->pid,
                           .can = FH_WIRE_ENGINE_CAN,
                           .trust = FH_TRUST_OWN,
@@ -102,6 +103,7 @@ static void fill_route(fh_route *ret, const wanted *w, const fh_deployment_view 
     snprintf(ret->deployment, sizeof ret->deployment, "%s", d->name);
     snprintf(ret->model, sizeof ret->model, "%s", d->model);
     snprintf(ret->place, sizeof ret->place, "%s", d->place);
+    snprintf(ret->region, sizeof ret->region, "%s", c->region ? c->region : "");
     snprintf(ret->arm, sizeof ret->arm, "%s", c->arm);
     snprintf(ret->unix_path, sizeof ret->unix_path, "%s", d->socket_path);
     identify(ret, d);
@@ -162,6 +164,7 @@ static int not_found(const wanted *w, const fh_fleet_snapshot *snap, fh_err **er
 typedef char place_name[80];
 typedef char arm_name[FH_ARM_CHARS];
 typedef struct gathering {
+    const char *region; /* of this machine; NULL: not known */
     const fh_fleet_snapshot *snap;
     const fh_providers *providers;
     fh_candidate list[FH_CANDIDATES_MAX];
@@ -191,7 +194,7 @@ static void gather_deployments(gathering *g, const wanted *w)
             continue;
         }
         fh_candidate *c = &g->list[g->count];
-        *c = candidate_of(d);
+        *c = candidate_of(d, g->region);
         snprintf(g->arms[g->count], sizeof *g->arms, "%s:%s", d->model, d->variant);
         c->arm = g->arms[g->count];
         c->open = w->kind == BY_AUTO;
@@ -206,6 +209,7 @@ static fh_candidate provider_candidate(const fh_provider *p, const char *model, 
     return (fh_candidate){.deployment = place,
                           .model = model,
                           .place = place,
+                          .region = p->region,
                           .instance = p->created_utc_ns,
                           .can = fh_provider_can(p),
                           .trust = p->trust,
@@ -289,6 +293,7 @@ static void fill_provider_route(fh_route *ret, const wanted *w, const fh_provide
     snprintf(ret->upstream_model, sizeof ret->upstream_model, "%.127s", c->model);
     ret->tokenizer = fh_model_tokenizer_of(&p->tokenizers, c->model);
     snprintf(ret->place, sizeof ret->place, "%.63s", c->place);
+    snprintf(ret->region, sizeof ret->region, "%s", c->region);
     snprintf(ret->arm, sizeof ret->arm, "%s", c->arm);
     snprintf(ret->base_url, sizeof ret->base_url, "%s", p->url);
     snprintf(ret->secret, sizeof ret->secret, "%s", p->secret);
@@ -318,6 +323,7 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
 {
     fh_server *s = ctx;
     gathering g;
+    g.region = s->config->region;
     g.snap = fh_fleet_snapshot_get(s->fleet);
     g.providers = s->providers;
     g.waiting = NULL;

@@ -69,6 +69,15 @@ static int check_listen(fh_server *s, fh_err **err)
     return rc ? rc : fh_server_may_listen(s->config, s->config->listen, err);
 }
 
+static int check_region(const fh_server *s, fh_err **err)
+{
+    const char *region = s->config->region;
+    if (!region || fh_region_is(fh_str_of(region))) return 0;
+    fh_err_set(err, FH_E_USAGE, "--region '%.64s' is no name of a region", region);
+    fh_err_hint(err, "a region has 1 to %d small letters, digits and dashes, as eu-west-1", FH_REGION_CHARS - 1);
+    return FH_E_USAGE;
+}
+
 static int load_certificate(fh_server *s, fh_tls **ret, fh_err **err)
 {
     return s->config->tls_cert ? fh_tls_new(ret, s->config->tls_cert, s->config->tls_key, err) : 0;
@@ -175,6 +184,7 @@ static int start_services(fh_server *s, fh_err **err)
                                  .outcomes = s->outcomes,
                                  .usage = s->usage,
                                  .tokenizers = s->tokenizers,
+                                 .region = s->config->region,
                                  .keep_answers = s->config->cache != FH_SERVER_CACHE_OFF,
                                  .share_answers = s->config->cache == FH_SERVER_CACHE_SHARED};
     gateway.loops = fh_edges_loops(s->edges, &gateway.loop_count);
@@ -413,6 +423,7 @@ static int start_all(fh_server *s, fh_err **err)
     raise_file_limit();
     umask(077); /* the database and its journals too are ours alone */
     int rc = fh_handover_join(&s->handover_fd, s->handed.fds, &s->handed.count, err);
+    if (!rc) rc = check_region(s, err);
     if (!rc) rc = check_listen(s, err);
     if (!rc) rc = load_certificate(s, &s->tls, err);
     if (!rc) rc = open_outside(s, err);

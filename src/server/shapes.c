@@ -120,6 +120,7 @@ static const api_field deployment[] = {
     {"model", "string", true, false, "the model's id"},
     {"variant", "string", true, false, "which weights"},
     {"place", "string", true, false, "where it runs"},
+    {"region", "string", true, true, "where that is: serve --region; null: not known"},
     {"state", "string", true, false, "requested, planning, provisioning, fetching, loading, proving, ready, draining, stopped or failed"},
     {"reason", "string", true, false, "why it is in this state"},
     {"hint", "string", true, true, "what to do when it failed"},
@@ -184,9 +185,10 @@ static const api_field import_job[] = {
 #define OF_KEY                                                                                                                             \
     {"id", "string", true, false, "its first part, which is no secret"}, {"name", "string", true, false, "what it is for"},                \
         {"scope", "string", true, false, "use, admin, or scopes with commas between them"},                                                \
-        {"models", "string[]", true, false, "what it may ask for; empty: all"}, {"created", "time", true, false, "when"},                  \
-        {"expires", "time", true, true, "null: never"}, {"revoked", "time", true, true, "null: valid"},                                    \
-        {"used", "time", true, true, "when it was used last, to the minute; null: never"},                                                 \
+        {"models", "string[]", true, false, "what it may ask for; empty: all"},                                                            \
+        {"regions", "string[]", true, false, "where its requests may be answered; empty: anywhere"},                                       \
+        {"created", "time", true, false, "when"}, {"expires", "time", true, true, "null: never"},                                          \
+        {"revoked", "time", true, true, "null: valid"}, {"used", "time", true, true, "when it was used last, to the minute; null: never"}, \
         {"old_secret_until", "time", true, true, "how long its text before the last rotation opens; null: not"},                           \
         {"requests_per_minute", "integer", true, false, "0: no limit"}, {"tokens_per_minute", "integer", true, false, "0: no limit"},      \
         {"at_once", "integer", true, false, "requests under way at once; 0: no limit"},                                                    \
@@ -203,6 +205,7 @@ static const api_field key_create[] = {
      "use (the default), admin, or some of chat, completions, embeddings, responses, messages, tokenize, read, spend and wake, with commas "
      "between them"},
     {"models", "string[]", false, false, "models, groups, deployment/NAME or provider/NAME that it may ask for; without: all"},
+    {"regions", "string[]", false, false, "regions that its requests may be answered in; without: anywhere"},
     {"days", "integer", false, false, "how long it is valid; without: until it is revoked"},
     {"requests_per_minute", "integer", false, false, "beyond: 429 with when to ask again; 0: no limit"},
     {"tokens_per_minute", "integer", false, false, "of prompts and answers; 0: no limit"},
@@ -233,6 +236,7 @@ static const api_field provider[] = {
     {"kind", "string", true, false, "openai or anthropic: which API it speaks"},
     {"engine", "string", true, true, "llama-server or vllm, where it says so: what it cannot do is refused by name; null: not known"},
     {"trust", "string", true, false, "own, rented, named or any: requests that allow no more go there"},
+    {"region", "string", true, true, "where it stands, as it was added; null: not known"},
     {"has_key", "boolean", true, false, "whether it was given with a key, which is never shown"},
     {"created", "time", true, false, "when"},
     {"models", "string[]", true, false, "what it serves"},
@@ -245,6 +249,7 @@ static const api_field provider_create[] = {
     {"kind", "string", false, false, "openai (the default) or anthropic: which API it speaks"},
     {"key", "string", false, false, "the key for it"},
     {"trust", "string", false, false, "own, rented, named or any; without: own for this machine, else named"},
+    {"region", "string", false, false, "where it stands: 1 to 63 small letters, digits and dashes, as eu-west-1; without: not known"},
     {"tokenizers", "TokenizerFile[]", false, false, "files by which tokens are counted here, instead of taking what the endpoint says"},
     END,
 };

@@ -7,8 +7,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MAX = 1 << 26 };
 
-static const fh_asker one = {.salt = "one", .identity = "weights", .own_engine = true},
-                      other = {.salt = "other", .identity = "weights", .own_engine = true};
+static const fh_asker one = {.salt = "one", .identity = "weights", .regions = "", .own_engine = true},
+                      other = {.salt = "other", .identity = "weights", .regions = "", .own_engine = true};
 
 static void check(bool holds)
 {

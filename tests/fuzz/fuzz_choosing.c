@@ -1,5 +1,6 @@
 /* What choosing a model reads of strangers: a request, an answer and a header's value, each behind a NUL. A request has the same features
- * whenever it is read; an answer gets the same verdict whole and in pieces; an amount that is taken is read back from what it says. */
+ * whenever it is read; an answer gets the same verdict whole and in pieces; an amount that is taken is read back from what it says, and so
+ * is a list of regions. */
 #include "../../src/gateway/judge.h"
 #include "../../src/gateway/kinds.h"
 #include "../../src/gateway/rules.h"
@@ -51,12 +52,27 @@ static void try_request(fh_str body, fh_str answer)
     fh_wire_request_fini(&r);
 }
 
+static void try_regions(fh_str value)
+{
+    char list[FH_LIMIT_REGIONS_BYTES] = "", again[FH_LIMIT_REGIONS_BYTES];
+    if (fh_regions_parse(value, list, NULL)) {
+        check(list[0] == '\0');
+        return;
+    }
+    check(fh_regions_parse(fh_str_of(list), again, NULL) == 0 && strcmp(list, again) == 0);
+    fh_str one;
+    size_t count = 0;
+    for (; (one = fh_regions_at(list, count)).len; count++) check(fh_region_is(one));
+    check(count > 0);
+}
+
 static void try_header(fh_str value)
 {
     int64_t nusd = -1, again = -1;
     char text[64];
     fh_candidate c = {.deployment = "d", .model = "m", .place = "p", .arm = "m:v"};
     fh_names_hold(value, &c);
+    try_regions(value);
     if (!fh_cost_parse(value, &nusd)) return;
     check(nusd >= 0);
     snprintf(text, sizeof text, "%lld.%09lld", (long long)(nusd / 1000000000), (long long)(nusd % 1000000000));

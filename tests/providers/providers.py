@@ -124,15 +124,49 @@ def manners(tap, front, back):
         assert front.request("POST", "/v1/chat/completions", body)[0] == 403
         assert front.request("POST", "/v1/chat/completions", body, headers={"x-freehold-trust": "named"})[0] == 200
 
+    def in_regions():
+        body = {"model": "smollm2-135m", "messages": ASK, "max_tokens": 1}
+
+        def ask(server, region, **more):
+            return server.request("POST", "/v1/chat/completions", body, headers={"x-freehold-region": region}, **more)
+        front.cli("provider", "remove", "lab")
+        assert front.cli("provider", "add", "lab", "--url", back.url, "--key-file", str(back.key_file)).returncode == 0
+        assert ask(front, "fr")[0] == 403, "nobody said where it stands"
+        front.cli("provider", "remove", "lab")
+        assert front.cli("provider", "add", "lab", "--url", back.url, "--key-file", str(back.key_file), "--region", "Fr").returncode == 1
+        assert front.cli("provider", "add", "lab", "--url", back.url, "--key-file", str(back.key_file), "--region", "fr").returncode == 0
+        status, headers, _ = ask(front, "de, fr")
+        assert status == 200 and "in fr, as was demanded" in headers["x-freehold-reason"], (status, headers)
+        status, _, reply = ask(front, "de")
+        assert status == 403 and json.loads(reply)["error"]["param"] == "x-freehold-region", (status, reply)
+        key = json.loads(front.cli("key", "create", "--regions", "de", "--json", "near").stdout)
+        assert key["regions"] == ["de"], key
+        assert front.request("POST", "/v1/chat/completions", body, key=key["key"])[0] == 403
+        assert ask(front, "fr", key=key["key"])[0] == 403
+
+    def at_home():
+        back.stop()
+        back.start("--region", "fr")
+        deployed = back.deployments()[0]
+        assert deployed["region"] == "fr", deployed
+        back.wait_ready(deployed["name"])
+        body = {"model": "smollm2", "messages": ASK, "max_tokens": 1}
+        for region, want in (("fr", 200), ("de", 403)):
+            status, _, reply = back.request("POST", "/v1/chat/completions", body, headers={"x-freehold-region": region})
+            assert status == want, (region, status, reply)
+
     def kept():
         front.stop()
         front.start()
         assert "lab" in front.cli("provider", "list").stdout
+        assert json.loads(front.cli("provider", "list", "--json").stdout)["items"][0]["region"] == "fr"
         done = front.cli("provider", "check", "lab")
         assert done.returncode == 0 and "smollm2-135m" in done.stdout, done
     tap.check("what cannot be a provider is refused, with what to do", refused)
     tap.check("a provider's key is not shown and not logged", secret)
     tap.check("a request goes no further than it allows", trusted)
+    tap.check("a request that demands a region is answered there or not at all", in_regions)
+    tap.check("a server that knows where it stands answers what demands that", at_home)
     tap.check("providers are kept over a restart, and checked", kept)
 
 

@@ -11,7 +11,8 @@ typedef struct key {
     uint8_t bytes[FH_ANSWER_KEY_BYTES];
 } key;
 
-static const fh_asker own = {.salt = "s", .identity = "w", .own_engine = true}, hosted = {.salt = "s", .identity = "w"};
+static const fh_asker own = {.salt = "s", .identity = "w", .regions = "", .own_engine = true},
+                      hosted = {.salt = "s", .identity = "w", .regions = ""};
 
 static key key_in(fh_wire_dialect d, const char *body, const fh_asker *who)
 {
@@ -113,14 +114,16 @@ static void order_inside_of_a_member_counts(void **state)
 static void whoever_and_whatever_else_is_asked_counts(void **state)
 {
     (void)state;
-    fh_asker salt = own, identity = own, trust = own;
+    fh_asker salt = own, identity = own, trust = own, regions = own;
     salt.salt = "t";
     identity.identity = "v";
     trust.trust = FH_TRUST_ANY;
+    regions.regions = "de";
     key first = chat(COLD "}");
     check_other(first, key_in(FH_DIALECT_CHAT, COLD "}", &salt));
     check_other(first, key_in(FH_DIALECT_CHAT, COLD "}", &identity));
     check_other(first, key_in(FH_DIALECT_CHAT, COLD "}", &trust));
+    check_other(first, key_in(FH_DIALECT_CHAT, COLD "}", &regions));
     check_other(first, key_in(FH_DIALECT_MESSAGES, COLD ",\"max_tokens\":9}", &own));
 }
 

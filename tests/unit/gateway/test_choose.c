@@ -54,6 +54,37 @@ static void what_is_preferred_decides(void **state)
     assert_int_equal(chosen(list, 3, FH_PREFER_ENERGY, 0, 0, FH_CHOSE_ENERGY), 0);
 }
 
+static void what_is_near_is_taken_before_what_is_as_light(void **state)
+{
+    fh_option list[] = {{.in_flight_tok = 1000}, {.in_flight_tok = 1100, .near = true}};
+    for (uint32_t a = 0; a < 2; a++) assert_int_equal(chosen(list, 2, FH_PREFER_BALANCE, a, 0, FH_CHOSE_NEAR), 1);
+    list[0].in_flight_tok = 1200; /* by its load alone */
+    assert_int_equal(chosen(list, 2, FH_PREFER_BALANCE, 0, 0, FH_CHOSE_LIGHTEST), 1);
+    list[0].near = true; /* both are */
+    assert_int_equal(chosen(list, 2, FH_PREFER_BALANCE, 0, 0, FH_CHOSE_LIGHTEST), 1);
+    const fh_option priced[] = {{.price = 1}, {.price = 2, .near = true}, {.price = 1, .near = true}};
+    assert_int_equal(chosen(priced, 2, FH_PREFER_PRICE, 0, 0, FH_CHOSE_PRICE), 0); /* what is asked for goes before it */
+    assert_int_equal(chosen(priced, 3, FH_PREFER_PRICE, 0, 0, FH_CHOSE_PRICE), 2);
+}
+
+/* Requests of one length that never end: the near one gets no more of them than a quarter above the far one's. */
+static void a_busy_near_one_leaves_work_to_an_idle_far_one(void **state)
+{
+    fh_option list[] = {{.near = true}, {.near = false}};
+    for (uint32_t i = 0; i < 900; i++) {
+        fh_choice_reason why;
+        const uint32_t random[2] = {i, 0};
+        list[fh_choose(list, 2, FH_PREFER_BALANCE, random, &why)].in_flight_tok += 100;
+    }
+    assert_in_range((uint64_t)list[0].in_flight_tok, 49800, 50200);
+    assert_in_range((uint64_t)list[1].in_flight_tok, 39800, 40200);
+    fh_option slow[] = {{.near = true, .tok_per_s = 10}, {.tok_per_s = 13}}; /* idle both, and the far one is so much faster */
+    assert_int_equal(chosen(slow, 2, FH_PREFER_BALANCE, 0, 0, FH_CHOSE_LIGHTEST), 1);
+    slow[0] = (fh_option){.near = true, .failure_rate = 0.5};
+    slow[1].tok_per_s = 0; /* as fast, and it does not fail */
+    assert_int_equal(chosen(slow, 2, FH_PREFER_BALANCE, 0, 0, FH_CHOSE_LIGHTEST), 1);
+}
+
 static size_t ejected(fh_option *list, size_t count)
 {
     size_t n = 0;
@@ -84,6 +115,8 @@ int main(void)
         cmocka_unit_test(who_holds_the_prompt_gets_it_unless_much_busier),
         cmocka_unit_test(who_fails_much_more_than_the_others_gets_nothing),
         cmocka_unit_test(what_is_preferred_decides),
+        cmocka_unit_test(what_is_near_is_taken_before_what_is_as_light),
+        cmocka_unit_test(a_busy_near_one_leaves_work_to_an_idle_far_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,6 +39,8 @@ typedef struct world {
     int64_t instance;
     bool never_replaced, engine_saw_leave, model_unknown;
     fh_trust trust;
+    const char *regions[2]; /* of the replica, and of the one that takes its place */
+    const char *demands, *key_regions;
     bool paid;
     int64_t price_nusd;
     uint64_t budget_tok; /* of the port of budgets */
@@ -200,6 +202,7 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
     fh_candidate one = {.deployment = "d",
                         .model = "m",
                         .place = "here",
+                        .region = w->regions[w->instance > 0],
                         .instance = w->instance,
                         .trust = w->trust,
                         .resume = w->resume,
@@ -223,6 +226,7 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
                       .own_engine = true,
                       .dialect = FH_DIALECT_CHAT};
     strcpy(ret->unix_path, w->socket);
+    snprintf(ret->region, sizeof ret->region, "%s", one.region ? one.region : "");
     return 0;
 }
 
@@ -246,6 +250,7 @@ static void door_handles(fh_http_req *req, void *ctx)
     world *w = ctx;
     fh_key key = {.scopes = w->scopes, .limits = w->limits};
     snprintf(key.models, sizeof key.models, "%s", w->models);
+    snprintf(key.regions, sizeof key.regions, "%s", w->key_regions);
     snprintf(key.id, sizeof key.id, "%s", w->key_id);
     fh_gateway_handle(w->gateway, req, &key);
 }
@@ -312,7 +317,7 @@ static int set_up(void **state, bool budget)
     w->resume = FH_RESUME_TOKENS;
     w->key_id = "aaaaaaaa";
     w->scopes = FH_SCOPES_USE;
-    w->models = "";
+    w->models = w->key_regions = "";
     *state = w;
     return 0;
 }
@@ -378,11 +383,12 @@ static fh_http_call *ask(world *w, bool stream, bool (*on_data)(void *, const vo
 {
     char url[128], body[256];
     fh_http_call *call = NULL;
-    fh_header headers[6] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-freehold-salt"), FH_STR("mine")}};
+    fh_header headers[7] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-freehold-salt"), FH_STR("mine")}};
     size_t header_count = 2;
     if (w->sends_trace) headers[header_count++] = (fh_header){FH_STR("traceparent"), fh_str_of(w->sends_trace)};
     if (w->sends_state) headers[header_count++] = (fh_header){FH_STR("tracestate"), fh_str_of(w->sends_state)};
     if (w->priority) headers[header_count++] = (fh_header){FH_STR("x-freehold-priority"), fh_str_of(w->priority)};
+    if (w->demands) headers[header_count++] = (fh_header){FH_STR("x-freehold-region"), fh_str_of(w->demands)};
     if (w->wait) headers[header_count++] = (fh_header){FH_STR("x-freehold-max-wait"), fh_str_of(w->wait)};
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/chat/completions", fh_http_server_port(w->door));
     snprintf(body, sizeof body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":%s%s}",
@@ -724,6 +730,66 @@ static void refused_by_the_key(world *w, const char *words)
     fh_buf_clear(&w->body);
 }
 
+static void refused_by_region(world *w, const char *demands, int status)
+{
+    w->demands = demands;
+    exchange(w, true);
+    assert_int_equal(w->status, status);
+    assert_int_equal(w->asked, 0);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "x-freehold-region"));
+    fh_buf_clear(&w->body);
+}
+
+static void nothing_goes_beyond_the_regions_of_the_request(void **state)
+{
+    world *w = *state;
+    w->never_replaced = true;
+    refused_by_region(w, "de", 403); /* where it stands is not known */
+    w->regions[0] = "fr";
+    refused_by_region(w, "de, eu", 403);
+    refused_by_region(w, "FR", 400);
+    refused_by_region(w, "fr,", 400);
+    w->demands = "de, fr";
+    w->plan[0] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+    assert_non_null(strstr(w->reason, "in fr, as was demanded"));
+}
+
+static void a_request_demands_no_region_that_its_key_does_not_allow(void **state)
+{
+    world *w = *state;
+    w->never_replaced = true;
+    w->regions[0] = "fr";
+    w->key_regions = "de,nl";
+    refused_by_region(w, "fr", 403);
+    refused_by_region(w, NULL, 403);
+    w->regions[0] = "nl";
+    refused_by_region(w, "de", 403);
+    refused_by_region(w, "nl,fr", 403);
+    w->demands = NULL;
+    w->plan[0] = w->plan[1] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+    assert_non_null(strstr(w->reason, "in nl, as was demanded"));
+    w->demands = "nl";
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+}
+
+static void a_stream_is_not_moved_to_another_region(void **state)
+{
+    world *w = *state;
+    w->regions[0] = "de";
+    w->regions[1] = "fr";
+    w->demands = "de";
+    w->plan[0] = CUT_TOKENS;
+    exchange(w, true);
+    assert_int_equal(w->asked, 1);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "error"));
+    assert_null(strstr(fh_buf_cstr(&w->body), "[DONE]"));
+}
+
 static void a_key_needs_the_scope_of_what_it_asks(void **state)
 {
     world *w = *state;
@@ -1003,6 +1069,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(choices_share_what_the_budget_grants, setup_budget, teardown),
         TEST(an_error_inside_a_stream_is_not_shown_when_another_goes_on),
         TEST(nothing_goes_beyond_the_trust_of_the_request),
+        TEST(nothing_goes_beyond_the_regions_of_the_request),
+        TEST(a_request_demands_no_region_that_its_key_does_not_allow),
+        TEST(a_stream_is_not_moved_to_another_region),
         TEST(a_key_needs_the_scope_of_what_it_asks),
         TEST(a_key_with_a_list_is_refused_other_models_as_openai_does),
         TEST(a_key_that_asked_enough_is_told_when_to_ask_again),

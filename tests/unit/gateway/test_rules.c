@@ -3,7 +3,7 @@
 #include "rules.h"
 
 static const fh_candidate own = {
-    .deployment = "small-2", .model = "small", .place = "here", .arm = "small:q4", .priced = true, .context_tok = 1000};
+    .deployment = "small-2", .model = "small", .place = "here", .region = "de", .arm = "small:q4", .priced = true, .context_tok = 1000};
 static const fh_candidate hosted = {.deployment = "provider/lab",
                                     .model = "large",
                                     .place = "provider/lab",
@@ -35,6 +35,16 @@ static void trust_and_licence_are_bounds(void **state)
     r.licence = FH_TERMS_FREE;
     assert_int_equal(fh_rules_broken(&r, &hosted), FH_RULE_LICENCE);
     assert_int_equal(fh_rules_broken(&r, &own), FH_RULES_KEPT);
+}
+
+static void what_may_be_answered_in_some_regions_is_answered_nowhere_else(void **state)
+{
+    fh_rules r = all();
+    strcpy(r.regions, "fr,de");
+    assert_int_equal(fh_rules_broken(&r, &own), FH_RULES_KEPT);
+    assert_int_equal(fh_rules_broken(&r, &hosted), FH_RULE_REGION); /* nobody said where it stands */
+    strcpy(r.regions, "de-2");
+    assert_int_equal(fh_rules_broken(&r, &own), FH_RULE_REGION);
 }
 
 static void models_can_be_named_and_excluded_by_any_of_their_names(void **state)
@@ -108,11 +118,9 @@ static void amounts_are_read_exactly(void **state)
 
 static void each_rule_that_leaves_nothing_says_so(void **state)
 {
-    static const int codes[FH_RULES] = {[FH_RULE_TRUST] = FH_E_FORBIDDEN,
-                                        [FH_RULE_MODELS] = FH_E_UNAVAILABLE,
-                                        [FH_RULE_LICENCE] = FH_E_FORBIDDEN,
-                                        [FH_RULE_CONTEXT] = FH_E_INVALID,
-                                        [FH_RULE_COST] = FH_E_BUDGET};
+    static const int codes[FH_RULES] = {
+        [FH_RULE_TRUST] = FH_E_FORBIDDEN,   [FH_RULE_REGION] = FH_E_FORBIDDEN, [FH_RULE_MODELS] = FH_E_UNAVAILABLE,
+        [FH_RULE_LICENCE] = FH_E_FORBIDDEN, [FH_RULE_CONTEXT] = FH_E_INVALID,  [FH_RULE_COST] = FH_E_BUDGET};
     fh_rules r = all();
     for (fh_rule rule = FH_RULES_KEPT; rule < FH_RULES; rule++) {
         FH_AUTO(fh_err) fh_err *err = NULL;
@@ -127,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_may_answer_what_allows_everything),
         cmocka_unit_test(trust_and_licence_are_bounds),
+        cmocka_unit_test(what_may_be_answered_in_some_regions_is_answered_nowhere_else),
         cmocka_unit_test(models_can_be_named_and_excluded_by_any_of_their_names),
         cmocka_unit_test(a_prompt_must_fit_where_the_model_is_open),
         cmocka_unit_test(what_may_be_spent_is_not_exceeded_or_guessed),

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "db/db.h"
 #include "gateway/prefer.h"
+#include "gateway/region.h"
 #include <stdint.h>
 
 enum { FH_KEY_ID_LEN = 8, FH_KEY_SECRET_LEN = 43, FH_KEY_LEN = 3 + FH_KEY_ID_LEN + 1 + FH_KEY_SECRET_LEN };
@@ -59,6 +60,7 @@ typedef struct fh_key {                                     /* what may be shown
     fh_priority priority, priority_most;    /* of a request that names none; and the most that one may name */
     fh_prefer prefer;                       /* of a request that says nothing */
     char models[FH_LIMIT_KEY_MODELS_BYTES]; /* what it may ask for, names split by commas; "": all */
+    char regions[FH_LIMIT_REGIONS_BYTES];   /* where its requests may be answered, by gateway/region.h; "": anywhere */
 } fh_key;
 bool fh_key_may(const fh_key *k, fh_scope need);
 /* Adds a name to k->models. FH_E_INVALID for what is no name of a model, a group or a deployment, or when there is no more room. */

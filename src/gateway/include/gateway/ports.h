@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "gateway/region.h"
 #include "wire/stream.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -28,10 +29,11 @@ typedef enum fh_resume {
 
 typedef struct fh_candidate { /* one ready replica; strings are borrowed until the choice is made */
     const char *deployment, *model, *place;
-    const char *arm;  /* what is learned from its answers is learned about: the same weights behind the same kind of engine share one */
-    int64_t instance; /* changes when the engine behind the deployment was replaced */
-    bool open;        /* the request leaves the model open: it asks for auto, or for a group */
-    uint32_t can;     /* FH_NEED_BITs */
+    const char *region; /* where it stands (gateway/region.h); NULL or "": not known */
+    const char *arm;    /* what is learned from its answers is learned about: the same weights behind the same kind of engine share one */
+    int64_t instance;   /* changes when the engine behind the deployment was replaced */
+    bool open;          /* the request leaves the model open: it asks for auto, or for a group */
+    uint32_t can;       /* FH_NEED_BITs */
     fh_trust trust;
     fh_resume resume;
     bool own_engine;         /* ours: takes a salt, says its tokens, has /tokenize and the like */
@@ -49,13 +51,14 @@ typedef struct fh_candidate { /* one ready replica; strings are borrowed until t
 enum { FH_ARM_CHARS = 208 }; /* "provider/NAME/MODEL", "MODEL:VARIANT" */
 typedef struct fh_route {    /* the replica that was chosen; copied out, so that it outlives changes of the fleet */
     char deployment[64], model[128], place[64], reason[256], arm[FH_ARM_CHARS];
-    char others[256];         /* the gateway's: models that could have answered too, and how likely they would have done */
-    char base_url[256];       /* "http://localhost" for a unix socket; without the API's path */
-    char unix_path[108];      /* "" for TCP */
-    char upstream_model[128]; /* what the upstream calls the model; "": as the client said */
-    char secret[256];         /* key for the upstream, "" for none */
-    char identity[160];       /* of what answers: the same for replicas that give the same answer to a request that draws nothing at random,
-                                 another once it was replaced by something else; "": not known, so no answer is kept */
+    char region[FH_REGION_CHARS]; /* where it stands; "": not known */
+    char others[256];             /* the gateway's: models that could have answered too, and how likely they would have done */
+    char base_url[256];           /* "http://localhost" for a unix socket; without the API's path */
+    char unix_path[108];          /* "" for TCP */
+    char upstream_model[128];     /* what the upstream calls the model; "": as the client said */
+    char secret[256];             /* key for the upstream, "" for none */
+    char identity[160]; /* of what answers: the same for replicas that give the same answer to a request that draws nothing at random,
+                           another once it was replaced by something else; "": not known, so no answer is kept */
     int64_t instance, active_params;
     uint64_t tokenizer; /* of the model, by gateway/tokenizers.h; 0: not known, or the engine is ours and counts itself */
     uint32_t can;

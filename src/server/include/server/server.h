@@ -26,6 +26,7 @@ typedef struct fh_server_config { /* all borrowed until fh_server_run returns */
     const char *fetch_ca;               /* PEM: who may vouch for servers that are fetched from; NULL: the system's list */
     const char *const *cors_origins;    /* other origins whose pages may speak to it; NULL-terminated */
     fh_server_cache cache;
+    const char *region;        /* where it stands (gateway/region.h); NULL: not known */
     const char *access_log;    /* a file, or "-" for standard output; opened anew on SIGHUP; NULL: none is written */
     const char *otlp_url;      /* a collector of traces; NULL: none */
     const char *otlp_key_file; /* holds the key for it; NULL: it wants none */
