@@ -1,0 +1,229 @@
+/* One host: which variant, whether it fits, how fast, how much energy. The constants are fits to published measurements (docs/PLANNING.md,
+ * "Speed"); tests/unit/plan/test_estimate.c holds the formulas against those measurements. Double is used for rates: none of it is a
+ * ledger, and money and energy leave as integers. */
+#include "estimate.h"
+#include "plan_private.h"
+
+#include "base/mem.h"
+#include <math.h>
+
+/* Decoding: fitted to 32 rows of ML.ENERGY v3 (2026-02), batch 8 to 128, 1 to 8 devices, dense and experts: mean error 17 percent,
+ * largest 50. */
+#define BANDWIDTH_SHARE     0.8
+#define BANDWIDTH_SHARE_CPU 0.6
+#define LAYER_S             30e-6  /* a layer's launches */
+#define LAYER_DENSE_S       60e-6  /* and its exchange between devices */
+#define LAYER_EXPERTS_S     150e-6 /* the same with experts */
+#define SEQUENCE_S          100e-6 /* a sequence's sampling and scheduling */
+/* Prefill: share of the device's arithmetic (Uptime update 362: 0.35 to 0.45); with experts less, whose matrices are small. */
+#define ARITHMETIC_SHARE         0.4
+#define ARITHMETIC_SHARE_EXPERTS 0.15
+/* Energy: rows of ML.ENERGY v3 draw 0.48 to 0.86 of the rated power; hosts 25 / 58 of the accelerators' (Elsworth 2025); an idle server a
+ * quarter of what it draws at work (Lenovo, MLPerf v5.1). */
+#define POWER_SHARE 0.65
+#define HOST_POWER  (1 + 25.0 / 58)
+#define IDLE_SHARE  0.25
+/* Where nothing is known of a place: IDC 2025 (public clouds), industry average 2025, WRI 2020 (world). */
+static const fh_plan_region anywhere = {1250, 840, 3910};
+
+#define GPU_MEMORY_PER_MILLE 950u /* gpu-memory-utilization of the makers' recipes */
+#define LOAD_BYTES           1000000000u
+#define WORKSPACE_MILLE      1075.0
+
+fh_plan_wishes estimate_wishes(const fh_plan_wishes *w)
+{
+    fh_plan_wishes all = *w;
+    if (all.streams <= 0) all.streams = FH_PLAN_STREAMS_DEFAULT;
+    if (all.context_tok <= 0) all.context_tok = FH_PLAN_CONTEXT_DEFAULT;
+    if (all.prompt_tok == 0) all.prompt_tok = 1000;
+    if (all.answer_tok == 0) all.answer_tok = 500;
+    return all;
+}
+
+typedef struct setting { /* a variant on a host: all that the formulas ask */
+    const fh_catalog_model *m;
+    const fh_plan_wishes *w;
+    const fh_plan_host *h;
+    const fh_catalog_variant *v;
+    fh_plan_model rule;
+    fh_plan_kv kv;
+    uint32_t ranks, machines;
+    uint64_t usable_bytes;
+} setting;
+
+static bool opens(const fh_plan_host *h, const fh_catalog_model *m, const fh_catalog_variant *v)
+{
+    if (!v->gguf) return h->opens & FH_PLAN_TENSORS;
+    return h->machines <= 1 && ((h->opens & FH_PLAN_GGUF) || ((h->opens & FH_PLAN_OURS) && m->runs_here));
+}
+
+/* Ranks must divide the heads: the most devices that do. */
+static uint32_t ranks_of(const fh_plan_host *h, const fh_catalog_model *m)
+{
+    uint32_t r = FH_MAX(h->devices, 1u);
+    while (m->heads && m->heads % r) r--;
+    return r;
+}
+
+static setting set(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_host *h, const fh_catalog_variant *v)
+{
+    setting s = {.m = m, .w = w, .h = h, .v = v, .machines = FH_MAX(h->machines, 1u)};
+    if (m->layers) s.machines = FH_MIN(s.machines, m->layers);
+    s.ranks = v->gguf ? 1 : ranks_of(h, m);
+    s.kv = !v->gguf && h->ops_8bit ? FH_PLAN_KV_8BIT : FH_PLAN_KV_16BIT;
+    s.rule = fh_plan_model_with(m, v, s.kv, s.ranks);
+    uint64_t devices = v->gguf ? FH_MAX(h->devices, 1u) : (uint64_t)s.ranks * s.machines;
+    s.usable_bytes = fh_plan_mul(devices, h->memory_bytes) / 1000 * (h->cpu ? 1000 : GPU_MEMORY_PER_MILLE);
+    return s;
+}
+
+static bool has_experts(const setting *s)
+{
+    return s->m->params_active_b > 0 && s->m->params_active_b < s->m->params_total_b;
+}
+
+static double active_params(const setting *s)
+{
+    return (s->m->params_active_b > 0 ? s->m->params_active_b : s->m->params_total_b) * 1e9;
+}
+
+/* The part of the weights that a step of so many sequences reads: each draws its experts. */
+static double weights_read(const setting *s, double batch)
+{
+    double part = has_experts(s) ? s->m->params_active_b / s->m->params_total_b : 1;
+    return (double)s->v->bytes * (1 - pow(1 - part, batch));
+}
+
+/* Operations a second of all devices that share a layer, at the width of the weights. */
+static double arithmetic(const setting *s)
+{
+    double bits = s->m->params_total_b > 0 ? (double)s->v->bytes * 8 / (s->m->params_total_b * 1e9) : 16;
+    uint64_t ops = s->h->ops_16bit;
+    if (bits < 10 && s->h->ops_8bit) ops = s->h->ops_8bit;
+    if (bits < 6) ops = s->h->ops_4bit ? s->h->ops_4bit : s->h->ops_16bit; /* without arithmetic of its own a narrow format is widened */
+    return (double)ops * s->ranks * (has_experts(s) && !s->h->cpu ? ARITHMETIC_SHARE_EXPERTS : ARITHMETIC_SHARE);
+}
+
+static double overhead_s(const setting *s, double batch)
+{
+    if (s->h->cpu) return 0;
+    double exchange = s->ranks == 1 ? 0 : has_experts(s) ? LAYER_EXPERTS_S : LAYER_DENSE_S;
+    return s->m->layers * (LAYER_S + exchange) + batch * SEQUENCE_S;
+}
+
+/* Seconds in which each of that many sequences gets a token. With several machines each works on its own part of the sequences. */
+static double step_s(const setting *s, double streams)
+{
+    double batch = ceil(streams / s->machines);
+    double tokens = (double)FH_MIN(s->w->context_tok, (int64_t)s->w->prompt_tok + s->w->answer_tok / 2);
+    double bytes = weights_read(s, batch) + batch * ((double)s->rule.kv_bytes_per_tok * tokens + (double)s->rule.kv_fixed_bytes);
+    double share = (s->h->cpu ? BANDWIDTH_SHARE_CPU : BANDWIDTH_SHARE) * (s->h->speed_per_mille ? s->h->speed_per_mille / 1000.0 : 1);
+    double reading = bytes / ((double)s->h->bandwidth_bytes * s->ranks * share);
+    double computing = arithmetic(s) > 0 ? batch * 2 * active_params(s) / arithmetic(s) : 0;
+    return FH_MAX(reading, computing) + overhead_s(s, batch);
+}
+
+static double prefill_tok_s(const setting *s)
+{
+    return active_params(s) > 0 ? arithmetic(s) * s->machines / (2 * active_params(s)) : 0;
+}
+
+/* Answered tokens a second over all streams, each of which brings its prompt. */
+static double total_tok_s(const setting *s, double streams)
+{
+    double prefill = prefill_tok_s(s);
+    double prompt_s = prefill > 0 ? s->w->prompt_tok / (prefill * s->w->answer_tok) : 0;
+    return 1 / (step_s(s, streams) / streams + prompt_s);
+}
+
+static int64_t streams_max(const setting *s, const fh_plan_need *n)
+{
+    double left = (double)s->usable_bytes * 1000 / WORKSPACE_MILLE - (double)n->weights_bytes;
+    double one = (double)(n->kv_bytes + n->fixed_bytes) / (double)n->streams;
+    return left <= 0 || one <= 0 ? n->streams : FH_MAX((int64_t)FH_MIN(left / one, 1e9), n->streams);
+}
+
+static int64_t whole(double v)
+{
+    return v >= 9e18 ? INT64_MAX : (int64_t)(v + 0.5);
+}
+
+/* At the load: a machine that has less to do draws less, but not in proportion. */
+static void set_load(const setting *s, estimate *e)
+{
+    double able = total_tok_s(s, (double)s->w->streams), full = total_tok_s(s, (double)e->plan.streams_max);
+    double rate = s->w->load_tok_s > 0 ? FH_MIN((double)s->w->load_tok_s, FH_MAX(able, full)) : able;
+    double busy = rate / FH_MAX(FH_MAX(able, rate), 1e-9);
+    double watts = (double)s->h->watts * FH_MAX(s->h->devices, 1u) * s->machines * (s->h->cpu ? 1 : POWER_SHARE * HOST_POWER);
+    e->mtok_share = (uint64_t)whole(FH_MIN(1e6 / 3600 / rate * 4294967296.0, 9e18));
+    e->plan.mtok_uj = watts > 0 ? whole(watts * (IDLE_SHARE + (1 - IDLE_SHARE) * busy) / rate * 1e12) : -1;
+}
+
+static void set_speed(const setting *s, estimate *e)
+{
+    double step = step_s(s, (double)s->w->streams), prefill = prefill_tok_s(s);
+    e->plan.decode_millitok_s = whole(1000 / step);
+    e->plan.total_millitok_s = whole(1000 * total_tok_s(s, (double)s->w->streams));
+    e->plan.prefill_tok_s = whole(prefill);
+    e->plan.first_token_ms = prefill > 0 ? whole(1000 * (s->w->prompt_tok / prefill + step)) : 0;
+    set_load(s, e);
+}
+
+static void refuse(estimate *e, fh_plan_reason why, uint64_t wanted, uint64_t had)
+{
+    e->fits = false;
+    e->why = why;
+    e->wanted = (int64_t)FH_MIN(wanted, (uint64_t)INT64_MAX);
+    e->had = (int64_t)FH_MIN(had, (uint64_t)INT64_MAX);
+}
+
+static bool is_scored(const fh_catalog_model *m, const fh_catalog_variant *v)
+{
+    return m->score_count > 0 && fh_catalog_variant_find(m, m->scores[0].variant) == v;
+}
+
+/* True when the variant does; else why not, which a later variant may better. */
+static bool try_variant(const setting *s, estimate *e)
+{
+    fh_plan_need need = fh_plan_need_of(&s->rule, s->w->context_tok, s->w->streams);
+    if (s->v->bytes == 0 || s->h->bandwidth_bytes == 0) {
+        if (e->why < FH_PLAN_BY_SIZE) refuse(e, FH_PLAN_BY_SIZE, 0, 0);
+        return false;
+    }
+    if (need.total_bytes > s->usable_bytes) {
+        bool nearer = e->why != FH_PLAN_BY_MEMORY || (int64_t)need.total_bytes < e->wanted;
+        if (e->why <= FH_PLAN_BY_MEMORY && nearer) refuse(e, FH_PLAN_BY_MEMORY, need.total_bytes, s->usable_bytes);
+        return false;
+    }
+    e->plan =
+        (fh_plan){.variant = s->v, .scored = is_scored(s->m, s->v), .kv = s->kv, .ranks = s->ranks, .machines = s->machines, .need = need};
+    e->plan.streams_max = streams_max(s, &need);
+    set_speed(s, e);
+    int64_t least = (int64_t)s->w->min_decode_tok_s * 1000;
+    e->decode_millitok_s = e->plan.decode_millitok_s;
+    e->mtok_uj = e->plan.mtok_uj;
+    e->load_s = (int64_t)(s->v->bytes / (s->h->load_bytes ? s->h->load_bytes : LOAD_BYTES));
+    e->fits = e->plan.decode_millitok_s >= least;
+    if (!e->fits) refuse(e, FH_PLAN_BY_SPEED, (uint64_t)least, (uint64_t)e->plan.decode_millitok_s);
+    return e->fits;
+}
+
+void estimate_host(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_host *h, estimate *ret)
+{
+    *ret = (estimate){0};
+    refuse(ret, FH_PLAN_BY_FORMAT, 0, 0);
+    for (size_t i = 0; i < m->variant_count && !ret->fits; i++) {
+        const fh_catalog_variant *v = &m->variants[i];
+        if ((w->variant && fh_catalog_variant_find(m, w->variant) != v) || !opens(h, m, v)) continue;
+        setting s = set(m, w, h, v);
+        if (try_variant(&s, ret)) break;
+    }
+}
+
+int64_t estimate_mtok_ul(int64_t mtok_uj, const fh_plan_region *r)
+{
+    if (mtok_uj < 0) return -1;
+    if (!r) r = &anywhere;
+    double ml_kwh = r->wue_ml_kwh + r->pue_milli / 1000.0 * r->grid_ml_kwh;
+    return whole((double)mtok_uj / 3.6e12 * ml_kwh * 1000);
+}

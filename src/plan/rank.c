@@ -1,0 +1,173 @@
+/* The pass over the offers. What costs anything is reckoned once for each host; an offer then costs some comparisons and one
+ * multiplication. */
+#include "base/mem.h"
+#include "estimate.h"
+
+#define LOAD_MAX_TOK_S INT64_C(1000000000000) /* so that no product leaves 128 bits */
+
+typedef struct pass {
+    const fh_catalog_model *m;
+    const fh_plan_wishes *w;
+    const fh_plan_market *on;
+    const estimate *hosts;
+    fh_plan_ranking *ret;
+    struct scored {
+        int64_t first, second; /* smaller is better */
+        uint32_t offer;
+    } * best; /* in order */
+} pass;
+
+/* "wanted" and "had" of a refusal, and what is still lacking. */
+static void refuse(pass *p, fh_plan_reason why, uint32_t offer, int64_t wanted, int64_t had)
+{
+    fh_plan_refused *r = &p->ret->refused[why];
+    int64_t lacks = wanted > had ? wanted - had : had - wanted;
+    int64_t least = r->wanted > r->had ? r->wanted - r->had : r->had - r->wanted;
+    if (r->count++ == 0 || lacks < least) {
+        r->nearest = offer;
+        r->wanted = wanted;
+        r->had = had;
+    }
+}
+
+static int64_t clamp(__int128 v)
+{
+    return v > INT64_MAX ? INT64_MAX : (int64_t)v;
+}
+
+static int64_t mtok_of(const fh_plan_offer *o, const estimate *e, const fh_plan_wishes *w)
+{
+    if (!e) return clamp((__int128)o->out_nusd + (__int128)o->in_nusd * w->prompt_tok / w->answer_tok);
+    return clamp(((__int128)o->hour_nusd * e->mtok_share) >> 32);
+}
+
+/* What an hour costs: of a hosted endpoint, what is asked of it. */
+static int64_t hour_of(const fh_plan_offer *o, const estimate *e, const fh_plan_wishes *w, int64_t mtok)
+{
+    return e ? o->hour_nusd : clamp((__int128)mtok * w->load_tok_s * 3600 / 1000000);
+}
+
+static int64_t ready_of(const fh_plan_offer *o, const estimate *e)
+{
+    if (!e) return o->start_s;
+    uint64_t fetch = o->fetch_mb_s ? e->plan.need.weights_bytes / (o->fetch_mb_s * UINT64_C(1000000)) : 0;
+    return o->start_s + (int64_t)fetch + e->load_s;
+}
+
+static int64_t ul_of(const pass *p, const fh_plan_offer *o, const estimate *e)
+{
+    return e ? estimate_mtok_ul(e->plan.mtok_uj, o->region ? &p->on->regions[o->region - 1] : NULL) : -1;
+}
+
+/* First what was asked for, then price (or speed, where price was asked for). Unknown is worst. */
+static struct scored score(const pass *p, uint32_t i, const estimate *e, int64_t mtok)
+{
+    const fh_plan_offer *o = &p->on->offers[i];
+    int64_t slow = e ? -e->decode_millitok_s : 0;
+    switch (p->w->prefer) {
+    case FH_PLAN_SPEED: return (struct scored){slow, mtok, i};
+    case FH_PLAN_ENERGY: return (struct scored){e && e->mtok_uj >= 0 ? e->mtok_uj : INT64_MAX, mtok, i};
+    case FH_PLAN_START: return (struct scored){ready_of(o, e), mtok, i};
+    case FH_PLAN_PRICE: break;
+    }
+    return (struct scored){mtok, slow, i};
+}
+
+static bool before(const struct scored *a, const struct scored *b)
+{
+    if (a->first != b->first) return a->first < b->first;
+    return a->second != b->second ? a->second < b->second : a->offer < b->offer;
+}
+
+static void keep(pass *p, struct scored s)
+{
+    fh_plan_ranking *r = p->ret;
+    r->fit++;
+    if (r->max == 0 || (r->count == r->max && !before(&s, &p->best[r->max - 1]))) return;
+    size_t i = r->count < r->max ? r->count++ : r->max - 1;
+    for (; i > 0 && before(&s, &p->best[i - 1]); i--) p->best[i] = p->best[i - 1];
+    p->best[i] = s;
+}
+
+static void weigh(pass *p, uint32_t i)
+{
+    const fh_plan_offer *o = &p->on->offers[i];
+    const fh_plan_wishes *w = p->w;
+    const estimate *e = o->host == FH_PLAN_HOSTED ? NULL : &p->hosts[o->host];
+    if (w->licence_bound && p->m->licence_class > w->licence) {
+        refuse(p, FH_PLAN_BY_LICENCE, i, w->licence, p->m->licence_class);
+        return;
+    }
+    if (w->region && o->region != w->region) {
+        refuse(p, FH_PLAN_BY_REGION, i, 0, 0);
+        return;
+    }
+    if (e && !e->fits) {
+        refuse(p, e->why, i, e->wanted, e->had);
+        return;
+    }
+    int64_t mtok = mtok_of(o, e, w), hour = hour_of(o, e, w, mtok);
+    int64_t ready = w->max_ready_s ? ready_of(o, e) : 0;
+    if (w->max_hour_nusd && hour > w->max_hour_nusd)
+        refuse(p, FH_PLAN_BY_BUDGET, i, w->max_hour_nusd, hour);
+    else if (w->max_ready_s && ready > w->max_ready_s)
+        refuse(p, FH_PLAN_BY_TIME, i, w->max_ready_s, ready);
+    else
+        keep(p, score(p, i, e, mtok));
+}
+
+static fh_plan plan_of(const pass *p, uint32_t i)
+{
+    const fh_plan_offer *o = &p->on->offers[i];
+    const estimate *e = o->host == FH_PLAN_HOSTED ? NULL : &p->hosts[o->host];
+    fh_plan plan = e ? e->plan : (fh_plan){.mtok_uj = -1};
+    plan.offer = i;
+    plan.mtok_nusd = mtok_of(o, e, p->w);
+    plan.hour_nusd = hour_of(o, e, p->w, plan.mtok_nusd);
+    plan.ready_s = ready_of(o, e);
+    plan.start_nusd = e ? clamp((__int128)plan.hour_nusd * plan.ready_s / 3600) : 0;
+    plan.mtok_ul = ul_of(p, o, e);
+    return plan;
+}
+
+static int check(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_market *on, fh_err **err)
+{
+    if (w->variant && !fh_catalog_variant_find(m, w->variant))
+        return fh_err_set(err, FH_E_NOT_FOUND, "%s has no variant \"%.64s\"", m->id, w->variant);
+    if (w->load_tok_s > LOAD_MAX_TOK_S) return fh_err_set(err, FH_E_INVALID, "a load of %lld tokens a second", (long long)w->load_tok_s);
+    if (on->offer_count >= UINT32_MAX) return fh_err_set(err, FH_E_INVALID, "%zu offers are too many", on->offer_count);
+    for (size_t i = 0; i < on->offer_count; i++) {
+        const fh_plan_offer *o = &on->offers[i];
+        if ((o->host >= on->host_count && o->host != FH_PLAN_HOSTED) || o->region > on->region_count)
+            return fh_err_set(err, FH_E_INVALID, "offer %zu names a host or a region that is not there", i);
+        if (o->hour_nusd < 0 || o->in_nusd < 0 || o->out_nusd < 0) return fh_err_set(err, FH_E_INVALID, "offer %zu has a price below 0", i);
+    }
+    return 0;
+}
+
+int fh_plan_rank(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_market *on, fh_plan_ranking *ret, fh_err **err)
+{
+    int rc = check(m, w, on, err);
+    if (rc) return rc;
+    fh_plan_wishes wishes = estimate_wishes(w);
+    estimate *hosts = fh_calloc(FH_MAX(on->host_count, (size_t)1), sizeof(*hosts));
+    struct scored *best = fh_calloc(FH_MAX(ret->max, (size_t)1), sizeof(*best));
+    if (hosts && best) {
+        fh_plan_ranking empty = {.plans = ret->plans, .max = ret->max};
+        *ret = empty;
+        for (size_t i = 0; i < on->host_count; i++) estimate_host(m, &wishes, &on->hosts[i], &hosts[i]);
+        pass p = {m, &wishes, on, hosts, ret, best};
+        for (uint32_t i = 0; i < on->offer_count; i++) weigh(&p, i);
+        for (size_t i = 0; i < ret->count; i++) ret->plans[i] = plan_of(&p, best[i].offer);
+    } else {
+        rc = fh_err_nomem(err);
+    }
+    fh_free(best);
+    fh_free(hosts);
+    return rc;
+}
+
+int64_t fh_plan_break_even_tok_s(int64_t hour_nusd, int64_t mtok_nusd)
+{
+    return mtok_nusd > 0 ? clamp((__int128)hour_nusd * 1000000 / 3600 / mtok_nusd) : 0;
+}
