@@ -16,7 +16,7 @@ static int fetch(fh_exchange *x, fh_err **err)
     int rc = fh_images_find(&x->images, &x->ask, &g->image_bytes, err);
     if (rc || !x->images) return rc;
     if (!g->config.outside) return fh_err_set(err, FH_E_UNSUPPORTED, "images are not fetched here");
-    return fh_images_fetch(x->images, g->config.outside, x->lane->client, x->lane->loop, fetched, x, err);
+    return fh_images_fetch(x->images, g->config.outside, x->lane->loop, fetched, x, err);
 }
 
 bool fh_exchange_fetches(fh_exchange *x)

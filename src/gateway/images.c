@@ -26,7 +26,7 @@ struct fh_images {
     size_t count, next, done, bytes, held_bytes;
     atomic_size_t *held;
     fh_outside *outside;
-    fh_http_client *client;
+    fh_loop *loop;
     fh_timer *deadline;
     void (*on_done)(void *arg, fh_err *err);
     void *arg;
@@ -174,7 +174,7 @@ static int start_one(one *i, fh_err **err)
                           .types = types,
                           .on_done = fetched,
                           .arg = i};
-    return fh_fetch_start(&i->fetch, i->all->outside, i->all->client, &spec, err);
+    return fh_fetch_start(&i->fetch, i->all->outside, i->all->loop, &spec, err);
 }
 
 static int start_more(fh_images *m, one **ret_at_fault, fh_err **err)
@@ -198,12 +198,11 @@ static void too_late(void *arg)
     end(m, slow, err);
 }
 
-int fh_images_fetch(fh_images *m, fh_outside *o, fh_http_client *c, fh_loop *loop, void (*on_done)(void *arg, fh_err *err), void *arg,
-                    fh_err **err)
+int fh_images_fetch(fh_images *m, fh_outside *o, fh_loop *loop, void (*on_done)(void *arg, fh_err *err), void *arg, fh_err **err)
 {
     one *at_fault = NULL;
     m->outside = o;
-    m->client = c;
+    m->loop = loop;
     m->on_done = on_done;
     m->arg = arg;
     int rc = fh_timer_new(&m->deadline, loop, too_late, m, err);

@@ -15,8 +15,7 @@ typedef struct fh_images fh_images;
 int fh_images_find(fh_images **ret, const fh_ask *ask, atomic_size_t *held, fh_err **err);
 void fh_images_free(fh_images *m); /* what is being fetched is given up */
 /* on_done is called once, from the loop, never from inside: with an error (taken by it) when an image cannot be had. */
-int fh_images_fetch(fh_images *m, fh_outside *o, fh_http_client *c, fh_loop *loop, void (*on_done)(void *arg, fh_err *err), void *arg,
-                    fh_err **err);
+int fh_images_fetch(fh_images *m, fh_outside *o, fh_loop *loop, void (*on_done)(void *arg, fh_err *err), void *arg, fh_err **err);
 /* Into the request, as it was read; again for one that was read again. */
 int fh_images_put(const fh_images *m, fh_ask *ask, fh_err **err);
 

@@ -9,12 +9,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-typedef struct post {
-    struct post *next;
-    void (*fn)(void *arg);
-    void *arg;
-} post;
-
 typedef struct signal_watch {
     struct signal_watch *next;
     struct event ev;
@@ -27,7 +21,7 @@ struct fh_loop {
     struct event wake;
     int wake_fd;
     pthread_mutex_t lock; /* guards posts, last, closing */
-    post *posts, **last;
+    fh_post *posts, **last;
     bool closing;
     atomic_bool stop;
     signal_watch *signals;
@@ -41,10 +35,10 @@ struct fh_watch {
 
 enum { PARKED_S = 100000000 };
 
-static post *take_posts(fh_loop *l)
+static fh_post *take_posts(fh_loop *l)
 {
     pthread_mutex_lock(&l->lock);
-    post *list = l->posts;
+    fh_post *list = l->posts;
     l->posts = NULL;
     l->last = &l->posts;
     pthread_mutex_unlock(&l->lock);
@@ -53,11 +47,11 @@ static post *take_posts(fh_loop *l)
 
 static void run_posts(fh_loop *l)
 {
-    for (post *p = take_posts(l); p;) {
-        post *next = p->next;
-        p->fn(p->arg);
-        fh_free(p);
-        p = next;
+    for (fh_post *p = take_posts(l), *next; p; p = next) {
+        fh_post now = *p;
+        next = now.next;
+        if (now.made) fh_free(p);
+        now.fn(now.arg);
     }
 }
 
@@ -107,10 +101,9 @@ int fh_loop_new(fh_loop **ret, fh_err **err)
 
 static void drop_posts(fh_loop *l)
 {
-    for (post *p = take_posts(l); p;) {
-        post *next = p->next;
-        fh_free(p);
-        p = next;
+    for (fh_post *p = take_posts(l), *next; p; p = next) {
+        next = p->next;
+        if (p->made) fh_free(p);
     }
 }
 
@@ -151,11 +144,9 @@ void fh_loop_stop(fh_loop *l)
     wake(l);
 }
 
-bool fh_loop_post(fh_loop *l, void (*fn)(void *arg), void *arg)
+bool fh_loop_post_own(fh_loop *l, fh_post *p)
 {
-    post *p = fh_alloc(sizeof *p);
-    if (!p) return false;
-    *p = (post){.fn = fn, .arg = arg};
+    p->next = NULL;
     pthread_mutex_lock(&l->lock);
     bool closing = l->closing, first = !l->posts;
     if (!closing) {
@@ -163,11 +154,18 @@ bool fh_loop_post(fh_loop *l, void (*fn)(void *arg), void *arg)
         l->last = &p->next;
     }
     pthread_mutex_unlock(&l->lock);
-    if (closing)
-        fh_free(p);
-    else if (first)
-        wake(l);
+    if (!closing && first) wake(l);
     return !closing;
+}
+
+bool fh_loop_post(fh_loop *l, void (*fn)(void *arg), void *arg)
+{
+    fh_post *p = fh_alloc(sizeof *p);
+    if (!p) return false;
+    *p = (fh_post){.fn = fn, .arg = arg, .made = true};
+    bool taken = fh_loop_post_own(l, p);
+    if (!taken) fh_free(p);
+    return taken;
 }
 
 struct event_base *fh_loop_base(fh_loop *l)

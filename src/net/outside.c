@@ -1,333 +1,180 @@
-/* Fetching what others name (see outside.h).
+/* Fetching what others name, on a thread of its own (see outside.h): making keys, checking certificates and reading bodies take
+ * milliseconds that the loops of clients do not have.
  *
- *   next_hop: the URL is read -> its host is resolved -> the addresses are judged -> connect to one of them -> headers -> body
- *      ^                                                     next one, when it cannot be reached <-'          |
- *      '------------------------------------------------------------------------- a redirect <----------------'
- *
- * What holds: of f->lookup and f->call at most one is set, and what is set will still say something; f->deadline runs all the time. */
-#include "net/outside.h"
-
-#include "base/clock.h"
+ * What holds: a fetch is in the list until it is freed. It is freed by its home, once its end was posted there; by the thread, when it is
+ * given up before; and with the fh_outside, when neither loop runs any more. Which of the two it is, is decided with the lock. */
 #include "base/limits.h"
-#include "net/outside_rule.h"
-#include "private.h"
+#include "base/log.h"
+#include "outside_private.h"
 
-#include <stdatomic.h>
-#include <string.h>
+#include <sys/resource.h>
 
-enum { ADDRESSES_MAX = 4 };
-#define TOTAL_NS   (FH_LIMIT_OUTSIDE_MS * FH_NS_PER_MS)
-#define CONNECT_NS (FH_LIMIT_OUTSIDE_CONNECT_MS * FH_NS_PER_MS)
-#define SILENCE_NS (FH_LIMIT_OUTSIDE_SILENCE_MS * FH_NS_PER_MS)
+enum { NICE = 10 };
 
-struct fh_outside {
-    fh_outside_rule *rule;
-    fh_resolver *resolver;
-    const char *ca_file;
-    atomic_size_t fetches, bytes; /* of all loops */
-};
+/* ---- what there is ---- */
 
-struct fh_fetch {
-    fh_outside *outside;
-    fh_http_client *client;
-    fh_fetch_spec spec; /* url: of the hop; points into f->text */
-    fh_buf text, body;
-    fh_outside_url url;
-    fh_lookup *lookup;
-    fh_http_call *call;
-    fh_timer deadline;
-    fh_address addresses[ADDRESSES_MAX];
-    size_t count, at, counted; /* addresses, the next of them, and bytes in o->bytes */
-    unsigned redirects;
-    bool begun;
-};
-
-static void next_hop(fh_fetch *f);
-static void connect_next(fh_fetch *f);
-
-/* ---- ends ---- */
-
-static void stop(fh_fetch *f)
+static void enlist(fh_fetch *f)
 {
-    if (f->lookup) fh_lookup_cancel(fh_take(f->lookup));
-    if (f->call) fh_http_call_cancel(fh_take(f->call));
+    fh_outside *o = f->outside;
+    pthread_mutex_lock(&o->lock);
+    f->next = o->first;
+    if (f->next) f->next->prev = f;
+    o->first = f;
+    pthread_mutex_unlock(&o->lock);
 }
 
+/* With the lock. */
+static void unlist(fh_fetch *f)
+{
+    if (f->prev)
+        f->prev->next = f->next;
+    else
+        f->outside->first = f->next;
+    if (f->next) f->next->prev = f->prev;
+}
+
+/* Its course has ended, or never began. */
 static void fetch_free(fh_fetch *f)
 {
-    stop(f);
-    fh_timer_fini(&f->deadline);
-    atomic_fetch_sub(&f->outside->bytes, f->counted);
-    atomic_fetch_sub(&f->outside->fetches, 1);
+    fh_outside *o = f->outside;
+    pthread_mutex_lock(&o->lock);
+    unlist(f);
+    pthread_mutex_unlock(&o->lock);
+    atomic_fetch_sub(&o->bytes, f->counted);
     fh_buf_fini(&f->text);
     fh_buf_fini(&f->body);
+    fh_err_free(f->err);
     fh_free(f);
 }
 
-/* Takes err. */
-static void finish(fh_fetch *f, fh_err *err)
+/* ---- to its home ---- */
+
+static void deliver(void *arg)
 {
-    stop(f);
-    f->spec.on_done(f->spec.arg, &f->body, err);
-    fh_err_free(err);
+    fh_fetch *f = arg;
+    if (!f->cancelled) {
+        atomic_fetch_sub(&f->outside->fetches, 1);
+        f->spec.on_done(f->spec.arg, &f->body, f->err);
+    }
     fetch_free(f);
 }
 
-static void fail(fh_fetch *f, const char *what)
+/* What was given up meanwhile waits for abandon. */
+void outside_finish(fh_fetch *f, fh_err *err)
 {
-    fh_err *err = NULL;
-    fh_err_set(&err, FH_E_INVALID, "%s", what);
-    finish(f, err);
+    fh_outside *o = f->outside;
+    outside_fetch_end(f);
+    fh_err_free(f->err);
+    f->err = err;
+    pthread_mutex_lock(&o->lock);
+    f->ended = true;
+    if (!f->cancelled) fh_loop_post_own(f->home, &f->deliver);
+    pthread_mutex_unlock(&o->lock);
 }
 
-/* The first time at once, from the loop; the second time it is too late. */
-static void on_deadline(void *arg)
+/* ---- from its home ---- */
+
+static void begin(void *arg)
+{
+    outside_fetch_begin(arg);
+}
+
+static void abandon(void *arg)
 {
     fh_fetch *f = arg;
-    if (f->begun) {
-        fail(f, "it takes too long");
-        return;
-    }
-    f->begun = true;
-    fh_timer_start(&f->deadline, TOTAL_NS);
-    next_hop(f);
+    outside_fetch_end(f);
+    fetch_free(f);
 }
 
 void fh_fetch_cancel(fh_fetch *f)
 {
-    fetch_free(f);
+    fh_outside *o = f->outside;
+    atomic_fetch_sub(&o->fetches, 1);
+    pthread_mutex_lock(&o->lock);
+    f->cancelled = true;
+    if (!f->ended) fh_loop_post_own(o->loop, &f->abandon);
+    pthread_mutex_unlock(&o->lock);
 }
 
-/* ---- the reply ---- */
-
-static bool is_redirect(int status)
+static int fetch_new(fh_fetch **ret, fh_outside *o, fh_loop *home, const fh_fetch_spec *s, fh_err **err)
 {
-    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-/* The URL of the next hop: absolute, or relative to this one's. What libcurl makes of it is read as strictly as the first. */
-static bool resolve_reference(const fh_fetch *f, fh_str reference, fh_buf *out)
-{
-    FH_AUTO(ptr) char *text = fh_strndup(reference.ptr, reference.len);
-    CURLU *u = curl_url();
-    char *made = NULL;
-    bool ok = text && u && !curl_url_set(u, CURLUPART_URL, fh_buf_cstr(&f->text), 0) && !curl_url_set(u, CURLUPART_URL, text, 0) &&
-              !curl_url_get(u, CURLUPART_URL, &made, 0) && fh_buf_adds(out, made);
-    curl_free(made);
-    curl_url_cleanup(u);
-    return ok;
-}
-
-static void follow(fh_fetch *f, fh_str location)
-{
-    FH_AUTO(buf) fh_buf next = FH_BUF(FH_LIMIT_OUTSIDE_URL_BYTES + 1);
-    stop(f);
-    if (++f->redirects > FH_LIMIT_OUTSIDE_REDIRECTS) {
-        fail(f, "it is redirected too often");
-    } else if (!location.len || !resolve_reference(f, location, &next)) {
-        fail(f, "it is redirected to what is no URL");
-    } else {
-        fh_buf_fini(&f->text);
-        f->text = next;
-        next = (fh_buf){0};
-        next_hop(f);
-    }
-}
-
-static bool type_fits(const fh_fetch *f, fh_str type)
-{
-    if (!type.ptr || !f->spec.types) return true;
-    for (const char *const *t = f->spec.types; *t; t++) {
-        fh_str begin = fh_str_of(*t);
-        if (type.len >= begin.len && fh_str_ieq((fh_str){type.ptr, begin.len}, begin)) return true;
-    }
-    return false;
-}
-
-static void got_headers(void *arg, int status, const fh_header *headers, size_t count)
-{
-    fh_fetch *f = arg;
-    fh_str length = fh_headers_find(headers, count, "content-length");
-    uint64_t bytes = 0;
-    if (is_redirect(status)) {
-        follow(f, fh_headers_find(headers, count, "location"));
-    } else if (status != 200) {
-        fh_err *err = NULL;
-        fh_err_set(&err, FH_E_INVALID, "its server answered with status %d", status);
-        finish(f, err);
-    } else if (!type_fits(f, fh_headers_find(headers, count, "content-type"))) {
-        fail(f, "its content is of another type");
-    } else if (length.ptr && (!fh_str_u64(length, UINT64_MAX, &bytes) || bytes > f->spec.max_bytes)) {
-        fail(f, "it is too large");
-    }
-}
-
-static bool got_data(void *arg, const void *data, size_t bytes)
-{
-    fh_fetch *f = arg;
-    fh_err *err = NULL;
-    if (bytes > f->spec.max_bytes - f->body.len) {
-        fail(f, "it is too large");
-        return true;
-    }
-    f->counted += bytes;
-    if (atomic_fetch_add(&f->outside->bytes, bytes) + bytes > FH_LIMIT_OUTSIDE_BYTES)
-        fh_err_set(&err, FH_E_BUSY, "too much is being fetched at once");
-    else if (!fh_buf_add(&f->body, data, bytes))
-        fh_err_nomem(&err);
-    if (err) finish(f, err);
-    return true;
-}
-
-static const char *what_failed(const fh_err *err)
-{
-    const char *reason = fh_err_reason_get(err);
-    if (reason && strcmp(reason, FH_HTTP_BAD_CERTIFICATE) == 0) return "nobody whom we trust vouches for its server";
-    if (fh_err_code(err) == FH_E_UNAVAILABLE) return "its server cannot be reached";
-    return fh_err_code(err) == FH_E_TIMEOUT ? "its server is too slow" : "the connection to its server broke";
-}
-
-static void call_done(void *arg, int status, const fh_err *why)
-{
-    fh_fetch *f = arg;
-    f->call = NULL;
-    if (status) {
-        finish(f, NULL);
-    } else if (fh_err_code(why) == FH_E_UNAVAILABLE && f->at < f->count) {
-        connect_next(f);
-    } else if (fh_err_code(why) == FH_E_NOMEM) {
-        fh_err *err = NULL;
-        fh_err_nomem(&err);
-        finish(f, err);
-    } else {
-        fail(f, what_failed(why));
-    }
-}
-
-/* ---- a hop ---- */
-
-static int start_call(fh_fetch *f, const char *url, fh_err **err)
-{
-    const fh_header headers[] = {{FH_STR("User-Agent"), FH_STR("freehold")}, {FH_STR("Accept"), fh_str_of(f->spec.accept)}};
-    fh_http_call_spec spec = {.url = url,
-                              .pin = &f->addresses[f->at++],
-                              .ca_file = f->outside->ca_file,
-                              .headers = headers,
-                              .header_count = f->spec.accept ? 2 : 1,
-                              .connect_timeout_ns = CONNECT_NS,
-                              .idle_timeout_ns = SILENCE_NS,
-                              .on_headers = got_headers,
-                              .on_data = got_data,
-                              .on_done = call_done,
-                              .arg = f};
-    return fh_http_call_start(&f->call, f->client, &spec, err);
-}
-
-static void connect_next(fh_fetch *f)
-{
-    fh_err *err = NULL;
-    FH_AUTO(buf) fh_buf url = FH_BUF(FH_LIMIT_OUTSIDE_URL_BYTES + 16u);
-    fh_outside_url_write(&f->url, &url);
-    int rc = fh_buf_check(&url, &err, "the URL");
-    if (rc == 0) rc = start_call(f, fh_buf_cstr(&url), &err);
-    if (rc) finish(f, err);
-}
-
-/* An answer that tells names inside a network from names that are none would be a way to list them. */
-static void refuse(fh_fetch *f, const char *why)
-{
-    fh_err *err = NULL;
-    if (f->url.is_address && why)
-        fh_err_set(&err, FH_E_INVALID, "%s is not opened: the URL names %s", f->redirects ? "where it is redirected to" : "it", why);
-    else if (why && strcmp(why, FH_OUTSIDE_BAD_PORT) == 0)
-        fh_err_set(&err, FH_E_INVALID, "it is not opened: the URL names %s", why);
-    else
-        fh_err_set(&err, FH_E_INVALID, "its host has no public address");
-    fh_err_hint(&err, "the operator of this server can allow it with --fetch-allow");
-    finish(f, err);
-}
-
-static void judge(fh_fetch *f, const fh_address *list, size_t count)
-{
-    const char *why = NULL;
-    f->count = f->at = 0;
-    for (size_t i = 0; i < count && f->count < ADDRESSES_MAX; i++)
-        if (fh_outside_rule_allows(f->outside->rule, &f->url, &list[i], &why)) f->addresses[f->count++] = list[i];
-    if (f->count)
-        connect_next(f);
-    else
-        refuse(f, why);
-}
-
-static void resolved(void *arg, const fh_address *list, size_t count)
-{
-    fh_fetch *f = arg;
-    f->lookup = NULL;
-    judge(f, list, count);
-}
-
-static void next_hop(fh_fetch *f)
-{
-    fh_err *err = NULL;
-    int rc = fh_outside_url_parse(&f->url, (fh_str){fh_buf_cstr(&f->text), f->text.len}, &err);
-    if (rc == 0 && f->url.is_address) {
-        judge(f, &f->url.address, 1);
-        return;
-    }
-    if (rc == 0) rc = fh_resolver_ask(&f->lookup, f->outside->resolver, f->client->loop, f->url.host, resolved, f, &err);
-    if (rc == FH_E_INVALID) fh_err_add(&err, "it is redirected, and");
-    if (rc) finish(f, err);
-}
-
-/* ---- beginning ---- */
-
-static int fetch_init(fh_fetch *f, fh_err **err)
-{
-    int rc = fh_timer_init(&f->deadline, f->client->loop, on_deadline, f, err);
-    f->text = FH_BUF(FH_LIMIT_OUTSIDE_URL_BYTES + 1);
-    f->body = FH_BUF(f->spec.max_bytes);
-    fh_buf_add(&f->text, f->spec.url.ptr,
-               FH_MIN(f->spec.url.len, (size_t)FH_LIMIT_OUTSIDE_URL_BYTES + 1)); /* more is refused as too long */
-    return rc ? rc : fh_buf_check(&f->text, err, "the URL");
-}
-
-int fh_fetch_start(fh_fetch **ret, fh_outside *o, fh_http_client *c, const fh_fetch_spec *s, fh_err **err)
-{
-    if (atomic_fetch_add(&o->fetches, 1) >= FH_LIMIT_OUTSIDE_FETCHES) {
-        atomic_fetch_sub(&o->fetches, 1);
-        return fh_err_set(err, FH_E_BUSY, "too much is being fetched at once");
-    }
     fh_fetch *f = fh_calloc(1, sizeof *f);
-    if (!f) {
-        atomic_fetch_sub(&o->fetches, 1);
-        return fh_err_nomem(err);
-    }
-    *f = (fh_fetch){.outside = o, .client = c, .spec = *s};
-    int rc = fetch_init(f, err);
+    if (!f) return fh_err_nomem(err);
+    *f = (fh_fetch){.outside = o, .home = home, .spec = *s, .text = FH_BUF(FH_LIMIT_OUTSIDE_URL_BYTES + 1), .body = FH_BUF(s->max_bytes)};
+    f->begin = (fh_post){.fn = begin, .arg = f};
+    f->abandon = (fh_post){.fn = abandon, .arg = f};
+    f->deliver = (fh_post){.fn = deliver, .arg = f};
+    enlist(f);
+    fh_buf_add(&f->text, s->url.ptr, FH_MIN(s->url.len, (size_t)FH_LIMIT_OUTSIDE_URL_BYTES + 1)); /* more is refused as too long */
+    int rc = fh_buf_check(&f->text, err, "the URL");
     if (rc) {
         fetch_free(f);
         return rc;
     }
-    fh_timer_start(&f->deadline, 0);
+    fh_loop_post_own(o->loop, &f->begin);
     *ret = f;
     return 0;
+}
+
+int fh_fetch_start(fh_fetch **ret, fh_outside *o, fh_loop *home, const fh_fetch_spec *s, fh_err **err)
+{
+    int rc = atomic_fetch_add(&o->fetches, 1) < FH_LIMIT_OUTSIDE_FETCHES ? fetch_new(ret, o, home, s, err)
+                                                                         : fh_err_set(err, FH_E_BUSY, "too much is being fetched at once");
+    if (rc) atomic_fetch_sub(&o->fetches, 1);
+    return rc;
+}
+
+/* ---- the thread ---- */
+
+/* It stands back behind the threads that serve. */
+static void *run(void *arg)
+{
+    fh_outside *o = arg;
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    setpriority(PRIO_PROCESS, 0, NICE); /* of this thread alone, on Linux */
+    if (fh_loop_run(o->loop, &err)) fh_log_err(FH_LOG_ERROR, "net", err, "nothing is fetched any more");
+    return NULL;
+}
+
+static int start_thread(fh_outside *o, fh_err **err)
+{
+    int rc = fh_loop_new(&o->loop, err);
+    if (rc == 0) rc = fh_http_client_new(&o->client, o->loop, err);
+    if (rc) return rc;
+    int e = pthread_create(&o->thread, NULL, run, o);
+    o->has_thread = e == 0;
+    return e ? fh_err_errno(err, FH_E_IO, e, "cannot start the thread that fetches what requests name") : 0;
 }
 
 int fh_outside_new(fh_outside **ret, const fh_outside_config *c, fh_err **err)
 {
     FH_AUTO(fh_outside) fh_outside *o = fh_calloc(1, sizeof *o);
     if (!o) return fh_err_nomem(err);
+    pthread_mutex_init(&o->lock, NULL);
     o->ca_file = c->ca_file;
     int rc = fh_outside_rule_new(&o->rule, c->allow, err);
     if (rc == 0) rc = fh_resolver_new(&o->resolver, c->resolve, c->resolve_ctx, err);
+    if (rc == 0) rc = start_thread(o, err);
     if (rc == 0) *ret = fh_take(o);
     return rc;
+}
+
+static void stop_thread(fh_outside *o)
+{
+    if (!o->has_thread) return;
+    fh_loop_stop(o->loop);
+    pthread_join(o->thread, NULL);
 }
 
 void fh_outside_free(fh_outside *o)
 {
     if (!o) return;
-    fh_resolver_free(o->resolver);
+    stop_thread(o);
+    while (o->first) abandon(o->first);
+    fh_http_client_free(o->client);
+    fh_resolver_free(o->resolver); /* its threads post to the loop */
+    fh_loop_free(o->loop);
     fh_outside_rule_free(o->rule);
+    pthread_mutex_destroy(&o->lock);
     fh_free(o);
 }

@@ -18,7 +18,15 @@ int fh_loop_run(fh_loop *l, fh_err **err); /* until fh_loop_stop */
 void fh_loop_stop(fh_loop *l);             /* any thread; signal-safe it is not: use fh_loop_on_signal */
 /* Runs fn(arg) on the loop's thread soon, in order. Any thread. False when memory is out or the loop is being freed: then fn never runs. */
 bool fh_loop_post(fh_loop *l, void (*fn)(void *arg), void *arg);
-struct event_base *fh_loop_base(fh_loop *l); /* for net/ itself */
+/* The same for what must not fail for want of memory: fn and arg are set by the caller, whose p is its own again when fn is called. */
+typedef struct fh_post {
+    void (*fn)(void *arg);
+    void *arg;
+    struct fh_post *next; /* the loop's */
+    bool made;            /* by fh_loop_post */
+} fh_post;
+bool fh_loop_post_own(fh_loop *l, fh_post *p); /* false when the loop is being freed */
+struct event_base *fh_loop_base(fh_loop *l);   /* for net/ itself */
 FH_DEFINE_AUTO(fh_loop, fh_loop_free);
 
 /* Timers fire once; start again to repeat. */
