@@ -34,6 +34,7 @@ typedef struct world {
     int64_t instance;
     bool die_for_good; /* replicas that broke come back as others otherwise */
     unsigned asked, fetched, at_once, most_at_once, waiting_gone;
+    struct slow *house;
     fh_buf heard; /* the last request's body */
     /* what the client got */
     int status;
@@ -43,6 +44,7 @@ typedef struct world {
 /* ---- the server of images ---- */
 
 typedef struct slow {
+    struct slow *next; /* of the full house that waits */
     world *w;
     fh_http_req *req;
     fh_timer *timer;
@@ -69,7 +71,7 @@ static void slow_gone(void *arg)
     slow_over(s);
 }
 
-static void reply_slowly(world *w, fh_http_req *req, int64_t after_ns)
+static slow *reply_slowly(world *w, fh_http_req *req, int64_t after_ns)
 {
     slow *s = calloc(1, sizeof *s);
     *s = (slow){.w = w, .req = req};
@@ -77,6 +79,17 @@ static void reply_slowly(world *w, fh_http_req *req, int64_t after_ns)
     assert_int_equal(fh_timer_new(&s->timer, w->loop, slow_replies, s, NULL), 0);
     fh_http_req_on_gone(req, slow_gone, s);
     fh_timer_start(s->timer, after_ns);
+    return s;
+}
+
+/* None is answered before as many are there as may be, and a moment later, in which one more would show. */
+static void reply_to_a_full_house(world *w, fh_http_req *req)
+{
+    slow *s = reply_slowly(w, req, 60 * 1000000000LL);
+    s->next = w->house;
+    w->house = s;
+    if (w->at_once < FH_LIMIT_IMAGES_AT_ONCE) return;
+    for (; w->house; w->house = w->house->next) fh_timer_start(w->house->timer, 5000000);
 }
 
 static void images_handle(fh_http_req *req, void *ctx)
@@ -97,7 +110,7 @@ static void images_handle(fh_http_req *req, void *ctx)
     } else if (fh_str_eqs(path, "/never")) {
         reply_slowly(w, req, 60 * 1000000000LL);
     } else if (fh_str_starts(path, FH_STR("/slow/"))) {
-        reply_slowly(w, req, 5000000);
+        reply_to_a_full_house(w, req);
     } else if (fh_str_starts(path, FH_STR("/large/"))) {
         fh_http_reply(req, 200, "image/png", large, sizeof large);
     } else {
