@@ -61,9 +61,9 @@ def in_time(quiet, seen):
 
 
 def stand_back():
-    """Whoever attacks does so from elsewhere: the threads here that stand for them leave the processors to the server and to who is served."""
+    """Whoever attacks does so from elsewhere: the threads here that stand for them run only where the server, and who is served, leave a processor idle."""
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def connect(server):
