@@ -68,6 +68,7 @@ static void exchange_free(fh_exchange *x)
     fh_free(x->repeated);
     fh_exchange_choice_free(x->choice);
     fh_judge_free(x->judge);
+    fh_exchange_hold(x, 0);
     unlink_from_lane(x);
     fh_timer_free(x->timer);
     fh_ask_fini(&x->ask);
@@ -208,7 +209,9 @@ static void say_what_broke(fh_exchange *x, const fh_err *why)
 static void step(void *arg)
 {
     fh_exchange *x = arg;
-    if (x->upstream_error)
+    if (x->crowded)
+        fh_exchange_crowded(x);
+    else if (x->upstream_error)
         stop_listening(x);
     else
         fh_exchange_choose(x);
@@ -617,6 +620,7 @@ fh_exchange *fh_exchange_fork(fh_exchange *x)
     y->timer = NULL;
     y->hold.key = &y->key;
     y->leases.held = 0; /* who follows pays */
+    x->reply_bytes = 0;
     y->next = y->previous = NULL;
     y->own_body = body;
     x->seen.trace_state = NULL;

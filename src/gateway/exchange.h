@@ -100,10 +100,12 @@ struct fh_exchange {
     bool resumed;                     /* behind a seam: events are written, not passed */
     bool begun, end_seen, failed, stalled;
     bool learned; /* what the answer tells of the model is noted */
-    int status; /* of the upstream's reply; 0 before its headers */
+    int status;   /* of the upstream's reply; 0 before its headers */
     char type[128], retry_after[32], reply_id[96];
     int64_t created_s;
     fh_buf in;              /* PLAIN: the reply so far; STREAMING: an event that is not whole yet */
+    size_t reply_bytes;     /* in the sum of all whole replies */
+    bool crowded;           /* it did not fit there: the call is about to be ended */
     fh_wire_reader *reader; /* owned */
     char *repeated;         /* owned: what the upstream will say before the answer; NULL: nothing */
     bool forces;            /* a tool call by the form of the answer, */
@@ -145,6 +147,13 @@ fh_err *fh_exchange_error_said(fh_exchange *x); /* by the upstream's whole reply
 int fh_exchange_code_of(int status);            /* the class of error that an upstream's status is */
 void fh_exchange_give(fh_exchange *x, const char *type, fh_str body); /* a whole reply with the status of x */
 void fh_exchange_stream(fh_exchange *x);                              /* a streamed reply begins */
+/* exchange_room.c */
+/* x holds so many bytes of whole replies; false: it would be more than before, and is too much for all together. It holds what it did. */
+bool fh_exchange_hold(fh_exchange *x, size_t bytes);
+bool fh_exchange_hold_reply(fh_exchange *x); /* the same of what has come, and what is made of it */
+int fh_exchange_no_room(fh_err **err);       /* FH_E_BUSY */
+void fh_exchange_crowd(fh_exchange *x);      /* from the call: what came goes, and the exchange ends from the loop */
+void fh_exchange_crowded(fh_exchange *x);    /* that end */
 /* exchange_count.c */
 void fh_exchange_count_begin(fh_exchange *x); /* x->route is to be asked */
 void fh_exchange_count_event(fh_exchange *x, const fh_wire_event *e);

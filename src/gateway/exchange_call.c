@@ -22,8 +22,11 @@ static void got_headers(void *arg, int status, const fh_header *headers, size_t 
 static bool got_data(void *arg, const void *data, size_t bytes)
 {
     fh_exchange *x = arg;
-    if (x->upstream_error || !fh_buf_add(&x->in, data, bytes)) return true; /* judged at the end: the buffer remembers */
-    if (!fh_exchange_is_stream(x)) return true;
+    if (x->upstream_error || x->crowded || !fh_buf_add(&x->in, data, bytes)) return true; /* judged at the end: the buffer remembers */
+    if (!fh_exchange_is_stream(x)) {
+        if (!fh_exchange_hold_reply(x)) fh_exchange_crowd(x);
+        return true;
+    }
     x->paused = !fh_exchange_take_events(x);
     return !x->paused;
 }
@@ -85,7 +88,13 @@ static void plain_done(fh_exchange *x)
     }
     x->failed = x->status >= 400;
     fh_exchange_read_plain(x);
+    bool fits = fh_exchange_hold_reply(x);
     fh_exchange_leave(x, outcome); /* what was used is known now */
+    if (!fits) {
+        fh_exchange_no_room(&err);
+        fh_exchange_fail(x, err);
+        return;
+    }
     if (x->failed || !fh_exchange_counts(x, give_plain)) give_plain(x);
 }
 
@@ -93,7 +102,9 @@ static void call_done(void *arg, int status, const fh_err *why)
 {
     fh_exchange *x = arg;
     x->call = NULL;
-    if (fh_exchange_is_stream(x))
+    if (x->crowded)
+        fh_exchange_crowded(x);
+    else if (fh_exchange_is_stream(x))
         stream_done(x, why);
     else if (upstream_broke(x, status) || (x->streaming && status != 200))
         fh_exchange_broke(x, why);
@@ -152,13 +163,14 @@ static void forget_reply(fh_exchange *x)
 {
     x->status = 0;
     x->type[0] = x->retry_after[0] = '\0';
-    x->begun = x->end_seen = x->stalled = false;
+    x->begun = x->end_seen = x->stalled = x->crowded = false;
     if (x->resumed && fh_sent_resume(&x->sent, x->route.resume) == FH_RESUME_TEXT) fh_sent_expect_blanks(&x->sent);
     x->finishes = 0;
     fh_buf_clear(&x->held);
     x->held.max = FH_LIMIT_SSE_EVENT_BYTES;
     x->held_end = false;
     fh_buf_clear(&x->in);
+    fh_exchange_hold_reply(x);
     x->in.max = x->wants_stream        ? (size_t)FH_LIMIT_SSE_EVENT_BYTES
                 : x->op == FH_OP_EMBED ? (size_t)FH_LIMIT_EMBED_REPLY_BYTES
                                        : (size_t)FH_LIMIT_JSON_BODY_BYTES;

@@ -311,6 +311,11 @@ void fh_exchange_learn(fh_exchange *x)
     remember(x);
 }
 
+size_t fh_exchange_kept_bytes(const fh_exchange *x)
+{
+    return x->choice ? x->choice->first_in.len : 0;
+}
+
 bool fh_exchange_escalated(const fh_exchange *x)
 {
     return x->choice && x->choice->escalated;

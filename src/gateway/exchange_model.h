@@ -23,6 +23,7 @@ bool fh_exchange_escalates(fh_exchange *x);
 bool fh_exchange_falls_back(fh_exchange *x);
 /* What the answer tells of the model, which its client may judge: once, before the client has the end of it. */
 void fh_exchange_learn(fh_exchange *x);
+size_t fh_exchange_kept_bytes(const fh_exchange *x);   /* of an answer that another model's is to replace */
 bool fh_exchange_escalated(const fh_exchange *x);      /* another model was asked */
 uint64_t fh_exchange_wasted_tok(const fh_exchange *x); /* of an answer that was not sent */
 /* A request that names its model: it may be one that auto answered badly. */

@@ -315,6 +315,14 @@ void fh_exchange_send_error(fh_exchange *x, const fh_err *why)
         fh_gateway_reply_error_after(x->req, why, x->retry_ns);
 }
 
+static void give_no_room(fh_exchange *x)
+{
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    x->failed = true;
+    x->seen.code = fh_exchange_no_room(&err);
+    fh_exchange_send_error(x, err);
+}
+
 void fh_exchange_give(fh_exchange *x, const char *type, fh_str body)
 {
     if (x->status == 200) fh_exchange_learn(x);
@@ -322,11 +330,17 @@ void fh_exchange_give(fh_exchange *x, const char *type, fh_str body)
         fh_exchange_lead_whole(x, type, body);
         return;
     }
+    if (!fh_exchange_hold(x, body.len)) {
+        give_no_room(x);
+        return;
+    }
     if (x->status == 200) first_byte(x);
     add_choice_headers(x);
     fh_exchange_cost_headers(x);
     if (x->retry_after[0]) fh_http_reply_header(x->req, "Retry-After", x->retry_after);
     if (x->tries && x->status >= 400) fh_http_reply_header(x->req, "x-should-retry", "false");
+    fh_http_reply_holds(x->req, &x->gateway->reply_bytes, x->reply_bytes);
+    x->reply_bytes = 0;
     fh_http_reply(x->req, x->status, type, body.ptr, body.len);
 }
 

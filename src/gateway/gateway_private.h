@@ -62,6 +62,7 @@ struct fh_gateway {
     fh_outcomes *outcomes;
     _Atomic uint64_t retry_credit; /* of all requests together */
     atomic_size_t image_bytes;     /* that they hold */
+    atomic_size_t reply_bytes;     /* of their whole replies, until they are sent */
     _Atomic uint64_t draws;        /* made so far, by config.seed */
     char secret[44];               /* random text of this process: makes salts that nobody else can name */
 };

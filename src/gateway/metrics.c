@@ -123,6 +123,7 @@ void fh_gateway_metrics(const fh_gateway *g, fh_buf *out)
     for (size_t i = 0; i < g->lane_count; i++) sets[i] = &g->lanes[i].series;
     fh_series_write(g->series, sets, g->lane_count, out);
     write_one(out, "freehold_gateway_in_flight", "gauge", "Requests that run now.", t.in_flight);
+    write_one(out, "freehold_gateway_reply_bytes", "gauge", "Bytes of whole replies that are held until they are sent.", g->reply_bytes);
     write_one(out, "freehold_gateway_limited_total", "counter", "Requests that were beyond what their key may ask.", t.limited);
     write_one(out, "freehold_gateway_prompt_tokens_total", "counter", "Tokens of prompts.", t.prompt_tok);
     write_one(out, "freehold_gateway_completion_tokens_total", "counter", "Tokens of answers, of streams as they come.", t.completion_tok);

@@ -91,8 +91,19 @@ void fh_http_conn_queue(fh_http_conn *c, const void *data, size_t bytes)
     if (!fh_buf_add(&c->out, data, bytes)) fh_http_conn_break(c);
 }
 
+void fh_http_conn_count_out(fh_http_conn *c, atomic_size_t *sum, size_t bytes)
+{
+    if (c->out_sum && c->out_sum != sum) {
+        atomic_fetch_sub(c->out_sum, c->out_bytes);
+        c->out_bytes = 0;
+    }
+    c->out_sum = sum;
+    c->out_bytes += bytes;
+}
+
 static void all_sent(fh_http_conn *c)
 {
+    fh_http_conn_count_out(c, NULL, 0);
     c->sent = 0;
     c->write_deadline_ns = 0;
     if (c->out.cap > KEEP_BYTES) {

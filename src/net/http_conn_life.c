@@ -90,6 +90,7 @@ void fh_http_conn_move(fh_http_conn *c)
 void fh_http_conn_free(fh_http_conn *c)
 {
     fh_http_conn_count_body(c, 0);
+    fh_http_conn_count_out(c, NULL, 0);
     if (c->counted) fh_http_group_leave(c->server->group, &c->address);
     atomic_fetch_sub(&c->server->group->connections, 1);
     fh_tls_stream_free(c->tls);

@@ -249,6 +249,11 @@ static void slow_strangers(fh_http_conn *c)
     if (until) fh_http_conn_hold(c, until);
 }
 
+void fh_http_reply_holds(fh_http_req *r, atomic_size_t *sum, size_t bytes)
+{
+    fh_http_conn_count_out(r->conn, sum, bytes);
+}
+
 void fh_http_reply(fh_http_req *r, int status, const char *content_type, const void *body, size_t bytes)
 {
     fh_http_conn *c = r->conn;

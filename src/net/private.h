@@ -113,6 +113,8 @@ struct fh_http_conn {
     fh_buf pending; /* read but not parsed: the client pipelines */
     fh_buf out;     /* bytes to send, the first `sent` of them are gone */
     size_t sent;
+    atomic_size_t *out_sum; /* where out_bytes of what is unsent are counted for whoever replied; NULL: nowhere */
+    size_t out_bytes;
     size_t dropped_bytes; /* that came after the last reply was begun */
     size_t body_bytes;    /* counted in the group's bodies_bytes */
     fh_http_req req;
@@ -190,6 +192,8 @@ void fh_http_conn_on_io(evutil_socket_t fd, short what, void *arg);
 void fh_http_conn_on_kick(evutil_socket_t fd, short what, void *arg);
 void fh_http_conn_on_timer(void *arg);
 void fh_http_conn_refuse(fh_http_conn *c, int status, fh_err *err); /* takes err; the connection closes behind the reply */
+/* bytes, which *sum has already, are of what is to be sent; sum NULL: all is sent, or never will be. */
+void fh_http_conn_count_out(fh_http_conn *c, atomic_size_t *sum, size_t bytes);
 bool fh_http_conn_count_body(fh_http_conn *c, size_t bytes); /* what its request body holds now; false when that is too much for all */
 void fh_http_conn_move(fh_http_conn *c);                     /* to c->move_to */
 void fh_http_conn_open(fh_http_server *s, int fd, const struct sockaddr_storage *peer);

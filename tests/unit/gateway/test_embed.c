@@ -4,13 +4,17 @@
 #include "gateway/gateway.h"
 #include "net/http_client.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static const char vectors[] = "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"index\":0,\"embedding\":[1.0]}],\"model\":\"up\","
                               "\"usage\":{\"prompt_tokens\":41}}";
+
+enum { LARGE_BYTES = 16 << 20 }; /* more than sockets hold */
 
 typedef struct world {
     fh_loop *loop;
@@ -21,12 +25,13 @@ typedef struct world {
     char folder[64], socket[100];
     unsigned asked, deaths; /* deaths: so many requests die before they are answered */
     fh_buf asked_for;       /* path and body of the last one */
+    fh_str answer;
     fh_candidate candidate;
     const char *upstream_model;
     fh_limit_set limits;
     int status;
     fh_buf body;
-    char left[16], reason[128];
+    char left[16], reason[128], retry_after[16];
 } world;
 
 static void upstream_handles(fh_http_req *req, void *ctx)
@@ -40,7 +45,7 @@ static void upstream_handles(fh_http_req *req, void *ctx)
     if (w->asked++ < w->deaths)
         fh_http_reply_abort(req);
     else
-        fh_http_reply(req, 200, "application/json", vectors, strlen(vectors));
+        fh_http_reply(req, 200, "application/json", w->answer.ptr, w->answer.len);
 }
 
 static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *ret, fh_err **err)
@@ -83,7 +88,7 @@ static void stop(void *arg)
     fh_loop_stop(((world *)arg)->loop);
 }
 
-static int setup(void **state)
+static int open_world(void **state, size_t replies_bytes)
 {
     world *w = calloc(1, sizeof *w);
     char address[128];
@@ -96,16 +101,31 @@ static int setup(void **state)
     assert_int_equal(fh_http_server_listen(w->upstream, address, false, NULL), 0);
     assert_int_equal(fh_http_server_new(&w->door, w->loop, door_handles, w, NULL), 0);
     assert_int_equal(fh_http_server_listen(w->door, "127.0.0.1:0", false, NULL), 0);
-    fh_gateway_config c = {.loops = &w->loop, .loop_count = 1, .routes = {.ctx = w, .choose = choose, .report = report, .list = list}};
+    fh_gateway_config c = {.loops = &w->loop,
+                           .loop_count = 1,
+                           .routes = {.ctx = w, .choose = choose, .report = report, .list = list},
+                           .replies_bytes = replies_bytes};
     assert_int_equal(fh_gateway_new(&w->gateway, &c, NULL), 0);
     assert_int_equal(fh_http_client_new(&w->client, w->loop, NULL), 0);
     assert_int_equal(fh_timer_new(&w->deadline, w->loop, stop, w, NULL), 0);
-    w->body = FH_BUF(1 << 20);
+    w->answer = fh_str_of(vectors);
+    w->body = FH_BUF(LARGE_BYTES);
     w->asked_for = FH_BUF(1 << 20);
     w->upstream_model = "";
     w->candidate = (fh_candidate){.deployment = "d", .model = "m", .place = "here", .dialect = FH_DIALECT_CHAT};
     *state = w;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return open_world(state, 0);
+}
+
+/* One large reply fits, two do not. */
+static int setup_with_little_room(void **state)
+{
+    return open_world(state, 3 * (size_t)LARGE_BYTES / 2);
 }
 
 static int teardown(void **state)
@@ -136,6 +156,7 @@ static void got_headers(void *arg, int status, const fh_header *h, size_t count)
     w->status = status;
     keep(w->left, sizeof w->left, h, count, "x-ratelimit-remaining-tokens");
     keep(w->reason, sizeof w->reason, h, count, "x-freehold-reason");
+    keep(w->retry_after, sizeof w->retry_after, h, count, "retry-after");
 }
 
 static bool got_data(void *arg, const void *data, size_t bytes)
@@ -246,6 +267,107 @@ static void tokens_are_counted_by_what_the_upstream_says(void **state)
     assert_int_equal(atoi(strchr(row, '}') + 1), 2);
 }
 
+/* ---- replies that are too large together ---- */
+
+static size_t held_bytes(const world *w)
+{
+    FH_AUTO(buf) fh_buf metrics = FH_BUF(1 << 20);
+    fh_gateway_metrics(w->gateway, &metrics);
+    const char *row = strstr(fh_buf_cstr(&metrics), "\nfreehold_gateway_reply_bytes ");
+    assert_non_null(row);
+    return strtoull(strchr(row, ' ') + 1, NULL, 10);
+}
+
+typedef struct waiting {
+    world *world;
+    size_t least, most;
+    fh_timer *timer;
+} waiting;
+
+static void look(void *arg)
+{
+    waiting *s = arg;
+    size_t bytes = held_bytes(s->world);
+    if (bytes >= s->least && bytes <= s->most)
+        stop(s->world);
+    else
+        fh_timer_start(s->timer, 1000000);
+}
+
+static void run_until_held(world *w, size_t least, size_t most)
+{
+    waiting s = {.world = w, .least = least, .most = most};
+    assert_int_equal(fh_timer_new(&s.timer, w->loop, look, &s, NULL), 0);
+    fh_timer_start(s.timer, 1000000);
+    fh_timer_start(w->deadline, 60000000000LL);
+    assert_int_equal(fh_loop_run(w->loop, NULL), 0);
+    fh_timer_free(s.timer);
+    assert_in_range(held_bytes(w), least, most);
+}
+
+/* A client that asks and reads nothing. */
+static int ask_and_look_away(const world *w)
+{
+    char text[512];
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    to.sin_port = htons((uint16_t)fh_http_server_port(w->door));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    int n = snprintf(text, sizeof text,
+                     "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                     strlen(BODY), BODY);
+    assert_int_equal(write(fd, text, (size_t)n), n);
+    return fd;
+}
+
+static char *large_answer(size_t bytes)
+{
+    char *text = malloc(bytes);
+    memset(text, ' ', bytes);
+    memcpy(text, vectors, strlen(vectors));
+    return text;
+}
+
+static void a_reply_that_does_not_fit_beside_others_is_refused(void **state)
+{
+    world *w = *state;
+    size_t bytes = LARGE_BYTES - 1000;
+    char *large = large_answer(bytes);
+    w->answer = (fh_str){large, bytes};
+    int reader = ask_and_look_away(w);
+    run_until_held(w, bytes, bytes);
+    ask(w, BODY);
+    assert_int_equal(w->status, 429);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "too large together"));
+    assert_string_equal(w->retry_after, "2");
+    assert_int_equal(w->asked, 2); /* no other replica is asked: it did nothing wrong */
+    assert_int_equal(held_bytes(w), bytes);
+    w->answer = fh_str_of(vectors);
+    ask(w, BODY);
+    assert_int_equal(w->status, 200); /* small ones fit */
+    close(reader);
+    run_until_held(w, 0, 0);
+    w->answer = (fh_str){large, bytes};
+    ask(w, BODY);
+    assert_int_equal(w->status, 200);
+    assert_int_equal(w->body.len, bytes);
+    run_until_held(w, 0, 0);
+    free(large);
+}
+
+static void a_reply_that_never_fits_is_refused_and_leaves_nothing(void **state)
+{
+    world *w = *state;
+    size_t bytes = 2 * (size_t)LARGE_BYTES;
+    char *large = large_answer(bytes);
+    w->answer = (fh_str){large, bytes};
+    ask(w, BODY);
+    assert_int_equal(w->status, 429);
+    assert_int_equal(w->asked, 1);
+    assert_int_equal(held_bytes(w), 0);
+    free(large);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -257,6 +379,8 @@ int main(void)
         TEST(another_replica_is_asked_when_one_dies),
         TEST(a_wrong_request_never_reaches_an_upstream),
         TEST(tokens_are_counted_by_what_the_upstream_says),
+        cmocka_unit_test_setup_teardown(a_reply_that_does_not_fit_beside_others_is_refused, setup_with_little_room, teardown),
+        cmocka_unit_test_setup_teardown(a_reply_that_never_fits_is_refused_and_leaves_nothing, setup_with_little_room, teardown),
     };
     return cmocka_run_group_tests_name("gateway/embed", tests, NULL, NULL);
 }

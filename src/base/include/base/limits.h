@@ -51,6 +51,7 @@
     X(EMBED_INPUTS, 2048, "inputs of an embeddings request; beyond: 400")                                                                  \
     X(EMBED_TOK, 300000, "tokens of all inputs of an embeddings request; beyond: 400")                                                     \
     X(EMBED_REPLY_BYTES, 134217728, "reply to an embeddings request; beyond: 400 of our engine, an error of others")                       \
+    X(REPLIES_BYTES, 268435456, "whole replies of all requests together, from their first byte until they are sent; beyond: 429")          \
     X(EMBED_OPEN_BYTES, 268435456, "replies of the embeddings requests that run in an engine together; beyond: 429")                       \
     X(CHOICES, 16, "choices of a request (n) that our engine answers; beyond: 400")                                                        \
     X(ENGINE_QUEUE, 256, "requests that wait for an engine's batch; beyond: 429 with Retry-After")                                         \

@@ -32,6 +32,7 @@ typedef struct fh_gateway_config {
     fh_tokenizers *tokenizers;    /* likewise; NULL: what other engines count is taken */
     fh_usage_store *usage;        /* likewise; NULL: no record of what requests use is kept */
     const char *region;           /* borrowed: where this server stands (gateway/region.h); NULL: not known */
+    size_t replies_bytes;         /* that whole replies of all requests may hold together; 0: REPLIES_BYTES */
     uint64_t seed;                /* of the draws that decide which requests try a model to learn of it; any number */
     bool traced;                  /* traces that begin here are recorded by somebody */
     bool keep_answers;            /* the same request is answered once (docs/CACHE.md) */

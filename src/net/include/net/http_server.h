@@ -10,6 +10,8 @@
 #include "net/loop.h"
 #include "net/tls.h"
 
+#include <stdatomic.h>
+
 typedef struct fh_http_server fh_http_server;
 typedef struct fh_http_req fh_http_req;
 
@@ -92,6 +94,9 @@ void fh_http_req_on_gone(fh_http_req *r, void (*fn)(void *arg), void *arg); /* n
 /* Extra header of the reply to come (before reply or start); copies. */
 bool fh_http_reply_header(fh_http_req *r, const char *name, const char *value);
 void fh_http_reply(fh_http_req *r, int status, const char *content_type, const void *body, size_t bytes);
+/* The reply to come is counted in *sum, with so many bytes that stand there already: they are taken from it once the reply is sent or its
+ * connection gone. *sum outlives the server. */
+void fh_http_reply_holds(fh_http_req *r, atomic_size_t *sum, size_t bytes);
 /* Streamed reply, chunked (HTTP/1.0: until the connection closes). write returns false when the client should not be written to for now
  * (bytes are still taken): on_drain is called once it can again. None of the reply functions calls on_gone or on_drain from inside: they
  * come from the loop. */
