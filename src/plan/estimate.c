@@ -155,6 +155,7 @@ static void set_load(const setting *s, estimate *e)
     double rate = s->w->load_tok_s > 0 ? FH_MIN((double)s->w->load_tok_s, FH_MAX(able, full)) : able;
     double busy = rate / FH_MAX(FH_MAX(able, rate), 1e-9);
     double watts = (double)s->h->watts * FH_MAX(s->h->devices, 1u) * s->machines * (s->h->cpu ? 1 : POWER_SHARE * HOST_POWER);
+    e->mtok_known = true;
     e->mtok_share = (uint64_t)whole(FH_MIN(1e6 / 3600 / rate * 4294967296.0, 9e18));
     e->plan.mtok_uj = watts > 0 ? whole(watts * (IDLE_SHARE + (1 - IDLE_SHARE) * busy) / rate * 1e12) : -1;
 }
@@ -186,7 +187,7 @@ static bool is_scored(const fh_catalog_model *m, const fh_catalog_variant *v)
 static bool try_variant(const setting *s, estimate *e)
 {
     fh_plan_need need = fh_plan_need_of(&s->rule, s->w->context_tok, s->w->streams);
-    if (s->v->bytes == 0 || s->h->bandwidth_bytes == 0) {
+    if (s->v->bytes == 0) {
         if (e->why < FH_PLAN_BY_SIZE) refuse(e, FH_PLAN_BY_SIZE, 0, 0);
         return false;
     }
@@ -198,7 +199,8 @@ static bool try_variant(const setting *s, estimate *e)
     e->plan =
         (fh_plan){.variant = s->v, .scored = is_scored(s->m, s->v), .kv = s->kv, .ranks = s->ranks, .machines = s->machines, .need = need};
     e->plan.streams_max = streams_max(s, &need);
-    set_speed(s, e);
+    e->plan.mtok_uj = -1;
+    if (s->h->bandwidth_bytes) set_speed(s, e);
     int64_t least = (int64_t)s->w->min_decode_tok_s * 1000;
     e->decode_millitok_s = e->plan.decode_millitok_s;
     e->mtok_uj = e->plan.mtok_uj;

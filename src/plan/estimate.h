@@ -5,7 +5,7 @@
 #include "plan/rank.h"
 
 typedef struct estimate { /* what every offer asks comes first, in one line of the cache */
-    bool fits;
+    bool fits, mtok_known;
     fh_plan_reason why;  /* when it does not */
     int64_t wanted, had; /* the same */
     uint64_t mtok_share; /* a million tokens' part of an hour, in 2^-32 */

@@ -30,7 +30,11 @@ static void figure(const fh_plan *p, fh_plan_prefer prefer, char *out, size_t ou
     case FH_PLAN_ENERGY: snprintf(out, out_size, "%.2f J a token", (double)p->mtok_uj / 1e12); break;
     case FH_PLAN_START: snprintf(out, out_size, "ready in %lld s", (long long)p->ready_s); break;
     case FH_PLAN_PRICE:
-        if (p->variant)
+        if (p->mtok_nusd < 0)
+            snprintf(out, out_size, "%s an hour", hour);
+        else if (p->variant && p->hour_nusd == 0)
+            snprintf(out, out_size, "free");
+        else if (p->variant)
             snprintf(out, out_size, "%s an hour, %s a million tokens", hour, mtok);
         else
             snprintf(out, out_size, "%s a million tokens", mtok);

@@ -2,6 +2,7 @@
  * multiplication. */
 #include "base/mem.h"
 #include "estimate.h"
+#include "plan_private.h"
 
 #define LOAD_MAX_TOK_S INT64_C(1000000000000) /* so that no product leaves 128 bits */
 
@@ -38,6 +39,7 @@ static int64_t clamp(__int128 v)
 static int64_t mtok_of(const fh_plan_offer *o, const estimate *e, const fh_plan_wishes *w)
 {
     if (!e) return clamp((__int128)o->out_nusd + (__int128)o->in_nusd * w->prompt_tok / w->answer_tok);
+    if (!e->mtok_known) return o->hour_nusd ? -1 : 0;
     return clamp(((__int128)o->hour_nusd * e->mtok_share) >> 32);
 }
 
@@ -64,6 +66,7 @@ static struct scored score(const pass *p, uint32_t i, const estimate *e, int64_t
 {
     const fh_plan_offer *o = &p->on->offers[i];
     int64_t slow = e ? -e->decode_millitok_s : 0;
+    if (mtok < 0) mtok = INT64_MAX;
     switch (p->w->prefer) {
     case FH_PLAN_SPEED: return (struct scored){slow, mtok, i};
     case FH_PLAN_ENERGY: return (struct scored){e && e->mtok_uj >= 0 ? e->mtok_uj : INT64_MAX, mtok, i};
@@ -165,6 +168,29 @@ int fh_plan_rank(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_pl
     fh_free(best);
     fh_free(hosts);
     return rc;
+}
+
+static uint64_t memory_of(const fh_plan_host *h)
+{
+    return fh_plan_mul((uint64_t)FH_MAX(h->devices, 1u) * FH_MAX(h->machines, 1u), h->memory_bytes);
+}
+
+int fh_plan_smallest_host(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_host *hosts, size_t count, size_t *ret_host,
+                          fh_plan *ret, fh_err **err)
+{
+    fh_plan_wishes wishes = estimate_wishes(w);
+    estimate e, best = {0};
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        estimate_host(m, &wishes, &hosts[i], &e);
+        if (!e.fits || (best.fits && memory_of(&hosts[at]) <= memory_of(&hosts[i]))) continue;
+        best = e;
+        at = i;
+    }
+    if (!best.fits) return fh_err_set(err, FH_E_NOT_FOUND, "no host of these would do for %s", m->id);
+    *ret_host = at;
+    *ret = best.plan;
+    return 0;
 }
 
 int64_t fh_plan_break_even_tok_s(int64_t hour_nusd, int64_t mtok_nusd)

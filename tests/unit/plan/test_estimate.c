@@ -256,6 +256,11 @@ static void what_nobody_measured_is_unknown_and_not_zero_cost(void **state)
     assert_int_equal(e.plan.prefill_tok_s, 0);
     assert_int_equal(e.plan.first_token_ms, 0);
     assert_true(e.plan.decode_millitok_s > 0);
+    h.bandwidth_bytes = 0;
+    e = on("glm-5.3-flash", "native", &h, 1, 4096);
+    assert_true(e.fits && !e.mtok_known);
+    assert_int_equal(e.plan.decode_millitok_s, 0);
+    assert_true(e.plan.streams_max > 1);
 }
 
 static void water_is_on_site_and_of_the_electricity_with_pue_once(void **state)

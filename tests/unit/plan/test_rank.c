@@ -233,6 +233,39 @@ static void only_the_best_are_kept_where_room_is_short(void **state)
     assert_int_equal(none.count, 0);
 }
 
+static void a_place_of_unknown_speed_is_free_or_last(void **state)
+{
+    (void)state;
+    fh_plan_host dark[] = {hosts[H200_8], hosts[H200_8], hosts[H200_8]};
+    dark[0].bandwidth_bytes = dark[1].bandwidth_bytes = 0;
+    const fh_plan_offer three[] = {{.host = 0, .hour_nusd = USD(1)}, {.host = 2, .hour_nusd = USD(90)}, {.host = 1}};
+    fh_plan_market on = {dark, three, NULL, 3, 3, 0};
+    fh_plan_ranking r = {.plans = plans, .max = 3};
+    fh_plan_wishes w = {0};
+    assert_int_equal(fh_plan_rank(fh_catalog_find(FH_STR("glm-5.3")), &w, &on, &r, NULL), 0);
+    assert_int_equal(plans[0].offer, 2);
+    assert_int_equal(plans[0].mtok_nusd, 0);
+    assert_int_equal(plans[1].offer, 1);
+    assert_int_equal(plans[2].mtok_nusd, -1);
+    char text[128];
+    fh_plan_why(&r, &w, text, sizeof(text));
+    assert_non_null(strstr(text, "cheapest of 3 that would do: free; the next: 90.00 an hour, "));
+}
+
+static void the_smallest_host_that_would_do_is_found(void **state)
+{
+    (void)state;
+    fh_plan_wishes w = {.variant = "native", .streams = 1};
+    const fh_catalog_model *m = fh_catalog_find(FH_STR("glm-5.3"));
+    fh_plan p;
+    size_t at = 0;
+    assert_int_equal(fh_plan_smallest_host(m, &w, hosts, HOSTS, &at, &p, NULL), 0);
+    assert_int_equal(at, H200_8);
+    assert_true(p.need.total_bytes > 744 * G);
+    w.min_decode_tok_s = 1000000;
+    assert_int_equal(fh_plan_smallest_host(m, &w, hosts, HOSTS, &at, &p, NULL), FH_E_NOT_FOUND);
+}
+
 static int refused(const fh_plan_offer *o, const char *variant)
 {
     fh_plan_market on = {hosts, o, regions, HOSTS, 1, FH_COUNT(regions)};
@@ -287,6 +320,8 @@ int main(void)
         cmocka_unit_test(a_variant_that_was_not_measured_says_so),
         cmocka_unit_test(the_order_of_offers_changes_nothing_but_equals),
         cmocka_unit_test(only_the_best_are_kept_where_room_is_short),
+        cmocka_unit_test(a_place_of_unknown_speed_is_free_or_last),
+        cmocka_unit_test(the_smallest_host_that_would_do_is_found),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(memory_that_is_out_is_an_error),
     };

@@ -22,7 +22,7 @@ typedef struct fh_plan_host {               /* a kind of machine, or of several 
     uint32_t opens;                         /* FH_PLAN_GGUF... */
     bool cpu;                               /* no accelerator: all memory may be used, and watts are the whole machine's */
     uint64_t memory_bytes;                  /* of a device */
-    uint64_t bandwidth_bytes;               /* of a device, a second */
+    uint64_t bandwidth_bytes;               /* of a device, a second; 0: unknown, and so are its speed and energy */
     uint64_t ops_16bit, ops_8bit, ops_4bit; /* of a device, multiplications and additions a second, dense; 0: it has none of that width */
     uint64_t load_bytes;                    /* from disk into the devices, a second; 0: 1 GB */
     uint32_t watts;                         /* rated, of a device; 0: unknown */
@@ -84,7 +84,7 @@ typedef struct fh_plan {
     int64_t ready_s;           /* image, weights, load */
     int64_t start_nusd;        /* what that time costs */
     int64_t hour_nusd;
-    int64_t mtok_nusd;        /* a million answered tokens with their prompts, at the load */
+    int64_t mtok_nusd;        /* a million answered tokens with their prompts, at the load; -1: unknown */
     int64_t mtok_uj, mtok_ul; /* the same in micro-joules and micro-litres, modelled; -1: unknown */
 } fh_plan;
 
@@ -117,6 +117,10 @@ typedef struct fh_plan_ranking {
 /* Sets ret's count, plans (best first; equals in the order of the offers), fit and refused. FH_E_INVALID: an offer names a host or region
  * that is not there, or a price is negative, or the load is beyond 10^12; FH_E_NOT_FOUND: the model has no such variant; FH_E_NOMEM. */
 int fh_plan_rank(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_market *on, fh_plan_ranking *ret, fh_err **err);
+
+/* The host of those with the least memory in all that would do, prices and places aside: what to look for. FH_E_NOT_FOUND: none would. */
+int fh_plan_smallest_host(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_host *hosts, size_t count, size_t *ret_host,
+                          fh_plan *ret, fh_err **err);
 
 /* Answered tokens a second above which a machine at this price an hour is cheaper than an endpoint at that price a million; 0: never. */
 int64_t fh_plan_break_even_tok_s(int64_t hour_nusd, int64_t mtok_nusd);
