@@ -7,6 +7,7 @@ const char *const fh_cli_groups[] = {"Run models", "Models and weights", "Server
 
 const fh_cli_verb *const fh_cli_verbs[] = {
     &fh_verb_run,
+    &fh_verb_plan,
     &fh_verb_ps,
     &fh_verb_stop,
     &fh_verb_events,

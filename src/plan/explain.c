@@ -26,8 +26,18 @@ static void figure(const fh_plan *p, fh_plan_prefer prefer, char *out, size_t ou
     money(p->hour_nusd, hour);
     money(p->mtok_nusd, mtok);
     switch (prefer) {
-    case FH_PLAN_SPEED: snprintf(out, out_size, "%.1f tokens a second", (double)p->decode_millitok_s / 1000); break;
-    case FH_PLAN_ENERGY: snprintf(out, out_size, "%.2f J a token", (double)p->mtok_uj / 1e12); break;
+    case FH_PLAN_SPEED:
+        if (p->decode_millitok_s == 0)
+            snprintf(out, out_size, "of unknown speed");
+        else
+            snprintf(out, out_size, "%.1f tokens a second", (double)p->decode_millitok_s / 1000);
+        break;
+    case FH_PLAN_ENERGY:
+        if (p->mtok_uj < 0)
+            snprintf(out, out_size, "of unknown energy");
+        else
+            snprintf(out, out_size, "%.2f J a token", (double)p->mtok_uj / 1e12);
+        break;
     case FH_PLAN_START: snprintf(out, out_size, "ready in %lld s", (long long)p->ready_s); break;
     case FH_PLAN_PRICE:
         if (p->mtok_nusd < 0)

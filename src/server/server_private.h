@@ -192,6 +192,7 @@ void api_providers_list(api_call *c), api_providers_create(api_call *c), api_pro
 void api_providers_load_tokenizers(fh_server *s); /* of all of them, at the start; the loop need not run yet */
 void api_groups_list(api_call *c), api_groups_create(api_call *c), api_groups_delete(api_call *c);
 void api_outcomes_create(api_call *c);
+void api_plans_create(api_call *c);
 void api_keys_list(api_call *c), api_keys_create(api_call *c), api_keys_rotate(api_call *c), api_keys_revoke(api_call *c);
 void api_session_create(api_call *c), api_session_delete(api_call *c), api_console_links_create(api_call *c);
 void api_machine(api_call *c);

@@ -373,6 +373,80 @@ static const api_field usage[] = {
     {"basis", "string", true, false, "of cost and energy: modelled or unknown"},
     END,
 };
+static const api_field plan_offer[] = {
+    {"place", "string", true, false, "its name, for the reader"},
+    {"device", "string", false, false, "a machine's: h200, mi355x and others of the catalogue; without: an endpoint priced by the token"},
+    {"devices", "integer", false, false, "in one machine; 1 without"},
+    {"machines", "integer", false, false, "that work as one; 1 without"},
+    {"hour_nusd", "integer", false, false, "a machine's: price of an hour of all of it, in billionths of a dollar"},
+    {"input_nusd_per_million", "integer", false, false, "an endpoint's: price of a million prompt tokens"},
+    {"output_nusd_per_million", "integer", false, false, "an endpoint's: price of a million answered tokens"},
+    {"start_s", "integer", false, false, "until it answers with its image"},
+    {"fetch_mb_s", "integer", false, false, "at which weights come there, in millions of bytes a second; 0: they are there"},
+    END,
+};
+static const api_field plan_create[] = {
+    {"model", "string", true, false, "id or alias of the catalogue"},
+    {"variant", "string", false, false, "one of its variants; without: the first that fits"},
+    {"context_tok", "integer", false, false, "tokens of each stream"},
+    {"streams", "integer", false, false, "at once"},
+    {"prompt_tok", "integer", false, false, "of a usual request; 1000 without"},
+    {"answer_tok", "integer", false, false, "of a usual request; 500 without"},
+    {"load_tok_s", "integer", false, false, "answered tokens wanted a second; without: all streams are always busy"},
+    {"max_hour_nusd", "integer", false, false, "limit of an hour's price, in billionths of a dollar"},
+    {"max_ready_s", "integer", false, false, "limit of the time until it is ready"},
+    {"min_decode_tok_s", "integer", false, false, "tokens a second that a stream must get"},
+    {"licence", "string", false, false, "the strictest class that is allowed: free, ask or restricted"},
+    {"prefer", "string", false, false, "price (without), speed, energy or start"},
+    {"offers", "PlanOffer[]", false, false, "places beside this machine"},
+    END,
+};
+#define PLAN_HOST                                                                                                                          \
+    {"host", "string", true, true, "its devices; null: an endpoint"}, {"variant", "string", true, true, "of the model"},                   \
+        {"format", "string", true, true, "of that variant"}, {"scored", "boolean", true, false, "the model's score was measured on it"},   \
+        {"needs_bytes", "integer", true, true, "memory over all its devices"},                                                             \
+        {"cache_bytes", "integer", true, true, "of that, what streams keep"},                                                              \
+        {"ranks", "integer", true, true, "devices that share each layer"},                                                                 \
+        {"streams_max", "integer", true, true, "that would fit at this context"},                                                          \
+        {"tokens_per_second", "number", true, true, "of one stream, predicted; null: not known"},                                          \
+        {"total_tokens_per_second", "number", true, true, "of all, prompts included"},                                                     \
+        {"prefill_tokens_per_second", "integer", true, true, "of prompts"},                                                                \
+        {"first_token_ms", "integer", true, true, "after the usual prompt"},                                                               \
+    {                                                                                                                                      \
+        "uj_per_million", "integer", true, true, "millionths of a joule a million answered tokens, modelled"                               \
+    }
+static const api_field plan[] = {
+    {"place", "string", true, false, "here, or its name in the request"},
+    PLAN_HOST,
+    {"ul_per_million", "integer", true, true, "millionths of a litre a million answered tokens, modelled"},
+    {"hour_nusd", "integer", true, true, "price of an hour; null: by the token"},
+    {"nusd_per_million", "integer", true, true, "price of a million answered tokens with their prompts, at the load; null: not known"},
+    {"ready_s", "integer", true, false, "until it is ready: image, weights, load"},
+    {"start_nusd", "integer", true, false, "what that time costs"},
+    END,
+};
+static const api_field plan_host[] = {PLAN_HOST, END};
+static const api_field plan_refused[] = {
+    {"reason", "string", true, false, "licence, region, format, size, memory, speed, budget or time"},
+    {"count", "integer", true, false, "offers that this was the first reason for"},
+    {"nearest", "string", true, false, "the place that lacks least"},
+    {"wanted", "integer", true, false, "of it: bytes, thousandths of a token a second, billionths of a dollar, seconds"},
+    {"had", "integer", true, false, "likewise"},
+    {"why", "string", true, false, "the same in words"},
+    END,
+};
+static const api_field plan_ranking[] = {
+    {"model", "string", true, false, "its id"},
+    {"context_tok", "integer", true, false, "that was planned for"},
+    {"streams", "integer", true, false, "that were planned for"},
+    {"fit", "integer", true, false, "places that would do"},
+    {"why", "string", true, false, "why the first is the first"},
+    {"plans", "Plan[]", true, false, "the best fifty, best first"},
+    {"refused", "PlanRefused[]", true, false, "why the others are not"},
+    {"smallest", "PlanHost", true, true,
+     "the smallest host of the catalogue's devices that would do, whatever its price; null: none would"},
+    END,
+};
 static const api_field problem[] = {
     {"type", "string", true, false, "what class of problem"},
     {"title", "string", true, false, "the class in words"},
@@ -418,6 +492,12 @@ const api_shape api_shapes[] = {
     {"OutcomeCreate", outcome_create},
     {"Usage", usage},
     {"UsageFailover", usage_failover},
+    {"Plan", plan},
+    {"PlanCreate", plan_create},
+    {"PlanHost", plan_host},
+    {"PlanOffer", plan_offer},
+    {"PlanRanking", plan_ranking},
+    {"PlanRefused", plan_refused},
     {"Problem", problem},
     {NULL, NULL},
 };

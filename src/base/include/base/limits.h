@@ -175,6 +175,7 @@
     X(PROVIDER_MODELS, 4096, "models of one hosted endpoint; what is beyond is not offered")                                               \
     X(PROVIDER_TOKENIZERS, 32, "tokenizer files of one hosted endpoint; beyond: 400")                                                      \
     X(GROUPS, 64, "groups of models; beyond: 409")                                                                                         \
+    X(PLAN_OFFERS, 100000, "offers in one request for plans; beyond: 400")                                                                 \
     X(GROUP_MEMBERS, 32, "models of one group; beyond: 400")                                                                               \
     X(TRIES, 4, "replicas that one request is sent to without getting on")                                                                 \
     X(SENT_BYTES, 4194304, "text of a stream that is kept so that another replica can go on with it; beyond: the stream cannot be moved")  \

@@ -1,0 +1,147 @@
+/* freehold plan: where a model can run, best first. Nothing is started. */
+#include "base/limits.h"
+#include "client.h"
+#include "server/plans.h"
+#include "sys/file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NANO   1e9
+#define AMOUNT 1000000000 /* the most that an hour may be limited to */
+
+static int read_offers(const char *path, fh_json *ask, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_JSON_BODY_BYTES);
+    fh_json *offers = NULL;
+    int rc = fh_file_read(path, FH_LIMIT_JSON_BODY_BYTES, &text, err);
+    if (!rc) rc = fh_json_parse(&offers, (fh_str){fh_buf_cstr(&text), text.len}, FH_LIMIT_JSON_BODY_BYTES, err);
+    if (rc) return fh_err_about(err, path);
+    return fh_json_set(ask, "offers", offers) ? 0 : fh_err_nomem(err);
+}
+
+static int make_ask(const fh_cli *c, fh_json *ask, fh_err **err)
+{
+    static const char *const words[] = {"variant", "licence", "prefer"};
+    static const char *const numbers[][2] = {{"context", "context_tok"}, {"streams", "streams"}, {"load", "load_tok_s"}};
+    bool good = fh_json_set(ask, "model", fh_json_new_cstr(fh_cli_operand(c, 0)));
+    for (size_t i = 0; i < FH_COUNT(words); i++)
+        if (fh_cli_has(c, words[i])) good = good && fh_json_set(ask, words[i], fh_json_new_cstr(fh_cli_text(c, words[i], "")));
+    for (size_t i = 0; i < FH_COUNT(numbers); i++)
+        if (fh_cli_has(c, numbers[i][0])) good = good && fh_json_set(ask, numbers[i][1], fh_json_new_int(fh_cli_int(c, numbers[i][0], 1)));
+    if (fh_cli_has(c, "max-hour"))
+        good = good && fh_json_set(ask, "max_hour_nusd", fh_json_new_int((int64_t)(fh_cli_real(c, "max-hour", 1) * NANO + 0.5)));
+    if (!good) return fh_err_nomem(err);
+    return fh_cli_has(c, "offers") ? read_offers(fh_cli_text(c, "offers", ""), ask, err) : 0;
+}
+
+/* A number of the reply in units of `per`; a dash when it is not known. */
+static void number(const fh_json *o, const char *name, double per, const char *format, char out[32])
+{
+    const fh_json *v = fh_json_get(o, name);
+    if (fh_json_kind_of(v) == FH_JSON_NULL)
+        snprintf(out, 32, "-");
+    else
+        snprintf(out, 32, strcmp(format, "2") == 0 ? "%.2f" : "%.0f", fh_json_num(v, 0) / per);
+}
+
+static bool add_plan(fh_cli_table *t, const fh_json *p)
+{
+    char bytes[32] = "-", speed[32], ready[32], hour[32], million[32], joules[32];
+    const char *host = fh_cli_str_of(p, "host"), *variant = fh_cli_str_of(p, "variant");
+    if (host[0]) fh_cli_bytes((uint64_t)fh_json_int(fh_json_get(p, "needs_bytes"), 0), bytes, sizeof bytes);
+    number(p, "tokens_per_second", 1, "0", speed);
+    number(p, "ready_s", 1, "0", ready);
+    number(p, "hour_nusd", NANO, "2", hour);
+    number(p, "nusd_per_million", NANO, "2", million);
+    number(p, "uj_per_million", 1e12, "2", joules);
+    const char *cells[] = {
+        fh_cli_str_of(p, "place"), host[0] ? host : "endpoint", variant[0] ? variant : "-", bytes, speed, ready, hour, million, joules};
+    return fh_cli_table_add(t, cells);
+}
+
+static int write_plans(const fh_json *plans, fh_buf *out, fh_err **err)
+{
+    static const fh_cli_column columns[] = {
+        {"PLACE", FH_CLI_LEFT},    {"HOST", FH_CLI_SHRINK}, {"VARIANT", FH_CLI_SHRINK}, {"NEEDS", FH_CLI_RIGHT}, {"TOK/S", FH_CLI_RIGHT},
+        {"READY S", FH_CLI_RIGHT}, {"$/H", FH_CLI_RIGHT},   {"$/M", FH_CLI_RIGHT},      {"J/TOK", FH_CLI_RIGHT}, {NULL, FH_CLI_LEFT}};
+    FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
+    if (fh_json_count(plans) == 0) return 0;
+    for (size_t i = 0; t && i < fh_json_count(plans); i++)
+        if (!add_plan(t, fh_json_at(plans, i))) return fh_err_nomem(err);
+    if (!t) return fh_err_nomem(err);
+    fh_cli_table_write(t, out);
+    return 0;
+}
+
+static int print_ranking(const fh_json *r, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(4 << 20);
+    const fh_json *refused = fh_json_get(r, "refused"), *smallest = fh_json_get(r, "smallest");
+    int rc = write_plans(fh_json_get(r, "plans"), &out, err);
+    if (rc) return rc;
+    fh_buf_addf(&out, "%s, %lld tokens, %lld at once: %s\n", fh_cli_str_of(r, "model"),
+                (long long)fh_json_int(fh_json_get(r, "context_tok"), 0), (long long)fh_json_int(fh_json_get(r, "streams"), 0),
+                fh_cli_str_of(r, "why"));
+    for (size_t i = 0; i < fh_json_count(refused); i++) {
+        const fh_json *f = fh_json_at(refused, i);
+        fh_buf_addf(&out, "not %s: %s\n", fh_cli_str_of(f, "nearest"), fh_cli_str_of(f, "why"));
+    }
+    if (fh_json_count(smallest)) {
+        char bytes[32], speed[32];
+        fh_cli_bytes((uint64_t)fh_json_int(fh_json_get(smallest, "needs_bytes"), 0), bytes, sizeof bytes);
+        number(smallest, "tokens_per_second", 1, "0", speed);
+        fh_buf_addf(&out, "the smallest host that would do: %s (%s, %s, %s tokens a second)\n", fh_cli_str_of(smallest, "host"),
+                    fh_cli_str_of(smallest, "variant"), bytes, speed);
+    }
+    return fh_cli_print(&out, err);
+}
+
+static int run_plan(fh_cli *c, fh_err **err)
+{
+    bool alone = false;
+    FH_AUTO(json) fh_json *ask = fh_json_new_object();
+    FH_AUTO(json) fh_json *reply = NULL;
+    int rc = make_ask(c, ask, err);
+    if (!rc) rc = fh_cli_wants_folder(c, &alone, err);
+    if (rc) return rc;
+    if (alone) {
+        rc = fh_plans_make(ask, &reply, err);
+    } else {
+        fh_cli_client s;
+        rc = fh_client_open(c, &s, err);
+        if (!rc) rc = fh_client_call(&s, "POST", "/api/v1/plans", ask, &reply, err);
+    }
+    if (rc) return rc;
+    return c->json ? fh_cli_print_json(reply, err) : print_ranking(reply, err);
+}
+
+static const fh_cli_flag flags[] = {
+    {"context", 0, FH_CLI_INT, "N", "tokens of each stream; 4096 without", 1, 1000000000},
+    {"streams", 0, FH_CLI_INT, "N", "at once; 4 without", 1, 1000000},
+    {"variant", 0, FH_CLI_TEXT, "NAME", "one of the model's; without: the first that fits", 0, 0},
+    {"load", 0, FH_CLI_INT, "N", "answered tokens wanted a second over all; without: all streams are always busy", 1, 1000000000},
+    {"max-hour", 0, FH_CLI_REAL, "AMOUNT", "limit of an hour's price, in dollars", 0, AMOUNT},
+    {"licence", 0, FH_CLI_TEXT, "CLASS", "the strictest class that is allowed: free, ask or restricted", 0, 0},
+    {"prefer", 0, FH_CLI_TEXT, "WHAT", "price (without), speed, energy or start", 0, 0},
+    {"offers", 0, FH_CLI_TEXT, "FILE", "places beside this machine: a JSON list, in the shape PlanOffer of /api/openapi.json", 0, 0},
+    {"data", 0, FH_CLI_TEXT, "DIR", "plan for the machine that this runs on, without a server", 0, 0},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+static const char *const examples[] = {"freehold plan glm-5.3 --context 131072 --streams 8",
+                                       "freehold plan kimi --offers offers.json --max-hour 60 --prefer speed", NULL};
+
+const fh_cli_verb fh_verb_plan = {
+    .name = "plan",
+    .group = "Run models",
+    .summary = "where a model can run, best first; nothing is started",
+    .operands = "MODEL",
+    .min_operands = 1,
+    .max_operands = 1,
+    .about = "Says of each place whether the model fits, how fast it would be, what it costs and when it is ready, why the first is the "
+             "first, and what the others lack. Speed and energy are predictions (docs/PLANNING.md); a dash is not known. $/M is for a "
+             "million answered tokens with their prompts. Without a server it plans for the machine that it runs on.",
+    .examples = examples,
+    .flags = flags,
+    .run = run_plan,
+};
