@@ -2,7 +2,7 @@
  *
  * What holds: jobs are done one after another in the order that they came, so that a prompt is counted before its answer. The table, the
  * list of jobs and what a count is to do at its end are the lock's; what a job reads and writes of its count is the thread's from being
- * put to being done. All counts stand in a list, so that one whose loop has gone is freed at last. */
+ * put to being done. All counts and loads stand in lists, so that one whose loop has gone is ended at last. */
 #include "count_prompt.h"
 
 #include <pthread.h>
@@ -34,6 +34,7 @@ typedef struct job {
 
 typedef struct loading {
     fh_tokenizers *t;
+    struct loading *next, *previous; /* of those whose end was not told */
     int fd;
     uint64_t id;
     char name[128];
@@ -63,12 +64,13 @@ struct fh_tokenizers {
     pthread_mutex_t lock;
     pthread_cond_t wake, idle;
     pthread_t thread;
-    bool has_thread, stop, busy;
+    bool has_thread, stop, busy, no_loads;
     job *first, **last;
     size_t waiting, waiting_bytes;
     file *files[FH_LIMIT_TOKENIZERS];
     uint64_t last_id;
     fh_count *counts;
+    loading *loads;
 };
 
 /* ---- the table; with the lock ---- */
@@ -192,17 +194,56 @@ static void loading_free(loading *l)
     fh_free(l);
 }
 
+/* With the lock. */
+static void unlist(loading *l)
+{
+    *(l->previous ? &l->previous->next : &l->t->loads) = l->next;
+    if (l->next) l->next->previous = l->previous;
+}
+
 static void tell_loaded(void *arg)
 {
     loading *l = arg;
+    pthread_mutex_lock(&l->t->lock);
+    unlist(l);
+    pthread_mutex_unlock(&l->t->lock);
     l->done(l->arg, l->id, l->why);
     loading_free(l);
 }
 
+/* One that is not told of, because its loop has ended or memory is out, stays in the list. */
 static void do_load(loading *l)
 {
+    pthread_mutex_lock(&l->t->lock);
+    bool wanted = !l->t->no_loads;
+    pthread_mutex_unlock(&l->t->lock);
+    if (!wanted) return;
     load(l, &l->why);
-    if (!fh_loop_post(l->loop, tell_loaded, l)) loading_free(l);
+    fh_loop_post(l->loop, tell_loaded, l);
+}
+
+static loading *take_load(fh_tokenizers *t)
+{
+    pthread_mutex_lock(&t->lock);
+    loading *l = t->loads;
+    if (l) {
+        unlist(l);
+        leave_file(t, l->id);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return l;
+}
+
+void fh_tokenizers_stop_loading(fh_tokenizers *t)
+{
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    if (!t) return;
+    pthread_mutex_lock(&t->lock);
+    t->no_loads = true;
+    pthread_mutex_unlock(&t->lock);
+    fh_tokenizers_settle(t);
+    fh_err_set(&err, FH_E_UNAVAILABLE, "the server stops");
+    for (loading *l; (l = take_load(t)) != NULL; loading_free(l)) l->done(l->arg, 0, err);
 }
 
 /* ---- counting; on the thread ---- */
@@ -253,7 +294,7 @@ static void do_answer(fh_count *c)
 
 static void do_job(fh_tokenizers *t, job *j)
 {
-    if (j->kind == LOAD) do_load(fh_take(j->loading));
+    if (j->kind == LOAD) do_load(j->loading);
     if (j->kind == PROMPT) do_prompt(j->count);
     if (j->kind == ANSWER) do_answer(j->count);
     if (!j->count) return;
@@ -318,6 +359,7 @@ static void free_all(fh_tokenizers *t)
         t->counts->users = 1;
         count_unref(t->counts);
     }
+    for (loading *l; (l = take_load(t)) != NULL;) loading_free(l);
     for (size_t i = 0; i < FH_LIMIT_TOKENIZERS; i++) {
         if (t->files[i]) fh_tokenizer_fini(&t->files[i]->tokenizer);
         fh_free(t->files[i]);
@@ -328,7 +370,7 @@ void fh_tokenizers_free(fh_tokenizers *t)
 {
     if (!t) return;
     pthread_mutex_lock(&t->lock);
-    t->stop = true;
+    t->stop = t->no_loads = true;
     pthread_cond_signal(&t->wake);
     pthread_mutex_unlock(&t->lock);
     if (t->has_thread) pthread_join(t->thread, NULL);
@@ -353,6 +395,9 @@ int fh_tokenizers_load(fh_tokenizers *t, int fd, const char *name, fh_loop *loop
     snprintf(l->name, sizeof l->name, "%s", name);
     *j = (job){.kind = LOAD, .loading = l};
     pthread_mutex_lock(&t->lock);
+    l->next = t->loads;
+    if (l->next) l->next->previous = l;
+    t->loads = l;
     put_job(t, j);
     pthread_mutex_unlock(&t->lock);
     return 0;

@@ -293,6 +293,7 @@ static void close_all(fh_server *s)
 {
     fh_feed_free(s->feed);
     fh_edges_stop(s->edges);
+    fh_tokenizers_stop_loading(s->tokenizers);
     fh_http_client_free(s->outbound); /* what it was asked for ends with an error, while there is a server to say it */
     fh_http_server_free(s->http);
     fh_tls_free(s->tls);

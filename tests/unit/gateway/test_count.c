@@ -204,6 +204,48 @@ static void what_is_no_tokenizer_is_refused(void **state)
     assert_int_equal(p->code, FH_E_UNSUPPORTED);
 }
 
+static void note_end(void *arg, uint64_t id, const fh_err *why)
+{
+    place *p = arg;
+    p->told++;
+    p->id = id;
+    p->code = why ? fh_err_code(why) : 0;
+}
+
+static void begin_load(place *p)
+{
+    int fd = open(p->file, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(fh_tokenizers_load(p->t, fd, "tokenizer.json", p->loop, note_end, p, NULL), 0);
+}
+
+/* The loop does not run any more: what was loaded for it is let go, and who asked for it can let go too. */
+static void who_waits_for_a_load_is_told_when_the_server_stops(void **state)
+{
+    place *p = *state;
+    begin_load(p);
+    begin_load(p); /* begun or not, as it comes */
+    fh_tokenizers_stop_loading(p->t);
+    assert_int_equal(p->told, 2);
+    assert_int_equal(p->id, 0);
+    assert_int_equal(p->code, FH_E_UNAVAILABLE);
+    begin_load(p);
+    assert_int_equal(p->told, 2);
+    fh_tokenizers_stop_loading(p->t);
+    assert_int_equal(p->told, 3);
+    fh_tokenizers_stop_loading(NULL);
+}
+
+static void a_load_that_nobody_was_told_of_goes_with_the_tokenizers(void **state)
+{
+    place *p = *state;
+    begin_load(p);
+    fh_tokenizers_settle(p->t);
+    begin_load(p);
+    fh_tokenizers_free(p->t);
+    p->t = NULL;
+    assert_int_equal(p->told, 0);
+}
+
 static void wait_for_it(void *arg, fh_count *c)
 {
     pthread_mutex_lock(arg);
@@ -286,6 +328,8 @@ int main(void)
         TEST(tools_and_calls_are_part_of_a_prompt),
         TEST(a_file_is_loaded_once_and_gone_with_its_last_user),
         TEST(what_is_no_tokenizer_is_refused),
+        TEST(who_waits_for_a_load_is_told_when_the_server_stops),
+        TEST(a_load_that_nobody_was_told_of_goes_with_the_tokenizers),
         TEST(too_much_at_once_is_not_counted),
         TEST(a_few_tokens_are_no_difference),
         TEST(memory_that_is_out_breaks_nothing),

@@ -16,8 +16,11 @@ int fh_tokenizers_new(fh_tokenizers **ret, fh_err **err);
 void fh_tokenizers_free(fh_tokenizers *t); /* what waits is done first, and nobody is told any more; while the loops still exist */
 FH_DEFINE_AUTO(fh_tokenizers, fh_tokenizers_free);
 void fh_tokenizers_settle(fh_tokenizers *t); /* returns once what waits now is done */
+/* Once no loop runs: a load that has begun is waited for, none begins any more, and whoever was not told of a load's end is told here that
+ * it did not come to be (FH_E_UNAVAILABLE). t may be NULL. */
+void fh_tokenizers_stop_loading(fh_tokenizers *t);
 
-/* id: for fh_tokenizers_leave; why: it cannot be used, NULL when it can. On the loop. */
+/* id: for fh_tokenizers_leave; why: it cannot be used, NULL when it can. On the loop, once. */
 typedef void fh_tokenizer_loaded(void *arg, uint64_t id, const fh_err *why);
 /* Takes fd, a regular file that is open for reading; name: its name without the folder, by which tiktoken files are known. FH_E_CONFLICT
  * when there are too many. */
