@@ -149,6 +149,26 @@ static void add_line(fh_buf *out, const char *name, const char *value)
     fh_buf_addf(out, "%-14s  %s", name, fh_buf_cstr(&text) + FH_MIN((size_t)16, text.len));
 }
 
+/* "27.6 kB a token (13.8 kB in 8 bits) and 449 MB a stream: 2.3 GB at 131072 tokens in 8 bits (mla, state)" */
+static void add_keeps(fh_buf *out, const fh_json *m)
+{
+    char token[24], narrow[24], stream[24], full[24];
+    const fh_json *k = fh_json_get(m, "keeps"), *classes = fh_json_get(k, "classes");
+    int64_t fixed = fh_json_int(fh_json_get(k, "bytes_per_stream"), 0);
+    FH_AUTO(buf) fh_buf text = FH_BUF(512);
+    if (fh_json_count(classes) == 0) return;
+    bytes_text(k, "bytes_per_token", token, sizeof token);
+    bytes_text(k, "bytes_per_token_8bit", narrow, sizeof narrow);
+    bytes_text(k, "bytes_per_stream", stream, sizeof stream);
+    bytes_text(k, "long_context_bytes_8bit", full, sizeof full);
+    fh_buf_addf(&text, "%s a token (%s in 8 bits)%s%s%s: ", token, narrow, fixed ? " and " : "", fixed ? stream : "",
+                fixed ? " a stream" : "");
+    fh_buf_addf(&text, "%s at %lld tokens in 8 bits (", full, (long long)fh_json_int(fh_json_get(k, "long_context_tok"), 0));
+    for (size_t i = 0; i < fh_json_count(classes); i++) fh_buf_addf(&text, "%s%s", i ? ", " : "", fh_json_str(fh_json_at(classes, i)).ptr);
+    fh_buf_addc(&text, ')');
+    add_line(out, "Keeps", fh_buf_cstr(&text));
+}
+
 static void add_numbers(fh_buf *out, const fh_json *m)
 {
     char text[128], context[24], bytes[24];
@@ -163,6 +183,7 @@ static void add_numbers(fh_buf *out, const fh_json *m)
     snprintf(text, sizeof text, "%s tokens", context);
     add_line(out, "Context", text);
     add_line(out, "Weights", bytes);
+    add_keeps(out, m);
 }
 
 static void add_frontier(fh_buf *out, const fh_json *m)

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define LONG_CONTEXT_TOK 131072 /* at which makers and tables compare */
+
 typedef struct model_view { /* what is looked up once for a whole list */
     fh_plan_machine machine;
     fh_weights_item *weights; /* owned */
@@ -163,6 +165,34 @@ static void set_words(fh_json *o, const fh_catalog_model *m)
     fh_json_set(o, "notes", fh_json_new_cstr(m->notes));
 }
 
+/* The classes of its caches, each once, in the order of the data. */
+static fh_json *classes_json(const fh_catalog_model *m)
+{
+    fh_json *list = fh_json_new_array();
+    unsigned seen = 0;
+    for (size_t i = 0; i < m->cache_count; i++) {
+        unsigned bit = 1u << m->caches[i].kind;
+        if (!(seen & bit)) fh_json_append(list, fh_json_new_cstr(fh_cache_kind_name(m->caches[i].kind)));
+        seen |= bit;
+    }
+    return list;
+}
+
+/* What a stream keeps, on one device. */
+static fh_json *keeps_json(const fh_catalog_model *m)
+{
+    fh_plan_model wide = fh_plan_model_with(m, NULL, FH_PLAN_KV_16BIT, 1), narrow = fh_plan_model_with(m, NULL, FH_PLAN_KV_8BIT, 1);
+    fh_plan_need full = fh_plan_need_of(&narrow, LONG_CONTEXT_TOK, 1);
+    fh_json *o = fh_json_new_object();
+    fh_json_set(o, "classes", classes_json(m));
+    fh_json_set(o, "bytes_per_token", int_or_null(wide.kv_bytes_per_tok));
+    fh_json_set(o, "bytes_per_token_8bit", int_or_null(m->cache_count ? narrow.kv_bytes_per_tok : 0));
+    fh_json_set(o, "bytes_per_stream", fh_json_new_int((int64_t)wide.kv_fixed_bytes));
+    fh_json_set(o, "long_context_tok", fh_json_new_int(full.context_tok));
+    fh_json_set(o, "long_context_bytes_8bit", int_or_null(m->cache_count ? full.kv_bytes + full.fixed_bytes : 0));
+    return o;
+}
+
 static fh_json *catalog_json(model_view *v, const fh_catalog_model *m)
 {
     const fh_weights_item *w = weights_of(v, m->id);
@@ -174,6 +204,7 @@ static fh_json *catalog_json(model_view *v, const fh_catalog_model *m)
     set_words(o, m);
     fh_json_set(o, "weights_bytes", int_or_null(first ? first->bytes : 0));
     fh_json_set(o, "needs_bytes", int_or_null(fit.verdict == FH_PLAN_UNKNOWN ? 0 : fit.need.total_bytes));
+    fh_json_set(o, "keeps", keeps_json(m));
     fh_json_set(o, "here", here_json(v, m, &fit, blocked));
     fh_json_set(o, "weights", weights_json(w));
     fh_json_set(o, "variants", variants_json(m));

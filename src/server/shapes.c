@@ -104,10 +104,20 @@ static const api_field model[] = {
     {"notes", "string", true, false, "what else to know"},
     {"weights_bytes", "integer", true, true, "size of the first variant's weights"},
     {"needs_bytes", "integer", true, true, "memory that it needs with the default context and streams"},
+    {"keeps", "ModelKeeps", true, false, "what a stream keeps of its tokens, on one device"},
     {"here", "Here", true, false, "on this machine"},
     {"weights", "WeightsHere", true, false, "on this machine"},
     {"variants", "Variant[]", true, false, "sets of weights"},
     {"deployments", "string[]", true, false, "names of its deployments that are not stopped or failed"},
+    END,
+};
+static const api_field model_keeps[] = {
+    {"classes", "string[]", true, false, "of attention, by what they keep: gqa, window, mla, index, compressed, state; none: not known"},
+    {"bytes_per_token", "integer", true, true, "in a cache of 16 bits; null: not known"},
+    {"bytes_per_token_8bit", "integer", true, true, "in a cache of 8 bits; null: not known"},
+    {"bytes_per_stream", "integer", true, false, "beside those, whatever its length: windows and states"},
+    {"long_context_tok", "integer", true, false, "131,072, or the model's longest"},
+    {"long_context_bytes_8bit", "integer", true, true, "of a stream of that length, all in all, in a cache of 8 bits; null: not known"},
     END,
 };
 static const api_field progress[] = {
@@ -466,6 +476,7 @@ const api_shape api_shapes[] = {
     {"Here", here},
     {"Variant", variant},
     {"WeightsHere", weights_here},
+    {"ModelKeeps", model_keeps},
     {"Model", model},
     {"Progress", progress},
     {"Deployment", deployment},
