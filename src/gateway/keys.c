@@ -130,7 +130,7 @@ static int load(fh_keys *k, fh_err **err)
                          "SELECT id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, requests_per_min, "
                          "tok_per_min, at_once, used_utc_ns, models, priority, priority_most, old_sha256, old_until_utc_ns, prefer, "
                          "regions "
-                         "FROM keys ORDER BY created_utc_ns, id",
+                         "FROM keys",
                          "");
     bool row = false;
     while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) rc = load_row(k, s, err);

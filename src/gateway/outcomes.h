@@ -2,7 +2,8 @@
  * tell something.
  *
  * Bounded: LEARN_MODELS records (the one not used for the longest gives way), ANSWERED answers. Kept in a store where there is one.
- * Threads: any; a lock held for a look-up, some tens of microseconds. */
+ * Threads: any; a lock held for a look-up, some tens of microseconds. A thread of its own reads the store at the start: until it has, some
+ * tens of milliseconds at most, whoever asks waits. */
 #ifndef FH_GATEWAY_OUTCOMES_H
 #define FH_GATEWAY_OUTCOMES_H
 
@@ -12,7 +13,7 @@
 #include "learn.h"
 
 typedef struct fh_outcomes fh_outcomes;
-/* store: borrowed, may be NULL: nothing is kept. Reads what it holds. */
+/* store: borrowed, may be NULL: nothing is kept. What it holds is read meanwhile; where it cannot be, that is logged. */
 int fh_outcomes_new(fh_outcomes **ret, fh_outcome_store *store, fh_err **err);
 void fh_outcomes_free(fh_outcomes *o);
 FH_DEFINE_AUTO(fh_outcomes, fh_outcomes_free);

@@ -38,6 +38,7 @@ struct fh_response_store {
     fh_db *reader;         /* read_lock */
     fh_db *writer;         /* the thread's; so are these */
     int64_t kept_bytes, sweep_mono_ns;
+    bool counted; /* kept_bytes is known: from the first write on, so that a start does not wait for it */
 };
 
 /* ---- ops ---- */
@@ -237,12 +238,25 @@ static int sweep(fh_response_store *s, fh_err **err)
     return rc;
 }
 
+static int count_kept(fh_response_store *s, fh_err **err)
+{
+    FH_AUTO(fh_stmt) fh_stmt *row = NULL;
+    bool any = false;
+    int rc = s->counted ? 0 : fh_db_query(s->writer, &row, err, "SELECT coalesce(sum(bytes), 0) FROM responses", NULL);
+    if (rc || s->counted) return rc;
+    rc = fh_stmt_step(row, &any, err);
+    if (rc == 0) s->kept_bytes = fh_stmt_int(row, 0);
+    s->counted = rc == 0;
+    return rc;
+}
+
 /* Commits count ops from o on, in one transaction, or none of them. */
 static int commit(fh_response_store *s, const op *o, size_t count, fh_err **err)
 {
-    int64_t kept = s->kept_bytes;
     const op *at = o;
-    int rc = fh_db_begin(s->writer, err);
+    int rc = count_kept(s, err);
+    int64_t kept = s->kept_bytes;
+    if (rc == 0) rc = fh_db_begin(s->writer, err);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         if (i) at = at->next;
         rc = apply(s, at, err);
@@ -307,16 +321,6 @@ void fh_response_store_defaults(fh_response_store_config *c)
     c->all_bytes = (int64_t)FH_LIMIT_RESPONSES_KEPT_MIB << 20;
 }
 
-static int count_kept(fh_response_store *s, fh_err **err)
-{
-    FH_AUTO(fh_stmt) fh_stmt *row = NULL;
-    bool any = false;
-    int rc = fh_db_query(s->writer, &row, err, "SELECT coalesce(sum(bytes), 0) FROM responses", NULL);
-    if (rc == 0) rc = fh_stmt_step(row, &any, err);
-    if (rc == 0) s->kept_bytes = fh_stmt_int(row, 0);
-    return rc;
-}
-
 static void init_locks(fh_response_store *s)
 {
     pthread_condattr_t monotonic;
@@ -339,7 +343,6 @@ int fh_response_store_open(fh_response_store **ret, const fh_response_store_conf
     init_locks(s);
     int rc = fh_db_open(&s->writer, c->store_url, err);
     if (rc == 0) rc = fh_db_open(&s->reader, c->store_url, err);
-    if (rc == 0) rc = count_kept(s, err);
     if (rc) return rc;
     s->has_thread = pthread_create(&s->thread, NULL, run, s) == 0;
     if (!s->has_thread) return fh_err_set(err, FH_E_BUSY, "cannot start the thread that writes stored responses");
