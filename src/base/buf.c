@@ -125,7 +125,7 @@ bool fh_buf_add_json_string(fh_buf *b, const char *s, size_t bytes)
             fh_buf_adds(b, "\xef\xbf\xbd");
         plain = ++i;
     }
-    fh_buf_add(b, s + plain, bytes - plain);
+    if (plain < bytes) fh_buf_add(b, s + plain, bytes - plain); /* s may be NULL when there is nothing */
     return fh_buf_addc(b, '"');
 }
 

@@ -77,6 +77,12 @@ static void add_count(fh_buf *out, const char *name, uint64_t n)
     fh_buf_addf(out, ",\"%s\":%" PRIu64, name, n);
 }
 
+/* A clock that was set back may have made it negative. */
+static void add_ms(fh_buf *out, const char *name, int64_t ns)
+{
+    add_count(out, name, (uint64_t)(FH_MAX(ns, (int64_t)0) / FH_NS_PER_MS));
+}
+
 static void add_known(fh_buf *out, const char *name, bool known, uint64_t n)
 {
     if (known)
@@ -144,7 +150,7 @@ static void add_cost(const fh_usage *u, fh_buf *out)
     fh_money_write(u->cost_nusd, money);
     add_text(out, "cost", u->priced ? money : NULL);
     add_text(out, "currency", "USD");
-    add_known(out, "energy_uj", u->has_energy, (uint64_t)u->energy_uj);
+    add_known(out, "energy_uj", u->has_energy && u->energy_uj >= 0, (uint64_t)u->energy_uj);
     add_text(out, "water_ul", NULL); /* until a place says what its power and cooling drink */
     add_text(out, "basis", fh_usage_basis(u));
 }
@@ -165,8 +171,8 @@ void fh_usage_write(const fh_usage *u, fh_buf *out)
     fh_buf_add_json_string(out, u->request.ptr, u->request.len);
     add_string(out, "key", u->key);
     add_time(out, "time", u->began_utc_ns);
-    add_count(out, "duration_ms", (uint64_t)(u->duration_ns / FH_NS_PER_MS));
-    add_count(out, "queued_ms", (uint64_t)(u->queued_ns / FH_NS_PER_MS));
+    add_ms(out, "duration_ms", u->duration_ns);
+    add_ms(out, "queued_ms", u->queued_ns);
     add_string(out, "operation", u->operation);
     add_bool(out, "stream", u->stream);
     add_bool(out, "complete", u->complete);

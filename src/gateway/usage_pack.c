@@ -2,7 +2,7 @@
  *
  *   record   = texts numbers count { text number number }      the last: failovers
  *   text     = 0 | length + 1, bytes                            0: as in the record before
- *   number   = little-endian base 128, the last byte below 128; what may be negative in zigzag
+ *   number   = little-endian base 128, the last byte below 128; what may be negative in zigzag; no count is beyond 2^63 - 1
  *
  * A change of the form is a new migration of table `usage`, which says what becomes of the old rows. */
 #include "gateway/usage.h"
@@ -110,6 +110,11 @@ static bool take_below(fh_str *from, uint64_t bound, uint64_t *ret)
     return take_number(from, ret) && *ret < bound;
 }
 
+static bool take_count(fh_str *from, uint64_t *ret)
+{
+    return take_below(from, (uint64_t)INT64_MAX + 1, ret);
+}
+
 static bool take_signed(fh_str *from, int64_t *ret)
 {
     uint64_t n;
@@ -156,7 +161,7 @@ static bool take_failovers(fh_str *from, fh_usage *u)
         fh_usage_failover *f = &u->failovers[i];
         int64_t code = 0;
         *f = (fh_usage_failover){.code = 0};
-        ok = take_text(from, &f->deployment) && take_signed(from, &code) && take_number(from, &f->at_tok);
+        ok = take_text(from, &f->deployment) && take_signed(from, &code) && take_count(from, &f->at_tok);
         f->code = (int)code;
         u->failover_count += ok;
     }
@@ -174,7 +179,7 @@ bool fh_usage_unpack(fh_str *packed, fh_usage *ret)
     flags_of(&u, bits);
     for (size_t i = 0; ok && i < TEXTS; i++) ok = take_text(&rest, texts[i]);
     for (size_t i = 0; ok && i < SIGNED; i++) ok = take_signed(&rest, &numbers[i]);
-    for (size_t i = 0; ok && i < COUNTS; i++) ok = take_number(&rest, &counts[i]);
+    for (size_t i = 0; ok && i < COUNTS; i++) ok = take_count(&rest, &counts[i]);
     ok = ok && take_below(&rest, 1u << FLAGS, &flags) && take_below(&rest, FH_COUNTED, &counted) && take_below(&rest, FH_COVERS, &covers);
     if (!ok || !take_failovers(&rest, &u)) return false;
     for (size_t i = 0; i < FLAGS; i++) *bits[i] = flags >> i & 1;

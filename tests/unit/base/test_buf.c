@@ -46,6 +46,9 @@ static void json_strings_are_escaped_and_broken_utf8_is_replaced(void **state)
     const char text[] = "a\"\\\n\t\x01\xc3\xa9\xff\xe2\x82z\x7f";
     fh_buf_add_json_string(&b, text, sizeof text - 1);
     assert_string_equal(fh_buf_cstr(&b), "\"a\\\"\\\\\\n\\t\\u0001\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\\u007f\"");
+    fh_buf_clear(&b);
+    fh_buf_add_json_string(&b, NULL, 0);
+    assert_string_equal(fh_buf_cstr(&b), "\"\"");
 }
 
 static void base64_is_padded(void **state)

@@ -1,5 +1,6 @@
 /* What a request used: reckoned in whole numbers, said as JSON, packed and unpacked. */
 #include "cmocka_all.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "gateway/usage.h"
 #include "json/json.h"
@@ -163,6 +164,26 @@ static void what_is_cut_or_broken_is_no_record(void **state)
     }
 }
 
+static void what_no_request_can_have_used_is_no_record(void **state)
+{
+    FH_AUTO(buf) fh_buf packed = FH_BUF(1 << 16);
+    fh_usage u = some_usage(), out = {.code = 0};
+    u.used.reasoning_tok = (uint64_t)INT64_MAX + 1;
+    fh_usage_pack(&u, NULL, &packed);
+    fh_str rest = {packed.data, packed.len};
+    assert_false(fh_usage_unpack(&rest, &out));
+}
+
+static void a_clock_that_was_set_back_makes_no_time_negative(void **state)
+{
+    fh_usage u = {
+        .request = FH_STR("req_2"), .duration_ns = -5 * FH_NS_PER_S, .queued_ns = -FH_NS_PER_S, .has_energy = true, .energy_uj = -1};
+    FH_AUTO(json) fh_json *doc = parsed(fh_usage_write, &u);
+    assert_int_equal(fh_json_int(fh_json_get(doc, "duration_ms"), -1), 0);
+    assert_int_equal(fh_json_int(fh_json_get(doc, "queued_ms"), -1), 0);
+    assert_int_equal(fh_json_kind_of(fh_json_get(doc, "energy_uj")), FH_JSON_NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +193,8 @@ int main(void)
         cmocka_unit_test(what_is_not_known_is_null),
         cmocka_unit_test(what_is_packed_comes_out_as_it_was),
         cmocka_unit_test(what_is_cut_or_broken_is_no_record),
+        cmocka_unit_test(what_no_request_can_have_used_is_no_record),
+        cmocka_unit_test(a_clock_that_was_set_back_makes_no_time_negative),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
