@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "server_private.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,12 +26,35 @@ fh_json *api_list(fh_json *items, fh_json *next)
     return o;
 }
 
-int api_query_number(const api_call *c, const char *name, uint64_t max, uint64_t *ret, fh_err **err)
+static const api_query *query_of(const api_route *r, const char *name)
 {
-    char text[32];
+    const api_query *q = api_queries;
+    while (q->route && (strcmp(q->route, r->id) != 0 || strcmp(q->name, name) != 0)) q++;
+    assert(q->route); /* what is read is described */
+    return q;
+}
+
+int api_query_number(const api_call *c, const char *name, uint64_t *ret, fh_err **err)
+{
+    char text[FH_LIMIT_HTTP_REQUEST_LINE_BYTES];
+    const api_query *q = query_of(c->route, name);
     if (!c->req || !fh_http_req_query_get(c->req, name, text, sizeof text)) return 0;
-    if (fh_str_u64(fh_str_of(text), max, ret)) return 0;
-    fh_err_set(err, FH_E_INVALID, "'%s' must be a whole number up to %llu", name, (unsigned long long)max);
+    if (fh_str_u64(fh_str_of(text), q->most, ret)) return 0;
+    fh_err_set(err, FH_E_INVALID, "'%s' must be a whole number up to %llu", name, (unsigned long long)q->most);
+    fh_err_param(err, "%s", name);
+    return FH_E_INVALID;
+}
+
+int api_query_text(const api_call *c, const char *name, char *ret, size_t ret_size, fh_err **err)
+{
+    char text[FH_LIMIT_HTTP_REQUEST_LINE_BYTES];
+    query_of(c->route, name);
+    if (!c->req || !fh_http_req_query_get(c->req, name, text, sizeof text)) return 0;
+    if (strlen(text) < ret_size) {
+        memcpy(ret, text, strlen(text) + 1);
+        return 0;
+    }
+    fh_err_set(err, FH_E_INVALID, "'%s' must be at most %zu bytes long", name, ret_size - 1);
     fh_err_param(err, "%s", name);
     return FH_E_INVALID;
 }

@@ -208,7 +208,7 @@ void api_deployments_events(api_call *c)
     fh_json *items = NULL;
     uint64_t after = 0;
     resolve_name(c);
-    int rc = api_query_number(c, "after", INT64_MAX, &after, &err);
+    int rc = api_query_number(c, "after", &after, &err);
     if (!rc) rc = fh_fleet_history(c->server->fleet, c->param, (int64_t)after, EVENTS_MAX, &items, &err);
     if (!rc && fh_json_count(items) == 0 && (rc = check_named(c, &err))) fh_json_unref(items);
     if (rc) {
@@ -228,7 +228,7 @@ void api_deployments_logs(api_call *c)
     uint64_t bytes = LOG_BYTES_DEFAULT;
     FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_ENGINE_LOG_BYTES);
     resolve_name(c);
-    int rc = api_query_number(c, "bytes", FH_LIMIT_ENGINE_LOG_BYTES, &bytes, &err);
+    int rc = api_query_number(c, "bytes", &bytes, &err);
     if (!rc) rc = check_named(c, &err);
     if (!rc) rc = fh_fleet_log_tail(c->server->fleet, c->param, (size_t)bytes, &text, &err);
     if (rc)

@@ -38,13 +38,12 @@ void api_usage_get(api_call *c)
 }
 
 /* An admin may ask for one key's. */
-static void whose(const api_call *c, char *ret, size_t size)
+static int whose(const api_call *c, char *ret, size_t size, fh_err **err)
 {
     ret[0] = '\0';
-    if (!fh_key_may(&c->key, FH_SCOPE_ADMIN))
-        snprintf(ret, size, "%s", c->key.id);
-    else if (c->req)
-        fh_http_req_query_get(c->req, "key", ret, size);
+    if (fh_key_may(&c->key, FH_SCOPE_ADMIN)) return api_query_text(c, "key", ret, size, err);
+    snprintf(ret, size, "%s", c->key.id);
+    return 0;
 }
 
 void api_usage_list(api_call *c)
@@ -53,9 +52,9 @@ void api_usage_list(api_call *c)
     char key[64], next[24];
     uint64_t limit = PAGE, cursor = 0;
     fh_json *items = fh_json_new_array();
-    whose(c, key, sizeof key);
-    int rc = items ? api_query_number(c, "limit", FH_LIMIT_USAGE_LIST, &limit, &err) : fh_err_nomem(&err);
-    if (!rc) rc = api_query_number(c, "cursor", INT64_MAX, &cursor, &err);
+    int rc = items ? whose(c, key, sizeof key, &err) : fh_err_nomem(&err);
+    if (!rc) rc = api_query_number(c, "limit", &limit, &err);
+    if (!rc) rc = api_query_number(c, "cursor", &cursor, &err);
     if (!rc) rc = fh_usage_store_list(c->server->usage, fh_str_of(key), (size_t)FH_MAX(limit, 1u), &cursor, take_item, items, &err);
     if (rc) {
         fh_json_unref(items);

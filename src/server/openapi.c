@@ -118,12 +118,29 @@ static void add_parameter(fh_json *list, fh_str name, const char *in, bool requi
     fh_json_append(list, p);
 }
 
+static void add_query(fh_json *list, const api_query *q)
+{
+    fh_json *p = object1("name", fh_json_new_cstr(q->name));
+    fh_json *schema = object1("type", fh_json_new_cstr(q->most ? "integer" : "string"));
+    if (q->most) {
+        fh_json_set(schema, "minimum", fh_json_new_int(0));
+        fh_json_set(schema, "maximum", fh_json_new_int((int64_t)q->most));
+    }
+    fh_json_set(p, "in", fh_json_new_cstr("query"));
+    fh_json_set(p, "required", fh_json_new_bool(false));
+    fh_json_set(p, "description", fh_json_new_cstr(q->help));
+    fh_json_set(p, "schema", schema);
+    fh_json_append(list, p);
+}
+
 static fh_json *parameters(const api_route *r)
 {
     fh_json *list = fh_json_new_array();
     const char *brace = strchr(r->path, '{');
     if (brace) add_parameter(list, (fh_str){brace + 1, strcspn(brace + 1, "}")}, "path", true);
     if (r->flags & API_KEEPS_TOKEN) add_parameter(list, FH_STR("Idempotency-Key"), "header", false);
+    for (const api_query *q = api_queries; q->route; q++)
+        if (strcmp(q->route, r->id) == 0) add_query(list, q);
     return list;
 }
 

@@ -26,10 +26,10 @@ const api_route api_routes[] = {
      api_deployments_get},
     {"DELETE", "/api/v1/deployments/{name}", API_ADMIN, 0, "deleteDeployment", "Stop a deployment", NULL, "Deployment", 202,
      api_deployments_delete},
-    {"GET", "/api/v1/deployments/{name}/events", API_READ, 0, "listDeploymentEvents",
-     "Each change of its state, oldest first; after=ID gives later ones", NULL, "DeploymentEvent[]", 200, api_deployments_events},
-    {"GET", "/api/v1/deployments/{name}/logs", API_ADMIN, 0, "getDeploymentLogs", "The end of its engine's log; bytes=N bounds it", NULL,
-     "text", 200, api_deployments_logs},
+    {"GET", "/api/v1/deployments/{name}/events", API_READ, 0, "listDeploymentEvents", "Each change of its state, oldest first", NULL,
+     "DeploymentEvent[]", 200, api_deployments_events},
+    {"GET", "/api/v1/deployments/{name}/logs", API_ADMIN, 0, "getDeploymentLogs", "The end of its engine's log", NULL, "text", 200,
+     api_deployments_logs},
     {"GET", "/api/v1/events", API_READ, 0, "streamEvents", "Changes as they happen, as server-sent events", NULL, "events", 200,
      api_events},
     {"GET", "/api/v1/traffic", API_READ, 0, "getTraffic", "What goes through now, each replica, and how the last failover went", NULL,
@@ -56,9 +56,7 @@ const api_route api_routes[] = {
     {"POST", "/api/v1/outcomes", API_KEY, 0, "createOutcome",
      "Say whether the answer of a model that was chosen here did, within the last thousand of them", "OutcomeCreate", NULL, 204,
      api_outcomes_create},
-    {"GET", "/api/v1/usage", API_KEY, 0, "listUsage",
-     "What requests used, newest first: those of the key that asks, or for an admin all, or those of key=ID; limit=N a page (100), "
-     "cursor=next of the page before",
+    {"GET", "/api/v1/usage", API_KEY, 0, "listUsage", "What requests used, newest first: those of the key that asks, or for an admin all",
      NULL, "Usage[]", 200, api_usage_list},
     {"GET", "/api/v1/usage/{request}", API_KEY, 0, "getUsage",
      "What one request used, by its reply's x-request-id: tokens and who counted them, money, energy, what was chosen and why", NULL,
@@ -71,4 +69,13 @@ const api_route api_routes[] = {
      200, api_keys_rotate},
     {"DELETE", "/api/v1/keys/{id}", API_ADMIN, 0, "revokeKey", "Revoke a key, at once", NULL, "Key", 200, api_keys_revoke},
     {.method = NULL},
+};
+
+const api_query api_queries[] = {
+    {"listDeploymentEvents", "after", INT64_MAX, "only those behind the one with this id: `next` of the page before"},
+    {"getDeploymentLogs", "bytes", FH_LIMIT_ENGINE_LOG_BYTES, "how much of its end; 65536 unless given"},
+    {"listUsage", "key", 0, "for an admin: only what the key with this id used"},
+    {"listUsage", "limit", FH_LIMIT_USAGE_LIST, "records of a page, one at least; 100 unless given"},
+    {"listUsage", "cursor", INT64_MAX, "`next` of the page before"},
+    {.route = NULL},
 };

@@ -111,6 +111,12 @@ typedef struct api_route {
     void (*handle)(api_call *c);
 } api_route;
 extern const api_route api_routes[]; /* ended by a row without method */
+typedef struct api_query {           /* a parameter behind the question mark of a path; none is required */
+    const char *route, *name;        /* id of its route */
+    uint64_t most;                   /* a whole number up to it; 0: a text */
+    const char *help;
+} api_query;
+extern const api_query api_queries[]; /* ended by a row without route */
 
 struct api_call { /* owned by its handler until it ends */
     fh_server *server;
@@ -171,8 +177,9 @@ void api_reply_error(api_call *c, fh_err *err);   /* takes err */
 fh_http_req *api_take_req(api_call *c);           /* ends the call; the request is the caller's. NULL: the client has gone */
 fh_json *api_list(fh_json *items, fh_json *next); /* {"items":[...],"next":...}; takes both */
 fh_json *api_time(int64_t utc_ns);                /* RFC 3339, null for 0 */
-/* A parameter of the query, which must be at most max; *ret stays when it is not there. */
-int api_query_number(const api_call *c, const char *name, uint64_t max, uint64_t *ret, fh_err **err);
+/* A parameter of the query, which the route must have; *ret stays when it is not there. */
+int api_query_number(const api_call *c, const char *name, uint64_t *ret, fh_err **err);
+int api_query_text(const api_call *c, const char *name, char *ret, size_t ret_size, fh_err **err);
 
 /* tokens.c: what Idempotency-Key means. begin: 0 go on, 1 replied already (call is gone), negative: error. */
 int api_token_begin(api_call *c, fh_err **err);

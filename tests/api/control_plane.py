@@ -101,6 +101,20 @@ def check_all(tap, s, with_weights):
         problem(404, "GET", "/api/v1/nothing")
         problem(404, "GET", "/nothing", key=None)
 
+    def queries_are_held_to_their_bounds():
+        tried = 0
+        for template, methods in doc["paths"].items():
+            for p in methods.get("get", {}).get("parameters", []):
+                if p["in"] != "query":
+                    continue
+                path = re.sub(r"{\w+}", "x", template)
+                wrong = ["x" * 64] if p["schema"]["type"] == "string" else ["many", "-1", "", str(p["schema"]["maximum"] + 1), "0" * 40 + "x"]
+                for value in wrong:
+                    problem(400, "GET", f"{path}?{p['name']}={value}", param=p["name"])
+                tried += 1
+        assert tried >= 5, tried
+        return f"{tried} parameters"
+
     def reads_fit():
         for path in ("/api/v1/machine", "/api/v1/models", "/api/v1/deployments", "/api/v1/weights", "/api/v1/keys"):
             status, _, body = s.request("GET", path)
@@ -278,7 +292,7 @@ def check_all(tap, s, with_weights):
         s.request("DELETE", "/api/v1/deployments/" + made["name"])
 
     for fn, text in [(every_path_is_there, "every described operation is there"), (what_is_not_described_is_not_there, "other methods and paths are refused with what to do"),
-                     (reads_fit, "reads have the described members"), (keys_and_links, "keys, links and sessions have the described members and end"),
+                     (reads_fit, "reads have the described members"), (queries_are_held_to_their_bounds, "parameters of queries are described and held to their bounds"), (keys_and_links, "keys, links and sessions have the described members and end"),
                      (bad_requests, "bad requests name the field at fault"), (paths_outside_are_refused, "files outside the import folders are refused"),
                      (imports_run_and_fail_with_reasons, "an import runs beside the server and says why it fails"), (idempotency, "a repeated request is not done twice, also after a restart"),
                      (openai_errors, "errors under /v1 have OpenAI's shape"), (too_large, "a body that is too large is refused before it is sent"),

@@ -85,6 +85,37 @@ static void the_description_holds_every_route(void **state)
     for (const api_shape *s = api_shapes; s->name; s++) assert_non_null(fh_json_get(schemas, s->name));
 }
 
+static const fh_json *described(const fh_json *doc, const api_query *q)
+{
+    const api_route *r = api_routes;
+    while (r->method && strcmp(r->id, q->route) != 0) r++;
+    assert_non_null(r->method);
+    assert_string_equal(r->method, "GET");
+    const fh_json *o = fh_json_get(fh_json_get(fh_json_get(doc, "paths"), r->path), "get"), *list = fh_json_get(o, "parameters");
+    for (size_t i = 0; i < fh_json_count(list); i++) {
+        const fh_json *p = fh_json_at(list, i);
+        if (fh_str_eqs(fh_json_str(fh_json_get(p, "name")), q->name)) return p;
+    }
+    return NULL;
+}
+
+static void parameters_of_a_query_are_described_with_their_bounds(void **state)
+{
+    (void)state;
+    FH_AUTO(json) fh_json *doc = fh_openapi_document();
+    size_t texts = 0, numbers = 0;
+    for (const api_query *q = api_queries; q->route; q++) {
+        const fh_json *p = described(doc, q), *schema = fh_json_get(p, "schema");
+        assert_non_null(p);
+        assert_true(fh_str_eqs(fh_json_str(fh_json_get(p, "in")), "query"));
+        assert_true(fh_json_str(fh_json_get(p, "description")).len > 0);
+        assert_true(fh_str_eqs(fh_json_str(fh_json_get(schema, "type")), q->most ? "integer" : "string"));
+        if (q->most) assert_int_equal(fh_json_int(fh_json_get(schema, "maximum"), 0), q->most);
+        q->most ? numbers++ : texts++;
+    }
+    assert_true(numbers >= 4 && texts >= 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -93,6 +124,7 @@ int main(void)
         cmocka_unit_test(what_changes_something_wants_an_admin),
         cmocka_unit_test(every_field_has_a_type_and_a_meaning),
         cmocka_unit_test(the_description_holds_every_route),
+        cmocka_unit_test(parameters_of_a_query_are_described_with_their_bounds),
     };
     return cmocka_run_group_tests_name("server/routes", tests, NULL, NULL);
 }
