@@ -304,6 +304,23 @@ static void the_first_answer_does_not_say_again_what_the_client_began(void **sta
     assert_true(says(fh_buf_cstr(&w->body), "\"content\":\"no\""));
 }
 
+static void no_other_model_is_asked_beyond_the_regions_of_the_request(void **state)
+{
+    world *w = *state;
+    for (size_t i = 0; i < ENGINES; i++) w->engines[i].candidate.region = i ? "fr" : "de";
+    w->header = "x-freehold-region";
+    w->value = "de";
+    w->engines[0].status = 400;
+    w->engines[0].reply = "{\"error\":{\"message\":\"too long\"}}";
+    ask(w, FORM);
+    assert_int_equal(w->status, 400);
+    assert_int_equal(w->engines[1].asked + w->engines[2].asked, 0);
+    w->value = "de, fr";
+    ask(w, FORM);
+    assert_int_equal(w->status, 200);
+    assert_true(w->engines[1].asked + w->engines[2].asked > 0);
+}
+
 static void what_one_model_refuses_another_is_asked(void **state)
 {
     world *w = *state;
@@ -370,11 +387,16 @@ static void wishes_are_kept(void **state)
         const char *header, *value, *model; /* model NULL: refused with: */
         int status;
     } rows[] = {
-        {"x-freehold-licence", "free", "large", 200},       {"x-freehold-models", "medium", "medium", 200},
-        {"x-freehold-models", "nothing", NULL, 503},        {"x-freehold-exclude", "large", "medium", 200},
+        {"x-freehold-licence", "free", "large", 200},
+        {"x-freehold-models", "medium", "medium", 200},
+        {"x-freehold-models", "nothing", NULL, 503},
+        {"x-freehold-exclude", "large", "medium", 200},
         {"x-freehold-max-cost", "0.013", "medium", 200}, /* 256 tokens at 50 $ a million are 0.0128 $ */
-        {"x-freehold-max-cost", "0.0000001USD", NULL, 402}, {"x-freehold-max-cost", "much", NULL, 400},
-        {"x-freehold-licence", "gratis", NULL, 400},        {"x-freehold-prefer", "cheap", NULL, 400},
+        {"x-freehold-max-cost", "0.0000001USD", NULL, 402},
+        {"x-freehold-max-cost", "much", NULL, 400},
+        {"x-freehold-region", "de", NULL, 403},
+        {"x-freehold-licence", "gratis", NULL, 400},
+        {"x-freehold-prefer", "cheap", NULL, 400},
     };
     world *w = *state;
     for (size_t i = 0; i < FH_COUNT(rows); i++) {
@@ -414,6 +436,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_is_learned_which_are_worth_asking, setup, teardown),
         cmocka_unit_test_setup_teardown(when_the_better_one_breaks_the_first_answer_is_what_there_is, setup, teardown),
         cmocka_unit_test_setup_teardown(the_first_answer_does_not_say_again_what_the_client_began, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_other_model_is_asked_beyond_the_regions_of_the_request, setup, teardown),
         cmocka_unit_test_setup_teardown(what_one_model_refuses_another_is_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(a_plain_question_goes_to_the_one_most_likely_to_do_until_more_is_known, setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_tells_that_small_answers_do, setup, teardown),
