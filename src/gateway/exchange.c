@@ -387,13 +387,13 @@ static void keep_one_model(picking *p, const fh_candidate *list)
 static void choose_one(picking *p)
 {
     fh_option some[FH_CANDIDATES_MAX];
-    size_t which[FH_CANDIDATES_MAX], n = 0;
+    size_t which[FH_CANDIDATES_MAX] = {0}, n = 0;
     int64_t now = fh_clock_mono_ns();
     uint32_t random[2];
     for (size_t i = 0; i < p->count; i++)
         if (p->x->slot || fh_slots_room(p->x->gateway->slots, p->slots[i], now)) which[n++] = i;
-    for (size_t i = 0; n == 0 && i < p->count; i++) which[i] = i;
-    if (n == 0) n = p->count;
+    if (n == 0)
+        for (; n < p->count; n++) which[n] = n;
     for (size_t i = 0; i < n; i++) some[i] = p->options[which[i]];
     fh_random_bytes(random, sizeof random, NULL);
     size_t chosen = which[fh_choose(some, n, p->x->prefer, random, &p->x->reason)], index = p->index[chosen];

@@ -57,11 +57,16 @@ static void take_trace(fh_exchange *x)
     if (fh_hex_encode(s->trace.id, sizeof s->trace.id, id, sizeof id)) fh_http_reply_header(x->req, "x-freehold-trace-id", id);
 }
 
+static unsigned kept_attempts(const fh_seen *s)
+{
+    return FH_MIN(s->attempt_count, (unsigned)FH_LIMIT_RECORD_ATTEMPTS);
+}
+
 size_t fh_seen_headers(const fh_exchange *x, char text[FH_TRACEPARENT_LEN + 1], fh_header *headers, size_t count)
 {
     const fh_seen *s = &x->seen;
-    unsigned last = FH_MIN(s->attempt_count, (unsigned)FH_LIMIT_RECORD_ATTEMPTS);
-    fh_traceparent_write(&s->trace, s->attempts[last - 1].span, text);
+    unsigned kept = kept_attempts(s);
+    fh_traceparent_write(&s->trace, kept > 0 ? s->attempts[kept - 1].span : s->span, text);
     headers[count++] = (fh_header){FH_STR("traceparent"), fh_str_of(text)};
     if (s->trace_state) headers[count++] = (fh_header){FH_STR("tracestate"), fh_str_of(s->trace_state)};
     return count;
@@ -142,7 +147,8 @@ void fh_seen_fini(fh_seen *s)
 
 static fh_attempt *last_attempt(fh_seen *s)
 {
-    return s->attempt_count ? &s->attempts[FH_MIN(s->attempt_count, (unsigned)FH_LIMIT_RECORD_ATTEMPTS) - 1] : NULL;
+    unsigned kept = kept_attempts(s);
+    return kept > 0 ? &s->attempts[kept - 1] : NULL;
 }
 
 void fh_seen_asked(fh_exchange *x)

@@ -51,7 +51,7 @@ static void add_number(fh_buf *out, uint64_t n)
 
 static void add_signed(fh_buf *out, int64_t n)
 {
-    add_number(out, ((uint64_t)n << 1) ^ (uint64_t)(n >> 63));
+    add_number(out, ((uint64_t)n << 1) ^ (n < 0 ? UINT64_MAX : 0));
 }
 
 static void add_text(fh_buf *out, fh_str text, const fh_str *before)
