@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import inside
 from synthetic import Synthetic
 from freehold import Tap, free_port
-from hostile import Alongside, MB, WHOLE, elsewhere, in_time, resident, stand_back
+from hostile import Alongside, MB, WHOLE, in_time, resident, stand_back
 
 PUBLIC, PUBLIC6, OTHER = "93.184.216.34", "2606:2800:220:1::34", "93.184.216.35"
 INSIDE = ["127.0.0.1", "::1", "10.0.0.5", "192.168.1.1", "172.16.0.1", "100.64.0.1", "169.254.169.254", "168.63.129.16", "fd00:ec2::254", "198.18.0.1"]
@@ -309,7 +309,6 @@ def listed(tap, s, services, ca):
 
 def load(tap, s):
     """Images that never come, and images without end, beside a client that only wants to be served."""
-    elsewhere.server = s
     quiet = Alongside(s, 4).end()
     before = resident(s.process.pid)
     client = Alongside(s)
