@@ -15,6 +15,7 @@ typedef enum todo { TODO_ADD = 1, TODO_RESUME = 2, TODO_REMOVE = 4, TODO_FAIL = 
 typedef struct fh_socket_watch {
     struct event ev;
     fh_http_client *client;
+    const CURL *easy; /* whose transfer uses the socket */
     struct fh_socket_watch *prev, *next;
 } socket_watch;
 
@@ -61,13 +62,23 @@ void fh_http_call_fail(fh_http_call *call, int code)
 
 /* Ending calls. */
 
+/* libcurl closes a socket that does not connect before it says so; by then its number may be another's, on another thread. */
+static void stop_watching(fh_http_client *c, const CURL *easy)
+{
+    for (socket_watch *w = c->sockets; w; w = w->next)
+        if (w->easy == easy) event_del(&w->ev);
+}
+
 /* Takes the call out of libcurl and of all lists: from here on nothing comes of it any more. */
 static void detach_call(fh_http_call *call)
 {
     fh_http_client *c = call->client;
     call->over = true;
     take_todo(call);
-    if (call->added) curl_multi_remove_handle(c->multi, call->easy);
+    if (call->added) {
+        stop_watching(c, call->easy);
+        curl_multi_remove_handle(c->multi, call->easy);
+    }
     if (call->easy) curl_easy_cleanup(call->easy);
     if (call->local) fh_local_drop(call);
     call->easy = NULL;
@@ -255,10 +266,11 @@ static socket_watch *new_watch(fh_http_client *c, curl_socket_t fd)
     return w;
 }
 
-static bool watch_socket(fh_http_client *c, curl_socket_t fd, int what, socket_watch *w)
+static bool watch_socket(fh_http_client *c, const CURL *easy, curl_socket_t fd, int what, socket_watch *w)
 {
     if (!w) w = new_watch(c, fd);
     if (!w) return false;
+    w->easy = easy;
     short events = EV_PERSIST | ((what & CURL_POLL_IN) ? EV_READ : 0) | ((what & CURL_POLL_OUT) ? EV_WRITE : 0);
     event_del(&w->ev);
     event_assign(&w->ev, fh_loop_base(c->loop), fd, events, on_socket, w);
@@ -272,7 +284,7 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *w
     fh_http_call *call = NULL;
     if (what == CURL_POLL_REMOVE) {
         if (watch) drop_watch(c, watch);
-    } else if (!watch_socket(c, fd, what, watch)) {
+    } else if (!watch_socket(c, easy, fd, what, watch)) {
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&call);
         if (call) fh_http_call_fail(call, FH_E_NOMEM);
     }
