@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -26,7 +27,22 @@ STARTER = Path(os.environ.get("FREEHOLD_STARTER_GGUF") or
                Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf")
 
 
+def is_free(port):
+    with socket.socket() as s:
+        with contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return True
+    return False
+
+
 def free_port():
+    """A port that nobody's connection is given meanwhile: a server that is started again finds it free again."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    below = random.sample(range(10000, first), 100) if first > 20000 else []
+    return next((p for p in below if is_free(p)), None) or any_free_port()
+
+
+def any_free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
