@@ -7,15 +7,14 @@
 #include "base/log.h"
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ANSWER_NS (2 * FH_NS_PER_S)
 
 static int link_loaded(fh_fleet *f, fh_deployment *d, fh_err **err)
 {
-    (void)err;
     fh_fleet_link(f, d);
-    return 0;
+    d->place = fh_fleet_place(f, d->view.place);
+    return d->place ? 0 : fh_err_set(err, FH_E_CORRUPT, "deployment \"%s\" is at a place that this freehold does not know", d->view.name);
 }
 
 static bool needs_engine(const fh_deployment *d)
@@ -27,16 +26,15 @@ static bool needs_engine(const fh_deployment *d)
 /* The process is the one that was written down, and (but for one that is to end anyhow) it answers on its socket. */
 static bool try_adopt(fh_deployment *d)
 {
-    fh_provider *p = &d->fleet->provider;
-    int fd = -1;
-    if (!needs_engine(d) || d->process.pid <= 0 || !*d->view.socket_path) return false;
-    if (p->adopt(p->ctx, &d->process, &fd, NULL) != 0) return false;
+    const fh_place *p = d->place;
+    if (!needs_engine(d) || !*d->view.socket_path) return false;
+    if (p->adopt(p->ctx, &d->engine, NULL) != 0) return false;
     fh_health h = d->view.state == FH_DEPLOYMENT_DRAINING ? FH_HEALTH_READY : fh_talk_health_now(d->view.socket_path, ANSWER_NS);
     if (h == FH_HEALTH_NONE || (d->view.state == FH_DEPLOYMENT_READY && h != FH_HEALTH_READY)) {
-        close(fd);
+        p->let_go(p->ctx, &d->engine);
         return false;
     }
-    if (fh_deployment_watch(d, fd, NULL) != 0) return false;
+    d->view.pid = d->engine.process.pid;
     fh_deployment_measure(d);
     fh_plan_machine on = p->machine(p->ctx);
     fh_step_reckon(d, &on); /* what planning found is not in the database, and the engine may have to be started again */
@@ -47,7 +45,7 @@ static bool is_adopted(void *arg, const char *socket_path)
 {
     fh_fleet *f = arg;
     for (fh_deployment *d = f->first; d; d = d->next) {
-        if (d->watch_fd >= 0 && strcmp(d->view.socket_path, socket_path) == 0) return true;
+        if (d->engine.runs && strcmp(d->view.socket_path, socket_path) == 0) return true;
     }
     return false;
 }
@@ -56,7 +54,6 @@ static void forget_act(fh_deployment *d)
 {
     if (d->act) fh_store_act_end(d->fleet->db, d->act, NULL); /* not written: found open again by the next start */
     d->act = 0;
-    d->process = (fh_process){0};
     d->view.socket_path[0] = 0;
     d->view.sandbox[0] = 0;
 }
@@ -66,7 +63,7 @@ static int settle_one(fh_deployment *d)
 {
     fh_deployment_state s = d->view.state;
     if (s == FH_DEPLOYMENT_FAILED) return 0;
-    if (d->watch_fd >= 0) {
+    if (d->engine.runs) {
         if (!d->wanted && s != FH_DEPLOYMENT_DRAINING) return fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "asked to stop");
         return fh_deployment_set_state(d, s, "", "the server was started again and found its engine running");
     }
@@ -86,9 +83,9 @@ int fh_fleet_adopt_all(fh_fleet *f, fh_err **err)
         fh_log(FH_LOG_INFO, "fleet", "deployment=%s %s engine=%s", d->view.name, fh_deployment_state_name(d->view.state),
                adopted ? "adopted" : "gone");
     }
-    f->provider.sweep(f->provider.ctx, is_adopted, f);
+    f->place_here.sweep(f->place_here.ctx, is_adopted, f);
     for (fh_deployment *d = f->first; rc == 0 && d; d = d->next) {
-        if (d->watch_fd < 0) forget_act(d);
+        if (!d->engine.runs) forget_act(d);
         rc = settle_one(d);
     }
     fh_fleet_publish(f);

@@ -91,8 +91,8 @@ static int check_spec(fh_fleet *f, const fh_deploy_spec *s, fh_err **err)
     int rc = 0;
     const char *param = NULL;
     if (f->stopping) return fh_err_set(err, FH_E_UNAVAILABLE, "the server is stopping");
-    if (*s->place && strcmp(s->place, f->provider.place) != 0) {
-        rc = fh_err_set(err, FH_E_UNSUPPORTED, "there is no place \"%s\" yet, only \"%s\"", s->place, f->provider.place);
+    if (*s->place && !fh_fleet_place(f, s->place)) {
+        rc = fh_err_set(err, FH_E_UNSUPPORTED, "there is no place \"%s\" yet, only \"%s\"", s->place, f->place_here.name);
         param = "place";
     } else if (s->context_tok < 0 || s->context_tok > FH_LIMIT_CONTEXT_TOK) {
         rc = fh_err_set(err, FH_E_INVALID, "the context of a stream is 1 to %d tokens, or 0 for the default", FH_LIMIT_CONTEXT_TOK);
@@ -125,7 +125,7 @@ static fh_deployment *oldest_failed(const fh_fleet *f)
 {
     fh_deployment *found = NULL;
     for (fh_deployment *d = f->first; d; d = d->next)
-        if (d->view.state == FH_DEPLOYMENT_FAILED && d->watch_fd < 0) found = d;
+        if (d->view.state == FH_DEPLOYMENT_FAILED && !d->engine.runs) found = d;
     return found;
 }
 
@@ -151,7 +151,8 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_
             snprintf(v->name, sizeof(v->name), "%s", s->name);
         else
             make_name(f, v->model, v->name, sizeof(v->name));
-        snprintf(v->place, sizeof(v->place), "%s", f->provider.place);
+        d->place = *s->place ? fh_fleet_place(f, s->place) : &f->place_here;
+        snprintf(v->place, sizeof(v->place), "%s", d->place->name);
         snprintf(v->reason, sizeof(v->reason), "asked for");
         v->context_tok = s->context_tok;
         v->streams = s->streams;

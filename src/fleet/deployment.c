@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static void step(void *arg)
 {
@@ -31,11 +30,16 @@ static void step(void *arg)
     case FH_DEPLOYMENT_READY: fh_step_ready(d); return;
     case FH_DEPLOYMENT_DRAINING: fh_step_draining(d); return;
     case FH_DEPLOYMENT_FAILED:
-        if (d->watch_fd >= 0) fh_deployment_kill(d, "it failed");
+        if (d->engine.runs) fh_deployment_kill(d, "it failed");
         return;
     case FH_DEPLOYMENT_STOPPED:
     case FH_DEPLOYMENT_STATE_COUNT: return;
     }
+}
+
+static void engine_ended(void *arg)
+{
+    fh_deployment_engine_gone(arg);
 }
 
 fh_deployment *fh_deployment_new(fh_fleet *f, fh_err **err)
@@ -46,7 +50,7 @@ fh_deployment *fh_deployment_new(fh_fleet *f, fh_err **err)
         return NULL;
     }
     d->fleet = f;
-    d->watch_fd = -1;
+    d->engine = (fh_engine){.on_end = engine_ended, .arg = d};
     d->entered_ns = fh_clock_mono_ns();
     if (fh_timer_new(&d->timer, f->loop, step, d, err) == 0) return d;
     fh_free(d);
@@ -59,13 +63,9 @@ void fh_deployment_drop_call(fh_deployment *d)
     d->call = NULL;
 }
 
-static void forget_process(fh_deployment *d)
+static void forget_engine(fh_deployment *d)
 {
-    fh_watch_free(d->watch);
-    if (d->watch_fd >= 0) close(d->watch_fd);
-    d->watch = NULL;
-    d->watch_fd = -1;
-    d->process = (fh_process){0};
+    if (d->place) d->place->let_go(d->place->ctx, &d->engine);
     d->view.pid = 0;
     d->view.rss_bytes = d->own_bytes = 0;
 }
@@ -74,7 +74,7 @@ void fh_deployment_free(fh_deployment *d)
 {
     if (!d) return;
     fh_deployment_drop_call(d);
-    forget_process(d);
+    forget_engine(d);
     fh_timer_free(d->timer);
     fh_buf_fini(&d->reply);
     fh_free(d);
@@ -131,29 +131,12 @@ int fh_deployment_set_state(fh_deployment *d, fh_deployment_state to, const char
     return 0;
 }
 
-static void process_ended(void *arg)
-{
-    fh_deployment_engine_gone(arg);
-}
-
 void fh_deployment_measure(fh_deployment *d)
 {
     fh_process_use use;
-    if (d->watch_fd < 0 || d->fleet->provider.usage(d->fleet->provider.ctx, &d->process, &use) != 0) return;
+    if (!d->engine.runs || d->place->usage(d->place->ctx, &d->engine, &use) != 0) return;
     d->view.rss_bytes = use.rss_bytes;
     d->own_bytes = use.own_bytes;
-}
-
-int fh_deployment_watch(fh_deployment *d, int watch_fd, fh_err **err)
-{
-    int rc = fh_watch_new(&d->watch, d->fleet->loop, watch_fd, process_ended, d, err);
-    if (rc != 0) {
-        close(watch_fd);
-        return rc;
-    }
-    d->watch_fd = watch_fd;
-    d->view.pid = d->process.pid;
-    return 0;
 }
 
 /* The act is over: written down, its folder removed. That it could not be written down is found out by the next start. */
@@ -163,7 +146,7 @@ static void end_act(fh_deployment *d)
     if (d->act && fh_store_act_end(d->fleet->db, d->act, &err) != 0)
         fh_log_err(FH_LOG_WARN, "fleet", err, "deployment %s: the end of its engine", d->view.name);
     fh_err_free(err);
-    if (*d->view.socket_path) d->fleet->provider.tidy(d->fleet->provider.ctx, d->view.name, d->view.socket_path);
+    if (*d->view.socket_path) d->place->tidy(d->place->ctx, d->view.name, d->view.socket_path);
     d->act = 0;
     d->view.socket_path[0] = 0;
 }
@@ -171,7 +154,7 @@ static void end_act(fh_deployment *d)
 void fh_deployment_engine_gone(fh_deployment *d)
 {
     fh_deployment_drop_call(d);
-    forget_process(d);
+    forget_engine(d);
     end_act(d);
     d->signalled_ns = 0;
     if (d->view.state == FH_DEPLOYMENT_FAILED)
@@ -187,5 +170,5 @@ void fh_deployment_kill(fh_deployment *d, const char *why)
 {
     snprintf(d->why, sizeof(d->why), "%s", why);
     fh_deployment_drop_call(d);
-    if (d->watch_fd >= 0) d->fleet->provider.stop(d->fleet->provider.ctx, &d->process, true);
+    if (d->engine.runs) d->place->stop(d->place->ctx, &d->engine, true);
 }

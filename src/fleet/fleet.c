@@ -27,7 +27,12 @@ const fh_fleet_timing fh_fleet_timing_default = {
     .retry_ns = FH_NS_PER_S,
 };
 
-/* ---- the list ---- */
+/* ---- the lists ---- */
+
+const fh_place *fh_fleet_place(const fh_fleet *f, const char *name)
+{
+    return strcmp(name, f->place_here.name) == 0 ? &f->place_here : NULL;
+}
 
 void fh_fleet_link(fh_fleet *f, fh_deployment *d)
 {
@@ -64,7 +69,7 @@ static void forget_old(void *arg)
 static bool all_gone(const fh_fleet *f)
 {
     for (fh_deployment *d = f->first; d; d = d->next) {
-        if (d->watch_fd >= 0 || d->view.state == FH_DEPLOYMENT_DRAINING) return false;
+        if (d->engine.runs || d->view.state == FH_DEPLOYMENT_DRAINING) return false;
     }
     return true;
 }
@@ -90,7 +95,7 @@ static void begin_stop(void *arg)
     fh_fleet *f = arg;
     f->stopping = true;
     for (fh_deployment *d = f->first; d && !f->keep_engines_on_stop; d = d->next) {
-        if (d->watch_fd < 0) continue;
+        if (!d->engine.runs) continue;
         fh_deployment_drop_call(d);
         if (d->view.state == FH_DEPLOYMENT_FAILED)
             fh_deployment_kill(d, "the server stops");
@@ -113,10 +118,10 @@ static void fleet_free(fh_fleet *f)
     fh_fleet_snapshot_release(f->snapshot);
     fh_http_client_free(f->client);
     if (f->stop_timer) fh_timer_free(f->stop_timer);
+    fh_here_free(f->here);
     fh_loop_free(f->loop);
     fh_db_close(f->db);
     fh_weights_close(f->weights);
-    fh_here_free(f->here);
     pthread_mutex_destroy(&f->lock);
     fh_free(f->store_url);
     fh_free(f);
@@ -170,12 +175,12 @@ static int open_parts(fh_fleet *f, const fh_fleet_config *c, fh_err **err)
     int rc = fh_db_open(&f->db, c->store_url, err);
     if (rc == 0) rc = fh_db_migrate_schema(f->db, err);
     if (rc == 0) rc = fh_weights_open(&f->weights, c->data_dir, true, err);
-    if (rc == 0) rc = fh_here_new(&f->here, c->data_dir, c->program, err);
     if (rc == 0) rc = fh_loop_new(&f->loop, err);
+    if (rc == 0) rc = fh_here_new(&f->here, f->loop, c->data_dir, c->program, err);
     if (rc == 0) rc = fh_http_client_new(&f->client, f->loop, err);
     if (rc == 0) rc = fh_timer_new(&f->stop_timer, f->loop, stop_too_long, f, err);
     if (rc != 0) return rc;
-    fh_here_provider(f->here, &f->provider);
+    fh_here_place(f->here, &f->place_here);
     return 0;
 }
 

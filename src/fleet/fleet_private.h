@@ -7,8 +7,7 @@
 #include "db/db.h"
 #include "fleet/fleet.h"
 #include "net/http_client.h"
-#include "plan/plan.h"
-#include "sys/sandbox.h"
+#include "place.h"
 #include "weights/weights.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,43 +29,6 @@ typedef struct fh_fleet_timing { /* tests shorten these */
     int64_t retry_ns; /* after a database that did not take a change */
 } fh_fleet_timing;
 extern const fh_fleet_timing fh_fleet_timing_default;
-
-/* ---- providers: places where engines run ---- */
-
-typedef struct fh_engine_spec {
-    const char *deployment, *model;
-    const char *file, *folder; /* of the weights */
-    const char *socket_path;   /* its folder is the engine's own */
-    int64_t context_tok, streams;
-    uint64_t memory_bytes;
-} fh_engine_spec;
-
-typedef struct fh_provider {
-    const char *place;
-    void *ctx;
-    /* Can anything be started at all? what holds engines in is written to sandbox. */
-    int (*ready)(void *ctx, char *sandbox, size_t sandbox_size, fh_err **err);
-    int (*start)(void *ctx, const fh_engine_spec *spec, fh_process *ret, fh_err **err);
-    /* A process that an earlier server started: FH_E_NOT_FOUND when it has ended. ret_watch_fd is readable once it has. */
-    int (*adopt)(void *ctx, const fh_process *p, int *ret_watch_fd, fh_err **err);
-    void (*stop)(void *ctx, const fh_process *p, bool force);
-    void (*up)(void *ctx, const char *deployment, int64_t act,
-               const char *socket_path); /* the engine answers: all of its processes are there */
-    int (*usage)(void *ctx, const fh_process *p, fh_process_use *ret);
-    /* Ends and removes all that carries our mark, but what spare says to let live (its argument: a socket path). */
-    void (*sweep)(void *ctx, bool (*spare)(void *arg, const char *socket_path), void *arg);
-    void (*tidy)(void *ctx, const char *deployment, const char *socket_path); /* after an engine has ended */
-    void (*rotate)(void *ctx, const char *deployment);                        /* its log, when it has grown */
-    int (*log_tail)(void *ctx, const char *deployment, size_t max_bytes, fh_buf *out, fh_err **err);
-    int (*socket_path)(void *ctx, const char *deployment, int64_t act, char *out, size_t out_size, fh_err **err);
-    fh_plan_machine (*machine)(void *ctx);
-} fh_provider;
-
-typedef struct fh_here fh_here; /* this machine */
-int fh_here_new(fh_here **ret, const char *data_dir, const char *program, fh_err **err);
-void fh_here_free(fh_here *h);
-void fh_here_provider(fh_here *h, fh_provider *ret);
-void fh_here_own_scope(const char *deployment, int64_t act, const char *socket_path);
 
 /* ---- one deployment ---- */
 
@@ -91,9 +53,8 @@ struct fh_deployment {
     uint64_t own_bytes;    /* what its engine has of that */
 
     int64_t act; /* the start that is open in the database; 0: none */
-    fh_process process;
-    fh_watch *watch;
-    int watch_fd; /* -1: no process */
+    const fh_place *place;
+    fh_engine engine;
     unsigned misses;
     fh_timer *timer; /* the next step */
 
@@ -115,11 +76,10 @@ int fh_deployment_set_state(fh_deployment *d, fh_deployment_state to, const char
 bool fh_deployment_name_good(const char *name);
 bool fh_deployment_may_change(fh_deployment_state from, fh_deployment_state to);
 void fh_deployment_step_soon(fh_deployment *d, int64_t delay_ns);
-void fh_deployment_measure(fh_deployment *d);                          /* what its engine has of memory */
-void fh_deployment_look(fh_deployment *d);                             /* at once: a request failed on it */
-int fh_deployment_watch(fh_deployment *d, int watch_fd, fh_err **err); /* takes watch_fd */
+void fh_deployment_measure(fh_deployment *d); /* what its engine has of memory */
+void fh_deployment_look(fh_deployment *d);    /* at once: a request failed on it */
 void fh_deployment_drop_call(fh_deployment *d);
-void fh_deployment_engine_gone(fh_deployment *d);
+void fh_deployment_engine_gone(fh_deployment *d); /* or it could not be started */
 void fh_deployment_kill(fh_deployment *d, const char *why);
 fh_deployment *fh_deployment_new(fh_fleet *f, fh_err **err); /* linked into nothing yet */
 void fh_deployment_free(fh_deployment *d);
@@ -173,7 +133,7 @@ struct fh_fleet {
     fh_http_client *client;
     fh_weights *weights;
     fh_here *here;
-    fh_provider provider;
+    fh_place place_here;
     fh_deployment *first; /* newest */
     bool stopping;
     int64_t stop_deadline_ns;
@@ -191,6 +151,7 @@ struct fh_fleet {
 };
 
 int fh_fleet_start_timed(fh_fleet **ret, const fh_fleet_config *c, const fh_fleet_timing *t, fh_err **err);
+const fh_place *fh_fleet_place(const fh_fleet *f, const char *name); /* NULL: there is none of that name */
 void fh_fleet_link(fh_fleet *f, fh_deployment *d);
 fh_deployment *fh_fleet_find(fh_fleet *f, const char *name); /* not a stopped one */
 void fh_fleet_publish(fh_fleet *f);                          /* a new snapshot; when memory is out the old one stays */

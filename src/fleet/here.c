@@ -5,9 +5,10 @@
  *
  * A socket's path has 107 bytes: where DATA is too deep, the folders lie in $XDG_RUNTIME_DIR or /tmp under a name made from DATA. The
  * argument "unix:PATH" of an engine is our mark on it: the sweep finds by it what a dead server left. */
-#include "fleet_private.h"
+#include "place.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "sys/cpu.h"
@@ -27,6 +28,7 @@
 #define STACKS_PROCESSES 128
 
 struct fh_here {
+    fh_loop *loop;
     char *program, *logs, *run;
     bool probed;
     fh_sandbox_kind sandbox;
@@ -68,10 +70,11 @@ static int make_folders(fh_here *h, const char *data_dir, const char *program, f
     return rc != 0 ? rc : own_folder(h->run, err);
 }
 
-int fh_here_new(fh_here **ret, const char *data_dir, const char *program, fh_err **err)
+int fh_here_new(fh_here **ret, fh_loop *loop, const char *data_dir, const char *program, fh_err **err)
 {
     fh_here *h = fh_calloc(1, sizeof(*h));
     if (!h) return fh_err_nomem(err);
+    h->loop = loop;
     int rc = make_folders(h, data_dir, program, err);
     if (rc == 0)
         *ret = h;
@@ -159,7 +162,36 @@ static int run_engine(fh_here *h, const fh_engine_spec *s, const char *folder, i
     return fh_sandbox_start(h->sandbox, &spec, ret, err);
 }
 
-static int here_start(void *ctx, const fh_engine_spec *s, fh_process *ret, fh_err **err)
+static void here_let_go(void *ctx, fh_engine *e)
+{
+    (void)ctx;
+    if (e->runs) close(e->watch_fd);
+    fh_watch_free(e->watch);
+    e->watch = NULL;
+    e->process = (fh_process){0};
+    e->runs = false;
+}
+
+static void process_ended(void *arg)
+{
+    fh_engine *e = arg;
+    here_let_go(NULL, e);
+    e->on_end(e->arg);
+}
+
+static int here_adopt(void *ctx, fh_engine *e, fh_err **err)
+{
+    fh_here *h = ctx;
+    int fd = -1;
+    int rc = e->process.pid > 0 ? fh_process_open(&e->process, &fd, err) : fh_err_set(err, FH_E_NOT_FOUND, "it was never started");
+    if (rc == 0 && (rc = fh_watch_new(&e->watch, h->loop, fd, process_ended, e, err)) != 0) close(fd);
+    if (rc != 0) return rc;
+    e->watch_fd = fd;
+    e->runs = true;
+    return 0;
+}
+
+static int here_start(void *ctx, const fh_engine_spec *s, fh_engine *e, fh_err **err)
 {
     fh_here *h = ctx;
     char folder[SOCKET_BYTES + 1];
@@ -167,21 +199,21 @@ static int here_start(void *ctx, const fh_engine_spec *s, fh_process *ret, fh_er
     if (folder_of(s->socket_path, folder, sizeof(folder)) != 0) return fh_err_set(err, FH_E_INTERNAL, "bad socket path %s", s->socket_path);
     int rc = fh_dir_make(folder, 0700, err);
     if (rc == 0) rc = open_log(h, s->deployment, &log_fd, err);
-    if (rc == 0) rc = run_engine(h, s, folder, log_fd, ret, err);
-    if (rc != 0) fh_dir_remove(folder, NULL);
+    if (rc == 0) rc = run_engine(h, s, folder, log_fd, &e->process, err);
+    if (rc != 0) {
+        fh_dir_remove(folder, NULL);
+        return rc;
+    }
+    rc = here_adopt(h, e, err);
+    if (rc == FH_E_NOT_FOUND) return fh_err_set(err, FH_E_UNAVAILABLE, "the engine ended as soon as it was started");
+    if (rc != 0) fh_process_signal(&e->process, SIGKILL);
     return rc;
 }
 
-static int here_adopt(void *ctx, const fh_process *p, int *ret_watch_fd, fh_err **err)
+static void here_stop(void *ctx, fh_engine *e, bool force)
 {
     (void)ctx;
-    return fh_process_open(p, ret_watch_fd, err);
-}
-
-static void here_stop(void *ctx, const fh_process *p, bool force)
-{
-    (void)ctx;
-    fh_process_signal(p, force ? SIGKILL : SIGTERM);
+    fh_process_signal(&e->process, force ? SIGKILL : SIGTERM);
 }
 
 static void here_up(void *ctx, const char *deployment, int64_t act, const char *socket_path)
@@ -190,10 +222,10 @@ static void here_up(void *ctx, const char *deployment, int64_t act, const char *
     fh_here_own_scope(deployment, act, socket_path);
 }
 
-static int here_usage(void *ctx, const fh_process *p, fh_process_use *ret)
+static int here_usage(void *ctx, const fh_engine *e, fh_process_use *ret)
 {
     (void)ctx;
-    return fh_process_usage(p, ret);
+    return fh_process_usage(&e->process, ret);
 }
 
 static void here_tidy(void *ctx, const char *deployment, const char *socket_path)
@@ -266,20 +298,21 @@ static fh_plan_machine here_machine(void *ctx)
     return (fh_plan_machine){.memory_bytes = t.memory_bytes, .memory_available_bytes = t.memory_available_bytes};
 }
 
-void fh_here_provider(fh_here *h, fh_provider *ret)
+void fh_here_place(fh_here *h, fh_place *ret)
 {
-    *ret = (fh_provider){.place = "here",
-                         .ctx = h,
-                         .ready = here_ready,
-                         .start = here_start,
-                         .adopt = here_adopt,
-                         .stop = here_stop,
-                         .up = here_up,
-                         .usage = here_usage,
-                         .sweep = here_sweep,
-                         .tidy = here_tidy,
-                         .rotate = here_rotate,
-                         .log_tail = here_log_tail,
-                         .socket_path = here_socket_path,
-                         .machine = here_machine};
+    *ret = (fh_place){.name = "here",
+                      .ctx = h,
+                      .ready = here_ready,
+                      .start = here_start,
+                      .adopt = here_adopt,
+                      .stop = here_stop,
+                      .let_go = here_let_go,
+                      .up = here_up,
+                      .usage = here_usage,
+                      .sweep = here_sweep,
+                      .tidy = here_tidy,
+                      .rotate = here_rotate,
+                      .log_tail = here_log_tail,
+                      .socket_path = here_socket_path,
+                      .machine = here_machine};
 }

@@ -56,7 +56,7 @@ int fh_fleet_log_tail(fh_fleet *f, const char *name, size_t max_bytes, fh_buf *o
 {
     if (fh_deployment_name_good(name)) {
         fh_err *e = NULL;
-        int rc = f->provider.log_tail(f->provider.ctx, name, max_bytes, out, &e);
+        int rc = f->place_here.log_tail(f->place_here.ctx, name, max_bytes, out, &e);
         if (rc != FH_E_NOT_FOUND) {
             fh_err_move(err, &e);
             return rc;

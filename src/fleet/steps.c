@@ -98,7 +98,7 @@ static uint64_t promised_to_others(const fh_deployment *me)
 {
     uint64_t sum = 0;
     for (fh_deployment *d = me->fleet->first; d; d = d->next) {
-        if (d == me || d->view.state < FH_DEPLOYMENT_PROVISIONING || d->view.state > FH_DEPLOYMENT_READY) continue;
+        if (d == me || d->place != me->place || d->view.state < FH_DEPLOYMENT_PROVISIONING || d->view.state > FH_DEPLOYMENT_READY) continue;
         fh_deployment_measure(d);
         uint64_t left = d->need_bytes > d->own_bytes ? d->need_bytes - d->own_bytes : 0;
         sum = left > UINT64_MAX - sum ? UINT64_MAX : sum + left;
@@ -108,7 +108,7 @@ static uint64_t promised_to_others(const fh_deployment *me)
 
 void fh_step_planning(fh_deployment *d)
 {
-    fh_provider *p = &d->fleet->provider;
+    const fh_place *p = d->place;
     fh_plan_machine on = p->machine(p->ctx);
     on.promised_bytes = promised_to_others(d);
     fh_plan_fit fit = fh_step_reckon(d, &on);
@@ -124,7 +124,7 @@ void fh_step_planning(fh_deployment *d)
 void fh_step_provisioning(fh_deployment *d)
 {
     fh_err *err = NULL;
-    fh_provider *p = &d->fleet->provider;
+    const fh_place *p = d->place;
     if (p->ready(p->ctx, d->view.sandbox, sizeof(d->view.sandbox), &err) != 0)
         fail_and_free(d, err);
     else
@@ -154,7 +154,7 @@ void fh_step_fetching(fh_deployment *d)
  * socket. */
 static int begin_act(fh_deployment *d, fh_err **err)
 {
-    fh_provider *p = &d->fleet->provider;
+    const fh_place *p = d->place;
     int rc = d->act ? 0 : fh_store_act_begin(d->fleet->db, d->id, &d->act, err);
     if (rc == 0) rc = p->socket_path(p->ctx, d->view.name, d->act, d->view.socket_path, sizeof(d->view.socket_path), err);
     return rc != 0 ? rc : fh_store_act_socket(d->fleet->db, d->act, d->view.socket_path, err);
@@ -162,23 +162,18 @@ static int begin_act(fh_deployment *d, fh_err **err)
 
 static int start_engine(fh_deployment *d, fh_err **err)
 {
-    fh_provider *p = &d->fleet->provider;
-    int fd = -1;
     fh_engine_spec spec = {d->view.name,        d->view.model,       d->item.path,    d->item.folder,
                            d->view.socket_path, d->view.context_tok, d->view.streams, d->memory_bytes};
-    int rc = p->start(p->ctx, &spec, &d->process, err);
+    int rc = d->place->start(d->place->ctx, &spec, &d->engine, err);
     if (rc != 0) return rc;
     fh_err *unwritten = NULL;
-    if (fh_store_act_process(d->fleet->db, d->act, &d->process, &unwritten) !=
+    if (fh_store_act_process(d->fleet->db, d->act, &d->engine.process, &unwritten) !=
         0) { /* it runs all the same; should we die, it is swept instead of adopted */
         fh_log_err(FH_LOG_WARN, "fleet", unwritten, "deployment %s: its process", d->view.name);
     }
     fh_err_free(unwritten);
-    rc = p->adopt(p->ctx, &d->process, &fd, err);
-    if (rc == FH_E_NOT_FOUND) return fh_err_set(err, FH_E_UNAVAILABLE, "the engine ended as soon as it was started");
-    if (rc == 0) rc = fh_deployment_watch(d, fd, err);
-    if (rc != 0) p->stop(p->ctx, &d->process, true);
-    return rc;
+    d->view.pid = d->engine.process.pid;
+    return 0;
 }
 
 static void start_or_heal(fh_deployment *d)
@@ -210,7 +205,7 @@ static void loading_health(fh_deployment *d, fh_health health, int64_t done, int
         d->progress_ns = now;
     }
     if (health == FH_HEALTH_READY) {
-        d->fleet->provider.up(d->fleet->provider.ctx, d->view.name, d->act, d->view.socket_path);
+        d->place->up(d->place->ctx, d->view.name, d->act, d->view.socket_path);
         fh_deployment_set_state(d, FH_DEPLOYMENT_PROVING, "", "the engine is up; asking it for a first token");
         return;
     }
@@ -227,7 +222,7 @@ void fh_step_loading(fh_deployment *d)
     const fh_fleet_timing *t = &d->fleet->timing;
     int64_t now = fh_clock_mono_ns();
     if (d->fleet->stopping || d->call) return;
-    if (d->watch_fd < 0) {
+    if (!d->engine.runs) {
         if (now < d->not_before_ns)
             fh_deployment_step_soon(d, d->not_before_ns - now);
         else if (!*d->item.path)
@@ -265,7 +260,7 @@ void fh_step_proving(fh_deployment *d)
 {
     fh_err *err = NULL;
     if (d->fleet->stopping || d->call) return;
-    if (d->watch_fd < 0) { /* its end was seen, but could not be written down then */
+    if (!d->engine.runs) { /* its end was seen, but could not be written down then */
         fh_step_heal(d);
         return;
     }
@@ -290,7 +285,7 @@ static void ready_health(fh_deployment *d, fh_health health, int64_t done, int64
     }
     uint64_t before = d->view.rss_bytes;
     fh_deployment_measure(d);
-    d->fleet->provider.rotate(d->fleet->provider.ctx, d->view.name);
+    d->place->rotate(d->place->ctx, d->view.name);
     if (d->view.rss_bytes != before) fh_fleet_publish(d->fleet);
     fh_deployment_step_soon(d, d->misses ? d->fleet->timing.poll_ns : d->fleet->timing.health_ns);
 }
@@ -300,7 +295,7 @@ void fh_step_ready(fh_deployment *d)
     const fh_fleet_timing *t = &d->fleet->timing;
     int64_t due = d->health_ns + (d->misses ? t->poll_ns : t->health_ns) - fh_clock_mono_ns();
     if (d->fleet->stopping || d->call) return;
-    if (d->watch_fd < 0)
+    if (!d->engine.runs)
         fh_step_heal(d); /* its end was seen, but could not be written down then */
     else if (due > 0)
         fh_deployment_step_soon(d, due);
@@ -347,9 +342,8 @@ static void end_drained(fh_deployment *d)
 void fh_step_draining(fh_deployment *d)
 {
     const fh_fleet_timing *t = &d->fleet->timing;
-    fh_provider *p = &d->fleet->provider;
     int64_t now = fh_clock_mono_ns();
-    if (d->watch_fd < 0) {
+    if (!d->engine.runs) {
         end_drained(d);
         return;
     }
@@ -357,7 +351,7 @@ void fh_step_draining(fh_deployment *d)
     fh_deployment_drop_call(d);
     bool force = d->signalled_ns && now - d->signalled_ns >= t->term_ns;
     if (!d->signalled_ns) d->signalled_ns = now;
-    if (force || d->signalled_ns == now) p->stop(p->ctx, &d->process, force);
+    if (force || d->signalled_ns == now) d->place->stop(d->place->ctx, &d->engine, force);
     fh_deployment_step_soon(d, force ? t->retry_ns : t->term_ns - (now - d->signalled_ns));
 }
 
@@ -368,7 +362,7 @@ static void last_words(fh_deployment *d, char *out, size_t out_size)
 {
     FH_AUTO(buf) fh_buf log = FH_BUF(LAST_WORDS_BYTES + 1);
     out[0] = 0;
-    if (d->fleet->provider.log_tail(d->fleet->provider.ctx, d->view.name, LAST_WORDS_BYTES, &log, NULL) != 0) return;
+    if (d->place->log_tail(d->place->ctx, d->view.name, LAST_WORDS_BYTES, &log, NULL) != 0) return;
     fh_str text = fh_str_trim((fh_str){fh_buf_cstr(&log), log.len});
     while (text.len && memchr(text.ptr, '\n', text.len)) {
         const char *newline = memchr(text.ptr, '\n', text.len);

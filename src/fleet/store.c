@@ -136,10 +136,10 @@ static int fill(fh_stmt *s, fh_deployment *d, fh_err **err)
     v->changed_utc_ns = fh_stmt_int(s, 14);
     d->act = fh_stmt_int(s, 15);
     put(v->socket_path, sizeof(v->socket_path), fh_stmt_str(s, 16));
-    d->process.pid = (pid_t)fh_stmt_int(s, 17);
-    d->process.start_ticks = (uint64_t)fh_stmt_int(s, 18);
+    d->engine.process.pid = (pid_t)fh_stmt_int(s, 17);
+    d->engine.process.start_ticks = (uint64_t)fh_stmt_int(s, 18);
     bool landlock = fh_str_eqs(fh_stmt_str(s, 19), fh_sandbox_name(FH_SANDBOX_LANDLOCK));
-    d->process.sandbox = landlock ? FH_SANDBOX_LANDLOCK : FH_SANDBOX_BUBBLEWRAP;
+    d->engine.process.sandbox = landlock ? FH_SANDBOX_LANDLOCK : FH_SANDBOX_BUBBLEWRAP;
     put(v->sandbox, sizeof(v->sandbox), fh_stmt_str(s, 19));
     return 0;
 }

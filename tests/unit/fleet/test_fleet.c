@@ -462,7 +462,7 @@ static void those_that_failed_make_room_for_the_next(void **state)
 static void memory_that_others_will_take_is_not_free(void **state)
 {
     (void)state;
-    fleet->provider.machine = room_for_one; /* no deployment is there yet: nobody reads it */
+    fleet->place_here.machine = room_for_one; /* no deployment is there yet: nobody reads it */
     deploy("slow");
     wait_state("slow", FH_DEPLOYMENT_LOADING);
     deploy("good");
@@ -488,7 +488,7 @@ static void a_model_that_does_not_fit_fails_with_numbers(void **state)
 static void a_context_that_does_not_fit_is_what_to_ask_less_of(void **state)
 {
     (void)state;
-    fleet->provider.machine = room_for_one;
+    fleet->place_here.machine = room_for_one;
     assert_int_equal(deploy_spec(FH_DEPLOY_NEW, "smollm2", "", 1000000).code, 0);
     fh_deployment_view v = wait_state("smollm2-135m", FH_DEPLOYMENT_FAILED);
     assert_non_null(strstr(v.hint, "--context"));
@@ -657,12 +657,12 @@ static void a_data_folder_with_a_long_path_still_gets_sockets(void **state)
     (void)state;
     char keep[64], deep[200], run[128] = "";
     fh_here *h = NULL;
-    fh_provider p;
+    fh_place p;
     snprintf(keep, sizeof(keep), "%s", data);
     snprintf(deep, sizeof(deep), "%s/%0100d", keep, 7);
     assert_int_equal(fh_dir_make(deep, 0700, NULL), 0);
-    assert_int_equal(fh_here_new(&h, deep, self_path, NULL), 0);
-    fh_here_provider(h, &p);
+    assert_int_equal(fh_here_new(&h, NULL, deep, self_path, NULL), 0);
+    fh_here_place(h, &p);
     assert_int_equal(p.socket_path(p.ctx, "a-name-as-long-as-names-of-deployments-1", 123456789, run, sizeof(run), NULL), 0);
     assert_true(strlen(run) <= 107);
     *strrchr(run, '/') = 0;

@@ -1,0 +1,61 @@
+/* The port of places: where engines run. `here` (here.c) is one; a place elsewhere is another, and the rest of the fleet does not know the
+ * difference. All of it on the fleet's thread.
+ *
+ * An engine is reached over a Unix socket of this machine, wherever it runs. It is known by its act, the number of its start, which is
+ * written down before it is started and which its place can find it by again. */
+#ifndef FH_FLEET_PLACE_H
+#define FH_FLEET_PLACE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "net/loop.h"
+#include "plan/plan.h"
+#include "sys/sandbox.h"
+
+typedef struct fh_engine_spec {
+    const char *deployment, *model;
+    const char *file, *folder; /* of the weights */
+    const char *socket_path;   /* its folder is the engine's own */
+    int64_t context_tok, streams;
+    uint64_t memory_bytes;
+} fh_engine_spec;
+
+/* One start of an engine, from its start (or from being found again) to its end. */
+typedef struct fh_engine {
+    bool runs;                 /* its place answers for it: on_end will come */
+    void (*on_end)(void *arg); /* it has ended, for whatever reason; never from inside a call of its place */
+    void *arg;
+    fh_process process; /* at a place with processes of ours; kept in the database */
+    fh_watch *watch;
+    int watch_fd;
+} fh_engine;
+
+typedef struct fh_place fh_place;
+struct fh_place {
+    const char *name;
+    void *ctx;
+    /* Can anything be started at all? what holds engines in is written to sandbox. */
+    int (*ready)(void *ctx, char *sandbox, size_t sandbox_size, fh_err **err);
+    fh_plan_machine (*machine)(void *ctx);
+    int (*socket_path)(void *ctx, const char *deployment, int64_t act, char *out, size_t out_size, fh_err **err);
+    int (*start)(void *ctx, const fh_engine_spec *spec, fh_engine *e, fh_err **err);
+    int (*adopt)(void *ctx, fh_engine *e, fh_err **err); /* one that an earlier server started: FH_E_NOT_FOUND when it has ended */
+    void (*stop)(void *ctx, fh_engine *e, bool force);
+    void (*let_go)(void *ctx, fh_engine *e); /* nobody hears of it any more; it goes on */
+    void (*up)(void *ctx, const char *deployment, int64_t act,
+               const char *socket_path); /* the engine answers: all of its processes are there */
+    int (*usage)(void *ctx, const fh_engine *e, fh_process_use *ret);
+    /* Ends and removes all that carries our mark, but what spare says to let live (its argument: a socket path). */
+    void (*sweep)(void *ctx, bool (*spare)(void *arg, const char *socket_path), void *arg);
+    void (*tidy)(void *ctx, const char *deployment, const char *socket_path); /* after an engine has ended */
+    void (*rotate)(void *ctx, const char *deployment);                        /* its log, when it has grown */
+    int (*log_tail)(void *ctx, const char *deployment, size_t max_bytes, fh_buf *out, fh_err **err);
+};
+
+typedef struct fh_here fh_here; /* this machine */
+int fh_here_new(fh_here **ret, fh_loop *loop, const char *data_dir, const char *program, fh_err **err);
+void fh_here_free(fh_here *h);
+void fh_here_place(fh_here *h, fh_place *ret);
+void fh_here_own_scope(const char *deployment, int64_t act, const char *socket_path);
+
+#endif
