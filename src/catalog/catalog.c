@@ -132,3 +132,60 @@ const fh_catalog_machine *fh_catalog_machine_find(fh_str id)
     }
     return NULL;
 }
+
+/* ---- price lists ---- */
+
+enum { SOLD_CHARS = 48 };
+
+static bool skip_word(fh_str *s, const char *word)
+{
+    size_t n = strlen(word);
+    if (s->len < n || !fh_str_ieq((fh_str){s->ptr, n}, fh_str_of(word))) return false;
+    *s = (fh_str){s->ptr + n, s->len - n};
+    return true;
+}
+
+/* "NVIDIA RTX-PRO-6000" -> "rtxpro6000". Too long a name becomes "", which no device has. */
+static void plain_name(fh_str s, char out[SOLD_CHARS])
+{
+    static const char *const makers[] = {"NVIDIA", "AMD", "GeForce", "Instinct", " ", "-", "_"};
+    size_t n = 0;
+    for (size_t i = 0; i < FH_COUNT(makers);) i = skip_word(&s, makers[i]) ? 0 : i + 1;
+    for (size_t i = 0; i < s.len && n < SOLD_CHARS; i++) {
+        char c = s.ptr[i];
+        if (c >= 'A' && c <= 'Z') c = (char)(c - 'A' + 'a');
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) out[n++] = c;
+    }
+    out[n < SOLD_CHARS ? n : 0] = '\0';
+}
+
+static bool is_sold_as(const fh_catalog_machine *m, const char *plain)
+{
+    char known[SOLD_CHARS];
+    for (size_t i = 0; m->sold_as[i]; i++) {
+        plain_name(fh_str_of(m->sold_as[i]), known);
+        if (strcmp(known, plain) == 0) return true;
+    }
+    return false;
+}
+
+static double off_by(const fh_catalog_machine *m, double memory_gb)
+{
+    double usable = m->memory_usable_gb > 0 ? m->memory_usable_gb : m->memory_gb;
+    if (memory_gb <= 0) return usable;
+    double a = memory_gb > usable ? memory_gb - usable : usable - memory_gb;
+    double b = memory_gb > m->memory_gb ? memory_gb - m->memory_gb : m->memory_gb - memory_gb;
+    return FH_MIN(a, b);
+}
+
+const fh_catalog_machine *fh_catalog_machine_sold(fh_str name, double memory_gb)
+{
+    char plain[SOLD_CHARS];
+    const fh_catalog_machine *best = NULL;
+    plain_name(name, plain);
+    for (size_t i = 0; i < fh_catalog_machine_total; i++) {
+        const fh_catalog_machine *m = &fh_catalog_machines[i];
+        if (is_sold_as(m, plain) && (!best || off_by(m, memory_gb) < off_by(best, memory_gb))) best = m;
+    }
+    return best && (memory_gb <= 0 || off_by(best, memory_gb) <= memory_gb / 6) ? best : NULL;
+}

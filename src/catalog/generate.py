@@ -83,10 +83,10 @@ def model(i, m):
     return "    {" + ",\n     ".join(fields) + "},"
 
 
-def machine(h):
+def machine(i, h):
     words = ", ".join(text(h[k]) for k in ["id", "name", "vendor", "kind"])
     numbers = ", ".join(str(float(h[k])) for k in ["memory_gb", "memory_usable_gb", "memory_bandwidth_gbs", "bf16_tflops", "fp8_tflops", "fp4_tflops", "int8_tops", "tdp_w"])
-    return f'    {{{words}, {numbers}, {text(h["memory_type"])}, {text(h["interconnect"])}, {text(h["notes"])}}},'
+    return f'    {{{words}, sold_as_{i}, {numbers}, {text(h["memory_type"])}, {text(h["interconnect"])}, {text(h["notes"])}}},'
 
 
 def main(folder, output):
@@ -98,7 +98,8 @@ def main(folder, output):
         lines += tables(i, m)
     lines += ["const fh_catalog_model fh_catalog_models[] = {", *(model(i, m) for i, m in enumerate(models)), "};"]
     lines += [f"const size_t fh_catalog_model_count = {len(models)};"]
-    lines += ["const fh_catalog_machine fh_catalog_machines[] = {", *map(machine, machines), "};"]
+    lines += [f"static const char *const sold_as_{i}[] = {{{''.join(text(a) + ', ' for a in h['sold_as'])}NULL}};" for i, h in enumerate(machines)]
+    lines += ["const fh_catalog_machine fh_catalog_machines[] = {", *(machine(i, h) for i, h in enumerate(machines)), "};"]
     lines += [f"const size_t fh_catalog_machine_total = {len(machines)};", ""]
     pathlib.Path(output).write_text("\n".join(lines))
 

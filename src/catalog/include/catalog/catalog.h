@@ -99,11 +99,15 @@ fh_json *fh_catalog_model_json(const fh_catalog_model *m);
 
 typedef struct fh_catalog_machine {
     const char *id, *name, *vendor, *kind; /* kind: "gpu", "cpu", "apu", "superchip", "node", "workstation", "memory" */
+    const char *const *sold_as;            /* NULL-terminated: its names in price lists, beside its maker's and whatever the spelling */
     double memory_gb, memory_usable_gb, memory_bandwidth_gbs, bf16_tflops, fp8_tflops, fp4_tflops, int8_tops, tdp_w;
     const char *memory_type, *interconnect, *notes;
 } fh_catalog_machine;
 size_t fh_catalog_machine_count(void);
 const fh_catalog_machine *fh_catalog_machine_at(size_t i);
 const fh_catalog_machine *fh_catalog_machine_find(fh_str id);
+/* As a price list names it, case, blanks, dashes and the maker's name aside. memory_gb: as the list says, 0 when it does not; of several
+ * devices of that name the one with that memory, else the one with the least. NULL: none, or none within a sixth of that memory. */
+const fh_catalog_machine *fh_catalog_machine_sold(fh_str name, double memory_gb);
 
 #endif
