@@ -29,7 +29,7 @@ static void fill(fh_plan_host *hosts, fh_plan_offer *offers, size_t count)
         hosts[i] = (fh_plan_host){.name = "drawn",
                                   .devices = 1u << (r >> 8) % 4,
                                   .machines = 1 + (r >> 16) % 2,
-                                  .opens = FH_PLAN_TENSORS | FH_PLAN_GGUF,
+                                  .opens = FH_PLAN_TENSORS | FH_PLAN_NVFP4 | FH_PLAN_GGUF,
                                   .memory_bytes = gb[r % 8] * UINT64_C(1000000000),
                                   .bandwidth_bytes = (r >> 24) % 7000000000000 + 900000000000,
                                   .ops_16bit = UINT64_C(989000000000000),

@@ -10,19 +10,43 @@
 #define NANO   1e9
 #define AMOUNT 1000000000 /* the most that an hour may be limited to */
 
-static int read_offers(const char *path, fh_json *ask, fh_err **err)
+/* Rows of a price list that became no offer are said: on the error stream, since the output may be a program's. */
+static void say_passed_over(const char *path, const fh_json *list)
 {
-    FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_JSON_BODY_BYTES);
-    fh_json *offers = NULL;
-    int rc = fh_file_read(path, FH_LIMIT_JSON_BODY_BYTES, &text, err);
-    if (!rc) rc = fh_json_parse(&offers, (fh_str){fh_buf_cstr(&text), text.len}, FH_LIMIT_JSON_BODY_BYTES, err);
-    if (rc) return fh_err_about(err, path);
-    return fh_json_set(ask, "offers", offers) ? 0 : fh_err_nomem(err);
+    int64_t unknown = fh_json_int(fh_json_get(list, "unknown_device"), 0), unpriced = fh_json_int(fh_json_get(list, "without_price"), 0);
+    if (unknown)
+        fprintf(stderr, "%s: %lld rows of devices that cannot be planned for, %s the first\n", path, (long long)unknown,
+                fh_cli_str_of(list, "unknown_first"));
+    if (unpriced) fprintf(stderr, "%s: %lld rows without a price\n", path, (long long)unpriced);
+}
+
+static int read_offers(const char *path, fh_json *offers, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_PRICE_FILE_BYTES);
+    FH_AUTO(json) fh_json *list = NULL;
+    int rc = fh_file_read(path, FH_LIMIT_PRICE_FILE_BYTES, &text, err);
+    if (!rc) rc = fh_plans_offers_of((fh_str){fh_buf_cstr(&text), text.len}, path, &list, err);
+    if (rc) return rc;
+    const fh_json *read = fh_json_get(list, "offers");
+    for (size_t i = 0; i < fh_json_count(read); i++)
+        if (!fh_json_append(offers, fh_json_ref((fh_json *)fh_json_at(read, i)))) return fh_err_nomem(err);
+    say_passed_over(path, list);
+    return 0;
+}
+
+static int set_offers(const fh_cli *c, fh_json *ask, fh_err **err)
+{
+    FH_AUTO(json) fh_json *offers = fh_json_new_array();
+    const char *path;
+    int rc = offers ? 0 : fh_err_nomem(err);
+    for (size_t i = 0; !rc && (path = fh_cli_nth(c, "offers", i)); i++) rc = read_offers(path, offers, err);
+    if (rc || !fh_json_count(offers)) return rc;
+    return fh_json_set(ask, "offers", fh_take(offers)) ? 0 : fh_err_nomem(err);
 }
 
 static int make_ask(const fh_cli *c, fh_json *ask, fh_err **err)
 {
-    static const char *const words[] = {"variant", "licence", "prefer"};
+    static const char *const words[] = {"variant", "licence", "prefer", "region"};
     static const char *const numbers[][2] = {{"context", "context_tok"}, {"streams", "streams"}, {"load", "load_tok_s"}};
     bool good = fh_json_set(ask, "model", fh_json_new_cstr(fh_cli_operand(c, 0)));
     for (size_t i = 0; i < FH_COUNT(words); i++)
@@ -31,8 +55,8 @@ static int make_ask(const fh_cli *c, fh_json *ask, fh_err **err)
         if (fh_cli_has(c, numbers[i][0])) good = good && fh_json_set(ask, numbers[i][1], fh_json_new_int(fh_cli_int(c, numbers[i][0], 1)));
     if (fh_cli_has(c, "max-hour"))
         good = good && fh_json_set(ask, "max_hour_nusd", fh_json_new_int((int64_t)(fh_cli_real(c, "max-hour", 1) * NANO + 0.5)));
-    if (!good) return fh_err_nomem(err);
-    return fh_cli_has(c, "offers") ? read_offers(fh_cli_text(c, "offers", ""), ask, err) : 0;
+    if (fh_cli_has(c, "spot")) good = good && fh_json_set(ask, "spot", fh_json_new_bool(true));
+    return good ? set_offers(c, ask, err) : fh_err_nomem(err);
 }
 
 /* A number of the reply in units of `per`; a dash when it is not known. */
@@ -74,6 +98,19 @@ static int write_plans(const fh_json *plans, fh_buf *out, fh_err **err)
     return 0;
 }
 
+/* What the first is sold as, and where its price was read; when an endpoint is dearer than the machine. */
+static void write_first(const fh_json *r, fh_buf *out)
+{
+    const fh_json *first = fh_json_at(fh_json_get(r, "plans"), 0), *even = fh_json_get(r, "break_even");
+    const char *name = fh_cli_str_of(first, "name"), *source = fh_cli_str_of(first, "source"), *region = fh_cli_str_of(first, "region");
+    if (source[0])
+        fh_buf_addf(out, "the first is sold as %s%s%s; its price: %s\n", name[0] ? name : "that", region[0] ? " in " : "", region, source);
+    if (fh_json_count(even)) {
+        const char *row = fh_cli_str_of(fh_json_get(even, "rented"), "source");
+        fh_buf_addf(out, "%s%s%s%s\n", fh_cli_str_of(even, "why"), row[0] ? " (" : "", row, row[0] ? ")" : "");
+    }
+}
+
 static int print_ranking(const fh_json *r, fh_err **err)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(4 << 20);
@@ -83,6 +120,7 @@ static int print_ranking(const fh_json *r, fh_err **err)
     fh_buf_addf(&out, "%s, %lld tokens, %lld at once: %s\n", fh_cli_str_of(r, "model"),
                 (long long)fh_json_int(fh_json_get(r, "context_tok"), 0), (long long)fh_json_int(fh_json_get(r, "streams"), 0),
                 fh_cli_str_of(r, "why"));
+    write_first(r, &out);
     for (size_t i = 0; i < fh_json_count(refused); i++) {
         const fh_json *f = fh_json_at(refused, i);
         fh_buf_addf(&out, "not %s: %s\n", fh_cli_str_of(f, "nearest"), fh_cli_str_of(f, "why"));
@@ -106,7 +144,7 @@ static int run_plan(fh_cli *c, fh_err **err)
     if (!rc) rc = fh_cli_wants_folder(c, &alone, err);
     if (rc) return rc;
     if (alone) {
-        rc = fh_plans_make(ask, &reply, err);
+        rc = fh_plans_make(ask, NULL, &reply, err);
     } else {
         fh_cli_client s;
         rc = fh_client_open(c, &s, err);
@@ -124,7 +162,12 @@ static const fh_cli_flag flags[] = {
     {"max-hour", 0, FH_CLI_REAL, "AMOUNT", "limit of an hour's price, in dollars", 0, AMOUNT},
     {"licence", 0, FH_CLI_TEXT, "CLASS", "the strictest class that is allowed: free, ask or restricted", 0, 0},
     {"prefer", 0, FH_CLI_TEXT, "WHAT", "price (without), speed, energy or start", 0, 0},
-    {"offers", 0, FH_CLI_TEXT, "FILE", "places beside this machine: a JSON list, in the shape PlanOffer of /api/openapi.json", 0, 0},
+    {"offers", 0, FH_CLI_TEXT, "FILE",
+     "places beside this machine: a JSON list in the shape PlanOffer, or a price list (CSV as SkyPilot's, JSON as gpuhunt's); may be given "
+     "more than once",
+     0, 0},
+    {"spot", 0, FH_CLI_BOOL, NULL, "also machines that may be taken away", 0, 0},
+    {"region", 0, FH_CLI_TEXT, "NAME", "only offers there", 0, 0},
     {"data", 0, FH_CLI_TEXT, "DIR", "plan for the machine that this runs on, without a server", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };

@@ -24,7 +24,7 @@
 #define HOST_POWER  (1 + 25.0 / 58)
 #define IDLE_SHARE  0.25
 /* Where nothing is known of a place: IDC 2025 (public clouds), industry average 2025, WRI 2020 (world). */
-static const fh_plan_region anywhere = {1250, 840, 3910};
+const fh_plan_region estimate_anywhere = {1250, 840, 3910};
 
 #define GPU_MEMORY_PER_MILLE 950u /* gpu-memory-utilization of the makers' recipes */
 #define LOAD_BYTES           1000000000u
@@ -53,7 +53,8 @@ typedef struct setting { /* a variant on a host: all that the formulas ask */
 
 static bool opens(const fh_plan_host *h, const fh_catalog_model *m, const fh_catalog_variant *v)
 {
-    if (!v->gguf) return h->opens & FH_PLAN_TENSORS;
+    bool own = fh_str_starts(fh_str_of(v->format), FH_STR("NVFP4"));
+    if (!v->gguf) return (h->opens & FH_PLAN_TENSORS) && (!own || (h->opens & FH_PLAN_NVFP4));
     return h->machines <= 1 && ((h->opens & FH_PLAN_GGUF) || ((h->opens & FH_PLAN_OURS) && m->runs_here));
 }
 
@@ -153,6 +154,7 @@ static void set_load(const setting *s, estimate *e)
 {
     double able = total_tok_s(s, (double)s->w->streams), full = total_tok_s(s, (double)e->plan.streams_max);
     double rate = s->w->load_tok_s > 0 ? FH_MIN((double)s->w->load_tok_s, FH_MAX(able, full)) : able;
+    e->plan.most_millitok_s = whole(1000 * FH_MAX(able, full));
     double busy = rate / FH_MAX(FH_MAX(able, rate), 1e-9);
     double watts = (double)s->h->watts * FH_MAX(s->h->devices, 1u) * s->machines * (s->h->cpu ? 1 : POWER_SHARE * HOST_POWER);
     e->mtok_known = true;
@@ -225,7 +227,7 @@ void estimate_host(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_
 int64_t estimate_mtok_ul(int64_t mtok_uj, const fh_plan_region *r)
 {
     if (mtok_uj < 0) return -1;
-    if (!r) r = &anywhere;
+    if (!r) r = &estimate_anywhere;
     double ml_kwh = r->wue_ml_kwh + r->pue_milli / 1000.0 * r->grid_ml_kwh;
     return whole((double)mtok_uj / 3.6e12 * ml_kwh * 1000);
 }

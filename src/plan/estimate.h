@@ -14,6 +14,7 @@ typedef struct estimate { /* what every offer asks comes first, in one line of t
     fh_plan plan; /* all that does not depend on the offer */
 } estimate;
 
+extern const fh_plan_region estimate_anywhere;           /* of a place of which nothing is known */
 fh_plan_wishes estimate_wishes(const fh_plan_wishes *w); /* with defaults filled in */
 void estimate_host(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_host *h, estimate *ret);
 int64_t estimate_mtok_ul(int64_t mtok_uj, const fh_plan_region *r); /* r NULL: nothing is known of the place */

@@ -8,7 +8,7 @@
 
 const char *fh_plan_reason_name(fh_plan_reason why)
 {
-    static const char *const names[] = {"licence", "region", "format", "size", "memory", "speed", "budget", "time"};
+    static const char *const names[] = {"licence", "region", "spot", "format", "size", "memory", "speed", "budget", "time"};
     _Static_assert(FH_COUNT(names) == FH_PLAN_REASONS, "a name for each");
     return names[why];
 }
@@ -18,6 +18,40 @@ static void money(int64_t nusd, char out[32])
 {
     int64_t cents = nusd / (NANO / 100) + (nusd % (NANO / 100) >= NANO / 200);
     snprintf(out, 32, "%lld.%02lld", (long long)(cents / 100), (long long)(cents % 100));
+}
+
+/* "12,345". */
+static void count(int64_t n, char out[32])
+{
+    char digits[32];
+    int len = snprintf(digits, sizeof digits, "%lld", (long long)n), at = 0;
+    for (int i = 0; i < len && at < 30; i++) {
+        if (i > 0 && (len - i) % 3 == 0) out[at++] = ',';
+        out[at++] = digits[i];
+    }
+    out[at] = '\0';
+}
+
+void fh_plan_why_rent(const fh_plan_ranking *r, const char *rented, const char *hosted, char *out, size_t out_size)
+{
+    char hour[32], million[32], above[32], most[32], share[32];
+    if (out_size) out[0] = '\0';
+    if (!r->has_rented || !r->has_hosted) return;
+    int64_t even = fh_plan_break_even_tok_s(r->rented.hour_nusd, r->hosted.mtok_nusd);
+    if (even == 0) {
+        snprintf(out, out_size, "%s costs nothing: renting never wins", hosted);
+        return;
+    }
+    money(r->rented.hour_nusd, hour);
+    money(r->hosted.mtok_nusd, million);
+    count(even, above);
+    count(r->rented.most_millitok_s / 1000, most);
+    count(r->rented.streams_max, share);
+    int n = snprintf(out, out_size, "renting wins above %s tokens/s: %s at %s an hour against %s at %s a million", above, rented, hour,
+                     hosted, million);
+    if (n < 0 || (size_t)n >= out_size || r->rented.most_millitok_s == 0) return;
+    snprintf(out + n, out_size - (size_t)n, "; it makes %s over %s streams%s", most, share,
+             r->rented.most_millitok_s / 1000 > even ? "" : ", so the endpoint stays cheaper");
 }
 
 static void figure(const fh_plan *p, fh_plan_prefer prefer, char *out, size_t out_size)
@@ -96,6 +130,7 @@ void fh_plan_why_not(const fh_plan_ranking *r, fh_plan_reason why, char *out, si
                  fh_licence_name((fh_licence)f->wanted));
         break;
     case FH_PLAN_BY_REGION: snprintf(out, out_size, "%s another region", who); break;
+    case FH_PLAN_BY_SPOT: snprintf(out, out_size, "%s a price at which it may be taken away", who); break;
     case FH_PLAN_BY_FORMAT: snprintf(out, out_size, "%s no engine that opens a published variant", who); break;
     case FH_PLAN_BY_SIZE: snprintf(out, out_size, "%s engines only for variants whose size is not known", who); break;
     case FH_PLAN_BY_MEMORY: memory_text(f, who, out, out_size); break;

@@ -6,6 +6,8 @@
 
 #define LOAD_MAX_TOK_S INT64_C(1000000000000) /* so that no product leaves 128 bits */
 
+#define NONE UINT32_MAX
+
 typedef struct pass {
     const fh_catalog_model *m;
     const fh_plan_wishes *w;
@@ -15,7 +17,9 @@ typedef struct pass {
     struct scored {
         int64_t first, second; /* smaller is better */
         uint32_t offer;
-    } * best; /* in order */
+    } * best;                /* in order */
+    uint32_t rented, hosted; /* the cheapest of each, NONE at first */
+    int64_t rented_nusd, hosted_nusd;
 } pass;
 
 /* "wanted" and "had" of a refusal, and what is still lacking. */
@@ -92,6 +96,19 @@ static void keep(pass *p, struct scored s)
     p->best[i] = s;
 }
 
+/* The cheapest machine that costs something and the cheapest endpoint, whatever is preferred. */
+static void compare(pass *p, uint32_t i, const estimate *e, int64_t hour, int64_t mtok)
+{
+    if (e && hour > 0 && (p->rented == NONE || hour < p->rented_nusd)) {
+        p->rented = i;
+        p->rented_nusd = hour;
+    }
+    if (!e && (p->hosted == NONE || mtok < p->hosted_nusd)) {
+        p->hosted = i;
+        p->hosted_nusd = mtok;
+    }
+}
+
 static void weigh(pass *p, uint32_t i)
 {
     const fh_plan_offer *o = &p->on->offers[i];
@@ -105,6 +122,10 @@ static void weigh(pass *p, uint32_t i)
         refuse(p, FH_PLAN_BY_REGION, i, 0, 0);
         return;
     }
+    if (w->lasting && o->spot) {
+        refuse(p, FH_PLAN_BY_SPOT, i, 0, 0);
+        return;
+    }
     if (e && !e->fits) {
         refuse(p, e->why, i, e->wanted, e->had);
         return;
@@ -115,8 +136,10 @@ static void weigh(pass *p, uint32_t i)
         refuse(p, FH_PLAN_BY_BUDGET, i, w->max_hour_nusd, hour);
     else if (w->max_ready_s && ready > w->max_ready_s)
         refuse(p, FH_PLAN_BY_TIME, i, w->max_ready_s, ready);
-    else
+    else {
+        compare(p, i, e, hour, mtok);
         keep(p, score(p, i, e, mtok));
+    }
 }
 
 static fh_plan plan_of(const pass *p, uint32_t i)
@@ -131,6 +154,16 @@ static fh_plan plan_of(const pass *p, uint32_t i)
     plan.start_nusd = e ? clamp((__int128)plan.hour_nusd * plan.ready_s / 3600) : 0;
     plan.mtok_ul = ul_of(p, o, e);
     return plan;
+}
+
+static void set_plans(pass *p)
+{
+    fh_plan_ranking *r = p->ret;
+    for (size_t i = 0; i < r->count; i++) r->plans[i] = plan_of(p, p->best[i].offer);
+    r->has_rented = p->rented != NONE;
+    r->has_hosted = p->hosted != NONE;
+    if (r->has_rented) r->rented = plan_of(p, p->rented);
+    if (r->has_hosted) r->hosted = plan_of(p, p->hosted);
 }
 
 static int check(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_market *on, fh_err **err)
@@ -159,9 +192,9 @@ int fh_plan_rank(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_pl
         fh_plan_ranking empty = {.plans = ret->plans, .max = ret->max};
         *ret = empty;
         for (size_t i = 0; i < on->host_count; i++) estimate_host(m, &wishes, &on->hosts[i], &hosts[i]);
-        pass p = {m, &wishes, on, hosts, ret, best};
+        pass p = {.m = m, .w = &wishes, .on = on, .hosts = hosts, .ret = ret, .best = best, .rented = NONE, .hosted = NONE};
         for (uint32_t i = 0; i < on->offer_count; i++) weigh(&p, i);
-        for (size_t i = 0; i < ret->count; i++) ret->plans[i] = plan_of(&p, best[i].offer);
+        set_plans(&p);
     } else {
         rc = fh_err_nomem(err);
     }

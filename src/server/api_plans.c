@@ -6,7 +6,7 @@ void api_plans_create(api_call *c)
 {
     fh_err *err = NULL;
     fh_json *doc = NULL;
-    if (fh_plans_make(c->body, &doc, &err))
+    if (fh_plans_make(c->body, NULL, &doc, &err))
         api_reply_error(c, err);
     else
         api_reply(c, 200, doc);

@@ -35,24 +35,46 @@ static void set_host(fh_json *o, const fh_plan_host *h, const fh_plan *p)
     fh_json_set(o, "variant", fh_json_new_cstr(p->variant ? p->variant->name : NULL));
     fh_json_set(o, "format", fh_json_new_cstr(p->variant ? p->variant->format : NULL));
     fh_json_set(o, "scored", fh_json_new_bool(p->scored));
+    fh_json_set(o, "weights_bytes", known((int64_t)p->need.weights_bytes, h));
     fh_json_set(o, "needs_bytes", known((int64_t)p->need.total_bytes, h));
     fh_json_set(o, "cache_bytes", known((int64_t)(p->need.kv_bytes + p->need.fixed_bytes), h));
     fh_json_set(o, "ranks", known(p->ranks, h));
     fh_json_set(o, "streams_max", known(p->streams_max, h));
     fh_json_set(o, "tokens_per_second", rate(p->decode_millitok_s));
     fh_json_set(o, "total_tokens_per_second", rate(p->total_millitok_s));
+    fh_json_set(o, "most_tokens_per_second", rate(p->most_millitok_s));
     fh_json_set(o, "prefill_tokens_per_second", known(p->prefill_tok_s, p->prefill_tok_s > 0));
     fh_json_set(o, "first_token_ms", known(p->first_token_ms, p->first_token_ms > 0));
     fh_json_set(o, "uj_per_million", known(p->mtok_uj, p->mtok_uj >= 0));
 }
 
+static fh_json *known_text(const char *s)
+{
+    return fh_json_new_cstr(s[0] ? s : NULL);
+}
+
+/* "lambda.csv:12": the row that a price was read from. */
+static fh_json *source_json(const fh_plan_label *l)
+{
+    char source[200];
+    if (!l->source[0]) return fh_json_new_null();
+    snprintf(source, sizeof source, "%.160s:%u", l->source, l->row);
+    return fh_json_new_cstr(source);
+}
+
 static fh_json *plan_json(const plan_ask *a, const fh_plan *p)
 {
-    const fh_plan_offer *of = &a->offers[p->offer];
+    fh_plan_market on = fh_plan_book_market(a->book);
+    const fh_plan_offer *of = &on.offers[p->offer];
+    const fh_plan_label *label = fh_plan_book_label(a->book, p->offer);
     bool owned = of->host != FH_PLAN_HOSTED;
     fh_json *o = fh_json_new_object();
-    fh_json_set(o, "place", fh_json_new_cstr(plan_ask_place(a, p->offer)));
-    set_host(o, owned ? &a->hosts[of->host] : NULL, p);
+    fh_json_set(o, "place", fh_json_new_cstr(label->place));
+    fh_json_set(o, "name", known_text(label->name));
+    fh_json_set(o, "source", source_json(label));
+    fh_json_set(o, "region", known_text(fh_plan_book_region_name(a->book, of->region)));
+    fh_json_set(o, "spot", fh_json_new_bool(of->spot));
+    set_host(o, owned ? &on.hosts[of->host] : NULL, p);
     fh_json_set(o, "ul_per_million", known(p->mtok_ul, p->mtok_ul >= 0));
     fh_json_set(o, "hour_nusd", known(p->hour_nusd, owned));
     fh_json_set(o, "nusd_per_million", known(p->mtok_nusd, p->mtok_nusd >= 0));
@@ -72,7 +94,7 @@ static fh_json *refused_json(const plan_ask *a, const fh_plan_ranking *r)
         fh_json *o = fh_json_new_object();
         fh_json_set(o, "reason", fh_json_new_cstr(fh_plan_reason_name((fh_plan_reason)i)));
         fh_json_set(o, "count", fh_json_new_int((int64_t)f->count));
-        fh_json_set(o, "nearest", fh_json_new_cstr(plan_ask_place(a, f->nearest)));
+        fh_json_set(o, "nearest", fh_json_new_cstr(fh_plan_book_label(a->book, f->nearest)->place));
         fh_json_set(o, "wanted", fh_json_new_int(f->wanted));
         fh_json_set(o, "had", fh_json_new_int(f->had));
         fh_json_set(o, "why", fh_json_new_cstr(why));
@@ -93,11 +115,30 @@ static fh_json *smallest_json(const plan_ask *a, fh_err **err)
     }
     for (size_t i = 0; i < kinds; i++) {
         const fh_catalog_machine *m = fh_catalog_machine_at(i);
-        for (uint32_t n = 1; plan_host_can(m) && n <= (plan_host_joins(m) ? 8 : 1); n *= 2) hosts[count++] = plan_host_of(m, n, 1);
+        for (uint32_t n = 1; fh_plan_host_can(m) && n <= (fh_plan_host_joins(m) ? 8 : 1); n *= 2) hosts[count++] = fh_plan_host_of(m, n, 1);
     }
     if (fh_plan_smallest_host(a->model, &a->wishes, hosts, count, &at, &p, NULL)) return fh_json_new_null();
     fh_json *o = fh_json_new_object();
     set_host(o, &hosts[at], &p);
+    return o;
+}
+
+/* The cheapest machine by the hour beside the cheapest endpoint by the token; null where one of them is none. */
+static fh_json *break_even_json(const plan_ask *a, const fh_plan_ranking *r)
+{
+    char why[400], rented[128];
+    if (!r->has_rented || !r->has_hosted) return fh_json_new_null();
+    fh_plan_market on = fh_plan_book_market(a->book);
+    const char *hosted = fh_plan_book_label(a->book, r->hosted.offer)->place;
+    FH_AUTO(json) fh_json *host = host_name(&on.hosts[on.offers[r->rented.offer].host]);
+    snprintf(rented, sizeof rented, "%.60s's %.60s", fh_plan_book_label(a->book, r->rented.offer)->place, fh_json_str(host).ptr);
+    fh_plan_why_rent(r, rented, hosted, why, sizeof why);
+    int64_t even = fh_plan_break_even_tok_s(r->rented.hour_nusd, r->hosted.mtok_nusd);
+    fh_json *o = fh_json_new_object();
+    fh_json_set(o, "tokens_per_second", known(even, even > 0));
+    fh_json_set(o, "why", fh_json_new_cstr(why));
+    fh_json_set(o, "rented", plan_json(a, &r->rented));
+    fh_json_set(o, "hosted", plan_json(a, &r->hosted));
     return o;
 }
 
@@ -116,20 +157,22 @@ static fh_json *ranking_json(const plan_ask *a, const fh_plan_ranking *r, fh_err
     fh_json_set(o, "why", fh_json_new_cstr(why));
     fh_json_set(o, "plans", plans);
     fh_json_set(o, "refused", refused_json(a, r));
+    fh_json_set(o, "break_even", break_even_json(a, r));
     if (fh_json_set(o, "smallest", smallest_json(a, err))) return o;
     fh_json_unref(o);
     return NULL;
 }
 
-int fh_plans_make(const fh_json *ask, fh_json **ret, fh_err **err)
+int fh_plans_make(const fh_json *ask, const fh_plan_known *known, fh_json **ret, fh_err **err)
 {
     FH_AUTO(plan_ask) plan_ask *a = NULL;
-    int rc = plan_ask_read(ask, &a, err);
+    int rc = plan_ask_read(ask, known, &a, err);
     if (rc) return rc;
     FH_AUTO(ptr) fh_plan *plans = fh_calloc(SHOWN, sizeof *plans);
     if (!plans) return fh_err_nomem(err);
     fh_plan_ranking r = {.plans = plans, .max = SHOWN};
-    rc = fh_plan_rank(a->model, &a->wishes, &a->market, &r, err);
+    fh_plan_market on = fh_plan_book_market(a->book);
+    rc = fh_plan_rank(a->model, &a->wishes, &on, &r, err);
     if (rc) return rc;
     fh_json *doc = ranking_json(a, &r, err);
     if (!doc) return FH_E_NOMEM;

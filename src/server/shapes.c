@@ -391,8 +391,20 @@ static const api_field plan_offer[] = {
     {"hour_nusd", "integer", false, false, "a machine's: price of an hour of all of it, in billionths of a dollar"},
     {"input_nusd_per_million", "integer", false, false, "an endpoint's: price of a million prompt tokens"},
     {"output_nusd_per_million", "integer", false, false, "an endpoint's: price of a million answered tokens"},
+    {"name", "string", false, false, "what its seller calls it"},
+    {"source", "string", false, false, "the list that it stands in"},
+    {"row", "integer", false, false, "and where in it"},
+    {"region", "string", false, false, "where it stands"},
+    {"spot", "boolean", false, false, "a machine's: it may be taken away"},
     {"start_s", "integer", false, false, "until it answers with its image"},
     {"fetch_mb_s", "integer", false, false, "at which weights come there, in millions of bytes a second; 0: they are there"},
+    END,
+};
+static const api_field plan_region[] = {
+    {"name", "string", true, false, "as in offers"},
+    {"pue_milli", "integer", true, false, "power usage effectiveness, thousandths"},
+    {"wue_ml_kwh", "integer", true, false, "water on the site, millilitres a kWh of computing"},
+    {"grid_ml_kwh", "integer", true, false, "water of the electricity, millilitres a kWh from the grid"},
     END,
 };
 static const api_field plan_create[] = {
@@ -408,25 +420,34 @@ static const api_field plan_create[] = {
     {"min_decode_tok_s", "integer", false, false, "tokens a second that a stream must get"},
     {"licence", "string", false, false, "the strictest class that is allowed: free, ask or restricted"},
     {"prefer", "string", false, false, "price (without), speed, energy or start"},
-    {"offers", "PlanOffer[]", false, false, "places beside this machine"},
+    {"offers", "PlanOffer[]", false, false, "places beside this machine and those that are known"},
+    {"spot", "boolean", false, false, "true: also machines that may be taken away"},
+    {"region", "string", false, false, "only there"},
+    {"regions", "PlanRegion[]", false, false, "what is known of places' energy and water; of others industry averages are taken"},
     END,
 };
 #define PLAN_HOST                                                                                                                          \
     {"host", "string", true, true, "its devices; null: an endpoint"}, {"variant", "string", true, true, "of the model"},                   \
         {"format", "string", true, true, "of that variant"}, {"scored", "boolean", true, false, "the model's score was measured on it"},   \
+        {"weights_bytes", "integer", true, true, "size of the weights"},                                                                   \
         {"needs_bytes", "integer", true, true, "memory over all its devices"},                                                             \
         {"cache_bytes", "integer", true, true, "of that, what streams keep"},                                                              \
         {"ranks", "integer", true, true, "devices that share each layer"},                                                                 \
         {"streams_max", "integer", true, true, "that would fit at this context"},                                                          \
         {"tokens_per_second", "number", true, true, "of one stream, predicted; null: not known"},                                          \
         {"total_tokens_per_second", "number", true, true, "of all, prompts included"},                                                     \
+        {"most_tokens_per_second", "number", true, true, "the same over as many streams as fit"},                                          \
         {"prefill_tokens_per_second", "integer", true, true, "of prompts"},                                                                \
         {"first_token_ms", "integer", true, true, "after the usual prompt"},                                                               \
     {                                                                                                                                      \
         "uj_per_million", "integer", true, true, "millionths of a joule a million answered tokens, modelled"                               \
     }
 static const api_field plan[] = {
-    {"place", "string", true, false, "here, or its name in the request"},
+    {"place", "string", true, false, "here, or its name"},
+    {"name", "string", true, true, "what its seller calls it"},
+    {"source", "string", true, true, "where its price stands: the list, and the line or entry in it"},
+    {"region", "string", true, true, "where it stands; null: not known"},
+    {"spot", "boolean", true, false, "it may be taken away"},
     PLAN_HOST,
     {"ul_per_million", "integer", true, true, "millionths of a litre a million answered tokens, modelled"},
     {"hour_nusd", "integer", true, true, "price of an hour; null: by the token"},
@@ -437,12 +458,19 @@ static const api_field plan[] = {
 };
 static const api_field plan_host[] = {PLAN_HOST, END};
 static const api_field plan_refused[] = {
-    {"reason", "string", true, false, "licence, region, format, size, memory, speed, budget or time"},
+    {"reason", "string", true, false, "licence, region, spot, format, size, memory, speed, budget or time"},
     {"count", "integer", true, false, "offers that this was the first reason for"},
     {"nearest", "string", true, false, "the place that lacks least"},
     {"wanted", "integer", true, false, "of it: bytes, thousandths of a token a second, billionths of a dollar, seconds"},
     {"had", "integer", true, false, "likewise"},
     {"why", "string", true, false, "the same in words"},
+    END,
+};
+static const api_field plan_break_even[] = {
+    {"tokens_per_second", "integer", true, true, "answered, above which the machine is cheaper; null: never"},
+    {"why", "string", true, false, "the same in words"},
+    {"rented", "Plan", true, false, "the machine with the least price an hour above 0"},
+    {"hosted", "Plan", true, false, "the endpoint with the least price a million tokens"},
     END,
 };
 static const api_field plan_ranking[] = {
@@ -453,6 +481,7 @@ static const api_field plan_ranking[] = {
     {"why", "string", true, false, "why the first is the first"},
     {"plans", "Plan[]", true, false, "the best fifty, best first"},
     {"refused", "PlanRefused[]", true, false, "why the others are not"},
+    {"break_even", "PlanBreakEven", true, true, "when renting is cheaper than an endpoint; null: one of both is none"},
     {"smallest", "PlanHost", true, true,
      "the smallest host of the catalogue's devices that would do, whatever its price; null: none would"},
     END,
@@ -504,11 +533,13 @@ const api_shape api_shapes[] = {
     {"Usage", usage},
     {"UsageFailover", usage_failover},
     {"Plan", plan},
+    {"PlanBreakEven", plan_break_even},
     {"PlanCreate", plan_create},
     {"PlanHost", plan_host},
     {"PlanOffer", plan_offer},
     {"PlanRanking", plan_ranking},
     {"PlanRefused", plan_refused},
+    {"PlanRegion", plan_region},
     {"Problem", problem},
     {NULL, NULL},
 };

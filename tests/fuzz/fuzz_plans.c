@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FH_AUTO(json) fh_json *ranking = NULL;
     fh_err *err = NULL;
     if (fh_json_parse(&ask, (fh_str){(const char *)data, size}, 1 << 20, NULL)) return 0;
-    int rc = fh_plans_make(ask, &ranking, &err);
+    int rc = fh_plans_make(ask, NULL, &ranking, &err);
     check((rc == 0) == (ranking != NULL) && (rc == 0) == (err == NULL));
     if (rc == 0) check_counts(ask, ranking);
     fh_err_free(err);

@@ -9,7 +9,7 @@
 
 static const fh_plan_host h100 = {.name = "H100",
                                   .devices = 1,
-                                  .opens = FH_PLAN_TENSORS | FH_PLAN_GGUF,
+                                  .opens = FH_PLAN_TENSORS | FH_PLAN_NVFP4 | FH_PLAN_GGUF,
                                   .memory_bytes = 80 * G,
                                   .bandwidth_bytes = 3350 * G,
                                   .ops_16bit = 989000 * G,
@@ -17,7 +17,7 @@ static const fh_plan_host h100 = {.name = "H100",
                                   .watts = 700};
 static const fh_plan_host b200 = {.name = "B200",
                                   .devices = 1,
-                                  .opens = FH_PLAN_TENSORS | FH_PLAN_GGUF,
+                                  .opens = FH_PLAN_TENSORS | FH_PLAN_NVFP4 | FH_PLAN_GGUF,
                                   .memory_bytes = 180 * G,
                                   .bandwidth_bytes = 8000 * G,
                                   .ops_16bit = 2250000 * G,
@@ -26,7 +26,7 @@ static const fh_plan_host b200 = {.name = "B200",
                                   .watts = 1000};
 static const fh_plan_host h200 = {.name = "H200",
                                   .devices = 1,
-                                  .opens = FH_PLAN_TENSORS | FH_PLAN_GGUF,
+                                  .opens = FH_PLAN_TENSORS | FH_PLAN_NVFP4 | FH_PLAN_GGUF,
                                   .memory_bytes = 141 * G,
                                   .bandwidth_bytes = 4800 * G,
                                   .ops_16bit = 989000 * G,
@@ -34,7 +34,7 @@ static const fh_plan_host h200 = {.name = "H200",
                                   .watts = 700};
 static const fh_plan_host b300 = {.name = "B300",
                                   .devices = 1,
-                                  .opens = FH_PLAN_TENSORS | FH_PLAN_GGUF,
+                                  .opens = FH_PLAN_TENSORS | FH_PLAN_NVFP4 | FH_PLAN_GGUF,
                                   .memory_bytes = 268 * G,
                                   .bandwidth_bytes = 8000 * G,
                                   .ops_16bit = 2250000 * G,
@@ -240,7 +240,9 @@ static void engines_open_what_they_say(void **state)
     assert_int_equal(e.why, FH_PLAN_BY_MEMORY);
     assert_true(e.wanted < (int64_t)(700 * G)); /* the smallest of its files is the nearest */
     assert_int_equal(on("kimi-k3", "nvfp4", &cpu, 1, 4096).why, FH_PLAN_BY_FORMAT);
-    cpu.opens = FH_PLAN_TENSORS;
+    cpu.opens = FH_PLAN_TENSORS; /* another maker's device */
+    assert_int_equal(on("kimi-k3", "nvfp4", &cpu, 1, 4096).why, FH_PLAN_BY_FORMAT);
+    cpu.opens = FH_PLAN_TENSORS | FH_PLAN_NVFP4;
     assert_int_equal(on("kimi-k3", "nvfp4", &cpu, 1, 4096).why, FH_PLAN_BY_SIZE);
 }
 

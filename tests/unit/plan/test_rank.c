@@ -14,7 +14,7 @@ enum { H200_8, H200_4, B300_8, HERE, HOSTS };
 static const fh_plan_host hosts[HOSTS] = {
     [H200_8] = {.name = "8 x H200",
                 .devices = 8,
-                .opens = FH_PLAN_TENSORS,
+                .opens = FH_PLAN_TENSORS | FH_PLAN_NVFP4,
                 .memory_bytes = 141 * G,
                 .bandwidth_bytes = 4800 * G,
                 .ops_16bit = 989000 * G,
@@ -22,7 +22,7 @@ static const fh_plan_host hosts[HOSTS] = {
                 .watts = 700},
     [H200_4] = {.name = "4 x H200",
                 .devices = 4,
-                .opens = FH_PLAN_TENSORS,
+                .opens = FH_PLAN_TENSORS | FH_PLAN_NVFP4,
                 .memory_bytes = 141 * G,
                 .bandwidth_bytes = 4800 * G,
                 .ops_16bit = 989000 * G,
@@ -30,7 +30,7 @@ static const fh_plan_host hosts[HOSTS] = {
                 .watts = 700},
     [B300_8] = {.name = "8 x B300",
                 .devices = 8,
-                .opens = FH_PLAN_TENSORS,
+                .opens = FH_PLAN_TENSORS | FH_PLAN_NVFP4,
                 .memory_bytes = 268 * G,
                 .bandwidth_bytes = 8000 * G,
                 .ops_16bit = 2250000 * G,
@@ -162,6 +162,43 @@ static void wishes_are_constraints(void **state)
     r = glm(&w);
     assert_int_equal(r.refused[FH_PLAN_BY_SPEED].nearest, 2);
     assert_int_equal(r.refused[FH_PLAN_BY_SPEED].wanted, 100000000);
+}
+
+static void what_may_be_taken_away_is_left_out_where_that_is_asked(void **state)
+{
+    (void)state;
+    fh_plan_offer two[] = {offers[0], offers[1]};
+    two[0].spot = true;
+    fh_plan_wishes w = {.streams = 1, .lasting = true};
+    fh_plan_ranking r = ranked("glm-5.3", &w, two, 2);
+    assert_int_equal(r.fit, 1);
+    assert_int_equal(plans[0].offer, 1);
+    assert_int_equal(r.refused[FH_PLAN_BY_SPOT].count, 1);
+    w.lasting = false;
+    assert_int_equal(ranked("glm-5.3", &w, two, 2).fit, 2);
+}
+
+static void the_break_even_is_of_the_cheapest_of_both_whatever_is_preferred(void **state)
+{
+    (void)state;
+    char text[256];
+    fh_plan_wishes w = {.streams = 1, .variant = "native", .context_tok = 131072, .prefer = FH_PLAN_SPEED};
+    fh_plan_ranking r = glm(&w);
+    assert_true(r.has_rented && r.has_hosted);
+    assert_int_equal(r.rented.offer, 0);
+    assert_int_equal(r.hosted.offer, 5);
+    fh_plan_why_rent(&r, "RENT", "HOSTED", text, sizeof text);
+    assert_non_null(strstr(text, "renting wins above 1,118 tokens/s: RENT at 29.00 an hour against HOSTED at 7.20 a million; it makes "));
+    assert_true(r.rented.most_millitok_s >= r.rented.total_millitok_s);
+    assert_non_null(strstr(text, "so the endpoint stays cheaper")); /* few streams of that length fit */
+    fh_plan_offer free_one[] = {offers[0], {.host = FH_PLAN_HOSTED}};
+    r = ranked("glm-5.3", &w, free_one, 2);
+    fh_plan_why_rent(&r, "RENT", "HOSTED", text, sizeof text);
+    assert_string_equal(text, "HOSTED costs nothing: renting never wins");
+    r = ranked("glm-5.3", &w, offers, 5);
+    fh_plan_why_rent(&r, "RENT", "HOSTED", text, sizeof text);
+    assert_false(r.has_hosted);
+    assert_string_equal(text, "");
 }
 
 static void each_refusal_says_its_numbers(void **state)
@@ -316,6 +353,8 @@ int main(void)
         cmocka_unit_test(many_streams_make_a_machine_cheaper_than_tokens),
         cmocka_unit_test(published_break_evens_are_met),
         cmocka_unit_test(wishes_are_constraints),
+        cmocka_unit_test(what_may_be_taken_away_is_left_out_where_that_is_asked),
+        cmocka_unit_test(the_break_even_is_of_the_cheapest_of_both_whatever_is_preferred),
         cmocka_unit_test(each_refusal_says_its_numbers),
         cmocka_unit_test(a_variant_that_was_not_measured_says_so),
         cmocka_unit_test(the_order_of_offers_changes_nothing_but_equals),

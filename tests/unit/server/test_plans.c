@@ -18,7 +18,7 @@ static int make(const char *text, fh_json **ret, fh_err **err)
 {
     FH_AUTO(json) fh_json *ask = NULL;
     int rc = fh_json_parse(&ask, fh_str_of(text), 1 << 20, err);
-    return rc ? rc : fh_plans_make(ask, ret, err);
+    return rc ? rc : fh_plans_make(ask, NULL, ret, err);
 }
 
 static const char *word(const fh_json *o, const char *name)
@@ -118,7 +118,7 @@ static void too_many_offers_are_refused(void **state)
     fh_err *err = NULL;
     for (int i = 0; i <= FH_LIMIT_PLAN_OFFERS; i++) assert_true(fh_json_append(list, fh_json_new_int(i)));
     assert_true(fh_json_set(ask, "model", fh_json_new_cstr("glm-5.3")) && fh_json_set(ask, "offers", list));
-    assert_int_equal(fh_plans_make(ask, &r, &err), FH_E_INVALID);
+    assert_int_equal(fh_plans_make(ask, NULL, &r, &err), FH_E_INVALID);
     assert_non_null(strstr(fh_err_message(err), "at most 100000"));
     fh_err_free(err);
 }

@@ -13,6 +13,7 @@ enum {
     FH_PLAN_GGUF = 1,    /* llama.cpp: devices hold ranges of layers and work one after another */
     FH_PLAN_TENSORS = 2, /* vLLM, SGLang: devices of a machine share each layer, machines hold ranges of layers */
     FH_PLAN_OURS = 4,    /* freehold's own engine: GGUF of the families that it knows */
+    FH_PLAN_NVFP4 = 8,   /* beside FH_PLAN_TENSORS: also weights in NVIDIA's own 4-bit format, which other makers' devices do not read */
 };
 
 typedef struct fh_plan_host {               /* a kind of machine, or of several that work as one */
@@ -36,6 +37,7 @@ typedef struct fh_plan_offer {
     uint32_t start_s;          /* until the machine answers with its image */
     uint32_t fetch_mb_s;       /* at which weights come there, in 1,000,000 bytes; 0: they are there */
     uint16_t region;           /* index into regions + 1; 0: unknown */
+    bool spot;                 /* may be taken away */
     int64_t hour_nusd;         /* of all its machines together; 0: free */
     int64_t in_nusd, out_nusd; /* hosted: a million tokens */
 } fh_plan_offer;
@@ -64,6 +66,7 @@ typedef struct fh_plan_wishes {      /* all zero: anything, the cheapest first *
     bool licence_bound;              /* only models whose licence is at most as strict as this: */
     fh_licence licence;
     uint16_t region;           /* as in offers; 0: any */
+    bool lasting;              /* only offers that are not taken away */
     uint32_t max_ready_s;      /* 0: no limit */
     uint32_t min_decode_tok_s; /* of a stream; 0: no limit */
     fh_plan_prefer prefer;
@@ -80,6 +83,7 @@ typedef struct fh_plan {
     int64_t prefill_tok_s;     /* 0: unknown */
     int64_t decode_millitok_s; /* thousandths of a token a second, of one stream among those asked for; 0: unknown */
     int64_t total_millitok_s;  /* the same over all streams, prompts included; 0: unknown */
+    int64_t most_millitok_s;   /* the same over streams_max; 0: unknown */
     int64_t first_token_ms;    /* after the usual prompt; 0: unknown */
     int64_t ready_s;           /* image, weights, load */
     int64_t start_nusd;        /* what that time costs */
@@ -92,6 +96,7 @@ typedef struct fh_plan {
 typedef enum fh_plan_reason {
     FH_PLAN_BY_LICENCE, /* wanted: the class asked for, had: the model's */
     FH_PLAN_BY_REGION,  /* numbers are 0 */
+    FH_PLAN_BY_SPOT,    /* it may be taken away; numbers are 0 */
     FH_PLAN_BY_FORMAT,  /* no variant that its engines open; numbers are 0 */
     FH_PLAN_BY_SIZE,    /* those that they open have no known size */
     FH_PLAN_BY_MEMORY,  /* bytes */
@@ -111,11 +116,15 @@ typedef struct fh_plan_ranking {
     fh_plan *plans; /* the caller's, room for `max` */
     size_t max, count;
     size_t fit; /* offers that would do, ranked or not */
+    bool has_rented, has_hosted;
+    fh_plan rented,
+        hosted; /* of those the machine with the least price an hour above 0, and the endpoint with the least a million tokens */
     fh_plan_refused refused[FH_PLAN_REASONS];
 } fh_plan_ranking;
 
-/* Sets ret's count, plans (best first; equals in the order of the offers), fit and refused. FH_E_INVALID: an offer names a host or region
- * that is not there, or a price is negative, or the load is beyond 10^12; FH_E_NOT_FOUND: the model has no such variant; FH_E_NOMEM. */
+/* Sets all of ret but max and where plans are (best first; equals in the order of the offers). FH_E_INVALID: an offer names a host or
+ * region that is not there, or a price is negative, or the load is beyond 10^12; FH_E_NOT_FOUND: the model has no such variant; FH_E_NOMEM.
+ */
 int fh_plan_rank(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_market *on, fh_plan_ranking *ret, fh_err **err);
 
 /* The host of those with the least memory in all that would do, prices and places aside: what to look for. FH_E_NOT_FOUND: none would. */
@@ -125,6 +134,9 @@ int fh_plan_smallest_host(const fh_catalog_model *m, const fh_plan_wishes *w, co
 /* Answered tokens a second above which a machine at this price an hour is cheaper than an endpoint at that price a million; 0: never. */
 int64_t fh_plan_break_even_tok_s(int64_t hour_nusd, int64_t mtok_nusd);
 
+/* "renting wins above 1,555 tokens/s: NAME at 56.00 an hour against NAME at 10.00 a million; it makes up to 4,210"; "" unless there is a
+ * machine and an endpoint that would do. */
+void fh_plan_why_rent(const fh_plan_ranking *r, const char *rented, const char *hosted, char *out, size_t out_size);
 /* "cheapest of 12 that would do: 29.00 an hour, 1.20 a million tokens", and what the next one would be. */
 void fh_plan_why(const fh_plan_ranking *r, const fh_plan_wishes *w, char *out, size_t out_size);
 /* "3 offers have too little memory: the nearest has 564 GB of the 869 GB needed"; "" when none was refused for this reason. */

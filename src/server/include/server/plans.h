@@ -1,13 +1,25 @@
-/* Where a model can run, as JSON: this machine and the offers that the asker brings, ranked by `plan`. Used by the control plane, and by
- * the command line without a server. Shapes: PlanCreate and PlanRanking in GET /api/openapi.json; formulas: docs/PLANNING.md. */
+/* Where a model can run, as JSON: this machine, the offers that the asker brings and those that are known, ranked by `plan`. Used by the
+ * control plane, and by the command line without a server. Shapes: PlanCreate and PlanRanking in GET /api/openapi.json; formulas:
+ * docs/PLANNING.md. */
 #ifndef FH_SERVER_PLANS_H
 #define FH_SERVER_PLANS_H
 
 #include "base/err.h"
 #include "json/json.h"
 
-/* ask: the shape PlanCreate, borrowed. *ret is owned. Nothing is started and nothing is kept. FH_E_INVALID names the field; FH_E_NOT_FOUND:
- * no such model or variant. */
-int fh_plans_make(const fh_json *ask, fh_json **ret, fh_err **err);
+struct fh_plan_book;
+typedef struct fh_plan_known { /* what is planned with beside what the request brings; borrowed for the call */
+    const struct fh_plan_book *const *books;
+    size_t count;
+    const char *region; /* of this machine; NULL or "": not known */
+} fh_plan_known;
+
+/* ask: the shape PlanCreate, borrowed. known may be NULL. *ret is owned. Nothing is started and nothing is kept. FH_E_INVALID names the
+ * field; FH_E_NOT_FOUND: no such model or variant. */
+int fh_plans_make(const fh_json *ask, const fh_plan_known *known, fh_json **ret, fh_err **err);
+
+/* A file of offers: a list in the shape PlanOffer, or a price list (plan/prices.h). *ret is the shape OfferList: the offers, and of how
+ * many rows nothing became, by the reason. Errors name the file, and the line and column or the entry and field. */
+int fh_plans_offers_of(fh_str text, const char *file, fh_json **ret, fh_err **err);
 
 #endif
