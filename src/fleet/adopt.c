@@ -12,9 +12,10 @@
 
 static int link_loaded(fh_fleet *f, fh_deployment *d, fh_err **err)
 {
+    (void)err;
     fh_fleet_link(f, d);
-    d->place = fh_fleet_place(f, d->view.place);
-    return d->place ? 0 : fh_err_set(err, FH_E_CORRUPT, "deployment \"%s\" is at a place that this freehold does not know", d->view.name);
+    d->place = fh_fleet_place(f, d->view.place); /* NULL: it is gone, and another is looked for */
+    return 0;
 }
 
 static bool needs_engine(const fh_deployment *d)
@@ -27,8 +28,10 @@ static bool needs_engine(const fh_deployment *d)
 static bool try_adopt(fh_deployment *d)
 {
     const fh_place *p = d->place;
-    if (!needs_engine(d) || !*d->view.socket_path) return false;
-    if (p->adopt(p->ctx, &d->engine, NULL) != 0) return false;
+    if (!p || !needs_engine(d) || !*d->view.socket_path) return false;
+    if (p->adopt(p->ctx, d->act, d->view.socket_path, &d->engine, NULL) != 0) return false;
+    fh_planning_reckon(d); /* what planning found is not in the database, and the engine may have to be started again */
+    if (d->engine.away) return true;
     fh_health h = d->view.state == FH_DEPLOYMENT_DRAINING ? FH_HEALTH_READY : fh_talk_health_now(d->view.socket_path, ANSWER_NS);
     if (h == FH_HEALTH_NONE || (d->view.state == FH_DEPLOYMENT_READY && h != FH_HEALTH_READY)) {
         p->let_go(p->ctx, &d->engine);
@@ -36,8 +39,6 @@ static bool try_adopt(fh_deployment *d)
     }
     d->view.pid = d->engine.process.pid;
     fh_deployment_measure(d);
-    fh_plan_machine on = p->machine(p->ctx);
-    fh_step_reckon(d, &on); /* what planning found is not in the database, and the engine may have to be started again */
     return true;
 }
 
@@ -65,6 +66,8 @@ static int settle_one(fh_deployment *d)
     if (s == FH_DEPLOYMENT_FAILED) return 0;
     if (d->engine.runs) {
         if (!d->wanted && s != FH_DEPLOYMENT_DRAINING) return fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "asked to stop");
+        if (d->engine.away && s != FH_DEPLOYMENT_DRAINING)
+            return fh_deployment_set_state(d, FH_DEPLOYMENT_LOADING, "", "the server was started again; waiting for its machine");
         return fh_deployment_set_state(d, s, "", "the server was started again and found its engine running");
     }
     if (!d->wanted) return fh_deployment_set_state(d, FH_DEPLOYMENT_STOPPED, "", "stopped");
@@ -83,7 +86,7 @@ int fh_fleet_adopt_all(fh_fleet *f, fh_err **err)
         fh_log(FH_LOG_INFO, "fleet", "deployment=%s %s engine=%s", d->view.name, fh_deployment_state_name(d->view.state),
                adopted ? "adopted" : "gone");
     }
-    f->place_here.sweep(f->place_here.ctx, is_adopted, f);
+    for (fh_place *p = f->places; p; p = p->next) p->sweep(p->ctx, is_adopted, f);
     for (fh_deployment *d = f->first; rc == 0 && d; d = d->next) {
         if (!d->engine.runs) forget_act(d);
         rc = settle_one(d);

@@ -91,10 +91,8 @@ static int check_spec(fh_fleet *f, const fh_deploy_spec *s, fh_err **err)
     int rc = 0;
     const char *param = NULL;
     if (f->stopping) return fh_err_set(err, FH_E_UNAVAILABLE, "the server is stopping");
-    if (*s->place && !fh_fleet_place(f, s->place)) {
-        rc = fh_err_set(err, FH_E_UNSUPPORTED, "there is no place \"%s\" yet, only \"%s\"", s->place, f->place_here.name);
-        param = "place";
-    } else if (s->context_tok < 0 || s->context_tok > FH_LIMIT_CONTEXT_TOK) {
+    if (fh_planning_check_place(f, s->place, err) != 0) return FH_E_UNSUPPORTED;
+    if (s->context_tok < 0 || s->context_tok > FH_LIMIT_CONTEXT_TOK) {
         rc = fh_err_set(err, FH_E_INVALID, "the context of a stream is 1 to %d tokens, or 0 for the default", FH_LIMIT_CONTEXT_TOK);
         param = "context_tok";
     } else if (s->streams < 0 || s->streams > FH_LIMIT_STREAMS) {
@@ -151,8 +149,8 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_
             snprintf(v->name, sizeof(v->name), "%s", s->name);
         else
             make_name(f, v->model, v->name, sizeof(v->name));
-        d->place = *s->place ? fh_fleet_place(f, s->place) : &f->place_here;
-        snprintf(v->place, sizeof(v->place), "%s", d->place->name);
+        snprintf(d->wanted_place, sizeof(d->wanted_place), "%s", s->place);
+        fh_planning_only_place(d, v->place, sizeof(v->place));
         snprintf(v->reason, sizeof(v->reason), "asked for");
         v->context_tok = s->context_tok;
         v->streams = s->streams;

@@ -37,9 +37,25 @@ static void step(void *arg)
     }
 }
 
-static void engine_ended(void *arg)
+static void engine_ended(void *arg, const char *why)
 {
-    fh_deployment_engine_gone(arg);
+    fh_deployment *d = arg;
+    if (why) snprintf(d->why, sizeof(d->why), "%s", why);
+    fh_deployment_engine_gone(d);
+}
+
+/* It is not asked while it cannot be reached; when it can be, it proves itself again. */
+static void engine_away(void *arg)
+{
+    fh_deployment *d = arg;
+    fh_deployment_state s = d->view.state;
+    if (!d->engine.away) {
+        d->progress_ns = fh_clock_mono_ns();
+        fh_deployment_step_soon(d, 0);
+    } else if (s == FH_DEPLOYMENT_PROVING || s == FH_DEPLOYMENT_READY) {
+        fh_deployment_drop_call(d);
+        fh_deployment_set_state(d, FH_DEPLOYMENT_LOADING, "", "its machine cannot be reached; waiting for it");
+    }
 }
 
 fh_deployment *fh_deployment_new(fh_fleet *f, fh_err **err)
@@ -50,7 +66,7 @@ fh_deployment *fh_deployment_new(fh_fleet *f, fh_err **err)
         return NULL;
     }
     d->fleet = f;
-    d->engine = (fh_engine){.on_end = engine_ended, .arg = d};
+    d->engine = (fh_engine){.on_away = engine_away, .on_end = engine_ended, .arg = d};
     d->entered_ns = fh_clock_mono_ns();
     if (fh_timer_new(&d->timer, f->loop, step, d, err) == 0) return d;
     fh_free(d);
@@ -66,6 +82,7 @@ void fh_deployment_drop_call(fh_deployment *d)
 static void forget_engine(fh_deployment *d)
 {
     if (d->place) d->place->let_go(d->place->ctx, &d->engine);
+    d->engine.away = false;
     d->view.pid = 0;
     d->view.rss_bytes = d->own_bytes = 0;
 }

@@ -31,7 +31,9 @@ const fh_fleet_timing fh_fleet_timing_default = {
 
 const fh_place *fh_fleet_place(const fh_fleet *f, const char *name)
 {
-    return strcmp(name, f->place_here.name) == 0 ? &f->place_here : NULL;
+    const fh_place *p = f->places;
+    while (p && strcmp(p->name, name) != 0) p = p->next;
+    return p;
 }
 
 void fh_fleet_link(fh_fleet *f, fh_deployment *d)
@@ -181,6 +183,7 @@ static int open_parts(fh_fleet *f, const fh_fleet_config *c, fh_err **err)
     if (rc == 0) rc = fh_timer_new(&f->stop_timer, f->loop, stop_too_long, f, err);
     if (rc != 0) return rc;
     fh_here_place(f->here, &f->place_here);
+    f->places = &f->place_here;
     return 0;
 }
 

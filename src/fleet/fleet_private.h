@@ -7,7 +7,7 @@
 #include "db/db.h"
 #include "fleet/fleet.h"
 #include "net/http_client.h"
-#include "place.h"
+#include "fleet/place.h"
 #include "weights/weights.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -52,8 +52,9 @@ struct fh_deployment {
     uint64_t need_bytes;   /* what planning reckoned with */
     uint64_t own_bytes;    /* what its engine has of that */
 
-    int64_t act; /* the start that is open in the database; 0: none */
-    const fh_place *place;
+    int64_t act;           /* the start that is open in the database; 0: none */
+    const fh_place *place; /* where it runs, or ran last; NULL until that is planned */
+    char wanted_place[64]; /* "": any; "pool": any machine of it; else that one */
     fh_engine engine;
     unsigned misses;
     fh_timer *timer; /* the next step */
@@ -72,8 +73,6 @@ struct fh_deployment {
  * changed. */
 int fh_deployment_set_state(fh_deployment *d, fh_deployment_state to, const char *hint, const char *reason_fmt, ...)
     __attribute__((format(printf, 4, 5)));
-#define FH_DEPLOYMENT_NAME_CHARS 40 /* so that a socket's path has room for it */
-bool fh_deployment_name_good(const char *name);
 bool fh_deployment_may_change(fh_deployment_state from, fh_deployment_state to);
 void fh_deployment_step_soon(fh_deployment *d, int64_t delay_ns);
 void fh_deployment_measure(fh_deployment *d); /* what its engine has of memory */
@@ -85,9 +84,6 @@ fh_deployment *fh_deployment_new(fh_fleet *f, fh_err **err); /* linked into noth
 void fh_deployment_free(fh_deployment *d);
 
 /* Steps of the states, in steps.c. Each does a bounded piece of work, and changes the state or asks to be called again. */
-/* Finds the weights and reckons what it needs: sets item, context, streams and memory_bytes. */
-fh_plan_need fh_step_need(fh_deployment *d, int64_t context_tok, int64_t streams); /* what it would be given of what is asked for */
-fh_plan_fit fh_step_reckon(fh_deployment *d, const fh_plan_machine *on);
 void fh_step_planning(fh_deployment *d);
 void fh_step_provisioning(fh_deployment *d);
 void fh_step_fetching(fh_deployment *d);
@@ -97,6 +93,15 @@ void fh_step_ready(fh_deployment *d);
 void fh_step_draining(fh_deployment *d);
 void fh_step_fail(fh_deployment *d, const fh_err *err);
 void fh_step_heal(fh_deployment *d);
+
+/* ---- what it needs, and where it fits, in planning.c ---- */
+
+fh_plan_need fh_planning_need(fh_deployment *d, int64_t context_tok, int64_t streams); /* what it would be given of what is asked for */
+void fh_planning_reckon(fh_deployment *d); /* at its place: sets item, context, streams and memory_bytes */
+/* The name of the one place that it can get; "" while there are several. */
+void fh_planning_only_place(const fh_deployment *d, char *out, size_t out_size);
+/* Is there a place that the words "", "here", "pool" or "node/NAME" mean? FH_E_UNSUPPORTED says what there is. */
+int fh_planning_check_place(const fh_fleet *f, const char *wanted, fh_err **err);
 
 /* ---- talking to the engine, in talk.c ---- */
 
@@ -113,6 +118,7 @@ int fh_store_insert(fh_db *db, const fh_deployment *d, int64_t *ret_id, fh_err *
 int fh_store_state(fh_db *db, const fh_deployment *d, fh_deployment_state to, const char *reason, const char *hint, int64_t now_utc_ns,
                    fh_err **err);
 int fh_store_wanted(fh_db *db, int64_t id, bool wanted, fh_err **err);
+int fh_store_place(fh_db *db, int64_t id, const char *place, fh_err **err);
 int fh_store_digest(fh_db *db, int64_t id, const char *digest, fh_err **err);
 int fh_store_restarts(fh_db *db, int64_t id, unsigned restarts, fh_err **err);
 int fh_store_act_begin(fh_db *db, int64_t deployment, int64_t *ret_act, fh_err **err);
@@ -134,6 +140,7 @@ struct fh_fleet {
     fh_weights *weights;
     fh_here *here;
     fh_place place_here;
+    fh_place *places;     /* here first */
     fh_deployment *first; /* newest */
     bool stopping;
     int64_t stop_deadline_ns;

@@ -1,11 +1,12 @@
 /* The place "here": engines on this machine, each in a sandbox, each with a folder of its own for its socket.
  *
  *   DATA/run/NAME.ACT/sock    the socket; ACT is the number of the start, so that no start ever meets the socket of another
- *   DATA/logs/NAME.log        what the engine says; rotated at ENGINE_LOG_BYTES, one older file is kept
+ *   DATA/logs/NAME.log        what the engine says
  *
  * A socket's path has 107 bytes: where DATA is too deep, the folders lie in $XDG_RUNTIME_DIR or /tmp under a name made from DATA. The
  * argument "unix:PATH" of an engine is our mark on it: the sweep finds by it what a dead server left. */
-#include "place.h"
+#include "engine_log.h"
+#include "fleet/place.h"
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -102,39 +103,9 @@ static int here_ready(void *ctx, char *sandbox, size_t sandbox_size, fh_err **er
     return 0;
 }
 
-static int log_path(const fh_here *h, const char *deployment, const char *suffix, char *out, size_t out_size, fh_err **err)
-{
-    char name[128];
-    snprintf(name, sizeof(name), "%s.log%s", deployment, suffix);
-    return fh_path_join(out, out_size, h->logs, name, err);
-}
-
-/* What has grown is copied beside and cut: the engine goes on writing to the same file, at its new end. */
 static void here_rotate(void *ctx, const char *deployment)
 {
-    char path[1024], older[1024];
-    struct stat st;
-    if (log_path(ctx, deployment, "", path, sizeof(path), NULL) != 0 || log_path(ctx, deployment, ".1", older, sizeof(older), NULL) != 0)
-        return;
-    if (stat(path, &st) != 0 || st.st_size < FH_LIMIT_ENGINE_LOG_BYTES) return;
-    FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_ENGINE_LOG_BYTES + 1);
-    if (fh_file_read_tail(path, FH_LIMIT_ENGINE_LOG_BYTES, &text, NULL) == 0)
-        fh_file_write_atomic(older, fh_buf_cstr(&text), text.len, 0600, NULL);
-    if (truncate(path, 0) != 0) return; /* tried again at the next look */
-}
-
-static int open_log(fh_here *h, const char *deployment, int *ret_fd, fh_err **err)
-{
-    char path[1024], when[32];
-    here_rotate(h, deployment);
-    int rc = log_path(h, deployment, "", path, sizeof(path), err);
-    if (rc != 0) return rc;
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) return fh_err_errno(err, FH_E_IO, errno, "cannot open the log %s", path);
-    fh_clock_format_utc(fh_clock_utc_ns(), when, sizeof(when));
-    dprintf(fd, "---- %s an engine is started\n", when);
-    *ret_fd = fd;
-    return 0;
+    fh_engine_log_rotate(((const fh_here *)ctx)->logs, deployment);
 }
 
 static int folder_of(const char *socket_path, char *out, size_t out_size)
@@ -176,12 +147,11 @@ static void process_ended(void *arg)
 {
     fh_engine *e = arg;
     here_let_go(NULL, e);
-    e->on_end(e->arg);
+    e->on_end(e->arg, NULL);
 }
 
-static int here_adopt(void *ctx, fh_engine *e, fh_err **err)
+static int watch(fh_here *h, fh_engine *e, fh_err **err)
 {
-    fh_here *h = ctx;
     int fd = -1;
     int rc = e->process.pid > 0 ? fh_process_open(&e->process, &fd, err) : fh_err_set(err, FH_E_NOT_FOUND, "it was never started");
     if (rc == 0 && (rc = fh_watch_new(&e->watch, h->loop, fd, process_ended, e, err)) != 0) close(fd);
@@ -191,6 +161,13 @@ static int here_adopt(void *ctx, fh_engine *e, fh_err **err)
     return 0;
 }
 
+static int here_adopt(void *ctx, int64_t act, const char *socket_path, fh_engine *e, fh_err **err)
+{
+    (void)act;
+    (void)socket_path;
+    return watch(ctx, e, err);
+}
+
 static int here_start(void *ctx, const fh_engine_spec *s, fh_engine *e, fh_err **err)
 {
     fh_here *h = ctx;
@@ -198,13 +175,13 @@ static int here_start(void *ctx, const fh_engine_spec *s, fh_engine *e, fh_err *
     FH_AUTO(fd) int log_fd = -1;
     if (folder_of(s->socket_path, folder, sizeof(folder)) != 0) return fh_err_set(err, FH_E_INTERNAL, "bad socket path %s", s->socket_path);
     int rc = fh_dir_make(folder, 0700, err);
-    if (rc == 0) rc = open_log(h, s->deployment, &log_fd, err);
+    if (rc == 0) rc = fh_engine_log_begin(h->logs, s->deployment, &log_fd, err);
     if (rc == 0) rc = run_engine(h, s, folder, log_fd, &e->process, err);
     if (rc != 0) {
         fh_dir_remove(folder, NULL);
         return rc;
     }
-    rc = here_adopt(h, e, err);
+    rc = watch(h, e, err);
     if (rc == FH_E_NOT_FOUND) return fh_err_set(err, FH_E_UNAVAILABLE, "the engine ended as soon as it was started");
     if (rc != 0) fh_process_signal(&e->process, SIGKILL);
     return rc;
@@ -277,9 +254,7 @@ static void here_sweep(void *ctx, bool (*spare)(void *arg, const char *socket_pa
 
 static int here_log_tail(void *ctx, const char *deployment, size_t max_bytes, fh_buf *out, fh_err **err)
 {
-    char path[1024];
-    int rc = log_path(ctx, deployment, "", path, sizeof(path), err);
-    return rc != 0 ? rc : fh_file_read_tail(path, max_bytes, out, err);
+    return fh_engine_log_tail(((const fh_here *)ctx)->logs, deployment, max_bytes, out, err);
 }
 
 static int here_socket_path(void *ctx, const char *deployment, int64_t act, char *out, size_t out_size, fh_err **err)
@@ -288,6 +263,12 @@ static int here_socket_path(void *ctx, const char *deployment, int64_t act, char
     int n = snprintf(out, out_size, "%s/%s.%lld/sock", h->run, deployment, (long long)act);
     if (n > 0 && (size_t)n < out_size && n <= SOCKET_BYTES) return 0;
     return fh_err_set(err, FH_E_INVALID, "the socket's path %s/%s.%lld/sock is too long", h->run, deployment, (long long)act);
+}
+
+static fh_place_terms here_terms(void *ctx)
+{
+    (void)ctx;
+    return (fh_place_terms){.there = true};
 }
 
 static fh_plan_machine here_machine(void *ctx)
@@ -302,6 +283,7 @@ void fh_here_place(fh_here *h, fh_place *ret)
 {
     *ret = (fh_place){.name = "here",
                       .ctx = h,
+                      .terms = here_terms,
                       .ready = here_ready,
                       .start = here_start,
                       .adopt = here_adopt,

@@ -62,8 +62,8 @@ static int differs(const fh_deployment *d, const char *param, const char *what, 
 /* What shapes a deployment cannot change one that runs. */
 static int check_shape(fh_deployment *d, const fh_deploy_spec *s, fh_err **err)
 {
-    fh_plan_need has = fh_step_need(d, d->view.context_tok, d->view.streams);
-    fh_plan_need wanted = fh_step_need(d, s->context_tok, s->streams);
+    fh_plan_need has = fh_planning_need(d, d->view.context_tok, d->view.streams);
+    fh_plan_need wanted = fh_planning_need(d, s->context_tok, s->streams);
     if (s->context_tok && wanted.context_tok != has.context_tok)
         return differs(d, "context_tok", "tokens of context", has.context_tok, wanted.context_tok, err);
     if (s->streams && wanted.streams != has.streams) return differs(d, "streams", "streams", has.streams, wanted.streams, err);

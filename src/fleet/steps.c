@@ -11,7 +11,6 @@
 
 #define LAST_WORDS_BYTES 4096
 #define PROGRESS_NS      (200 * FH_NS_PER_MS)
-#define SLACK_BYTES      (UINT64_C(2) << 30) /* stacks, the allocator, what grows with requests */
 
 void fh_step_fail(fh_deployment *d, const fh_err *err)
 {
@@ -26,101 +25,6 @@ static void fail_and_free(fh_deployment *d, fh_err *err)
     fh_err_free(err);
 }
 
-/* ---- planning: does it fit ---- */
-
-/* What the catalogue says of the weights, or, for files that it does not know, what their own metadata say. */
-static fh_plan_model plan_model(const fh_deployment *d, bool have_item)
-{
-    const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->view.model));
-    if (have_item)
-        return (fh_plan_model){d->item.bytes, d->item.kv_bytes_per_tok ? d->item.kv_bytes_per_tok : (m ? m->kv_bytes_per_tok : 0), 0,
-                               d->item.context_tok};
-    return m ? fh_plan_model_of(m, fh_catalog_variant_find(m, d->view.variant)) : (fh_plan_model){0};
-}
-
-static bool has_weights(void *arg, const fh_catalog_model *m)
-{
-    fh_weights_item item;
-    return fh_weights_find(arg, m->id, &item, NULL) == 0;
-}
-
-/* What to do instead. Nobody is sent to a model that fails for want of its weights. */
-static void other_model(fh_deployment *d, const fh_plan_machine *on, char *hint, size_t hint_size)
-{
-    const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->view.model));
-    const fh_catalog_model *ready = fh_plan_nearest(m, on, has_weights, d->fleet->weights), *fits = fh_plan_nearest(m, on, NULL, NULL);
-    if (ready)
-        snprintf(hint, hint_size, "%s fits, and its weights are here: freehold run %s", ready->name, ready->id);
-    else if (fits)
-        snprintf(hint, hint_size, "%s would fit; its weights are not here yet: freehold show %s", fits->name, fits->id);
-    else
-        snprintf(hint, hint_size, "use a machine with more memory");
-}
-
-static void too_large(fh_deployment *d, const fh_plan_fit *fit, const fh_plan_machine *on)
-{
-    char sentence[160], hint[200];
-    fh_plan_sentence(fit, on, sentence, sizeof(sentence));
-    if (fit->verdict == FH_PLAN_TIGHT)
-        snprintf(hint, sizeof(hint), "stop another deployment or program, or ask for less with --context and --streams");
-    else if (fit->missing_bytes < fit->need.kv_bytes) /* it is the context that is too large, not the model */
-        snprintf(hint, sizeof(hint), "ask for less with --context and --streams");
-    else
-        other_model(d, on, hint, sizeof(hint));
-    fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, hint, "%s", sentence);
-}
-
-static fh_plan_model weigh(fh_deployment *d)
-{
-    bool have_item = fh_weights_find(d->fleet->weights, *d->view.digest ? d->view.digest : d->view.model, &d->item, NULL) == 0;
-    return plan_model(d, have_item);
-}
-
-fh_plan_need fh_step_need(fh_deployment *d, int64_t context_tok, int64_t streams)
-{
-    fh_plan_model m = weigh(d);
-    return fh_plan_need_of(&m, context_tok, streams);
-}
-
-fh_plan_fit fh_step_reckon(fh_deployment *d, const fh_plan_machine *on)
-{
-    fh_plan_model m = weigh(d);
-    fh_plan_fit fit = fh_plan_fit_of(&m, on, d->view.context_tok, d->view.streams);
-    d->view.context_tok = fit.need.context_tok;
-    d->view.streams = fit.need.streams;
-    d->need_bytes = fit.need.total_bytes;
-    d->memory_bytes = fit.need.total_bytes + m.weights_bytes + SLACK_BYTES; /* weights may be repacked into memory of the engine's own */
-    return fit;
-}
-
-/* What others may still take: an engine that loads, or has not used its context yet, has less than it was planned with. */
-static uint64_t promised_to_others(const fh_deployment *me)
-{
-    uint64_t sum = 0;
-    for (fh_deployment *d = me->fleet->first; d; d = d->next) {
-        if (d == me || d->place != me->place || d->view.state < FH_DEPLOYMENT_PROVISIONING || d->view.state > FH_DEPLOYMENT_READY) continue;
-        fh_deployment_measure(d);
-        uint64_t left = d->need_bytes > d->own_bytes ? d->need_bytes - d->own_bytes : 0;
-        sum = left > UINT64_MAX - sum ? UINT64_MAX : sum + left;
-    }
-    return sum;
-}
-
-void fh_step_planning(fh_deployment *d)
-{
-    const fh_place *p = d->place;
-    fh_plan_machine on = p->machine(p->ctx);
-    on.promised_bytes = promised_to_others(d);
-    fh_plan_fit fit = fh_step_reckon(d, &on);
-    if (fit.verdict == FH_PLAN_TOO_LARGE || fit.verdict == FH_PLAN_TIGHT) {
-        too_large(d, &fit, &on);
-        return;
-    }
-    char sentence[160];
-    fh_plan_sentence(&fit, &on, sentence, sizeof(sentence));
-    fh_deployment_set_state(d, FH_DEPLOYMENT_PROVISIONING, "", "%s", sentence);
-}
-
 void fh_step_provisioning(fh_deployment *d)
 {
     fh_err *err = NULL;
@@ -129,6 +33,40 @@ void fh_step_provisioning(fh_deployment *d)
         fail_and_free(d, err);
     else
         fh_deployment_set_state(d, FH_DEPLOYMENT_FETCHING, "", "on this machine, its engine held in by %s", d->view.sandbox);
+}
+
+/* Progress is shown now and then, not at each look. */
+static void show_progress(fh_deployment *d, int64_t done, int64_t total)
+{
+    int64_t now = fh_clock_mono_ns();
+    if (done == d->view.progress_done && total == d->view.progress_total) return;
+    d->view.progress_done = done;
+    d->view.progress_total = total;
+    d->progress_ns = now;
+    if (now - d->told_ns < PROGRESS_NS) return;
+    d->told_ns = now;
+    fh_fleet_publish(d->fleet);
+    fh_fleet_tell(d->fleet, d, d->view.state, fh_clock_utc_ns());
+}
+
+/* True: they are where its engine reads them. */
+static bool bring_weights(fh_deployment *d)
+{
+    fh_err *err = NULL;
+    bool whole = true;
+    int64_t done = 0, total = 0;
+    if (!d->place->fetch) return true;
+    int rc = d->place->fetch(d->place->ctx, &d->item, &whole, &done, &total, &err);
+    if (rc == FH_E_UNAVAILABLE) {
+        fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", "%s; looking for a place again", fh_err_message(err));
+    } else if (rc != 0) {
+        fh_step_fail(d, err);
+    } else if (!whole) {
+        show_progress(d, done, total);
+        fh_deployment_step_soon(d, d->fleet->timing.poll_ns);
+    }
+    fh_err_free(err);
+    return rc == 0 && whole;
 }
 
 void fh_step_fetching(fh_deployment *d)
@@ -143,6 +81,7 @@ void fh_step_fetching(fh_deployment *d)
     char bytes[32];
     memcpy(d->view.digest, d->item.digest, sizeof(d->view.digest));
     snprintf(d->view.variant, sizeof(d->view.variant), "%s", d->item.variant);
+    if (!bring_weights(d)) return;
     fh_plan_bytes(d->item.bytes, bytes, sizeof(bytes));
     d->not_before_ns = 0;
     fh_deployment_set_state(d, FH_DEPLOYMENT_LOADING, "", "the weights are on the disk, %s; starting the engine", bytes);
@@ -162,7 +101,7 @@ static int begin_act(fh_deployment *d, fh_err **err)
 
 static int start_engine(fh_deployment *d, fh_err **err)
 {
-    fh_engine_spec spec = {d->view.name,        d->view.model,       d->item.path,    d->item.folder,
+    fh_engine_spec spec = {d->view.name,        d->view.model,       d->item.digest,  d->item.path,   d->item.folder,
                            d->view.socket_path, d->view.context_tok, d->view.streams, d->memory_bytes};
     int rc = d->place->start(d->place->ctx, &spec, &d->engine, err);
     if (rc != 0) return rc;
@@ -197,23 +136,12 @@ static void start_or_heal(fh_deployment *d)
 static void loading_health(fh_deployment *d, fh_health health, int64_t done, int64_t total)
 {
     if (d->view.state != FH_DEPLOYMENT_LOADING) return;
-    int64_t now = fh_clock_mono_ns();
-    bool moved = health != FH_HEALTH_NONE && (done != d->view.progress_done || total != d->view.progress_total);
-    if (moved) {
-        d->view.progress_done = done;
-        d->view.progress_total = total;
-        d->progress_ns = now;
-    }
     if (health == FH_HEALTH_READY) {
         d->place->up(d->place->ctx, d->view.name, d->act, d->view.socket_path);
         fh_deployment_set_state(d, FH_DEPLOYMENT_PROVING, "", "the engine is up; asking it for a first token");
         return;
     }
-    if (moved && now - d->told_ns >= PROGRESS_NS) {
-        d->told_ns = now;
-        fh_fleet_publish(d->fleet);
-        fh_fleet_tell(d->fleet, d, d->view.state, fh_clock_utc_ns());
-    }
+    if (health != FH_HEALTH_NONE) show_progress(d, done, total);
     fh_deployment_step_soon(d, d->fleet->timing.poll_ns);
 }
 
@@ -222,6 +150,7 @@ void fh_step_loading(fh_deployment *d)
     const fh_fleet_timing *t = &d->fleet->timing;
     int64_t now = fh_clock_mono_ns();
     if (d->fleet->stopping || d->call) return;
+    if (d->engine.away) return; /* its place tells when it is there again, or has ended */
     if (!d->engine.runs) {
         if (now < d->not_before_ns)
             fh_deployment_step_soon(d, d->not_before_ns - now);
@@ -401,6 +330,10 @@ void fh_step_heal(fh_deployment *d)
     snprintf(why, sizeof(why), "%s", *d->why ? d->why : "the engine ended unexpectedly");
     last_words(d, words, sizeof(words));
     if (d->fleet->stopping) return; /* the stop sees that it is gone */
+    if (!d->place->terms(d->place->ctx).there) {
+        if (fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", "%s; looking for a place again", why) == 0) d->why[0] = 0;
+        return;
+    }
     if (n >= FH_LIMIT_DEPLOYMENT_RESTARTS) {
         int rc = fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, "`freehold logs` shows what its engine said; `freehold run` tries again",
                                          "%s, %u times in a row%s%s", why, n + 1, *words ? "; its last words: " : "", words);

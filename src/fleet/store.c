@@ -39,10 +39,10 @@ int fh_store_insert(fh_db *db, const fh_deployment *d, int64_t *ret_id, fh_err *
     if (rc != 0) return rc;
     rc = fh_db_exec(db, err,
                     "INSERT INTO deployments(name, model, variant, digest, place, context_tok, streams, state, desired, reason, hint, "
-                    "created_utc_ns, changed_utc_ns)"
-                    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'running',?9,?10,?11,?12)",
-                    "sssssiisssii", v->name, v->model, v->variant, d->view.digest, v->place, v->context_tok, v->streams, state, v->reason,
-                    v->hint, v->created_utc_ns, v->changed_utc_ns);
+                    "created_utc_ns, changed_utc_ns, wanted_place)"
+                    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'running',?9,?10,?11,?12,?13)",
+                    "sssssiisssiis", v->name, v->model, v->variant, d->view.digest, v->place, v->context_tok, v->streams, state, v->reason,
+                    v->hint, v->created_utc_ns, v->changed_utc_ns, d->wanted_place);
     if (rc == 0) rc = last_id(db, &id, err);
     if (rc == 0) rc = insert_event(db, id, "", state, v->reason, v->hint, v->created_utc_ns, err);
     rc = finish(db, rc, err);
@@ -65,6 +65,11 @@ int fh_store_state(fh_db *db, const fh_deployment *d, fh_deployment_state to, co
 int fh_store_wanted(fh_db *db, int64_t id, bool wanted, fh_err **err)
 {
     return fh_db_exec(db, err, "UPDATE deployments SET desired=?2 WHERE id=?1", "is", id, wanted ? "running" : "stopped");
+}
+
+int fh_store_place(fh_db *db, int64_t id, const char *place, fh_err **err)
+{
+    return fh_db_exec(db, err, "UPDATE deployments SET place=?2 WHERE id=?1", "is", id, place);
 }
 
 int fh_store_digest(fh_db *db, int64_t id, const char *digest, fh_err **err)
@@ -141,6 +146,7 @@ static int fill(fh_stmt *s, fh_deployment *d, fh_err **err)
     bool landlock = fh_str_eqs(fh_stmt_str(s, 19), fh_sandbox_name(FH_SANDBOX_LANDLOCK));
     d->engine.process.sandbox = landlock ? FH_SANDBOX_LANDLOCK : FH_SANDBOX_BUBBLEWRAP;
     put(v->sandbox, sizeof(v->sandbox), fh_stmt_str(s, 19));
+    put(d->wanted_place, sizeof(d->wanted_place), fh_stmt_str(s, 20));
     return 0;
 }
 
@@ -151,7 +157,7 @@ int fh_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_deployment *d, fh_err *
                          "SELECT d.id, d.name, d.model, d.variant, d.digest, d.place, d.context_tok, d.streams, d.state, d.desired, "
                          "d.reason, d.hint, d.restarts,"
                          " d.created_utc_ns, d.changed_utc_ns, coalesce(a.id,0), coalesce(a.socket_path,''), coalesce(a.pid,0), "
-                         "coalesce(a.start_ticks,0), coalesce(a.sandbox,'')"
+                         "coalesce(a.start_ticks,0), coalesce(a.sandbox,''), d.wanted_place"
                          " FROM deployments d LEFT JOIN acts a ON a.id=(SELECT max(id) FROM acts WHERE deployment=d.id AND ended_utc_ns=0)"
                          " WHERE d.state<>'stopped' ORDER BY d.id",
                          "");

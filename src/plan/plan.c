@@ -92,18 +92,17 @@ void fh_plan_bytes(uint64_t bytes, char *out, size_t out_size)
     snprintf(out, out_size, "%s %s", number, giga ? "GB" : "MB");
 }
 
-void fh_plan_sentence(const fh_plan_fit *fit, const fh_plan_machine *on, char *out, size_t out_size)
+void fh_plan_sentence(const fh_plan_fit *fit, const fh_plan_machine *on, const char *where, char *out, size_t out_size)
 {
     char need[64], has[64], missing[64];
+    const char *it = where ? where : "this machine";
     fh_plan_bytes(fit->need.total_bytes, need, sizeof(need));
     fh_plan_bytes(on->memory_bytes, has, sizeof(has));
     fh_plan_bytes(fit->missing_bytes, missing, sizeof(missing));
     switch (fit->verdict) {
-    case FH_PLAN_FITS: snprintf(out, out_size, "needs %s of the %s here", need, has); break;
-    case FH_PLAN_TIGHT:
-        snprintf(out, out_size, "needs %s: this machine has %s, but %s too little of it is free now", need, has, missing);
-        break;
-    case FH_PLAN_TOO_LARGE: snprintf(out, out_size, "needs %s, this machine has %s", need, has); break;
+    case FH_PLAN_FITS: snprintf(out, out_size, "needs %s of the %s %s%s", need, has, where ? "of " : "here", where ? where : ""); break;
+    case FH_PLAN_TIGHT: snprintf(out, out_size, "needs %s: %s has %s, but %s too little of it is free now", need, it, has, missing); break;
+    case FH_PLAN_TOO_LARGE: snprintf(out, out_size, "needs %s, %s has %s", need, it, has); break;
     case FH_PLAN_UNKNOWN: snprintf(out, out_size, "its size is not known"); break;
     }
 }

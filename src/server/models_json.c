@@ -132,7 +132,7 @@ static fh_json *here_json(model_view *v, const fh_catalog_model *m, const fh_pla
     char why[256];
     bool fits = fit->verdict == FH_PLAN_FITS || fit->verdict == FH_PLAN_TIGHT;
     fh_json *o = fh_json_new_object();
-    fh_plan_sentence(fit, &v->machine, why, sizeof why);
+    fh_plan_sentence(fit, &v->machine, NULL, why, sizeof why);
     fh_json_set(o, "fits", fh_json_new_bool(fits));
     fh_json_set(o, "runnable", fh_json_new_bool(fits && !blocked));
     fh_json_set(o, "blocked_by", fh_json_new_cstr(blocked));

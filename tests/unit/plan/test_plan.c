@@ -95,7 +95,7 @@ static void sentences_are_what_people_read(void **state)
     const fh_catalog_model *kimi = fh_catalog_find(FH_STR("kimi-k3.1-pro"));
     fh_plan_model m = fh_plan_model_of(kimi, kimi->variants);
     fh_plan_fit f = fh_plan_fit_of(&m, &small, 0, 0);
-    fh_plan_sentence(&f, &small, text, sizeof(text));
+    fh_plan_sentence(&f, &small, NULL, text, sizeof(text));
     assert_string_equal(text, "needs 1,680 GB, this machine has 24 GB");
     const struct {
         uint64_t bytes;

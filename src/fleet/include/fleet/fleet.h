@@ -30,6 +30,8 @@ typedef enum fh_deployment_state {
         FH_DEPLOYMENT_STATE_COUNT
 } fh_deployment_state;
 const char *fh_deployment_state_name(fh_deployment_state s);
+#define FH_DEPLOYMENT_NAME_CHARS 40 /* so that a socket's path has room for it */
+bool fh_deployment_name_good(const char *name);
 
 typedef struct fh_deployment_view { /* one deployment in a snapshot */
     char name[64], model[128], variant[64], place[64];

@@ -55,8 +55,9 @@ fh_plan_fit fh_plan_fit_of(const fh_plan_model *m, const fh_plan_machine *on, in
  * whose weights it says are there, NULL: all. */
 const fh_catalog_model *fh_plan_nearest(const fh_catalog_model *but, const fh_plan_machine *on,
                                         bool (*has)(void *arg, const fh_catalog_model *m), void *arg);
-/* "needs 1,680 GB, this machine has 24 GB" (powers of ten, as makers count); fits: "needs 0.2 GB of the 24 GB here". */
-void fh_plan_sentence(const fh_plan_fit *fit, const fh_plan_machine *on, char *out, size_t out_size);
+/* "needs 1,680 GB, this machine has 24 GB" (powers of ten, as makers count); fits: "needs 0.2 GB of the 24 GB here". where: the name of a
+ * machine that is not this one, NULL: this one. */
+void fh_plan_sentence(const fh_plan_fit *fit, const fh_plan_machine *on, const char *where, char *out, size_t out_size);
 /* "1,680 GB", "512 MB": at most three digits that matter. */
 void fh_plan_bytes(uint64_t bytes, char *out, size_t out_size);
 

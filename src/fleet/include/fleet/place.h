@@ -11,35 +11,50 @@
 #include "net/loop.h"
 #include "plan/plan.h"
 #include "sys/sandbox.h"
+#include "weights/weights.h"
 
 typedef struct fh_engine_spec {
     const char *deployment, *model;
-    const char *file, *folder; /* of the weights */
-    const char *socket_path;   /* its folder is the engine's own */
+    const char *digest, *file, *folder; /* of the weights */
+    const char *socket_path;            /* its folder is the engine's own */
     int64_t context_tok, streams;
     uint64_t memory_bytes;
 } fh_engine_spec;
 
-/* One start of an engine, from its start (or from being found again) to its end. */
+/* One start of an engine, from its start (or from being found again) to its end. Callbacks: never from inside a call of its place. */
 typedef struct fh_engine {
-    bool runs;                 /* its place answers for it: on_end will come */
-    void (*on_end)(void *arg); /* it has ended, for whatever reason; never from inside a call of its place */
+    bool runs;                                  /* its place answers for it: on_end will come */
+    bool away;                                  /* its place cannot be reached for now; it may run on there */
+    void (*on_away)(void *arg);                 /* away has changed */
+    void (*on_end)(void *arg, const char *why); /* it has ended; why NULL: by itself */
     void *arg;
     fh_process process; /* at a place with processes of ours; kept in the database */
     fh_watch *watch;
     int watch_fd;
 } fh_engine;
 
+typedef struct fh_place_terms {
+    bool there;        /* it can be reached, and takes engines */
+    int64_t ask_micro; /* what an hour of it costs, in millionths of the currency; 0: nothing */
+    char currency[4];
+} fh_place_terms;
+
 typedef struct fh_place fh_place;
 struct fh_place {
-    const char *name;
+    const char *name; /* "here", "node/NAME" */
     void *ctx;
+    fh_place *next;
+    fh_place_terms (*terms)(void *ctx);
+    fh_plan_machine (*machine)(void *ctx);
     /* Can anything be started at all? what holds engines in is written to sandbox. */
     int (*ready)(void *ctx, char *sandbox, size_t sandbox_size, fh_err **err);
-    fh_plan_machine (*machine)(void *ctx);
+    /* Brings the weights to where its engines read them, a piece at each call: *ret_whole once all of them are there, else how far it is in
+     * bytes. NULL: they are read from our own disk. */
+    int (*fetch)(void *ctx, const fh_weights_item *item, bool *ret_whole, int64_t *ret_done, int64_t *ret_total, fh_err **err);
     int (*socket_path)(void *ctx, const char *deployment, int64_t act, char *out, size_t out_size, fh_err **err);
     int (*start)(void *ctx, const fh_engine_spec *spec, fh_engine *e, fh_err **err);
-    int (*adopt)(void *ctx, fh_engine *e, fh_err **err); /* one that an earlier server started: FH_E_NOT_FOUND when it has ended */
+    /* One that an earlier server started: FH_E_NOT_FOUND when it has ended; where that cannot be known yet it is away. */
+    int (*adopt)(void *ctx, int64_t act, const char *socket_path, fh_engine *e, fh_err **err);
     void (*stop)(void *ctx, fh_engine *e, bool force);
     void (*let_go)(void *ctx, fh_engine *e); /* nobody hears of it any more; it goes on */
     void (*up)(void *ctx, const char *deployment, int64_t act,

@@ -1,0 +1,249 @@
+/* What a deployment needs, and which place it gets: of those that it may run on, the cheapest that it fits on. */
+#include "fleet_private.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SLACK_BYTES (UINT64_C(2) << 30) /* stacks, the allocator, what grows with requests */
+#define AGAIN_NS    (500 * FH_NS_PER_MS)
+
+/* ---- what it needs ---- */
+
+/* What the catalogue says of the weights, or, for files that it does not know, what their own metadata say. */
+static fh_plan_model plan_model(const fh_deployment *d, bool have_item)
+{
+    const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->view.model));
+    if (have_item)
+        return (fh_plan_model){d->item.bytes, d->item.kv_bytes_per_tok ? d->item.kv_bytes_per_tok : (m ? m->kv_bytes_per_tok : 0), 0,
+                               d->item.context_tok};
+    return m ? fh_plan_model_of(m, fh_catalog_variant_find(m, d->view.variant)) : (fh_plan_model){0};
+}
+
+static fh_plan_model weigh(fh_deployment *d)
+{
+    bool have_item = fh_weights_find(d->fleet->weights, *d->view.digest ? d->view.digest : d->view.model, &d->item, NULL) == 0;
+    return plan_model(d, have_item);
+}
+
+fh_plan_need fh_planning_need(fh_deployment *d, int64_t context_tok, int64_t streams)
+{
+    fh_plan_model m = weigh(d);
+    return fh_plan_need_of(&m, context_tok, streams);
+}
+
+static void take_need(fh_deployment *d, const fh_plan_model *m, const fh_plan_need *need)
+{
+    d->view.context_tok = need->context_tok;
+    d->view.streams = need->streams;
+    d->need_bytes = need->total_bytes;
+    d->memory_bytes = need->total_bytes + m->weights_bytes + SLACK_BYTES; /* weights may be repacked into memory of the engine's own */
+}
+
+void fh_planning_reckon(fh_deployment *d)
+{
+    fh_plan_model m = weigh(d);
+    fh_plan_need need = fh_plan_need_of(&m, d->view.context_tok, d->view.streams);
+    take_need(d, &m, &need);
+}
+
+/* ---- where it may run ---- */
+
+static bool is_here(const fh_place *p)
+{
+    return strcmp(p->name, "here") == 0;
+}
+
+static bool may_run_at(const char *wanted, const fh_place *p)
+{
+    return !*wanted || strcmp(wanted, p->name) == 0 || (strcmp(wanted, "pool") == 0 && !is_here(p));
+}
+
+int fh_planning_check_place(const fh_fleet *f, const char *wanted, fh_err **err)
+{
+    for (const fh_place *p = f->places; p; p = p->next)
+        if (may_run_at(wanted, p)) return 0;
+    int rc = fh_err_set(err, FH_E_UNSUPPORTED, strcmp(wanted, "pool") == 0 ? "there is no machine in the pool" : "there is no place \"%s\"",
+                        wanted);
+    fh_err_hint(err, "places are here, pool, and node/NAME for each machine that `freehold node list` shows");
+    fh_err_param(err, "place");
+    return rc;
+}
+
+void fh_planning_only_place(const fh_deployment *d, char *out, size_t out_size)
+{
+    const fh_place *only = NULL;
+    unsigned count = 0;
+    for (const fh_place *p = d->fleet->places; p; p = p->next) {
+        if (!may_run_at(d->wanted_place, p)) continue;
+        only = p;
+        count++;
+    }
+    snprintf(out, out_size, "%s", count == 1 ? only->name : "");
+}
+
+/* What others may still take: an engine that loads, or has not used its context yet, has less than it was planned with. */
+static uint64_t promised_to_others(const fh_deployment *me, const fh_place *at)
+{
+    uint64_t sum = 0;
+    for (fh_deployment *d = me->fleet->first; d; d = d->next) {
+        if (d == me || d->place != at || d->view.state < FH_DEPLOYMENT_PROVISIONING || d->view.state > FH_DEPLOYMENT_READY) continue;
+        fh_deployment_measure(d);
+        uint64_t left = d->need_bytes > d->own_bytes ? d->need_bytes - d->own_bytes : 0;
+        sum = left > UINT64_MAX - sum ? UINT64_MAX : sum + left;
+    }
+    return sum;
+}
+
+/* ---- which one it gets ---- */
+
+typedef struct trial { /* one place, looked at */
+    const fh_place *place;
+    fh_plan_machine machine;
+    fh_plan_fit fit;
+    fh_place_terms terms;
+} trial;
+
+static trial try_at(const fh_deployment *d, const fh_plan_model *m, const fh_place *p)
+{
+    trial t = {.place = p, .machine = p->machine(p->ctx), .terms = p->terms(p->ctx)};
+    t.machine.promised_bytes = promised_to_others(d, p);
+    t.fit = fh_plan_fit_of(m, &t.machine, d->view.context_tok, d->view.streams);
+    return t;
+}
+
+static bool fits(const trial *t)
+{
+    return t->fit.verdict == FH_PLAN_FITS || t->fit.verdict == FH_PLAN_UNKNOWN;
+}
+
+/* The cheaper of two that fit; what costs nothing before what costs something, whatever the currency, and at one price the earlier in the
+ * list. Of two that do not fit the one that lacks less. */
+static bool is_better(const trial *a, const trial *b)
+{
+    if (fits(a) != fits(b)) return fits(a);
+    if (!fits(a)) return a->fit.missing_bytes < b->fit.missing_bytes;
+    bool comparable = !a->terms.ask_micro || !b->terms.ask_micro || strcmp(a->terms.currency, b->terms.currency) == 0;
+    return comparable && a->terms.ask_micro < b->terms.ask_micro;
+}
+
+typedef struct choice {
+    trial best; /* place NULL: none could be looked at */
+    unsigned fitting, absent;
+    const char *absent_name;
+} choice;
+
+static choice choose_place(const fh_deployment *d, const fh_plan_model *m)
+{
+    choice c = {0};
+    for (const fh_place *p = d->fleet->places; p; p = p->next) {
+        if (!may_run_at(d->wanted_place, p)) continue;
+        if (!p->terms(p->ctx).there) {
+            c.absent++;
+            c.absent_name = p->name;
+            continue;
+        }
+        trial t = try_at(d, m, p);
+        c.fitting += fits(&t);
+        if (!c.best.place || is_better(&t, &c.best)) c.best = t;
+    }
+    return c;
+}
+
+/* ---- when there is none ---- */
+
+static bool has_weights(void *arg, const fh_catalog_model *m)
+{
+    fh_weights_item item;
+    return fh_weights_find(arg, m->id, &item, NULL) == 0;
+}
+
+/* What to do instead. Nobody is sent to a model that fails for want of its weights. */
+static void other_model(fh_deployment *d, const fh_plan_machine *on, char *hint, size_t hint_size)
+{
+    const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->view.model));
+    const fh_catalog_model *ready = fh_plan_nearest(m, on, has_weights, d->fleet->weights), *fit = fh_plan_nearest(m, on, NULL, NULL);
+    if (ready)
+        snprintf(hint, hint_size, "%s fits, and its weights are here: freehold run %s", ready->name, ready->id);
+    else if (fit)
+        snprintf(hint, hint_size, "%s would fit; its weights are not here yet: freehold show %s", fit->name, fit->id);
+    else
+        snprintf(hint, hint_size, "use a machine with more memory");
+}
+
+static void say(const trial *t, char *out, size_t out_size)
+{
+    fh_plan_sentence(&t->fit, &t->machine, is_here(t->place) ? NULL : t->place->name, out, out_size);
+}
+
+static void too_large(fh_deployment *d, const trial *t)
+{
+    char sentence[200], hint[200];
+    say(t, sentence, sizeof(sentence));
+    if (t->fit.verdict == FH_PLAN_TIGHT)
+        snprintf(hint, sizeof(hint), "stop another deployment or program, or ask for less with --context and --streams");
+    else if (t->fit.missing_bytes < t->fit.need.kv_bytes) /* it is the context that is too large, not the model */
+        snprintf(hint, sizeof(hint), "ask for less with --context and --streams");
+    else
+        other_model(d, &t->machine, hint, sizeof(hint));
+    fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, hint, "%s", sentence);
+}
+
+/* It is wanted, so it waits for a machine to come back; who looks is told once. */
+static void wait_for_place(fh_deployment *d, const choice *c)
+{
+    char why[160];
+    if (c->absent == 1)
+        snprintf(why, sizeof(why), "waiting for %s, which is not connected", c->absent_name);
+    else
+        snprintf(why, sizeof(why), "waiting for one of %u machines, none of which is connected", c->absent);
+    if (strcmp(why, d->view.reason) != 0)
+        fh_deployment_set_state(d, FH_DEPLOYMENT_PLANNING, "`freehold node list` shows the machines of the pool", "%s", why);
+    fh_deployment_step_soon(d, AGAIN_NS);
+}
+
+/* ---- the step ---- */
+
+static void price_text(const fh_place_terms *t, char *out, size_t out_size)
+{
+    out[0] = 0;
+    if (t->ask_micro)
+        snprintf(out, out_size, ", for %" PRId64 ".%04" PRId64 " %s an hour", t->ask_micro / 1000000, t->ask_micro % 1000000 / 100,
+                 t->currency);
+}
+
+static void take_place(fh_deployment *d, const fh_plan_model *m, const choice *c)
+{
+    const trial *t = &c->best;
+    char sentence[200], price[64], among[64] = "";
+    fh_err *err = NULL;
+    if (strcmp(d->view.place, t->place->name) != 0 && fh_store_place(d->fleet->db, d->id, t->place->name, &err) != 0) {
+        fh_step_fail(d, err);
+        fh_err_free(err);
+        return;
+    }
+    d->place = t->place;
+    snprintf(d->view.place, sizeof(d->view.place), "%s", t->place->name);
+    take_need(d, m, &t->fit.need);
+    say(t, sentence, sizeof(sentence));
+    price_text(&t->terms, price, sizeof(price));
+    if (c->fitting > 1) snprintf(among, sizeof(among), "; the cheapest of %u places that it fits on", c->fitting);
+    fh_deployment_set_state(d, FH_DEPLOYMENT_PROVISIONING, "", "%s%s%s", sentence, price, among);
+}
+
+void fh_step_planning(fh_deployment *d)
+{
+    fh_plan_model m = weigh(d);
+    choice c = choose_place(d, &m);
+    if (c.best.place && fits(&c.best))
+        take_place(d, &m, &c);
+    else if (c.absent)
+        wait_for_place(d, &c);
+    else if (c.best.place)
+        too_large(d, &c.best);
+    else
+        fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, "`freehold node list` shows the machines of the pool",
+                                "there is no place \"%s\" any more", d->wanted_place);
+}
