@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #define PROBE_NS    (10 * FH_NS_PER_S)
@@ -24,18 +25,29 @@ const char *fh_sandbox_name(fh_sandbox_kind k)
     return k == FH_SANDBOX_BUBBLEWRAP ? "bubblewrap" : "landlock";
 }
 
+int fh_sandbox_grants(fh_sandbox_kind kind, const fh_sandbox_spec *spec, fh_err **err)
+{
+    if (kind == FH_SANDBOX_BUBBLEWRAP || (!spec->may_fork && !spec->has_loopback)) return 0;
+    int rc =
+        fh_err_set(err, FH_E_UNAVAILABLE, "it needs processes and a loopback of its own, which %s cannot give it", fh_sandbox_name(kind));
+    fh_err_hint(err, "install bubblewrap (apt-get install bubblewrap) and allow user namespaces");
+    return rc;
+}
+
 int fh_sandbox_start(fh_sandbox_kind kind, const fh_sandbox_spec *spec, fh_process *ret, fh_err **err)
 {
     fh_process p = {.sandbox = kind};
-    int rc = kind == FH_SANDBOX_BUBBLEWRAP ? fh_sandbox_start_bubblewrap(spec, &p, err) : fh_sandbox_start_landlock(spec, &p, err);
+    int rc = fh_sandbox_grants(kind, spec, err);
+    if (rc != 0) return rc;
+    rc = kind == FH_SANDBOX_BUBBLEWRAP ? fh_sandbox_start_bubblewrap(spec, &p, err) : fh_sandbox_start_landlock(spec, &p, err);
     if (rc == 0) *ret = p;
     return rc;
 }
 
-/* What the probe's program wrote, until it closed its end. */
-static void read_reply(int fd, fh_buf *out)
+/* What the program wrote, until it closed its end. */
+static void read_reply(int fd, int64_t timeout_ns, fh_buf *out)
 {
-    int64_t deadline = fh_clock_mono_ns() + PROBE_NS;
+    int64_t deadline = fh_clock_mono_ns() + timeout_ns;
     for (;;) {
         struct pollfd p = {fd, POLLIN, 0};
         int64_t left = deadline - fh_clock_mono_ns();
@@ -46,21 +58,30 @@ static void read_reply(int fd, fh_buf *out)
     }
 }
 
+int fh_sandbox_ask(fh_sandbox_kind kind, const fh_sandbox_spec *spec, int64_t timeout_ns, fh_buf *out, fh_err **err)
+{
+    int pipes[2];
+    if (pipe2(pipes, O_CLOEXEC) != 0) return fh_err_set(err, FH_E_UNAVAILABLE, "cannot make a pipe");
+    FH_AUTO(fd) int in = pipes[0];
+    fh_sandbox_spec asking = *spec;
+    fh_process p;
+    asking.log_fd = pipes[1];
+    int rc = fh_sandbox_start(kind, &asking, &p, err);
+    close(pipes[1]);
+    read_reply(in, timeout_ns, out);
+    if (rc == 0) fh_process_signal(&p, SIGKILL); /* it has ended, or its time is over */
+    return rc;
+}
+
 int fh_sandbox_probe_kind(fh_sandbox_kind kind, fh_err **err)
 {
     const char *const argv[] = {"/usr/bin/printf", PROBE_TEXT, NULL};
     const char *const env[] = {"LC_ALL=C", NULL};
     const char *const read_only[] = {"/usr/bin/printf", NULL};
     const char *const none[] = {NULL};
-    int pipes[2];
-    if (pipe2(pipes, O_CLOEXEC) != 0) return fh_err_set(err, FH_E_UNAVAILABLE, "cannot make a pipe");
-    FH_AUTO(fd) int in = pipes[0];
-    fh_sandbox_spec spec = {argv, env, read_only, none, UINT64_C(1) << 30, 0, pipes[1]};
-    fh_process p;
-    int rc = fh_sandbox_start(kind, &spec, &p, err);
-    close(pipes[1]);
+    fh_sandbox_spec spec = {.argv = argv, .env = env, .read_only = read_only, .read_write = none, .memory_bytes = UINT64_C(1) << 30};
     FH_AUTO(buf) fh_buf reply = FH_BUF(PROBE_BYTES);
-    read_reply(in, &reply);
+    int rc = fh_sandbox_ask(kind, &spec, PROBE_NS, &reply, err);
     fh_str said = fh_str_trim(fh_str_of(fh_buf_cstr(&reply)));
     if (rc == 0 && !fh_str_eqs(said, PROBE_TEXT)) rc = fh_err_set(err, FH_E_UNAVAILABLE, "a program started in it did not run");
     if (rc != 0 && said.len) fh_err_hint(err, "%.*s", (int)FH_MIN(said.len, 300), said.ptr);

@@ -27,13 +27,14 @@
 #define INFO_BYTES   4096
 #define SECCOMP_FD   "3"
 #define INFO_FD      "4"
-#define TMP_BYTES    "16777216"
+#define TMP_BYTES    (UINT64_C(16) << 20)
 
 typedef struct args {
     const char *v[ARGS_MAX + 1];
     size_t n;
     char links[16][64]; /* targets of links in the root folder */
     size_t link_count;
+    char tmp_bytes[24];
 } args;
 
 static void add(args *a, const char *s)
@@ -94,9 +95,11 @@ static int build_args(args *a, const char *bwrap, const fh_sandbox_spec *spec, f
     for (size_t i = 0; fh_sandbox_system_files[i]; i++) add3(a, "--ro-bind-try", fh_sandbox_system_files[i], fh_sandbox_system_files[i]);
     add3(a, "--proc", "/proc", "--dev");
     add(a, "/dev");
-    add3(a, "--size", TMP_BYTES, "--tmpfs");
+    snprintf(a->tmp_bytes, sizeof(a->tmp_bytes), "%llu", (unsigned long long)(spec->tmp_bytes ? spec->tmp_bytes : TMP_BYTES));
+    add3(a, "--size", a->tmp_bytes, "--tmpfs");
     add(a, "/tmp");
     add3(a, "--ro-bind", spec->argv[0], spec->argv[0]);
+    for (size_t i = 0; spec->runs && spec->runs[i]; i++) add3(a, "--ro-bind", spec->runs[i], spec->runs[i]);
     for (size_t i = 0; spec->read_only[i]; i++) add3(a, "--ro-bind", spec->read_only[i], spec->read_only[i]);
     for (size_t i = 0; spec->read_write[i]; i++) add3(a, "--bind", spec->read_write[i], spec->read_write[i]);
     add3(a, "--remount-ro", "/", "--chdir");
@@ -107,10 +110,11 @@ static int build_args(args *a, const char *bwrap, const fh_sandbox_spec *spec, f
     return 0;
 }
 
-static int filter_fd(int *ret, fh_err **err)
+static int filter_fd(const fh_sandbox_spec *spec, int *ret, fh_err **err)
 {
     fh_seccomp filter;
-    int rc = fh_seccomp_build(false, &filter, err);
+    fh_seccomp_rules rules = {.may_fork = spec->may_fork, .has_loopback = spec->has_loopback};
+    int rc = fh_seccomp_build(&rules, &filter, err);
     if (rc != 0) return rc;
     int fd = memfd_create("seccomp", MFD_CLOEXEC);
     ssize_t bytes = (ssize_t)(filter.count * sizeof(*filter.code));
@@ -159,7 +163,7 @@ static bool counts_by_namespace(void)
     return major > 5 || (major == 5 && minor >= 14);
 }
 
-/* Threads: no new process can be made inside anyhow. The kernel does not hold the machine's root to it. */
+/* Threads, and the processes of one that may make them. The kernel does not hold the machine's root to it. */
 static void limit_threads(pid_t pid, unsigned processes)
 {
     rlim_t n = processes ? processes : FH_SANDBOX_PROCESSES;
@@ -195,6 +199,6 @@ int fh_sandbox_start_bubblewrap(const fh_sandbox_spec *spec, fh_process *ret, fh
     int rc = build_args(&a, bwrap, spec, err);
     if (rc != 0) return rc;
     FH_AUTO(fd) int filter = -1;
-    rc = filter_fd(&filter, err);
+    rc = filter_fd(spec, &filter, err);
     return rc != 0 ? rc : spawn_bwrap(bwrap, &a, spec, filter, ret, err);
 }

@@ -99,6 +99,9 @@ static bool allow_spec(const child_plan *p, int ruleset)
 {
     const fh_sandbox_spec *s = p->spec;
     if (!allow(p, ruleset, s->argv[0], LL_READ_FILE | LL_EXECUTE)) return false;
+    for (size_t i = 0; s->runs && s->runs[i]; i++) {
+        if (!allow(p, ruleset, s->runs[i], LL_READ_FILE | LL_READ_DIR | LL_EXECUTE)) return false;
+    }
     for (size_t i = 0; s->read_only[i]; i++) {
         if (!allow(p, ruleset, s->read_only[i], LL_READ_FILE | LL_READ_DIR)) return false;
     }
@@ -181,7 +184,7 @@ int fh_sandbox_start_landlock(const fh_sandbox_spec *spec, fh_process *ret, fh_e
 {
     child_plan p = {.spec = spec, .processes = process_limit(spec->processes)};
     int rc = handled_rights(&p, err);
-    if (rc == 0) rc = fh_seccomp_build(true, &p.filter, err);
+    if (rc == 0) rc = fh_seccomp_build(&(fh_seccomp_rules){.own_pid_only = true}, &p.filter, err);
     if (rc != 0) return rc;
     fh_spawn s = {.program = spec->argv[0],
                   .argv = (char *const *)spec->argv,

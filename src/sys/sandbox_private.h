@@ -16,14 +16,18 @@
 extern const char *const fh_sandbox_system_libraries[]; /* may be executed too: the loader lies there */
 extern const char *const fh_sandbox_system_files[];
 
-/* The filter as a program for the kernel. own_pid_magic: signals may go to that pid alone (the child puts its own number there, see
- * fh_seccomp_patch); without it (a pid namespace keeps others out of reach) signals are free. Owned: fh_free. */
+/* The filter as a program for the kernel. Owned: fh_free. */
+typedef struct fh_seccomp_rules {
+    bool own_pid_only; /* signals go to FH_SECCOMP_PID_MAGIC alone, for which the child puts its own number (fh_seccomp_patch); without it
+                          (a pid namespace keeps others out of reach) signals are free */
+    bool may_fork, has_loopback; /* as in fh_sandbox_spec */
+} fh_seccomp_rules;
 typedef struct fh_seccomp {
     struct sock_filter *code;
     size_t count;
 } fh_seccomp;
 #define FH_SECCOMP_PID_MAGIC 0x5eedf1d0u
-int fh_seccomp_build(bool own_pid_only, fh_seccomp *ret, fh_err **err);
+int fh_seccomp_build(const fh_seccomp_rules *rules, fh_seccomp *ret, fh_err **err);
 void fh_seccomp_patch(fh_seccomp *s, pid_t own); /* async-signal-safe */
 
 /* A process that is started so that it is nobody's child but init's: it outlives us, and needs no waiting for. */

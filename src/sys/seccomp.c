@@ -1,13 +1,14 @@
 /* The filter of system calls that both sandboxes load: what a program that serves a model never needs is refused with EPERM.
  *
- * Refused: new processes (threads are fine), every socket but Unix ones and connecting those, io_uring, looking into other processes,
- * mounts and namespaces, kernel modules and tracing, keys, other clocks, modes and owners of files by path, System V and POSIX queues. A
- * number that libseccomp does not know yet is given by hand, so that an older library filters no less. */
+ * Refused: new processes (threads are fine) and every socket but Unix ones and connecting those, unless they are granted; io_uring, looking
+ * into other processes, mounts and namespaces, kernel modules and tracing, keys, other clocks, modes and owners of files by path, System V
+ * and POSIX queues. A number that libseccomp does not know yet is given by hand, so that an older library filters no less. */
 #include "sandbox_private.h"
 
 #include "base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -23,8 +24,7 @@ static const struct denied {
     int number;
 } denied[] = {
     {"io_uring_setup", 425}, {"io_uring_enter", 426}, {"io_uring_register", 427},
-    {"fork", 0}, {"vfork", 0},
-    {"connect", 0}, {"bpf", 0}, {"perf_event_open", 0}, {"userfaultfd", 0},
+    {"bpf", 0}, {"perf_event_open", 0}, {"userfaultfd", 0},
     {"ptrace", 0}, {"process_vm_readv", 0}, {"process_vm_writev", 0}, {"process_madvise", 440}, {"process_mrelease", 448}, {"kcmp", 0},
     {"pidfd_getfd", 438}, {"pidfd_open", 434}, {"pidfd_send_signal", 424},
     {"mount", 0}, {"umount", 0}, {"umount2", 0}, {"pivot_root", 0}, {"chroot", 0}, {"unshare", 0}, {"setns", 0},
@@ -60,17 +60,54 @@ static int deny_all_of_table(scmp_filter_ctx ctx)
     return 0;
 }
 
+static int deny_call(scmp_filter_ctx ctx, const char *name)
+{
+    int nr = seccomp_syscall_resolve_name(name);
+    return nr < -1 ? 0 : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0); /* pseudo numbers: this architecture has no such call */
+}
+
 /* Threads are clones that share the process; clone3 hides its flags from a filter, and libc falls back to clone when it is absent. */
 static int deny_processes(scmp_filter_ctx ctx)
 {
-    int rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+    int rc = deny_call(ctx, "fork");
+    if (rc == 0) rc = deny_call(ctx, "vfork");
+    if (rc == 0) rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
     int clone3 = seccomp_syscall_resolve_name("clone3");
     return rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), clone3 == __NR_SCMP_ERROR ? 435 : clone3, 0);
 }
 
+/* Namespaces would be a way to more rights than it has. */
+static int deny_new_namespaces(scmp_filter_ctx ctx)
+{
+    static const scmp_datum_t kinds[] = {CLONE_NEWUSER, CLONE_NEWNET, CLONE_NEWNS,    CLONE_NEWPID,
+                                         CLONE_NEWIPC,  CLONE_NEWUTS, CLONE_NEWCGROUP};
+    int rc = 0, clone3 = seccomp_syscall_resolve_name("clone3");
+    for (size_t i = 0; rc == 0 && i < FH_COUNT(kinds); i++)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, kinds[i], kinds[i]));
+    return rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), clone3 == __NR_SCMP_ERROR ? 435 : clone3, 0);
+}
+
+/* What it may connect to lies in its own network, whose addresses it may ask the kernel for. */
+static int deny_all_but_internet(scmp_filter_ctx ctx)
+{
+    static const int calls[] = {SCMP_SYS(socket), SCMP_SYS(socketpair)};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < FH_COUNT(calls); i++) {
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), calls[i], 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
+        for (int family = AF_INET + 1; rc == 0 && family < AF_NETLINK; family++)
+            if (family != AF_INET6)
+                rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), calls[i], 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0));
+        if (rc == 0)
+            rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), calls[i], 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
+                                  SCMP_A2(SCMP_CMP_NE, NETLINK_ROUTE, 0));
+    }
+    return rc;
+}
+
 static int deny_network(scmp_filter_ctx ctx)
 {
-    int rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+    int rc = deny_call(ctx, "connect");
+    if (rc == 0) rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
     return rc != 0 ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
 }
 
@@ -85,13 +122,13 @@ static int deny_other_processes(scmp_filter_ctx ctx)
     return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tkill), 0); /* names a thread of anybody: tgkill is there for our own */
 }
 
-static int add_rules(scmp_filter_ctx ctx, bool own_pid_only)
+static int add_rules(scmp_filter_ctx ctx, const fh_seccomp_rules *rules)
 {
     int rc = deny_all_of_table(ctx);
-    if (rc == 0) rc = deny_processes(ctx);
-    if (rc == 0) rc = deny_network(ctx);
+    if (rc == 0) rc = rules->may_fork ? deny_new_namespaces(ctx) : deny_processes(ctx);
+    if (rc == 0) rc = rules->has_loopback ? deny_all_but_internet(ctx) : deny_network(ctx);
     if (rc == 0) rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0, 0));
-    if (rc == 0 && own_pid_only) rc = deny_other_processes(ctx);
+    if (rc == 0 && rules->own_pid_only) rc = deny_other_processes(ctx);
     return rc;
 }
 
@@ -111,11 +148,11 @@ static int export_program(scmp_filter_ctx ctx, fh_seccomp *ret)
     return 0;
 }
 
-int fh_seccomp_build(bool own_pid_only, fh_seccomp *ret, fh_err **err)
+int fh_seccomp_build(const fh_seccomp_rules *rules, fh_seccomp *ret, fh_err **err)
 {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
     if (!ctx) return fh_err_nomem(err);
-    int rc = add_rules(ctx, own_pid_only);
+    int rc = add_rules(ctx, rules);
     if (rc == 0) rc = export_program(ctx, ret);
     seccomp_release(ctx);
     return rc == 0 ? 0 : fh_err_errno(err, FH_E_INTERNAL, -rc, "cannot build the filter of system calls");

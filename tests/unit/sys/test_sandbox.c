@@ -11,6 +11,7 @@
 #include "sys/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -30,6 +31,7 @@
 
 static char folder[64], self_path[512];
 static fh_sandbox_kind kind;
+static bool granted; /* processes and a loopback */
 
 /* ---- inside ---- */
 
@@ -81,6 +83,19 @@ static int try_fork(void)
     return say(p > 0);
 }
 
+static int try_new_user(void)
+{
+    long p = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+    if (p == 0) _exit(0);
+    return say(p > 0);
+}
+
+static int try_connect(const char *port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return say(connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&a, sizeof(a)) == 0);
+}
+
 static int try_environment(void)
 {
     const char *named = getenv("NAMED");
@@ -111,6 +126,11 @@ static int inside(const char *what, const char *path, const char *number)
     if (!strcmp(what, "tcp")) return say(socket(AF_INET, SOCK_STREAM, 0) >= 0);
     if (!strcmp(what, "udp6")) return say(socket(AF_INET6, SOCK_DGRAM, 0) >= 0);
     if (!strcmp(what, "netlink")) return say(socket(AF_NETLINK, SOCK_RAW, 0) >= 0);
+    if (!strcmp(what, "packet")) return say(socket(AF_PACKET, SOCK_RAW, 0) >= 0);
+    if (!strcmp(what, "vsock")) return say(socket(AF_VSOCK, SOCK_STREAM, 0) >= 0);
+    if (!strcmp(what, "netfilter")) return say(socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER) >= 0);
+    if (!strcmp(what, "new-user")) return try_new_user();
+    if (!strcmp(what, "reach")) return try_connect(number);
     if (!strcmp(what, "io_uring")) return say(syscall(SYS_io_uring_setup, 4, params) >= 0 || errno != EPERM);
     if (!strcmp(what, "bpf")) return say(syscall(SYS_bpf, 0, params, 128) >= 0 || errno != EPERM);
     if (!strcmp(what, "userfaultfd")) return say(syscall(SYS_userfaultfd, 1) >= 0);
@@ -157,7 +177,15 @@ static int try_start(const char *what, const char *path, const char *number, fh_
     const char *const read_only[] = {ro, NULL}, *const read_write[] = {rw, NULL};
     int pipes[2];
     if (pipe2(pipes, O_CLOEXEC) != 0) return fh_err_errno(err, FH_E_IO, errno, "no pipe");
-    fh_sandbox_spec spec = {argv, env, read_only, read_write, UINT64_C(256) << 20, 16, pipes[1]};
+    fh_sandbox_spec spec = {.argv = argv,
+                            .env = env,
+                            .read_only = read_only,
+                            .read_write = read_write,
+                            .memory_bytes = UINT64_C(256) << 20,
+                            .processes = 16,
+                            .may_fork = granted,
+                            .has_loopback = granted,
+                            .log_fd = pipes[1]};
     int rc = fh_sandbox_start(kind, &spec, ret, err);
     close(pipes[1]);
     *ret_out = pipes[0];
@@ -256,6 +284,55 @@ static void dangerous_system_calls_are_refused(void **state)
     for (size_t i = 0; i < FH_COUNT(calls); i++) expect("denied", calls[i], NULL, NULL);
     expect("allowed", "thread", NULL, NULL);
     expect("allowed", "raise", NULL, NULL);
+}
+
+/* Ports that listen outside are not those of its own loopback. */
+static void what_is_granted_opens_no_way_out(void **state)
+{
+    (void)state;
+    static const char *const calls[] = {"io_uring", "bpf",    "userfaultfd", "ptrace",    "unshare",
+                                        "new-user", "packet", "vsock",       "netfilter", "capabilities"};
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a);
+    char port[16];
+    FH_AUTO(fd) int listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(bind(listener, (struct sockaddr *)&a, len) == 0 && listen(listener, 1) == 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
+    snprintf(port, sizeof(port), "%u", ntohs(a.sin_port));
+    granted = true;
+    expect("allowed", "fork", NULL, NULL);
+    expect("allowed", "tcp", NULL, NULL);
+    expect("allowed", "netlink", NULL, NULL);
+    expect("denied", "reach", NULL, port);
+    for (size_t i = 0; i < FH_COUNT(calls); i++) expect("denied", calls[i], NULL, NULL);
+    granted = false;
+}
+
+static void landlock_grants_nothing_that_it_cannot_hold(void **state)
+{
+    (void)state;
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    fh_sandbox_spec fork_too = {.may_fork = true}, loopback = {.has_loopback = true}, neither = {.tmp_bytes = 1};
+    assert_int_equal(fh_sandbox_grants(FH_SANDBOX_LANDLOCK, &fork_too, &err), FH_E_UNAVAILABLE);
+    assert_non_null(strstr(fh_err_hint_get(err), "bubblewrap"));
+    assert_int_equal(fh_sandbox_grants(FH_SANDBOX_LANDLOCK, &loopback, NULL), FH_E_UNAVAILABLE);
+    assert_int_equal(fh_sandbox_grants(FH_SANDBOX_LANDLOCK, &neither, NULL), 0);
+    assert_int_equal(fh_sandbox_grants(FH_SANDBOX_BUBBLEWRAP, &fork_too, NULL), 0);
+}
+
+static void a_program_is_asked_until_it_has_ended_or_its_time_is_over(void **state)
+{
+    (void)state;
+    const char *const says[] = {self_path, "inside", "raise", "", "", NULL}, *const hangs[] = {self_path, "inside", "hang", "", "", NULL};
+    const char *const env[] = {"ASAN_OPTIONS=detect_leaks=0", NULL}, *const none[] = {NULL};
+    FH_AUTO(buf) fh_buf said = FH_BUF(4096);
+    fh_sandbox_spec spec = {.argv = says, .env = env, .read_only = none, .read_write = none};
+    assert_int_equal(fh_sandbox_ask(kind, &spec, 20 * FH_NS_PER_S, &said, NULL), 0);
+    assert_non_null(strstr(fh_buf_cstr(&said), "allowed"));
+    spec.argv = hangs;
+    int64_t begun = fh_clock_mono_ns();
+    assert_int_equal(fh_sandbox_ask(kind, &spec, 300 * FH_NS_PER_MS, &said, NULL), 0);
+    assert_true(fh_clock_mono_ns() - begun < 20 * FH_NS_PER_S);
 }
 
 static void files_that_were_not_given_cannot_be_read(void **state)
@@ -504,7 +581,7 @@ static void a_failing_start_is_an_error_that_says_why(void **state)
 {
     (void)state;
     const char *const argv[] = {"/nonexistent/program", NULL}, *const none[] = {NULL};
-    fh_sandbox_spec spec = {argv, none, none, none, 0, 0, 2};
+    fh_sandbox_spec spec = {.argv = argv, .env = none, .read_only = none, .read_write = none, .log_fd = 2};
     fh_process p;
     fh_err *err = NULL;
     fh_fault_arm(FH_FAULT_SPAWN, 1, false);
@@ -557,6 +634,9 @@ int main(int argc, char **argv)
         BOTH(the_probe_runs_something_real),
         BOTH(there_is_no_network),
         BOTH(dangerous_system_calls_are_refused),
+        cmocka_unit_test_setup(what_is_granted_opens_no_way_out, use_bubblewrap),
+        cmocka_unit_test(landlock_grants_nothing_that_it_cannot_hold),
+        BOTH(a_program_is_asked_until_it_has_ended_or_its_time_is_over),
         BOTH(files_that_were_not_given_cannot_be_read),
         BOTH(weights_can_be_read_but_not_changed),
         BOTH(its_own_folder_takes_a_socket),

@@ -1,11 +1,12 @@
 /* Starting an engine in a sandbox, behind one port. bubblewrap where it works, else Landlock + seccomp + rlimits; never silently none.
  *
  * Inside: no network but the socket it is given a folder for, weights read-only, no io_uring, no new privileges, no capabilities, limits on
- * memory and processes, environment cleared but for what spec names. The child is in a session of its own and outlives us (the next server
- * adopts it). */
+ * memory and processes, environment cleared but for what spec names. What some programs need beyond that is granted by name: processes, a
+ * loopback that is the sandbox's own. The child is in a session of its own and outlives us (the next server adopts it). */
 #ifndef FH_SYS_SANDBOX_H
 #define FH_SYS_SANDBOX_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include <stdint.h>
 #include <sys/types.h>
@@ -18,8 +19,12 @@ typedef struct fh_sandbox_spec {
     const char *const *env;        /* NAME=value, NULL-terminated */
     const char *const *read_only;  /* files and folders it may read, NULL-terminated (system libraries are added) */
     const char *const *read_write; /* folders it may write (the socket's), NULL-terminated */
+    const char *const *runs;       /* files and folders of its installation, which it may read and execute; NULL: argv[0] alone */
     uint64_t memory_bytes;         /* anonymous memory it may have; 0 = no limit */
+    uint64_t tmp_bytes;            /* of /tmp; 0 = 16 MiB */
     unsigned processes;            /* threads and processes it may have; 0 = 64 */
+    bool may_fork;                 /* processes, not threads alone */
+    bool has_loopback;             /* sockets of the internet's families, in a network that holds nothing but its own loopback */
     int log_fd;                    /* its standard output and error; borrowed */
 } fh_sandbox_spec;
 
@@ -29,10 +34,17 @@ typedef struct fh_process {
     fh_sandbox_kind sandbox;
 } fh_process;
 
+/* FH_E_UNAVAILABLE: that kind cannot grant what spec asks for. Landlock has neither a network of its own nor a way to tell an engine's
+ * processes from others. */
+int fh_sandbox_grants(fh_sandbox_kind kind, const fh_sandbox_spec *spec, fh_err **err);
+
 /* What works on this machine, probed by running something in it; the reasons of what does not go to *err as context when none does. */
 int fh_sandbox_probe(fh_sandbox_kind *ret, fh_err **err);
 int fh_sandbox_probe_kind(fh_sandbox_kind kind, fh_err **err); /* one of them, with its reason */
 int fh_sandbox_start(fh_sandbox_kind kind, const fh_sandbox_spec *spec, fh_process *ret, fh_err **err);
+/* Runs a program that ends by itself, and takes what it writes, until it has ended or the time is over: then it is killed. spec's log_fd is
+ * not used. What it wrote before is kept also when it fails. */
+int fh_sandbox_ask(fh_sandbox_kind kind, const fh_sandbox_spec *spec, int64_t timeout_ns, fh_buf *out, fh_err **err);
 
 bool fh_process_alive(const fh_process *p);                             /* not a zombie, and the same start time */
 int fh_process_open(const fh_process *p, int *ret_pidfd, fh_err **err); /* readable when it has ended; FH_E_NOT_FOUND when it is gone */
