@@ -89,18 +89,46 @@ def machine(i, h):
     return f'    {{{words}, sold_as_{i}, {numbers}, {text(h["memory_type"])}, {text(h["interconnect"])}, {text(h["notes"])}}},'
 
 
+def words(name, i, list_):
+    return f"static const char *const {name}_{i}[] = {{{''.join(text(w) + ', ' for w in list_)}NULL}};"
+
+
+def engine_tables(i, e):
+    """The arrays that engine i points at."""
+    lists = {"version_arguments": e["version"]["arguments"], "version_after": e["version"]["after"], "tools": e["sandbox"]["tools"], **{k: e[k] for k in ["formats", "arguments", "environment", "can"]}}
+    return [words("engine_" + name, i, list_) for name, list_ in lists.items()]
+
+
+def engine(i, e):
+    version, health, metrics, box = e["version"], e["health"], e["metrics"], e["sandbox"]
+    fields = [f".{w} = {text(e[w])}" for w in ["id", "name", "licence", "notes", "program", "owned_by"]]
+    fields += [f".{w} = engine_{w}_{i}" for w in ["version_arguments", "version_after", "formats", "arguments", "environment", "can", "tools"]]
+    fields += [f".version_{w} = {text(version[w])}" for w in ["least", "below", "tested"]]
+    fields += [f'.ask = FH_ENGINE_ASK_{version["ask"].upper()}', f'.listens = FH_ENGINE_LISTENS_{e["listens"].upper()}', f'.health_says = FH_ENGINE_SAYS_{health["says"].upper()}']
+    fields += [f'.resumes = FH_ENGINE_RESUMES_{e["resume"].upper()}', f'.health_path = {text(health["path"])}', f'.start_s = {health["start_s"]}', f'.metrics_path = {text(metrics["path"])}']
+    fields += [f".metric_{w} = {text(metrics[w])}" for w in ["running", "waiting"]]
+    fields += [f".{w} = {flag(e[w])}" for w in ["repeats_beginning", "counts_at_tokenize"]] + [f".{w} = {flag(box[w])}" for w in ["processes", "loopback"]]
+    fields += [f'.threads = {box["threads"]}', f'.memory_bytes = UINT64_C({box["memory_bytes"]})', f'.tmp_bytes = UINT64_C({box["tmp_bytes"]})']
+    return "    {" + ",\n     ".join(fields) + "},"
+
+
 def main(folder, output):
     root = pathlib.Path(folder)
     models = sorted((json.loads(p.read_text()) for p in root.glob("models/*.json")), key=order)
     machines = json.loads((root / "hardware.json").read_text())
-    lines = ['/* Made by src/catalog/generate.py from data/catalog: change those files, not this one. */', '#include "catalog/catalog.h"', ""]
+    engines = json.loads((root / "engines.json").read_text())
+    lines = ['/* Made by src/catalog/generate.py from data/catalog: change those files, not this one. */', '#include "catalog/catalog.h"', '#include "catalog/engines.h"', ""]
     for i, m in enumerate(models):
         lines += tables(i, m)
     lines += ["const fh_catalog_model fh_catalog_models[] = {", *(model(i, m) for i, m in enumerate(models)), "};"]
     lines += [f"const size_t fh_catalog_model_count = {len(models)};"]
     lines += [f"static const char *const sold_as_{i}[] = {{{''.join(text(a) + ', ' for a in h['sold_as'])}NULL}};" for i, h in enumerate(machines)]
     lines += ["const fh_catalog_machine fh_catalog_machines[] = {", *(machine(i, h) for i, h in enumerate(machines)), "};"]
-    lines += [f"const size_t fh_catalog_machine_total = {len(machines)};", ""]
+    lines += [f"const size_t fh_catalog_machine_total = {len(machines)};"]
+    for i, e in enumerate(engines):
+        lines += engine_tables(i, e)
+    lines += ["const fh_catalog_engine fh_catalog_engines[] = {", *(engine(i, e) for i, e in enumerate(engines)), "};"]
+    lines += [f"const size_t fh_catalog_engine_total = {len(engines)};", ""]
     pathlib.Path(output).write_text("\n".join(lines))
 
 

@@ -121,10 +121,35 @@ def check_prices(root):
             yield f"{path.name}: {key}: prices do not belong here"
 
 
+def check_templates(engine):
+    """The values that arguments may name; {{ and }} are braces."""
+    known = {"weights", "socket", "model", "port", "context_tok", "streams", "all_context_tok", "kv_gib"}
+    for word in engine["arguments"] + engine["environment"]:
+        rest = re.sub(r"\{\{|\}\}|\{(\w+)\}", lambda m: "" if m.group(1) in known | {None} else m.group(0), word)
+        if "{" in rest or "}" in rest:
+            yield f"{engine['id']}: the template {word!r}"
+
+
+def check_engines(engines):
+    ids = [e["id"] for e in engines]
+    yield from (f"two engines of the id {i}" for i in sorted(set(ids)) if ids.count(i) > 1)
+    yield from ([] if ids[0] == "freehold" and [e["id"] for e in engines if not e["program"]] == ["freehold"] else ["the first row, and no other, is our own engine"])
+    for e in engines:
+        yield from check_templates(e)
+        if e["program"] and not (e["version"]["after"] and e["version"]["arguments"] and e["version"]["least"] and e["version"]["below"]):
+            yield f"{e['id']}: which versions?"
+        words = " ".join(e["arguments"])
+        if ("{socket}" in words) != (e["listens"] == "unix") or ("{port}" in words) != (e["listens"] == "port"):
+            yield f"{e['id']}: it listens elsewhere than it is told"
+        if e["sandbox"]["loopback"] and not e["sandbox"]["processes"]:
+            yield f"{e['id']}: a loopback, and nobody to speak to over it"
+
+
 def main(root):
     schema = json.loads((root / "model.schema.json").read_text())
     models = {p.stem: json.loads(p.read_text()) for p in sorted(root.glob("models/*.json"))}
     machines = json.loads((root / "hardware.json").read_text())
+    engines = json.loads((root / "engines.json").read_text())
     parts = {
         "every model follows the schema": [e for name, m in models.items() for e in check(schema, m, name)],
         "every machine follows the schema": list(check(json.loads((root / "hardware.schema.json").read_text()), machines, "hardware")),
@@ -133,8 +158,11 @@ def main(root):
         "there is one starter, known exactly": list(check_starter(models)),
         "scores are what they say": list(check_scores(models)),
         "machines are unique and have memory": list(check_machines(machines)),
+        "every engine follows the schema": list(check(json.loads((root / "engines.schema.json").read_text()), engines, "engines")),
+        "engines are whole, and their templates name what there is": list(check_engines(engines)),
         "no price has crept in": list(check_prices(root)),
         "the checker sees what is wrong": [] if list(check(schema, {"id": "X", "rank": "1", "more": 1}, "bad")) else ["a bad model passed"],
+        "the checker sees bad templates": [w for w in ("{", "{nothing}", "a}", "{weights") if not list(check_templates({"id": "x", "arguments": [w], "environment": []}))],
     }
     print(f"1..{len(parts)}")
     for i, (name, errors) in enumerate(parts.items(), 1):

@@ -1,0 +1,87 @@
+/* The programs that serve models, as data: what each is started with, where it answers, what it can, what it may. Rows are files of
+ * data/catalog/engines.json; the first is freehold's own engine, and nothing is started but by a row.
+ *
+ * Arguments and environment are templates: "{name}" stands for a typed value, "{{" and "}}" for a brace. What they become is handed to
+ * exec as it is: no shell ever reads it. Everything returned is constant and lives for ever, but for what is said to be owned; pure;
+ * threads: any. */
+#ifndef FH_CATALOG_ENGINES_H
+#define FH_CATALOG_ENGINES_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include <stdint.h>
+
+typedef enum fh_engine_ask {                        /* how its version is asked for */
+                             FH_ENGINE_ASK_NONE,    /* it is this very program */
+                             FH_ENGINE_ASK_PROGRAM, /* the program itself, with version_arguments */
+                             FH_ENGINE_ASK_PYTHON,  /* the interpreter that the program names in its first line, with version_arguments */
+} fh_engine_ask;
+typedef enum fh_engine_listens { FH_ENGINE_LISTENS_UNIX, FH_ENGINE_LISTENS_PORT } fh_engine_listens;
+typedef enum fh_engine_says {                          /* what its health tells */
+                              FH_ENGINE_SAYS_PROGRESS, /* status, bytes_done, bytes_total */
+                              FH_ENGINE_SAYS_STATUS,   /* 200: ready; 503: it loads; before that nothing answers */
+} fh_engine_says;
+typedef enum fh_engine_resumes { FH_ENGINE_RESUMES_NEVER, FH_ENGINE_RESUMES_TEXT, FH_ENGINE_RESUMES_TOKENS } fh_engine_resumes;
+
+typedef struct fh_catalog_engine {
+    const char *id, *name, *licence, *notes;
+    const char *program; /* "": this very program */
+    fh_engine_ask ask;
+    const char *const *version_arguments, *const *version_after; /* the number stands behind the first of these that is there */
+    const char *version_least, *version_below, *version_tested;
+    const char *const *formats; /* "gguf": a file; "safetensors": a folder. These lists end with NULL */
+    const char *const *arguments, *const *environment;
+    fh_engine_listens listens;
+    const char *health_path;
+    fh_engine_says health_says;
+    int64_t start_s; /* the longest that it may take until it answers */
+    const char *metrics_path, *metric_running, *metric_waiting;
+    const char *const *can; /* names of the wire's needs, in small letters */
+    const char *owned_by;   /* what it says of itself in its list of models; "": nothing */
+    fh_engine_resumes resumes;
+    bool repeats_beginning, counts_at_tokenize; /* see fh_route */
+    unsigned threads;                           /* threads and processes that it may have */
+    bool processes, loopback;                   /* it starts processes; they speak over a loopback of their own */
+    const char *const *tools;                   /* programs of the system that it calls, where they are there */
+    uint64_t memory_bytes;                      /* beyond weights and cache: what its runtime takes */
+    uint64_t tmp_bytes;                         /* of /tmp */
+} fh_catalog_engine;
+
+size_t fh_catalog_engine_count(void);
+const fh_catalog_engine *fh_catalog_engine_at(size_t i); /* 0: our own */
+const fh_catalog_engine *fh_catalog_engine_find(fh_str id);
+/* As find; "" is our own. FH_E_NOT_FOUND with all ids as hint. */
+int fh_catalog_engine_get(fh_str id, const fh_catalog_engine **ret, fh_err **err);
+bool fh_catalog_engine_takes(const fh_catalog_engine *e, const char *format);
+bool fh_catalog_engine_is_own(const fh_catalog_engine *e);
+
+/* What templates may name. */
+typedef struct fh_engine_values {
+    const char *weights; /* {weights}: the file, or the folder of several */
+    const char *socket;  /* {socket} */
+    const char *model;   /* {model} */
+    int64_t port;        /* {port} */
+    int64_t context_tok; /* {context_tok}: of one stream */
+    int64_t streams;     /* {streams}; {all_context_tok}: of all streams together */
+    uint64_t kv_bytes;   /* {kv_gib}: of the cache of all streams, in whole GiB, at least 1 */
+} fh_engine_values;
+
+enum { FH_ENGINE_WORDS = 64 };
+typedef struct fh_engine_words { /* NULL-terminated, as exec takes them */
+    const char *list[FH_ENGINE_WORDS + 1];
+    char *text; /* owned; the words lie in it */
+} fh_engine_words;
+void fh_engine_words_fini(fh_engine_words *w);
+static inline void fh_auto_engine_words(fh_engine_words *w)
+{
+    fh_engine_words_fini(w);
+}
+/* FH_E_INVALID: a brace that nothing closes, a value that is not known, or one that would be read as an option. first: the word before
+ * all, or NULL. */
+int fh_engine_words_make(const char *first, const char *const *templates, const fh_engine_values *v, fh_engine_words *ret, fh_err **err);
+
+/* said: what the program answered. FH_E_UNSUPPORTED when its version is another than wanted, and says both; ret_version (of 32 bytes) is
+ * filled in then too. */
+int fh_engine_version_check(const fh_catalog_engine *e, fh_str said, char ret_version[32], fh_err **err);
+
+#endif
