@@ -96,6 +96,7 @@ static int run_run(fh_cli *c, fh_err **err)
 
 static const fh_cli_flag flags[] = {
     {"on", 0, FH_CLI_TEXT, "PLACE", "where: here", 0, 0},
+    {"engine", 0, FH_CLI_TEXT, "NAME", "what runs it: freehold (default), llama-server or vllm, if it is installed", 0, 0},
     {"name", 0, FH_CLI_TEXT, "NAME", "a name of your own: starts another deployment unless that one runs", 0, 0},
     {"context", 0, FH_CLI_INT, "N", "tokens of context for each stream of a new deployment", 1, FH_LIMIT_CONTEXT_TOK},
     {"streams", 0, FH_CLI_INT, "N", "requests at once of a new deployment", 1, FH_LIMIT_STREAMS},

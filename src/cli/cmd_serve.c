@@ -53,7 +53,8 @@ static int run_serve(fh_cli *c, fh_err **err)
 {
     char data[1024];
     const char *listen = fh_cli_env("FREEHOLD_LISTEN");
-    const char *hosts[NAMES_MAX + 1], *folders[NAMES_MAX + 1], *proxies[NAMES_MAX + 1], *origins[NAMES_MAX + 1], *fetched[NAMES_MAX + 1];
+    const char *hosts[NAMES_MAX + 1], *folders[NAMES_MAX + 1], *proxies[NAMES_MAX + 1], *origins[NAMES_MAX + 1], *fetched[NAMES_MAX + 1],
+        *engines[NAMES_MAX + 1];
     fh_server_cache cache = FH_SERVER_CACHE_OWN;
     int rc = check_tls(c, err);
     if (!rc) rc = read_cache(c, &cache, err);
@@ -64,6 +65,7 @@ static int run_serve(fh_cli *c, fh_err **err)
     if (!rc) rc = collect(c, "trusted-proxy", proxies, err);
     if (!rc) rc = collect(c, "cors-origin", origins, err);
     if (!rc) rc = collect(c, "fetch-allow", fetched, err);
+    if (!rc) rc = collect(c, "engine", engines, err);
     if (rc) return rc;
     fh_mem_map_large();
     fh_server_config config = {
@@ -81,6 +83,7 @@ static int run_serve(fh_cli *c, fh_err **err)
         .tls_cert = fh_cli_text(c, "tls-cert", NULL),
         .tls_key = fh_cli_text(c, "tls-key", NULL),
         .cache = cache,
+        .engines = engines,
         .region = fh_cli_text(c, "region", NULL),
         .plain_http = fh_cli_has(c, "plain-http"),
         .keep_engines = fh_cli_has(c, "keep-engines") || getenv("INVOCATION_ID"),
@@ -111,6 +114,10 @@ static const fh_cli_flag flags[] = {
     {"fetch-allow", 0, FH_CLI_TEXT, "WHAT",
      "host, address or range, with :PORT unless 443, that images may be fetched from though it is not public; may be given again", 0, 0},
     {"fetch-ca", 0, FH_CLI_TEXT, "FILE", "certificates, PEM, that vouch for servers of images, instead of the system's", 0, 0},
+    {"engine", 0, FH_CLI_TEXT, "ENGINE=PROGRAM",
+     "where another engine is, as llama-server=/opt/llama/bin/llama-server; :FOLDER behind it is a folder that it reads; may be given "
+     "again",
+     0, 0},
     {"store", 0, FH_CLI_TEXT, "URL", "where the truth is kept (default sqlite:DATA/freehold.db)", 0, 0},
     {"data", 0, FH_CLI_TEXT, "DIR", "the data folder (or FREEHOLD_DATA; default $XDG_DATA_HOME/freehold)", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "write the first key there, readable by you alone", 0, 0},

@@ -24,6 +24,15 @@ static bool needs_engine(const fh_deployment *d)
     return s == FH_DEPLOYMENT_LOADING || s == FH_DEPLOYMENT_PROVING || s == FH_DEPLOYMENT_READY || s == FH_DEPLOYMENT_DRAINING;
 }
 
+/* One that is to end anyhow need not answer; one that says nothing while it loads may go on loading. */
+static fh_health health_now(const fh_deployment *d)
+{
+    if (d->view.state == FH_DEPLOYMENT_DRAINING) return FH_HEALTH_READY;
+    fh_health h = fh_talk_health_now(d->kind, d->view.socket_path, ANSWER_NS);
+    bool silent = d->view.state == FH_DEPLOYMENT_LOADING && d->kind->health_says == FH_ENGINE_SAYS_STATUS;
+    return silent && h == FH_HEALTH_NONE ? FH_HEALTH_LOADING : h;
+}
+
 /* The process is the one that was written down, and (but for one that is to end anyhow) it answers on its socket. */
 static bool try_adopt(fh_deployment *d)
 {
@@ -31,8 +40,9 @@ static bool try_adopt(fh_deployment *d)
     if (!p || !needs_engine(d) || !*d->view.socket_path) return false;
     if (p->adopt(p->ctx, d->act, d->view.socket_path, &d->engine, NULL) != 0) return false;
     fh_planning_reckon(d); /* what planning found is not in the database, and the engine may have to be started again */
+    d->begun_ns = fh_clock_mono_ns();
     if (d->engine.away) return true;
-    fh_health h = d->view.state == FH_DEPLOYMENT_DRAINING ? FH_HEALTH_READY : fh_talk_health_now(d->view.socket_path, ANSWER_NS);
+    fh_health h = health_now(d);
     if (h == FH_HEALTH_NONE || (d->view.state == FH_DEPLOYMENT_READY && h != FH_HEALTH_READY)) {
         p->let_go(p->ctx, &d->engine);
         return false;
@@ -42,11 +52,12 @@ static bool try_adopt(fh_deployment *d)
     return true;
 }
 
-static bool is_adopted(void *arg, const char *socket_path)
+static bool is_adopted(void *arg, const char *folder)
 {
     fh_fleet *f = arg;
+    size_t n = strlen(folder);
     for (fh_deployment *d = f->first; d; d = d->next) {
-        if (d->engine.runs && strcmp(d->view.socket_path, socket_path) == 0) return true;
+        if (d->engine.runs && strncmp(d->view.socket_path, folder, n) == 0 && d->view.socket_path[n] == '/') return true;
     }
     return false;
 }

@@ -142,14 +142,15 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_
     fh_deployment *d = fh_deployment_new(f, err);
     if (!d) return FH_E_NOMEM;
     fh_deployment_view *v = &d->view;
+    snprintf(d->wanted_place, sizeof(d->wanted_place), "%s", s->place);
     int rc = fh_fleet_resolve(f, s->model, d, err);
+    if (rc == 0) rc = fh_fleet_resolve_engine(f, s->engine, d, err);
     if (rc == 0 && *s->name) rc = check_name(f, s->name, err);
     if (rc == 0) {
         if (*s->name)
             snprintf(v->name, sizeof(v->name), "%s", s->name);
         else
             make_name(f, v->model, v->name, sizeof(v->name));
-        snprintf(d->wanted_place, sizeof(d->wanted_place), "%s", s->place);
         fh_planning_only_place(d, v->place, sizeof(v->place));
         snprintf(v->reason, sizeof(v->reason), "asked for");
         v->context_tok = s->context_tok;

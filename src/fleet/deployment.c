@@ -66,6 +66,7 @@ fh_deployment *fh_deployment_new(fh_fleet *f, fh_err **err)
         return NULL;
     }
     d->fleet = f;
+    d->kind = fh_catalog_engine_at(0);
     d->engine = (fh_engine){.on_away = engine_away, .on_end = engine_ended, .arg = d};
     d->entered_ns = fh_clock_mono_ns();
     if (fh_timer_new(&d->timer, f->loop, step, d, err) == 0) return d;
@@ -152,6 +153,7 @@ void fh_deployment_measure(fh_deployment *d)
 {
     fh_process_use use;
     if (!d->engine.runs || d->place->usage(d->place->ctx, &d->engine, &use) != 0) return;
+    d->cpu_ns = use.cpu_ns;
     d->view.rss_bytes = use.rss_bytes;
     d->own_bytes = use.own_bytes;
 }

@@ -178,7 +178,7 @@ static int open_parts(fh_fleet *f, const fh_fleet_config *c, fh_err **err)
     if (rc == 0) rc = fh_db_migrate_schema(f->db, err);
     if (rc == 0) rc = fh_weights_open(&f->weights, c->data_dir, true, err);
     if (rc == 0) rc = fh_loop_new(&f->loop, err);
-    if (rc == 0) rc = fh_here_new(&f->here, f->loop, c->data_dir, c->program, err);
+    if (rc == 0) rc = fh_here_new(&f->here, f->loop, c, err);
     if (rc == 0) rc = fh_http_client_new(&f->client, f->loop, err);
     if (rc == 0) rc = fh_timer_new(&f->stop_timer, f->loop, stop_too_long, f, err);
     if (rc != 0) return rc;

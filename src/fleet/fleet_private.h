@@ -4,6 +4,7 @@
 #define FH_FLEET_PRIVATE_H
 
 #include "base/limits.h"
+#include "catalog/engines.h"
 #include "db/db.h"
 #include "fleet/fleet.h"
 #include "net/http_client.h"
@@ -43,14 +44,17 @@ struct fh_deployment {
     fh_deployment *next; /* newest first */
     int64_t id;
     fh_deployment_view view;
-    fh_weights_item item;  /* of the weights, once chosen */
-    char why[256];         /* why we ended the engine ourselves; "" when it ended by itself */
-    bool wanted;           /* its owner wants it running */
-    bool idle;             /* draining, and nothing runs any more */
-    bool prove_plain;      /* the model has no chat template */
-    uint64_t memory_bytes; /* its engine may have at most so much */
-    uint64_t need_bytes;   /* what planning reckoned with */
-    uint64_t own_bytes;    /* what its engine has of that */
+    const fh_catalog_engine *kind; /* of its engine */
+    fh_weights_item item;          /* of the weights, once chosen */
+    char why[256];                 /* why we ended the engine ourselves; "" when it ended by itself */
+    bool wanted;                   /* its owner wants it running */
+    bool idle;                     /* draining, and nothing runs any more */
+    bool prove_plain;              /* the model has no chat template */
+    uint64_t memory_bytes;         /* its engine may have at most so much */
+    uint64_t need_bytes;           /* what planning reckoned with */
+    uint64_t kv_bytes;             /* of it the cache of all its streams */
+    uint64_t own_bytes;            /* what its engine has of that */
+    int64_t cpu_ns;                /* what its engine has computed */
 
     int64_t act;           /* the start that is open in the database; 0: none */
     const fh_place *place; /* where it runs, or ran last; NULL until that is planned */
@@ -65,7 +69,7 @@ struct fh_deployment {
     fh_busy_fn *on_busy;
     fh_buf reply;
 
-    int64_t entered_ns, progress_ns, told_ns, not_before_ns, signalled_ns, health_ns;
+    int64_t entered_ns, progress_ns, told_ns, begun_ns, measured_ns, not_before_ns, signalled_ns, health_ns;
     int64_t restarts_ns[FH_LIMIT_DEPLOYMENT_RESTARTS];
 };
 
@@ -102,6 +106,8 @@ void fh_planning_reckon(fh_deployment *d); /* at its place: sets item, context, 
 void fh_planning_only_place(const fh_deployment *d, char *out, size_t out_size);
 /* Is there a place that the words "", "here", "pool" or "node/NAME" mean? FH_E_UNSUPPORTED says what there is. */
 int fh_planning_check_place(const fh_fleet *f, const char *wanted, fh_err **err);
+/* FH_E_UNSUPPORTED: no place that it may run on has that engine. */
+int fh_planning_check_engine(const fh_deployment *d, const fh_catalog_engine *kind, fh_err **err);
 
 /* ---- talking to the engine, in talk.c ---- */
 
@@ -109,8 +115,11 @@ int fh_talk_health(fh_deployment *d, fh_health_fn *fn, fh_err **err);
 int fh_talk_prove(fh_deployment *d, fh_proof_fn *fn, fh_err **err);
 int fh_talk_busy(fh_deployment *d, fh_busy_fn *fn, fh_err **err); /* do requests run or wait in it? no answer counts as no */
 /* Waits for the answer, at most timeout_ns: for adopting, before the loop runs. */
-fh_health fh_talk_health_now(const char *socket_path, int64_t timeout_ns);
-fh_health fh_talk_parse_health(fh_str body, int64_t *ret_done, int64_t *ret_total);
+fh_health fh_talk_health_now(const fh_catalog_engine *e, const char *socket_path, int64_t timeout_ns);
+/* status: of its answer; 0: there was none. */
+fh_health fh_talk_parse_health(const fh_catalog_engine *e, int status, fh_str body, int64_t *ret_done, int64_t *ret_total);
+/* Is that gauge among the metrics above 0? In any of its series, when it has labels. */
+bool fh_talk_gauge(fh_str metrics, const char *name);
 
 /* ---- the database, in store.c ---- */
 
@@ -170,5 +179,7 @@ int fh_fleet_reuse(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh
 /* Those of the model that run or are on their way. */
 size_t fh_fleet_replicas(const fh_fleet *f, const char *model);
 int fh_fleet_resolve(fh_fleet *f, const char *model, fh_deployment *d, fh_err **err);
+/* The engine that was asked for, or one that takes the weights; it is installed. Behind fh_fleet_resolve. */
+int fh_fleet_resolve_engine(fh_fleet *f, const char *engine, fh_deployment *d, fh_err **err);
 
 #endif

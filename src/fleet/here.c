@@ -1,10 +1,13 @@
 /* The place "here": engines on this machine, each in a sandbox, each with a folder of its own for its socket.
  *
- *   DATA/run/NAME.ACT/sock    the socket; ACT is the number of the start, so that no start ever meets the socket of another
+ *   DATA/run/NAME.ACT/e.sock  the socket; ACT is the number of the start, so that no start ever meets the socket of another
  *   DATA/logs/NAME.log        what the engine says
  *
  * A socket's path has 107 bytes: where DATA is too deep, the folders lie in $XDG_RUNTIME_DIR or /tmp under a name made from DATA. The
- * argument "unix:PATH" of an engine is our mark on it: the sweep finds by it what a dead server left. */
+ * socket's path, or its folder, as an argument of an engine or its sandbox is our mark on it: the sweep finds by it what a dead server
+ * left.
+ *
+ * What is started, and what it is granted, says its row of catalog/engines.h; where its program lies says its owner (programs.h). */
 #include "engine_log.h"
 #include "fleet/place.h"
 
@@ -12,6 +15,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "programs.h"
 #include "sys/cpu.h"
 #include "sys/file.h"
 #include <errno.h>
@@ -23,14 +27,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SOCKET_BYTES     107
-#define NAME_BYTES       62 /* of a folder's name and the socket's in it: NAME.ACT/sock */
-#define STOP_SWEEP_NS    (2 * FH_NS_PER_S)
-#define STACKS_PROCESSES 128
+#define SOCKET_BYTES  107
+#define NAME_BYTES    64       /* of a folder's name and the socket's in it: NAME.ACT/e.sock */
+#define SOCKET_NAME   "e.sock" /* llama-server knows by ".sock" that it is one */
+#define STOP_SWEEP_NS (2 * FH_NS_PER_S)
+
+#if FH_SANITIZED /* no ptrace inside: leaks cannot be looked for */
+#define SANITIZER_ENV "ASAN_OPTIONS=detect_leaks=0"
+#else
+#define SANITIZER_ENV NULL
+#endif
 
 struct fh_here {
     fh_loop *loop;
     char *program, *logs, *run;
+    const char *const *engines; /* borrowed: as fh_fleet_config has them */
     bool probed;
     fh_sandbox_kind sandbox;
 };
@@ -58,11 +69,11 @@ static char *run_folder(const char *data_dir)
                         : fh_asprintf("/tmp/fh-%u-%08x", (unsigned)geteuid(), (unsigned)hash);
 }
 
-static int make_folders(fh_here *h, const char *data_dir, const char *program, fh_err **err)
+static int make_folders(fh_here *h, const fh_fleet_config *c, fh_err **err)
 {
     FH_AUTO(ptr) char *data = NULL; /* absolute: engines do not stand where we stand */
-    int rc = fh_path_real(data_dir, &data, err);
-    if (rc == 0) rc = fh_path_real(program, &h->program, err);
+    int rc = fh_path_real(c->data_dir, &data, err);
+    if (rc == 0) rc = fh_path_real(c->program, &h->program, err);
     if (rc != 0) return rc;
     h->logs = fh_asprintf("%s/logs", data);
     h->run = run_folder(data);
@@ -71,12 +82,14 @@ static int make_folders(fh_here *h, const char *data_dir, const char *program, f
     return rc != 0 ? rc : own_folder(h->run, err);
 }
 
-int fh_here_new(fh_here **ret, fh_loop *loop, const char *data_dir, const char *program, fh_err **err)
+int fh_here_new(fh_here **ret, fh_loop *loop, const fh_fleet_config *c, fh_err **err)
 {
     fh_here *h = fh_calloc(1, sizeof(*h));
     if (!h) return fh_err_nomem(err);
     h->loop = loop;
-    int rc = make_folders(h, data_dir, program, err);
+    h->engines = c->engines;
+    int rc = fh_programs_check(c->engines, err);
+    if (rc == 0) rc = make_folders(h, c, err);
     if (rc == 0)
         *ret = h;
     else
@@ -93,14 +106,34 @@ void fh_here_free(fh_here *h)
     fh_free(h);
 }
 
-static int here_ready(void *ctx, char *sandbox, size_t sandbox_size, fh_err **err)
+static int here_has(void *ctx, const fh_catalog_engine *e, fh_err **err)
+{
+    fh_here *h = ctx;
+    fh_program p;
+    int rc = fh_program_find(h->engines, h->program, e, &p, err);
+    if (rc != 0 || e->listens == FH_ENGINE_LISTENS_UNIX) return rc;
+    rc = fh_err_set(err, FH_E_UNSUPPORTED, "%s listens on TCP alone, and its sandbox has no network", e->name);
+    fh_err_hint(err, "run it yourself, and add it as an endpoint: freehold provider add NAME --url http://127.0.0.1:PORT");
+    return rc;
+}
+
+static int ask_program(const fh_here *h, const fh_catalog_engine *e, fh_err **err)
+{
+    fh_program p;
+    fh_sandbox_spec wanted = {.may_fork = e->processes, .has_loopback = e->loopback};
+    int rc = fh_program_find(h->engines, h->program, e, &p, err);
+    if (rc == 0) rc = fh_sandbox_grants(h->sandbox, &wanted, err);
+    return rc != 0 || fh_catalog_engine_is_own(e) ? rc : fh_program_ask(e, &p, h->sandbox, err);
+}
+
+static int here_ready(void *ctx, const fh_catalog_engine *e, char *sandbox, size_t sandbox_size, fh_err **err)
 {
     fh_here *h = ctx;
     int rc = h->probed ? 0 : fh_sandbox_probe(&h->sandbox, err);
     if (rc != 0) return rc;
     h->probed = true;
     snprintf(sandbox, sandbox_size, "%s", fh_sandbox_name(h->sandbox));
-    return 0;
+    return ask_program(h, e, err);
 }
 
 static void here_rotate(void *ctx, const char *deployment)
@@ -115,22 +148,39 @@ static int folder_of(const char *socket_path, char *out, size_t out_size)
     return n > 0 && (size_t)n < out_size ? 0 : -1;
 }
 
+static int run_program(const fh_here *h, const fh_engine_spec *s, const fh_program *p, const char *folder, int log_fd, fh_process *ret,
+                       fh_err **err)
+{
+    fh_engine_values values = {.weights = s->file,
+                               .socket = s->socket_path,
+                               .model = s->model,
+                               .context_tok = s->context_tok,
+                               .streams = s->streams,
+                               .kv_bytes = s->kv_bytes};
+    FH_AUTO(engine_words) fh_engine_words argv = {.text = NULL}, env = {.text = NULL};
+    int rc = fh_engine_words_make(p->path, s->kind->arguments, &values, &argv, err);
+    if (rc == 0) rc = fh_engine_words_make(SANITIZER_ENV, s->kind->environment, &values, &env, err);
+    if (rc != 0) return rc;
+    const char *const read_only[] = {s->folder, NULL}, *const read_write[] = {folder, NULL};
+    fh_sandbox_spec spec = {.argv = argv.list,
+                            .env = env.list,
+                            .read_only = read_only,
+                            .read_write = read_write,
+                            .runs = p->runs,
+                            .memory_bytes = s->memory_bytes,
+                            .tmp_bytes = s->kind->tmp_bytes,
+                            .processes = s->kind->threads,
+                            .may_fork = s->kind->processes,
+                            .has_loopback = s->kind->loopback,
+                            .log_fd = log_fd};
+    return fh_sandbox_start(h->sandbox, &spec, ret, err);
+}
+
 static int run_engine(fh_here *h, const fh_engine_spec *s, const char *folder, int log_fd, fh_process *ret, fh_err **err)
 {
-    char listen[128], context[24], streams[24];
-    snprintf(listen, sizeof(listen), "unix:%s", s->socket_path);
-    snprintf(context, sizeof(context), "%lld", (long long)s->context_tok);
-    snprintf(streams, sizeof(streams), "%lld", (long long)s->streams);
-    const char *const argv[] = {h->program, "engine",    "--model", s->file,      "--listen", listen, "--name",
-                                s->model,   "--context", context,   "--parallel", streams,    NULL};
-#if FH_SANITIZED /* no ptrace inside: leaks cannot be looked for */
-    const char *const env[] = {"LC_ALL=C.UTF-8", "PATH=/nonexistent", "ASAN_OPTIONS=detect_leaks=0", "LSAN_OPTIONS=detect_leaks=0", NULL};
-#else
-    const char *const env[] = {"LC_ALL=C.UTF-8", "PATH=/nonexistent", NULL};
-#endif
-    const char *const read_only[] = {s->folder, NULL}, *const read_write[] = {folder, NULL};
-    fh_sandbox_spec spec = {argv, env, read_only, read_write, s->memory_bytes, STACKS_PROCESSES, log_fd};
-    return fh_sandbox_start(h->sandbox, &spec, ret, err);
+    fh_program p;
+    int rc = fh_program_find(h->engines, h->program, s->kind, &p, err);
+    return rc != 0 ? rc : run_program(h, s, &p, folder, log_fd, ret, err);
 }
 
 static void here_let_go(void *ctx, fh_engine *e)
@@ -214,41 +264,56 @@ static void here_tidy(void *ctx, const char *deployment, const char *socket_path
     if (folder_of(socket_path, folder, sizeof(folder)) != 0 || strncmp(folder, h->run, run) != 0 || folder[run] != '/') return;
     char marker[SOCKET_BYTES + 8];
     snprintf(marker, sizeof(marker), "unix:%s", socket_path);
-    fh_process_sweep(marker, NULL, NULL, SIGKILL); /* the sandbox's own process outside may be stopped, or slow to notice */
+    const char *const marks[] = {folder, socket_path, marker};
+    for (size_t i = 0; i < FH_COUNT(marks); i++)
+        fh_process_sweep(marks[i], NULL, NULL, SIGKILL); /* the sandbox's own process outside may be stopped, or slow to notice */
     fh_dir_remove(folder, NULL);
 }
 
 typedef struct sparer {
     fh_here *here;
-    bool (*spare)(void *arg, const char *socket_path);
+    bool (*spare)(void *arg, const char *folder);
     void *arg;
 } sparer;
 
+/* "RUN/NAME.ACT", or the socket in it. Somebody else may have another argument that begins so. */
 static bool spare_process(void *arg, const char *argument)
 {
-    sparer *s = arg;
-    return s->spare(s->arg, argument + strlen("unix:"));
+    const sparer *s = arg;
+    char folder[SOCKET_BYTES + 1];
+    size_t run = strlen(s->here->run) + 1;
+    const char *path = strncmp(argument, "unix:", 5) == 0 ? argument + 5 : argument;
+    if (strlen(path) <= run) return true;
+    size_t name = strcspn(path + run, "/");
+    const char *rest = path + run + name;
+    bool ours = name && run + name < sizeof(folder) && (!*rest || strcmp(rest, "/" SOCKET_NAME) == 0 || strcmp(rest, "/sock") == 0);
+    if (ours) snprintf(folder, sizeof(folder), "%.*s", (int)(run + name), path);
+    return !ours || s->spare(s->arg, folder);
 }
 
 static int sweep_folder(void *arg, const char *name, fh_err **err)
 {
     sparer *s = arg;
-    char folder[512], socket_path[600];
+    char folder[512];
     int rc = fh_path_join(folder, sizeof(folder), s->here->run, name, err);
     if (rc != 0) return rc;
-    snprintf(socket_path, sizeof(socket_path), "%s/sock", folder);
-    if (!s->spare(s->arg, socket_path)) fh_dir_remove(folder, NULL);
+    if (!s->spare(s->arg, folder)) fh_dir_remove(folder, NULL);
     return 0;
 }
 
-static void here_sweep(void *ctx, bool (*spare)(void *arg, const char *socket_path), void *arg)
+static unsigned sweep_processes(const char *prefix, sparer *s)
+{
+    char marker[256];
+    snprintf(marker, sizeof(marker), "%s%s/", prefix, s->here->run);
+    return fh_process_sweep(marker, spare_process, s, SIGKILL);
+}
+
+static void here_sweep(void *ctx, bool (*spare)(void *arg, const char *folder), void *arg)
 {
     fh_here *h = ctx;
     sparer s = {h, spare, arg};
-    char marker[256];
-    snprintf(marker, sizeof(marker), "unix:%s/", h->run);
     int64_t deadline = fh_clock_mono_ns() + STOP_SWEEP_NS;
-    while (fh_process_sweep(marker, spare_process, &s, SIGKILL) > 0 && fh_clock_mono_ns() < deadline) fh_sleep_ns(5 * FH_NS_PER_MS);
+    while (sweep_processes("unix:", &s) + sweep_processes("", &s) > 0 && fh_clock_mono_ns() < deadline) fh_sleep_ns(5 * FH_NS_PER_MS);
     fh_dir_each(h->run, sweep_folder, &s, NULL);
 }
 
@@ -260,9 +325,9 @@ static int here_log_tail(void *ctx, const char *deployment, size_t max_bytes, fh
 static int here_socket_path(void *ctx, const char *deployment, int64_t act, char *out, size_t out_size, fh_err **err)
 {
     fh_here *h = ctx;
-    int n = snprintf(out, out_size, "%s/%s.%lld/sock", h->run, deployment, (long long)act);
+    int n = snprintf(out, out_size, "%s/%s.%lld/" SOCKET_NAME, h->run, deployment, (long long)act);
     if (n > 0 && (size_t)n < out_size && n <= SOCKET_BYTES) return 0;
-    return fh_err_set(err, FH_E_INVALID, "the socket's path %s/%s.%lld/sock is too long", h->run, deployment, (long long)act);
+    return fh_err_set(err, FH_E_INVALID, "the socket's path %s/%s.%lld/" SOCKET_NAME " is too long", h->run, deployment, (long long)act);
 }
 
 static fh_place_terms here_terms(void *ctx)
@@ -284,6 +349,7 @@ void fh_here_place(fh_here *h, fh_place *ret)
     *ret = (fh_place){.name = "here",
                       .ctx = h,
                       .terms = here_terms,
+                      .has = here_has,
                       .ready = here_ready,
                       .start = here_start,
                       .adopt = here_adopt,

@@ -38,8 +38,9 @@ static void take_need(fh_deployment *d, const fh_plan_model *m, const fh_plan_ne
 {
     d->view.context_tok = need->context_tok;
     d->view.streams = need->streams;
-    d->need_bytes = need->total_bytes;
-    d->memory_bytes = need->total_bytes + m->weights_bytes + SLACK_BYTES; /* weights may be repacked into memory of the engine's own */
+    d->need_bytes = need->total_bytes + d->kind->memory_bytes;
+    d->kv_bytes = need->kv_bytes;
+    d->memory_bytes = d->need_bytes + m->weights_bytes + SLACK_BYTES; /* weights may be repacked into memory of the engine's own */
 }
 
 void fh_planning_reckon(fh_deployment *d)
@@ -84,6 +85,23 @@ void fh_planning_only_place(const fh_deployment *d, char *out, size_t out_size)
     snprintf(out, out_size, "%s", count == 1 ? only->name : "");
 }
 
+static int has_engine(const fh_place *p, const fh_catalog_engine *kind, fh_err **err)
+{
+    if (p->has) return p->has(p->ctx, kind, err);
+    return fh_catalog_engine_is_own(kind) ? 0 : fh_err_set(err, FH_E_UNSUPPORTED, "%s runs no engine but freehold's own", p->name);
+}
+
+int fh_planning_check_engine(const fh_deployment *d, const fh_catalog_engine *kind, fh_err **err)
+{
+    fh_err *first = NULL;
+    int rc = FH_E_UNSUPPORTED;
+    for (const fh_place *p = d->fleet->places; p && rc != 0; p = p->next)
+        if (may_run_at(d->wanted_place, p)) rc = has_engine(p, kind, first ? NULL : &first);
+    if (rc != 0 && first) fh_err_move(err, &first);
+    fh_err_free(first);
+    return rc;
+}
+
 /* What others may still take: an engine that loads, or has not used its context yet, has less than it was planned with. */
 static uint64_t promised_to_others(const fh_deployment *me, const fh_place *at)
 {
@@ -109,7 +127,7 @@ typedef struct trial { /* one place, looked at */
 static trial try_at(const fh_deployment *d, const fh_plan_model *m, const fh_place *p)
 {
     trial t = {.place = p, .machine = p->machine(p->ctx), .terms = p->terms(p->ctx)};
-    t.machine.promised_bytes = promised_to_others(d, p);
+    t.machine.promised_bytes = promised_to_others(d, p) + d->kind->memory_bytes; /* what its runtime takes besides */
     t.fit = fh_plan_fit_of(m, &t.machine, d->view.context_tok, d->view.streams);
     return t;
 }
@@ -139,7 +157,7 @@ static choice choose_place(const fh_deployment *d, const fh_plan_model *m)
 {
     choice c = {0};
     for (const fh_place *p = d->fleet->places; p; p = p->next) {
-        if (!may_run_at(d->wanted_place, p)) continue;
+        if (!may_run_at(d->wanted_place, p) || has_engine(p, d->kind, NULL) != 0) continue;
         if (!p->terms(p->ctx).there) {
             c.absent++;
             c.absent_name = p->name;
@@ -233,6 +251,17 @@ static void take_place(fh_deployment *d, const fh_plan_model *m, const choice *c
     fh_deployment_set_state(d, FH_DEPLOYMENT_PROVISIONING, "", "%s%s%s", sentence, price, among);
 }
 
+static void no_place(fh_deployment *d)
+{
+    fh_err *err = NULL;
+    if (fh_planning_check_engine(d, d->kind, &err) != 0 && err)
+        fh_step_fail(d, err);
+    else
+        fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, "`freehold node list` shows the machines of the pool",
+                                "there is no place \"%s\" any more", d->wanted_place);
+    fh_err_free(err);
+}
+
 void fh_step_planning(fh_deployment *d)
 {
     fh_plan_model m = weigh(d);
@@ -244,6 +273,5 @@ void fh_step_planning(fh_deployment *d)
     else if (c.best.place)
         too_large(d, &c.best);
     else
-        fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, "`freehold node list` shows the machines of the pool",
-                                "there is no place \"%s\" any more", d->wanted_place);
+        no_place(d);
 }

@@ -1,4 +1,4 @@
-/* What a person asked for, as a model of the catalogue or a file of the store; and names for deployments. */
+/* What a person asked for, as a model of the catalogue or a file of the store; and the engine for it. */
 #include "fleet_private.h"
 
 #include "base/str.h"
@@ -50,5 +50,60 @@ int fh_fleet_resolve(fh_fleet *f, const char *model, fh_deployment *d, fh_err **
         rc = fh_catalog_get(fh_str_of(model), &m, err);
     }
     fh_err_param(err, "model");
+    return rc;
+}
+
+static int wrong_format(const fh_catalog_engine *e, const char *format, fh_err **err)
+{
+    int rc = fh_err_set(err, FH_E_INVALID, "%s takes weights as %s%s%s, not as %s", e->name, e->formats[0], e->formats[1] ? " or " : "",
+                        e->formats[1] ? e->formats[1] : "", format);
+    for (size_t i = 0; i < fh_catalog_engine_count(); i++) {
+        const fh_catalog_engine *other = fh_catalog_engine_at(i);
+        if (fh_catalog_engine_takes(other, format)) {
+            fh_err_hint(err, "%s takes them: --engine %s", other->name, other->id);
+            break;
+        }
+    }
+    return rc;
+}
+
+/* Our own where it takes the weights; else the first that is installed and does. */
+static int choose_engine(const fh_deployment *d, const char *format, const fh_catalog_engine **ret, fh_err **err)
+{
+    int rc = FH_E_UNSUPPORTED;
+    for (size_t i = 0; rc != 0 && i < fh_catalog_engine_count(); i++) {
+        const fh_catalog_engine *e = fh_catalog_engine_at(i);
+        if (!fh_catalog_engine_takes(e, format)) continue;
+        fh_err *why = NULL;
+        rc = fh_planning_check_engine(d, e, &why);
+        if (rc == 0) *ret = e;
+        if (rc != 0 && !*err) fh_err_move(err, &why); /* of the first: what to do */
+        fh_err_free(why);
+    }
+    if (rc == 0) {
+        fh_err_free(*err);
+        *err = NULL;
+    }
+    return rc;
+}
+
+int fh_fleet_resolve_engine(fh_fleet *f, const char *engine, fh_deployment *d, fh_err **err)
+{
+    fh_weights_item item;
+    const fh_catalog_engine *e = NULL;
+    fh_err *why = NULL;
+    bool here = fh_weights_find(f->weights, *d->view.digest ? d->view.digest : d->view.model, &item, NULL) == 0;
+    const char *format = here ? item.format : "gguf";
+    int rc = *engine ? fh_catalog_engine_get(fh_str_of(engine), &e, &why) : choose_engine(d, format, &e, &why);
+    if (rc == 0 && !fh_catalog_engine_takes(e, format)) rc = wrong_format(e, format, &why);
+    if (rc == 0) rc = fh_planning_check_engine(d, e, &why);
+    if (rc == 0) {
+        d->kind = e;
+        snprintf(d->view.engine, sizeof(d->view.engine), "%s", e->id);
+        return 0;
+    }
+    fh_err_param(&why, "engine");
+    fh_err_move(err, &why);
+    fh_err_free(why);
     return rc;
 }

@@ -20,6 +20,7 @@ static fh_deployment *live_named(fh_fleet *f, const char *name)
 static bool is_of(const fh_deployment *d, const fh_deployment *asked, bool exact)
 {
     if (strcmp(d->view.model, asked->view.model) != 0) return false;
+    if (*asked->view.engine && strcmp(d->view.engine, asked->view.engine) != 0) return false;
     return !exact || (strcmp(d->view.digest, asked->view.digest) == 0 && strcmp(d->view.variant, asked->view.variant) == 0);
 }
 
@@ -59,9 +60,18 @@ static int differs(const fh_deployment *d, const char *param, const char *what, 
     return rc;
 }
 
+static int other_engine(const fh_deployment *d, const char *wanted, fh_err **err)
+{
+    int rc = fh_err_set(err, FH_E_CONFLICT, "%s runs already, by the engine %s, not %s", d->view.name, d->view.engine, wanted);
+    fh_err_hint(err, "`freehold stop %s` first, or start another beside it with --name NEW", d->view.name);
+    fh_err_param(err, "engine");
+    return rc;
+}
+
 /* What shapes a deployment cannot change one that runs. */
 static int check_shape(fh_deployment *d, const fh_deploy_spec *s, fh_err **err)
 {
+    if (*s->engine && strcmp(s->engine, d->view.engine) != 0) return other_engine(d, s->engine, err);
     fh_plan_need has = fh_planning_need(d, d->view.context_tok, d->view.streams);
     fh_plan_need wanted = fh_planning_need(d, s->context_tok, s->streams);
     if (s->context_tok && wanted.context_tok != has.context_tok)
@@ -101,6 +111,7 @@ static int by_model(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, f
     fh_deployment asked = {0};
     int rc = fh_fleet_resolve(f, s->model, &asked, err);
     if (rc != 0) return rc;
+    snprintf(asked.view.engine, sizeof(asked.view.engine), "%s", s->engine);
     bool exact = is_exact(s->model, asked.view.model);
     *ret = *s->name ? live_named(f, s->name) : live_of(f, &asked, exact);
     if (*ret && *s->name) rc = check_model(*ret, &asked, exact, err);
@@ -110,11 +121,18 @@ static int by_model(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, f
     return rc;
 }
 
+/* A deployment is named after its model: who asks for the model by another engine does not mean that deployment. */
+static bool is_meant(const fh_deployment *d, const fh_deploy_spec *s)
+{
+    return !*s->engine || strcmp(d->view.engine, s->engine) == 0 || strcmp(d->view.model, s->model) != 0;
+}
+
 int fh_fleet_reuse(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_err **err)
 {
     fh_str name = fh_str_of(s->model), prefix = FH_STR("deployment/");
     fh_deployment *d = *s->name ? NULL : live_named(f, s->model);
     int rc = 0;
+    if (d && !is_meant(d, s)) d = NULL;
     if (fh_str_starts(name, prefix))
         rc = by_name(f, s->model + prefix.len, s, &d, err);
     else if (!d)

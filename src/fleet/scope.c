@@ -60,10 +60,11 @@ void fh_here_own_scope(const char *deployment, int64_t act, const char *socket_p
     pid_t pids[PROCESSES_MAX];
     fh_err *err = NULL;
     if (!under_systemd()) return;
-    snprintf(marker, sizeof(marker), "unix:%s", socket_path);
     snprintf(unit, sizeof(unit), "freehold-%s-%lld.scope", deployment, (long long)act);
     snprintf(description, sizeof(description), "freehold engine of deployment %s", deployment);
+    snprintf(marker, sizeof(marker), "unix:%s", socket_path);
     size_t count = fh_process_list(marker, pids, PROCESSES_MAX);
+    if (count == 0) count = fh_process_list(socket_path, pids, PROCESSES_MAX); /* as engines of others are told it */
     if (count == 0 || ask_manager(unit, description, pids, FH_MIN(count, (size_t)PROCESSES_MAX), &err) == 0) return;
     fh_log_err(FH_LOG_INFO, "fleet", err, "deployment=%s its engine stays in the server's own unit", deployment);
     fh_err_free(err);

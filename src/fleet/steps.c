@@ -11,6 +11,7 @@
 
 #define LAST_WORDS_BYTES 4096
 #define PROGRESS_NS      (200 * FH_NS_PER_MS)
+#define MEASURE_NS       FH_NS_PER_S
 
 void fh_step_fail(fh_deployment *d, const fh_err *err)
 {
@@ -29,7 +30,7 @@ void fh_step_provisioning(fh_deployment *d)
 {
     fh_err *err = NULL;
     const fh_place *p = d->place;
-    if (p->ready(p->ctx, d->view.sandbox, sizeof(d->view.sandbox), &err) != 0)
+    if (p->ready(p->ctx, d->kind, d->view.sandbox, sizeof(d->view.sandbox), &err) != 0)
         fail_and_free(d, err);
     else
         fh_deployment_set_state(d, FH_DEPLOYMENT_FETCHING, "", "on this machine, its engine held in by %s", d->view.sandbox);
@@ -101,8 +102,17 @@ static int begin_act(fh_deployment *d, fh_err **err)
 
 static int start_engine(fh_deployment *d, fh_err **err)
 {
-    fh_engine_spec spec = {d->view.name,        d->view.model,       d->item.digest,  d->item.path,   d->item.folder,
-                           d->view.socket_path, d->view.context_tok, d->view.streams, d->memory_bytes};
+    fh_engine_spec spec = {.kind = d->kind,
+                           .deployment = d->view.name,
+                           .model = d->view.model,
+                           .digest = d->item.digest,
+                           .file = d->item.path,
+                           .folder = d->item.folder,
+                           .socket_path = d->view.socket_path,
+                           .context_tok = d->view.context_tok,
+                           .streams = d->view.streams,
+                           .memory_bytes = d->memory_bytes,
+                           .kv_bytes = d->kv_bytes};
     int rc = d->place->start(d->place->ctx, &spec, &d->engine, err);
     if (rc != 0) return rc;
     fh_err *unwritten = NULL;
@@ -125,12 +135,26 @@ static void start_or_heal(fh_deployment *d)
         snprintf(d->why, sizeof(d->why), "%s", fh_err_message(err));
         fh_deployment_engine_gone(d);
     } else {
-        d->progress_ns = fh_clock_mono_ns();
+        d->progress_ns = d->begun_ns = fh_clock_mono_ns();
+        d->cpu_ns = 0;
         d->prove_plain = false;
         fh_fleet_publish(d->fleet);
         fh_deployment_step_soon(d, d->fleet->timing.poll_ns);
     }
     fh_err_free(err);
+}
+
+/* An engine that does not say how far it is counts as at work while it computes. Its memory is what people see grow. */
+static void show_work(fh_deployment *d)
+{
+    int64_t now = fh_clock_mono_ns(), before = d->cpu_ns;
+    if (d->kind->health_says == FH_ENGINE_SAYS_PROGRESS || now - d->measured_ns < MEASURE_NS) return;
+    d->measured_ns = now;
+    fh_deployment_measure(d);
+    if (d->cpu_ns <= before) return;
+    d->progress_ns = now;
+    fh_fleet_publish(d->fleet);
+    fh_fleet_tell(d->fleet, d, d->view.state, fh_clock_utc_ns());
 }
 
 static void loading_health(fh_deployment *d, fh_health health, int64_t done, int64_t total)
@@ -142,6 +166,7 @@ static void loading_health(fh_deployment *d, fh_health health, int64_t done, int
         return;
     }
     if (health != FH_HEALTH_NONE) show_progress(d, done, total);
+    show_work(d);
     fh_deployment_step_soon(d, d->fleet->timing.poll_ns);
 }
 
@@ -160,9 +185,13 @@ void fh_step_loading(fh_deployment *d)
             start_or_heal(d);
         return;
     }
-    if (now - d->progress_ns > t->load_stall_ns) {
+    bool late = now - d->begun_ns > d->kind->start_s * FH_NS_PER_S;
+    if (late || now - d->progress_ns > t->load_stall_ns) {
         char why[96];
-        snprintf(why, sizeof(why), "it made no progress with loading for %lld s", (long long)(t->load_stall_ns / FH_NS_PER_S));
+        if (late)
+            snprintf(why, sizeof(why), "it did not answer within %lld s", (long long)d->kind->start_s);
+        else
+            snprintf(why, sizeof(why), "it made no progress with loading for %lld s", (long long)(t->load_stall_ns / FH_NS_PER_S));
         fh_deployment_kill(d, why);
         return;
     }

@@ -39,10 +39,10 @@ int fh_store_insert(fh_db *db, const fh_deployment *d, int64_t *ret_id, fh_err *
     if (rc != 0) return rc;
     rc = fh_db_exec(db, err,
                     "INSERT INTO deployments(name, model, variant, digest, place, context_tok, streams, state, desired, reason, hint, "
-                    "created_utc_ns, changed_utc_ns, wanted_place)"
-                    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'running',?9,?10,?11,?12,?13)",
-                    "sssssiisssiis", v->name, v->model, v->variant, d->view.digest, v->place, v->context_tok, v->streams, state, v->reason,
-                    v->hint, v->created_utc_ns, v->changed_utc_ns, d->wanted_place);
+                    "created_utc_ns, changed_utc_ns, wanted_place, engine)"
+                    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'running',?9,?10,?11,?12,?13,?14)",
+                    "sssssiisssiiss", v->name, v->model, v->variant, d->view.digest, v->place, v->context_tok, v->streams, state, v->reason,
+                    v->hint, v->created_utc_ns, v->changed_utc_ns, d->wanted_place, v->engine);
     if (rc == 0) rc = last_id(db, &id, err);
     if (rc == 0) rc = insert_event(db, id, "", state, v->reason, v->hint, v->created_utc_ns, err);
     rc = finish(db, rc, err);
@@ -147,6 +147,9 @@ static int fill(fh_stmt *s, fh_deployment *d, fh_err **err)
     d->engine.process.sandbox = landlock ? FH_SANDBOX_LANDLOCK : FH_SANDBOX_BUBBLEWRAP;
     put(v->sandbox, sizeof(v->sandbox), fh_stmt_str(s, 19));
     put(d->wanted_place, sizeof(d->wanted_place), fh_stmt_str(s, 20));
+    put(v->engine, sizeof(v->engine), fh_stmt_str(s, 21));
+    d->kind = fh_catalog_engine_find(fh_str_of(v->engine));
+    if (!d->kind) return fh_err_set(err, FH_E_CORRUPT, "deployment \"%s\" has no engine that this freehold knows", v->name);
     return 0;
 }
 
@@ -157,7 +160,7 @@ int fh_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_deployment *d, fh_err *
                          "SELECT d.id, d.name, d.model, d.variant, d.digest, d.place, d.context_tok, d.streams, d.state, d.desired, "
                          "d.reason, d.hint, d.restarts,"
                          " d.created_utc_ns, d.changed_utc_ns, coalesce(a.id,0), coalesce(a.socket_path,''), coalesce(a.pid,0), "
-                         "coalesce(a.start_ticks,0), coalesce(a.sandbox,''), d.wanted_place"
+                         "coalesce(a.start_ticks,0), coalesce(a.sandbox,''), d.wanted_place, d.engine"
                          " FROM deployments d LEFT JOIN acts a ON a.id=(SELECT max(id) FROM acts WHERE deployment=d.id AND ended_utc_ns=0)"
                          " WHERE d.state<>'stopped' ORDER BY d.id",
                          "");

@@ -1,26 +1,28 @@
-/* What the fleet says to an engine over its socket: is it up (GET /healthz), does it really answer (one short generation, by the path that
- * users take), is it busy (GET /metrics). At most one call of a deployment is open; its answer is bounded. */
+/* What the fleet says to an engine over its socket: is it up, does it really answer (one short generation, by the path that users take), is
+ * it busy. Where and how it is asked says its row of the table. At most one call of a deployment is open; its answer is bounded. */
 #include "fleet_private.h"
 
 #include "base/clock.h"
 #include "base/str.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define REPLY_BYTES  65536
+#define REPLY_BYTES  (1 << 20) /* metrics of others are long */
 #define PROOF_TOKENS "4"
 #define CONNECT_NS   (2 * FH_NS_PER_S)
 
-fh_health fh_talk_parse_health(fh_str body, int64_t *ret_done, int64_t *ret_total)
+fh_health fh_talk_parse_health(const fh_catalog_engine *e, int status, fh_str body, int64_t *ret_done, int64_t *ret_total)
 {
+    *ret_done = *ret_total = 0;
+    if (status != 200 && status != 503) return FH_HEALTH_NONE;
+    if (e->health_says == FH_ENGINE_SAYS_STATUS) return status == 200 ? FH_HEALTH_READY : FH_HEALTH_LOADING;
     FH_AUTO(json) fh_json *o = NULL;
     if (fh_json_parse(&o, body, REPLY_BYTES, NULL) != 0) return FH_HEALTH_NONE;
-    fh_str status = fh_json_str(fh_json_get(o, "status"));
+    fh_str said = fh_json_str(fh_json_get(o, "status"));
     *ret_done = fh_json_int(fh_json_get(o, "bytes_done"), 0);
     *ret_total = fh_json_int(fh_json_get(o, "bytes_total"), 0);
-    if (fh_str_eqs(status, "ready")) return FH_HEALTH_READY;
-    return fh_str_eqs(status, "loading") ? FH_HEALTH_LOADING : FH_HEALTH_NONE;
+    if (fh_str_eqs(said, "ready")) return FH_HEALTH_READY;
+    return fh_str_eqs(said, "loading") ? FH_HEALTH_LOADING : FH_HEALTH_NONE;
 }
 
 static bool take_data(void *arg, const void *data, size_t bytes)
@@ -33,9 +35,8 @@ static bool take_data(void *arg, const void *data, size_t bytes)
 static void health_done(fh_deployment *d, int status)
 {
     int64_t done = 0, total = 0;
-    fh_health h = FH_HEALTH_NONE;
     fh_str body = {fh_buf_cstr(&d->reply), d->reply.len};
-    if ((status == 200 || status == 503) && fh_buf_ok(&d->reply)) h = fh_talk_parse_health(body, &done, &total);
+    fh_health h = fh_talk_parse_health(d->kind, fh_buf_ok(&d->reply) ? status : 0, body, &done, &total);
     d->on_health(d, h, done, total);
 }
 
@@ -77,11 +78,34 @@ static void proof_done(fh_deployment *d, int status, const fh_err *err)
     d->on_proof(d, proven, why);
 }
 
-/* Is that gauge of the engine's metrics above 0? */
-static bool gauge(const fh_deployment *d, const char *name)
+/* The value of a line "NAME 1" or "NAME{label="x"} 1"; 0 for one of another name. */
+static double gauge_value(fh_str line, fh_str name)
 {
-    const char *at = strstr(fh_buf_cstr(&d->reply), name);
-    return at && strtod(at + strlen(name), NULL) > 0;
+    double v = 0;
+    if (!fh_str_starts(line, name) || line.len == name.len) return 0;
+    fh_str rest = {line.ptr + name.len, line.len - name.len};
+    if (*rest.ptr == '{') {
+        size_t end = fh_str_find(rest, FH_STR("} "));
+        rest = (fh_str){rest.ptr + end + (end < rest.len), rest.len - end - (end < rest.len)};
+    }
+    return rest.len && *rest.ptr == ' ' && fh_str_f64(fh_str_trim(rest), &v) ? v : 0;
+}
+
+bool fh_talk_gauge(fh_str metrics, const char *name)
+{
+    while (metrics.len) {
+        size_t len = fh_str_find(metrics, FH_STR("\n"));
+        if (gauge_value((fh_str){metrics.ptr, len}, fh_str_of(name)) > 0) return true;
+        len += len < metrics.len;
+        metrics = (fh_str){metrics.ptr + len, metrics.len - len};
+    }
+    return false;
+}
+
+static bool is_busy(const fh_deployment *d)
+{
+    fh_str metrics = {fh_buf_cstr(&d->reply), d->reply.len};
+    return fh_talk_gauge(metrics, d->kind->metric_running) || fh_talk_gauge(metrics, d->kind->metric_waiting);
 }
 
 static void call_done(void *arg, int status, const fh_err *err)
@@ -91,7 +115,7 @@ static void call_done(void *arg, int status, const fh_err *err)
     if (d->on_health)
         health_done(d, err ? 0 : status);
     else if (d->on_busy)
-        d->on_busy(d, !err && (gauge(d, "\nfreehold_engine_requests_running ") || gauge(d, "\nfreehold_engine_requests_waiting ")));
+        d->on_busy(d, !err && is_busy(d));
     else
         proof_done(d, err ? 0 : status, err);
 }
@@ -128,13 +152,13 @@ static void hear(fh_deployment *d, fh_health_fn *on_health, fh_proof_fn *on_proo
 int fh_talk_busy(fh_deployment *d, fh_busy_fn *fn, fh_err **err)
 {
     if (!d->call) hear(d, NULL, NULL, fn);
-    return start_call(d, "GET", "/metrics", (fh_str){0}, d->fleet->timing.health_timeout_ns, err);
+    return start_call(d, "GET", d->kind->metrics_path, (fh_str){0}, d->fleet->timing.health_timeout_ns, err);
 }
 
 int fh_talk_health(fh_deployment *d, fh_health_fn *fn, fh_err **err)
 {
     if (!d->call) hear(d, fn, NULL, NULL);
-    return start_call(d, "GET", "/healthz", (fh_str){0}, d->fleet->timing.health_timeout_ns, err);
+    return start_call(d, "GET", d->kind->health_path, (fh_str){0}, d->fleet->timing.health_timeout_ns, err);
 }
 
 int fh_talk_prove(fh_deployment *d, fh_proof_fn *fn, fh_err **err)
@@ -151,16 +175,15 @@ int fh_talk_prove(fh_deployment *d, fh_proof_fn *fn, fh_err **err)
     return start_call(d, "POST", path, (fh_str){body.data, body.len}, d->fleet->timing.prove_ns, err);
 }
 
-fh_health fh_talk_health_now(const char *socket_path, int64_t timeout_ns)
+fh_health fh_talk_health_now(const fh_catalog_engine *e, const char *socket_path, int64_t timeout_ns)
 {
+    char url[64];
     FH_AUTO(buf) fh_buf body = FH_BUF(REPLY_BYTES);
     int status = 0;
     int64_t done, total;
-    fh_http_call_spec spec = {.method = "GET",
-                              .url = "http://localhost/healthz",
-                              .unix_path = socket_path,
-                              .connect_timeout_ns = timeout_ns,
-                              .total_timeout_ns = timeout_ns};
-    if (fh_http_fetch(&spec, REPLY_BYTES, &status, &body, NULL) != 0 || (status != 200 && status != 503)) return FH_HEALTH_NONE;
-    return fh_talk_parse_health((fh_str){fh_buf_cstr(&body), body.len}, &done, &total);
+    snprintf(url, sizeof(url), "http://localhost%s", e->health_path);
+    fh_http_call_spec spec = {
+        .method = "GET", .url = url, .unix_path = socket_path, .connect_timeout_ns = timeout_ns, .total_timeout_ns = timeout_ns};
+    if (fh_http_fetch(&spec, REPLY_BYTES, &status, &body, NULL) != 0) return FH_HEALTH_NONE;
+    return fh_talk_parse_health(e, status, (fh_str){fh_buf_cstr(&body), body.len}, &done, &total);
 }

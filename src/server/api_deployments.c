@@ -29,6 +29,7 @@ static fh_json *deployment_json(const api_call *c, const fh_deployment_view *d)
     fh_json_set(o, "model", fh_json_new_cstr(d->model));
     fh_json_set(o, "variant", fh_json_new_cstr(d->variant));
     fh_json_set(o, "place", fh_json_new_cstr(d->place));
+    fh_json_set(o, "engine", fh_json_new_cstr(d->engine));
     fh_json_set(o, "region", fh_json_new_cstr(c->server->config->region));
     fh_json_set(o, "state", fh_json_new_cstr(fh_deployment_state_name(d->state)));
     fh_json_set(o, "reason", fh_json_new_cstr(d->reason));
@@ -172,6 +173,7 @@ static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
     if (!rc) rc = take_text(c->body, "model", true, spec->model, sizeof spec->model, err);
     if (!rc) rc = take_text(c->body, "name", false, spec->name, sizeof spec->name, err);
     if (!rc) rc = take_text(c->body, "place", false, spec->place, sizeof spec->place, err);
+    if (!rc) rc = take_text(c->body, "engine", false, spec->engine, sizeof spec->engine, err);
     if (!rc) rc = fh_json_read_i64(c->body, "context_tok", false, INT64_MIN, INT64_MAX, &spec->context_tok, err);
     if (!rc) rc = fh_json_read_i64(c->body, "streams", false, INT64_MIN, INT64_MAX, &spec->streams, err);
     if (!rc) rc = fh_json_read_i64(c->body, "replicas", false, 1, FH_LIMIT_REPLICAS, &spec->replicas, err);

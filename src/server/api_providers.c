@@ -19,7 +19,7 @@ static fh_json *provider_json(const fh_provider *p)
     fh_json_set(o, "name", fh_json_new_cstr(p->name));
     fh_json_set(o, "url", fh_json_new_cstr(p->url));
     fh_json_set(o, "kind", fh_json_new_cstr(p->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai"));
-    fh_json_set(o, "engine", fh_json_new_cstr(p->engine ? p->engine->name : NULL));
+    fh_json_set(o, "engine", fh_json_new_cstr(p->engine ? p->engine->id : NULL));
     fh_json_set(o, "trust", fh_json_new_cstr(fh_trust_name(p->trust)));
     fh_json_set(o, "region", fh_json_new_cstr(p->region[0] ? p->region : NULL));
     fh_json_set(o, "has_key", fh_json_new_bool(p->secret[0] != '\0'));

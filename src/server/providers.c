@@ -41,19 +41,12 @@ static int keep_ids(fh_provider *p, const fh_json *data, fh_err **err)
     return 0;
 }
 
-static const fh_provider_engine engines[] = {
-    {.name = "llama-server", .owned_by = "llamacpp", .can = FH_WIRE_LLAMA_SERVER_CAN, .repeats_beginning = true},
-    {.name = "vllm", .owned_by = "vllm", .can = FH_WIRE_VLLM_CAN, .counts_at_tokenize = true},
-};
-
 static void know_engine(fh_provider *p, const fh_json *doc)
 {
     fh_str owner = fh_json_str(fh_json_get(fh_json_at(fh_json_get(doc, "data"), 0), "owned_by"));
     const fh_json *able = fh_json_get(fh_json_at(fh_json_get(doc, "models"), 0), "capabilities");
-    p->engine = NULL;
+    p->engine = p->dialect == FH_DIALECT_CHAT ? fh_engine_owning(owner) : NULL;
     p->takes_media = false;
-    for (size_t i = 0; i < FH_COUNT(engines); i++)
-        if (p->dialect == FH_DIALECT_CHAT && fh_str_eqs(owner, engines[i].owned_by)) p->engine = &engines[i];
     for (size_t i = 0; i < fh_json_count(able); i++) p->takes_media |= fh_str_eqs(fh_json_str(fh_json_at(able, i)), "multimodal");
 }
 
@@ -63,7 +56,7 @@ uint32_t fh_provider_can(const fh_provider *p)
 {
     uint32_t media = p->takes_media ? FH_NEED_BIT(IMAGES) | FH_NEED_BIT(AUDIO) : 0;
     if (p->dialect == FH_DIALECT_MESSAGES) return FH_WIRE_MESSAGES_CAN;
-    return p->engine ? p->engine->can | media : ~0u;
+    return p->engine ? fh_engine_can(p->engine) | media : ~0u;
 }
 
 int fh_provider_read_models(fh_provider *p, fh_str body, fh_err **err)

@@ -6,15 +6,8 @@
 
 #include "base/limits.h"
 #include "db/db.h"
-#include "gateway/ports.h"
+#include "engines.h"
 #include "model_tokenizers.h"
-
-/* An engine that many run themselves, known by what it says in its list of models. */
-typedef struct fh_provider_engine {
-    const char *name, *owned_by;
-    uint32_t can;                               /* FH_NEED_BITs */
-    bool repeats_beginning, counts_at_tokenize; /* see fh_route */
-} fh_provider_engine;
 
 typedef struct fh_provider {
     char name[64], url[256]; /* url without the API's path and without a slash at its end */
@@ -25,9 +18,9 @@ typedef struct fh_provider {
     int64_t created_utc_ns;
     char (*models)[128]; /* owned */
     size_t model_count;
-    fh_model_tokenizers tokenizers;   /* owned */
-    const fh_provider_engine *engine; /* NULL: not one that we know */
-    bool takes_media;                 /* images and sound; said by llama-server alone */
+    fh_model_tokenizers tokenizers;  /* owned */
+    const fh_catalog_engine *engine; /* by what it says in its list of models; NULL: not one that we know */
+    bool takes_media;                /* images and sound; said by llama-server alone */
 } fh_provider;
 void fh_provider_free(fh_provider *p);
 FH_DEFINE_AUTO(fh_provider, fh_provider_free);

@@ -58,28 +58,38 @@ static bool is_wanted(const wanted *w, const fh_deployment_view *d)
     return strcmp(w->kind == BY_NAME ? d->name : d->model, w->name) == 0;
 }
 
+/* Images and sound want weights that take them, which nobody has said of any here. */
+#define MEDIA (FH_NEED_BIT(IMAGES) | FH_NEED_BIT(AUDIO))
+
+static const fh_catalog_engine *engine_of(const fh_deployment_view *d)
+{
+    const fh_catalog_engine *e = fh_catalog_engine_find(fh_str_of(d->engine));
+    return e ? e : fh_catalog_engine_at(0); /* the fleet runs none that is not there */
+}
+
 /* Places here are the owner's. */
 static fh_candidate candidate_of(const fh_deployment_view *d, const char *region)
 {
+    const fh_catalog_engine *e = engine_of(d);
     return (fh_candidate){.deployment = d->name,
                           .model = d->model,
                           .place = d->place,
                           .region = region,
                           .instance = d->pid,
-                          .can = FH_WIRE_ENGINE_CAN,
+                          .can = fh_engine_can(e) & ~MEDIA,
                           .trust = FH_TRUST_OWN,
-                          .resume = FH_RESUME_TOKENS,
-                          .own_engine = true,
+                          .resume = fh_engine_resume(e),
+                          .own_engine = fh_catalog_engine_is_own(e),
                           .dialect = FH_DIALECT_CHAT,
                           .context_tok = d->context_tok,
                           .at_once = (uint32_t)d->streams};
 }
 
-/* Weights and window are what an answer of our engine depends on, on one machine. Weights without a digest are those of this very
- * process. */
+/* Weights and window are what an answer of our engine depends on, on one machine. Another's answers are those of this very process, and so
+ * are weights without a digest. */
 static void identify(fh_route *ret, const fh_deployment_view *d)
 {
-    if (d->digest[0])
+    if (d->digest[0] && ret->own_engine)
         snprintf(ret->identity, sizeof ret->identity, "weights %s at %s, %lld tok", d->digest, d->place, (long long)d->context_tok);
     else
         snprintf(ret->identity, sizeof ret->identity, "process %lld of %s", (long long)d->pid, d->name);
@@ -93,14 +103,18 @@ static const char *const why[] = {[BY_MODEL] = "the model that was asked for",
 
 static void fill_route(fh_route *ret, const wanted *w, const fh_deployment_view *d, const fh_candidate *c, size_t choices)
 {
+    const fh_catalog_engine *e = engine_of(d);
     *ret = (fh_route){.base_url = "http://localhost",
                       .instance = c->instance,
                       .active_params = c->active_params,
                       .can = c->can,
                       .resume = c->resume,
                       .own_engine = c->own_engine,
+                      .repeats_beginning = e->repeats_beginning,
+                      .counts_at_tokenize = e->counts_at_tokenize,
                       .dialect = c->dialect};
     snprintf(ret->deployment, sizeof ret->deployment, "%s", d->name);
+    if (!c->own_engine) snprintf(ret->upstream_model, sizeof ret->upstream_model, "%s", d->model); /* not the alias that was asked for */
     snprintf(ret->model, sizeof ret->model, "%s", d->model);
     snprintf(ret->place, sizeof ret->place, "%s", d->place);
     snprintf(ret->region, sizeof ret->region, "%s", c->region ? c->region : "");
@@ -195,7 +209,10 @@ static void gather_deployments(gathering *g, const wanted *w)
         }
         fh_candidate *c = &g->list[g->count];
         *c = candidate_of(d, g->region);
-        snprintf(g->arms[g->count], sizeof *g->arms, "%s:%s", d->model, d->variant);
+        if (c->own_engine)
+            snprintf(g->arms[g->count], sizeof *g->arms, "%s:%s", d->model, d->variant);
+        else
+            snprintf(g->arms[g->count], sizeof *g->arms, "%s/%s:%.60s", d->engine, d->model, d->variant);
         c->arm = g->arms[g->count];
         c->open = w->kind == BY_AUTO;
         fh_figures_here(c, w->known ? w->known : fh_catalog_find(fh_str_of(d->model)));

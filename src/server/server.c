@@ -170,8 +170,11 @@ static int open_listener(fh_server *s, fh_err **err)
 
 int fh_server_start_fleet(fh_server *s, fh_fleet **ret, fh_err **err)
 {
-    fh_fleet_config c = {
-        .data_dir = s->config->data_dir, .store_url = s->store_url, .program = s->program, .keep_engines_on_stop = s->config->keep_engines};
+    fh_fleet_config c = {.data_dir = s->config->data_dir,
+                         .store_url = s->store_url,
+                         .program = s->program,
+                         .engines = s->config->engines,
+                         .keep_engines_on_stop = s->config->keep_engines};
     return fh_fleet_start(ret, &c, err);
 }
 

@@ -136,6 +136,7 @@ int fh_weights_item_read(fh_weights *w, const char *digest, fh_weights_item *ret
     if (rc == 0) rc = fh_path_join(item.path, sizeof(item.path), item.folder, m.files[0].name, err);
     if (rc != 0) return rc;
     snprintf(item.digest, sizeof(item.digest), "%s", digest);
+    snprintf(item.format, sizeof(item.format), "gguf");
     snprintf(item.architecture, sizeof(item.architecture), "%s", m.architecture);
     name_item(digest, &m, &item);
     for (size_t i = 0; i < m.count; i++) item.bytes += m.files[i].bytes;

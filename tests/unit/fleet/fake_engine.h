@@ -1,5 +1,5 @@
-/* An engine that misbehaves on command, by the model's name: what `PROGRAM engine` is in the fleet's tests. Speaks just enough HTTP over
- * its Unix socket. */
+/* An engine that misbehaves on command, by the model's name: what `PROGRAM engine` is in the fleet's tests, and what `PROGRAM --model` is
+ * in the place of llama-server. Speaks just enough HTTP over its Unix socket. */
 #ifndef FH_TEST_FAKE_ENGINE_H
 #define FH_TEST_FAKE_ENGINE_H
 
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 static unsigned fake_asked;
+static bool fake_llama;
 
 static void fake_reply(int fd, int status, const char *body)
 {
@@ -33,9 +34,13 @@ static void fake_answer(int fd, const char *name, const char *request)
         unsigned done = strcmp(name, "never") == 0 ? 1 : fake_asked;
         snprintf(body, sizeof(body), "{\"status\":\"%s\",\"bytes_done\":%u,\"bytes_total\":100}", ready ? "ready" : "loading", done);
         fake_reply(fd, ready ? 200 : 503, body);
+    } else if (strncmp(request, "GET /health ", 12) == 0) {
+        bool ready = ++fake_asked > 2;
+        fake_reply(fd, ready ? 200 : 503, ready ? "{\"status\":\"ok\"}" : "{\"error\":{\"message\":\"Loading model\",\"code\":503}}");
     } else if (strncmp(request, "GET /metrics", 12) == 0) {
-        bool busy = strcmp(name, "busy") == 0;
-        fake_reply(fd, 200, busy ? "# HELP x\nfreehold_engine_requests_running 2\n" : "# HELP x\nfreehold_engine_requests_running 0\n");
+        snprintf(body, sizeof(body), "# HELP x\n%s %d\n", fake_llama ? "llamacpp:requests_processing" : "freehold_engine_requests_running",
+                 strcmp(name, "busy") == 0 ? 2 : 0);
+        fake_reply(fd, 200, body);
     } else if (strcmp(name, "mute") == 0) {
         fake_reply(fd, 500, "{\"error\":{\"message\":\"the numbers are not numbers\"}}");
     } else if (strstr(request, "/v1/chat/completions") && strcmp(name, "plain") == 0) {
@@ -66,7 +71,10 @@ static int fake_serve(const char *path, const char *name)
 static int fake_engine(int argc, char **argv)
 {
     const char *listen_at = "", *name = "";
+    fake_llama = strcmp(argv[1], "--model") == 0;
     for (int i = 2; i + 1 < argc; i++) {
+        if (strcmp(argv[i], "--host") == 0) listen_at = argv[i + 1];
+        if (strcmp(argv[i], "--alias") == 0) name = argv[i + 1];
         if (strcmp(argv[i], "--listen") == 0) listen_at = argv[i + 1];
         if (strcmp(argv[i], "--name") == 0) name = argv[i + 1];
         if (strcmp(argv[i], "--context") == 0 && strcmp(argv[i + 1], "0") == 0) return 2; /* as the real one: a number from 1 on */

@@ -51,7 +51,10 @@ static void import_model(const char *id, uint32_t seed)
 
 static int start_fleet_err(bool keep, fh_err **err)
 {
-    fh_fleet_config c = {.data_dir = data, .store_url = store, .program = self_path, .keep_engines_on_stop = keep};
+    static char llama[600];
+    static const char *const engines[] = {llama, NULL};
+    snprintf(llama, sizeof(llama), "llama-server=%s", self_path);
+    fh_fleet_config c = {.data_dir = data, .store_url = store, .program = self_path, .engines = engines, .keep_engines_on_stop = keep};
     fh_fleet_timing t = quick();
     return fh_fleet_start_timed(&fleet, &c, &t, err);
 }
@@ -78,7 +81,7 @@ static unsigned marked_processes(void)
 {
     char marker[160];
     snprintf(marker, sizeof(marker), "unix:%s/run/", data);
-    return fh_process_sweep(marker, NULL, NULL, 0);
+    return fh_process_sweep(marker, NULL, NULL, 0) + fh_process_sweep(strchr(marker, '/'), NULL, NULL, 0); /* as others are told it */
 }
 
 static int count_entry(void *arg, const char *name, fh_err **err)

@@ -470,6 +470,114 @@ static void what_carries_our_mark_but_is_not_ours_any_more_is_swept(void **state
     assert_false(fh_file_exists(folder));
 }
 
+/* ---- engines of others ---- */
+
+static answer deploy_by(fh_deploy_mode mode, const char *model, const char *engine)
+{
+    fh_deploy_spec s = {.mode = mode};
+    answer a = {0};
+    snprintf(s.model, sizeof(s.model), "%s", model);
+    snprintf(s.engine, sizeof(s.engine), "%s", engine);
+    assert_int_equal(fh_fleet_deploy(fleet, &s, loop, answered, &a, NULL), 0);
+    assert_int_equal(fh_loop_run(loop, NULL), 0);
+    return a;
+}
+
+static void another_engine_walks_the_same_states(void **state)
+{
+    (void)state;
+    assert_string_equal(deploy_by(FH_DEPLOY_NEW, "good", "llama-server").view.engine, "llama-server");
+    fh_deployment_view v = wait_state("good", FH_DEPLOYMENT_READY);
+    assert_string_equal(v.engine, "llama-server");
+    assert_true(v.pid > 0 && v.rss_bytes > 0);
+    assert_int_equal(kill((pid_t)v.pid, SIGKILL), 0);
+    assert_int_equal(wait_restarts("good", 1).restarts, 1);
+    wait_state("good", FH_DEPLOYMENT_READY);
+    undeploy("good");
+    wait_state("good", FH_DEPLOYMENT_STOPPED);
+    assert_nothing_left();
+}
+
+static void another_engine_that_is_busy_may_end_what_runs(void **state)
+{
+    (void)state;
+    deploy_by(FH_DEPLOY_NEW, "busy", "llama-server");
+    wait_state("busy", FH_DEPLOYMENT_READY);
+    int64_t begun = fh_clock_mono_ns();
+    undeploy("busy");
+    wait_state("busy", FH_DEPLOYMENT_STOPPED);
+    assert_true(fh_clock_mono_ns() - begun >= 500 * FH_NS_PER_MS);
+}
+
+static void which_engine_runs_is_part_of_what_was_asked_for(void **state)
+{
+    (void)state;
+    deploy_by(FH_DEPLOY_NEW, "good", "llama-server");
+    wait_state("good", FH_DEPLOYMENT_READY);
+    assert_string_equal(deploy_by(FH_DEPLOY_REUSE, "good", "").view.name, "good");
+    assert_string_equal(deploy_by(FH_DEPLOY_REUSE, "good", "llama-server").view.name, "good");
+    assert_int_equal(deploy_by(FH_DEPLOY_REUSE, "deployment/good", "freehold").code, FH_E_CONFLICT);
+    assert_string_equal(deploy_by(FH_DEPLOY_REUSE, "good", "freehold").view.engine, "freehold");
+}
+
+static void engines_that_cannot_run_it_are_refused_at_once(void **state)
+{
+    (void)state;
+    answer a = deploy_by(FH_DEPLOY_NEW, "good", "tgi");
+    assert_int_equal(a.code, FH_E_NOT_FOUND);
+    assert_non_null(strstr(a.hint, "llama-server"));
+    a = deploy_by(FH_DEPLOY_NEW, "good", "vllm");
+    assert_int_equal(a.code, FH_E_INVALID); /* it takes no GGUF */
+    assert_non_null(strstr(a.message, "safetensors"));
+    assert_int_equal(fh_fleet_entered(fleet, FH_DEPLOYMENT_REQUESTED), 0);
+}
+
+static void another_engine_is_adopted_by_the_next_server(void **state)
+{
+    (void)state;
+    fh_fleet_stop(fleet);
+    start_fleet(true);
+    deploy_by(FH_DEPLOY_NEW, "good", "llama-server");
+    fh_deployment_view before = wait_state("good", FH_DEPLOYMENT_READY), after;
+    fh_fleet_stop(fleet);
+    start_fleet(false);
+    assert_true(look("good", &after));
+    assert_int_equal(after.state, FH_DEPLOYMENT_READY);
+    assert_int_equal(after.pid, before.pid);
+    assert_string_equal(after.engine, "llama-server");
+}
+
+static void health_is_what_its_engine_means_by_it(void **state)
+{
+    (void)state;
+    const fh_catalog_engine *own = fh_catalog_engine_at(0), *other = fh_catalog_engine_find(FH_STR("vllm"));
+    int64_t done, total;
+    assert_int_equal(fh_talk_parse_health(own, 503, FH_STR("{\"status\":\"loading\",\"bytes_done\":3,\"bytes_total\":9}"), &done, &total),
+                     FH_HEALTH_LOADING);
+    assert_true(done == 3 && total == 9);
+    assert_int_equal(fh_talk_parse_health(own, 200, FH_STR("{\"status\":\"ready\"}"), &done, &total), FH_HEALTH_READY);
+    assert_int_equal(fh_talk_parse_health(own, 200, FH_STR(""), &done, &total), FH_HEALTH_NONE);
+    assert_int_equal(fh_talk_parse_health(other, 200, FH_STR(""), &done, &total), FH_HEALTH_READY);
+    assert_int_equal(fh_talk_parse_health(other, 503, FH_STR("x"), &done, &total), FH_HEALTH_LOADING);
+    assert_int_equal(fh_talk_parse_health(other, 404, FH_STR(""), &done, &total), FH_HEALTH_NONE);
+    assert_int_equal(fh_talk_parse_health(other, 0, FH_STR(""), &done, &total), FH_HEALTH_NONE);
+}
+
+static void gauges_are_read_with_labels_and_without(void **state)
+{
+    (void)state;
+    fh_str m = FH_STR("# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{engine=\"0\",model_name=\"a } b\"} 0.0\n"
+                      "vllm:num_requests_running{engine=\"1\"} 2.0\nvllm:num_requests_waiting_by_reason 7\nplain 1\nlast 3");
+    assert_true(fh_talk_gauge(m, "vllm:num_requests_running"));
+    assert_false(fh_talk_gauge(m, "vllm:num_requests_waiting"));
+    assert_true(fh_talk_gauge(m, "plain"));
+    assert_true(fh_talk_gauge(m, "last"));
+    assert_false(fh_talk_gauge(m, "lain"));
+    assert_false(fh_talk_gauge(FH_STR("plain"), "plain"));
+    assert_false(fh_talk_gauge(FH_STR("plain{"), "plain"));
+    assert_false(fh_talk_gauge(FH_STR(""), "plain"));
+}
+
 static void a_data_folder_with_a_long_path_still_gets_sockets(void **state)
 {
     (void)state;
@@ -479,7 +587,8 @@ static void a_data_folder_with_a_long_path_still_gets_sockets(void **state)
     snprintf(keep, sizeof(keep), "%s", data);
     snprintf(deep, sizeof(deep), "%s/%0100d", keep, 7);
     assert_int_equal(fh_dir_make(deep, 0700, NULL), 0);
-    assert_int_equal(fh_here_new(&h, NULL, deep, self_path, NULL), 0);
+    fh_fleet_config c = {.data_dir = deep, .program = self_path};
+    assert_int_equal(fh_here_new(&h, NULL, &c, NULL), 0);
     fh_here_place(h, &p);
     assert_int_equal(p.socket_path(p.ctx, "a-name-as-long-as-names-of-deployments-1", 123456789, run, sizeof(run), NULL), 0);
     assert_true(strlen(run) <= 107);
@@ -540,11 +649,19 @@ static void arrows_lead_where_the_picture_says(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "engine") == 0) return fake_engine(argc, argv);
+    if (argc > 1 && (strcmp(argv[1], "engine") == 0 || strcmp(argv[1], "--model") == 0)) return fake_engine(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) return puts("version: 0.7.0 (build 11669, commit test)") < 0;
     ssize_t n = readlink("/proc/self/exe", self_path, sizeof(self_path) - 1);
     if (n <= 0) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arrows_lead_where_the_picture_says),
+        cmocka_unit_test(health_is_what_its_engine_means_by_it),
+        cmocka_unit_test(gauges_are_read_with_labels_and_without),
+        TEST(another_engine_walks_the_same_states),
+        TEST(another_engine_that_is_busy_may_end_what_runs),
+        TEST(which_engine_runs_is_part_of_what_was_asked_for),
+        TEST(engines_that_cannot_run_it_are_refused_at_once),
+        TEST(another_engine_is_adopted_by_the_next_server),
         TEST(a_deployment_walks_its_states_and_is_stopped),
         TEST(a_model_without_chat_template_is_proven_by_plain_text),
         TEST(progress_of_loading_is_shown),

@@ -33,10 +33,10 @@ static int far_start(void *ctx, const fh_engine_spec *spec, fh_engine *e, fh_err
     return p->real.start(p->real.ctx, spec, e, err);
 }
 
-static int far_ready(void *ctx, char *sandbox, size_t size, fh_err **err)
+static int far_ready(void *ctx, const fh_catalog_engine *kind, char *sandbox, size_t size, fh_err **err)
 {
     far *p = ctx;
-    return p->real.ready(p->real.ctx, sandbox, size, err);
+    return p->real.ready(p->real.ctx, kind, sandbox, size, err);
 }
 
 static int far_socket_path(void *ctx, const char *deployment, int64_t act, char *out, size_t size, fh_err **err)
@@ -99,7 +99,8 @@ static void far_add(far *p, const char *name, int64_t ask_micro)
     p->there = true;
     snprintf(folder, sizeof(folder), "%s/%s", data, name + strlen("node/"));
     assert_int_equal(fh_dir_make(folder, 0700, NULL), 0);
-    assert_int_equal(fh_here_new(&p->here, fleet->loop, folder, self_path, NULL), 0);
+    fh_fleet_config c = {.data_dir = folder, .program = self_path};
+    assert_int_equal(fh_here_new(&p->here, fleet->loop, &c, NULL), 0);
     fh_here_place(p->here, &p->real);
     p->place = (fh_place){.name = name,
                           .ctx = p,

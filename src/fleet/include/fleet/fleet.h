@@ -35,6 +35,7 @@ bool fh_deployment_name_good(const char *name);
 
 typedef struct fh_deployment_view { /* one deployment in a snapshot */
     char name[64], model[128], variant[64], place[64];
+    char engine[32]; /* id of a row of catalog/engines.h */
     char digest[65]; /* of the weights, SHA-256 in hex; "" before they are chosen */
     fh_deployment_state state;
     char reason[256], hint[256]; /* of the last change; what to do when failed */
@@ -57,10 +58,12 @@ typedef struct fh_fleet_snapshot { /* reference counted, immutable */
 typedef struct fh_fleet fh_fleet;
 
 typedef struct fh_fleet_config {
-    const char *data_dir;      /* owned data folder, locked by the caller */
-    const char *store_url;     /* sqlite:PATH */
-    const char *program;       /* absolute path of this binary, to start engines */
-    bool keep_engines_on_stop; /* under systemd: engines live on and are adopted */
+    const char *data_dir;       /* owned data folder, locked by the caller */
+    const char *store_url;      /* sqlite:PATH */
+    const char *program;        /* absolute path of this binary, to start engines */
+    const char *const *engines; /* where engines of others are: "ENGINE=PROGRAM[:PART...]", NULL-terminated; NULL: in PATH or nowhere.
+                                   Borrowed while the fleet runs */
+    bool keep_engines_on_stop;  /* under systemd: engines live on and are adopted */
 } fh_fleet_config;
 
 int fh_fleet_start(fh_fleet **ret, const fh_fleet_config *c,
@@ -88,6 +91,7 @@ typedef struct fh_deploy_spec {
                         With reuse and attach also a deployment that runs, NAME or "deployment/NAME" */
     char name[64];   /* "" = made from the model's id */
     char place[64];  /* "here" or "" */
+    char engine[32]; /* "" = our own, or where that does not take such weights the first that is installed and does */
     int64_t context_tok, streams; /* 0 = default */
     int64_t replicas;             /* so many of the model are to run, with those that do already; 0 = 1 */
 } fh_deploy_spec;

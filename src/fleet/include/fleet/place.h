@@ -8,17 +8,20 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "catalog/engines.h"
+#include "fleet/fleet.h"
 #include "net/loop.h"
 #include "plan/plan.h"
 #include "sys/sandbox.h"
 #include "weights/weights.h"
 
 typedef struct fh_engine_spec {
+    const fh_catalog_engine *kind;
     const char *deployment, *model;
     const char *digest, *file, *folder; /* of the weights */
     const char *socket_path;            /* its folder is the engine's own */
     int64_t context_tok, streams;
-    uint64_t memory_bytes;
+    uint64_t memory_bytes, kv_bytes;
 } fh_engine_spec;
 
 /* One start of an engine, from its start (or from being found again) to its end. Callbacks: never from inside a call of its place. */
@@ -46,8 +49,10 @@ struct fh_place {
     fh_place *next;
     fh_place_terms (*terms)(void *ctx);
     fh_plan_machine (*machine)(void *ctx);
-    /* Can anything be started at all? what holds engines in is written to sandbox. */
-    int (*ready)(void *ctx, char *sandbox, size_t sandbox_size, fh_err **err);
+    /* Is that engine there? Its version is not looked at. NULL: our own is, and no other. */
+    int (*has)(void *ctx, const fh_catalog_engine *kind, fh_err **err);
+    /* Can it be started at all, and is it of a version that we know? what holds engines in is written to sandbox. */
+    int (*ready)(void *ctx, const fh_catalog_engine *kind, char *sandbox, size_t sandbox_size, fh_err **err);
     /* Brings the weights to where its engines read them, a piece at each call: *ret_whole once all of them are there, else how far it is in
      * bytes. NULL: they are read from our own disk. */
     int (*fetch)(void *ctx, const fh_weights_item *item, bool *ret_whole, int64_t *ret_done, int64_t *ret_total, fh_err **err);
@@ -60,15 +65,15 @@ struct fh_place {
     void (*up)(void *ctx, const char *deployment, int64_t act,
                const char *socket_path); /* the engine answers: all of its processes are there */
     int (*usage)(void *ctx, const fh_engine *e, fh_process_use *ret);
-    /* Ends and removes all that carries our mark, but what spare says to let live (its argument: a socket path). */
-    void (*sweep)(void *ctx, bool (*spare)(void *arg, const char *socket_path), void *arg);
+    /* Ends and removes all that carries our mark, but what spare says to let live (its argument: the folder of a socket). */
+    void (*sweep)(void *ctx, bool (*spare)(void *arg, const char *folder), void *arg);
     void (*tidy)(void *ctx, const char *deployment, const char *socket_path); /* after an engine has ended */
     void (*rotate)(void *ctx, const char *deployment);                        /* its log, when it has grown */
     int (*log_tail)(void *ctx, const char *deployment, size_t max_bytes, fh_buf *out, fh_err **err);
 };
 
 typedef struct fh_here fh_here; /* this machine */
-int fh_here_new(fh_here **ret, fh_loop *loop, const char *data_dir, const char *program, fh_err **err);
+int fh_here_new(fh_here **ret, fh_loop *loop, const fh_fleet_config *c, fh_err **err);
 void fh_here_free(fh_here *h);
 void fh_here_place(fh_here *h, fh_place *ret);
 void fh_here_own_scope(const char *deployment, int64_t act, const char *socket_path);

@@ -20,7 +20,8 @@ typedef struct fh_weights_item {
     char digest[65];   /* SHA-256, lower-case hex; the folder's name */
     char id[128];      /* catalog id when the digest is known there, else made from the file's name */
     char variant[64];  /* of the catalog; "" when unknown there */
-    char path[1024];   /* the file to open (the first of a split) */
+    char format[16];   /* "gguf": a file, or "safetensors": a folder */
+    char path[1024];   /* the file to open (the first of a split), or the folder */
     char folder[1024]; /* what an engine must be able to read */
     uint64_t bytes;
     unsigned files;

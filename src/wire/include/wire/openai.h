@@ -64,14 +64,6 @@ typedef enum fh_wire_need {
 #define FH_WIRE_ENGINE_CAN                                                                                                                 \
     (FH_NEED_BIT(CHOICES) | FH_NEED_BIT(PREFILL) | FH_NEED_BIT(ONE_CALL) | FH_NEED_BIT(TOOL_CHOICE) | FH_NEED_BIT(FORMAT) |                \
      FH_NEED_BIT(GRAMMAR))
-/* What two engines that others run do of it; the rest they pass over without a word. Read in the sources of llama.cpp of late 2026 and of
- * vLLM 0.32. llama-server takes images where it was started with a projector. */
-#define FH_WIRE_LLAMA_SERVER_CAN                                                                                                           \
-    (FH_NEED_BIT(CHOICES) | FH_NEED_BIT(PROMPTS) | FH_NEED_BIT(FORMAT) | FH_NEED_BIT(GRAMMAR) | FH_NEED_BIT(ONE_CALL) |                    \
-     FH_NEED_BIT(PREFILL))
-#define FH_WIRE_VLLM_CAN                                                                                                                   \
-    (FH_NEED_BIT(CHOICES) | FH_NEED_BIT(PROMPTS) | FH_NEED_BIT(FORMAT) | FH_NEED_BIT(GRAMMAR) | FH_NEED_BIT(OTHER_FORMAT) |                \
-     FH_NEED_BIT(TOOL_CHOICE) | FH_NEED_BIT(ONE_CALL) | FH_NEED_BIT(IMAGES) | FH_NEED_BIT(AUDIO) | FH_NEED_BIT(PREFILL))
 
 typedef enum fh_wire_format {
     FH_WIRE_FORMAT_TEXT,   /* anything */
