@@ -10,16 +10,6 @@
 #define NANO   1e9
 #define AMOUNT 1000000000 /* the most that an hour may be limited to */
 
-/* Rows of a price list that became no offer are said: on the error stream, since the output may be a program's. */
-static void say_passed_over(const char *path, const fh_json *list)
-{
-    int64_t unknown = fh_json_int(fh_json_get(list, "unknown_device"), 0), unpriced = fh_json_int(fh_json_get(list, "without_price"), 0);
-    if (unknown)
-        fprintf(stderr, "%s: %lld rows of devices that cannot be planned for, %s the first\n", path, (long long)unknown,
-                fh_cli_str_of(list, "unknown_first"));
-    if (unpriced) fprintf(stderr, "%s: %lld rows without a price\n", path, (long long)unpriced);
-}
-
 static int read_offers(const char *path, fh_json *offers, fh_err **err)
 {
     FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_PRICE_FILE_BYTES);
@@ -30,7 +20,7 @@ static int read_offers(const char *path, fh_json *offers, fh_err **err)
     const fh_json *read = fh_json_get(list, "offers");
     for (size_t i = 0; i < fh_json_count(read); i++)
         if (!fh_json_append(offers, fh_json_ref((fh_json *)fh_json_at(read, i)))) return fh_err_nomem(err);
-    say_passed_over(path, list);
+    fh_plans_say_passed_over(path, list);
     return 0;
 }
 
@@ -115,6 +105,7 @@ static int print_ranking(const fh_json *r, fh_err **err)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(4 << 20);
     const fh_json *refused = fh_json_get(r, "refused"), *smallest = fh_json_get(r, "smallest");
+    const fh_json *unpriced = fh_json_get(r, "unpriced");
     int rc = write_plans(fh_json_get(r, "plans"), &out, err);
     if (rc) return rc;
     fh_buf_addf(&out, "%s, %lld tokens, %lld at once: %s\n", fh_cli_str_of(r, "model"),
@@ -125,6 +116,9 @@ static int print_ranking(const fh_json *r, fh_err **err)
         const fh_json *f = fh_json_at(refused, i);
         fh_buf_addf(&out, "not %s: %s\n", fh_cli_str_of(f, "nearest"), fh_cli_str_of(f, "why"));
     }
+    for (size_t i = 0; i < fh_json_count(unpriced); i++)
+        fh_buf_addf(&out, "%s serves it too, at a price that nobody said: `freehold provider add --price`\n",
+                    fh_json_str(fh_json_at(unpriced, i)).ptr);
     if (fh_json_count(smallest)) {
         char bytes[32], speed[32];
         fh_cli_bytes((uint64_t)fh_json_int(fh_json_get(smallest, "needs_bytes"), 0), bytes, sizeof bytes);

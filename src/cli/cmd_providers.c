@@ -8,6 +8,8 @@
 #include <string.h>
 
 enum { KEY_BYTES_MAX = 4096 };
+#define NANO       1e9
+#define PRICE_MOST 1e6 /* dollars a million tokens */
 
 /* The key for the endpoint, from a file: never from the command line, where others could read it. */
 static int set_key(const fh_cli *c, fh_json *body, fh_err **err)
@@ -52,6 +54,37 @@ static int set_tokenizers(const fh_cli *c, fh_json *body, fh_err **err)
     return 0;
 }
 
+/* "IN/OUT" or "MODEL=IN/OUT": dollars a million tokens. */
+static fh_json *price_json(const char *text, fh_err **err)
+{
+    const char *equals = strrchr(text, '='), *in = equals ? equals + 1 : text, *slash = strchr(in, '/');
+    double prices[2] = {-1, -1};
+    bool good = slash && fh_str_f64((fh_str){in, (size_t)(slash - in)}, &prices[0]) && fh_str_f64(fh_str_of(slash + 1), &prices[1]);
+    if (!good || prices[0] < 0 || prices[1] < 0 || prices[0] > PRICE_MOST || prices[1] > PRICE_MOST) {
+        fh_err_set(err, FH_E_USAGE, "--price %s is no price", text);
+        fh_err_hint(err, "--price IN/OUT or MODEL=IN/OUT, in dollars a million tokens: --price glm-5.3=1.40/4.40");
+        return NULL;
+    }
+    fh_json *o = fh_json_new_object();
+    if (equals) fh_json_set(o, "model", fh_json_new_str((fh_str){text, (size_t)(equals - text)}));
+    fh_json_set(o, "input_nusd_per_million", fh_json_new_int((int64_t)(prices[0] * NANO + 0.5)));
+    fh_json_set(o, "output_nusd_per_million", fh_json_new_int((int64_t)(prices[1] * NANO + 0.5)));
+    return o;
+}
+
+static int set_prices(const fh_cli *c, fh_json *body, fh_err **err)
+{
+    FH_AUTO(json) fh_json *list = fh_json_new_array();
+    const char *text;
+    for (size_t i = 0; (text = fh_cli_nth(c, "price", i)); i++) {
+        fh_json *one = price_json(text, err);
+        if (!one) return fh_err_code(*err);
+        fh_json_append(list, one);
+    }
+    if (fh_json_count(list)) fh_json_set(body, "prices", fh_take(list));
+    return 0;
+}
+
 static int say(const fh_cli *c, const fh_json *p, const char *what, fh_err **err)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
@@ -75,6 +108,7 @@ static int run_add(fh_cli *c, fh_err **err)
     if (fh_cli_has(c, "region")) fh_json_set(body, "region", fh_json_new_cstr(fh_cli_text(c, "region", "")));
     int rc = set_key(c, body, err);
     if (!rc) rc = set_tokenizers(c, body, err);
+    if (!rc) rc = set_prices(c, body, err);
     if (!rc) rc = fh_client_open(c, &s, err);
     if (!rc) rc = fh_client_call(&s, "POST", "/api/v1/providers", body, &made, err);
     return rc ? rc : say(c, made, "is added", err);
@@ -154,10 +188,13 @@ static const fh_cli_flag add_flags[] = {
      0, 0},
     {"tokenizer", 0, FH_CLI_TEXT, "[MODEL=]FILE",
      "count tokens by this GGUF, tokenizer.json or tiktoken file in an import folder, of one model or all; may come several times", 0, 0},
+    {"price", 0, FH_CLI_TEXT, "[MODEL=]IN/OUT",
+     "dollars a million tokens of prompts and of answers, of one model or all: plans and costs go by them; may come several times", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
-static const char *const add_examples[] = {"freehold provider add lab --url http://127.0.0.1:8080",
-                                           "freehold provider add example --url https://api.example.com --key-file ~/example.key", NULL};
+static const char *const add_examples[] = {
+    "freehold provider add lab --url http://127.0.0.1:8080",
+    "freehold provider add example --url https://api.example.com --key-file ~/example.key --price 1.40/4.40", NULL};
 
 const fh_cli_verb fh_verb_provider_add = {
     .name = "provider add",

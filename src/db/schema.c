@@ -106,6 +106,7 @@ static const fh_migration schema[] = {
          "ALTER TABLE keys ADD COLUMN regions TEXT NOT NULL DEFAULT '';"},           /* where its requests may be answered; '': anywhere */
     {12, "ALTER TABLE deployments ADD COLUMN wanted_place TEXT NOT NULL DEFAULT 'here';"}, /* '': any, 'pool', or the name of one */
     {13, "ALTER TABLE deployments ADD COLUMN engine TEXT NOT NULL DEFAULT 'freehold';"},   /* a row of the catalogue */
+    {14, "ALTER TABLE providers ADD COLUMN prices TEXT NOT NULL DEFAULT '[]';"},           /* JSON: what its tokens cost */
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -198,7 +198,8 @@ static int read_body(api_call *c, fh_err **err)
 {
     fh_str text = fh_http_req_body(c->req);
     if (!c->route->request) return 0;
-    int rc = fh_json_parse(&c->body, text.len ? text : FH_STR("{}"), FH_LIMIT_CONTROL_BODY_BYTES, err);
+    size_t most = c->route->flags & API_LARGE ? FH_LIMIT_JSON_BODY_BYTES : FH_LIMIT_CONTROL_BODY_BYTES;
+    int rc = fh_json_parse(&c->body, text.len ? text : FH_STR("{}"), most, err);
     if (!rc && fh_json_kind_of(c->body) != FH_JSON_OBJECT) rc = fh_err_set(err, FH_E_INVALID, "the body must be a JSON object");
     return rc ? rc : check_shape(c->body, c->route->request, err);
 }

@@ -25,6 +25,7 @@ static fh_json *provider_json(const fh_provider *p)
     fh_json_set(o, "has_key", fh_json_new_bool(p->secret[0] != '\0'));
     fh_json_set(o, "created", api_time(p->created_utc_ns));
     fh_json_set(o, "models", models);
+    fh_json_set(o, "prices", fh_provider_prices_json(p));
     fh_json_set(o, "tokenizers", fh_model_tokenizers_json(&p->tokenizers, true));
     return o;
 }
@@ -209,6 +210,7 @@ static int read_provider(const api_call *c, fh_provider *p, fh_err **err)
     p->created_utc_ns = fh_clock_utc_ns();
     rc = take_url(p, url, key.len > 0, err);
     if (!rc) rc = take_key(p, key, err);
+    if (!rc) rc = fh_provider_prices_read(p, fh_json_get(c->body, "prices"), err);
     return rc ? rc : fh_model_tokenizers_read(fh_json_get(c->body, "tokenizers"), &p->tokenizers, err);
 }
 

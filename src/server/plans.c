@@ -142,7 +142,7 @@ static fh_json *break_even_json(const plan_ask *a, const fh_plan_ranking *r)
     return o;
 }
 
-static fh_json *ranking_json(const plan_ask *a, const fh_plan_ranking *r, fh_err **err)
+static fh_json *ranking_json(const plan_ask *a, const fh_plan_known *known, const fh_plan_ranking *r, fh_err **err)
 {
     char why[256];
     fh_plan_model rule = {.context_max_tok = a->model->context_tok};
@@ -157,6 +157,7 @@ static fh_json *ranking_json(const plan_ask *a, const fh_plan_ranking *r, fh_err
     fh_json_set(o, "why", fh_json_new_cstr(why));
     fh_json_set(o, "plans", plans);
     fh_json_set(o, "refused", refused_json(a, r));
+    fh_json_set(o, "unpriced", known && known->unpriced ? fh_json_ref((fh_json *)known->unpriced) : fh_json_new_array());
     fh_json_set(o, "break_even", break_even_json(a, r));
     if (fh_json_set(o, "smallest", smallest_json(a, err))) return o;
     fh_json_unref(o);
@@ -174,7 +175,7 @@ int fh_plans_make(const fh_json *ask, const fh_plan_known *known, fh_json **ret,
     fh_plan_market on = fh_plan_book_market(a->book);
     rc = fh_plan_rank(a->model, &a->wishes, &on, &r, err);
     if (rc) return rc;
-    fh_json *doc = ranking_json(a, &r, err);
+    fh_json *doc = ranking_json(a, known, &r, err);
     if (!doc) return FH_E_NOMEM;
     *ret = doc;
     return 0;

@@ -114,6 +114,16 @@ static int whole_list(fh_json **ret, fh_json *offers, const fh_plan_prices *said
     return 0;
 }
 
+void fh_plans_say_passed_over(const char *file, const fh_json *list)
+{
+    int64_t unknown = fh_json_int(fh_json_get(list, "unknown_device"), 0), unpriced = fh_json_int(fh_json_get(list, "without_price"), 0);
+    const char *first = fh_json_str(fh_json_get(list, "unknown_first")).ptr;
+    if (unknown)
+        fprintf(stderr, "%s: %lld rows of devices that cannot be planned for, the first: %s\n", file, (long long)unknown,
+                first ? first : "");
+    if (unpriced) fprintf(stderr, "%s: %lld rows without a price\n", file, (long long)unpriced);
+}
+
 /* In the shape PlanOffer: its entries have a place. */
 static bool is_ours(fh_str text, fh_json **ret, fh_err **err)
 {

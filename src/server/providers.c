@@ -96,6 +96,13 @@ static int load_tokenizers(fh_provider *p, fh_str text, fh_err **err)
     return rc ? rc : fh_model_tokenizers_read(list, &p->tokenizers, err);
 }
 
+static int load_prices(fh_provider *p, fh_str text, fh_err **err)
+{
+    FH_AUTO(json) fh_json *list = NULL;
+    int rc = fh_json_parse(&list, text, FH_LIMIT_CONTROL_BODY_BYTES, err);
+    return rc ? rc : fh_provider_prices_read(p, list, err);
+}
+
 static int load_row(fh_providers *all, fh_stmt *s, fh_err **err)
 {
     FH_AUTO(fh_provider) fh_provider *p = fh_calloc(1, sizeof *p);
@@ -110,6 +117,7 @@ static int load_row(fh_providers *all, fh_stmt *s, fh_err **err)
     copy(p->region, sizeof p->region, fh_stmt_str(s, 8));
     int rc = fh_provider_read_models(p, fh_stmt_str(s, 6), err);
     if (!rc) rc = load_tokenizers(p, fh_stmt_str(s, 7), err);
+    if (!rc) rc = load_prices(p, fh_stmt_str(s, 9), err);
     if (!rc && all->count < FH_LIMIT_PROVIDERS) all->list[all->count++] = fh_take(p);
     return rc;
 }
@@ -118,9 +126,9 @@ static int load(fh_providers *all, fh_err **err)
 {
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     bool row = false;
-    int rc =
-        fh_db_query(all->db, &s, err,
-                    "SELECT name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region FROM providers ORDER BY name", "");
+    int rc = fh_db_query(
+        all->db, &s, err,
+        "SELECT name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region, prices FROM providers ORDER BY name", "");
     while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) rc = load_row(all, s, err);
     return rc;
 }
@@ -162,15 +170,19 @@ static int save(fh_providers *all, const fh_provider *p, fh_err **err)
 {
     FH_AUTO(buf) fh_buf models = FH_BUF(FH_LIMIT_JSON_BODY_BYTES);
     FH_AUTO(buf) fh_buf tokenizers = FH_BUF(FH_LIMIT_CONTROL_BODY_BYTES);
-    FH_AUTO(json) fh_json *list = fh_model_tokenizers_json(&p->tokenizers, false);
-    int rc = list ? fh_json_write(list, &tokenizers, err) : fh_err_nomem(err);
+    FH_AUTO(buf) fh_buf prices = FH_BUF(FH_LIMIT_CONTROL_BODY_BYTES);
+    FH_AUTO(json) fh_json *list = fh_model_tokenizers_json(&p->tokenizers, false), *priced = fh_provider_prices_json(p);
+    int rc = list && priced ? fh_json_write(list, &tokenizers, err) : fh_err_nomem(err);
+    if (!rc) rc = fh_json_write(priced, &prices, err);
     if (!rc) rc = models_text(p, &models, err);
     return rc ? rc
-              : fh_db_exec(all->db, err,
-                           "INSERT OR REPLACE INTO providers(name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region) "
-                           "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                           "sssssisss", p->name, p->url, p->secret, p->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai",
-                           fh_trust_name(p->trust), p->created_utc_ns, fh_buf_cstr(&models), fh_buf_cstr(&tokenizers), p->region);
+              : fh_db_exec(
+                    all->db, err,
+                    "INSERT OR REPLACE INTO providers(name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region, prices) "
+                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    "sssssissss", p->name, p->url, p->secret, p->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai",
+                    fh_trust_name(p->trust), p->created_utc_ns, fh_buf_cstr(&models), fh_buf_cstr(&tokenizers), p->region,
+                    fh_buf_cstr(&prices));
 }
 
 static size_t index_of(const fh_providers *all, fh_str name)

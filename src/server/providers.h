@@ -9,6 +9,11 @@
 #include "engines.h"
 #include "model_tokenizers.h"
 
+typedef struct fh_provider_price {
+    char model[128];           /* "": of all that have none of their own */
+    int64_t in_nusd, out_nusd; /* a million tokens */
+} fh_provider_price;
+
 typedef struct fh_provider {
     char name[64], url[256]; /* url without the API's path and without a slash at its end */
     char secret[256];        /* "" for none */
@@ -18,7 +23,9 @@ typedef struct fh_provider {
     int64_t created_utc_ns;
     char (*models)[128]; /* owned */
     size_t model_count;
-    fh_model_tokenizers tokenizers;  /* owned */
+    fh_model_tokenizers tokenizers; /* owned */
+    fh_provider_price prices[FH_LIMIT_PROVIDER_PRICES];
+    size_t price_count;
     const fh_catalog_engine *engine; /* by what it says in its list of models; NULL: not one that we know */
     bool takes_media;                /* images and sound; said by llama-server alone */
 } fh_provider;
@@ -47,6 +54,11 @@ const fh_provider *fh_providers_find(const fh_providers *all, fh_str name);
 const char *fh_provider_serves(const fh_provider *p, const char *model); /* its own text of that name; NULL: it does not */
 
 uint32_t fh_provider_can(const fh_provider *p); /* FH_NEED_BITs: what it does as it is asked, or refuses itself */
+
+/* provider_prices.c. A list in the shape ProviderPrice, NULL: none; what a million tokens of its model cost there, NULL: nobody said. */
+int fh_provider_prices_read(fh_provider *p, const fh_json *list, fh_err **err);
+fh_json *fh_provider_prices_json(const fh_provider *p); /* owned; NULL when memory is out */
+const fh_provider_price *fh_provider_price_of(const fh_provider *p, const char *model);
 
 /* The ids of an answer to GET /v1/models, and the engine that it comes from, into p. FH_E_UPSTREAM when it is none. */
 int fh_provider_read_models(fh_provider *p, fh_str body, fh_err **err);

@@ -250,6 +250,14 @@ static int64_t instance_of(const fh_provider *p, const char *model)
     return (int64_t)(h >> 1);
 }
 
+static void set_price(fh_candidate *c, const fh_provider_price *price)
+{
+    if (!price) return;
+    c->priced = true;
+    c->in_nusd = price->in_nusd;
+    c->out_nusd = price->out_nusd;
+}
+
 /* Providers that serve it, behind the deployments. */
 static void gather_providers(gathering *g, const wanted *w)
 {
@@ -264,6 +272,7 @@ static void gather_providers(gathering *g, const wanted *w)
         c->instance = instance_of(p, model);
         c->arm = g->arms[g->count];
         fh_figures_hosted(c, w->known);
+        set_price(c, fh_provider_price_of(p, model));
         g->hosted[g->count] = true;
         g->index[g->count++] = i;
     }

@@ -51,6 +51,7 @@ typedef struct fh_server {
     fh_keys *keys;
     struct fh_providers *providers;
     struct fh_groups *groups;
+    struct fh_price_lists *price_lists;
     fh_outcome_store *outcomes;
     fh_usage_store *usage;
     fh_tokenizers *tokenizers;
@@ -98,8 +99,9 @@ typedef enum api_who {
 } api_who;
 enum {
     API_KEEPS_TOKEN = 1, /* POST that takes Idempotency-Key */
-    API_SECRET = 2
-}; /* its reply holds a key: never kept for a repeat */
+    API_SECRET = 2,      /* its reply holds a key: never kept for a repeat */
+    API_LARGE = 4        /* its body may have JSON_BODY_BYTES, not CONTROL_BODY_BYTES */
+};
 typedef struct api_route {
     const char *method, *path; /* one {name} part at most */
     api_who who;
@@ -200,6 +202,7 @@ void api_providers_load_tokenizers(fh_server *s); /* of all of them, at the star
 void api_groups_list(api_call *c), api_groups_create(api_call *c), api_groups_delete(api_call *c);
 void api_outcomes_create(api_call *c);
 void api_plans_create(api_call *c);
+void api_price_lists_list(api_call *c), api_price_lists_create(api_call *c), api_price_lists_delete(api_call *c);
 void api_keys_list(api_call *c), api_keys_create(api_call *c), api_keys_rotate(api_call *c), api_keys_revoke(api_call *c);
 void api_session_create(api_call *c), api_session_delete(api_call *c), api_console_links_create(api_call *c);
 void api_machine(api_call *c);

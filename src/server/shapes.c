@@ -243,6 +243,12 @@ static const api_field provider_tokenizer[] = {
     {"loaded", "boolean", true, false, "tokens are counted by it; false: what the endpoint says is taken"},
     END,
 };
+static const api_field provider_price[] = {
+    {"model", "string", false, true, "whose it is; null: of all the endpoint's models that have none of their own"},
+    {"input_nusd_per_million", "integer", true, false, "what a million tokens of prompts cost there, in billionths of a dollar"},
+    {"output_nusd_per_million", "integer", true, false, "likewise, of answers"},
+    END,
+};
 static const api_field provider[] = {
     {"name", "string", true, false, "how it is called here"},
     {"url", "string", true, false, "where it is, without /v1"},
@@ -254,6 +260,7 @@ static const api_field provider[] = {
     {"created", "time", true, false, "when"},
     {"models", "string[]", true, false, "what it serves"},
     {"tokenizers", "ProviderTokenizer[]", true, false, "files by which its tokens are counted here"},
+    {"prices", "ProviderPrice[]", true, false, "what its tokens cost, as far as somebody said"},
     END,
 };
 static const api_field provider_create[] = {
@@ -264,6 +271,7 @@ static const api_field provider_create[] = {
     {"trust", "string", false, false, "own, rented, named or any; without: own for this machine, else named"},
     {"region", "string", false, false, "where it stands: 1 to 63 small letters, digits and dashes, as eu-west-1; without: not known"},
     {"tokenizers", "TokenizerFile[]", false, false, "files by which tokens are counted here, instead of taking what the endpoint says"},
+    {"prices", "ProviderPrice[]", false, false, "what its tokens cost: plans rank it by them, and requests are reckoned by them"},
     END,
 };
 static const api_field traffic_replica[] = {
@@ -403,6 +411,17 @@ static const api_field plan_offer[] = {
     {"fetch_mb_s", "integer", false, false, "at which weights come there, in millions of bytes a second; 0: they are there"},
     END,
 };
+static const api_field offer_list[] = {
+    {"name", "string", true, false, "its name"},
+    {"imported", "time", true, false, "when it was given"},
+    {"offers", "integer", true, false, "how many are planned with"},
+    END,
+};
+static const api_field offer_list_create[] = {
+    {"name", "string", true, false, "small letters, digits, dashes; a list of that name is replaced"},
+    {"offers", "PlanOffer[]", true, false, "what is planned with from now on"},
+    END,
+};
 static const api_field plan_region[] = {
     {"name", "string", true, false, "as in offers"},
     {"pue_milli", "integer", true, false, "power usage effectiveness, thousandths"},
@@ -484,6 +503,7 @@ static const api_field plan_ranking[] = {
     {"why", "string", true, false, "why the first is the first"},
     {"plans", "Plan[]", true, false, "the best fifty, best first"},
     {"refused", "PlanRefused[]", true, false, "why the others are not"},
+    {"unpriced", "string[]", true, false, "endpoints that serve it and whose price nobody said: they are not ranked"},
     {"break_even", "PlanBreakEven", true, true, "when renting is cheaper than an endpoint; null: one of both is none"},
     {"smallest", "PlanHost", true, true,
      "the smallest host of the catalogue's devices that would do, whatever its price; null: none would"},
@@ -523,6 +543,7 @@ const api_shape api_shapes[] = {
     {"KeyRotate", key_rotate},
     {"Provider", provider},
     {"ProviderCreate", provider_create},
+    {"ProviderPrice", provider_price},
     {"ProviderTokenizer", provider_tokenizer},
     {"TokenizerFile", tokenizer_file},
     {"Traffic", traffic},
@@ -535,6 +556,8 @@ const api_shape api_shapes[] = {
     {"OutcomeCreate", outcome_create},
     {"Usage", usage},
     {"UsageFailover", usage_failover},
+    {"OfferList", offer_list},
+    {"OfferListCreate", offer_list_create},
     {"Plan", plan},
     {"PlanBreakEven", plan_break_even},
     {"PlanCreate", plan_create},

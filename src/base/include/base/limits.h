@@ -176,6 +176,8 @@
     X(PROVIDER_TOKENIZERS, 32, "tokenizer files of one hosted endpoint; beyond: 400")                                                      \
     X(GROUPS, 64, "groups of models; beyond: 409")                                                                                         \
     X(PLAN_OFFERS, 100000, "offers in one request for plans; beyond: 400")                                                                 \
+    X(PROVIDER_PRICES, 32, "prices of one hosted endpoint; beyond: 400")                                                                   \
+    X(PRICE_LISTS, 64, "lists of offers that are kept; beyond: 409")                                                                       \
     X(PRICE_FILE_BYTES, 67108864, "a price list that is read; beyond: 413")                                                                \
     X(PLAN_MARKET_OFFERS, 1000000, "offers that are planned with, from all that are known; beyond: 413")                                   \
     X(GROUP_MEMBERS, 32, "models of one group; beyond: 400")                                                                               \
