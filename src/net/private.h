@@ -9,6 +9,7 @@
 #include "net/http_server.h"
 #include "net/loop.h"
 #include "net/tls.h"
+#include "net/tls_stream.h"
 #include "base/map.h"
 #include <curl/curl.h>
 #include <event2/event.h>
@@ -53,15 +54,9 @@ struct fh_timer {
 int fh_timer_init(fh_timer *t, fh_loop *l, void (*fn)(void *arg), void *arg, fh_err **err);
 void fh_timer_fini(fh_timer *t);
 
-/* TLS of one connection (tls.c), in the manner of recv and send: bytes, 0 at the end, -1 with errno (EPROTOTYPE: the client speaks plain
- * HTTP). EAGAIN of either may be over once the socket is readable or writable: whoever watches edges tries both at each. */
-typedef struct fh_tls_stream fh_tls_stream;
+/* TLS of a server's connection (tls.c). */
 fh_tls_stream *fh_tls_stream_new(fh_tls *tls, int fd); /* fd is borrowed */
-void fh_tls_stream_free(fh_tls_stream *t);
-ssize_t fh_tls_recv(fh_tls_stream *t, void *out, size_t size);
-ssize_t fh_tls_send(fh_tls_stream *t, const void *data, size_t bytes);
-void fh_tls_goodbye(fh_tls_stream *t); /* says that nothing more comes */
-fh_tls *fh_tls_share(fh_tls *t);       /* another reference; NULL when memory is out */
+fh_tls *fh_tls_share(fh_tls *t);                       /* another reference; NULL when memory is out */
 
 /* The server's side of one TCP or unix connection (http_conn.c). */
 typedef struct fh_http_conn fh_http_conn;

@@ -26,7 +26,7 @@ typedef struct fh_post {
     bool made;            /* by fh_loop_post */
 } fh_post;
 bool fh_loop_post_own(fh_loop *l, fh_post *p); /* false when the loop is being freed */
-struct event_base *fh_loop_base(fh_loop *l);   /* for net/ itself */
+struct event_base *fh_loop_base(fh_loop *l);   /* for net/ and link/ themselves */
 FH_DEFINE_AUTO(fh_loop, fh_loop_free);
 
 /* Timers fire once; start again to repeat. */
