@@ -22,7 +22,7 @@ loader.exec_module(architecture)
 
 # which library a system header belongs to; headers of libc and the kernel stand in no row
 LIBRARIES = [("event2/", "libevent"), ("curl/", "libcurl"), ("openssl/", "openssl"), ("jansson", "jansson"), ("sqlite3", "sqlite3"), ("pcre2", "libpcre2-8"),
-             ("utf8proc", "libutf8proc"), ("hwloc", "hwloc"), ("seccomp.h", "libseccomp"), ("cmocka", "cmocka"), ("libpq", "libpq"), ("liburing", "liburing")]
+             ("utf8proc", "libutf8proc"), ("hwloc", "hwloc"), ("seccomp.h", "libseccomp"), ("cmocka", "cmocka"), ("nghttp2/", "libnghttp2"), ("libpq", "libpq"), ("liburing", "liburing")]
 
 
 def flags(build):

@@ -208,6 +208,33 @@
     X(IMAGE_BYTES, 10485760, "one image that is fetched; beyond: 400")                                                                     \
     X(IMAGES_BYTES, 20971520, "the fetched images of one request together; beyond: 400")                                                   \
     X(IMAGES_HELD_BYTES, 268435456, "fetched images of all requests under way, as base64; beyond: 429")                                    \
+    X(LINKS, 16384, "links of machines of a pool to a server; beyond: the new one is closed")                                              \
+    X(LINK_UNCERTIFIED, 64, "of them without a certificate at once; beyond: the new one is told to come again")                            \
+    X(LINK_UNCERTIFIED_MS, 120000, "time that a link without a certificate may last; beyond: it ends")                                     \
+    X(LINK_HANDSHAKES, 256, "connections at once that are not links yet; beyond: they wait, and the oldest gives way")                     \
+    X(LINK_HANDSHAKE_MS, 10000, "time from a connection until it is a link; beyond: it closes")                                            \
+    X(LINK_CROWDED_MS, 1000, "of it that nobody takes away; beyond: a connection gives way when there are too many")                       \
+    X(LINK_CONNECT_MS, 5000, "time for connecting to one address of a server; beyond: its next one")                                       \
+    X(LINK_PING_MS, 2500, "silence of a link after which the other end is asked whether it is there")                                      \
+    X(LINK_SILENCE_MS, 8000, "silence of a link, or time that it takes no byte; beyond: it is lost")                                       \
+    X(LINK_BACKOFF_MIN_MS, 500, "pause before a link that was lost is dialled again; doubles with each try")                               \
+    X(LINK_BACKOFF_MAX_MS, 30000, "that pause at most")                                                                                    \
+    X(LINK_PINS, 4, "certificates of a server that a machine of its pool takes; beyond: an error")                                         \
+    X(LINK_STREAMS, 512, "asks and tunnels of a link at once; beyond: an error to whoever asks")                                           \
+    X(LINK_STREAM_BYTES, 65536, "bytes of a stream of a link that wait for who reads it; beyond: the other end pauses")                    \
+    X(LINK_STREAM_MOST_BYTES, 1048576, "the same of a stream whose reader has kept up")                                                    \
+    X(LINK_GROWN_BYTES, 16777216, "what is above the first bound, of all streams of a link together; beyond: no bound grows")              \
+    X(LINK_RESETS, 20000, "streams of a link that whoever opened them takes back at once; beyond what a second allows too: the link ends") \
+    X(LINK_RESETS_PER_S, 5000, "streams of a link that are taken back a second, in the long run")                                          \
+    X(LINK_HEADERS, 64, "header lines of one message on a link; beyond: its stream ends")                                                  \
+    X(LINK_HEADER_BYTES, 16384, "all header lines of it together; beyond: its stream ends")                                                \
+    X(LINK_AUTHORITY_BYTES, 256, "the name that a tunnel is asked for by; beyond: an error")                                               \
+    X(LINK_BODY_BYTES, 4194304, "body of a request on a link that is taken whole; beyond: 413")                                            \
+    X(LINK_BODIES_BYTES, 67108864, "such bodies of all requests of a link together; beyond: 503")                                          \
+    X(LINK_REPLY_BYTES, 4194304, "reply that is taken whole, unless whoever asks says another bound; beyond: an error")                    \
+    X(LINK_REPLY_UNSENT_BYTES, 8388608, "unsent bytes of a reply whose source does not pause; beyond: it is cut")                          \
+    X(LINK_ASK_IDLE_MS, 30000, "time without progress of an ask, unless it says another; beyond: an error")                                \
+    X(LINK_WHY_BYTES, 200, "text in which one end of a link tells the other why it closes; what is beyond is cut off")                     \
     X(SSE_SUBSCRIBERS, 256, "open streams of /api/v1/events; beyond: 503")
 
 enum {
