@@ -174,6 +174,12 @@
     X(PROVIDERS, 64, "hosted endpoints that are named; beyond: 409")                                                                       \
     X(PROVIDER_MODELS, 4096, "models of one hosted endpoint; what is beyond is not offered")                                               \
     X(PROVIDER_TOKENIZERS, 32, "tokenizer files of one hosted endpoint; beyond: 400")                                                      \
+    X(HONESTY_ANSWER_TOK, 24, "tokens that a canary asks a hosted endpoint for; an answer that tells of more is no evidence")              \
+    X(HONESTY_CANARIES, 1000, "canaries of one check; beyond: 400")                                                                        \
+    X(HONESTY_KEPT, 8, "canaries of a check that may be asked again; beyond: the oldest goes")                                             \
+    X(HONESTY_FAILURES, 10, "canaries in a row that are not answered; beyond: the check ends")                                             \
+    X(HONESTY_STANDINGS, 1024, "models of hosted endpoints whose honesty is kept; beyond: 409")                                            \
+    X(HONESTY_CALL_MS, 120000, "time that a canary or our own answer to it may take; beyond: it counts as not answered")                   \
     X(GROUPS, 64, "groups of models; beyond: 409")                                                                                         \
     X(PLAN_OFFERS, 100000, "offers in one request for plans; beyond: 400")                                                                 \
     X(PROVIDER_PRICES, 32, "prices of one hosted endpoint; beyond: 400")                                                                   \
