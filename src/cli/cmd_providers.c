@@ -1,5 +1,7 @@
 /* freehold provider add, list, check, remove: hosted endpoints. */
+#include "base/limits.h"
 #include "client.h"
+#include "provider_honesty.h"
 #include "sys/file.h"
 
 #include <limits.h>
@@ -119,16 +121,17 @@ static bool add_row(fh_cli_table *t, const fh_json *p)
     char models[24];
     snprintf(models, sizeof models, "%zu", fh_json_count(fh_json_get(p, "models")));
     const char *region = fh_cli_str_of(p, "region");
-    const char *cells[] = {fh_cli_str_of(p, "name"), fh_cli_str_of(p, "kind"), fh_cli_str_of(p, "trust"), region[0] ? region : "-", models,
+    const char *cells[] = {fh_cli_str_of(p, "name"),    fh_cli_str_of(p, "kind"), fh_cli_str_of(p, "trust"),
+                           fh_cli_str_of(p, "honesty"), region[0] ? region : "-", models,
                            fh_cli_str_of(p, "url")};
     return fh_cli_table_add(t, cells);
 }
 
 static int print_rows(const fh_json *items, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"NAME", FH_CLI_LEFT},   {"KIND", FH_CLI_LEFT},    {"TRUST", FH_CLI_LEFT},
-                                            {"REGION", FH_CLI_LEFT}, {"MODELS", FH_CLI_RIGHT}, {"URL", FH_CLI_SHRINK},
-                                            {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {{"NAME", FH_CLI_LEFT},    {"KIND", FH_CLI_LEFT},   {"TRUST", FH_CLI_LEFT},
+                                            {"HONESTY", FH_CLI_LEFT}, {"REGION", FH_CLI_LEFT}, {"MODELS", FH_CLI_RIGHT},
+                                            {"URL", FH_CLI_SHRINK},   {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++)
@@ -162,6 +165,7 @@ static int call_one(fh_cli *c, const char *method, const char *after, const fh_j
 static int run_check(fh_cli *c, fh_err **err)
 {
     FH_AUTO(json) fh_json *body = fh_json_new_object(), *checked = NULL;
+    if (fh_cli_has(c, "honesty") || fh_cli_has(c, "measure")) return fh_provider_honesty(c, err);
     int rc = call_one(c, "POST", "/check", body, &checked, err);
     return rc ? rc : say(c, checked, "answers", err);
 }
@@ -219,13 +223,29 @@ const fh_cli_verb fh_verb_provider_list = {
     .operands = "",
     .run = run_list,
 };
+static const fh_cli_flag check_flags[] = {
+    {"honesty", 0, FH_CLI_BOOL, NULL, "ask it canaries, and compare what it says with what the same weights say here", 0, 0},
+    {"measure", 0, FH_CLI_BOOL, NULL, "it is known to be honest: how far it is from this machine's engine becomes the measure for others",
+     0, 0},
+    {"model", 0, FH_CLI_TEXT, "MODEL", "with --honesty: which of its models; without: the first that is ready here too", 0, 0},
+    {"canaries", 0, FH_CLI_INT, "N", "with --honesty: how many at most; 100 without. A cheat ends it sooner", 1, FH_LIMIT_HONESTY_CANARIES},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+static const char *const check_examples[] = {"freehold provider check lab", "freehold provider check lab --honesty --canaries 200", NULL};
 const fh_cli_verb fh_verb_provider_check = {
     .name = "provider check",
     .group = "Server",
-    .summary = "ask a hosted endpoint for its models again",
+    .summary = "what a hosted endpoint serves now, and whether it is honest",
     .operands = "NAME",
     .min_operands = 1,
     .max_operands = 1,
+    .about =
+        "With --honesty its answers are held against those of a deployment here that has the weights which it says it serves, by the same "
+        "name. Canaries are requests like any other, which it may be paid for; what they cost is said. One that serves other or "
+        "coarser weights, old answers, or counts more tokens than there are is then not asked any more. An honest one is accused "
+        "with a chance of less than one in a million (docs/HONESTY.md).",
+    .examples = check_examples,
+    .flags = check_flags,
     .run = run_check,
 };
 const fh_cli_verb fh_verb_provider_remove = {

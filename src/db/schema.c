@@ -107,6 +107,12 @@ static const fh_migration schema[] = {
     {12, "ALTER TABLE deployments ADD COLUMN wanted_place TEXT NOT NULL DEFAULT 'here';"}, /* '': any, 'pool', or the name of one */
     {13, "ALTER TABLE deployments ADD COLUMN engine TEXT NOT NULL DEFAULT 'freehold';"},   /* a row of the catalogue */
     {14, "ALTER TABLE providers ADD COLUMN prices TEXT NOT NULL DEFAULT '[]';"},           /* JSON: what its tokens cost */
+    {15, "CREATE TABLE honesty(" /* what was found out about models of hosted endpoints */
+         " provider TEXT NOT NULL,"
+         " model TEXT NOT NULL,"
+         " record TEXT NOT NULL," /* JSON: src/honesty/record.c says how */
+         " checked_utc_ns INTEGER NOT NULL,"
+         " PRIMARY KEY(provider, model)) STRICT;"},
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -24,6 +24,7 @@ typedef enum fh_choice_reason {
 
 typedef struct fh_option {
     bool open;            /* its breaker is: failed too often a moment ago */
+    bool doubted;         /* asked when no other will do, before those with an open breaker */
     double in_flight_tok; /* that it still has to compute, ours alone */
     double tok_per_s;     /* measured, of one stream of it; 0: not known */
     double first_token_s; /* likewise: from a request to it */

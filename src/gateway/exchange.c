@@ -331,6 +331,7 @@ static void note_option(picking *p, const fh_candidate *c, size_t i, int64_t now
     if (p->x->prefix) o->matched = fh_prefixes_match(p->x->gateway->prefixes, p->x->prefix, id);
     o->price = c->priced ? (double)c->in_nusd + (double)c->out_nusd : HUGE_VAL;
     o->energy = (double)c->token_uj;
+    o->doubted = c->doubted;
     o->near = is_near(p->x->gateway->config.region, c->region);
     p->in_nusd = FH_MAX(p->in_nusd, c->in_nusd);
     p->out_nusd = FH_MAX(p->out_nusd, c->out_nusd);
@@ -357,16 +358,22 @@ static void keep(picking *p, size_t to, size_t from)
     p->index[to] = p->index[from];
 }
 
-/* Those with an open breaker are left for when there is no other; and once it has a slot there is only its replica. */
+static int hope_of(const fh_option *o)
+{
+    return o->open ? 2 : o->doubted;
+}
+
+/* Those that are doubted, and behind them those with an open breaker, are left for when there is no other; and once it has a slot there is
+ * only its replica. */
 static void drop_hopeless(picking *p)
 {
-    bool usable = false;
+    int best = 2;
     uint64_t holds = 0;
     size_t n = 0;
     if (p->x->slot) fh_slot_look(p->x->slot, &holds);
-    for (size_t i = 0; i < p->count; i++) usable |= !p->options[i].open;
+    for (size_t i = 0; i < p->count; i++) best = FH_MIN(best, hope_of(&p->options[i]));
     for (size_t i = 0; i < p->count; i++)
-        if (holds ? p->slots[i].replica == holds : !(usable && p->options[i].open)) keep(p, n++, i);
+        if (holds ? p->slots[i].replica == holds : hope_of(&p->options[i]) == best) keep(p, n++, i);
     p->lost = holds && n == 0;
     p->count = n;
 }

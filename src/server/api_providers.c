@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "net/http_client.h"
 #include "net/origin.h"
+#include "honesty.h"
 #include "providers.h"
 #include "server_private.h"
 
@@ -12,7 +13,7 @@
 
 #define ANSWER_NS (15 * FH_NS_PER_S)
 
-static fh_json *provider_json(const fh_provider *p)
+static fh_json *provider_json(fh_server *s, const fh_provider *p)
 {
     fh_json *o = fh_json_new_object(), *models = fh_json_new_array();
     for (size_t i = 0; i < p->model_count; i++) fh_json_append(models, fh_json_new_cstr(p->models[i]));
@@ -26,6 +27,7 @@ static fh_json *provider_json(const fh_provider *p)
     fh_json_set(o, "created", api_time(p->created_utc_ns));
     fh_json_set(o, "models", models);
     fh_json_set(o, "prices", fh_provider_prices_json(p));
+    fh_json_set(o, "honesty", fh_json_new_cstr(fh_honesty_verdict_name(fh_standings_worst(s->standings, p->name))));
     fh_json_set(o, "tokenizers", fh_model_tokenizers_json(&p->tokenizers, true));
     return o;
 }
@@ -35,7 +37,7 @@ void api_providers_list(api_call *c)
     fh_providers *all = c->server->providers;
     fh_json *items = fh_json_new_array();
     fh_providers_begin(all);
-    for (size_t i = 0; i < fh_providers_count(all); i++) fh_json_append(items, provider_json(fh_providers_at(all, i)));
+    for (size_t i = 0; i < fh_providers_count(all); i++) fh_json_append(items, provider_json(c->server, fh_providers_at(all, i)));
     fh_providers_end(all);
     api_reply(c, 200, api_list(items, fh_json_new_null()));
 }
@@ -83,7 +85,7 @@ static void answered(void *arg, int status, const fh_err *why)
     if (rc)
         api_reply_error(a->call, err);
     else
-        api_reply(a->call, a->replace ? 200 : 201, provider_json(fh_providers_find(s->providers, fh_str_of(name))));
+        api_reply(a->call, a->replace ? 200 : 201, provider_json(s, fh_providers_find(s->providers, fh_str_of(name))));
     fh_provider_free(a->p);
     fh_buf_fini(&a->reply);
     fh_free(a);
@@ -321,7 +323,8 @@ void api_providers_check(api_call *c)
 void api_providers_delete(api_call *c)
 {
     fh_err *err = NULL;
-    if (fh_providers_remove(c->server->providers, c->param, &err))
+    fh_honesty_check_leave(c->server, c->param);
+    if (fh_providers_remove(c->server->providers, c->param, &err) || fh_standings_forget(c->server->standings, c->param, &err))
         api_reply_error(c, err);
     else
         api_reply(c, 204, NULL);

@@ -5,6 +5,7 @@
 #include "groups.h"
 #include "providers.h"
 #include "server_private.h"
+#include "standings.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -188,6 +189,8 @@ typedef struct gathering {
     size_t count;
     place_name places[FH_LIMIT_PROVIDERS]; /* by provider */
     const fh_deployment_view *waiting;     /* one that is known but not ready, or NULL */
+    fh_standings *standings;
+    fh_standing *cheat; /* of one that would serve it, but was found to cheat; "" as its provider: none */
 } gathering;
 
 /* A member of a group may name what another one did. */
@@ -258,18 +261,37 @@ static void set_price(fh_candidate *c, const fh_provider_price *price)
     c->out_nusd = price->out_nusd;
 }
 
+/* Not asked until its owner clears it; remembered, to say why nothing is left. */
+static bool cheats(gathering *g, const char *provider, const char *model)
+{
+    if (fh_standings_verdict(g->standings, provider, model) != FH_HONESTY_CHEATS) return false;
+    fh_standings_find(g->standings, provider, model, g->cheat);
+    return true;
+}
+
+static int cheated(const fh_standing *s, fh_err **err)
+{
+    char reason[300];
+    fh_honesty_reason(&s->record, reason, sizeof reason);
+    fh_err_set(err, FH_E_UNAVAILABLE, "provider %s was found to cheat with %s: %s", s->provider, s->model, reason);
+    fh_err_hint(err, "ask for another model or endpoint; `freehold provider clear %s` forgets what was found out", s->provider);
+    fh_err_param(err, "model");
+    return FH_E_UNAVAILABLE;
+}
+
 /* Providers that serve it, behind the deployments. */
 static void gather_providers(gathering *g, const wanted *w)
 {
     for (size_t i = 0; i < fh_providers_count(g->providers) && g->count < FH_CANDIDATES_MAX; i++) {
         const fh_provider *p = fh_providers_at(g->providers, i);
         const char *model = served(p, w);
-        if (!model || gathered(g, true, i, model)) continue;
+        if (!model || gathered(g, true, i, model) || cheats(g, p->name, model)) continue;
         fh_candidate *c = &g->list[g->count];
         snprintf(g->places[i], sizeof *g->places, "provider/%s", p->name);
         snprintf(g->arms[g->count], sizeof *g->arms, "%s/%s", g->places[i], model);
         *c = provider_candidate(p, model, g->places[i]);
         c->instance = instance_of(p, model);
+        c->doubted = fh_standings_verdict(g->standings, p->name, model) == FH_HONESTY_DOUBTED;
         c->arm = g->arms[g->count];
         fh_figures_hosted(c, w->known);
         set_price(c, fh_provider_price_of(p, model));
@@ -334,6 +356,7 @@ static int choose_in(gathering *g, const wanted *w, fh_pick *pick, void *arg, fh
         gather_group(g, w->group);
     else
         gather(g, w);
+    if (!g->count && g->cheat->provider[0]) return cheated(g->cheat, err);
     if (!g->count) return g->waiting ? not_ready(g->waiting, err) : not_found(w, g->snap, err);
     size_t chosen = pick(arg, g->list, g->count);
     if (chosen >= g->count)
@@ -349,9 +372,12 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
 {
     fh_server *s = ctx;
     gathering g;
+    fh_standing cheat = {.checked_utc_ns = 0};
     g.region = s->config->region;
     g.snap = fh_fleet_snapshot_get(s->fleet);
     g.providers = s->providers;
+    g.standings = s->standings;
+    g.cheat = &cheat;
     g.waiting = NULL;
     g.count = 0;
     fh_providers_begin(s->providers);

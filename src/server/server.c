@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "db/schema.h"
 #include "groups.h"
+#include "honesty.h"
 #include "price_lists.h"
 #include "providers.h"
 #include "server_private.h"
@@ -140,6 +141,7 @@ static int open_store(fh_server *s, fh_err **err)
     if (!rc) rc = fh_db_migrate_schema(s->db, err);
     if (!rc) rc = fh_keys_open(&s->keys, s->db, fh_clock_utc_ns(), err);
     if (!rc) rc = fh_providers_open(&s->providers, s->db, err);
+    if (!rc) rc = fh_standings_open(&s->standings, s->db, err);
     if (!rc) rc = fh_groups_open(&s->groups, s->db, err);
     if (!rc) rc = fh_price_lists_open(&s->price_lists, s->config->data_dir, err);
     if (!rc) rc = fh_outcome_store_open(&s->outcomes, s->store_url, err);
@@ -299,12 +301,14 @@ static void close_all(fh_server *s)
     fh_feed_free(s->feed);
     fh_edges_stop(s->edges);
     fh_tokenizers_stop_loading(s->tokenizers);
+    fh_honesty_check_end(s);
     fh_http_client_free(s->outbound); /* what it was asked for ends with an error, while there is a server to say it */
     fh_http_server_free(s->http);
     fh_tls_free(s->tls);
     fh_gateway_free(s->gateway);
     fh_providers_close(s->providers);
     fh_price_lists_close(s->price_lists);
+    fh_standings_close(s->standings);
     fh_tokenizers_free(s->tokenizers);
     fh_outside_free(s->outside);
     fh_response_store_close(s->responses);

@@ -52,6 +52,8 @@ typedef struct fh_server {
     struct fh_providers *providers;
     struct fh_groups *groups;
     struct fh_price_lists *price_lists;
+    struct fh_standings *standings;
+    struct fh_honesty_check *check; /* the last one; NULL: none yet */
     fh_outcome_store *outcomes;
     fh_usage_store *usage;
     fh_tokenizers *tokenizers;
@@ -198,6 +200,7 @@ void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights
     api_weights_import_cancel(api_call *c);
 void api_providers_list(api_call *c), api_providers_create(api_call *c), api_providers_check(api_call *c),
     api_providers_delete(api_call *c);
+void api_honesty_list(api_call *c), api_honesty_check(api_call *c), api_honesty_clear(api_call *c);
 void api_providers_load_tokenizers(fh_server *s); /* of all of them, at the start; the loop need not run yet */
 void api_groups_list(api_call *c), api_groups_create(api_call *c), api_groups_delete(api_call *c);
 void api_outcomes_create(api_call *c);

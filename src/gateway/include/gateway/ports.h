@@ -37,6 +37,7 @@ typedef struct fh_candidate { /* one ready replica; strings are borrowed until t
     fh_trust trust;
     fh_resume resume;
     bool own_engine;         /* ours: takes a salt, says its tokens, has /tokenize and the like */
+    bool doubted;            /* it may not be what it says: chosen when no other will do */
     bool paid;               /* somebody is paid for what it computes: wants a key that may spend */
     fh_wire_dialect dialect; /* FH_DIALECT_CHAT: the OpenAI family; FH_DIALECT_MESSAGES */
     int64_t context_tok;

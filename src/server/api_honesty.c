@@ -1,0 +1,125 @@
+/* The honesty of hosted endpoints over HTTP: what was found out, a check, and forgetting it. */
+#include "honesty.h"
+#include "providers.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { CANARIES = 100 };
+
+static fh_json *number(double v)
+{
+    return isfinite(v) ? fh_json_new_real(v) : fh_json_new_null();
+}
+
+static fh_json *tests_json(const fh_honesty_record *r)
+{
+    fh_json *list = fh_json_new_array();
+    for (int t = 0; t < FH_HONESTY_TESTS; t++) {
+        fh_json *o = fh_json_new_object();
+        fh_json_set(o, "name", fh_json_new_cstr(fh_honesty_test_name((fh_honesty_test)t)));
+        fh_json_set(o, "evidence_log10", number(r->peak[t] / log(10)));
+        fh_json_append(list, o);
+    }
+    return list;
+}
+
+static void set_counts(fh_json *o, const fh_honesty_record *r, double bound)
+{
+    fh_json_set(o, "canaries", fh_json_new_int((int64_t)r->canaries));
+    fh_json_set(o, "unclear", fh_json_new_int((int64_t)r->unclear));
+    fh_json_set(o, "positions", fh_json_new_int((int64_t)r->positions));
+    fh_json_set(o, "deviation", r->canaries > r->unclear ? number(fh_honesty_mean(r)) : fh_json_new_null());
+    fh_json_set(o, "deviation_bound", number(bound));
+    fh_json_set(o, "repeats", fh_json_new_int((int64_t)r->repeats));
+    fh_json_set(o, "same", fh_json_new_int((int64_t)r->same));
+    fh_json_set(o, "counted", fh_json_new_int((int64_t)r->counted));
+    fh_json_set(o, "inflated", fh_json_new_int((int64_t)r->inflated));
+    fh_json_set(o, "evidence_log10", number(fh_honesty_proof(r) / log(10)));
+    fh_json_set(o, "false_accusation_log10", number(-log10(FH_HONESTY_PROOF)));
+    fh_json_set(o, "tests", tests_json(r));
+    fh_json_set(o, "prompt_tokens", fh_json_new_int((int64_t)r->prompt_tok));
+    fh_json_set(o, "completion_tokens", fh_json_new_int((int64_t)r->completion_tok));
+}
+
+static fh_json *honesty_json(const fh_server *server, const fh_standing *s)
+{
+    char reason[300];
+    fh_standing measure;
+    fh_honesty_progress p = fh_honesty_check_progress(server, s->provider, s->model);
+    fh_json *o = fh_json_new_object();
+    fh_honesty_reason(&s->record, reason, sizeof reason);
+    fh_json_set(o, "provider", fh_json_new_cstr(s->provider));
+    fh_json_set(o, "model", fh_json_new_cstr(s->model));
+    fh_json_set(o, "verdict", fh_json_new_cstr(fh_honesty_verdict_name(fh_honesty_judge(&s->record))));
+    fh_json_set(o, "reason", fh_json_new_cstr(reason));
+    fh_json_set(o, "running", fh_json_new_bool(p.running));
+    fh_json_set(o, "done", fh_json_new_int((int64_t)p.done));
+    fh_json_set(o, "wanted", fh_json_new_int((int64_t)p.wanted));
+    fh_json_set(o, "error", fh_json_new_cstr(p.error));
+    fh_standings_find(server->standings, "", s->model, &measure);
+    fh_json_set(o, "measured", fh_json_new_bool(fh_honesty_measures(&measure.record)));
+    set_counts(o, &s->record, fh_honesty_bound(&measure.record));
+    fh_json_set(o, "checked", api_time(s->checked_utc_ns));
+    return o;
+}
+
+static int find_provider(const api_call *c, const fh_provider **ret, fh_err **err)
+{
+    *ret = fh_providers_find(c->server->providers, fh_str_of(c->param));
+    if (*ret) return 0;
+    fh_err_set(err, FH_E_NOT_FOUND, "there is no provider '%.64s'", c->param);
+    fh_err_hint(err, "`freehold provider list` shows them");
+    return FH_E_NOT_FOUND;
+}
+
+/* What is known, and what the last check looked at, known or not. */
+void api_honesty_list(api_call *c)
+{
+    fh_err *err = NULL;
+    const fh_provider *p;
+    if (find_provider(c, &p, &err)) {
+        api_reply_error(c, err);
+        return;
+    }
+    fh_json *items = fh_json_new_array();
+    for (size_t i = 0; i < p->model_count; i++) {
+        fh_standing s;
+        bool known = fh_standings_find(c->server->standings, p->name, p->models[i], &s);
+        if (known || fh_honesty_check_progress(c->server, p->name, p->models[i]).wanted) fh_json_append(items, honesty_json(c->server, &s));
+    }
+    api_reply(c, 200, api_list(items, fh_json_new_null()));
+}
+
+void api_honesty_check(api_call *c)
+{
+    fh_err *err = NULL;
+    char model[128];
+    int64_t canaries = CANARIES;
+    fh_standing s;
+    fh_honesty_wish wish = {.provider = c->param};
+    int rc = fh_json_read_str(c->body, "model", false, &wish.model, &err);
+    if (!rc) rc = fh_json_read_i64(c->body, "canaries", false, 1, FH_LIMIT_HONESTY_CANARIES, &canaries, &err);
+    if (!rc) rc = fh_json_read_bool(c->body, "measure", false, &wish.measure, &err);
+    wish.canaries = (uint64_t)canaries;
+    if (!rc) rc = fh_honesty_check_start(c->server, &wish, model, &err);
+    if (rc) {
+        api_reply_error(c, err);
+        return;
+    }
+    fh_standings_find(c->server->standings, c->param, model, &s);
+    api_reply(c, 202, honesty_json(c->server, &s));
+}
+
+void api_honesty_clear(api_call *c)
+{
+    fh_err *err = NULL;
+    const fh_provider *p;
+    int rc = find_provider(c, &p, &err);
+    if (!rc) fh_honesty_check_leave(c->server, p->name);
+    if (!rc) rc = fh_standings_forget(c->server->standings, p->name, &err);
+    if (rc)
+        api_reply_error(c, err);
+    else
+        api_reply(c, 204, NULL);
+}
