@@ -115,6 +115,26 @@ static int put_staged(const char *path, const char *to, fh_err **err)
     return rc || chmod(to, 0644) == 0 ? rc : fh_err_errno(err, FH_E_IO, errno, "cannot make %s readable", to);
 }
 
+static int put_member(void *arg, const char *name, fh_err **err)
+{
+    const char *const *folders = arg; /* from, to */
+    char from[PATH_MAX + NAME_MAX + 2], to[PATH_MAX + NAME_MAX + 2];
+    struct stat st;
+    snprintf(from, sizeof from, "%s/%s", folders[0], name);
+    snprintf(to, sizeof to, "%s/%s", folders[1], name);
+    return stat(from, &st) == 0 && S_ISREG(st.st_mode) ? put_staged(from, to, err) : 0;
+}
+
+/* A file, or the files of a folder. */
+static int put_all(const char *path, const char *to, fh_err **err)
+{
+    struct stat st;
+    const char *folders[] = {path, to};
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) return put_staged(path, to, err);
+    if (mkdir(to, 0755) != 0 || chmod(to, 0755) != 0) return fh_err_errno(err, FH_E_IO, errno, "cannot make %s", to);
+    return fh_dir_each(path, put_member, folders, err);
+}
+
 /* Puts the file into a folder of its own in the server's import folder: by that name the server's next start sweeps it, should we not get
  * so far. FH_E_FORBIDDEN when that is not ours to write. */
 static int stage(const fh_cli_client *s, const char *path, char folder[PATH_MAX], char *file, size_t file_size, fh_err **err)
@@ -129,7 +149,7 @@ static int stage(const fh_cli_client *s, const char *path, char folder[PATH_MAX]
     int n = snprintf(file, file_size, "%s%s", folder, strrchr(path, '/'));
     if (n < 0 || (size_t)n >= file_size) return fh_err_set(err, FH_E_INVALID, "path too long: %.200s", path);
     if (mkdir(folder, 0755) != 0 || chmod(folder, 0755) != 0) return fh_err_errno(err, FH_E_IO, errno, "cannot make %s", folder);
-    rc = put_staged(path, file, err);
+    rc = put_all(path, file, err);
     if (rc) fh_dir_remove(folder, NULL);
     return rc;
 }
@@ -175,13 +195,16 @@ static int print_import(const fh_cli *c, const fh_json *w, fh_err **err)
 static int check_magic(const char *path, const char *given, fh_err **err)
 {
     char magic[4] = "";
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return 0; /* of safetensors: looked at where it is copied */
     FILE *file = fopen(path, "rbe");
     if (!file) return fh_err_errno(err, FH_E_IO, errno, "cannot read %s", given);
     size_t n = fread(magic, 1, sizeof magic, file);
     fclose(file);
     if (n == sizeof magic && memcmp(magic, "GGUF", sizeof magic) == 0) return 0;
     fh_err_set(err, FH_E_INVALID, "%s is no GGUF file: it does not begin with the letters GGUF", given);
-    fh_err_hint(err, "freehold takes weights in the format GGUF; a download that was cut or saved as a web page looks like this too");
+    fh_err_hint(err, "freehold takes a GGUF file, or a folder of safetensors with its config.json; a download that was cut or saved as a "
+                     "web page looks like this too");
     return FH_E_INVALID;
 }
 
@@ -192,7 +215,8 @@ static int import_one(const fh_cli *c, fh_cli_folder *folder, const fh_cli_clien
     const char *id = fh_cli_text(c, "id", NULL);
     if (!realpath(file, path)) {
         fh_err_set(err, FH_E_NOT_FOUND, "there is no file %s", file);
-        fh_err_hint(err, "give the path of a GGUF file; of a split model the first, ...-00001-of-000NN.gguf");
+        fh_err_hint(err,
+                    "give the path of a GGUF file, of a split model the first, ...-00001-of-000NN.gguf; or of a folder of safetensors");
         return FH_E_NOT_FOUND;
     }
     int rc = check_magic(path, file, err);
@@ -258,16 +282,19 @@ static const fh_cli_flag verify_flags[] = {
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 static const char *const import_examples[] = {"freehold import SmolLM2-135M-Instruct.Q4_1.gguf",
-                                              "freehold import --id my-model ./my-model-00001-of-00003.gguf", NULL};
+                                              "freehold import --id my-model ./my-model-00001-of-00003.gguf", "freehold import ./Qwen3-8B",
+                                              NULL};
 
 const fh_cli_verb fh_verb_import = {
     .name = "import",
     .group = "Models and weights",
-    .summary = "take GGUF files into your weights",
+    .summary = "take GGUF files, or folders of safetensors, into your weights",
     .operands = "FILE...",
     .min_operands = 1,
     .max_operands = 1000,
-    .about = "The file is copied and checked. What the catalogue knows by its SHA-256 gets its name from there.",
+    .about = "The file is copied and checked. What the catalogue knows by its SHA-256 gets its name from there.\n\nOf a folder the files "
+             "that an "
+             "engine needs are taken: config.json, safetensors, tokenizer, templates. Programs are not.",
     .examples = import_examples,
     .flags = import_flags,
     .run = run_import,

@@ -34,12 +34,18 @@ fh_plan_need fh_planning_need(fh_deployment *d, int64_t context_tok, int64_t str
     return fh_plan_need_of(&m, context_tok, streams);
 }
 
+/* What its engine takes besides. */
+static uint64_t taken_besides(const fh_deployment *d, const fh_plan_need *need)
+{
+    return d->kind->memory_bytes + (d->kind->wide ? need->weights_bytes + need->kv_bytes : 0);
+}
+
 static void take_need(fh_deployment *d, const fh_plan_model *m, const fh_plan_need *need)
 {
     d->view.context_tok = need->context_tok;
     d->view.streams = need->streams;
-    d->need_bytes = need->total_bytes + d->kind->memory_bytes;
-    d->kv_bytes = need->kv_bytes;
+    d->need_bytes = need->total_bytes + taken_besides(d, need);
+    d->kv_bytes = need->kv_bytes * (d->kind->wide ? 2 : 1);
     d->memory_bytes = d->need_bytes + m->weights_bytes + SLACK_BYTES; /* weights may be repacked into memory of the engine's own */
 }
 
@@ -127,7 +133,8 @@ typedef struct trial { /* one place, looked at */
 static trial try_at(const fh_deployment *d, const fh_plan_model *m, const fh_place *p)
 {
     trial t = {.place = p, .machine = p->machine(p->ctx), .terms = p->terms(p->ctx)};
-    t.machine.promised_bytes = promised_to_others(d, p) + d->kind->memory_bytes; /* what its runtime takes besides */
+    fh_plan_need need = fh_plan_need_of(m, d->view.context_tok, d->view.streams);
+    t.machine.promised_bytes = promised_to_others(d, p) + taken_besides(d, &need);
     t.fit = fh_plan_fit_of(m, &t.machine, d->view.context_tok, d->view.streams);
     return t;
 }

@@ -4,6 +4,7 @@
 #include "programs.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "sys/file.h"
 #include <errno.h>
@@ -18,10 +19,17 @@
 #define LINKS_MAX    8
 #define ASK_MEMORY   (UINT64_C(4) << 30)
 
+/* What lies in a folder that is there already is there too. */
+static bool holds(const char *part, const char *path)
+{
+    size_t n = strlen(part);
+    return strncmp(part, path, n) == 0 && (path[n] == 0 || path[n] == '/');
+}
+
 static int add_part(fh_program *p, const char *path, fh_err **err)
 {
     for (size_t i = 0; i < p->count; i++)
-        if (strcmp(p->parts[i], path) == 0) return 0;
+        if (holds(p->parts[i], path)) return 0;
     if (p->count == FH_PROGRAM_PARTS || strlen(path) >= FH_PROGRAM_PATH)
         return fh_err_set(err, FH_E_INVALID, "the installation of %s has too many parts", p->path);
     snprintf(p->parts[p->count], FH_PROGRAM_PATH, "%s", path);
@@ -227,5 +235,8 @@ int fh_program_ask(const fh_catalog_engine *e, fh_program *p, fh_sandbox_kind ki
     fh_sandbox_spec spec = {.argv = argv, .env = env, .read_only = none, .read_write = none, .runs = p->runs, .memory_bytes = ASK_MEMORY};
     int rc = fh_sandbox_ask(kind, &spec, ASK_NS, &said, err);
     if (rc == 0) rc = fh_engine_version_check(e, (fh_str){fh_buf_cstr(&said), said.len}, p->version, err);
-    return rc == 0 ? 0 : fh_err_add(err, "%s", p->path);
+    if (rc == 0) return 0;
+    fh_log(FH_LOG_WARN, "fleet", "engine=%s asked for its version it said: %.*s", e->id, (int)FH_MIN(said.len, (size_t)400),
+           fh_buf_cstr(&said));
+    return fh_err_add(err, "%s", p->path);
 }

@@ -171,6 +171,7 @@ static int start_one(fh_server *s, one *o, fh_err **err)
     FH_AUTO(fh_weights_source) fh_weights_source *source = NULL;
     const char *file = o->all->t->list[o->index].file, *slash = strrchr(file, '/');
     int rc = fh_import_open(s, fh_str_of(file), &source, err);
+    if (!rc && fh_weights_source_is_folder(source)) rc = fh_err_set(err, FH_E_INVALID, "%s is a folder, not a tokenizer's file", file);
     if (rc) return rc;
     int fd = fcntl(fh_weights_source_fd(source), F_DUPFD_CLOEXEC, 0);
     if (fd < 0) return fh_err_errno(err, FH_E_IO, errno, "cannot read %s", file);

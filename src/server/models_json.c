@@ -240,11 +240,11 @@ static fh_catalog_model own_model(const fh_weights_item *w)
 static fh_json *own_json(model_view *v, const fh_weights_item *w)
 {
     fh_catalog_variant variant = {.name = "own",
-                                  .format = "GGUF",
+                                  .format = strcmp(w->format, "gguf") == 0 ? "GGUF" : w->format,
                                   .repo = "",
                                   .bytes = w->bytes,
                                   .bytes_exact = true,
-                                  .gguf = true,
+                                  .gguf = strcmp(w->format, "gguf") == 0,
                                   .sha256 = w->digest,
                                   .file = "",
                                   .source = ""};

@@ -37,7 +37,7 @@ const api_route api_routes[] = {
      "Traffic", 200, api_traffic},
     {"GET", "/api/v1/weights", API_READ, 0, "listWeights", "Weights that are here", NULL, "Weights[]", 200, api_weights_list},
     {"POST", "/api/v1/weights", API_ADMIN, API_KEEPS_TOKEN, "importWeights",
-     "Import a GGUF file of this machine, from one of the import folders", "WeightsImport", "Import", 202, api_weights_import},
+     "Import a GGUF file, or a folder of safetensors, of this machine, from one of the import folders", "WeightsImport", "Import", 202, api_weights_import},
     {"GET", "/api/v1/weights/imports/{id}", API_ADMIN, 0, "getImport", "How far an import is", NULL, "Import", 200, api_weights_import_get},
     {"DELETE", "/api/v1/weights/imports/{id}", API_ADMIN, 0, "cancelImport", "Stop an import; what it has copied is removed", NULL,
      "Import", 202, api_weights_import_cancel},

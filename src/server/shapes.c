@@ -171,6 +171,7 @@ static const api_field weights[] = {
     {"digest", "string", true, false, "SHA-256"},
     {"id", "string", true, false, "the model's id"},
     {"variant", "string", true, false, "of the catalogue; empty when unknown there"},
+    {"format", "string", true, false, "gguf or safetensors"},
     {"bytes", "integer", true, false, "their size"},
     {"files", "integer", true, false, "in how many files"},
     {"imported", "time", true, false, "when"},
@@ -180,7 +181,8 @@ static const api_field weights[] = {
     END,
 };
 static const api_field weights_import[] = {
-    {"path", "string", true, false, "absolute path of a GGUF file inside an import folder; the first of a split"},
+    {"path", "string", true, false,
+     "absolute path inside an import folder: of a GGUF file, the first of a split, or of a folder of safetensors"},
     {"id", "string", false, false, "a name of your own for a file that the catalogue does not know"},
     END,
 };

@@ -6,10 +6,14 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "catalog/catalog.h"
+#include "weights_folder.h"
 #include "model/gguf.h"
 #include "sys/file.h"
 #include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,8 +51,87 @@ static unsigned split_parts(const char *name, size_t *ret_stem)
     return (unsigned)parts;
 }
 
+/* ---- a folder of safetensors ---- */
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const fh_weights_file *)a)->name, ((const fh_weights_file *)b)->name);
+}
+
+static int add_member(import *im, const char *name, fh_err **err)
+{
+    fh_weights_meta *m = &im->meta;
+    if (m->count == FH_LIMIT_SAFETENSORS_FILES)
+        return fh_err_set(err, FH_E_INVALID, "%s holds more than %d files", im->from->path, FH_LIMIT_SAFETENSORS_FILES);
+    fh_weights_file *more = fh_realloc_array(m->files, m->count + 1, sizeof(*more));
+    if (!more) return fh_err_nomem(err);
+    m->files = more;
+    fh_weights_file *f = &m->files[m->count];
+    FH_AUTO(fd) int fd = -1;
+    int n = snprintf(f->name, sizeof(f->name), "%s", name);
+    if (n < 0 || (size_t)n >= sizeof(f->name)) return fh_err_set(err, FH_E_INVALID, "the name of %s cannot be kept", name);
+    int rc = fh_weights_source_part(im->from, f->name, &fd, &f->bytes, err);
+    if (rc != 0) return rc;
+    im->total += f->bytes;
+    m->count++;
+    return 0;
+}
+
+static bool has_end(const fh_weights_meta *m, const char *end)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (fh_str_ends(fh_str_of(m->files[i].name), fh_str_of(end))) return true;
+    return false;
+}
+
+static int check_members(const import *im, fh_err **err)
+{
+    static const char *const needed[] = {"config.json", ".safetensors"};
+    for (size_t i = 0; i < FH_COUNT(needed); i++) {
+        if (has_end(&im->meta, needed[i])) continue;
+        int rc = fh_err_set(err, FH_E_INVALID, "%s is no folder of a model: there is no %s in it", im->from->path, needed[i]);
+        fh_err_hint(err, "give the folder that holds config.json, the safetensors files and the tokenizer; or a GGUF file");
+        return rc;
+    }
+    return 0;
+}
+
+/* In the order of their names, so that the same files have the same digest. */
+static int list_folder(import *im, fh_err **err)
+{
+    DIR *d = fdopendir(openat(im->from->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!d) return fh_err_set(err, FH_E_IO, "cannot read %s", im->from->path);
+    int rc = 0;
+    for (const struct dirent *e; rc == 0 && (e = readdir(d));)
+        if (fh_folder_wants(fh_str_of(e->d_name))) rc = add_member(im, e->d_name, err);
+    closedir(d);
+    if (rc == 0) rc = check_members(im, err);
+    if (rc == 0) qsort(im->meta.files, im->meta.count, sizeof(*im->meta.files), by_name);
+    return rc;
+}
+
+static int check_folder(import *im, fh_err **err)
+{
+    char path[1400];
+    FH_AUTO(buf) fh_buf config = FH_BUF(FH_WEIGHTS_META_BYTES);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < im->meta.count; i++) {
+        const fh_weights_file *f = &im->meta.files[i];
+        rc = fh_path_join(path, sizeof(path), im->temporary, f->name, err);
+        if (rc == 0 && fh_str_ends(fh_str_of(f->name), FH_STR(".safetensors"))) rc = fh_folder_check_file(path, f->bytes, err);
+    }
+    if (rc == 0) rc = fh_path_join(path, sizeof(path), im->temporary, "config.json", err);
+    if (rc == 0) rc = fh_file_read(path, FH_WEIGHTS_META_BYTES, &config, err);
+    if (rc == 0 && (rc = fh_folder_config((fh_str){fh_buf_cstr(&config), config.len}, &im->meta, err)) != 0) fh_err_add(err, "%s", path);
+    if (rc != 0) fh_err_replace(err, im->temporary, im->from->path);
+    return rc;
+}
+
+/* ---- a file, or the parts of a split ---- */
+
 static int list_files(import *im, fh_err **err)
 {
+    if (im->from->is_folder) return list_folder(im, err);
     const char *name = fh_weights_base_name(im->from->path);
     size_t stem;
     unsigned parts = split_parts(name, &stem);
@@ -133,7 +216,8 @@ static int check_before(const import *im, fh_err **err)
 {
     char path[64];
     size_t stem;
-    if (split_parts(fh_weights_base_name(im->from->path), &stem) > 1 || !fh_weights_source_is_ours(im->from)) return 0;
+    if (im->from->is_folder || split_parts(fh_weights_base_name(im->from->path), &stem) > 1 || !fh_weights_source_is_ours(im->from))
+        return 0;
     snprintf(path, sizeof(path), "/proc/self/fd/%d", im->from->fd);
     return check_model(im, path, NULL, err);
 }
@@ -165,16 +249,21 @@ static int copy_file(import *im, fh_weights_file *f, fh_err **err)
     return fh_sha_hex(sha, f->sha256) ? 0 : fh_err_nomem(err);
 }
 
-/* One file: its digest. A split: the digest of the list of its parts' digests. */
-static int digest_of(const fh_weights_meta *m, char out[65], fh_err **err)
+/* One file: its digest. A split: the digest of the list of its parts' digests. A folder: with their names, by which an engine finds them.
+ */
+static int digest_of(const fh_weights_meta *m, bool folder, char out[65], fh_err **err)
 {
-    if (m->count == 1) {
+    if (m->count == 1 && !folder) {
         memcpy(out, m->files[0].sha256, 65);
         return 0;
     }
     FH_AUTO(fh_sha) fh_sha *sha = fh_sha_new();
     bool good = sha != NULL;
-    for (size_t i = 0; good && i < m->count; i++) good = fh_sha_add(sha, m->files[i].sha256, 64) && fh_sha_add(sha, "\n", 1);
+    for (size_t i = 0; good && i < m->count; i++) {
+        const fh_weights_file *f = &m->files[i];
+        good = fh_sha_add(sha, f->sha256, 64) && (!folder || (fh_sha_add(sha, "  ", 2) && fh_sha_add(sha, f->name, strlen(f->name))));
+        good = good && fh_sha_add(sha, "\n", 1);
+    }
     return good && fh_sha_hex(sha, out) ? 0 : fh_err_nomem(err);
 }
 
@@ -184,8 +273,8 @@ static int copy_all(import *im, char digest[65], fh_err **err)
     int rc = fh_dir_make(im->temporary, 0700, err);
     for (size_t i = 0; rc == 0 && i < im->meta.count; i++) rc = copy_file(im, &im->meta.files[i], err);
     if (rc == 0) rc = fh_path_join(first, sizeof(first), im->temporary, im->meta.files[0].name, err);
-    if (rc == 0) rc = check_model(im, first, &im->meta, err);
-    if (rc == 0) rc = digest_of(&im->meta, digest, err);
+    if (rc == 0) rc = im->from->is_folder ? check_folder(im, err) : check_model(im, first, &im->meta, err);
+    if (rc == 0) rc = digest_of(&im->meta, im->from->is_folder, digest, err);
     return rc;
 }
 

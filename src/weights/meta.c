@@ -127,6 +127,13 @@ static void name_item(const char *digest, const fh_weights_meta *m, fh_weights_i
     item->in_catalog = known != NULL;
 }
 
+static bool is_folder(const fh_weights_meta *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (strcmp(m->files[i].name, "config.json") == 0) return true;
+    return false;
+}
+
 int fh_weights_item_read(fh_weights *w, const char *digest, fh_weights_item *ret, fh_err **err)
 {
     fh_weights_item item = {0};
@@ -136,7 +143,9 @@ int fh_weights_item_read(fh_weights *w, const char *digest, fh_weights_item *ret
     if (rc == 0) rc = fh_path_join(item.path, sizeof(item.path), item.folder, m.files[0].name, err);
     if (rc != 0) return rc;
     snprintf(item.digest, sizeof(item.digest), "%s", digest);
-    snprintf(item.format, sizeof(item.format), "gguf");
+    bool folder = is_folder(&m);
+    snprintf(item.format, sizeof(item.format), folder ? "safetensors" : "gguf");
+    if (folder) snprintf(item.path, sizeof(item.path), "%s", item.folder);
     snprintf(item.architecture, sizeof(item.architecture), "%s", m.architecture);
     name_item(digest, &m, &item);
     for (size_t i = 0; i < m.count; i++) item.bytes += m.files[i].bytes;

@@ -29,16 +29,42 @@ static int open_at(const fh_weights_source *s, const char *path)
     return (int)syscall(SYS_openat2, s->folder_fd, path + (s->below - s->path), &how, sizeof(how));
 }
 
-static int open_file(const fh_weights_source *s, const char *path, int *ret_fd, uint64_t *ret_bytes, fh_err **err)
+static int take_regular(int opened, const char *path, int *ret_fd, uint64_t *ret_bytes, fh_err **err)
 {
     struct stat st;
-    FH_AUTO(fd) int fd = open_at(s, path);
+    FH_AUTO(fd) int fd = opened;
     bool absent = fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EXDEV || errno == ELOOP);
     if (absent) return fh_err_set(err, FH_E_NOT_FOUND, "there is no file %s", path);
     if (fd < 0 || fstat(fd, &st) != 0) return fh_err_errno(err, FH_E_IO, errno, "cannot open %s", path);
     if (!S_ISREG(st.st_mode)) return fh_err_set(err, FH_E_INVALID, "%s is not a regular file", path);
     *ret_bytes = (uint64_t)st.st_size;
     *ret_fd = fh_take_fd(&fd);
+    return 0;
+}
+
+static int open_file(const fh_weights_source *s, const char *path, int *ret_fd, uint64_t *ret_bytes, fh_err **err)
+{
+    return take_regular(open_at(s, path), path, ret_fd, ret_bytes, err);
+}
+
+/* A file of the folder itself; no link leads out of it. */
+static int open_member(const fh_weights_source *s, const char *name, int *ret_fd, uint64_t *ret_bytes, fh_err **err)
+{
+    char path[1400];
+    struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    int n = snprintf(path, sizeof(path), "%s/%s", s->path, name);
+    if (n < 0 || (size_t)n >= sizeof(path)) return fh_err_set(err, FH_E_INVALID, "path too long: %.200s", s->path);
+    return take_regular((int)syscall(SYS_openat2, s->fd, name, &how, sizeof(how)), path, ret_fd, ret_bytes, err);
+}
+
+/* A folder that holds a model, or a file. */
+static int open_path(fh_weights_source *s, fh_err **err)
+{
+    struct stat st;
+    FH_AUTO(fd) int fd = open_at(s, s->path);
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISDIR(st.st_mode)) return take_regular(fh_take_fd(&fd), s->path, &s->fd, &s->bytes, err);
+    s->is_folder = true;
+    s->fd = fh_take_fd(&fd);
     return 0;
 }
 
@@ -52,7 +78,7 @@ int fh_weights_source_open(fh_weights_source **ret, const char *folder, const ch
     s->below = folder ? below(folder, s->path) : NULL;
     if (folder && s->below) s->folder_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (folder && s->folder_fd < 0) return fh_err_set(err, FH_E_NOT_FOUND, "%s does not lie in %s", path, folder);
-    int rc = open_file(s, s->path, &s->fd, &s->bytes, err);
+    int rc = open_path(s, err);
     if (rc == 0) *ret = fh_take(s);
     return rc;
 }
@@ -60,6 +86,7 @@ int fh_weights_source_open(fh_weights_source **ret, const char *folder, const ch
 int fh_weights_source_part(const fh_weights_source *s, const char *name, int *ret_fd, uint64_t *ret_bytes, fh_err **err)
 {
     char path[1400];
+    if (s->is_folder) return open_member(s, name, ret_fd, ret_bytes, err);
     const char *own = fh_weights_base_name(s->path);
     if (strcmp(name, own) == 0) { /* the file that was looked at */
         *ret_fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
@@ -75,6 +102,11 @@ bool fh_weights_source_is_ours(const fh_weights_source *s)
 {
     struct stat st;
     return fstat(s->fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+bool fh_weights_source_is_folder(const fh_weights_source *s)
+{
+    return s->is_folder;
 }
 
 int fh_weights_source_fd(const fh_weights_source *s)

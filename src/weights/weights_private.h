@@ -41,8 +41,10 @@ struct fh_weights_source {
     const char *below; /* in path: what follows folder_fd's */
     int folder_fd;     /* -1: anywhere */
     int fd;            /* of path */
+    bool is_folder;    /* of a model: its files are below fd */
     uint64_t bytes;
 };
+
 /* A file beside it, or the file itself; *ret_fd is owned, its offset may be anywhere. */
 int fh_weights_source_part(const fh_weights_source *s, const char *name, int *ret_fd, uint64_t *ret_bytes, fh_err **err);
 bool fh_weights_source_is_ours(const fh_weights_source *s); /* nobody else can write it, so that it may be mapped */

@@ -56,6 +56,8 @@
     X(CHOICES, 16, "choices of a request (n) that our engine answers; beyond: 400")                                                        \
     X(ENGINE_QUEUE, 256, "requests that wait for an engine's batch; beyond: 429 with Retry-After")                                         \
     X(GGUF_FILES, 1024, "files of a split GGUF; beyond: an error")                                                                         \
+    X(SAFETENSORS_FILES, 1024, "files of a folder of weights; beyond: an error")                                                           \
+    X(SAFETENSORS_HEADER_BYTES, 33554432, "the header of a safetensors file; beyond: an error")                                            \
     X(GGUF_KEYS, 65536, "metadata keys of a GGUF; beyond: an error naming the field")                                                      \
     X(GGUF_TENSORS, 1048576, "tensors of a GGUF; beyond: an error naming the field")                                                       \
     X(GGUF_ARRAY_LEN, 16777216, "elements of a metadata array of a GGUF; beyond: an error naming the key")                                 \

@@ -44,6 +44,7 @@ typedef struct fh_catalog_engine {
     bool processes, loopback;                   /* it starts processes; they speak over a loopback of their own */
     const char *const *tools;                   /* programs of the system that it calls, where they are there */
     uint64_t memory_bytes;                      /* beyond weights and cache: what its runtime takes */
+    bool wide;                                  /* it keeps 16-bit weights and cache in 32 bits */
     uint64_t tmp_bytes;                         /* of /tmp */
 } fh_catalog_engine;
 

@@ -1,12 +1,13 @@
 /* Weights that you own: a content-addressed store of model files under DATA/weights.
  *
- *   DATA/weights/<sha256>/<file>.gguf      the file, read-only, as it came
+ *   DATA/weights/<sha256>/<file>.gguf      the file, read-only, as it came; or the files of a folder of safetensors
  *   DATA/weights/<sha256>/weights.json     what it is: id, variant, bytes, when and whence it came
  *   DATA/weights/.tmp-*                    an import that has not ended; swept by the next open
  *
  * The folders are the one truth; there is no index beside them. A folder appears by rename once everything in it is on the disk, so that
  * kill -9 at any instant leaves either nothing or all of it. The caller holds the data folder's lock (fh_dir_lock). A split model's digest
- * is that of the list of its parts' digests. Threads: any; imports and removals one at a time. */
+ * is that of the list of its parts' digests; a folder's, of the list of its files' digests and names. Threads: any; imports and removals
+ * one at a time. */
 #ifndef FH_WEIGHTS_WEIGHTS_H
 #define FH_WEIGHTS_WEIGHTS_H
 
@@ -42,16 +43,17 @@ FH_DEFINE_AUTO(fh_weights, fh_weights_close);
 typedef bool fh_weights_progress(void *arg, uint64_t done, uint64_t total);
 
 /* What is to be imported, opened once: what was looked at is what is copied, whatever becomes of its name. folder NULL: any path; else path
- * must lie below it, and no link leads out of it (nor for the later parts of a split). FH_E_NOT_FOUND when it does not lie there,
- * FH_E_INVALID when it is no regular file. */
+ * must lie below it, and no link leads out of it (nor for the later parts of a split). A folder is one of a model: config.json, safetensors
+ * and a tokenizer; no link leads out of it. FH_E_NOT_FOUND when it does not lie there, FH_E_INVALID when it is neither file nor folder. */
 typedef struct fh_weights_source fh_weights_source;
 int fh_weights_source_open(fh_weights_source **ret, const char *folder, const char *path, fh_err **err);
 int fh_weights_source_fd(const fh_weights_source *s); /* borrowed */
+bool fh_weights_source_is_folder(const fh_weights_source *s);
 void fh_weights_source_close(fh_weights_source *s);
 FH_DEFINE_AUTO(fh_weights_source, fh_weights_source_close);
 
-/* Copies a GGUF in, hashing while it copies, and checks that it is one. Already there: returns that item. id: a name of the caller's choice
- * for a file that the catalog does not know; NULL or "" makes one from the file's name. */
+/* Copies a GGUF or the files of a folder in, hashing while it copies, and checks that it is one. Already there: returns that item. id: a
+ * name of the caller's choice for a file that the catalog does not know; NULL or "" makes one from the file's name. */
 int fh_weights_import(fh_weights *w, const fh_weights_source *from, const char *id, fh_weights_progress *progress, void *arg,
                       fh_weights_item *ret, fh_err **err);
 /* Newest first. An owned array (fh_free). Folders that cannot be read are left out; ret_broken (may be NULL) counts them. */
