@@ -108,13 +108,9 @@ void fh_here_free(fh_here *h)
 
 static int here_has(void *ctx, const fh_catalog_engine *e, fh_err **err)
 {
-    fh_here *h = ctx;
+    const fh_here *h = ctx;
     fh_program p;
-    int rc = fh_program_find(h->engines, h->program, e, &p, err);
-    if (rc != 0 || e->listens == FH_ENGINE_LISTENS_UNIX) return rc;
-    rc = fh_err_set(err, FH_E_UNSUPPORTED, "%s listens on TCP alone, and its sandbox has no network", e->name);
-    fh_err_hint(err, "run it yourself, and add it as an endpoint: freehold provider add NAME --url http://127.0.0.1:PORT");
-    return rc;
+    return fh_program_find(h->engines, h->program, e, &p, err);
 }
 
 static int ask_program(const fh_here *h, const fh_catalog_engine *e, fh_err **err)

@@ -215,13 +215,27 @@ static int take_told(const fh_catalog_engine *e, const char *said, fh_program *p
     return rc;
 }
 
+static int no_network(const fh_catalog_engine *e, fh_err **err)
+{
+    int rc = fh_err_set(err, FH_E_UNSUPPORTED, "%s listens on TCP alone, and its sandbox has no network", e->name);
+    fh_err_hint(err, "run it yourself, and add it as an endpoint: freehold provider add NAME --url http://127.0.0.1:PORT");
+    return rc;
+}
+
 int fh_program_find(const char *const *told, const char *own, const fh_catalog_engine *e, fh_program *ret, fh_err **err)
 {
     memset(ret, 0, sizeof *ret);
     const char *said = told_of(told, e->id);
+    if (e->listens != FH_ENGINE_LISTENS_UNIX) return no_network(e, err);
     if (fh_catalog_engine_is_own(e)) return use_path(own, ret, err);
     if (said) return take_told(e, said, ret, err);
     return look_in_path(e, ret) != 0 ? not_installed(e, NULL, err) : add_parts(e, ret, err);
+}
+
+int fh_fleet_engine_here(const fh_fleet_config *c, const fh_catalog_engine *e, fh_err **err)
+{
+    fh_program p;
+    return fh_program_find(c->engines, c->program, e, &p, err);
 }
 
 /* ---- asking ---- */

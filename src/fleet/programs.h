@@ -4,6 +4,7 @@
 #define FH_FLEET_PROGRAMS_H
 
 #include "catalog/engines.h"
+#include "fleet/fleet.h"
 #include "sys/sandbox.h"
 
 enum { FH_PROGRAM_PARTS = 24, FH_PROGRAM_PATH = 1024 };

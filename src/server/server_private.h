@@ -209,6 +209,7 @@ void api_price_lists_list(api_call *c), api_price_lists_create(api_call *c), api
 void api_keys_list(api_call *c), api_keys_create(api_call *c), api_keys_rotate(api_call *c), api_keys_revoke(api_call *c);
 void api_session_create(api_call *c), api_session_delete(api_call *c), api_console_links_create(api_call *c);
 void api_machine(api_call *c);
+void api_engines_list(api_call *c);
 void api_traffic(api_call *c);
 void api_usage_list(api_call *c), api_usage_get(api_call *c);
 

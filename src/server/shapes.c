@@ -77,10 +77,24 @@ static const api_field variant[] = {
     {"repo", "string", true, false, "where it is published"},
     END,
 };
+static const api_field engine[] = {
+    {"id", "string", true, false, "as deployments name it"},
+    {"name", "string", true, false, "as its makers call it"},
+    {"licence", "string", true, false, "its terms"},
+    {"formats", "string[]", true, false, "weights that it takes: gguf, safetensors"},
+    {"least_version", "string", true, true, "the first version that is known"},
+    {"below_version", "string", true, true, "the first that is not known any more"},
+    {"tested_version", "string", true, true, "the one that was tested; null: none was, or it is our own"},
+    {"installed", "boolean", true, false, "it can be started on this machine; its version is looked at when it is"},
+    {"why", "string", true, true, "why not"},
+    {"hint", "string", true, true, "what to do"},
+    END,
+};
 static const api_field weights_here[] = {
     {"present", "boolean", true, false, "they are on this machine"},
     {"bytes", "integer", true, false, "their size"},
     {"digest", "string", true, true, "SHA-256"},
+    {"format", "string", true, true, "gguf or safetensors"},
     END,
 };
 static const api_field model[] = {
@@ -571,6 +585,7 @@ const api_shape api_shapes[] = {
     {"Frontier", frontier},
     {"Here", here},
     {"Variant", variant},
+    {"Engine", engine},
     {"WeightsHere", weights_here},
     {"ModelKeeps", model_keeps},
     {"Model", model},

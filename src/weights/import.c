@@ -86,14 +86,8 @@ static bool has_end(const fh_weights_meta *m, const char *end)
 
 static int check_members(const import *im, fh_err **err)
 {
-    static const char *const needed[] = {"config.json", ".safetensors"};
-    for (size_t i = 0; i < FH_COUNT(needed); i++) {
-        if (has_end(&im->meta, needed[i])) continue;
-        int rc = fh_err_set(err, FH_E_INVALID, "%s is no folder of a model: there is no %s in it", im->from->path, needed[i]);
-        fh_err_hint(err, "give the folder that holds config.json, the safetensors files and the tokenizer; or a GGUF file");
-        return rc;
-    }
-    return 0;
+    if (has_end(&im->meta, ".safetensors")) return 0;
+    return fh_err_set(err, FH_E_INVALID, "%s is no folder of a model: there is no .safetensors in it", im->from->path);
 }
 
 /* In the order of their names, so that the same files have the same digest. */

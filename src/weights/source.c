@@ -65,7 +65,13 @@ static int open_path(fh_weights_source *s, fh_err **err)
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISDIR(st.st_mode)) return take_regular(fh_take_fd(&fd), s->path, &s->fd, &s->bytes, err);
     s->is_folder = true;
     s->fd = fh_take_fd(&fd);
-    return 0;
+    FH_AUTO(fd) int config = -1;
+    uint64_t bytes;
+    int rc = open_member(s, "config.json", &config, &bytes, NULL) == 0 ? 0 : FH_E_INVALID;
+    if (rc == 0) return 0;
+    fh_err_set(err, rc, "%s is no folder of a model: there is no config.json in it", s->path);
+    fh_err_hint(err, "give the folder that holds config.json, the safetensors files and the tokenizer; or a GGUF file");
+    return rc;
 }
 
 int fh_weights_source_open(fh_weights_source **ret, const char *folder, const char *path, fh_err **err)

@@ -6,7 +6,7 @@ import { createStore } from './store.ts';
 import { json, request, ApiError } from './api/http.ts';
 import { readEvents } from './api/sse.ts';
 import { session } from './api/session.ts';
-import { isResting, type Change, type Deployment, type FeedEvent, type List, type Machine, type Model } from './api/types.ts';
+import { isResting, type Change, type Deployment, type Engine, type FeedEvent, type List, type Machine, type Model } from './api/types.ts';
 import { go, route } from './route.ts';
 import { say } from './notices.ts';
 import { text } from './text.ts';
@@ -23,6 +23,7 @@ export interface Live {
   models: Model[] | null;
   modelsError: ApiError | null;
   machine: Machine | null;
+  engines: Engine[];
   deployments: Deployment[] | null;
   history: Record<string, Change[]>;
   launching: string; // the deployment whose chat opens when it is ready
@@ -30,7 +31,7 @@ export interface Live {
 }
 
 export const live = createStore<Live>({
-  link: 'connecting', retryAt: 0, models: null, modelsError: null, machine: null, deployments: null, history: {}, launching: '', pressedAt: 0,
+  link: 'connecting', retryAt: 0, models: null, modelsError: null, machine: null, engines: [], deployments: null, history: {}, launching: '', pressedAt: 0,
 });
 
 let wake: () => void = () => undefined;
@@ -82,7 +83,7 @@ export async function refreshModels(): Promise<void> {
 }
 
 async function refreshMachine(): Promise<void> {
-  live.set({ machine: await json<Machine>('/api/v1/machine') });
+  live.set({ machine: await json<Machine>('/api/v1/machine'), engines: (await json<List<Engine>>('/api/v1/engines')).items });
 }
 
 export async function refreshHistory(name: string): Promise<void> {
@@ -212,15 +213,15 @@ export function startLive(): void {
   begin();
 }
 
-/** Run was pressed: starts it, shows its progress, opens the chat when it is ready. */
-export async function run(modelId: string): Promise<void> {
+/** Run was pressed: starts it, by that engine or by the one that takes it, shows its progress, opens the chat when it is ready. */
+export async function run(modelId: string, engine?: string): Promise<void> {
   const pressedAt = performance.now();
   const running = live.get().deployments?.find((d) => d.model === modelId && !isResting(d.state));
   if (running?.state === 'ready') {
     go('chat', running.name);
     return;
   }
-  const made = running ?? (await json<Deployment>('/api/v1/deployments', { method: 'POST', body: { model: modelId, reuse: true } }));
+  const made = running ?? (await json<Deployment>('/api/v1/deployments', { method: 'POST', body: { model: modelId, reuse: true, engine } }));
   const others = (live.get().deployments ?? []).filter((d) => d.name !== made.name);
   live.set({ deployments: [made, ...others], launching: made.name, pressedAt });
   go('running', made.name);

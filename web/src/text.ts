@@ -75,6 +75,7 @@ export const text = {
     wouldFitInstead: (name: string) => `The nearest that would run here, with its weights: ${name}.`,
     runNearest: (name: string) => `Run ${name}`,
     runNamed: (name: string) => `Run ${name}`,
+    engineOf: (name: string) => `Engine that runs ${name}`,
     others: 'More models',
     othersLead: (n: string) => `${n} more, with what each needs`,
     showOthers: 'Show them',

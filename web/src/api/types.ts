@@ -26,8 +26,15 @@ export interface Model {
     why: string;
     nearest: string | null;
   };
-  weights: { present: boolean; bytes: number };
+  weights: { present: boolean; bytes: number; format: string | null };
   deployments: string[];
+}
+
+export interface Engine {
+  id: string;
+  name: string;
+  formats: string[];
+  installed: boolean;
 }
 
 export interface Deployment {
@@ -35,6 +42,7 @@ export interface Deployment {
   model: string;
   variant: string;
   place: string;
+  engine: string;
   state: State;
   reason: string;
   hint: string | null;

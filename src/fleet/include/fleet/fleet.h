@@ -66,6 +66,10 @@ typedef struct fh_fleet_config {
     bool keep_engines_on_stop;  /* under systemd: engines live on and are adopted */
 } fh_fleet_config;
 
+/* Can that engine (catalog/engines.h) be started on this machine, but for its version? Reads c's program and engines alone; any thread. */
+struct fh_catalog_engine;
+int fh_fleet_engine_here(const fh_fleet_config *c, const struct fh_catalog_engine *e, fh_err **err);
+
 int fh_fleet_start(fh_fleet **ret, const fh_fleet_config *c,
                    fh_err **err); /* adopts what still runs, sweeps what is left over, then returns */
 void fh_fleet_stop(fh_fleet *f);  /* drains and stops engines unless keep_engines_on_stop, ends the thread, frees */
