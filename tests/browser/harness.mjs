@@ -48,7 +48,8 @@ function freePort() {
 }
 
 export class Server {
-  static async create() {
+  /** flags: more for `serve`. */
+  static async create(flags = []) {
     const s = new Server();
     s.folder = mkdtempSync(join(tmpdir(), 'fh-browser-'));
     s.data = join(s.folder, 'data');
@@ -58,6 +59,7 @@ export class Server {
     s.url = `http://127.0.0.1:${s.port}`;
     const done = s.cli('import', STARTER, '--data', s.data);
     if (done.status !== 0) throw new Error(`import failed: ${done.stderr}`);
+    s.flags = flags;
     await s.start();
     return s;
   }
@@ -73,7 +75,7 @@ export class Server {
 
   async start() {
     const log = openSync(join(this.folder, 'server.log'), 'a');
-    this.process = spawn(PROGRAM, ['serve', '--listen', `127.0.0.1:${this.port}`, '--data', this.data, '--key-file', this.keyFile], {
+    this.process = spawn(PROGRAM, ['serve', '--listen', `127.0.0.1:${this.port}`, '--data', this.data, '--key-file', this.keyFile, ...this.flags], {
       stdio: ['ignore', log, log], env: this.environment(), detached: true,
     });
     this.ended = new Promise((done) => this.process.once('exit', done));

@@ -1,6 +1,9 @@
-"""Engines of others on this machine, for tests: where they are, and how a server is told so. Nothing is fetched: tests/tools/peers gets them."""
+"""Engines of others on this machine, for tests: where they are, and how a server is told so. Nothing is fetched: tests/tools/peers gets them.
+
+others.py FOLDER    prints the words behind --engine for llama-server (what has to be made for it comes into FOLDER), or exits 3 and says why not"""
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
@@ -29,3 +32,9 @@ def llama_server(folder):
     own.chmod(0o755)
     whole = re.search(r'(/[^ "]*/debian-[^/]*)/', line).group(1)
     return f"llama-server={own}:{whole}", None
+
+
+if __name__ == "__main__":
+    words, why = llama_server(Path(sys.argv[1]))
+    print(words or why)
+    sys.exit(0 if words else 3)

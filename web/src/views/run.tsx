@@ -28,15 +28,15 @@ export function RunButton({ model, big = false, label }: { model: Model; big?: b
   const all = useStore(live, (l) => l.engines);
   const [chosen, choose] = useState('');
   const engines = all.filter((e) => e.installed && e.formats.includes(model.weights.format ?? ''));
-  const engine = engines.some((e) => e.id === chosen) ? chosen : engines[0]?.id;
+  const engine = engines.some((e) => e.id === chosen) ? chosen : (engines[0]?.id ?? '');
   const at = deploymentOf(model, list);
   const look = `button primary${big ? ' big' : ''}`;
   if (at?.state === 'ready') return <a class={look} href={routeHash('chat', at.name)}>{t.openChat}</a>;
   if (at) return <a class={look} href={routeHash('running', at.name)}>{t.starting}</a>;
   return (
     <>
-      {engines.length > 1 && <EngineChoice model={model} engines={engines} chosen={engine ?? ''} choose={choose} />}
-      <ActionButton class={look} run={() => run(model.id, engine)} busy={t.startingNow} label={t.runNamed(model.name)}>
+      {engines.length > 1 && <EngineChoice model={model} engines={engines} chosen={engine} choose={choose} />}
+      <ActionButton class={look} run={() => run(model.id, engines.length > 1 ? engine : undefined)} busy={t.startingNow} label={t.runNamed(model.name)}>
         <Icon name="play" size={big ? 20 : 16} /> {label ?? text.common.run}
       </ActionButton>
     </>
