@@ -157,6 +157,29 @@ static int base64_value(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
+static int base64url_value(char c)
+{
+    if (c == '-' || c == '_') return c == '-' ? 62 : 63;
+    return c == '+' || c == '/' ? -1 : base64_value(c);
+}
+
+bool fh_base64url_decode(fh_str s, void *out, size_t out_bytes)
+{
+    unsigned held = 0, bits = 0;
+    size_t n = 0;
+    if (s.len != (out_bytes * 8 + 5) / 6) return false;
+    for (size_t i = 0; i < s.len; i++) {
+        int value = base64url_value(s.ptr[i]);
+        if (value < 0) return false;
+        held = (held << 6 | (unsigned)value) & 0x3fff;
+        bits += 6;
+        if (bits < 8) continue;
+        bits -= 8;
+        ((unsigned char *)out)[n++] = (unsigned char)(held >> bits);
+    }
+    return (held & ((1u << bits) - 1)) == 0; /* one text for each value */
+}
+
 static size_t without_padding(fh_str s)
 {
     size_t n = s.len;

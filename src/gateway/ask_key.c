@@ -2,7 +2,7 @@
 #include "ask_key.h"
 
 #include "base/limits.h"
-#include "gateway/secret.h"
+#include "net/secret.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "gateway/gateway.h"
-#include "gateway/secret.h"
+#include "net/secret.h"
 #include "gateway/usage.h"
 #include "holds.h"
 #include "metrics.h"

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/map.h"
-#include "gateway/secret.h"
+#include "net/secret.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /* The table of one-time codes: a ring of digests with the times until which they hold. */
 #include "gateway/signin.h"
 #include "base/clock.h"
-#include "gateway/secret.h"
+#include "net/secret.h"
 
 #include <string.h>
 

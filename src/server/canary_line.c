@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "gateway/secret.h"
+#include "net/secret.h"
 #include "observe/trace.h"
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "canary_line.h"
 #include "catalog/engines.h"
-#include "gateway/secret.h"
+#include "net/secret.h"
 #include "honesty/draw.h"
 #include "honesty/reply.h"
 #include "providers.h"

@@ -14,7 +14,7 @@
 #include "gateway/admission.h"
 #include "gateway/gateway.h"
 #include "gateway/keys.h"
-#include "gateway/secret.h"
+#include "net/secret.h"
 #include "gateway/signin.h"
 #include "json/json.h"
 #include "net/http_client.h"

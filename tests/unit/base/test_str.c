@@ -78,6 +78,10 @@ static void hex_and_base64url_are_exact(void **state)
     assert_string_equal(out, "-_8");
     assert_int_equal(fh_base64url_encode("foobar", 6, out, sizeof out), 8);
     assert_string_equal(out, "Zm9vYmFy");
+    assert_true(fh_base64url_decode(FH_STR("-_8"), raw, 2) && raw[0] == 0xfb && raw[1] == 0xff);
+    static const char *const bad[] = {"-_9", "-_", "-_88", "+_8", "-/8", "-_="}; /* bits that mean nothing, lengths, the other alphabet */
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (fh_base64url_decode(fh_str_of(bad[i]), raw, 2)) fail_msg("%s", bad[i]);
     assert_true(fh_equal_secret("abc", "abc", 3) && !fh_equal_secret("abc", "abd", 3));
 }
 

@@ -44,7 +44,8 @@ unsigned fh_str_distance(fh_str a, fh_str b);
 bool fh_hex_encode(const void *data, size_t bytes, char *out, size_t out_size); /* lower case, NUL-terminated; needs 2 * bytes + 1 */
 bool fh_hex_decode(fh_str hex, void *out, size_t out_bytes);                    /* exactly out_bytes */
 size_t fh_base64url_encode(const void *data, size_t bytes, char *out,
-                           size_t out_size); /* no padding, NUL-terminated; 0 if it does not fit */
+                           size_t out_size);                     /* no padding, NUL-terminated; 0 if it does not fit */
+bool fh_base64url_decode(fh_str s, void *out, size_t out_bytes); /* exactly out_bytes, no padding; false for any other text */
 /* RFC 4648, section 4: with padding, whole. */
 bool fh_base64_valid(fh_str s);
 static inline size_t fh_base64_len(size_t bytes) /* of what they become */

@@ -1,6 +1,6 @@
 /* Random bytes and SHA-256, for keys, sign-in codes and digests of requests. Threads: any. */
-#ifndef FH_GATEWAY_SECRET_H
-#define FH_GATEWAY_SECRET_H
+#ifndef FH_NET_SECRET_H
+#define FH_NET_SECRET_H
 
 #include "base/err.h"
 #include "base/str.h"

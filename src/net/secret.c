@@ -1,5 +1,5 @@
 /* Random bytes and SHA-256: what keys and sign-in codes are made of. */
-#include "gateway/secret.h"
+#include "net/secret.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
