@@ -1,10 +1,7 @@
 /* Speed: prefill and decode on made-up tokens, and what this machine's memory gives, by the batch thread. */
 #include "engine_private.h"
 #include "base/clock.h"
-
-#include <sys/mman.h>
-
-enum { HUGE_PAGE = 2 << 20, AHEAD_WORDS = 1024 };
+#include "sys/memory_speed.h"
 
 /* Spread over the vocabulary, the same in every run. */
 static void fill_ids(const fh_engine *e, fh_token *ids, size_t count, uint64_t seed)
@@ -60,42 +57,7 @@ int fh_engine_bench(fh_engine *e, const fh_bench_spec *b, double *ret_seconds, f
     return 0;
 }
 
-/* ---- memory ---- */
-
-typedef struct reading {
-    const uint64_t *words;
-    size_t count;
-    _Atomic uint64_t sum; /* so that the reads are not left out */
-} reading;
-
-static void read_share(fh_worker *w, void *arg)
-{
-    reading *r = arg;
-    size_t first, last;
-    fh_worker_range(w, r->count, 64, &first, &last);
-    uint64_t sums[16] = {0};
-    for (size_t i = first; i + 16 <= last; i += 16) {
-        __builtin_prefetch(r->words + i + AHEAD_WORDS);
-        __builtin_prefetch(r->words + i + AHEAD_WORDS + 8);
-        for (size_t j = 0; j < 16; j++) sums[j] ^= r->words[i + j];
-    }
-    for (size_t j = 1; j < 16; j++) sums[0] ^= sums[j];
-    atomic_fetch_add(&r->sum, sums[0]);
-}
-
 int fh_engine_read_bandwidth(fh_engine *e, size_t bytes, double *ret_bytes_per_s, fh_err **err)
 {
-    FH_AUTO(ptr) uint64_t *words = fh_alloc_aligned(HUGE_PAGE, FH_MAX(bytes, (size_t)HUGE_PAGE));
-    if (!words) return fh_err_nomem(err);
-    madvise(words, bytes, MADV_HUGEPAGE); /* weights lie in huge pages too where the system grants them */
-    reading r = {.words = words, .count = bytes / sizeof *words};
-    for (size_t i = 0; i < r.count; i++) words[i] = i;
-    int64_t best_ns = INT64_MAX;
-    for (int pass = 0; pass < 12; pass++) {
-        int64_t began_ns = fh_clock_mono_ns();
-        fh_pool_run(e->pool, read_share, &r);
-        best_ns = FH_MIN(best_ns, fh_clock_mono_ns() - began_ns);
-    }
-    *ret_bytes_per_s = (double)bytes * FH_NS_PER_S / (double)FH_MAX(best_ns, (int64_t)1);
-    return 0;
+    return fh_memory_read_speed(e->pool, bytes, ret_bytes_per_s, err);
 }

@@ -22,28 +22,11 @@ const char *fh_server_sandbox(fh_server *s)
     return s->sandbox;
 }
 
-static fh_json *isa_json(const fh_cpu *cpu)
+static fh_json *isa_json(void)
 {
-    const struct {
-        bool has;
-        const char *name;
-    } rows[] = {
-        {cpu->avx2, "avx2"},
-        {cpu->fma, "fma"},
-        {cpu->f16c, "f16c"},
-        {cpu->avx512f, "avx512f"},
-        {cpu->avx512vnni, "avx512vnni"},
-        {cpu->avx512bf16, "avx512bf16"},
-        {cpu->avx_vnni, "avxvnni"},
-        {cpu->amx_int8, "amx-int8"},
-        {cpu->amx_bf16, "amx-bf16"},
-        {cpu->neon, "neon"},
-        {cpu->dotprod, "dotprod"},
-        {cpu->i8mm, "i8mm"},
-    };
     fh_json *list = fh_json_new_array();
-    for (size_t i = 0; i < FH_COUNT(rows); i++)
-        if (rows[i].has) fh_json_append(list, fh_json_new_cstr(rows[i].name));
+    const char *name;
+    for (size_t i = 0; fh_cpu_isa_next(&i, &name);) fh_json_append(list, fh_json_new_cstr(name));
     return list;
 }
 
@@ -69,7 +52,7 @@ void api_machine(api_call *c)
     fh_topo_read(&topo);
     fh_json_set(o, "name", fh_json_new_cstr(host));
     fh_json_set(o, "cpu", fh_json_new_cstr(fh_cpu_get()->model));
-    fh_json_set(o, "isa", isa_json(fh_cpu_get()));
+    fh_json_set(o, "isa", isa_json());
     set_topology(o, &topo);
     fh_json_set(o, "sandbox", fh_json_new_cstr(fh_server_sandbox(s)));
     fh_json_set(o, "sandbox_why", s->sandbox_why[0] ? fh_json_new_cstr(s->sandbox_why) : fh_json_new_null());

@@ -1,5 +1,6 @@
 /* Processor features by CPUID, and only those whose registers the operating system saves (XCR0). */
 #include "sys/cpu.h"
+#include "base/mem.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -95,4 +96,30 @@ const fh_cpu *fh_cpu_get(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, read_once);
     return &the_cpu;
+}
+
+bool fh_cpu_isa_next(size_t *i, const char **ret_name)
+{
+    const fh_cpu *cpu = fh_cpu_get();
+    const struct {
+        bool has;
+        const char *name;
+    } rows[] = {
+        {cpu->avx2, "avx2"},
+        {cpu->fma, "fma"},
+        {cpu->f16c, "f16c"},
+        {cpu->avx512f, "avx512f"},
+        {cpu->avx512vnni, "avx512vnni"},
+        {cpu->avx512bf16, "avx512bf16"},
+        {cpu->avx_vnni, "avxvnni"},
+        {cpu->amx_int8, "amx-int8"},
+        {cpu->amx_bf16, "amx-bf16"},
+        {cpu->neon, "neon"},
+        {cpu->dotprod, "dotprod"},
+        {cpu->i8mm, "i8mm"},
+    };
+    while (*i < FH_COUNT(rows) && !rows[*i].has) ++*i;
+    if (*i == FH_COUNT(rows)) return false;
+    *ret_name = rows[(*i)++].name;
+    return true;
 }

@@ -12,6 +12,8 @@ typedef struct fh_cpu {
 } fh_cpu; /* only what the operating system has enabled too (XCR0) */
 
 const fh_cpu *fh_cpu_get(void);
+/* Names of the instruction sets that it has, of those above: size_t i = 0; while (fh_cpu_isa_next(&i, &name)) ... */
+bool fh_cpu_isa_next(size_t *i, const char **ret_name);
 
 typedef struct fh_topo {
     unsigned logical, cores, packages, numa_nodes; /* that this process may use */

@@ -59,6 +59,8 @@ unsigned fh_process_sweep(const char *marker, bool (*spare)(void *arg, const cha
 size_t fh_process_list(const char *marker, pid_t *ret, size_t max);
 /* Runs a program to its end without input or output; FH_E_UNAVAILABLE when it fails, FH_E_TIMEOUT when it had to be killed. */
 int fh_command_run(const char *const *argv, const char *const *env, int64_t timeout_ns, fh_err **err);
+/* The same, and appends what it writes to its standard output; FH_E_TOO_LARGE when that is more than out takes. */
+int fh_command_read(const char *const *argv, const char *const *env, int64_t timeout_ns, fh_buf *out, fh_err **err);
 typedef struct fh_process_use {
     uint64_t rss_bytes; /* memory that is there */
     uint64_t own_bytes; /* of it what is no file's: pages of files count as available to others as well */
