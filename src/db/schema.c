@@ -113,6 +113,25 @@ static const fh_migration schema[] = {
          " record TEXT NOT NULL," /* JSON: src/honesty/record.c says how */
          " checked_utc_ns INTEGER NOT NULL,"
          " PRIMARY KEY(provider, model)) STRICT;"},
+    {16, "CREATE TABLE nodes("                    /* machines of others that joined the pool */
+         " id INTEGER PRIMARY KEY AUTOINCREMENT," /* never used again: certificates are made out to it */
+         " name TEXT NOT NULL,"
+         " state TEXT NOT NULL CHECK(state IN ('joined','draining','removed')),"
+         " certificate_sha256 BLOB NOT NULL DEFAULT x''," /* that it came with last; x'': it has not come yet */
+         " next_sha256 BLOB NOT NULL DEFAULT x'',"        /* that was made for it and that it has not come with yet */
+         " until_utc_ns INTEGER NOT NULL DEFAULT 0,"      /* end of the later one of them */
+         " ask_micro INTEGER NOT NULL,"                   /* an hour, in millionths of the currency; 0: it asks for nothing */
+         " ask_currency TEXT NOT NULL,"
+         " facts TEXT NOT NULL DEFAULT '{}'," /* JSON: what it says of itself */
+         " joined_utc_ns INTEGER NOT NULL,"
+         " seen_utc_ns INTEGER NOT NULL DEFAULT 0) STRICT;"
+         "CREATE UNIQUE INDEX nodes_name ON nodes(name) WHERE state <> 'removed';"
+         "CREATE TABLE join_tokens("
+         " secret_sha256 BLOB PRIMARY KEY,"
+         " created_utc_ns INTEGER NOT NULL,"
+         " expires_utc_ns INTEGER NOT NULL,"
+         " key_sha256 BLOB NOT NULL DEFAULT x''," /* of the machine that used it; x'': none has */
+         " node INTEGER NOT NULL DEFAULT 0) STRICT;"},
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

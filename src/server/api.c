@@ -129,11 +129,20 @@ static bool matches(const char *pattern, fh_str path, char *param, size_t param_
     return true;
 }
 
+/* A path that a row names as it is does not match the {name} of another. */
+static bool is_named(fh_str path)
+{
+    const api_route *r = api_routes;
+    while (r->method && !fh_str_eqs(path, r->path)) r++;
+    return r->method != NULL;
+}
+
 /* The row for a request. allow gets the methods of the path when it is the method that is wrong. */
 static const api_route *find_route(fh_str method, fh_str path, char *param, size_t param_size, fh_buf *allow)
 {
+    bool named = is_named(path);
     for (const api_route *r = api_routes; r->method; r++) {
-        if (!matches(r->path, path, param, param_size)) continue;
+        if (named ? !fh_str_eqs(path, r->path) : !matches(r->path, path, param, param_size)) continue;
         if (fh_str_eqs(method, r->method)) return r;
         fh_buf_addf(allow, "%s%s", allow->len ? ", " : "", r->method);
     }

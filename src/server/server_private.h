@@ -54,6 +54,8 @@ typedef struct fh_server {
     struct fh_price_lists *price_lists;
     struct fh_standings *standings;
     struct fh_honesty_check *check; /* the last one; NULL: none yet */
+    struct fh_nodes *nodes;
+    struct fh_pool_service *pool; /* NULL: no --pool, or a newer server has it */
     fh_outcome_store *outcomes;
     fh_usage_store *usage;
     fh_tokenizers *tokenizers;
@@ -167,7 +169,8 @@ void fh_edges_stop(fh_edges *e); /* ends the threads and all that still runs; th
 /* upgrade.c: what SIGUSR2 does. */
 void fh_server_upgrade(fh_server *s);
 /* server.c */
-void fh_server_write_used(fh_server *s); /* when keys were used last */
+void fh_server_write_used(fh_server *s);              /* when keys were used last */
+int fh_server_start_pool(fh_server *s, fh_err **err); /* nothing without --pool */
 int fh_server_start_fleet(fh_server *s, fh_fleet **ret, fh_err **err);
 void fh_server_drain(fh_server *s, int64_t grace_ns, int64_t most_ns); /* no new connections; ends when all have gone, or after most_ns */
 /* server.c: beyond loopback only with TLS, or when something in front does it. */
@@ -202,6 +205,8 @@ void api_providers_list(api_call *c), api_providers_create(api_call *c), api_pro
     api_providers_delete(api_call *c);
 void api_honesty_list(api_call *c), api_honesty_check(api_call *c), api_honesty_clear(api_call *c);
 void api_providers_load_tokenizers(fh_server *s); /* of all of them, at the start; the loop need not run yet */
+void api_nodes_list(api_call *c), api_nodes_get(api_call *c), api_nodes_token(api_call *c), api_nodes_drain(api_call *c),
+    api_nodes_delete(api_call *c);
 void api_groups_list(api_call *c), api_groups_create(api_call *c), api_groups_delete(api_call *c);
 void api_outcomes_create(api_call *c);
 void api_plans_create(api_call *c);

@@ -265,6 +265,26 @@ static const api_field provider_price[] = {
     {"output_nusd_per_million", "integer", true, false, "likewise, of answers"},
     END,
 };
+static const api_field node[] = {
+    {"name", "string", true, false, "its name"},
+    {"state", "string", true, false, "joined, or draining: nothing new is started on it"},
+    {"here", "boolean", true, false, "it is connected now"},
+    {"ask_micro_per_hour", "integer", true, false, "what its owner wants for an hour, in millionths of the currency; 0: nothing"},
+    {"ask_currency", "string", true, false, "as USD"},
+    {"joined", "time", true, false, "when it joined"},
+    {"seen", "time", true, true, "when it was connected last; null: it has not come yet"},
+    {"certificate_expires", "time", true, true, "end of its certificate, which is renewed before; null: it has none yet"},
+    {"facts", "object", true, false,
+     "what it says of itself: processor, memory, GPUs, what it measured; empty until it has (docs/POOL.md)"},
+    END,
+};
+static const api_field node_token[] = {
+    {"token", "string", true, false, "for `freehold node join`, once"},
+    {"expires", "time", true, false, "when it ends"},
+    {"server_sha256", "string", true, false, "fingerprint of the certificate that the machine will see: part of the token"},
+    {"port", "integer", true, false, "where the server listens for machines"},
+    END,
+};
 static const api_field provider[] = {
     {"name", "string", true, false, "how it is called here"},
     {"url", "string", true, false, "where it is, without /v1"},
@@ -612,6 +632,8 @@ const api_shape api_shapes[] = {
     {"TrafficReplica", traffic_replica},
     {"Failover", failover},
     {"FailoverAttempt", failover_attempt},
+    {"Node", node},
+    {"NodeToken", node_token},
     {"GroupMember", group_member},
     {"Group", group},
     {"GroupCreate", group_create},

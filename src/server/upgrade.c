@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "pool/service.h"
 #include "server_private.h"
 #include "sys/file.h"
 
@@ -26,6 +27,8 @@ static void let_go(fh_server *s)
     fh_server_write_used(s);
     fh_feed_free(s->feed);
     s->feed = NULL;
+    fh_pool_service_free(s->pool);
+    s->pool = NULL;
     fh_fleet_leave(s->fleet);
     close(s->lock_fd);
     s->lock_fd = -1;
@@ -41,7 +44,8 @@ static int take_back(fh_server *s, fh_err **err)
     s->fleet = fresh;
     fh_edges_pass_by(s->edges);
     fh_fleet_stop(before);
-    return fh_feed_new(&s->feed, s, err);
+    rc = fh_server_start_pool(s, err);
+    return rc ? rc : fh_feed_new(&s->feed, s, err);
 }
 
 static void go_on(fh_server *s)

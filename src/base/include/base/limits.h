@@ -243,6 +243,16 @@
     X(LINK_REPLY_UNSENT_BYTES, 8388608, "unsent bytes of a reply whose source does not pause; beyond: it is cut")                          \
     X(LINK_ASK_IDLE_MS, 30000, "time without progress of an ask, unless it says another; beyond: an error")                                \
     X(LINK_WHY_BYTES, 200, "text in which one end of a link tells the other why it closes; what is beyond is cut off")                     \
+    X(NODES, 1024, "machines in the pool of a server; beyond: 409")                                                                        \
+    X(JOIN_TOKENS, 64, "join tokens that wait to be used; beyond: 409")                                                                    \
+    X(JOIN_TOKEN_MS, 3600000, "time within which a join token must be used; beyond: refused")                                              \
+    X(NODE_CERT_DAYS, 30, "time that a node's certificate is good for; it is renewed after two thirds of it")                              \
+    X(POOL_CA_DAYS, 7300, "time that the certificate of the pool's authority is good for")                                                 \
+    X(POOL_SKEW_MS, 86400000, "time that a node's clock may be behind when it gets a certificate")                                         \
+    X(NODE_FACTS_BYTES, 32768, "what a node says of itself; beyond: its link closes")                                                      \
+    X(NODE_GPUS, 64, "GPUs of a node that are told of; beyond: they are not")                                                              \
+    X(NODE_ANSWER_MS, 30000, "time that a node takes to say who it is and what it has; beyond: its link closes")                           \
+    X(NODE_SEEN_MS, 60000, "time between two times that it is written down when nodes were seen last")                                     \
     X(SSE_SUBSCRIBERS, 256, "open streams of /api/v1/events; beyond: 503")
 
 enum {

@@ -27,6 +27,7 @@ typedef struct fh_server_config { /* all borrowed until fh_server_run returns */
     const char *const *cors_origins;    /* other origins whose pages may speak to it; NULL-terminated */
     fh_server_cache cache;
     const char *const *engines; /* where engines of others are, "ENGINE=PROGRAM[:PART...]", NULL-terminated */
+    const char *pool;           /* where machines join: "0.0.0.0:8471"; NULL: none may */
     const char *region;         /* where it stands (gateway/region.h); NULL: not known */
     const char *access_log;     /* a file, or "-" for standard output; opened anew on SIGHUP; NULL: none is written */
     const char *otlp_url;       /* a collector of traces; NULL: none */

@@ -1,0 +1,261 @@
+/* freehold node join: this machine becomes one of a server's pool, and stays it until it is stopped. */
+#include "base/log.h"
+#include "client.h"
+#include "pool/facts.h"
+#include "pool/member.h"
+#include "sys/file.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { TOKEN_BYTES = 4096 };
+
+typedef struct joining {
+    fh_pool_place server;
+    fh_node_ask ask;
+    const fh_node_ask *asked; /* NULL: nothing was said of it */
+    char folder[1024], name[64];
+    int lock_fd;
+    fh_identity *id;
+    bool joins;
+    fh_json *facts;
+    fh_loop *loop;
+    fh_resolver *resolver;
+    fh_pool_member *member;
+    fh_err *refused; /* what ends it */
+} joining;
+
+/* ---- what was said ---- */
+
+static int find_folder(const fh_cli *c, joining *j, fh_err **err)
+{
+    const char *given = fh_cli_text(c, "data", NULL), *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    int n;
+    if (given)
+        n = snprintf(j->folder, sizeof j->folder, "%s", given);
+    else if (data && data[0])
+        n = snprintf(j->folder, sizeof j->folder, "%s/freehold-node", data);
+    else if (home && home[0])
+        n = snprintf(j->folder, sizeof j->folder, "%s/.local/share/freehold-node", home);
+    else
+        return fh_err_set(err, FH_E_USAGE, "where is this machine's folder? Neither --data nor HOME is set");
+    return n < (int)sizeof j->folder
+               ? 0
+               : fh_err_set(err, FH_E_USAGE, "the path of the data folder is longer than %zu bytes", sizeof j->folder - 1);
+}
+
+/* That of the host, as far as a name may have it. */
+static void name_of_host(char *out, size_t out_size)
+{
+    char host[256] = "";
+    size_t n = 0;
+    gethostname(host, sizeof host - 1);
+    for (size_t i = 0; host[i] && host[i] != '.' && n + 1 < out_size; i++) {
+        char low = host[i] >= 'A' && host[i] <= 'Z' ? (char)(host[i] - 'A' + 'a') : host[i];
+        bool plain = (low >= 'a' && low <= 'z') || (low >= '0' && low <= '9');
+        out[n++] = plain ? low : '-';
+    }
+    out[n] = '\0';
+    if (!n) snprintf(out, out_size, "node");
+}
+
+/* What is wrong with a flag is wrong usage. */
+static int wrong(const char *flag, const fh_err *why, fh_err **err)
+{
+    fh_err_set(err, FH_E_USAGE, "%s: %s", flag, fh_err_message(why));
+    fh_err_hint(err, "%s", fh_err_hint_get(why));
+    return FH_E_USAGE;
+}
+
+static int read_words(const fh_cli *c, joining *j, fh_err **err)
+{
+    FH_AUTO(fh_err) fh_err *why = NULL;
+    const char *ask = fh_cli_text(c, "ask", NULL), *name = fh_cli_text(c, "name", NULL);
+    int rc = fh_pool_place_parse(fh_str_of(fh_cli_operand(c, 0)), &j->server, err);
+    j->ask = (fh_node_ask){.currency = "USD"};
+    if (!rc && ask && fh_node_ask_parse(fh_str_of(ask), &j->ask, &why)) rc = wrong("--ask", why, err);
+    if (ask) j->asked = &j->ask;
+    name_of_host(j->name, sizeof j->name);
+    if (!rc && name && fh_node_name_check(fh_str_of(name), &why)) rc = wrong("--name", why, err);
+    if (!rc && name) snprintf(j->name, sizeof j->name, "%s", name);
+    return rc ? rc : find_folder(c, j, err);
+}
+
+/* ---- the token ---- */
+
+static int read_input(fh_buf *out, fh_err **err)
+{
+    char piece[512];
+    if (isatty(STDIN_FILENO)) fprintf(stderr, "Token, from `freehold node token` on the server's side: ");
+    for (ssize_t n; (n = read(STDIN_FILENO, piece, sizeof piece)) > 0;) {
+        fh_buf_add(out, piece, (size_t)n);
+        if (memchr(piece, '\n', (size_t)n)) break;
+    }
+    explicit_bzero(piece, sizeof piece);
+    return fh_buf_check(out, err, "the token");
+}
+
+/* From the file, or from standard input of who has not joined yet. Empty without one. */
+static int read_token(const fh_cli *c, const joining *j, fh_buf *out, fh_err **err)
+{
+    const char *file = fh_cli_text(c, "token-file", NULL);
+    if (file ? strcmp(file, "-") == 0 : !fh_identity_joined(j->id)) return read_input(out, err);
+    if (!file) return 0;
+    int rc = fh_file_read(file, TOKEN_BYTES, out, err);
+    return rc ? fh_err_add(err, "the token cannot be read") : 0;
+}
+
+static bool joined_with(const joining *j, fh_str token)
+{
+    const fh_membership *joined = fh_identity_joined(j->id);
+    return joined && (!token.len || fh_str_eqs(token, joined->token));
+}
+
+/* Who has joined with this token, or says none, goes on as who it is; who was joining and says none goes on with that. */
+static int choose(joining *j, fh_str token, fh_err **err)
+{
+    const fh_membership *begun = fh_identity_joining(j->id);
+    j->joins = !joined_with(j, token);
+    if (!j->joins) return fh_identity_set(j->id, &j->server, j->asked, err);
+    if (!token.len && begun) token = fh_str_of(begun->token);
+    char text[FH_JOIN_TOKEN_LEN + 1] = "";
+    if (token.len < sizeof text) memcpy(text, token.ptr, token.len); /* what is borrowed of the identity changes with it */
+    return fh_identity_begin(j->id, &j->server, token.len < sizeof text ? fh_str_of(text) : token, j->name, &j->ask, err);
+}
+
+static int prepare(const fh_cli *c, joining *j, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf token = FH_BUF(TOKEN_BYTES);
+    int rc = fh_dir_make(j->folder, 0700, err);
+    if (!rc) rc = fh_dir_lock(j->folder, &j->lock_fd, err);
+    if (rc == FH_E_BUSY)
+        fh_err_hint(err, "this machine is in a pool already, by another `freehold node join`; or give --data another folder");
+    if (!rc) rc = fh_identity_open(&j->id, j->folder, err);
+    if (!rc) rc = read_token(c, j, &token, err);
+    if (!rc) rc = choose(j, fh_str_trim((fh_str){fh_buf_cstr(&token), token.len}), err);
+    if (token.data) explicit_bzero(token.data, token.len);
+    return rc;
+}
+
+/* ---- being there ---- */
+
+static void say(const joining *j, const char *what)
+{
+    printf("%s %s %s:%d\n", fh_identity_joined(j->id)->name, what, j->server.host, j->server.port);
+    fflush(stdout);
+}
+
+static void on_joined(void *arg)
+{
+    say(arg, "has joined the pool of");
+}
+
+static void on_here(void *arg, fh_link *l)
+{
+    (void)l;
+    say(arg, "is in the pool of");
+}
+
+/* What the server said no to is not tried again. */
+static void heard(joining *j, const fh_err *why, const char *what)
+{
+    if (fh_err_code(why) != FH_E_FORBIDDEN) {
+        fh_log_err(FH_LOG_WARN, "node", why, "%s %s:%d; trying again", what, j->server.host, j->server.port);
+        return;
+    }
+    fh_err_set(&j->refused, FH_E_FORBIDDEN, "%s", fh_err_message(why));
+    if (fh_err_hint_get(why)) fh_err_hint(&j->refused, "%s", fh_err_hint_get(why));
+    fh_loop_stop(j->loop);
+}
+
+static void on_gone(void *arg, fh_link *l, const fh_err *why)
+{
+    (void)l;
+    heard(arg, why, "the connection is lost to");
+}
+
+static void on_failed(void *arg, const fh_err *why)
+{
+    heard(arg, why, "not reached:");
+}
+
+static void on_stop(void *arg)
+{
+    fh_loop_stop(((joining *)arg)->loop);
+}
+
+static int open_all(joining *j, fh_err **err)
+{
+    fh_pool_member_config c = {.identity = j->id,
+                               .joins = j->joins,
+                               .on_joined = on_joined,
+                               .on_here = on_here,
+                               .on_gone = on_gone,
+                               .on_failed = on_failed,
+                               .arg = j};
+    signal(SIGPIPE, SIG_IGN);
+    int rc = fh_facts_read(&j->facts, j->folder, err);
+    if (!rc) rc = fh_loop_new(&j->loop, err);
+    if (!rc) rc = fh_resolver_new(&j->resolver, NULL, NULL, err);
+    if (!rc) rc = fh_loop_on_signal(j->loop, SIGINT, on_stop, j, err);
+    if (!rc) rc = fh_loop_on_signal(j->loop, SIGTERM, on_stop, j, err);
+    c.facts = j->facts;
+    c.resolver = j->resolver;
+    return rc ? rc : fh_pool_member_start(&j->member, j->loop, &c, err);
+}
+
+static void close_all(joining *j)
+{
+    fh_pool_member_free(j->member);
+    fh_resolver_free(j->resolver);
+    fh_loop_free(j->loop);
+    fh_json_unref(j->facts);
+    fh_identity_close(j->id);
+    if (j->lock_fd >= 0) close(j->lock_fd);
+}
+
+static int run_join(fh_cli *c, fh_err **err)
+{
+    joining j = {.lock_fd = -1};
+    int rc = read_words(c, &j, err);
+    if (!rc) rc = prepare(c, &j, err);
+    if (!rc) rc = open_all(&j, err);
+    if (!rc) rc = fh_loop_run(j.loop, err);
+    close_all(&j);
+    if (rc || !j.refused) {
+        fh_err_free(j.refused);
+        return rc;
+    }
+    fh_err_move(err, &j.refused);
+    return FH_E_FORBIDDEN;
+}
+
+static const fh_cli_flag flags[] = {
+    {"token-file", 0, FH_CLI_TEXT, "FILE", "file that holds the token (- for standard input, where it is read without this flag too)", 0,
+     0},
+    {"ask", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "what its owner wants for an hour, as 0.35 or 0.35EUR (default nothing)", 0, 0},
+    {"name", 0, FH_CLI_TEXT, "NAME", "its name in the pool (default that of the host)", 0, 0},
+    {"data", 0, FH_CLI_TEXT, "DIR", "this machine's own folder (default $XDG_DATA_HOME/freehold-node)", 0, 0},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+static const char *const examples[] = {"freehold node join https://pool.example.com:8471 --token-file token",
+                                       "freehold node join https://pool.example.com:8471 --ask 0.35EUR --name den-2 <token", NULL};
+
+const fh_cli_verb fh_verb_node_join = {
+    .name = "node join",
+    .group = "Server",
+    .summary = "make this machine one of a server's pool",
+    .operands = "URL",
+    .min_operands = 1,
+    .max_operands = 1,
+    .about =
+        "It dials out to where `freehold serve --pool` listens, and needs no open port. The token, of `freehold node token`, says which "
+        "server it is; with it the machine gets a certificate of its own, whose key never leaves it. From then on it needs no token, and "
+        "dials again by itself whenever the connection is lost. It says of itself what docs/POOL.md lists, and nothing else.\n\n"
+        "It runs until it is stopped. A server that removed it ends it, with the reason.",
+    .examples = examples,
+    .flags = flags,
+    .run = run_join,
+    .no_json = true,
+};

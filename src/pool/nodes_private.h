@@ -1,0 +1,22 @@
+/* What nodes.c and tokens.c share: the store, and what joining changes in one transaction. */
+#ifndef FH_POOL_NODES_PRIVATE_H
+#define FH_POOL_NODES_PRIVATE_H
+
+#include "pool/nodes.h"
+
+#include <pthread.h>
+
+struct fh_nodes {
+    pthread_rwlock_t lock; /* guards list against those who read; the owner takes it for writing while it changes the list or a node */
+    fh_db *db;             /* borrowed */
+    fh_node **list;        /* owned, in the order of their ids */
+    size_t count, room;
+};
+
+/* nodes.c. Those that are of no use any more. */
+int nodes_forget(fh_nodes *n, int64_t now_utc_ns, fh_err **err);
+/* tokens.c. Inside a transaction. The node that used the token with this key, 0 when it is still to be used. */
+int nodes_token_look(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, int64_t *ret_node, fh_err **err);
+int nodes_token_use(fh_nodes *n, const fh_node_join *j, int64_t node, fh_err **err);
+
+#endif
