@@ -1,5 +1,5 @@
-/* How long ranking takes: plan_bench [OFFERS [MODEL]]. Offers over 4,000 hosts at drawn prices (a fixed seed), the best of several rounds;
- * then the memory of the process. */
+/* How long ranking takes: plan_bench [OFFERS [MODEL [HOSTS]]]. Offers over 4,000 hosts (or so many: as many as offers is a host each) at
+ * drawn prices (a fixed seed), the best of several rounds; then the memory of the process. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "plan/rank.h"
@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#define HOSTS  4000
 #define KEPT   50
 #define ROUNDS 7
 
@@ -20,11 +19,11 @@ static uint64_t draw(uint64_t *seed) /* splitmix64 */
     return z ^ (z >> 31);
 }
 
-static void fill(fh_plan_host *hosts, fh_plan_offer *offers, size_t count)
+static void fill(fh_plan_host *hosts, size_t host_count, fh_plan_offer *offers, size_t count)
 {
     static const uint32_t gb[] = {24, 48, 80, 96, 141, 180, 192, 268};
     uint64_t seed = 1;
-    for (size_t i = 0; i < HOSTS; i++) {
+    for (size_t i = 0; i < host_count; i++) {
         uint64_t r = draw(&seed);
         hosts[i] = (fh_plan_host){.name = "drawn",
                                   .devices = 1u << (r >> 8) % 4,
@@ -38,7 +37,7 @@ static void fill(fh_plan_host *hosts, fh_plan_offer *offers, size_t count)
     }
     for (size_t i = 0; i < count; i++) {
         uint64_t r = draw(&seed);
-        offers[i] = (fh_plan_offer){.host = (uint32_t)(r % HOSTS),
+        offers[i] = (fh_plan_offer){.host = (uint32_t)(r % host_count),
                                     .start_s = (r >> 16) % 900,
                                     .fetch_mb_s = (r >> 32) % 2000,
                                     .hour_nusd = (int64_t)(draw(&seed) % 100000000000)};
@@ -60,18 +59,19 @@ int main(int argc, char **argv)
 {
     size_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
     const fh_catalog_model *m = fh_catalog_find(fh_str_of(argc > 2 ? argv[2] : "kimi-k3.1-pro"));
-    fh_plan_host *hosts = fh_calloc(HOSTS, sizeof(*hosts));
+    size_t host_count = argc > 3 ? strtoull(argv[3], NULL, 10) : 4000;
+    fh_plan_host *hosts = fh_calloc(host_count, sizeof(*hosts));
     fh_plan_offer *offers = fh_calloc(count, sizeof(*offers));
     static fh_plan plans[KEPT];
-    if (!m || !hosts || !offers) return 1;
-    fill(hosts, offers, count);
-    fh_plan_market on = {hosts, offers, NULL, HOSTS, count, 0};
+    if (!m || !hosts || !offers || !host_count) return 1;
+    fill(hosts, host_count, offers, count);
+    fh_plan_market on = {hosts, offers, NULL, host_count, count, 0};
     for (int prefer = FH_PLAN_PRICE; prefer <= FH_PLAN_START; prefer++) {
         static const char *const names[] = {"price", "speed", "energy", "start"};
         fh_plan_wishes w = {.context_tok = 131072, .prefer = (fh_plan_prefer)prefer, .max_hour_nusd = 90000000000};
         fh_plan_ranking r = {.plans = plans, .max = KEPT};
         double ms = rank_ms(m, &on, &w, &r);
-        printf("%-7s %zu offers, %d hosts, %s: %.1f ms, %zu fit, %zu kept\n", names[prefer], count, HOSTS, m->id, ms, r.fit, r.count);
+        printf("%-7s %zu offers, %zu hosts, %s: %.1f ms, %zu fit, %zu kept\n", names[prefer], count, host_count, m->id, ms, r.fit, r.count);
     }
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);

@@ -129,12 +129,11 @@ static double prefill_tok_s(const setting *s)
     return active_params(s) > 0 ? arithmetic(s) * s->machines / (2 * active_params(s)) : 0;
 }
 
-/* Answered tokens a second over all streams, each of which brings its prompt. */
-static double total_tok_s(const setting *s, double streams)
+/* Answered tokens a second over all streams, each of which brings its prompt, with steps of so many seconds. */
+static double total_tok_s(const setting *s, double streams, double step, double prefill)
 {
-    double prefill = prefill_tok_s(s);
     double prompt_s = prefill > 0 ? s->w->prompt_tok / (prefill * s->w->answer_tok) : 0;
-    return 1 / (step_s(s, streams) / streams + prompt_s);
+    return 1 / (step / streams + prompt_s);
 }
 
 static int64_t streams_max(const setting *s, const fh_plan_need *n)
@@ -150,9 +149,8 @@ static int64_t whole(double v)
 }
 
 /* At the load: a machine that has less to do draws less, but not in proportion. */
-static void set_load(const setting *s, estimate *e)
+static void set_load(const setting *s, estimate *e, double able, double full)
 {
-    double able = total_tok_s(s, (double)s->w->streams), full = total_tok_s(s, (double)e->plan.streams_max);
     double rate = s->w->load_tok_s > 0 ? FH_MIN((double)s->w->load_tok_s, FH_MAX(able, full)) : able;
     e->plan.most_millitok_s = whole(1000 * FH_MAX(able, full));
     double busy = rate / FH_MAX(FH_MAX(able, rate), 1e-9);
@@ -164,12 +162,13 @@ static void set_load(const setting *s, estimate *e)
 
 static void set_speed(const setting *s, estimate *e)
 {
-    double step = step_s(s, (double)s->w->streams), prefill = prefill_tok_s(s);
+    double streams = (double)s->w->streams, most = (double)e->plan.streams_max;
+    double step = step_s(s, streams), prefill = prefill_tok_s(s), able = total_tok_s(s, streams, step, prefill);
     e->plan.decode_millitok_s = whole(1000 / step);
-    e->plan.total_millitok_s = whole(1000 * total_tok_s(s, (double)s->w->streams));
+    e->plan.total_millitok_s = whole(1000 * able);
     e->plan.prefill_tok_s = whole(prefill);
     e->plan.first_token_ms = prefill > 0 ? whole(1000 * (s->w->prompt_tok / prefill + step)) : 0;
-    set_load(s, e);
+    set_load(s, e, able, total_tok_s(s, most, step_s(s, most), prefill));
 }
 
 static void refuse(estimate *e, fh_plan_reason why, uint64_t wanted, uint64_t had)

@@ -8,11 +8,19 @@
 
 #define NONE UINT32_MAX
 
+typedef struct brief { /* what an offer asks of its host's estimate; the whole of it is reckoned again for those that are kept */
+    bool fits, mtok_known;
+    fh_plan_reason why;
+    int64_t wanted, had;
+    uint64_t mtok_share, weights_bytes;
+    int64_t load_s, decode_millitok_s, mtok_uj;
+} brief;
+
 typedef struct pass {
     const fh_catalog_model *m;
     const fh_plan_wishes *w;
     const fh_plan_market *on;
-    const estimate *hosts;
+    const brief *hosts;
     fh_plan_ranking *ret;
     struct scored {
         int64_t first, second; /* smaller is better */
@@ -21,6 +29,20 @@ typedef struct pass {
     uint32_t rented, hosted; /* the cheapest of each, NONE at first */
     int64_t rented_nusd, hosted_nusd;
 } pass;
+
+static brief brief_of(const estimate *e)
+{
+    return (brief){.fits = e->fits,
+                   .mtok_known = e->mtok_known,
+                   .why = e->why,
+                   .wanted = e->wanted,
+                   .had = e->had,
+                   .mtok_share = e->mtok_share,
+                   .weights_bytes = e->plan.need.weights_bytes,
+                   .load_s = e->load_s,
+                   .decode_millitok_s = e->decode_millitok_s,
+                   .mtok_uj = e->mtok_uj};
+}
 
 /* "wanted" and "had" of a refusal, and what is still lacking. */
 static void refuse(pass *p, fh_plan_reason why, uint32_t offer, int64_t wanted, int64_t had)
@@ -40,7 +62,7 @@ static int64_t clamp(__int128 v)
     return v > INT64_MAX ? INT64_MAX : (int64_t)v;
 }
 
-static int64_t mtok_of(const fh_plan_offer *o, const estimate *e, const fh_plan_wishes *w)
+static int64_t mtok_of(const fh_plan_offer *o, const brief *e, const fh_plan_wishes *w)
 {
     if (!e) return clamp((__int128)o->out_nusd + (__int128)o->in_nusd * w->prompt_tok / w->answer_tok);
     if (!e->mtok_known) return o->hour_nusd ? -1 : 0;
@@ -48,25 +70,25 @@ static int64_t mtok_of(const fh_plan_offer *o, const estimate *e, const fh_plan_
 }
 
 /* What an hour costs: of a hosted endpoint, what is asked of it. */
-static int64_t hour_of(const fh_plan_offer *o, const estimate *e, const fh_plan_wishes *w, int64_t mtok)
+static int64_t hour_of(const fh_plan_offer *o, const brief *e, const fh_plan_wishes *w, int64_t mtok)
 {
     return e ? o->hour_nusd : clamp((__int128)mtok * w->load_tok_s * 3600 / 1000000);
 }
 
-static int64_t ready_of(const fh_plan_offer *o, const estimate *e)
+static int64_t ready_of(const fh_plan_offer *o, const brief *e)
 {
     if (!e) return o->start_s;
-    uint64_t fetch = o->fetch_mb_s ? e->plan.need.weights_bytes / (o->fetch_mb_s * UINT64_C(1000000)) : 0;
+    uint64_t fetch = o->fetch_mb_s ? e->weights_bytes / (o->fetch_mb_s * UINT64_C(1000000)) : 0;
     return o->start_s + (int64_t)fetch + e->load_s;
 }
 
-static int64_t ul_of(const pass *p, const fh_plan_offer *o, const estimate *e)
+static int64_t ul_of(const pass *p, const fh_plan_offer *o, const brief *e)
 {
-    return e ? estimate_mtok_ul(e->plan.mtok_uj, o->region ? &p->on->regions[o->region - 1] : NULL) : -1;
+    return e ? estimate_mtok_ul(e->mtok_uj, o->region ? &p->on->regions[o->region - 1] : NULL) : -1;
 }
 
 /* First what was asked for, then price (or speed, where price was asked for). Unknown is worst. */
-static struct scored score(const pass *p, uint32_t i, const estimate *e, int64_t mtok)
+static struct scored score(const pass *p, uint32_t i, const brief *e, int64_t mtok)
 {
     const fh_plan_offer *o = &p->on->offers[i];
     int64_t slow = e ? -e->decode_millitok_s : 0;
@@ -97,7 +119,7 @@ static void keep(pass *p, struct scored s)
 }
 
 /* The cheapest machine that costs something and the cheapest endpoint, whatever is preferred. */
-static void compare(pass *p, uint32_t i, const estimate *e, int64_t hour, int64_t mtok)
+static void compare(pass *p, uint32_t i, const brief *e, int64_t hour, int64_t mtok)
 {
     if (e && hour > 0 && (p->rented == NONE || hour < p->rented_nusd)) {
         p->rented = i;
@@ -113,7 +135,7 @@ static void weigh(pass *p, uint32_t i)
 {
     const fh_plan_offer *o = &p->on->offers[i];
     const fh_plan_wishes *w = p->w;
-    const estimate *e = o->host == FH_PLAN_HOSTED ? NULL : &p->hosts[o->host];
+    const brief *e = o->host == FH_PLAN_HOSTED ? NULL : &p->hosts[o->host];
     if (w->licence_bound && p->m->licence_class > w->licence) {
         refuse(p, FH_PLAN_BY_LICENCE, i, w->licence, p->m->licence_class);
         return;
@@ -145,8 +167,10 @@ static void weigh(pass *p, uint32_t i)
 static fh_plan plan_of(const pass *p, uint32_t i)
 {
     const fh_plan_offer *o = &p->on->offers[i];
-    const estimate *e = o->host == FH_PLAN_HOSTED ? NULL : &p->hosts[o->host];
-    fh_plan plan = e ? e->plan : (fh_plan){.mtok_uj = -1};
+    const brief *e = o->host == FH_PLAN_HOSTED ? NULL : &p->hosts[o->host];
+    estimate whole = {.plan = {.mtok_uj = -1}};
+    if (e) estimate_host(p->m, p->w, &p->on->hosts[o->host], &whole);
+    fh_plan plan = whole.plan;
     plan.offer = i;
     plan.mtok_nusd = mtok_of(o, e, p->w);
     plan.hour_nusd = hour_of(o, e, p->w, plan.mtok_nusd);
@@ -186,12 +210,16 @@ int fh_plan_rank(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_pl
     int rc = check(m, w, on, err);
     if (rc) return rc;
     fh_plan_wishes wishes = estimate_wishes(w);
-    estimate *hosts = fh_calloc(FH_MAX(on->host_count, (size_t)1), sizeof(*hosts));
+    brief *hosts = fh_realloc_array(NULL, FH_MAX(on->host_count, (size_t)1), sizeof(*hosts));
     struct scored *best = fh_calloc(FH_MAX(ret->max, (size_t)1), sizeof(*best));
     if (hosts && best) {
         fh_plan_ranking empty = {.plans = ret->plans, .max = ret->max};
         *ret = empty;
-        for (size_t i = 0; i < on->host_count; i++) estimate_host(m, &wishes, &on->hosts[i], &hosts[i]);
+        for (size_t i = 0; i < on->host_count; i++) {
+            estimate e;
+            estimate_host(m, &wishes, &on->hosts[i], &e);
+            hosts[i] = brief_of(&e);
+        }
         pass p = {.m = m, .w = &wishes, .on = on, .hosts = hosts, .ret = ret, .best = best, .rented = NONE, .hosted = NONE};
         for (uint32_t i = 0; i < on->offer_count; i++) weigh(&p, i);
         set_plans(&p);
