@@ -1,14 +1,16 @@
 /* freehold bench: prefill and decode speed of one model on this machine, and how near decode comes to what memory gives. */
 #include "base/limits.h"
 #include "tokens.h"
+#include "client.h"
 #include "engine/engine.h"
+#include "server/speeds.h"
 #include "sys/cpu.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { RUNS_MAX = 1000 };
+enum { RUNS_MAX = 1000, RECORD_DEPTH_TOK = 1024 };
 
 typedef struct row {
     char test[64];
@@ -21,7 +23,7 @@ typedef struct bench {
     const char *model;
     fh_engine *engine;
     fh_topo topo; /* read before the engine pins this thread to one core */
-    row rows[2];
+    row rows[3];
     size_t count, runs;
     double bandwidth; /* bytes a second */
 } bench;
@@ -147,6 +149,8 @@ static void plan_rows(const fh_cli *c, bench *b)
     generate.generate_tok = (uint32_t)fh_cli_int(c, "generate", 64);
     plan_row(b, prompt);
     plan_row(b, generate);
+    generate.depth_tok = RECORD_DEPTH_TOK;
+    if (fh_cli_has(c, "record")) plan_row(b, generate);
 }
 
 static int open_engine(const fh_cli *c, bench *b, fh_err **err)
@@ -164,6 +168,38 @@ static int open_engine(const fh_cli *c, bench *b, fh_err **err)
     return fh_engine_open(&b->engine, &o, err);
 }
 
+/* How fast the cache is read, by what a token takes longer when it is full; 0 when that is lost in the noise. */
+static double cache_bytes(const bench *b, const row *empty, const row *full)
+{
+    const fh_engine_info *i = fh_engine_info_get(b->engine);
+    double longer_s = 1 / full->mean - 1 / empty->mean;
+    return longer_s > 0 ? (double)i->kv_bytes / i->context_tok * full->spec.depth_tok / longer_s : 0;
+}
+
+/* For plans: what one stream reads of the weights and of its cache while it decodes. The last two rows are those of plan_rows. */
+static int record(const fh_cli *c, const bench *b, fh_err **err)
+{
+    char data[1024];
+    const row *full = &b->rows[b->count - 1], *empty = full - 1;
+    int rc = fh_cli_data_dir(c, data, sizeof data, err);
+    fh_speed_run run = {.engine = "freehold",
+                        .device = fh_cpu_get()->model,
+                        .family = fh_engine_info_get(b->engine)->architecture,
+                        .bandwidth_bytes = b->bandwidth,
+                        .decode_bytes = empty->mean * empty->bytes_per_token,
+                        .cache_bytes = cache_bytes(b, empty, full)};
+    return rc ? rc : fh_speeds_add(data, &run, err);
+}
+
+static int check_record(const fh_cli *c, fh_err **err)
+{
+    bool fits = fh_cli_int(c, "streams", 1) == 1 && fh_cli_int(c, "depth", 0) == 0 && fh_cli_int(c, "generate", 64) > 0;
+    if (!fh_cli_has(c, "record") || fits) return 0;
+    fh_err_set(err, FH_E_USAGE, "--record is of one stream that generates, and measures a full cache itself");
+    fh_err_hint(err, "leave out --streams, --depth and -n 0");
+    return FH_E_USAGE;
+}
+
 static int run_bench(fh_cli *c, fh_err **err)
 {
     FH_AUTO(ptr) bench *b = fh_calloc(1, sizeof *b);
@@ -171,11 +207,13 @@ static int run_bench(fh_cli *c, fh_err **err)
     b->runs = (size_t)fh_cli_int(c, "repeat", 5);
     plan_rows(c, b);
     fh_topo_read(&b->topo);
-    int rc = fh_cli_require(c, "model", &b->model, err);
+    int rc = check_record(c, err);
+    if (!rc) rc = fh_cli_require(c, "model", &b->model, err);
     if (!rc && b->count == 0) rc = fh_err_set(err, FH_E_USAGE, "-p 0 and -n 0 leave nothing to measure");
     if (!rc) rc = open_engine(c, b, err);
     if (!rc) rc = fh_engine_read_bandwidth(b->engine, fh_engine_info_get(b->engine)->token_bytes, &b->bandwidth, err);
     for (size_t i = 0; i < b->count && !rc; i++) rc = measure(b, &b->rows[i], err);
+    if (!rc && fh_cli_has(c, "record")) rc = record(c, b, err);
     if (!rc) rc = c->json ? print_json(b, err) : print_table(b, err);
     fh_engine_close(b->engine);
     return rc;
@@ -191,6 +229,9 @@ static const fh_cli_flag flags[] = {
     {"streams", 0, FH_CLI_INT, "N", "sequences at once (default 1)", 1, FH_LIMIT_STREAMS},
     {"batch", 0, FH_CLI_INT, "N", "tokens of one step (default 512)", 1, FH_ENGINE_BATCH_MAX},
     {"deterministic", 0, FH_CLI_BOOL, NULL, "attention is not split along keys", 0, 0},
+    {"record", 0, FH_CLI_BOOL, NULL, "keep the decode speed, also with 1,024 tokens in the cache: plans predict this machine's speed by it",
+     0, 0},
+    {"data", 0, FH_CLI_TEXT, "DIR", "the data folder where it is kept", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 

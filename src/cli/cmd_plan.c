@@ -88,6 +88,18 @@ static int write_plans(const fh_json *plans, fh_buf *out, fh_err **err)
     return 0;
 }
 
+static void write_measured(const fh_json *plans, fh_buf *out)
+{
+    for (size_t i = 0; i < fh_json_count(plans); i++) {
+        const fh_json *p = fh_json_at(plans, i);
+        int64_t runs = fh_json_int(fh_json_get(p, "measured_runs"), 0);
+        if (runs)
+            fh_buf_addf(out, "%s: %.1f to %.1f tokens a second by %lld measured run%s\n", fh_cli_str_of(p, "place"),
+                        fh_json_num(fh_json_get(p, "tokens_per_second_low"), 0), fh_json_num(fh_json_get(p, "tokens_per_second_high"), 0),
+                        (long long)runs, runs == 1 ? "" : "s");
+    }
+}
+
 /* What the first is sold as, and where its price was read; when an endpoint is dearer than the machine. */
 static void write_first(const fh_json *r, fh_buf *out)
 {
@@ -95,6 +107,7 @@ static void write_first(const fh_json *r, fh_buf *out)
     const char *name = fh_cli_str_of(first, "name"), *source = fh_cli_str_of(first, "source"), *region = fh_cli_str_of(first, "region");
     if (source[0])
         fh_buf_addf(out, "the first is sold as %s%s%s; its price: %s\n", name[0] ? name : "that", region[0] ? " in " : "", region, source);
+    write_measured(fh_json_get(r, "plans"), out);
     if (fh_json_count(even)) {
         const char *row = fh_cli_str_of(fh_json_get(even, "rented"), "source");
         fh_buf_addf(out, "%s%s%s%s\n", fh_cli_str_of(even, "why"), row[0] ? " (" : "", row, row[0] ? ")" : "");
@@ -138,7 +151,10 @@ static int run_plan(fh_cli *c, fh_err **err)
     if (!rc) rc = fh_cli_wants_folder(c, &alone, err);
     if (rc) return rc;
     if (alone) {
-        rc = fh_plans_make(ask, NULL, &reply, err);
+        char data[1024];
+        fh_plan_known known = {.data_dir = data};
+        rc = fh_cli_data_dir(c, data, sizeof data, err);
+        if (!rc) rc = fh_plans_make(ask, &known, &reply, err);
     } else {
         fh_cli_client s;
         rc = fh_client_open(c, &s, err);

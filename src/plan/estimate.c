@@ -117,9 +117,11 @@ static double step_s(const setting *s, double streams)
 {
     double batch = ceil(streams / s->machines);
     double tokens = (double)FH_MIN(s->w->context_tok, (int64_t)s->w->prompt_tok + s->w->answer_tok / 2);
-    double bytes = weights_read(s, batch) + batch * ((double)s->rule.kv_bytes_per_tok * tokens + (double)s->rule.kv_fixed_bytes);
-    double share = (s->h->cpu ? BANDWIDTH_SHARE_CPU : BANDWIDTH_SHARE) * (s->h->speed_per_mille ? s->h->speed_per_mille / 1000.0 : 1);
-    double reading = bytes / ((double)s->h->bandwidth_bytes * s->ranks * share);
+    double cache = batch * ((double)s->rule.kv_bytes_per_tok * tokens + (double)s->rule.kv_fixed_bytes);
+    double speed = s->h->speed_per_mille ? s->h->speed_per_mille / 1000.0 : 1;
+    double cache_speed = s->h->cache_per_mille ? s->h->cache_per_mille / 1000.0 : speed;
+    double bandwidth = (double)s->h->bandwidth_bytes * s->ranks * (s->h->cpu ? BANDWIDTH_SHARE_CPU : BANDWIDTH_SHARE);
+    double reading = (weights_read(s, batch) / speed + cache / cache_speed) / bandwidth;
     double computing = arithmetic(s) > 0 ? batch * 2 * active_params(s) / arithmetic(s) : 0;
     return FH_MAX(reading, computing) + overhead_s(s, batch);
 }
@@ -221,6 +223,12 @@ void estimate_host(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_
         setting s = set(m, w, h, v);
         if (try_variant(&s, ret)) break;
     }
+}
+
+double fh_plan_speed_per_mille(double decode_bytes, double bandwidth_bytes)
+{
+    double ratio = 1000 * decode_bytes / (bandwidth_bytes * BANDWIDTH_SHARE_CPU);
+    return FH_MIN(FH_MAX(ratio, 1), 1e6);
 }
 
 int64_t estimate_mtok_ul(int64_t mtok_uj, const fh_plan_region *r)

@@ -55,7 +55,8 @@ static int make(api_call *c, fh_json **ret, fh_err **err)
     int rc = unpriced ? fh_plan_book_new(&endpoints, err) : fh_err_nomem(err);
     if (!rc) rc = add_endpoints(endpoints, c->server->providers, m, unpriced, err);
     if (rc) return rc;
-    fh_plan_known known = {.books = books, .region = c->server->config->region, .unpriced = unpriced};
+    fh_plan_known known = {
+        .books = books, .data_dir = c->server->config->data_dir, .region = c->server->config->region, .unpriced = unpriced};
     books[known.count++] = endpoints;
     for (size_t i = 0; i < fh_price_lists_count(c->server->price_lists); i++)
         books[known.count++] = fh_price_lists_at(c->server->price_lists, i)->book;

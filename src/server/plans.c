@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include <stdio.h>
 
-enum { SHOWN = 50 };
+enum { SHOWN = 50, HERE = 0 }; /* plans; the first offer */
 
 static fh_json *known(int64_t n, bool is)
 {
@@ -62,6 +62,16 @@ static fh_json *source_json(const fh_plan_label *l)
     return fh_json_new_cstr(source);
 }
 
+/* From how many runs its speed is, and between which it would be by the slowest and the fastest of them. */
+static void set_measured(fh_json *o, const fh_speeds *s, int64_t millitok_s)
+{
+    bool is = s && s->runs && millitok_s > 0;
+    double one = is ? (double)millitok_s / s->per_mille : 0;
+    fh_json_set(o, "measured_runs", fh_json_new_int(is ? (int64_t)s->runs : 0));
+    fh_json_set(o, "tokens_per_second_low", is ? rate((int64_t)(one * s->low)) : fh_json_new_null());
+    fh_json_set(o, "tokens_per_second_high", is ? rate((int64_t)(one * s->high)) : fh_json_new_null());
+}
+
 static fh_json *plan_json(const plan_ask *a, const fh_plan *p)
 {
     fh_plan_market on = fh_plan_book_market(a->book);
@@ -75,6 +85,7 @@ static fh_json *plan_json(const plan_ask *a, const fh_plan *p)
     fh_json_set(o, "region", known_text(fh_plan_book_region_name(a->book, of->region)));
     fh_json_set(o, "spot", fh_json_new_bool(of->spot));
     set_host(o, owned ? &on.hosts[of->host] : NULL, p);
+    set_measured(o, p->offer == HERE ? &a->here : NULL, p->decode_millitok_s);
     fh_json_set(o, "ul_per_million", known(p->mtok_ul, p->mtok_ul >= 0));
     fh_json_set(o, "hour_nusd", known(p->hour_nusd, owned));
     fh_json_set(o, "nusd_per_million", known(p->mtok_nusd, p->mtok_nusd >= 0));

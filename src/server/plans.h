@@ -4,11 +4,13 @@
 
 #include "plan/market.h"
 #include "server/plans.h"
+#include "server/speeds.h"
 
 typedef struct plan_ask {
     const fh_catalog_model *model;
     char variant[64];
     fh_plan_wishes wishes;
+    fh_speeds here;     /* what was measured of this machine */
     fh_plan_book *book; /* owned; the first offer is this machine, then those of the request in its order, then those that are known */
 } plan_ask;
 void plan_ask_free(plan_ask *a); /* NULL is fine */

@@ -14,17 +14,25 @@ void plan_ask_free(plan_ask *a)
     fh_free(a);
 }
 
-/* What runs here is our own engine, whose speed on this machine nobody has measured yet. */
-static fh_plan_host here(void)
+/* What runs here is our own engine; its speed is what was measured of it. */
+static fh_plan_host here(const fh_speeds *measured)
 {
     fh_topo t = {0};
     fh_topo_read(&t);
-    return (fh_plan_host){.name = "this machine", .devices = 1, .opens = FH_PLAN_OURS, .cpu = true, .memory_bytes = t.memory_bytes};
+    return (fh_plan_host){.name = "this machine",
+                          .devices = 1,
+                          .opens = FH_PLAN_OURS,
+                          .cpu = true,
+                          .memory_bytes = t.memory_bytes,
+                          .bandwidth_bytes = measured->bandwidth_bytes,
+                          .cache_per_mille = measured->cache_per_mille,
+                          .speed_per_mille = measured->per_mille};
 }
 
 static int add_here(plan_ask *a, const fh_plan_known *known, fh_err **err)
 {
-    fh_plan_host h = here();
+    if (known && known->data_dir) fh_speeds_of(known->data_dir, "freehold", fh_cpu_get()->model, a->model->architecture, &a->here);
+    fh_plan_host h = here(&a->here);
     fh_plan_listing l = {.place = FH_STR("here"), .region = fh_str_of(known ? known->region : NULL)};
     return fh_plan_book_add_host(a->book, &h, &l, err);
 }

@@ -184,6 +184,7 @@
     X(HONESTY_CALL_MS, 120000, "time that a canary or our own answer to it may take; beyond: it counts as not answered")                   \
     X(GROUPS, 64, "groups of models; beyond: 409")                                                                                         \
     X(PLAN_OFFERS, 100000, "offers in one request for plans; beyond: 400")                                                                 \
+    X(SPEED_RUNS, 128, "measured runs of this machine that are kept; beyond: the oldest is forgotten")                                     \
     X(PROVIDER_PRICES, 32, "prices of one hosted endpoint; beyond: 400")                                                                   \
     X(PRICE_LISTS, 64, "lists of offers that are kept; beyond: 409")                                                                       \
     X(PRICE_FILE_BYTES, 67108864, "a price list that is read; beyond: 413")                                                                \

@@ -27,6 +27,7 @@ typedef struct fh_plan_host {               /* a kind of machine, or of several 
     uint64_t ops_16bit, ops_8bit, ops_4bit; /* of a device, multiplications and additions a second, dense; 0: it has none of that width */
     uint64_t load_bytes;                    /* from disk into the devices, a second; 0: 1 GB */
     uint32_t watts;                         /* rated, of a device; 0: unknown */
+    uint32_t cache_per_mille;               /* the same of reading the cache; 0: as speed_per_mille */
     uint32_t speed_per_mille; /* measured over predicted decoding of this engine, device and family; 0 = 1000, nothing measured */
 } fh_plan_host;
 
@@ -130,6 +131,9 @@ int fh_plan_rank(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_pl
 /* The host of those with the least memory in all that would do, prices and places aside: what to look for. FH_E_NOT_FOUND: none would. */
 int fh_plan_smallest_host(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_host *hosts, size_t count, size_t *ret_host,
                           fh_plan *ret, fh_err **err);
+
+/* speed_per_mille of a computer without accelerators on which decoding was seen to read so many bytes of weights a second. */
+double fh_plan_speed_per_mille(double decode_bytes, double bandwidth_bytes);
 
 /* Answered tokens a second above which a machine at this price an hour is cheaper than an endpoint at that price a million; 0: never. */
 int64_t fh_plan_break_even_tok_s(int64_t hour_nusd, int64_t mtok_nusd);

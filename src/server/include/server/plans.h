@@ -11,6 +11,7 @@ struct fh_plan_book;
 typedef struct fh_plan_known { /* what is planned with beside what the request brings; borrowed for the call */
     const struct fh_plan_book *const *books;
     size_t count;
+    const char *data_dir;    /* where measured speeds of this machine are (server/speeds.h); NULL: none are known */
     const char *region;      /* of this machine; NULL or "": not known */
     const fh_json *unpriced; /* a list: endpoints that serve it at a price that is not known; NULL: none */
 } fh_plan_known;
