@@ -30,6 +30,7 @@ struct fh_link_dial {
     struct event io;
     fh_link *link;
     int64_t backoff_ns;
+    bool at_once; /* no pause after the link that is ending */
     bool over;
 };
 
@@ -45,7 +46,8 @@ static int64_t jittered(int64_t ns)
 
 static int64_t rest(fh_link_dial *d)
 {
-    int64_t pause = jittered(d->backoff_ns);
+    int64_t pause = d->at_once ? 0 : jittered(d->backoff_ns);
+    d->at_once = false;
     d->backoff_ns = FH_MIN(d->backoff_ns * 2, d->config.times.backoff_max_ns);
     fh_timer_start(d->timer, pause);
     return pause;
@@ -270,6 +272,7 @@ int fh_link_dial_new(fh_link_dial **ret, fh_loop *l, const fh_link_dial_config *
 
 void fh_link_dial_now(fh_link_dial *d)
 {
+    d->at_once = d->link && d->link->lost;
     if (d->link || d->lookup || d->fd >= 0) return;
     d->backoff_ns = d->config.times.backoff_min_ns;
     fh_timer_start(d->timer, 0);

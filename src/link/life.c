@@ -230,9 +230,10 @@ static void come_up(fh_link *l)
     l->owner->up(l);
 }
 
+/* Also when the link is lost: what came whole before is heard. */
 static void run_streams(fh_link *l)
 {
-    while (l->todo && !l->lost) {
+    while (l->todo) {
         fh_link_stream *s = l->todo;
         l->todo = s->todo_next;
         if (!l->todo) l->todo_last = &l->todo;
@@ -247,7 +248,7 @@ void fh_link_run(fh_link *l)
     if (!l->lost && l->session) {
         hear(l);
         if (l->acked && !l->up && !l->lost) come_up(l);
-        run_streams(l);
+        if (l->up) run_streams(l);
         if (!l->lost && l->ticked) look_at_clock(l);
         say(l);
     } else if (!l->lost && l->ticked) {
@@ -334,11 +335,13 @@ int fh_link_new(fh_link **ret, fh_loop *loop, int fd, SSL_CTX *context, const fh
     return 0;
 }
 
-/* As far as the socket takes it at once; then what it still said is read, so that closing does not reset what it has yet to read. */
+/* What was said before goes first, then why we part, as far as the socket takes it at once; then what it still said is read, so that
+ * closing does not reset what it has yet to read. */
 static void part(fh_link *l)
 {
-    l->writable = true;
-    if (!flush(l)) return;
+    bool flows = flush(l);
+    for (int i = 0; i < WRITES_PER_RUN && flows && fh_link_session_fill(l); i++) flows = flush(l);
+    if (!flows) return;
     fh_link_session_goodbye(l);
     fh_link_session_fill(l);
     if (!flush(l)) return;

@@ -204,7 +204,7 @@ static void grow(fh_link_stream *s, size_t taken)
 
 static void give(fh_link_stream *s)
 {
-    while (!s->paused && fh_link_bytes_len(&s->in) > 0 && !s->link->lost) {
+    while (!s->paused && fh_link_bytes_len(&s->in) > 0) {
         ssize_t n = s->kind->take(s, s->in.buf.data + s->in.at, fh_link_bytes_len(&s->in));
         if (n == 0) return;
         if (n < 0) {
@@ -245,7 +245,7 @@ void fh_link_stream_run(fh_link_stream *s)
     if (s->kind->woken) s->kind->woken(s);
     give(s);
     bool empty = fh_link_bytes_len(&s->in) == 0;
-    if (empty && s->in_end && !s->in_told && !s->paused) {
+    if (empty && s->in_end && !s->in_told && !s->paused && !s->err && !s->refused) { /* else something is missing */
         s->in_told = true;
         s->kind->ended(s);
     }

@@ -71,7 +71,7 @@ size_t fh_link_streams(const fh_link *l); /* asks, requests and tunnels that are
 int64_t fh_link_rtt_ns(const fh_link *l); /* there and back, of the newest PING that came back; 0: none did yet */
 /* Ends it soon, from the loop: the other end is told code (FH_E_FORBIDDEN: it need not come again as it is; FH_E_BUSY; anything else:
  * FH_E_UNAVAILABLE) and why (one line, printable ASCII, cut at LINK_WHY_BYTES), and on_gone is called with the same. A second call does
- * nothing. A dialler dials again. */
+ * nothing. A dialler dials again. Replies that were given before go first, as far as the socket takes them. */
 void fh_link_close(fh_link *l, int code, const char *why);
 
 /* Times of one end; 0 takes the default of base/limits.h. */
@@ -200,7 +200,8 @@ int fh_link_dial_new(fh_link_dial **ret, fh_loop *l, const fh_link_dial_config *
  * Nothing changes when it fails. */
 int fh_link_dial_files(fh_link_dial *d, const char *cert_file, const char *key_file, fh_err **err);
 int fh_link_dial_pins(fh_link_dial *d, const fh_link_digest *pins, size_t count, fh_err **err);
-void fh_link_dial_now(fh_link_dial *d);      /* does not wait for the end of the pause */
+/* Does not wait for the end of the pause, nor makes one after a link that is ending. */
+void fh_link_dial_now(fh_link_dial *d);
 fh_link *fh_link_dial_link(fh_link_dial *d); /* the link that is up; NULL */
 void fh_link_dial_free(fh_link_dial *d);     /* ends the link (on_gone is called) and its tries; not from a callback */
 FH_DEFINE_AUTO(fh_link_dial, fh_link_dial_free);
