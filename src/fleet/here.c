@@ -32,12 +32,6 @@
 #define SOCKET_NAME   "e.sock" /* llama-server knows by ".sock" that it is one */
 #define STOP_SWEEP_NS (2 * FH_NS_PER_S)
 
-#if FH_SANITIZED /* no ptrace inside: leaks cannot be looked for */
-#define SANITIZER_ENV "ASAN_OPTIONS=detect_leaks=0"
-#else
-#define SANITIZER_ENV NULL
-#endif
-
 struct fh_here {
     fh_loop *loop;
     char *program, *logs, *run;
@@ -155,7 +149,7 @@ static int run_program(const fh_here *h, const fh_engine_spec *s, const fh_progr
                                .kv_bytes = s->kv_bytes};
     FH_AUTO(engine_words) fh_engine_words argv = {.text = NULL}, env = {.text = NULL};
     int rc = fh_engine_words_make(p->path, s->kind->arguments, &values, &argv, err);
-    if (rc == 0) rc = fh_engine_words_make(SANITIZER_ENV, s->kind->environment, &values, &env, err);
+    if (rc == 0) rc = fh_engine_words_make(FH_PROGRAM_SANITIZER_ENV, s->kind->environment, &values, &env, err);
     if (rc != 0) return rc;
     const char *const read_only[] = {s->folder, NULL}, *const read_write[] = {folder, NULL};
     fh_sandbox_spec spec = {.argv = argv.list,

@@ -242,7 +242,8 @@ int fh_fleet_engine_here(const fh_fleet_config *c, const fh_catalog_engine *e, f
 
 int fh_program_ask(const fh_catalog_engine *e, fh_program *p, fh_sandbox_kind kind, fh_err **err)
 {
-    static const char *const env[] = {"LC_ALL=C.UTF-8", "PATH=/nonexistent", "HOME=/tmp", NULL}, *const none[] = {NULL};
+    static const char *const env[] = {"LC_ALL=C.UTF-8", "PATH=/nonexistent", "HOME=/tmp", FH_PROGRAM_SANITIZER_ENV, NULL}, *const none[] = {
+                                                                                                                               NULL};
     const char *argv[FH_ENGINE_WORDS + 1] = {e->ask == FH_ENGINE_ASK_PYTHON && *p->interpreter ? p->interpreter : p->path};
     FH_AUTO(buf) fh_buf said = FH_BUF(ANSWER_BYTES);
     for (size_t i = 0; e->version_arguments[i] && i + 1 < FH_ENGINE_WORDS; i++) argv[i + 1] = e->version_arguments[i];

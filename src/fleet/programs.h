@@ -7,6 +7,12 @@
 #include "fleet/fleet.h"
 #include "sys/sandbox.h"
 
+#if FH_SANITIZED /* no ptrace inside: leaks cannot be looked for */
+#define FH_PROGRAM_SANITIZER_ENV "ASAN_OPTIONS=detect_leaks=0"
+#else
+#define FH_PROGRAM_SANITIZER_ENV NULL
+#endif
+
 enum { FH_PROGRAM_PARTS = 24, FH_PROGRAM_PATH = 1024 };
 typedef struct fh_program {
     char path[FH_PROGRAM_PATH];                    /* absolute, without links */
