@@ -64,7 +64,8 @@ static void read_output(int fd, int64_t deadline_ns, fh_buf *out)
         int64_t left_ms = (deadline_ns - fh_clock_mono_ns()) / FH_NS_PER_MS;
         if (left_ms <= 0 || poll(&ready, 1, (int)left_ms) <= 0) return;
         n = read(fd, piece, sizeof piece);
-        if (n > 0 && !fh_buf_add(out, piece, (size_t)n)) return;
+        size_t fits = n > 0 ? FH_MIN((size_t)n, out->max - out->len) : 0;
+        if (n > 0 && (!fh_buf_add(out, piece, fits) || !fh_buf_add(out, piece + fits, (size_t)n - fits))) return;
     }
 }
 
@@ -80,5 +81,5 @@ int fh_command_read(const char *const *argv, const char *const *env, int64_t tim
     if (rc) return rc;
     read_output(in, deadline_ns, out);
     rc = await_end(argv[0], pid, fh_buf_ok(out) ? deadline_ns : 0, err);
-    return rc ? rc : fh_buf_check(out, err, argv[0]);
+    return fh_buf_ok(out) ? rc : fh_buf_check(out, err, argv[0]); /* it was ended for that */
 }
