@@ -182,7 +182,7 @@ static bool read_numbers(const fh_json *a, double *list, size_t count)
 {
     if (fh_json_count(a) != count) return false;
     for (size_t i = 0; i < count; i++) {
-        list[i] = fh_json_num(fh_json_at(a, i), NAN);
+        list[i] = fh_json_num(fh_json_at(a, i), (double)NAN);
         if (!isfinite(list[i])) return false;
     }
     return true;
@@ -193,9 +193,9 @@ int fh_honesty_record_read(fh_honesty_record *ret, const fh_json *doc, fh_err **
     fh_honesty_record r = {.rounds = 0};
     bool ok = read_numbers(fh_json_get(doc, "stakes"), &r.stakes[0][0], FH_HONESTY_TESTS * FH_HONESTY_BETS) &&
               read_numbers(fh_json_get(doc, "peak"), r.peak, FH_HONESTY_TESTS);
-    r.proof = fh_json_num(fh_json_get(doc, "proof"), NAN);
-    r.bound = fh_json_num(fh_json_get(doc, "bound"), NAN);
-    r.deviation_sum = fh_json_num(fh_json_get(doc, "deviation_sum"), NAN);
+    r.proof = fh_json_num(fh_json_get(doc, "proof"), (double)NAN);
+    r.bound = fh_json_num(fh_json_get(doc, "bound"), (double)NAN);
+    r.deviation_sum = fh_json_num(fh_json_get(doc, "deviation_sum"), (double)NAN);
     ok = ok && isfinite(r.proof) && isfinite(r.bound) && isfinite(r.deviation_sum);
     for (size_t i = 0; ok && i < FH_COUNT(counts); i++) {
         int64_t n = fh_json_int(fh_json_get(doc, counts[i].name), -1);
