@@ -140,8 +140,8 @@ static CURLcode set_options(fh_http_call *call, const fh_http_call_spec *s)
                    {CURLOPT_CONNECTTIMEOUT_MS, (long)((connect_ns + FH_NS_PER_MS - 1) / FH_NS_PER_MS)},
                    {CURLOPT_TIMEOUT_MS, (long)((s->total_timeout_ns + FH_NS_PER_MS - 1) / FH_NS_PER_MS)},
                    {CURLOPT_HTTP09_ALLOWED, 0},
-                   {CURLOPT_FRESH_CONNECT, s->pin != NULL},
-                   {CURLOPT_FORBID_REUSE, s->pin != NULL},
+                   {CURLOPT_FRESH_CONNECT, s->pin != NULL || s->once},
+                   {CURLOPT_FORBID_REUSE, s->pin != NULL || s->once},
                    {CURLOPT_PATH_AS_IS, 1}};
     CURLcode rc = CURLE_OK;
     for (size_t i = 0; rc == CURLE_OK && i < FH_COUNT(pointers); i++) {

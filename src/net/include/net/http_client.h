@@ -16,6 +16,7 @@ typedef struct fh_http_call_spec {
     const char *unix_path;    /* connect here instead; NULL for TCP */
     const char *ca_file;      /* PEM: who may vouch for an https server, instead of the system's list; NULL for that */
     const fh_address *pin; /* https alone, at this address whatever the host resolves to: by no proxy, on a connection of its own; NULL */
+    bool once; /* never sent a second time: on a connection of its own, since libcurl repeats a request whose old connection broke */
     const fh_header *headers; /* copied */
     size_t header_count;
     fh_str body;                                                   /* copied */
