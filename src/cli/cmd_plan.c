@@ -114,6 +114,32 @@ static void write_first(const fh_json *r, fh_buf *out)
     }
 }
 
+/* Whether a plan is of that account. */
+static bool is_planned(const fh_json *plans, const char *name)
+{
+    char place[80];
+    snprintf(place, sizeof place, "provider/%s", name);
+    for (size_t i = 0; i < fh_json_count(plans); i++)
+        if (strcmp(place, fh_cli_str_of(fh_json_at(plans, i), "place")) == 0) return true;
+    return false;
+}
+
+/* Of accounts that machines are rented of: what is to be known of those above, and what is not among them. */
+static void write_accounts(const fh_json *r, fh_buf *out)
+{
+    const fh_json *providers = fh_json_get(r, "providers");
+    for (size_t i = 0; i < fh_json_count(providers); i++) {
+        const fh_json *p = fh_json_at(providers, i);
+        int64_t offers = fh_json_int(fh_json_get(p, "offers"), 0), planned = fh_json_int(fh_json_get(p, "planned"), 0);
+        const char *name = fh_cli_str_of(p, "name"), *error = fh_cli_str_of(p, "error"), *note = fh_cli_str_of(p, "note");
+        if (note[0] && is_planned(fh_json_get(r, "plans"), name)) fh_buf_addf(out, "provider/%s: %s\n", name, note);
+        if (error[0]) fh_buf_addf(out, "without provider/%s: %s\n", name, error);
+        if (planned < offers)
+            fh_buf_addf(out, "without %lld of the %lld offers of provider/%s: the catalogue does not know their devices\n",
+                        (long long)(offers - planned), (long long)offers, name);
+    }
+}
+
 static int print_ranking(const fh_json *r, fh_err **err)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(4 << 20);
@@ -125,6 +151,7 @@ static int print_ranking(const fh_json *r, fh_err **err)
                 (long long)fh_json_int(fh_json_get(r, "context_tok"), 0), (long long)fh_json_int(fh_json_get(r, "streams"), 0),
                 fh_cli_str_of(r, "why"));
     write_first(r, &out);
+    write_accounts(r, &out);
     for (size_t i = 0; i < fh_json_count(refused); i++) {
         const fh_json *f = fh_json_at(refused, i);
         fh_buf_addf(&out, "not %s: %s\n", fh_cli_str_of(f, "nearest"), fh_cli_str_of(f, "why"));
@@ -191,9 +218,11 @@ const fh_cli_verb fh_verb_plan = {
     .operands = "MODEL",
     .min_operands = 1,
     .max_operands = 1,
-    .about = "Says of each place whether the model fits, how fast it would be, what it costs and when it is ready, why the first is the "
-             "first, and what the others lack. Speed and energy are predictions (docs/PLANNING.md); a dash is not known. $/M is for a "
-             "million answered tokens with their prompts. Without a server it plans for the machine that it runs on.",
+    .about =
+        "Says of each place whether the model fits, how fast it would be, what it costs and when it is ready, why the first is the "
+        "first, and what the others lack. Speed and energy are predictions (docs/PLANNING.md); a dash is not known. $/M is for a "
+        "million answered tokens with their prompts. What can be rented now of the accounts that the server knows (`freehold provider add "
+        "--kind`) stands beside --offers. Without a server it plans for the machine that it runs on.",
     .examples = examples,
     .flags = flags,
     .run = run_plan,

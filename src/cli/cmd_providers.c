@@ -1,7 +1,8 @@
-/* freehold provider add, list, check, remove: hosted endpoints. */
+/* freehold provider add, list, check, remove: hosted endpoints, and accounts that machines are rented of. */
 #include "base/limits.h"
 #include "client.h"
 #include "provider_honesty.h"
+#include "rent/rental.h"
 #include "sys/file.h"
 
 #include <limits.h>
@@ -24,6 +25,20 @@ static int set_key(const fh_cli *c, fh_json *body, fh_err **err)
     bool set = fh_json_set(body, "key", fh_json_new_str(fh_str_trim((fh_str){fh_buf_cstr(&text), text.len})));
     if (text.data) explicit_bzero(text.data, text.len);
     return set ? 0 : fh_err_nomem(err);
+}
+
+/* An account's key stays in its file: the server is told where that is. */
+static int set_key_file(const fh_cli *c, fh_json *body, fh_err **err)
+{
+    char path[PATH_MAX];
+    const char *file = fh_cli_text(c, "key-file", NULL);
+    if (!file) {
+        fh_err_set(err, FH_E_USAGE, "machines are rented with an account's key");
+        fh_err_hint(err, "--key-file FILE: a file that only its owner can read");
+        return FH_E_USAGE;
+    }
+    if (!realpath(file, path)) return fh_err_set(err, FH_E_NOT_FOUND, "there is no file %s", file);
+    return fh_json_set(body, "key_file", fh_json_new_cstr(path)) ? 0 : fh_err_nomem(err);
 }
 
 /* "FILE", or "MODEL=FILE". */
@@ -90,8 +105,14 @@ static int set_prices(const fh_cli *c, fh_json *body, fh_err **err)
 static int say(const fh_cli *c, const fh_json *p, const char *what, fh_err **err)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
-    const fh_json *models = fh_json_get(p, "models");
+    const fh_json *models = fh_json_get(p, "models"), *offers = fh_json_get(p, "offers");
     if (c->json) return fh_cli_print_json(p, err);
+    if (fh_rent_profile_find(fh_str_of(fh_cli_str_of(p, "kind")))) {
+        int64_t n = fh_json_int(offers, 0);
+        fh_buf_addf(&out, "%s %s: %lld offer%s at %s\n", fh_cli_str_of(p, "name"), what, (long long)n, n == 1 ? "" : "s",
+                    fh_cli_str_of(p, "url"));
+        return fh_cli_print(&out, err);
+    }
     size_t count = fh_json_count(models);
     fh_buf_addf(&out, "%s %s: %zu model%s at %s\n", fh_cli_str_of(p, "name"), what, count, count == 1 ? "" : "s", fh_cli_str_of(p, "url"));
     for (size_t i = 0; i < count && i < 10; i++) fh_buf_addf(&out, "  %s\n", fh_json_str(fh_json_at(models, i)).ptr);
@@ -104,11 +125,12 @@ static int run_add(fh_cli *c, fh_err **err)
     fh_cli_client s;
     FH_AUTO(json) fh_json *body = fh_json_new_object(), *made = NULL;
     fh_json_set(body, "name", fh_json_new_cstr(fh_cli_operand(c, 0)));
-    fh_json_set(body, "url", fh_json_new_cstr(fh_cli_text(c, "url", "")));
+    if (fh_cli_has(c, "url")) fh_json_set(body, "url", fh_json_new_cstr(fh_cli_text(c, "url", "")));
     if (fh_cli_has(c, "kind")) fh_json_set(body, "kind", fh_json_new_cstr(fh_cli_text(c, "kind", "")));
     if (fh_cli_has(c, "trust")) fh_json_set(body, "trust", fh_json_new_cstr(fh_cli_text(c, "trust", "")));
     if (fh_cli_has(c, "region")) fh_json_set(body, "region", fh_json_new_cstr(fh_cli_text(c, "region", "")));
-    int rc = set_key(c, body, err);
+    bool rents = fh_rent_profile_find(fh_str_of(fh_cli_text(c, "kind", ""))) != NULL;
+    int rc = rents ? set_key_file(c, body, err) : set_key(c, body, err);
     if (!rc) rc = set_tokenizers(c, body, err);
     if (!rc) rc = set_prices(c, body, err);
     if (!rc) rc = fh_client_open(c, &s, err);
@@ -118,11 +140,18 @@ static int run_add(fh_cli *c, fh_err **err)
 
 static bool add_row(fh_cli_table *t, const fh_json *p)
 {
-    char models[24];
+    char models[24], offers[24] = "-";
+    const fh_json *n = fh_json_get(p, "offers");
     snprintf(models, sizeof models, "%zu", fh_json_count(fh_json_get(p, "models")));
+    if (fh_json_kind_of(n) == FH_JSON_INT) snprintf(offers, sizeof offers, "%lld", (long long)fh_json_int(n, 0));
     const char *region = fh_cli_str_of(p, "region");
-    const char *cells[] = {fh_cli_str_of(p, "name"),    fh_cli_str_of(p, "kind"), fh_cli_str_of(p, "trust"),
-                           fh_cli_str_of(p, "honesty"), region[0] ? region : "-", models,
+    const char *cells[] = {fh_cli_str_of(p, "name"),
+                           fh_cli_str_of(p, "kind"),
+                           fh_cli_str_of(p, "trust"),
+                           fh_cli_str_of(p, "honesty"),
+                           region[0] ? region : "-",
+                           models,
+                           offers,
                            fh_cli_str_of(p, "url")};
     return fh_cli_table_add(t, cells);
 }
@@ -131,7 +160,7 @@ static int print_rows(const fh_json *items, fh_err **err)
 {
     static const fh_cli_column columns[] = {{"NAME", FH_CLI_LEFT},    {"KIND", FH_CLI_LEFT},   {"TRUST", FH_CLI_LEFT},
                                             {"HONESTY", FH_CLI_LEFT}, {"REGION", FH_CLI_LEFT}, {"MODELS", FH_CLI_RIGHT},
-                                            {"URL", FH_CLI_SHRINK},   {NULL, FH_CLI_LEFT}};
+                                            {"OFFERS", FH_CLI_RIGHT}, {"URL", FH_CLI_SHRINK},  {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++)
@@ -183,9 +212,10 @@ static int run_remove(fh_cli *c, fh_err **err)
 }
 
 static const fh_cli_flag add_flags[] = {
-    {"url", 0, FH_CLI_TEXT, "URL", "where it is, with or without /v1", 0, 0},
+    {"url", 0, FH_CLI_TEXT, "URL", "where it is, with or without /v1; not needed to rent", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "file that holds the key for it (FREEHOLD_KEY_FILE names the key for the server)", 0, 0},
-    {"kind", 0, FH_CLI_TEXT, "openai|anthropic", "which API it speaks; openai without", 0, 0},
+    {"kind", 0, FH_CLI_TEXT, "KIND",
+     "openai (without) or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there", 0, 0},
     {"trust", 0, FH_CLI_TEXT, "own|rented|named|any", "requests that allow no more go there; without: own for this machine, else named", 0,
      0},
     {"region", 0, FH_CLI_TEXT, "NAME", "where it stands, as eu-west-1: requests that demand a region (x-freehold-region) go nowhere else",
@@ -198,19 +228,24 @@ static const fh_cli_flag add_flags[] = {
 };
 static const char *const add_examples[] = {
     "freehold provider add lab --url http://127.0.0.1:8080",
-    "freehold provider add example --url https://api.example.com --key-file ~/example.key --price 1.40/4.40", NULL};
+    "freehold provider add example --url https://api.example.com --key-file ~/example.key --price 1.40/4.40",
+    "freehold provider add cloud --kind runpod --key-file /etc/freehold/runpod.key", NULL};
 
 const fh_cli_verb fh_verb_provider_add = {
     .name = "provider add",
     .group = "Server",
-    .summary = "name a hosted endpoint, whose models are then served here",
+    .summary = "name a hosted endpoint, or an account to rent of",
     .operands = "NAME",
     .min_operands = 1,
     .max_operands = 1,
-    .about = "Any endpoint that speaks OpenAI's or Anthropic's API: llama-server, vLLM, a hosted service. It is asked for its models "
-             "first. Ask for "
-             "them by their names, or for one endpoint's alone as provider/NAME/MODEL.\n\n"
-             "A request goes no further than it allows: what the endpoint of another may answer needs the header x-freehold-trust: named.",
+    .about =
+        "Any endpoint that speaks OpenAI's or Anthropic's API: llama-server, vLLM, a hosted service. It is asked for its models "
+        "first. Ask for "
+        "them by their names, or for one endpoint's alone as provider/NAME/MODEL.\n\n"
+        "With --kind runpod, vast or lambda it is an account that machines are rented of: what it offers now, at its prices, stands in "
+        "plans (docs/RENTING.md). Its key stays in the file, which only its owner may read, and which the server reads for each "
+        "question.\n\n"
+        "A request goes no further than it allows: what the endpoint of another may answer needs the header x-freehold-trust: named.",
     .examples = add_examples,
     .flags = add_flags,
     .run = run_add,
@@ -219,7 +254,7 @@ const fh_cli_verb fh_verb_provider_add = {
 const fh_cli_verb fh_verb_provider_list = {
     .name = "provider list",
     .group = "Server",
-    .summary = "hosted endpoints, without their keys",
+    .summary = "hosted endpoints and accounts, without their keys",
     .operands = "",
     .run = run_list,
 };
@@ -235,7 +270,7 @@ static const char *const check_examples[] = {"freehold provider check lab", "fre
 const fh_cli_verb fh_verb_provider_check = {
     .name = "provider check",
     .group = "Server",
-    .summary = "what a hosted endpoint serves now, and whether it is honest",
+    .summary = "what it serves or offers now; whether an endpoint is honest",
     .operands = "NAME",
     .min_operands = 1,
     .max_operands = 1,
@@ -251,7 +286,7 @@ const fh_cli_verb fh_verb_provider_check = {
 const fh_cli_verb fh_verb_provider_remove = {
     .name = "provider remove",
     .group = "Server",
-    .summary = "forget a hosted endpoint and its key",
+    .summary = "forget a provider and its key",
     .operands = "NAME",
     .min_operands = 1,
     .max_operands = 1,

@@ -132,6 +132,53 @@ static const fh_migration schema[] = {
          " expires_utc_ns INTEGER NOT NULL,"
          " key_sha256 BLOB NOT NULL DEFAULT x''," /* of the machine that used it; x'': none has */
          " node INTEGER NOT NULL DEFAULT 0) STRICT;"},
+    {17, "CREATE TABLE rent_identity(" /* who rents, and where this database lies */
+         " id INTEGER PRIMARY KEY CHECK(id = 1),"
+         " installation TEXT NOT NULL,"
+         " epoch TEXT NOT NULL,"
+         " place TEXT NOT NULL) STRICT;"
+         "CREATE TABLE rent_epochs(" /* a new one whenever the database was copied or put back */
+         " epoch TEXT PRIMARY KEY,"
+         " began_utc_ns INTEGER NOT NULL,"
+         " ours INTEGER NOT NULL) STRICT;" /* its machines may be ended */
+         "CREATE TABLE rentals("           /* a machine that somebody wants */
+         " id INTEGER PRIMARY KEY,"
+         " provider TEXT NOT NULL,"
+         " epoch TEXT NOT NULL,"
+         " device TEXT NOT NULL,"
+         " gpus INTEGER NOT NULL,"
+         " region TEXT NOT NULL,"
+         " spot INTEGER NOT NULL,"
+         " max_hour_micro INTEGER NOT NULL,"
+         " limit_s INTEGER NOT NULL,"
+         " limit_micro INTEGER NOT NULL,"
+         " look_s INTEGER NOT NULL,"
+         " image TEXT NOT NULL,"
+         " run TEXT NOT NULL,"
+         " wanted INTEGER NOT NULL,"
+         " over INTEGER NOT NULL,"
+         " reason TEXT NOT NULL,"
+         " asked_utc_ns INTEGER NOT NULL) STRICT;"
+         "CREATE TABLE rent_acts(" /* each try to get one, written down before the provider is asked */
+         " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+         " provider TEXT NOT NULL,"
+         " rental INTEGER NOT NULL," /* 0: of none */
+         " epoch TEXT NOT NULL,"
+         " phase TEXT NOT NULL,"
+         " offer TEXT NOT NULL,"
+         " machine TEXT NOT NULL," /* '': not known */
+         " address TEXT NOT NULL,"
+         " reason TEXT NOT NULL,"
+         " hour_micro INTEGER NOT NULL,"
+         " asked_utc_ns INTEGER NOT NULL,"
+         " held_utc_ns INTEGER NOT NULL,"
+         " started_utc_ns INTEGER NOT NULL,"
+         " running_utc_ns INTEGER NOT NULL,"
+         " alive_utc_ns INTEGER NOT NULL,"
+         " gone_utc_ns INTEGER NOT NULL,"
+         " charged_micro INTEGER NOT NULL) STRICT;"
+         "CREATE INDEX rent_acts_open ON rent_acts(provider) WHERE phase <> 'over';"
+         "ALTER TABLE providers ADD COLUMN key_file TEXT NOT NULL DEFAULT '';"}, /* of one that machines are rented of: its secret is '' */
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -1,9 +1,11 @@
 /* Plans over HTTP: nothing is started, and nothing is kept. Beside what the request brings, all offers that the server knows are planned
- * with: the lists that it keeps, and the hosted endpoints that serve the model. */
+ * with: the lists that it keeps, the hosted endpoints that serve the model, and what can be rented of the accounts that the operator named,
+ * which are asked first unless they were a moment ago. */
 #include "base/mem.h"
 #include "plan/market.h"
 #include "price_lists.h"
 #include "providers.h"
+#include "rental_offers.h"
 #include "server/plans.h"
 #include "server_private.h"
 
@@ -46,29 +48,143 @@ static int add_endpoints(fh_plan_book *b, fh_providers *all, const fh_catalog_mo
     return rc;
 }
 
-static int make(api_call *c, fh_json **ret, fh_err **err)
+/* ---- accounts that machines are rented of ---- */
+
+#define FETCH_MB_S 125 /* of a machine whose link is not told: 1 Gbit/s */
+
+typedef struct planning planning;
+typedef struct account {
+    planning *of;
+    char name[64];
+    const fh_rent_profile *profile;
+    size_t offers, planned; /* that it has; of those, with devices that the catalogue knows */
+    fh_err *failed;         /* owned; why it did not say what it offers */
+} account;
+
+struct planning {
+    api_call *call;
+    size_t waiting, count; /* accounts that have not answered; all of them */
+    account accounts[FH_LIMIT_PROVIDERS];
+};
+
+static int add_offer(fh_plan_book *b, account *a, const fh_rent_offer *o, fh_err **err)
 {
+    char place[80];
+    const fh_catalog_machine *device = fh_catalog_machine_find(fh_str_of(o->device));
+    uint32_t fetch = o->down_mbit_s / 8;
+    if (!device || !fh_plan_host_can(device) || o->gpus > FH_PLAN_MOST) return 0;
+    a->planned++;
+    snprintf(place, sizeof place, "provider/%s", a->name);
+    fh_plan_listing l = {.place = fh_str_of(place),
+                         .name = fh_str_of(o->id),
+                         .region = fh_str_of(o->region),
+                         .device = device,
+                         .devices = o->gpus,
+                         .machines = 1,
+                         .start_s = a->profile->start_s,
+                         .fetch_mb_s = fetch ? fetch : FETCH_MB_S,
+                         .spot = o->spot,
+                         .hour_nusd = o->hour_micro * 1000};
+    return fh_plan_book_add(b, &l, err);
+}
+
+static int add_accounts(fh_plan_book *b, planning *p, fh_err **err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < p->count && !rc; i++) {
+        account *a = &p->accounts[i];
+        bool fresh;
+        const fh_rent_offer *list = a->failed ? NULL : fh_rental_offers_get(p->call->server->rental_offers, a->name, &a->offers, &fresh);
+        for (size_t k = 0; list && k < a->offers && !rc; k++) rc = add_offer(b, a, &list[k], err);
+    }
+    return rc;
+}
+
+static fh_json *accounts_json(const planning *p)
+{
+    fh_json *list = fh_json_new_array();
+    for (size_t i = 0; i < p->count; i++) {
+        const account *a = &p->accounts[i];
+        fh_json *o = fh_json_new_object();
+        fh_json_set(o, "name", fh_json_new_cstr(a->name));
+        fh_json_set(o, "kind", fh_json_new_cstr(a->profile->kind));
+        fh_json_set(o, "offers", a->failed ? fh_json_new_null() : fh_json_new_int((int64_t)a->offers));
+        fh_json_set(o, "planned", fh_json_new_int((int64_t)a->planned));
+        fh_json_set(o, "error", fh_json_new_cstr(a->failed ? fh_err_message(a->failed) : NULL));
+        fh_json_set(
+            o, "note",
+            fh_json_new_cstr(a->profile->end_itself ? NULL : "if this server dies, the bill goes on: its machines cannot end themselves"));
+        fh_json_append(list, o);
+    }
+    return list;
+}
+
+/* ---- all together ---- */
+
+static int make(planning *p, fh_json **ret, fh_err **err)
+{
+    api_call *c = p->call;
     const fh_plan_book *books[FH_LIMIT_PRICE_LISTS + 1];
-    FH_AUTO(fh_plan_book) fh_plan_book *endpoints = NULL;
-    FH_AUTO(json) fh_json *unpriced = fh_json_new_array();
+    FH_AUTO(fh_plan_book) fh_plan_book *places = NULL;
+    FH_AUTO(json) fh_json *unpriced = fh_json_new_array(), *doc = NULL;
     const fh_catalog_model *m = fh_catalog_find(fh_json_str(fh_json_get(c->body, "model")));
-    int rc = unpriced ? fh_plan_book_new(&endpoints, err) : fh_err_nomem(err);
-    if (!rc) rc = add_endpoints(endpoints, c->server->providers, m, unpriced, err);
+    int rc = unpriced ? fh_plan_book_new(&places, err) : fh_err_nomem(err);
+    if (!rc) rc = add_endpoints(places, c->server->providers, m, unpriced, err);
+    if (!rc) rc = add_accounts(places, p, err);
     if (rc) return rc;
     fh_plan_known known = {
         .books = books, .data_dir = c->server->config->data_dir, .region = c->server->config->region, .unpriced = unpriced};
-    books[known.count++] = endpoints;
+    books[known.count++] = places;
     for (size_t i = 0; i < fh_price_lists_count(c->server->price_lists); i++)
         books[known.count++] = fh_price_lists_at(c->server->price_lists, i)->book;
-    return fh_plans_make(c->body, &known, ret, err);
+    rc = fh_plans_make(c->body, &known, &doc, err);
+    if (!rc && !fh_json_set(doc, "providers", accounts_json(p))) rc = fh_err_nomem(err);
+    if (!rc) *ret = fh_take(doc);
+    return rc;
+}
+
+static void finish(planning *p)
+{
+    fh_err *err = NULL;
+    fh_json *doc = NULL;
+    if (make(p, &doc, &err))
+        api_reply_error(p->call, err);
+    else
+        api_reply(p->call, 200, doc);
+    for (size_t i = 0; i < p->count; i++) fh_err_free(p->accounts[i].failed);
+    fh_free(p);
+}
+
+static void asked(void *arg, const fh_err *err)
+{
+    account *a = arg;
+    if (err) fh_err_set(&a->failed, fh_err_code(err), "%s", fh_err_message(err));
+    if (--a->of->waiting == 0) finish(a->of);
+}
+
+static void ask(planning *p, const fh_provider *of)
+{
+    fh_server *s = p->call->server;
+    size_t count;
+    bool fresh = false;
+    account *a = &p->accounts[p->count++];
+    *a = (account){.of = p, .profile = of->rents};
+    snprintf(a->name, sizeof a->name, "%s", of->name);
+    if (fh_rental_offers_get(s->rental_offers, of->name, &count, &fresh) && fresh) return;
+    if (fh_rental_offers_ask(s->rental_offers, s->outbound, of, asked, a, &a->failed) == 0) p->waiting++;
 }
 
 void api_plans_create(api_call *c)
 {
     fh_err *err = NULL;
-    fh_json *doc = NULL;
-    if (make(c, &doc, &err))
+    planning *p = fh_calloc(1, sizeof *p);
+    if (!p) {
+        fh_err_nomem(&err);
         api_reply_error(c, err);
-    else
-        api_reply(c, 200, doc);
+        return;
+    }
+    p->call = c;
+    for (size_t i = 0; i < fh_providers_count(c->server->providers); i++)
+        if (fh_providers_at(c->server->providers, i)->rents) ask(p, fh_providers_at(c->server->providers, i));
+    if (p->waiting == 0) finish(p);
 }

@@ -1,4 +1,5 @@
-/* Providers over HTTP: list, add, check, remove. Adding asks the endpoint for its models first: a provider that is kept has answered. */
+/* Providers over HTTP: list, add, check, remove. Adding asks the endpoint for its models first, or the account for its offers
+ * (api_rentals.c): a provider that is kept has answered. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -6,6 +7,8 @@
 #include "net/origin.h"
 #include "honesty.h"
 #include "providers.h"
+#include "rent/adapters.h"
+#include "rental_offers.h"
 #include "server_private.h"
 
 #include <stdio.h>
@@ -19,11 +22,13 @@ static fh_json *provider_json(fh_server *s, const fh_provider *p)
     for (size_t i = 0; i < p->model_count; i++) fh_json_append(models, fh_json_new_cstr(p->models[i]));
     fh_json_set(o, "name", fh_json_new_cstr(p->name));
     fh_json_set(o, "url", fh_json_new_cstr(p->url));
-    fh_json_set(o, "kind", fh_json_new_cstr(p->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai"));
+    fh_json_set(o, "kind", fh_json_new_cstr(fh_provider_kind(p)));
     fh_json_set(o, "engine", fh_json_new_cstr(p->engine ? p->engine->id : NULL));
     fh_json_set(o, "trust", fh_json_new_cstr(fh_trust_name(p->trust)));
     fh_json_set(o, "region", fh_json_new_cstr(p->region[0] ? p->region : NULL));
-    fh_json_set(o, "has_key", fh_json_new_bool(p->secret[0] != '\0'));
+    fh_json_set(o, "has_key", fh_json_new_bool(p->secret[0] || p->key_file[0]));
+    fh_json_set(o, "key_file", fh_json_new_cstr(p->key_file[0] ? p->key_file : NULL));
+    fh_json_set(o, "offers", p->rents ? fh_rental_offers_json(s->rental_offers, p->name) : fh_json_new_null());
     fh_json_set(o, "created", api_time(p->created_utc_ns));
     fh_json_set(o, "models", models);
     fh_json_set(o, "prices", fh_provider_prices_json(p));
@@ -130,6 +135,42 @@ static void ask_models(api_call *c, fh_provider *p, bool replace)
     api_reply_error(c, err);
 }
 
+/* ---- asking the account ---- */
+
+static void offers_answered(void *arg, const fh_err *why)
+{
+    asking *a = arg;
+    fh_err *err = NULL;
+    fh_server *s = a->call->server;
+    char name[64];
+    snprintf(name, sizeof name, "%s", a->p->name);
+    int rc = why ? fh_err_set(&err, fh_err_code(why), "%s", fh_err_message(why)) : 0;
+    if (rc && fh_err_hint_get(why)) fh_err_hint(&err, "%s", fh_err_hint_get(why));
+    if (!rc) rc = fh_providers_put(s->providers, fh_take(a->p), a->replace, &err);
+    if (rc)
+        api_reply_error(a->call, err);
+    else
+        api_reply(a->call, a->replace ? 200 : 201, provider_json(s, fh_providers_find(s->providers, fh_str_of(name))));
+    fh_provider_free(a->p);
+    fh_free(a);
+}
+
+/* Takes p. */
+static void ask_offers(api_call *c, fh_provider *p, bool replace)
+{
+    fh_err *err = NULL;
+    fh_server *s = c->server;
+    asking *a = fh_calloc(1, sizeof *a);
+    if (a) {
+        *a = (asking){.call = c, .p = p, .replace = replace};
+        if (fh_rental_offers_ask(s->rental_offers, s->outbound, p, offers_answered, a, &err) == 0) return;
+    } else
+        fh_err_nomem(&err);
+    fh_provider_free(p);
+    fh_free(a);
+    api_reply_error(c, err);
+}
+
 /* ---- adding ---- */
 
 static int bad(fh_err **err, const char *param, const char *message, const char *hint)
@@ -188,32 +229,76 @@ static int take_key(fh_provider *p, fh_str key, fh_err **err)
     return 0;
 }
 
-static int read_provider(const api_call *c, fh_provider *p, fh_err **err)
+/* What every provider has. */
+static int read_common(const fh_json *body, fh_provider *p, fh_err **err)
 {
-    fh_str name = {0}, url = {0}, kind = FH_STR("openai"), key = {0}, trust = {0}, region = {0};
-    int rc = fh_json_read_str(c->body, "name", true, &name, err);
-    if (!rc) rc = fh_json_read_str(c->body, "url", true, &url, err);
-    if (!rc) rc = fh_json_read_str(c->body, "kind", false, &kind, err);
-    if (!rc) rc = fh_json_read_str(c->body, "key", false, &key, err);
-    if (!rc) rc = fh_json_read_str(c->body, "trust", false, &trust, err);
-    if (!rc) rc = fh_json_read_str(c->body, "region", false, &region, err);
+    fh_str name = {0}, trust = {0}, region = {0};
+    int rc = fh_json_read_str(body, "name", true, &name, err);
+    if (!rc) rc = fh_json_read_str(body, "trust", false, &trust, err);
+    if (!rc) rc = fh_json_read_str(body, "region", false, &region, err);
     if (rc) return rc;
     if (!good_name(name)) return bad(err, "name", "'name' must be 1 to 63 small letters, digits and dashes", "for example together");
     memcpy(p->name, name.ptr, name.len);
-    if (!fh_str_eqs(kind, "openai") && !fh_str_eqs(kind, "anthropic"))
-        return bad(err, "kind", "there is no such kind of provider", "openai and anthropic are the kinds: which API the endpoint speaks");
-    p->dialect = fh_str_eqs(kind, "anthropic") ? FH_DIALECT_MESSAGES : FH_DIALECT_CHAT;
-    p->trust = is_local(url) ? FH_TRUST_OWN : FH_TRUST_NAMED;
     if (trust.ptr && !fh_trust_parse(trust, &p->trust))
         return bad(err, "trust", "there is no such trust class", "own, rented, named and any are the classes");
     if (region.ptr && !fh_region_is(region))
         return bad(err, "region", "'region' must be 1 to 63 small letters, digits and dashes", "for example eu-west-1");
     snprintf(p->region, sizeof p->region, "%.*s", (int)region.len, region.ptr ? region.ptr : "");
     p->created_utc_ns = fh_clock_utc_ns();
+    return 0;
+}
+
+static int read_endpoint(const fh_json *body, fh_provider *p, fh_err **err)
+{
+    fh_str url = {0}, key = {0};
+    int rc = fh_json_read_str(body, "url", false, &url, err);
+    if (!rc) rc = fh_json_read_str(body, "key", false, &key, err);
+    if (rc) return rc;
+    if (fh_json_get(body, "key_file"))
+        return bad(err, "key_file", "'key_file' is for providers that machines are rented of", "give a hosted endpoint its key as 'key'");
+    p->trust = is_local(url) ? FH_TRUST_OWN : FH_TRUST_NAMED;
     rc = take_url(p, url, key.len > 0, err);
     if (!rc) rc = take_key(p, key, err);
-    if (!rc) rc = fh_provider_prices_read(p, fh_json_get(c->body, "prices"), err);
-    return rc ? rc : fh_model_tokenizers_read(fh_json_get(c->body, "tokenizers"), &p->tokenizers, err);
+    if (!rc) rc = fh_provider_prices_read(p, fh_json_get(body, "prices"), err);
+    return rc ? rc : fh_model_tokenizers_read(fh_json_get(body, "tokenizers"), &p->tokenizers, err);
+}
+
+/* An account that machines are rented of. Its key goes to the provider's own address, or to one of this machine (a test's). */
+static int read_account(const fh_json *body, fh_provider *p, fh_err **err)
+{
+    static const char *const of_models[] = {"tokenizers", "prices"};
+    fh_str url = {0}, file = {0};
+    int rc = fh_json_read_str(body, "url", false, &url, err);
+    if (!rc) rc = fh_json_read_str(body, "key_file", true, &file, err);
+    if (rc) return rc;
+    if (fh_json_get(body, "key"))
+        return bad(err, "key", "the key of such an account is not taken over", "name the file that holds it: 'key_file'");
+    for (size_t i = 0; i < FH_COUNT(of_models); i++)
+        if (fh_json_get(body, of_models[i])) return bad(err, of_models[i], "such an account serves no models", "leave that field out");
+    if (url.ptr && !is_local(url))
+        return bad(err, "url", "'url' is not needed: the address of such a provider is known",
+                   "leave it out, or give one of this machine for a test");
+    if (file.len == 0 || file.ptr[0] != '/' || file.len >= sizeof p->key_file)
+        return bad(err, "key_file", "'key_file' must be a path from the root on the server's machine",
+                   "for example /etc/freehold/runpod.key");
+    memcpy(p->key_file, file.ptr, file.len);
+    p->trust = FH_TRUST_RENTED;
+    rc = take_url(p, url.ptr ? url : fh_str_of(p->rents->url), true, err);
+    return rc ? rc : fh_rent_key_check(p->key_file, err);
+}
+
+static int read_provider(const fh_json *body, fh_provider *p, fh_err **err)
+{
+    fh_str kind = FH_STR("openai");
+    int rc = fh_json_read_str(body, "kind", false, &kind, err);
+    if (rc) return rc;
+    p->rents = fh_rent_profile_find(kind);
+    if (!p->rents && !fh_str_eqs(kind, "openai") && !fh_str_eqs(kind, "anthropic"))
+        return bad(err, "kind", "there is no such kind of provider",
+                   "openai and anthropic are hosted endpoints, by the API that they speak; machines are rented of runpod, vast and lambda");
+    p->dialect = fh_str_eqs(kind, "anthropic") ? FH_DIALECT_MESSAGES : FH_DIALECT_CHAT;
+    rc = p->rents ? read_account(body, p, err) : read_endpoint(body, p, err);
+    return rc ? rc : read_common(body, p, err); /* its trust replaces the usual one */
 }
 
 /* ---- tokenizers ---- */
@@ -287,10 +372,12 @@ void api_providers_create(api_call *c)
 {
     fh_err *err = NULL;
     FH_AUTO(fh_provider) fh_provider *p = fh_calloc(1, sizeof *p);
-    int rc = p ? read_provider(c, p, &err) : fh_err_nomem(&err);
-    if (!rc) rc = fh_providers_check_name(c->server->providers, p->name, &err);
-    if (rc)
+    int rc = p ? read_provider(c->body, p, &err) : fh_err_nomem(&err);
+    if (p && !rc) rc = fh_providers_check_name(c->server->providers, p->name, &err);
+    if (!p || rc)
         api_reply_error(c, err);
+    else if (p->rents)
+        ask_offers(c, fh_take(p), false);
     else
         load_tokenizers(c, fh_take(p));
 }
@@ -316,7 +403,9 @@ void api_providers_check(api_call *c)
     if (fh_model_tokenizers_dup(&known->tokenizers, &p->tokenizers, &err)) {
         fh_provider_free(p);
         api_reply_error(c, err);
-    } else
+    } else if (p->rents)
+        ask_offers(c, p, true);
+    else
         ask_models(c, p, true);
 }
 
@@ -324,8 +413,10 @@ void api_providers_delete(api_call *c)
 {
     fh_err *err = NULL;
     fh_honesty_check_leave(c->server, c->param);
-    if (fh_providers_remove(c->server->providers, c->param, &err) || fh_standings_forget(c->server->standings, c->param, &err))
+    if (fh_providers_remove(c->server->providers, c->param, &err) || fh_standings_forget(c->server->standings, c->param, &err)) {
         api_reply_error(c, err);
-    else
-        api_reply(c, 204, NULL);
+        return;
+    }
+    fh_rental_offers_forget(c->server->rental_offers, c->param);
+    api_reply(c, 204, NULL);
 }

@@ -167,6 +167,7 @@ static fh_json *ranking_json(const plan_ask *a, const fh_plan_known *known, cons
     fh_json_set(o, "fit", fh_json_new_int((int64_t)r->fit));
     fh_json_set(o, "why", fh_json_new_cstr(why));
     fh_json_set(o, "plans", plans);
+    fh_json_set(o, "providers", fh_json_new_array());
     fh_json_set(o, "refused", refused_json(a, r));
     fh_json_set(o, "unpriced", known && known->unpriced ? fh_json_ref((fh_json *)known->unpriced) : fh_json_new_array());
     fh_json_set(o, "break_even", break_even_json(a, r));

@@ -59,6 +59,12 @@ uint32_t fh_provider_can(const fh_provider *p)
     return p->engine ? fh_engine_can(p->engine) | media : ~0u;
 }
 
+const char *fh_provider_kind(const fh_provider *p)
+{
+    if (p->rents) return p->rents->kind;
+    return p->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai";
+}
+
 int fh_provider_read_models(fh_provider *p, fh_str body, fh_err **err)
 {
     FH_AUTO(json) fh_json *doc = NULL;
@@ -110,6 +116,8 @@ static int load_row(fh_providers *all, fh_stmt *s, fh_err **err)
     copy(p->name, sizeof p->name, fh_stmt_str(s, 0));
     copy(p->url, sizeof p->url, fh_stmt_str(s, 1));
     copy(p->secret, sizeof p->secret, fh_stmt_str(s, 2));
+    copy(p->key_file, sizeof p->key_file, fh_stmt_str(s, 10));
+    p->rents = fh_rent_profile_find(fh_stmt_str(s, 3));
     p->dialect = fh_str_eqs(fh_stmt_str(s, 3), "anthropic") ? FH_DIALECT_MESSAGES : FH_DIALECT_CHAT;
     p->created_utc_ns = fh_stmt_int(s, 5);
     if (!fh_trust_parse(fh_stmt_str(s, 4), &p->trust))
@@ -128,7 +136,8 @@ static int load(fh_providers *all, fh_err **err)
     bool row = false;
     int rc = fh_db_query(
         all->db, &s, err,
-        "SELECT name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region, prices FROM providers ORDER BY name", "");
+        "SELECT name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region, prices, key_file FROM providers ORDER BY name",
+        "");
     while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) rc = load_row(all, s, err);
     return rc;
 }
@@ -178,11 +187,11 @@ static int save(fh_providers *all, const fh_provider *p, fh_err **err)
     return rc ? rc
               : fh_db_exec(
                     all->db, err,
-                    "INSERT OR REPLACE INTO providers(name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region, prices) "
-                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                    "sssssissss", p->name, p->url, p->secret, p->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai",
-                    fh_trust_name(p->trust), p->created_utc_ns, fh_buf_cstr(&models), fh_buf_cstr(&tokenizers), p->region,
-                    fh_buf_cstr(&prices));
+                    "INSERT OR REPLACE INTO providers(name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region, prices, "
+                    "key_file) "
+                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                    "sssssisssss", p->name, p->url, p->secret, fh_provider_kind(p), fh_trust_name(p->trust), p->created_utc_ns,
+                    fh_buf_cstr(&models), fh_buf_cstr(&tokenizers), p->region, fh_buf_cstr(&prices), p->key_file);
 }
 
 static size_t index_of(const fh_providers *all, fh_str name)

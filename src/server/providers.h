@@ -1,6 +1,7 @@
-/* Hosted endpoints that the operator named: any server that speaks OpenAI's API, or Anthropic's. Kept in the database (table providers, the
- * key with them: the file is the owner's alone) and in memory, where routing reads them. Changed on the server's loop; read by any thread.
- */
+/* Providers that the operator named: hosted endpoints (any server that speaks OpenAI's API, or Anthropic's), and those that machines are
+ * rented of, which serve no models. Kept in the database (table providers; a hosted endpoint's key with them, since the file is the owner's
+ * alone; of an account that rents only where its key lies) and in memory, where routing reads them. Changed on the server's loop; read by
+ * any thread. */
 #ifndef FH_SERVER_PROVIDERS_H
 #define FH_SERVER_PROVIDERS_H
 
@@ -8,6 +9,7 @@
 #include "db/db.h"
 #include "engines.h"
 #include "model_tokenizers.h"
+#include "rent/rental.h"
 
 typedef struct fh_provider_price {
     char model[128];           /* "": of all that have none of their own */
@@ -15,9 +17,11 @@ typedef struct fh_provider_price {
 } fh_provider_price;
 
 typedef struct fh_provider {
-    char name[64], url[256]; /* url without the API's path and without a slash at its end */
-    char secret[256];        /* "" for none */
-    fh_wire_dialect dialect; /* FH_DIALECT_CHAT or FH_DIALECT_MESSAGES */
+    char name[64], url[256];      /* url without the API's path and without a slash at its end */
+    char secret[256];             /* "" for none */
+    const fh_rent_profile *rents; /* NULL: a hosted endpoint */
+    char key_file[256];           /* of one that machines are rented of; else "" */
+    fh_wire_dialect dialect;      /* FH_DIALECT_CHAT or FH_DIALECT_MESSAGES */
     fh_trust trust;
     char region[FH_REGION_CHARS]; /* where it stands; "": not known */
     int64_t created_utc_ns;
@@ -53,7 +57,8 @@ const fh_provider *fh_providers_at(const fh_providers *all, size_t i);
 const fh_provider *fh_providers_find(const fh_providers *all, fh_str name);
 const char *fh_provider_serves(const fh_provider *p, const char *model); /* its own text of that name; NULL: it does not */
 
-uint32_t fh_provider_can(const fh_provider *p); /* FH_NEED_BITs: what it does as it is asked, or refuses itself */
+const char *fh_provider_kind(const fh_provider *p); /* "openai", "anthropic", "runpod"... */
+uint32_t fh_provider_can(const fh_provider *p);     /* FH_NEED_BITs: what it does as it is asked, or refuses itself */
 
 /* provider_prices.c. A list in the shape ProviderPrice, NULL: none; what a million tokens of its model cost there, NULL: nobody said. */
 int fh_provider_prices_read(fh_provider *p, const fh_json *list, fh_err **err);

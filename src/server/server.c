@@ -13,6 +13,7 @@
 #include "price_lists.h"
 #include "pool/service.h"
 #include "providers.h"
+#include "rental_offers.h"
 #include "server_private.h"
 #include "sys/file.h"
 
@@ -155,7 +156,8 @@ static int open_store(fh_server *s, fh_err **err)
     s->signin = fh_signin_new();
     s->imports = fh_imports_new(s);
     s->in_flight_tokens = fh_map_new(NULL);
-    return s->signin && s->imports && s->in_flight_tokens ? 0 : fh_err_nomem(err);
+    s->rental_offers = fh_rental_offers_new();
+    return s->signin && s->imports && s->in_flight_tokens && s->rental_offers ? 0 : fh_err_nomem(err);
 }
 
 static int open_listener(fh_server *s, fh_err **err)
@@ -318,6 +320,7 @@ static void close_all(fh_server *s)
     fh_http_server_free(s->http);
     fh_tls_free(s->tls);
     fh_gateway_free(s->gateway);
+    fh_rental_offers_free(s->rental_offers);
     fh_providers_close(s->providers);
     fh_price_lists_close(s->price_lists);
     fh_standings_close(s->standings);

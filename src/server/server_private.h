@@ -50,6 +50,7 @@ typedef struct fh_server {
     fh_db *db;
     fh_keys *keys;
     struct fh_providers *providers;
+    struct fh_rental_offers *rental_offers;
     struct fh_groups *groups;
     struct fh_price_lists *price_lists;
     struct fh_standings *standings;

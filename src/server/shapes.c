@@ -288,11 +288,13 @@ static const api_field node_token[] = {
 static const api_field provider[] = {
     {"name", "string", true, false, "how it is called here"},
     {"url", "string", true, false, "where it is, without /v1"},
-    {"kind", "string", true, false, "openai or anthropic: which API it speaks"},
+    {"kind", "string", true, false, "openai or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there"},
     {"engine", "string", true, true, "llama-server or vllm, where it says so: what it cannot do is refused by name; null: not known"},
     {"trust", "string", true, false, "own, rented, named or any: requests that allow no more go there"},
     {"region", "string", true, true, "where it stands, as it was added; null: not known"},
     {"has_key", "boolean", true, false, "whether it was given with a key, which is never shown"},
+    {"key_file", "string", true, true, "where the key of an account lies that machines are rented of; null: a hosted endpoint"},
+    {"offers", "integer", true, true, "machines that it offered when it was asked last; null: a hosted endpoint, or not asked yet"},
     {"created", "time", true, false, "when"},
     {"models", "string[]", true, false, "what it serves"},
     {"honesty", "string", true, false, "the worst that was found out about one of its models: unknown, honest, doubted or cheats"},
@@ -343,9 +345,12 @@ static const api_field honesty_check[] = {
 };
 static const api_field provider_create[] = {
     {"name", "string", true, false, "how it is to be called: small letters, digits, dashes"},
-    {"url", "string", true, false, "where it is, with or without /v1"},
-    {"kind", "string", false, false, "openai (the default) or anthropic: which API it speaks"},
-    {"key", "string", false, false, "the key for it"},
+    {"url", "string", false, false, "where it is, with or without /v1; not for those that machines are rented of, which are known"},
+    {"kind", "string", false, false,
+     "openai (the default) or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there"},
+    {"key", "string", false, false, "the key for a hosted endpoint"},
+    {"key_file", "string", false, false,
+     "of an account that machines are rented of: the file on the server's machine that holds its key (mode 600)"},
     {"trust", "string", false, false, "own, rented, named or any; without: own for this machine, else named"},
     {"region", "string", false, false, "where it stands: 1 to 63 small letters, digits and dashes, as eu-west-1; without: not known"},
     {"tokenizers", "TokenizerFile[]", false, false, "files by which tokens are counted here, instead of taking what the endpoint says"},
@@ -560,6 +565,15 @@ static const api_field plan[] = {
     {"start_nusd", "integer", true, false, "what that time costs"},
     END,
 };
+static const api_field plan_provider[] = {
+    {"name", "string", true, false, "the provider's"},
+    {"kind", "string", true, false, "runpod, vast or lambda"},
+    {"offers", "integer", true, true, "that it has; null: it did not say"},
+    {"planned", "integer", true, false, "of those, with devices that the catalogue knows: the others are left out"},
+    {"error", "string", true, true, "why it did not say what it offers; null: it did"},
+    {"note", "string", true, true, "what is to be known before renting there, as that a machine cannot end itself; null: nothing"},
+    END,
+};
 static const api_field plan_host[] = {PLAN_HOST, END};
 static const api_field plan_refused[] = {
     {"reason", "string", true, false, "licence, region, spot, format, size, memory, speed, budget or time"},
@@ -584,6 +598,7 @@ static const api_field plan_ranking[] = {
     {"fit", "integer", true, false, "places that would do"},
     {"why", "string", true, false, "why the first is the first"},
     {"plans", "Plan[]", true, false, "the best fifty, best first"},
+    {"providers", "PlanProvider[]", true, false, "accounts that machines are rented of, whose offers stand beside those of the request"},
     {"refused", "PlanRefused[]", true, false, "why the others are not"},
     {"unpriced", "string[]", true, false, "endpoints that serve it and whose price nobody said: they are not ranked"},
     {"break_even", "PlanBreakEven", true, true, "when renting is cheaper than an endpoint; null: one of both is none"},
@@ -651,6 +666,7 @@ const api_shape api_shapes[] = {
     {"PlanCreate", plan_create},
     {"PlanHost", plan_host},
     {"PlanOffer", plan_offer},
+    {"PlanProvider", plan_provider},
     {"PlanRanking", plan_ranking},
     {"PlanRefused", plan_refused},
     {"PlanRegion", plan_region},

@@ -189,6 +189,19 @@
     X(PRICE_LISTS, 64, "lists of offers that are kept; beyond: 409")                                                                       \
     X(PRICE_FILE_BYTES, 67108864, "a price list that is read; beyond: 413")                                                                \
     X(PLAN_MARKET_OFFERS, 1000000, "offers that are planned with, from all that are known; beyond: 413")                                   \
+    X(RENTALS, 64, "machines that are rented of one provider at once; beyond: 409")                                                        \
+    X(RENT_STRAYS, 64, "machines of ours that nothing accounts for, which are ended at once; the others after them")                       \
+    X(RENT_REFUSED, 32, "offers of which is remembered that they were refused; beyond: the oldest may be tried again")                     \
+    X(RENT_REFUSED_MS, 600000, "for how long")                                                                                             \
+    X(RENT_LIST_MS, 10000, "between two lists of machines while one starts or ends")                                                       \
+    X(RENT_WATCH_MS, 30000, "the same while all run")                                                                                      \
+    X(RENT_SWEEP_MS, 600000, "the same while nothing is rented")                                                                           \
+    X(RENT_REPLY_BYTES, 33554432, "reply of a provider of machines; beyond: it counts as none")                                            \
+    X(RENT_OFFERS, 16384, "offers that are taken of one such reply; what is beyond is not offered")                                        \
+    X(RENT_MACHINES, 4096, "machines of one account; beyond: its list counts as unknown, and nothing is rented there")                     \
+    X(RENT_CALL_MS, 30000, "time for one question to such a provider; beyond: it counts as not answered")                                  \
+    X(RENT_OFFERS_MS, 30000, "age of offers from which one is rented; beyond: they are asked for again")                                   \
+    X(RENT_PAUSE_MS, 60000, "the longest pause before a provider that fails is asked again")                                               \
     X(GROUP_MEMBERS, 32, "models of one group; beyond: 400")                                                                               \
     X(TRIES, 4, "replicas that one request is sent to without getting on")                                                                 \
     X(SENT_BYTES, 4194304, "text of a stream that is kept so that another replica can go on with it; beyond: the stream cannot be moved")  \

@@ -1,0 +1,21 @@
+/* Offers against wishes. */
+#include "rent/rental.h"
+
+#include "base/mem.h"
+#include <stdio.h>
+
+bool fh_rent_offer_fits(const fh_rent_offer *o, const fh_rent_filter *f)
+{
+    if (f->device && strcmp(f->device, o->device) != 0) return false;
+    if (f->gpus && f->gpus != o->gpus) return false;
+    if (f->region && strcmp(f->region, o->region) != 0) return false;
+    if (f->max_hour_micro && o->hour_micro > f->max_hour_micro) return false;
+    return f->spot || !o->spot;
+}
+
+/* In the background, so that the machine's own start goes on; what it runs cannot hold it up. */
+char *fh_rent_onstart(const fh_rent_profile *p, int64_t limit_s, const char *run)
+{
+    if (!p->end_itself) return fh_strdup(run);
+    return fh_asprintf("(sleep %lld; while :; do %s; sleep 60; done) >/dev/null 2>&1 &\n%s", (long long)limit_s, p->end_itself, run);
+}

@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""RunPod, REST v2, as documented: /catalog/gpus, /pods. Errors are RFC 9457."""
+import re
+import shlex
+from datetime import datetime, timezone
+from urllib.parse import urlparse
+
+from account import Refused, check_setup, main
+
+GPUS = [("NVIDIA H200", 141, 8, 3.99, 3.59, "HIGH"), ("NVIDIA H100 80GB HBM3", 80, 8, 2.99, 2.69, "MEDIUM"), ("NVIDIA A100 80GB PCIe", 80, 8, 1.64, 1.19, "LOW"),
+        ("NVIDIA GeForce RTX 4090", 24, 6, 0.69, 0.34, "HIGH"), ("NVIDIA B200", 180, 8, 5.99, 0, "NONE"), ("NVIDIA RTX 2000 Ada Generation", 16, 4, 0.24, 0.2, "HIGH")]
+
+
+class RunPod:
+    busy = {"title": "Too Many Requests", "status": 429, "detail": "slow down"}
+
+    def __init__(self, account):
+        self.account = account
+
+    @staticmethod
+    def call_of(method, path):
+        if path.startswith("/catalog/"):
+            return "offers"
+        return {"GET": "list", "POST": "rent", "DELETE": "end"}[method]
+
+    @staticmethod
+    def error(status, code, message):
+        return status, {"type": "about:blank", "title": code, "status": status, "detail": message, "errors": []}
+
+    def refuse(self, kind):
+        return self.error(400, "no-capacity", "There are no instances currently available with the requested specifications")
+
+    def again(self, account):
+        """The reply to a rent tells the machine, as it turned out to be."""
+        return 201, self.pod({"state": "starting", **list(account.machines.values())[-1]})
+
+    def handle(self, method, path, body, account):
+        where = urlparse(path).path
+        if where == "/catalog/gpus":
+            return 200, {"gpus": [{"id": g, "memory": m, "maxCount": {"secure": n, "community": n}, "price": {"secure": s, "community": c, "serverless": None},
+                                   "availability": a, "dataCenters": [], "cudaVersions": ["12.8"]} for g, m, n, s, c, a in GPUS]}
+        if where == "/pods" and method == "GET":
+            return 200, {"pods": [self.pod(m) for m in account.shown()]}
+        if where == "/pods" and method == "POST":
+            return 201, self.pod({"state": "starting", **self.rent(body, account)})
+        found = re.fullmatch(r"/pods/([^/]+)", where)
+        if found and method == "DELETE":
+            account.end(found[1])
+            return 204, {}
+        raise Refused(404, "not-found", "no such path")
+
+    @staticmethod
+    def rent(body, account):
+        unknown = set(body) - {"name", "image", "templateId", "gpu", "cpu", "cloud", "dataCenterIds", "disk", "mounts", "ports", "env", "args", "registry", "globalNetworking",
+                               "startSsh", "startJupyter"}
+        price = next((s if body["cloud"] == "SECURE" else c for g, _, _, s, c, _ in GPUS if g == body["gpu"]["id"]), None)
+        words = shlex.split(body["args"])
+        if unknown or not body["name"] or not body["image"] or price is None or words[:2] != ["bash", "-c"] or len(words) != 3:
+            raise Refused(422, "invalid", f"the body is not as documented: {sorted(unknown)}")
+        check_setup(body["env"], words[2])
+        return account.make(body["name"], {"price": price * body["gpu"]["count"], "setup": {"script": words[2], "image": body["image"]}})
+
+    def pod(self, m):
+        status = "RUNNING" if m["state"] == "running" else "PROVISIONING"
+        return {"id": m["id"], "name": m["tag"], "status": status, "actions": [], "cost": m["price"], "ssh": {"proxy": None, "direct": "192.0.2.7:22022"}, "dataCenterId": "EU-RO-1",
+                "runtime": None, "startedAt": datetime.fromtimestamp(m["utc"], timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+if __name__ == "__main__":
+    main(RunPod)
