@@ -41,8 +41,10 @@ static void add_report(fh_buf *out, const fh_json *h)
         fh_buf_addf(out, "%s%s 10^%.1f", i ? ", " : "", fh_cli_str_of(fh_json_at(tests, i), "name"),
                     number_of(fh_json_at(tests, i), "evidence_log10"));
     fh_buf_addf(out, "); 10^%.0f is proof\n", -number_of(h, "false_accusation_log10"));
-    fh_buf_addf(out, "  spent       %lld tokens of prompts, %lld of answers\n", count_of(h, "prompt_tokens"),
+    fh_buf_addf(out, "  spent       %lld tokens of prompts, %lld of answers", count_of(h, "prompt_tokens"),
                 count_of(h, "completion_tokens"));
+    if (fh_json_kind_of(fh_json_get(h, "cost_nusd")) == FH_JSON_INT) fh_buf_addf(out, ", $%.6f", number_of(h, "cost_nusd") / 1e9);
+    fh_buf_addc(out, '\n');
 }
 
 /* One line that is written over, on a terminal. */

@@ -42,6 +42,17 @@ static void set_counts(fh_json *o, const fh_honesty_record *r, double bound)
     fh_json_set(o, "completion_tokens", fh_json_new_int((int64_t)r->completion_tok));
 }
 
+/* Shown, never booked: what it was paid for canaries at the prices that its operator gave. */
+static fh_json *cost_json(const fh_server *server, const fh_standing *s)
+{
+    const fh_provider *p = fh_providers_find(server->providers, fh_str_of(s->provider));
+    const fh_provider_price *price = p ? fh_provider_price_of(p, s->model) : NULL;
+    if (!price) return fh_json_new_null();
+    double nusd =
+        ((double)s->record.prompt_tok * (double)price->in_nusd + (double)s->record.completion_tok * (double)price->out_nusd) / 1e6;
+    return fh_json_new_int(nusd < 9e18 ? (int64_t)ceil(nusd) : INT64_MAX);
+}
+
 static fh_json *honesty_json(const fh_server *server, const fh_standing *s)
 {
     char reason[300];
@@ -60,6 +71,7 @@ static fh_json *honesty_json(const fh_server *server, const fh_standing *s)
     fh_standings_find(server->standings, "", s->model, &measure);
     fh_json_set(o, "measured", fh_json_new_bool(fh_honesty_measures(&measure.record)));
     set_counts(o, &s->record, fh_honesty_bound(&measure.record));
+    fh_json_set(o, "cost_nusd", cost_json(server, s));
     fh_json_set(o, "checked", api_time(s->checked_utc_ns));
     return o;
 }

@@ -333,6 +333,7 @@ static const api_field honesty[] = {
     {"tests", "HonestyTest[]", true, false, "each of them"},
     {"prompt_tokens", "integer", true, false, "spent on checking, as counted here"},
     {"completion_tokens", "integer", true, false, "likewise"},
+    {"cost_nusd", "integer", true, true, "what those cost at the prices that were given for it; null: none were"},
     {"checked", "time", true, true, "when its last canary was"},
     END,
 };

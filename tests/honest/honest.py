@@ -155,6 +155,7 @@ def cache_of_shapes(url):
 
 
 def inflated(url, factor):
+    """Counts this much too high."""
     def change(_, reply):
         for name in ("prompt_tokens", "completion_tokens"):
             reply["usage"][name] = round(reply["usage"][name] * factor)
@@ -177,15 +178,28 @@ def padded(url):
 
 # ---- checks ----
 
-def add(front, url):
+def add(front, url, prices=()):
     front.cli("provider", "remove", "it")
     until = time.monotonic() + 120
-    while (done := front.cli("provider", "add", "it", "--url", url)).returncode and time.monotonic() < until:
+    while (done := front.cli("provider", "add", "it", "--url", url, *prices)).returncode and time.monotonic() < until:
         time.sleep(0.1)
     assert done.returncode == 0, done
 
 
+def await_answers(url):
+    """An engine lists its model before it has loaded it."""
+    until = time.monotonic() + 300
+    body = json.dumps({"model": NAME, "prompt": "a", "max_tokens": 1})
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if Middleman(url).forward("POST", "/v1/completions", body)[0] == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"{url} does not answer")
+
+
 def check(front, url, canaries):
+    await_answers(url)
     add(front, url)
     begun = time.monotonic()
     done = front.cli("provider", "check", "it", "--honesty", "--canaries", str(canaries), "--json", timeout=900)
@@ -299,6 +313,17 @@ def refused(front, file):
         assert status == 400 and "canaries" in reply.decode(), (status, reply)
 
 
+def costs(front, file):
+    """What canaries cost is told, at the prices that were given."""
+    with engine(file) as url:
+        await_answers(url)
+        add(front, url, ("--price", "1/2"))
+        found = json.loads(front.cli("provider", "check", "it", "--honesty", "--canaries", "3", "--json").stdout)
+        said = front.cli("provider", "check", "it", "--honesty", "--canaries", "1").stdout
+    assert found["cost_nusd"] == (found["prompt_tokens"] + 2 * found["completion_tokens"]) * 1000 > 0, found
+    assert "spent" in said and "$0.0" in said, said
+
+
 def silent(front, file):
     """One that does not tell log-probabilities is not accused: nothing is known of it."""
     def change(_, reply):
@@ -354,6 +379,7 @@ def main():
         tap.check("a canary looks like a client's request", looks_like_a_request, front, same)
         tap.check("a cheat leaves the candidates until it is cleared", leaves, front, files)
         tap.check("what cannot be checked is refused, with what to do", refused, front, same)
+        tap.check("what canaries cost is told", costs, front, same)
         tap.check("an endpoint that tells no log-probabilities is not accused", silent, front, same)
     tap.end()
 
