@@ -1,6 +1,7 @@
 /* freehold node join: this machine becomes one of a server's pool, and stays it until it is stopped. */
 #include "base/log.h"
 #include "client.h"
+#include "node/agent.h"
 #include "pool/facts.h"
 #include "pool/member.h"
 #include "sys/file.h"
@@ -22,6 +23,7 @@ typedef struct joining {
     fh_json *facts;
     fh_loop *loop;
     fh_resolver *resolver;
+    fh_node_agent *agent;
     fh_pool_member *member;
     fh_err *refused; /* what ends it */
 } joining;
@@ -157,6 +159,34 @@ static void on_here(void *arg, fh_link *l)
     say(arg, "is in the pool of");
 }
 
+/* ---- what it does there ---- */
+
+static void on_head(void *arg, fh_link_req *r)
+{
+    fh_node_agent_head(((joining *)arg)->agent, r);
+}
+
+static void on_request(void *arg, fh_link_req *r)
+{
+    fh_node_agent_request(((joining *)arg)->agent, r);
+}
+
+static void on_tunnel(void *arg, fh_link_req *r)
+{
+    fh_node_agent_tunnel(((joining *)arg)->agent, r);
+}
+
+static void stopped(void *arg)
+{
+    fh_loop_stop(((joining *)arg)->loop);
+}
+
+/* Its engines end first. */
+static void on_stop(void *arg)
+{
+    fh_node_agent_stop(((joining *)arg)->agent, stopped, arg);
+}
+
 /* What the server said no to is not tried again. */
 static void heard(joining *j, const fh_err *why, const char *what)
 {
@@ -166,7 +196,7 @@ static void heard(joining *j, const fh_err *why, const char *what)
     }
     fh_err_set(&j->refused, FH_E_FORBIDDEN, "%s", fh_err_message(why));
     if (fh_err_hint_get(why)) fh_err_hint(&j->refused, "%s", fh_err_hint_get(why));
-    fh_loop_stop(j->loop);
+    fh_node_agent_stop(j->agent, stopped, j);
 }
 
 static void on_gone(void *arg, fh_link *l, const fh_err *why)
@@ -180,9 +210,12 @@ static void on_failed(void *arg, const fh_err *why)
     heard(arg, why, "not reached:");
 }
 
-static void on_stop(void *arg)
+static int open_agent(joining *j, fh_err **err)
 {
-    fh_loop_stop(((joining *)arg)->loop);
+    FH_AUTO(ptr) char *program = NULL;
+    int rc = fh_path_real("/proc/self/exe", &program, err);
+    fh_node_agent_config c = {.data_dir = j->folder, .program = program};
+    return rc ? rc : fh_node_agent_new(&j->agent, j->loop, &c, err);
 }
 
 static int open_all(joining *j, fh_err **err)
@@ -193,10 +226,14 @@ static int open_all(joining *j, fh_err **err)
                                .on_here = on_here,
                                .on_gone = on_gone,
                                .on_failed = on_failed,
+                               .on_head = on_head,
+                               .on_request = on_request,
+                               .on_tunnel = on_tunnel,
                                .arg = j};
     signal(SIGPIPE, SIG_IGN);
     int rc = fh_facts_read(&j->facts, j->folder, err);
     if (!rc) rc = fh_loop_new(&j->loop, err);
+    if (!rc) rc = open_agent(j, err);
     if (!rc) rc = fh_resolver_new(&j->resolver, NULL, NULL, err);
     if (!rc) rc = fh_loop_on_signal(j->loop, SIGINT, on_stop, j, err);
     if (!rc) rc = fh_loop_on_signal(j->loop, SIGTERM, on_stop, j, err);
@@ -208,6 +245,7 @@ static int open_all(joining *j, fh_err **err)
 static void close_all(joining *j)
 {
     fh_pool_member_free(j->member);
+    fh_node_agent_free(j->agent);
     fh_resolver_free(j->resolver);
     fh_loop_free(j->loop);
     fh_json_unref(j->facts);

@@ -62,15 +62,16 @@ static bool is_amount(const char *text)
 
 static int check_place_and_price(const fh_cli *c, fh_err **err)
 {
-    const char *place = fh_cli_text(c, "on", "here"), *price = fh_cli_text(c, "max-hour", "0");
+    const char *place = fh_cli_text(c, "on", ""), *price = fh_cli_text(c, "max-hour", "0");
     if (!is_amount(price)) {
         fh_err_set(err, FH_E_USAGE, "--max-hour wants an amount, not '%.64s'", price);
         fh_err_hint(err, "it looks like 2.50 or 2.50EUR");
         return FH_E_USAGE;
     }
-    if (strcmp(place, "here") == 0) return 0;
+    if (!*place || strcmp(place, "here") == 0 || strcmp(place, "pool") == 0 || fh_str_starts(fh_str_of(place), FH_STR("node/"))) return 0;
     fh_err_set(err, FH_E_USAGE, "there is no place '%.64s'", place);
-    fh_err_hint(err, "the only place is here, the server's own machine: leave --on out");
+    fh_err_hint(err,
+                "places are here, pool, and node/NAME for each machine that `freehold node list` shows; left out, the cheapest is taken");
     return FH_E_USAGE;
 }
 
@@ -95,7 +96,7 @@ static int run_run(fh_cli *c, fh_err **err)
 }
 
 static const fh_cli_flag flags[] = {
-    {"on", 0, FH_CLI_TEXT, "PLACE", "where: here", 0, 0},
+    {"on", 0, FH_CLI_TEXT, "PLACE", "where: here, pool or node/NAME (default: the cheapest that it fits on)", 0, 0},
     {"engine", 0, FH_CLI_TEXT, "NAME", "what runs it: freehold (default), llama-server or vllm, if it is installed", 0, 0},
     {"name", 0, FH_CLI_TEXT, "NAME", "a name of your own: starts another deployment unless that one runs", 0, 0},
     {"context", 0, FH_CLI_INT, "N", "tokens of context for each stream of a new deployment", 1, FH_LIMIT_CONTEXT_TOK},

@@ -50,7 +50,7 @@ static int post_deployment(const fh_cli *c, const fh_cli_client *s, const char *
 {
     FH_AUTO(json) fh_json *body = fh_json_new_object();
     fh_json_set(body, "model", fh_json_new_cstr(model));
-    fh_json_set(body, "place", fh_json_new_cstr(fh_cli_text(c, "on", "here")));
+    fh_json_set(body, "place", fh_json_new_cstr(fh_cli_text(c, "on", "")));
     if (fh_cli_has(c, "name")) fh_json_set(body, "name", fh_json_new_cstr(fh_cli_text(c, "name", "")));
     if (fh_cli_has(c, "engine")) fh_json_set(body, "engine", fh_json_new_cstr(fh_cli_text(c, "engine", "")));
     set_number(c, body, "context", "context_tok");

@@ -38,7 +38,7 @@ static bool try_adopt(fh_deployment *d)
 {
     const fh_place *p = d->place;
     if (!p || !needs_engine(d) || !*d->view.socket_path) return false;
-    if (p->adopt(p->ctx, d->act, d->view.socket_path, &d->engine, NULL) != 0) return false;
+    if (p->adopt(p->ctx, d->view.act, d->view.socket_path, &d->engine, NULL) != 0) return false;
     fh_planning_reckon(d); /* what planning found is not in the database, and the engine may have to be started again */
     d->begun_ns = fh_clock_mono_ns();
     if (d->engine.away) return true;
@@ -64,8 +64,8 @@ static bool is_adopted(void *arg, const char *folder)
 
 static void forget_act(fh_deployment *d)
 {
-    if (d->act) fh_store_act_end(d->fleet->db, d->act, NULL); /* not written: found open again by the next start */
-    d->act = 0;
+    if (d->view.act) fh_store_act_end(d->fleet->db, d->view.act, NULL); /* not written: found open again by the next start */
+    d->view.act = 0;
     d->view.socket_path[0] = 0;
     d->view.sandbox[0] = 0;
 }

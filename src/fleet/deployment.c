@@ -162,11 +162,11 @@ void fh_deployment_measure(fh_deployment *d)
 static void end_act(fh_deployment *d)
 {
     fh_err *err = NULL;
-    if (d->act && fh_store_act_end(d->fleet->db, d->act, &err) != 0)
+    if (d->view.act && fh_store_act_end(d->fleet->db, d->view.act, &err) != 0)
         fh_log_err(FH_LOG_WARN, "fleet", err, "deployment %s: the end of its engine", d->view.name);
     fh_err_free(err);
     if (*d->view.socket_path) d->place->tidy(d->place->ctx, d->view.name, d->view.socket_path);
-    d->act = 0;
+    d->view.act = 0;
     d->view.socket_path[0] = 0;
 }
 

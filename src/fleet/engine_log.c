@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "sys/file.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -57,4 +58,22 @@ int fh_engine_log_tail(const char *logs, const char *deployment, size_t max_byte
     char path[1024];
     int rc = log_path(logs, deployment, "", path, sizeof(path), err);
     return rc != 0 ? rc : fh_file_read_tail(path, max_bytes, out, err);
+}
+
+int64_t fh_engine_log_from(const char *logs, const char *deployment, int64_t from, size_t max_bytes, fh_buf *out)
+{
+    char path[1024], piece[4096];
+    FH_AUTO(fd) int fd = -1;
+    struct stat st;
+    if (log_path(logs, deployment, "", path, sizeof(path), NULL) != 0) return 0;
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 || fstat(fd, &st) != 0) return 0;
+    if (st.st_size < from) from = 0;
+    for (size_t left = max_bytes; left;) {
+        ssize_t got = pread(fd, piece, FH_MIN(left, sizeof(piece)), from);
+        if (got <= 0 || !fh_buf_add(out, piece, (size_t)got)) break;
+        from += got;
+        left -= (size_t)got;
+    }
+    return from;
 }

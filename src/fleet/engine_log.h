@@ -9,5 +9,7 @@ int fh_engine_log_open(const char *logs, const char *deployment, int *ret_fd, fh
 int fh_engine_log_begin(const char *logs, const char *deployment, int *ret_fd, fh_err **err); /* that, and says that one is started */
 void fh_engine_log_rotate(const char *logs, const char *deployment);                          /* when it has grown */
 int fh_engine_log_tail(const char *logs, const char *deployment, size_t max_bytes, fh_buf *out, fh_err **err);
+/* As fh_here_log_from. */
+int64_t fh_engine_log_from(const char *logs, const char *deployment, int64_t from, size_t max_bytes, fh_buf *out);
 
 #endif

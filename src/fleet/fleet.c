@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "db/schema.h"
+#include "fleet/nodes.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,7 @@ static void fleet_free(fh_fleet *f)
     fh_fleet_snapshot_release(f->snapshot);
     fh_http_client_free(f->client);
     if (f->stop_timer) fh_timer_free(f->stop_timer);
+    fh_fleet_nodes_free(f);
     fh_here_free(f->here);
     fh_loop_free(f->loop);
     fh_db_close(f->db);
@@ -167,6 +169,7 @@ static void *run_thread(void *arg)
     fh_err *err = NULL;
     if (fh_loop_run(f->loop, &err) != 0) fh_log_err(FH_LOG_ERROR, "fleet", err, "the fleet's loop ended");
     fh_err_free(err);
+    if (f->at_end) f->at_end(f->at_end_arg);
     return NULL;
 }
 
@@ -184,7 +187,8 @@ static int open_parts(fh_fleet *f, const fh_fleet_config *c, fh_err **err)
     if (rc != 0) return rc;
     fh_here_place(f->here, &f->place_here);
     f->places = &f->place_here;
-    return 0;
+    for (size_t i = 0; rc == 0 && i < c->node_count; i++) rc = fh_fleet_node_set(f, &c->nodes[i], err);
+    return rc;
 }
 
 int fh_fleet_start_timed(fh_fleet **ret, const fh_fleet_config *c, const fh_fleet_timing *t, fh_err **err)

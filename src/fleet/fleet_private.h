@@ -56,7 +56,6 @@ struct fh_deployment {
     uint64_t own_bytes;            /* what its engine has of that */
     int64_t cpu_ns;                /* what its engine has computed */
 
-    int64_t act;           /* the start that is open in the database; 0: none */
     const fh_place *place; /* where it runs, or ran last; NULL until that is planned */
     char wanted_place[64]; /* "": any; "pool": any machine of it; else that one */
     fh_engine engine;
@@ -139,6 +138,8 @@ int fh_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_deployment *d, fh_err *
 
 /* ---- the fleet ---- */
 
+void fh_fleet_nodes_free(fh_fleet *f); /* nodes.c: the machines of the pool */
+
 struct fh_fleet {
     fh_fleet_timing timing;
     char *store_url;
@@ -149,12 +150,15 @@ struct fh_fleet {
     fh_weights *weights;
     fh_here *here;
     fh_place place_here;
-    fh_place *places;     /* here first */
+    fh_place *places; /* here first */
+    struct fh_node_place *nodes;
     fh_deployment *first; /* newest */
     bool stopping;
     int64_t stop_deadline_ns;
     fh_timer *stop_timer;
 
+    void (*at_end)(void *arg);
+    void *at_end_arg;
     pthread_t thread;
     bool thread_runs;
     _Atomic bool left; /* handed over: nothing is commanded any more */

@@ -334,6 +334,16 @@ static fh_plan_machine here_machine(void *ctx)
     return (fh_plan_machine){.memory_bytes = t.memory_bytes, .memory_available_bytes = t.memory_available_bytes};
 }
 
+int64_t fh_here_log_from(const fh_here *h, const char *deployment, int64_t from, size_t max_bytes, fh_buf *out)
+{
+    return fh_engine_log_from(h->logs, deployment, from, max_bytes, out);
+}
+
+const char *fh_here_logs(const fh_here *h)
+{
+    return h->logs;
+}
+
 void fh_here_place(fh_here *h, fh_place *ret)
 {
     *ret = (fh_place){.name = "here",

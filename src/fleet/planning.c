@@ -221,9 +221,9 @@ static void wait_for_place(fh_deployment *d, const choice *c)
 {
     char why[160];
     if (c->absent == 1)
-        snprintf(why, sizeof(why), "waiting for %s, which is not connected", c->absent_name);
+        snprintf(why, sizeof(why), "waiting for %s, which is not connected or takes nothing new", c->absent_name);
     else
-        snprintf(why, sizeof(why), "waiting for one of %u machines, none of which is connected", c->absent);
+        snprintf(why, sizeof(why), "waiting for one of %u machines, none of which is connected and takes anything new", c->absent);
     if (strcmp(why, d->view.reason) != 0)
         fh_deployment_set_state(d, FH_DEPLOYMENT_PLANNING, "`freehold node list` shows the machines of the pool", "%s", why);
     fh_deployment_step_soon(d, AGAIN_NS);

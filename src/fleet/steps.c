@@ -33,7 +33,7 @@ void fh_step_provisioning(fh_deployment *d)
     if (p->ready(p->ctx, d->kind, d->view.sandbox, sizeof(d->view.sandbox), &err) != 0)
         fail_and_free(d, err);
     else
-        fh_deployment_set_state(d, FH_DEPLOYMENT_FETCHING, "", "on this machine, its engine held in by %s", d->view.sandbox);
+        fh_deployment_set_state(d, FH_DEPLOYMENT_FETCHING, "", "at %s, its engine held in by %s", d->place->name, d->view.sandbox);
 }
 
 /* Progress is shown now and then, not at each look. */
@@ -95,9 +95,9 @@ void fh_step_fetching(fh_deployment *d)
 static int begin_act(fh_deployment *d, fh_err **err)
 {
     const fh_place *p = d->place;
-    int rc = d->act ? 0 : fh_store_act_begin(d->fleet->db, d->id, &d->act, err);
-    if (rc == 0) rc = p->socket_path(p->ctx, d->view.name, d->act, d->view.socket_path, sizeof(d->view.socket_path), err);
-    return rc != 0 ? rc : fh_store_act_socket(d->fleet->db, d->act, d->view.socket_path, err);
+    int rc = d->view.act ? 0 : fh_store_act_begin(d->fleet->db, d->id, &d->view.act, err);
+    if (rc == 0) rc = p->socket_path(p->ctx, d->view.name, d->view.act, d->view.socket_path, sizeof(d->view.socket_path), err);
+    return rc != 0 ? rc : fh_store_act_socket(d->fleet->db, d->view.act, d->view.socket_path, err);
 }
 
 static int start_engine(fh_deployment *d, fh_err **err)
@@ -116,7 +116,7 @@ static int start_engine(fh_deployment *d, fh_err **err)
     int rc = d->place->start(d->place->ctx, &spec, &d->engine, err);
     if (rc != 0) return rc;
     fh_err *unwritten = NULL;
-    if (fh_store_act_process(d->fleet->db, d->act, &d->engine.process, &unwritten) !=
+    if (fh_store_act_process(d->fleet->db, d->view.act, &d->engine.process, &unwritten) !=
         0) { /* it runs all the same; should we die, it is swept instead of adopted */
         fh_log_err(FH_LOG_WARN, "fleet", unwritten, "deployment %s: its process", d->view.name);
     }
@@ -161,7 +161,7 @@ static void loading_health(fh_deployment *d, fh_health health, int64_t done, int
 {
     if (d->view.state != FH_DEPLOYMENT_LOADING) return;
     if (health == FH_HEALTH_READY) {
-        d->place->up(d->place->ctx, d->view.name, d->act, d->view.socket_path);
+        d->place->up(d->place->ctx, d->view.name, d->view.act, d->view.socket_path);
         fh_deployment_set_state(d, FH_DEPLOYMENT_PROVING, "", "the engine is up; asking it for a first token");
         return;
     }
@@ -292,7 +292,8 @@ static bool wait_for_requests(fh_deployment *d, int64_t now)
 static void end_drained(fh_deployment *d)
 {
     if (d->wanted)
-        fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", "its server stopped; it starts again with it");
+        fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "",
+                                d->fleet->stopping ? "its server stopped; it starts again with it" : "it is wanted elsewhere");
     else
         fh_deployment_set_state(d, FH_DEPLOYMENT_STOPPED, "", "stopped");
 }

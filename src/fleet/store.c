@@ -139,7 +139,7 @@ static int fill(fh_stmt *s, fh_deployment *d, fh_err **err)
     v->restarts = (unsigned)fh_stmt_int(s, 12);
     v->created_utc_ns = fh_stmt_int(s, 13);
     v->changed_utc_ns = fh_stmt_int(s, 14);
-    d->act = fh_stmt_int(s, 15);
+    d->view.act = fh_stmt_int(s, 15);
     put(v->socket_path, sizeof(v->socket_path), fh_stmt_str(s, 16));
     d->engine.process.pid = (pid_t)fh_stmt_int(s, 17);
     d->engine.process.start_ticks = (uint64_t)fh_stmt_int(s, 18);

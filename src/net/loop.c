@@ -284,3 +284,37 @@ int fh_loop_on_signal(fh_loop *l, int signo, void (*fn)(void *arg), void *arg, f
     l->signals = s;
     return 0;
 }
+
+/* ---- calling ---- */
+
+typedef struct loop_call {
+    fh_post post;
+    void (*fn)(void *arg);
+    void *arg;
+    pthread_mutex_t lock;
+    pthread_cond_t over;
+    bool done;
+} loop_call;
+
+static void run_call(void *arg)
+{
+    loop_call *c = arg;
+    c->fn(c->arg);
+    pthread_mutex_lock(&c->lock);
+    c->done = true;
+    pthread_cond_signal(&c->over);
+    pthread_mutex_unlock(&c->lock);
+}
+
+bool fh_loop_call(fh_loop *l, void (*fn)(void *arg), void *arg)
+{
+    loop_call c = {.fn = fn, .arg = arg, .lock = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER};
+    c.post = (fh_post){.fn = run_call, .arg = &c};
+    bool posted = fh_loop_post_own(l, &c.post);
+    pthread_mutex_lock(&c.lock);
+    while (posted && !c.done) pthread_cond_wait(&c.over, &c.lock);
+    pthread_mutex_unlock(&c.lock);
+    pthread_cond_destroy(&c.over);
+    pthread_mutex_destroy(&c.lock);
+    return posted;
+}

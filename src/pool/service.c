@@ -16,6 +16,7 @@ typedef struct guest {
     fh_link *link;
     int64_t node;       /* 0: it joins */
     bool changes;       /* a certificate is on its way to it */
+    bool here;          /* on_here was called, on_left was not */
     struct guest *next; /* of the service's list */
 } guest;
 
@@ -23,6 +24,9 @@ struct fh_pool_service {
     fh_loop *loop;   /* borrowed */
     fh_nodes *nodes; /* borrowed */
     int64_t (*now)(void);
+    void (*on_here)(void *arg, const fh_node *n, fh_link *l);
+    void (*on_left)(void *arg, const fh_node *n);
+    void *arg;
     fh_pool_ca *ca;
     fh_link_listener *listener;
     fh_timer *watch;
@@ -149,6 +153,20 @@ static void renew(guest *g, int64_t now_utc_ns)
 
 /* ---- who comes ---- */
 
+static void tell_here(guest *g)
+{
+    fh_pool_service *s = g->service;
+    g->here = true;
+    if (s->on_here) s->on_here(s->arg, fh_nodes_find_id(s->nodes, g->node), g->link);
+}
+
+static void tell_left(guest *g)
+{
+    fh_pool_service *s = g->service;
+    if (g->here && s->on_left) s->on_left(s->arg, fh_nodes_find_id(s->nodes, g->node));
+    g->here = false;
+}
+
 static void facts_answered(void *arg, int status, fh_str body, const fh_err *why)
 {
     guest *g = arg;
@@ -156,10 +174,13 @@ static void facts_answered(void *arg, int status, fh_str body, const fh_err *why
     const fh_json *facts;
     fh_node_ask wants;
     FH_AUTO(json) fh_json *doc = answer_of(g, status, body, why);
-    if (!doc) return;
+    if (!doc || !g->node) return; /* it has come on another link meanwhile */
     int rc = pool_facts_read(doc, &facts, &wants, &err);
     if (!rc) rc = fh_nodes_told(g->service->nodes, g->node, facts, &wants, &err);
-    if (rc) refuse(g, err);
+    if (rc)
+        refuse(g, err);
+    else
+        tell_here(g);
 }
 
 static guest *guest_of(const fh_pool_service *s, int64_t node)
@@ -177,6 +198,7 @@ static int take_in(guest *g, int64_t now_utc_ns, fh_err **err)
     if (rc) return rc;
     guest *before = guest_of(g->service, node);
     if (before) {
+        tell_left(before);
         before->node = 0;
         fh_link_close(before->link, FH_E_UNAVAILABLE, "this machine has come on another connection");
     }
@@ -223,6 +245,7 @@ static void on_gone(void *arg, fh_link *l, const fh_err *why)
     if (!g) return;
     while (*at != g) at = &(*at)->next;
     *at = g->next;
+    tell_left(g);
     if (g->node) fh_log(FH_LOG_INFO, "pool", "gone node=%lld: %s", (long long)g->node, fh_err_message(why));
     if (g->node && fh_nodes_left(s->nodes, g->node, s->now(), &err))
         fh_log_err(FH_LOG_WARN, "pool", err, "it is not written down when node %lld was seen last", (long long)g->node);
@@ -290,6 +313,9 @@ int fh_pool_service_start(fh_pool_service **ret, fh_loop *l, const fh_pool_servi
     if (!s) return fh_err_nomem(err);
     s->loop = l;
     s->nodes = c->nodes;
+    s->on_here = c->on_here;
+    s->on_left = c->on_left;
+    s->arg = c->arg;
     s->now = c->now_utc_ns ? c->now_utc_ns : fh_clock_utc_ns;
     int rc = start(s, c, err);
     if (!rc) *ret = fh_take(s);

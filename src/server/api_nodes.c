@@ -1,5 +1,6 @@
 /* Machines of the pool over HTTP: list, one, a token to join with, drain, remove. */
 #include "base/clock.h"
+#include "fleet/nodes.h"
 #include "pool/service.h"
 #include "server_private.h"
 
@@ -22,78 +23,113 @@ static fh_json *node_json(const fh_node *n)
     return o;
 }
 
+/* ---- on the fleet's thread, where the nodes are ---- */
+
+typedef struct asked { /* the answer: a document, or an error */
+    fh_server *server;
+    const char *name;
+    fh_json *made;
+    fh_err *err;
+} asked;
+
+static void list(void *arg)
+{
+    asked *a = arg;
+    const fh_nodes *all = a->server->nodes;
+    a->made = fh_json_new_array();
+    for (size_t i = 0; i < fh_nodes_count(all); i++)
+        if (fh_nodes_at(all, i)->state != FH_NODE_REMOVED) fh_json_append(a->made, node_json(fh_nodes_at(all, i)));
+}
+
+static void get(void *arg)
+{
+    asked *a = arg;
+    const fh_node *n = fh_nodes_find(a->server->nodes, fh_str_of(a->name));
+    if (n) {
+        a->made = node_json(n);
+        return;
+    }
+    fh_err_set(&a->err, FH_E_NOT_FOUND, "there is no machine '%.64s' in the pool", a->name);
+    fh_err_hint(&a->err, "`freehold node list` shows them");
+}
+
+static void token(void *arg)
+{
+    asked *a = arg;
+    fh_server *s = a->server;
+    char text[FH_JOIN_TOKEN_LEN + 1], fingerprint[FH_LINK_DIGEST_TEXT];
+    int64_t expires;
+    if (!s->pool) {
+        fh_err_set(&a->err, FH_E_CONFLICT, "this server does not listen for machines");
+        fh_err_hint(&a->err, "start it with --pool ADDRESS:PORT, as --pool 0.0.0.0:8471, where they reach it");
+        return;
+    }
+    if (fh_nodes_token_new(s->nodes, fh_pool_service_fingerprint(s->pool), fh_clock_utc_ns(), text, &expires, &a->err)) return;
+    fh_link_digest_write(fh_pool_service_fingerprint(s->pool), fingerprint);
+    a->made = fh_json_new_object();
+    fh_json_set(a->made, "token", fh_json_new_cstr(text));
+    fh_json_set(a->made, "expires", api_time(expires));
+    fh_json_set(a->made, "server_sha256", fh_json_new_cstr(fingerprint));
+    fh_json_set(a->made, "port", fh_json_new_int(fh_pool_service_port(s->pool)));
+    explicit_bzero(text, sizeof text);
+}
+
+static void drain(void *arg)
+{
+    asked *a = arg;
+    int64_t id;
+    if (fh_nodes_drain(a->server->nodes, a->name, &id, &a->err)) return;
+    fh_fleet_node_drain(a->server->fleet, a->name);
+    a->made = node_json(fh_nodes_find_id(a->server->nodes, id));
+}
+
+/* What ran there counts as ended before the machine is told. */
+static void remove_node(void *arg)
+{
+    asked *a = arg;
+    int64_t id;
+    if (fh_nodes_remove(a->server->nodes, a->name, &id, &a->err)) return;
+    fh_fleet_node_remove(a->server->fleet, a->name);
+    fh_pool_service_drop(a->server->pool, id);
+}
+
+/* ---- the calls ---- */
+
+static bool ask(api_call *c, void (*fn)(void *arg), fh_json **ret)
+{
+    asked a = {.server = c->server, .name = c->param};
+    if (!fh_loop_call(fh_fleet_loop(c->server->fleet), fn, &a)) fh_err_set(&a.err, FH_E_UNAVAILABLE, "the server stops");
+    if (a.err) api_reply_error(c, a.err);
+    *ret = a.made;
+    return !a.err;
+}
+
 void api_nodes_list(api_call *c)
 {
-    const fh_nodes *all = c->server->nodes;
-    fh_json *items = fh_json_new_array();
-    for (size_t i = 0; i < fh_nodes_count(all); i++)
-        if (fh_nodes_at(all, i)->state != FH_NODE_REMOVED) fh_json_append(items, node_json(fh_nodes_at(all, i)));
-    api_reply(c, 200, api_list(items, fh_json_new_null()));
+    fh_json *made;
+    if (ask(c, list, &made)) api_reply(c, 200, api_list(made, fh_json_new_null()));
 }
 
 void api_nodes_get(api_call *c)
 {
-    fh_err *err = NULL;
-    const fh_node *n = fh_nodes_find(c->server->nodes, fh_str_of(c->param));
-    if (n) {
-        api_reply(c, 200, node_json(n));
-        return;
-    }
-    fh_err_set(&err, FH_E_NOT_FOUND, "there is no machine '%.64s' in the pool", c->param);
-    fh_err_hint(&err, "`freehold node list` shows them");
-    api_reply_error(c, err);
-}
-
-static int make_token(fh_server *s, fh_json **ret, fh_err **err)
-{
-    char text[FH_JOIN_TOKEN_LEN + 1], fingerprint[FH_LINK_DIGEST_TEXT];
-    int64_t expires;
-    if (!s->pool) {
-        fh_err_set(err, FH_E_CONFLICT, "this server does not listen for machines");
-        fh_err_hint(err, "start it with --pool ADDRESS:PORT, as --pool 0.0.0.0:8471, where they reach it");
-        return FH_E_CONFLICT;
-    }
-    int rc = fh_nodes_token_new(s->nodes, fh_pool_service_fingerprint(s->pool), fh_clock_utc_ns(), text, &expires, err);
-    if (rc) return rc;
-    fh_link_digest_write(fh_pool_service_fingerprint(s->pool), fingerprint);
-    fh_json *o = fh_json_new_object();
-    fh_json_set(o, "token", fh_json_new_cstr(text));
-    fh_json_set(o, "expires", api_time(expires));
-    fh_json_set(o, "server_sha256", fh_json_new_cstr(fingerprint));
-    fh_json_set(o, "port", fh_json_new_int(fh_pool_service_port(s->pool)));
-    explicit_bzero(text, sizeof text);
-    *ret = o;
-    return o ? 0 : fh_err_nomem(err);
+    fh_json *made;
+    if (ask(c, get, &made)) api_reply(c, 200, made);
 }
 
 void api_nodes_token(api_call *c)
 {
-    fh_err *err = NULL;
-    fh_json *made = NULL;
-    if (make_token(c->server, &made, &err))
-        api_reply_error(c, err);
-    else
-        api_reply(c, 201, made);
+    fh_json *made;
+    if (ask(c, token, &made)) api_reply(c, 201, made);
 }
 
 void api_nodes_drain(api_call *c)
 {
-    fh_err *err = NULL;
-    int64_t id;
-    if (fh_nodes_drain(c->server->nodes, c->param, &id, &err))
-        api_reply_error(c, err);
-    else
-        api_reply(c, 200, node_json(fh_nodes_find_id(c->server->nodes, id)));
+    fh_json *made;
+    if (ask(c, drain, &made)) api_reply(c, 200, made);
 }
 
 void api_nodes_delete(api_call *c)
 {
-    fh_err *err = NULL;
-    int64_t id;
-    if (fh_nodes_remove(c->server->nodes, c->param, &id, &err)) {
-        api_reply_error(c, err);
-        return;
-    }
-    fh_pool_service_drop(c->server->pool, id);
-    api_reply(c, 204, NULL);
+    fh_json *made;
+    if (ask(c, remove_node, &made)) api_reply(c, 204, NULL);
 }

@@ -68,17 +68,18 @@ static const fh_catalog_engine *engine_of(const fh_deployment_view *d)
     return e ? e : fh_catalog_engine_at(0); /* the fleet runs none that is not there */
 }
 
-/* Places here are the owner's. */
+/* This machine is the owner's. Another of the pool is one that they have for a while: whoever has it in hand can read what runs there. */
 static fh_candidate candidate_of(const fh_deployment_view *d, const char *region)
 {
+    bool here = strcmp(d->place, "here") == 0;
     const fh_catalog_engine *e = engine_of(d);
     return (fh_candidate){.deployment = d->name,
                           .model = d->model,
                           .place = d->place,
-                          .region = region,
-                          .instance = d->pid,
+                          .region = here ? region : NULL,
+                          .instance = d->act,
                           .can = fh_engine_can(e) & ~MEDIA,
-                          .trust = FH_TRUST_OWN,
+                          .trust = here ? FH_TRUST_OWN : FH_TRUST_RENTED,
                           .resume = fh_engine_resume(e),
                           .own_engine = fh_catalog_engine_is_own(e),
                           .dialect = FH_DIALECT_CHAT,
@@ -86,14 +87,14 @@ static fh_candidate candidate_of(const fh_deployment_view *d, const char *region
                           .at_once = (uint32_t)d->streams};
 }
 
-/* Weights and window are what an answer of our engine depends on, on one machine. Another's answers are those of this very process, and so
+/* Weights and window are what an answer of our engine depends on, on one machine. Another's answers are those of this very start, and so
  * are weights without a digest. */
 static void identify(fh_route *ret, const fh_deployment_view *d)
 {
     if (d->digest[0] && ret->own_engine)
         snprintf(ret->identity, sizeof ret->identity, "weights %s at %s, %lld tok", d->digest, d->place, (long long)d->context_tok);
     else
-        snprintf(ret->identity, sizeof ret->identity, "process %lld of %s", (long long)d->pid, d->name);
+        snprintf(ret->identity, sizeof ret->identity, "start %lld of %s", (long long)d->act, d->name);
 }
 
 static const char *const why[] = {[BY_MODEL] = "the model that was asked for",

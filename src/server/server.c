@@ -11,7 +11,6 @@
 #include "groups.h"
 #include "honesty.h"
 #include "price_lists.h"
-#include "pool/service.h"
 #include "providers.h"
 #include "rental_offers.h"
 #include "server_private.h"
@@ -146,7 +145,7 @@ static int open_store(fh_server *s, fh_err **err)
     if (!rc) rc = fh_standings_open(&s->standings, s->db, err);
     if (!rc) rc = fh_groups_open(&s->groups, s->db, err);
     if (!rc) rc = fh_price_lists_open(&s->price_lists, s->config->data_dir, err);
-    if (!rc) rc = fh_nodes_open(&s->nodes, s->db, fh_clock_utc_ns(), err);
+    if (!rc) rc = fh_server_pool_open(s, err);
     if (!rc) rc = fh_outcome_store_open(&s->outcomes, s->store_url, err);
     if (!rc) rc = fh_usage_store_open(&s->usage, s->store_url, err);
     if (!rc) rc = fh_tokenizers_new(&s->tokenizers, err);
@@ -176,25 +175,6 @@ static int open_listener(fh_server *s, fh_err **err)
     return 0;
 }
 
-int fh_server_start_pool(fh_server *s, fh_err **err)
-{
-    char folder[1100];
-    if (!s->config->pool) return 0;
-    snprintf(folder, sizeof folder, "%s/pool", s->config->data_dir);
-    fh_pool_service_config c = {.address = s->config->pool, .folder = folder, .nodes = s->nodes};
-    return fh_pool_service_start(&s->pool, s->loop, &c, err);
-}
-
-int fh_server_start_fleet(fh_server *s, fh_fleet **ret, fh_err **err)
-{
-    fh_fleet_config c = {.data_dir = s->config->data_dir,
-                         .store_url = s->store_url,
-                         .program = s->program,
-                         .engines = s->config->engines,
-                         .keep_engines_on_stop = s->config->keep_engines};
-    return fh_fleet_start(ret, &c, err);
-}
-
 static int start_services(fh_server *s, fh_err **err)
 {
     fh_fleet *fleet = NULL;
@@ -211,9 +191,9 @@ static int start_services(fh_server *s, fh_err **err)
     gateway.traced = s->config->otlp_url != NULL;
     int rc = fh_observers_open(&s->observers, s, err);
     if (!rc) rc = fh_random_bytes(&gateway.seed, sizeof gateway.seed, err);
-    if (!rc) rc = fh_server_start_pool(s, err);
     if (!rc) rc = fh_server_start_fleet(s, &fleet, err);
     s->fleet = fleet;
+    if (!rc) rc = fh_server_start_pool(s, err);
     if (!rc) rc = fh_feed_new(&s->feed, s, err);
     if (!rc) rc = fh_gateway_new(&s->gateway, &gateway, err);
     if (!rc) api_providers_load_tokenizers(s);
@@ -332,7 +312,6 @@ static void close_all(fh_server *s)
     fh_usage_store_close(s->usage);
     fh_imports_free(s->imports);
     fh_fleet_stop(s->fleet);
-    fh_pool_service_free(s->pool);
     fh_timer_free(s->stop_timer);
     fh_timer_free(s->keys_timer);
     fh_edges_free(s->edges);
@@ -341,7 +320,7 @@ static void close_all(fh_server *s)
     fh_signin_free(s->signin);
     fh_weights_close(s->weights);
     fh_groups_close(s->groups);
-    fh_nodes_close(s->nodes);
+    fh_server_pool_close(s);
     fh_server_write_used(s);
     fh_keys_close(s->keys);
     fh_db_close(s->db);
@@ -430,7 +409,7 @@ static int announce_console(fh_server *s, fh_err **err)
 static int announce(fh_server *s, fh_err **err)
 {
     printf("freehold " FH_VERSION " listens on %s\n", s->address);
-    if (s->pool) printf("Machines join at port %d: `freehold node token` makes a token\n", fh_pool_service_port(s->pool));
+    if (s->pool_port) printf("Machines join at port %d: `freehold node token` makes a token\n", s->pool_port);
     int rc = first_key(s, err);
     if (!rc) rc = announce_console(s, err);
     fflush(stdout);

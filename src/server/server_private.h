@@ -56,7 +56,9 @@ typedef struct fh_server {
     struct fh_standings *standings;
     struct fh_honesty_check *check; /* the last one; NULL: none yet */
     struct fh_nodes *nodes;
-    struct fh_pool_service *pool; /* NULL: no --pool, or a newer server has it */
+    struct fh_pool_service *pool; /* NULL: no --pool, or a newer server has it; with nodes the fleet's thread's (pool.c) */
+    fh_db *pool_db;
+    int pool_port; /* 0: no --pool */
     fh_outcome_store *outcomes;
     fh_usage_store *usage;
     fh_tokenizers *tokenizers;
@@ -170,8 +172,11 @@ void fh_edges_stop(fh_edges *e); /* ends the threads and all that still runs; th
 /* upgrade.c: what SIGUSR2 does. */
 void fh_server_upgrade(fh_server *s);
 /* server.c */
-void fh_server_write_used(fh_server *s);              /* when keys were used last */
-int fh_server_start_pool(fh_server *s, fh_err **err); /* nothing without --pool */
+void fh_server_write_used(fh_server *s); /* when keys were used last */
+/* pool.c: the machines of the pool, on the fleet's thread once it runs. */
+int fh_server_pool_open(fh_server *s, fh_err **err);  /* before the fleet, which is told of them */
+int fh_server_start_pool(fh_server *s, fh_err **err); /* listens; nothing without --pool. Ends with the fleet */
+void fh_server_pool_close(fh_server *s);              /* after the fleet */
 int fh_server_start_fleet(fh_server *s, fh_fleet **ret, fh_err **err);
 void fh_server_drain(fh_server *s, int64_t grace_ns, int64_t most_ns); /* no new connections; ends when all have gone, or after most_ns */
 /* server.c: beyond loopback only with TLS, or when something in front does it. */

@@ -163,7 +163,7 @@ static const api_field deployment[] = {
 static const api_field deployment_create[] = {
     {"model", "string", true, false, "id, alias, or the path of a GGUF file in an import folder; with reuse also deployment/NAME"},
     {"name", "string", false, false, "a name of your own; made from the model's id without one"},
-    {"place", "string", false, false, "here"},
+    {"place", "string", false, false, "here, pool or node/NAME; left out: the cheapest that it fits on"},
     {"engine", "string", false, false,
      "freehold, llama-server or vllm; without: freehold, or where it does not take such weights one that is installed and does"},
     {"context_tok", "integer", false, false, "context of each stream"},

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "pool/service.h"
 #include "server_private.h"
 #include "sys/file.h"
 
@@ -27,8 +26,6 @@ static void let_go(fh_server *s)
     fh_server_write_used(s);
     fh_feed_free(s->feed);
     s->feed = NULL;
-    fh_pool_service_free(s->pool);
-    s->pool = NULL;
     fh_fleet_leave(s->fleet);
     close(s->lock_fd);
     s->lock_fd = -1;

@@ -451,6 +451,7 @@ static void killed_at_any_moment_the_next_start_tells_the_truth(void **state)
     assert_int_equal(run_folders(), 1);
     char marker[160];
     snprintf(marker, sizeof(marker), "unix:%s", v.socket_path);
+    for (int i = 0; i < 1000 && fh_process_sweep(marker, NULL, NULL, 0) != marked_processes(); i++) fh_sleep_ns(10 * FH_NS_PER_MS);
     assert_int_equal(fh_process_sweep(marker, NULL, NULL, 0), marked_processes()); /* no other engine than the one that is shown */
 }
 

@@ -244,6 +244,7 @@ static void without_any_place_it_waits_for_one(void **state)
         look("good", &v);
         fh_sleep_ns(5 * FH_NS_PER_MS);
     }
+    assert_non_null(strstr(v.reason, "waiting for one of 2 machines"));
     assert_int_equal(v.state, FH_DEPLOYMENT_PLANNING);
     dear.there = true;
     wait_place("good", "node/dear");

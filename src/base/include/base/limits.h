@@ -231,6 +231,14 @@
     X(IMAGES_BYTES, 20971520, "the fetched images of one request together; beyond: 400")                                                   \
     X(IMAGES_HELD_BYTES, 268435456, "fetched images of all requests under way, as base64; beyond: 429")                                    \
     X(LINKS, 16384, "links of machines of a pool to a server; beyond: the new one is closed")                                              \
+    X(NODE_REPORT_MS, 1000, "time between two reports of a machine of the pool, while nothing changes there")                              \
+    X(NODE_REPORT_BYTES, 262144, "one such report; beyond: it is left out")                                                                \
+    X(NODE_AWAY_MS, 5000, "time that a machine of the pool may be gone; beyond: what ran there has ended")                                 \
+    X(NODE_BACK_MS, 30000, "the same after the server was started")                                                                        \
+    X(NODE_CHECK_MS, 3600000, "time that a machine of the pool may take to check weights that it was sent")                                \
+    X(NODE_LOG_BYTES, 262144, "of an engine's log that comes from a machine of the pool at once")                                          \
+    X(NODE_TERM_MS, 10000, "time that an engine on a machine of the pool has to end by itself; beyond: SIGKILL")                           \
+    X(NODE_IDLE_MS, 30000, "time without progress of what a machine of the pool is asked; beyond: it has failed")                          \
     X(LINK_UNCERTIFIED, 64, "of them without a certificate at once; beyond: the new one is told to come again")                            \
     X(LINK_UNCERTIFIED_MS, 120000, "time that a link without a certificate may last; beyond: it ends")                                     \
     X(LINK_HANDSHAKES, 256, "connections at once that are not links yet; beyond: they wait, and the oldest gives way")                     \

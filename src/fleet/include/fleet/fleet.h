@@ -42,7 +42,8 @@ typedef struct fh_deployment_view { /* one deployment in a snapshot */
     int64_t created_utc_ns, changed_utc_ns;
     int64_t progress_done, progress_total; /* bytes while fetching and loading; 0 when unknown */
     int64_t context_tok, streams;
-    int64_t pid;
+    int64_t pid; /* 0: none, or not on this machine */
+    int64_t act; /* number of its engine's start, 0: none runs */
     uint64_t rss_bytes;
     char sandbox[16];
     char socket_path[108];
@@ -64,6 +65,8 @@ typedef struct fh_fleet_config {
     const char *const *engines; /* where engines of others are: "ENGINE=PROGRAM[:PART...]", NULL-terminated; NULL: in PATH or nowhere.
                                    Borrowed while the fleet runs */
     bool keep_engines_on_stop;  /* under systemd: engines live on and are adopted */
+    const struct fh_fleet_node *nodes; /* of the pool (fleet/nodes.h), known before; used during the call */
+    size_t node_count;
 } fh_fleet_config;
 
 /* Can that engine (catalog/engines.h) be started on this machine, but for its version? Reads c's program and engines alone; any thread. */

@@ -76,6 +76,9 @@ typedef struct fh_here fh_here; /* this machine */
 int fh_here_new(fh_here **ret, fh_loop *loop, const fh_fleet_config *c, fh_err **err);
 void fh_here_free(fh_here *h);
 void fh_here_place(fh_here *h, fh_place *ret);
+const char *fh_here_logs(const fh_here *h); /* the folder of logs */
+/* Adds what a log has from that byte on, as far as out has room (from its beginning when it is shorter): where it ends. */
+int64_t fh_here_log_from(const fh_here *h, const char *deployment, int64_t from, size_t max_bytes, fh_buf *out);
 void fh_here_own_scope(const char *deployment, int64_t act, const char *socket_path);
 
 #endif

@@ -26,7 +26,9 @@ typedef struct fh_post {
     bool made;            /* by fh_loop_post */
 } fh_post;
 bool fh_loop_post_own(fh_loop *l, fh_post *p); /* false when the loop is being freed */
-struct event_base *fh_loop_base(fh_loop *l);   /* for net/ and link/ themselves */
+/* Runs fn(arg) on the loop's thread and waits until it has. From another thread, while the loop runs; false when it is being freed. */
+bool fh_loop_call(fh_loop *l, void (*fn)(void *arg), void *arg);
+struct event_base *fh_loop_base(fh_loop *l); /* for net/ and link/ themselves */
 FH_DEFINE_AUTO(fh_loop, fh_loop_free);
 
 /* Timers fire once; start again to repeat. */

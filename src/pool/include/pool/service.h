@@ -17,6 +17,10 @@ typedef struct fh_pool_service_config {
     const char *folder;          /* of the authority's file, made when it is not there; used during the call */
     fh_nodes *nodes;             /* borrowed until freed */
     int64_t (*now_utc_ns)(void); /* NULL: fh_clock_utc_ns */
+    /* A machine is here, and has said what it has and asks for; l may be used until on_left. Both may be NULL. */
+    void (*on_here)(void *arg, const fh_node *n, fh_link *l);
+    void (*on_left)(void *arg, const fh_node *n);
+    void *arg;
 } fh_pool_service_config;
 int fh_pool_service_start(fh_pool_service **ret, fh_loop *l, const fh_pool_service_config *c, fh_err **err);
 void fh_pool_service_free(fh_pool_service *s); /* every link is lost; nodes dial again */

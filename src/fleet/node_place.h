@@ -1,0 +1,60 @@
+/* One machine of the pool, as a place (see fleet/nodes.h). The fleet's thread. */
+#ifndef FH_FLEET_NODE_PLACE_H
+#define FH_FLEET_NODE_PLACE_H
+
+#include "fleet/nodes.h"
+#include "fleet/place.h"
+
+typedef struct fh_node_place fh_node_place;
+typedef struct fh_node_engine fh_node_engine;
+
+typedef enum fh_node_fetch_state { FH_FETCH_NONE, FH_FETCH_GOES, FH_FETCH_WHOLE, FH_FETCH_FAILED } fh_node_fetch_state;
+
+/* Bringing weights there: one file after the other, from where the node has it. */
+typedef struct fh_node_fetch {
+    fh_node_fetch_state state;
+    fh_weights_item item;
+    char **names; /* files of the item, in order */
+    int64_t *sizes, *have;
+    size_t count, at;
+    int fd;       /* of the file that is sent, -1: none */
+    int64_t from; /* in it */
+    fh_link_ask *ask;
+    fh_err *err;
+} fh_node_fetch;
+
+struct fh_node_place {
+    fh_place place;
+    fh_node_place *next; /* of the fleet's */
+    char name[80];       /* "node/NAME" */
+    fh_place *home;      /* this machine: folders of sockets are made and removed as its own are */
+    const char *logs;    /* the folder of logs */
+    fh_loop *loop;
+    fh_link *link; /* NULL: not connected */
+    fh_link_ask *report;
+    fh_buf line; /* of the report, until it is whole */
+    bool reported, draining, removed;
+    fh_place_terms terms;
+    fh_plan_machine machine;
+    char sandbox[16], kinds[256]; /* engines that are there: " freehold llama-server " */
+    fh_node_engine *engines;
+    fh_node_fetch fetch;
+    fh_timer *timer;
+    int64_t away_until_ns; /* what is away then has ended; 0: nothing is */
+};
+
+int fh_node_place_new(fh_node_place **ret, fh_loop *loop, fh_place *home, const char *logs, const fh_fleet_node *n, fh_err **err);
+void fh_node_place_free(fh_node_place *n);
+void fh_node_place_set(fh_node_place *n, const fh_fleet_node *to);
+void fh_node_place_up(fh_node_place *n, fh_link *l);
+void fh_node_place_down(fh_node_place *n);
+void fh_node_place_remove(fh_node_place *n);
+
+/* node_fetch.c. As the port's fetch. */
+int fh_node_fetch_step(fh_node_place *n, const fh_weights_item *item, bool *ret_whole, int64_t *ret_done, int64_t *ret_total, fh_err **err);
+void fh_node_fetch_drop(fh_node_place *n); /* nothing comes of it any more; what has been sent stays there */
+
+/* What a reply that is not as it should be says: the node's own words, or the link's. An error of that code. */
+int fh_node_refusal(const char *what, int status, fh_str body, const fh_err *link_err, fh_err **err);
+
+#endif

@@ -1,0 +1,82 @@
+/* The machines of the pool among the places of the fleet. */
+#include "fleet_private.h"
+#include "node_place.h"
+
+#include <string.h>
+
+fh_loop *fh_fleet_loop(fh_fleet *f)
+{
+    return f->loop;
+}
+
+void fh_fleet_at_end(fh_fleet *f, void (*fn)(void *arg), void *arg)
+{
+    f->at_end_arg = arg;
+    f->at_end = fn;
+}
+
+static fh_node_place *find(fh_fleet *f, const char *name)
+{
+    fh_node_place *np = f->nodes;
+    while (np && strcmp(np->name + strlen("node/"), name) != 0) np = np->next;
+    return np;
+}
+
+/* Behind those that are there: what was known first comes first. */
+int fh_fleet_node_set(fh_fleet *f, const fh_fleet_node *n, fh_err **err)
+{
+    fh_node_place *np = find(f, n->name);
+    if (np) {
+        fh_node_place_set(np, n);
+        return 0;
+    }
+    int rc = fh_node_place_new(&np, f->loop, &f->place_here, fh_here_logs(f->here), n, err);
+    if (rc != 0) return rc;
+    fh_place **end = &f->places;
+    while (*end) end = &(*end)->next;
+    *end = &np->place;
+    np->next = f->nodes;
+    f->nodes = np;
+    return 0;
+}
+
+void fh_fleet_node_up(fh_fleet *f, const char *name, fh_link *l)
+{
+    fh_node_place *np = find(f, name);
+    if (np) fh_node_place_up(np, l);
+}
+
+void fh_fleet_node_down(fh_fleet *f, const char *name)
+{
+    fh_node_place *np = find(f, name);
+    if (np) fh_node_place_down(np);
+}
+
+/* A drained engine whose deployment is still wanted is planned anew. */
+void fh_fleet_node_drain(fh_fleet *f, const char *name)
+{
+    fh_node_place *np = find(f, name);
+    if (!np) return;
+    np->draining = true;
+    for (fh_deployment *d = f->first; d; d = d->next) {
+        if (d->place != &np->place || !d->engine.runs || d->view.state == FH_DEPLOYMENT_DRAINING || d->view.state == FH_DEPLOYMENT_FAILED)
+            continue;
+        fh_deployment_drop_call(d);
+        fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "%s is drained", np->name);
+    }
+}
+
+void fh_fleet_node_remove(fh_fleet *f, const char *name)
+{
+    fh_node_place *np = find(f, name);
+    if (np) fh_node_place_remove(np);
+}
+
+void fh_fleet_nodes_free(fh_fleet *f)
+{
+    while (f->nodes) {
+        fh_node_place *np = f->nodes;
+        f->nodes = np->next;
+        fh_node_place_free(np);
+    }
+}

@@ -1,0 +1,105 @@
+/* The machines of the pool and the fleet: both on the fleet's thread, so that what runs on a machine and whether it is here are never two
+ * truths. Others call over (fh_loop_call): rarely, and for moments. */
+#include "pool/service.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "db/schema.h"
+#include "fleet/nodes.h"
+#include "server_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static fh_fleet_node fleet_node(const fh_node *n)
+{
+    fh_fleet_node f = {.ask_micro = n->ask.micro, .draining = n->state == FH_NODE_DRAINING};
+    snprintf(f.name, sizeof f.name, "%s", n->name);
+    memcpy(f.currency, n->ask.currency, sizeof f.currency);
+    return f;
+}
+
+/* ---- on the fleet's thread ---- */
+
+static void on_here(void *arg, const fh_node *n, fh_link *l)
+{
+    fh_server *s = arg;
+    fh_fleet_node f = fleet_node(n);
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    if (fh_fleet_node_set(s->fleet, &f, &err) == 0)
+        fh_fleet_node_up(s->fleet, f.name, l);
+    else
+        fh_log_err(FH_LOG_WARN, "pool", err, "nothing is started on %s", f.name);
+}
+
+static void on_left(void *arg, const fh_node *n)
+{
+    fh_fleet_node_down(((fh_server *)arg)->fleet, n->name);
+}
+
+static void end_service(void *arg)
+{
+    fh_server *s = arg;
+    fh_pool_service_free(s->pool);
+    s->pool = NULL;
+}
+
+typedef struct starting {
+    fh_server *server;
+    int rc;
+    fh_err *err;
+} starting;
+
+static void start_service(void *arg)
+{
+    starting *st = arg;
+    fh_server *s = st->server;
+    char folder[1100];
+    snprintf(folder, sizeof folder, "%s/pool", s->config->data_dir);
+    fh_pool_service_config c = {
+        .address = s->config->pool, .folder = folder, .nodes = s->nodes, .on_here = on_here, .on_left = on_left, .arg = s};
+    st->rc = fh_pool_service_start(&s->pool, fh_fleet_loop(s->fleet), &c, &st->err);
+    if (st->rc == 0) s->pool_port = fh_pool_service_port(s->pool);
+    fh_fleet_at_end(s->fleet, end_service, s);
+}
+
+/* ---- from the server's ---- */
+
+int fh_server_start_pool(fh_server *s, fh_err **err)
+{
+    starting st = {.server = s};
+    if (!s->config->pool) return 0;
+    if (!fh_loop_call(fh_fleet_loop(s->fleet), start_service, &st)) return fh_err_set(err, FH_E_UNAVAILABLE, "the fleet has ended");
+    fh_err_move(err, &st.err);
+    return st.rc;
+}
+
+int fh_server_pool_open(fh_server *s, fh_err **err)
+{
+    int rc = fh_db_open(&s->pool_db, s->store_url, err);
+    if (!rc) rc = fh_db_migrate_schema(s->pool_db, err);
+    return rc ? rc : fh_nodes_open(&s->nodes, s->pool_db, fh_clock_utc_ns(), err);
+}
+
+void fh_server_pool_close(fh_server *s)
+{
+    fh_nodes_close(s->nodes);
+    fh_db_close(s->pool_db);
+}
+
+int fh_server_start_fleet(fh_server *s, fh_fleet **ret, fh_err **err)
+{
+    size_t count = fh_nodes_count(s->nodes), known = 0;
+    FH_AUTO(ptr) fh_fleet_node *list = fh_calloc(count + 1, sizeof *list);
+    if (!list) return fh_err_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        if (fh_nodes_at(s->nodes, i)->state != FH_NODE_REMOVED) list[known++] = fleet_node(fh_nodes_at(s->nodes, i));
+    fh_fleet_config c = {.data_dir = s->config->data_dir,
+                         .store_url = s->store_url,
+                         .program = s->program,
+                         .engines = s->config->engines,
+                         .keep_engines_on_stop = s->config->keep_engines,
+                         .nodes = list,
+                         .node_count = known};
+    return fh_fleet_start(ret, &c, err);
+}
