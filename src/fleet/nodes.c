@@ -9,6 +9,11 @@ fh_loop *fh_fleet_loop(fh_fleet *f)
     return f->loop;
 }
 
+bool fh_fleet_call(fh_fleet *f, void (*fn)(void *arg), void *arg)
+{
+    return !atomic_load(&f->left) && fh_loop_call(f->loop, fn, arg);
+}
+
 void fh_fleet_at_end(fh_fleet *f, void (*fn)(void *arg), void *arg)
 {
     f->at_end_arg = arg;

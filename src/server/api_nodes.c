@@ -98,7 +98,7 @@ static void remove_node(void *arg)
 static bool ask(api_call *c, void (*fn)(void *arg), fh_json **ret)
 {
     asked a = {.server = c->server, .name = c->param};
-    if (!fh_loop_call(fh_fleet_loop(c->server->fleet), fn, &a)) fh_err_set(&a.err, FH_E_UNAVAILABLE, "the server stops");
+    if (!fh_fleet_call(c->server->fleet, fn, &a)) fh_err_set(&a.err, FH_E_UNAVAILABLE, "a newer server has the pool");
     if (a.err) api_reply_error(c, a.err);
     *ret = a.made;
     return !a.err;

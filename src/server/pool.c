@@ -1,5 +1,5 @@
 /* The machines of the pool and the fleet: both on the fleet's thread, so that what runs on a machine and whether it is here are never two
- * truths. Others call over (fh_loop_call): rarely, and for moments. */
+ * truths. Others call over (fh_fleet_call): rarely, and for moments. */
 #include "pool/service.h"
 
 #include "base/clock.h"
@@ -69,7 +69,7 @@ int fh_server_start_pool(fh_server *s, fh_err **err)
 {
     starting st = {.server = s};
     if (!s->config->pool) return 0;
-    if (!fh_loop_call(fh_fleet_loop(s->fleet), start_service, &st)) return fh_err_set(err, FH_E_UNAVAILABLE, "the fleet has ended");
+    if (!fh_fleet_call(s->fleet, start_service, &st)) return fh_err_set(err, FH_E_UNAVAILABLE, "the fleet has ended");
     fh_err_move(err, &st.err);
     return st.rc;
 }

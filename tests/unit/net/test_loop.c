@@ -141,6 +141,33 @@ static void another_thread_can_stop_a_loop(void **state)
     fh_loop_free(l);
 }
 
+static void *run_here(void *arg)
+{
+    assert_int_equal(fh_loop_run(arg, NULL), 0);
+    return NULL;
+}
+
+static void remember_thread(void *arg)
+{
+    *(pthread_t *)arg = pthread_self();
+}
+
+static void a_call_has_been_done_on_the_loops_thread_when_it_returns(void **state)
+{
+    fh_loop *l = NULL;
+    pthread_t thread;
+    assert_int_equal(fh_loop_new(&l, NULL), 0);
+    pthread_create(&thread, NULL, run_here, l);
+    for (int i = 0; i < 1000; i++) {
+        pthread_t ran = pthread_self();
+        assert_true(fh_loop_call(l, remember_thread, &ran));
+        assert_true(pthread_equal(ran, thread));
+    }
+    fh_loop_stop(l);
+    pthread_join(thread, NULL);
+    fh_loop_free(l);
+}
+
 static void a_stop_before_the_run_ends_it_at_once_and_posts_still_run(void **state)
 {
     fh_loop *l;
@@ -248,6 +275,7 @@ int main(void)
         cmocka_unit_test(a_timer_can_be_started_from_its_own_callback),
         cmocka_unit_test(posts_of_many_threads_all_run_each_in_order),
         cmocka_unit_test(another_thread_can_stop_a_loop),
+        cmocka_unit_test(a_call_has_been_done_on_the_loops_thread_when_it_returns),
         cmocka_unit_test(a_stop_before_the_run_ends_it_at_once_and_posts_still_run),
         cmocka_unit_test(a_watch_calls_while_there_is_something_to_read),
         cmocka_unit_test(a_watch_of_no_descriptor_is_an_error),

@@ -28,6 +28,8 @@ typedef struct fh_fleet_node {
 } fh_fleet_node;
 
 fh_loop *fh_fleet_loop(fh_fleet *f); /* any thread */
+/* As fh_loop_call on that loop; false when the fleet was left. From the thread that leaves it. */
+bool fh_fleet_call(fh_fleet *f, void (*fn)(void *arg), void *arg);
 /* fn(arg) is called once, on the fleet's thread, when its loop has ended (stop or leave): the last moment for what is on it. */
 void fh_fleet_at_end(fh_fleet *f, void (*fn)(void *arg), void *arg);
 /* A node that is known, or other terms of one. Before the fleet starts: fh_fleet_config. */
