@@ -86,6 +86,12 @@ class Middleman:
         self.url, self.change, self.instead, self.asked = url, change, instead, []
 
     def forward(self, method, path, body):
+        """What the endpoint behind answers; 502 while there is none."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self.call(method, path, body)
+        return 502, b"{}"
+
+    def call(self, method, path, body):
         c = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=120)
         with contextlib.closing(c):
             c.request(method, path, body, {"Content-Type": "application/json"} if body else {})
@@ -189,11 +195,10 @@ def add(front, url, prices=()):
 def await_answers(url):
     """An engine lists its model before it has loaded it."""
     until = time.monotonic() + 300
-    body = json.dumps({"model": NAME, "prompt": "a", "max_tokens": 1})
+    body = json.dumps({"model": NAME, "prompt": "a", "max_tokens": 1, "logprobs": 1})
     while time.monotonic() < until:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            if Middleman(url).forward("POST", "/v1/completions", body)[0] == 200:
-                return
+        if Middleman(url).forward("POST", "/v1/completions", body)[0] == 200:
+            return
         time.sleep(0.1)
     raise AssertionError(f"{url} does not answer")
 
@@ -251,8 +256,7 @@ def busy(file):
             def load(i):
                 body = json.dumps({"model": NAME, "prompt": f"Number {i} of the crew said", "max_tokens": 200, "temperature": 1})
                 while not stop.is_set():
-                    with contextlib.suppress(OSError, http.client.HTTPException):
-                        Middleman(url).forward("POST", "/v1/completions", body)
+                    Middleman(url).forward("POST", "/v1/completions", body)
                     stop.wait(0.01)
             threads = [threading.Thread(target=load, args=(i,)) for i in range(7)]
             for t in threads:
