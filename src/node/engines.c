@@ -190,13 +190,26 @@ static int start(fh_node_agent *a, fh_str id, const wish *w, fh_err **err)
     return 0;
 }
 
+/* The server asks; what a machine can bear is its own to say. */
+static int may_start(const fh_node_agent *a, wish *w, fh_err **err)
+{
+    size_t count = 0;
+    for (const node_engine *e = a->engines; e; e = e->next) count++;
+    if (a->stopping) return fh_err_set(err, FH_E_UNAVAILABLE, "this machine takes no engines any more");
+    if (count >= FH_LIMIT_NODE_ENGINES)
+        return fh_err_set(err, FH_E_CONFLICT, "%d engines run on this machine already", FH_LIMIT_NODE_ENGINES);
+    uint64_t memory = a->place.machine(a->place.ctx).memory_bytes;
+    w->memory_bytes = (int64_t)FH_MIN((uint64_t)w->memory_bytes, memory);
+    return 0;
+}
+
 void node_engine_put(fh_node_agent *a, fh_link_req *r, fh_str id)
 {
     wish w = {0};
     fh_err *err = NULL;
     bool there = find(a, id) != NULL;
     int rc = parse_wish(fh_link_req_body(r), &w, &err);
-    if (rc == 0 && a->stopping) rc = fh_err_set(&err, FH_E_UNAVAILABLE, "this machine takes no engines any more");
+    if (rc == 0 && !there) rc = may_start(a, &w, &err);
     if (rc == 0 && !there) rc = start(a, id, &w, &err);
     if (rc != 0) {
         node_refuse(r, err);

@@ -231,6 +231,7 @@
     X(IMAGES_BYTES, 20971520, "the fetched images of one request together; beyond: 400")                                                   \
     X(IMAGES_HELD_BYTES, 268435456, "fetched images of all requests under way, as base64; beyond: 429")                                    \
     X(LINKS, 16384, "links of machines of a pool to a server; beyond: the new one is closed")                                              \
+    X(NODE_ENGINES, 64, "engines that a machine of the pool runs at once; beyond: it refuses")                                             \
     X(NODE_REPORT_MS, 1000, "time between two reports of a machine of the pool, while nothing changes there")                              \
     X(NODE_REPORT_BYTES, 262144, "one such report; beyond: it is left out")                                                                \
     X(NODE_AWAY_MS, 5000, "time that a machine of the pool may be gone; beyond: what ran there has ended")                                 \
