@@ -54,7 +54,7 @@ static void test_honest_providers_at_the_bound_seldom_gather_evidence(void **sta
         hundreds += fh_honesty_proof(&r) >= log(100);
         proofs += fh_honesty_judge(&r) == FH_HONESTY_CHEATS;
     }
-    print_message("of %d honest runs at the bound: %u beyond 10, %u beyond 100, %u accused\n", RUNS, tens, hundreds, proofs);
+    print_message("# of %d honest runs at the bound: %u beyond 10, %u beyond 100, %u accused\n", RUNS, tens, hundreds, proofs);
     assert_true(tens <= RUNS / 10 && hundreds <= RUNS / 100 && proofs == 0);
 }
 
