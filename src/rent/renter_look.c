@@ -118,10 +118,10 @@ static void rent(fh_renter *r, rent_rental *t, const fh_rent_offer *o)
     }
     if (send(r, a, o, &err) == 0) return;
     fh_log_err(FH_LOG_WARN, "rent", err, "%s cannot be asked for a machine", r->c.provider);
+    fh_err_free(err);
     a->calling = false;
     r->rent_not_before = fh_renter_now(r).mono_ns + fh_rent_pause(r->rent_failures++);
     fh_renter_act_over(r, a, "it could not be asked for", a->row.asked_utc_ns);
-    fh_err_free(err);
 }
 
 /* ---- offers ---- */
