@@ -3,11 +3,16 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/str.h"
+#include "fleet/place.h"
 #include "sys/file.h"
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define LAST_WORDS_BYTES 4096
 
 static int log_path(const char *logs, const char *deployment, const char *suffix, char *out, size_t out_size, fh_err **err)
 {
@@ -76,4 +81,18 @@ int64_t fh_engine_log_from(const char *logs, const char *deployment, int64_t fro
         left -= (size_t)got;
     }
     return from;
+}
+
+void fh_place_last_words(const fh_place *p, const char *deployment, char *out, size_t out_size)
+{
+    FH_AUTO(buf) fh_buf log = FH_BUF(LAST_WORDS_BYTES + 1);
+    out[0] = 0;
+    if (p->log_tail(p->ctx, deployment, LAST_WORDS_BYTES, &log, NULL) != 0) return;
+    fh_str text = fh_str_trim((fh_str){fh_buf_cstr(&log), log.len});
+    for (const char *newline; text.len && (newline = memchr(text.ptr, '\n', text.len));) {
+        text.len -= (size_t)(newline + 1 - text.ptr);
+        text.ptr = newline + 1;
+    }
+    if (fh_str_starts(text, FH_STR("----"))) return; /* our own line: it said nothing */
+    snprintf(out, out_size, "%.*s", (int)FH_MIN(text.len, 140), text.ptr);
 }

@@ -9,9 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LAST_WORDS_BYTES 4096
-#define PROGRESS_NS      (200 * FH_NS_PER_MS)
-#define MEASURE_NS       FH_NS_PER_S
+#define PROGRESS_NS (200 * FH_NS_PER_MS)
+#define MEASURE_NS  FH_NS_PER_S
 
 void fh_step_fail(fh_deployment *d, const fh_err *err)
 {
@@ -316,22 +315,6 @@ void fh_step_draining(fh_deployment *d)
 
 /* ---- healing: an engine has ended that should not have ---- */
 
-/* The last line of the log that says something, for those who will not look. */
-static void last_words(fh_deployment *d, char *out, size_t out_size)
-{
-    FH_AUTO(buf) fh_buf log = FH_BUF(LAST_WORDS_BYTES + 1);
-    out[0] = 0;
-    if (d->place->log_tail(d->place->ctx, d->view.name, LAST_WORDS_BYTES, &log, NULL) != 0) return;
-    fh_str text = fh_str_trim((fh_str){fh_buf_cstr(&log), log.len});
-    while (text.len && memchr(text.ptr, '\n', text.len)) {
-        const char *newline = memchr(text.ptr, '\n', text.len);
-        text.len -= (size_t)(newline + 1 - text.ptr);
-        text.ptr = newline + 1;
-    }
-    if (fh_str_starts(text, FH_STR("----"))) return; /* our own line: it said nothing */
-    snprintf(out, out_size, "%.*s", (int)FH_MIN(text.len, 140), text.ptr);
-}
-
 static unsigned recent_restarts(const fh_deployment *d, int64_t now)
 {
     unsigned n = 0;
@@ -358,7 +341,7 @@ void fh_step_heal(fh_deployment *d)
     int64_t now = fh_clock_mono_ns();
     unsigned n = recent_restarts(d, now);
     snprintf(why, sizeof(why), "%s", *d->why ? d->why : "the engine ended unexpectedly");
-    last_words(d, words, sizeof(words));
+    fh_place_last_words(d->place, d->view.name, words, sizeof(words));
     if (d->fleet->stopping) return; /* the stop sees that it is gone */
     if (!d->place->terms(d->place->ctx).there) {
         if (fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", "%s; looking for a place again", why) == 0) d->why[0] = 0;

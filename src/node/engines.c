@@ -15,8 +15,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LAST_WORDS_BYTES 2048
-
 struct node_engine {
     node_engine *next;
     fh_node_agent *agent;
@@ -42,20 +40,6 @@ static void engine_free(node_engine *e)
 
 /* ---- the end ---- */
 
-/* The last line of its log that says something. */
-static void last_words(fh_node_agent *a, const char *deployment, char *out, size_t out_size)
-{
-    FH_AUTO(buf) fh_buf log = FH_BUF(LAST_WORDS_BYTES + 1);
-    out[0] = 0;
-    if (a->place.log_tail(a->place.ctx, deployment, LAST_WORDS_BYTES, &log, NULL) != 0) return;
-    fh_str text = fh_str_trim((fh_str){fh_buf_cstr(&log), log.len});
-    for (const char *newline; text.len && (newline = memchr(text.ptr, '\n', text.len));) {
-        text.len -= (size_t)(newline + 1 - text.ptr);
-        text.ptr = newline + 1;
-    }
-    if (!fh_str_starts(text, FH_STR("----"))) snprintf(out, out_size, "%.*s", (int)FH_MIN(text.len, 140), text.ptr);
-}
-
 static void remember_end(node_engine *e)
 {
     fh_node_agent *a = e->agent;
@@ -64,7 +48,7 @@ static void remember_end(node_engine *e)
     snprintf(slot->id, sizeof(slot->id), "%s", e->id);
     slot->why[0] = 0;
     if (e->stopping) return;
-    last_words(a, e->deployment, words, sizeof(words));
+    fh_place_last_words(&a->place, e->deployment, words, sizeof(words));
     snprintf(slot->why, sizeof(slot->why), "the engine ended unexpectedly%s%s", *words ? "; its last words: " : "", words);
 }
 

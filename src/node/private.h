@@ -14,7 +14,7 @@ typedef struct node_reporter node_reporter;
 enum { NODE_ENDED_KEPT = 32, NODE_ID = 96 };
 
 typedef struct node_ended { /* an engine that has ended, until it is forgotten */
-    char id[NODE_ID], why[200];
+    char id[NODE_ID], why[256];
 } node_ended;
 
 struct fh_node_agent {

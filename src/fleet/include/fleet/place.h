@@ -72,6 +72,9 @@ struct fh_place {
     int (*log_tail)(void *ctx, const char *deployment, size_t max_bytes, fh_buf *out, fh_err **err);
 };
 
+/* The last line of an engine's log that says something, for those who will not look; "" when there is none. */
+void fh_place_last_words(const fh_place *p, const char *deployment, char *out, size_t out_size);
+
 typedef struct fh_here fh_here; /* this machine */
 int fh_here_new(fh_here **ret, fh_loop *loop, const fh_fleet_config *c, fh_err **err);
 void fh_here_free(fh_here *h);
