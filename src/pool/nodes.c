@@ -112,11 +112,9 @@ int nodes_forget(fh_nodes *n, int64_t now_utc_ns, fh_err **err)
         if (!is_over(n->list[i], now_utc_ns)) continue;
         rc = fh_db_exec(n->db, err, "DELETE FROM nodes WHERE id = ?1", "i", n->list[i]->id);
         if (rc) break;
-        pthread_rwlock_wrlock(&n->lock);
         node_free(n->list[i]);
         n->count--;
         for (size_t k = i; k < n->count; k++) n->list[k] = n->list[k + 1];
-        pthread_rwlock_unlock(&n->lock);
     }
     return rc;
 }
@@ -125,7 +123,6 @@ int fh_nodes_open(fh_nodes **ret, fh_db *db, int64_t now_utc_ns, fh_err **err)
 {
     FH_AUTO(fh_nodes) fh_nodes *n = fh_calloc(1, sizeof *n);
     if (!n) return fh_err_nomem(err);
-    pthread_rwlock_init(&n->lock, NULL);
     n->db = db;
     int rc = load(n, err);
     if (!rc) rc = nodes_forget(n, now_utc_ns, err);
@@ -137,7 +134,6 @@ void fh_nodes_close(fh_nodes *n)
 {
     if (!n) return;
     for (size_t i = 0; i < n->count; i++) node_free(n->list[i]);
-    pthread_rwlock_destroy(&n->lock);
     fh_free(n->list);
     fh_free(n);
 }
@@ -222,12 +218,10 @@ int fh_nodes_join(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, int64_
     int rc = fh_db_begin(n->db, err);
     if (rc) return rc;
     rc = join_in_transaction(n, j, now_utc_ns, &node, &id, err);
-    pthread_rwlock_wrlock(&n->lock);
     if (!rc && node) rc = hold(n, fh_take(node), err);
     bool held = !rc && n->count && n->list[n->count - 1]->id == id;
     if (!rc) rc = fh_db_commit(n->db, err);
     if (rc && held) node_free(n->list[--n->count]);
-    pthread_rwlock_unlock(&n->lock);
     if (rc)
         fh_db_rollback(n->db);
     else
@@ -254,9 +248,7 @@ static int put(fh_nodes *n, const fh_node *changed, fh_err **err)
                         "isbbii", changed->id, states[changed->state], bytes_of(&changed->certificate), bytes_of(&changed->next),
                         changed->until_utc_ns, changed->seen_utc_ns);
     if (rc) return rc;
-    pthread_rwlock_wrlock(&n->lock);
     *node = *changed;
-    pthread_rwlock_unlock(&n->lock);
     return 0;
 }
 
@@ -285,12 +277,10 @@ static int forbid(fh_err **err, const char *why)
 int fh_nodes_admit(const fh_nodes *n, const fh_link_digest *certificate, int64_t now_utc_ns, int64_t *ret_id, fh_err **err)
 {
     fh_node found = {.id = 0};
-    fh_nodes_begin(n);
     for (size_t i = 0; i < n->count; i++) {
         const fh_node *node = n->list[i];
         if (fh_digest_is(&node->certificate, certificate) || fh_digest_is(&node->next, certificate)) found = *node;
     }
-    fh_nodes_end(n);
     if (!found.id) return forbid(err, "this certificate is none of this pool");
     if (found.state == FH_NODE_REMOVED) return forbid(err, "this machine was removed from the pool");
     if (found.until_utc_ns <= now_utc_ns) return forbid(err, "the certificate of this machine is no longer good");
@@ -332,9 +322,7 @@ int fh_nodes_left(fh_nodes *n, int64_t id, int64_t now_utc_ns, fh_err **err)
 void fh_nodes_seen(fh_nodes *n, int64_t id, int64_t now_utc_ns)
 {
     fh_node *node = at_id(n, id);
-    pthread_rwlock_wrlock(&n->lock);
     if (node) node->seen_utc_ns = now_utc_ns;
-    pthread_rwlock_unlock(&n->lock);
 }
 
 int fh_nodes_write_seen(fh_nodes *n, fh_err **err)
@@ -362,11 +350,9 @@ int fh_nodes_told(fh_nodes *n, int64_t id, const fh_json *facts, const fh_node_a
     if (rc) return rc;
     char *taken = fh_buf_take(&text, NULL);
     if (!taken) return fh_err_nomem(err);
-    pthread_rwlock_wrlock(&n->lock);
     fh_free((void *)(uintptr_t)node->facts);
     node->facts = taken;
     node->ask = *ask;
-    pthread_rwlock_unlock(&n->lock);
     return 0;
 }
 
@@ -398,16 +384,6 @@ int fh_nodes_remove(fh_nodes *n, const char *name, int64_t *ret_id, fh_err **err
 }
 
 /* ---- reading ---- */
-
-void fh_nodes_begin(const fh_nodes *n)
-{
-    pthread_rwlock_rdlock((pthread_rwlock_t *)&n->lock);
-}
-
-void fh_nodes_end(const fh_nodes *n)
-{
-    pthread_rwlock_unlock((pthread_rwlock_t *)&n->lock);
-}
 
 size_t fh_nodes_count(const fh_nodes *n)
 {

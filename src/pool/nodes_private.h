@@ -4,12 +4,9 @@
 
 #include "pool/nodes.h"
 
-#include <pthread.h>
-
 struct fh_nodes {
-    pthread_rwlock_t lock; /* guards list against those who read; the owner takes it for writing while it changes the list or a node */
-    fh_db *db;             /* borrowed */
-    fh_node **list;        /* owned, in the order of their ids */
+    fh_db *db;      /* borrowed */
+    fh_node **list; /* owned, in the order of their ids */
     size_t count, room;
 };
 

@@ -341,12 +341,6 @@ const fh_link_digest *fh_pool_service_fingerprint(const fh_pool_service *s)
     return fh_pool_ca_fingerprint(s->ca);
 }
 
-fh_link *fh_pool_service_link(fh_pool_service *s, int64_t node)
-{
-    guest *g = guest_of(s, node);
-    return g ? g->link : NULL;
-}
-
 void fh_pool_service_drop(fh_pool_service *s, int64_t node)
 {
     guest *g = s ? guest_of(s, node) : NULL;

@@ -5,7 +5,7 @@
  * the other's place when the node comes with it, so that nothing is lost when either side dies between the two. A token is used by one key:
  * the machine that has that key may say it again while the hour lasts, which makes a join that was cut short whole; any other is refused.
  * A node that is removed stays as a row until no certificate of it is good any more. One that never came is forgotten with its token.
- * Threads: one owner, which the borrowed database connection belongs to, changes; any may read, and call fh_nodes_admit. */
+ * Threads: one, which the borrowed database connection belongs to as well. */
 #ifndef FH_POOL_NODES_H
 #define FH_POOL_NODES_H
 
@@ -52,7 +52,7 @@ int fh_nodes_join(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, int64_
 
 /* A certificate was made for it, and is about to be sent. */
 int fh_nodes_certified(fh_nodes *n, int64_t id, const fh_node_certificate *c, fh_err **err);
-/* Who comes with this certificate? Any thread, at each handshake. FH_E_FORBIDDEN for a node that was removed, and for a certificate that is
+/* Who comes with this certificate? At each handshake. FH_E_FORBIDDEN for a node that was removed, and for a certificate that is
  * not known or no longer good. */
 int fh_nodes_admit(const fh_nodes *n, const fh_link_digest *certificate, int64_t now_utc_ns, int64_t *ret_id, fh_err **err);
 /* It came with that certificate, which was admitted and ends at until_utc_ns, and is connected. */
@@ -71,9 +71,7 @@ bool fh_nodes_expect(const fh_nodes *n,
 int fh_nodes_drain(fh_nodes *n, const char *name, int64_t *ret_id, fh_err **err);
 int fh_nodes_remove(fh_nodes *n, const char *name, int64_t *ret_id, fh_err **err);
 
-/* Reading: between begin and end nothing changes, so what is read stays valid; not for long. In the order of joining. */
-void fh_nodes_begin(const fh_nodes *n);
-void fh_nodes_end(const fh_nodes *n);
+/* Reading, in the order of joining. What is read stays valid until something changes. */
 size_t fh_nodes_count(const fh_nodes *n); /* removed ones too */
 const fh_node *fh_nodes_at(const fh_nodes *n, size_t i);
 const fh_node *fh_nodes_find(const fh_nodes *n, fh_str name);   /* NULL when there is none, or it was removed */

@@ -28,7 +28,6 @@ FH_DEFINE_AUTO(fh_pool_service, fh_pool_service_free);
 
 int fh_pool_service_port(const fh_pool_service *s);
 const fh_link_digest *fh_pool_service_fingerprint(const fh_pool_service *s); /* of the certificate that it shows */
-fh_link *fh_pool_service_link(fh_pool_service *s, int64_t node);             /* NULL when the node is not here */
 void fh_pool_service_drop(fh_pool_service *s,
                           int64_t node); /* it was removed: its link ends at once, with the reason; NULL service: nothing */
 
