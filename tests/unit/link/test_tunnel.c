@@ -242,7 +242,7 @@ static void test_names_that_are_none_are_refused_at_once(void **state)
 {
     static char longer[FH_LIMIT_LINK_AUTHORITY_BYTES + 2];
     memset(longer, 'x', sizeof longer - 1);
-    const char *names[] = {"", "a b", "a\n", "\xc3\xa4", longer};
+    const char *names[] = {"", "a b", "a\n", "engine/7", "\xc3\xa4", longer};
     world w = {0};
     char byte;
     begin_linked(&w, false);

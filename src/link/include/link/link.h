@@ -156,12 +156,12 @@ typedef struct fh_link_tunnel_end {
     const fh_err *err;            /* borrowed; NULL: both directions ended by themselves */
 } fh_link_tunnel_end;
 
-/* Joins fd, a connected stream socket, with what the other end makes of authority ("engine/7": printable ASCII without blanks, up to
- * LINK_AUTHORITY_BYTES). Takes fd, also when it fails; it is made non-blocking. Bytes go both ways as they are, and begin to go before the
- * answer came. An end of file on one side is one on the other, each direction for itself; a unix socket whose peer has gone whole, and an
- * error, reset both. What is in between is bounded: 64 KiB a direction, up to 1 MiB of one whose reader keeps up.
- * When the tunnel is refused, breaks, or the link is lost, fd is closed: a TCP peer gets a reset, a unix peer too when something of
- * its own was unread, else an end of file. on_end (may be NULL) is called once, last, never from inside. */
+/* Joins fd, a connected stream socket, with what the other end makes of authority ("engine:7": as the authority of a URL, so without a
+ * slash, up to LINK_AUTHORITY_BYTES). Takes fd, also when it fails; it is made non-blocking. Bytes go both ways as they are, and begin to
+ * go before the answer came. An end of file on one side is one on the other, each direction for itself; a unix socket whose peer has gone
+ * whole, and an error, reset both. What is in between is bounded: 64 KiB a direction, up to 1 MiB of one whose reader keeps up. When the
+ * tunnel is refused, breaks, or the link is lost, fd is closed: a TCP peer gets a reset, a unix peer too when something of its own was
+ * unread, else an end of file. on_end (may be NULL) is called once, last, never from inside. */
 int fh_link_tunnel(fh_link *l, const char *authority, int fd, void (*on_end)(void *arg, const fh_link_tunnel_end *end), void *arg,
                    fh_err **err);
 
