@@ -129,6 +129,7 @@ static int run_add(fh_cli *c, fh_err **err)
     if (fh_cli_has(c, "kind")) fh_json_set(body, "kind", fh_json_new_cstr(fh_cli_text(c, "kind", "")));
     if (fh_cli_has(c, "trust")) fh_json_set(body, "trust", fh_json_new_cstr(fh_cli_text(c, "trust", "")));
     if (fh_cli_has(c, "region")) fh_json_set(body, "region", fh_json_new_cstr(fh_cli_text(c, "region", "")));
+    if (fh_cli_has(c, "check")) fh_json_set(body, "canaries_per_day", fh_json_new_int(fh_cli_int(c, "check", 0)));
     bool rents = fh_rent_profile_find(fh_str_of(fh_cli_text(c, "kind", ""))) != NULL;
     int rc = rents ? set_key_file(c, body, err) : set_key(c, body, err);
     if (!rc) rc = set_tokenizers(c, body, err);
@@ -222,6 +223,9 @@ static const fh_cli_flag add_flags[] = {
      0, 0},
     {"tokenizer", 0, FH_CLI_TEXT, "[MODEL=]FILE",
      "count tokens by this GGUF, tokenizer.json or tiktoken file in an import folder, of one model or all; may come several times", 0, 0},
+    {"check", 0, FH_CLI_INT, "N",
+     "send it N canaries a day, of models that are ready here too: whether it serves what it says (docs/HONESTY.md); none without", 0,
+     FH_LIMIT_HONESTY_CANARIES_PER_DAY},
     {"price", 0, FH_CLI_TEXT, "[MODEL=]IN/OUT",
      "dollars a million tokens of prompts and of answers, of one model or all: plans and costs go by them; may come several times", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},

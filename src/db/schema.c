@@ -179,6 +179,7 @@ static const fh_migration schema[] = {
          " charged_micro INTEGER NOT NULL) STRICT;"
          "CREATE INDEX rent_acts_open ON rent_acts(provider) WHERE phase <> 'over';"
          "ALTER TABLE providers ADD COLUMN key_file TEXT NOT NULL DEFAULT '';"}, /* of one that machines are rented of: its secret is '' */
+    {18, "ALTER TABLE providers ADD COLUMN canaries_per_day INTEGER NOT NULL DEFAULT 0;"}, /* that are sent to it by themselves */
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

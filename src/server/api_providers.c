@@ -32,6 +32,7 @@ static fh_json *provider_json(fh_server *s, const fh_provider *p)
     fh_json_set(o, "created", api_time(p->created_utc_ns));
     fh_json_set(o, "models", models);
     fh_json_set(o, "prices", fh_provider_prices_json(p));
+    fh_json_set(o, "canaries_per_day", fh_json_new_int(p->canaries_per_day));
     fh_json_set(o, "honesty", fh_json_new_cstr(fh_honesty_verdict_name(fh_standings_worst(s->standings, p->name))));
     fh_json_set(o, "tokenizers", fh_model_tokenizers_json(&p->tokenizers, true));
     return o;
@@ -258,6 +259,7 @@ static int read_endpoint(const fh_json *body, fh_provider *p, fh_err **err)
         return bad(err, "key_file", "'key_file' is for providers that machines are rented of", "give a hosted endpoint its key as 'key'");
     p->trust = is_local(url) ? FH_TRUST_OWN : FH_TRUST_NAMED;
     rc = take_url(p, url, key.len > 0, err);
+    if (!rc) rc = fh_json_read_i64(body, "canaries_per_day", false, 0, FH_LIMIT_HONESTY_CANARIES_PER_DAY, &p->canaries_per_day, err);
     if (!rc) rc = take_key(p, key, err);
     if (!rc) rc = fh_provider_prices_read(p, fh_json_get(body, "prices"), err);
     return rc ? rc : fh_model_tokenizers_read(fh_json_get(body, "tokenizers"), &p->tokenizers, err);
@@ -266,7 +268,7 @@ static int read_endpoint(const fh_json *body, fh_provider *p, fh_err **err)
 /* An account that machines are rented of. Its key goes to the provider's own address, or to one of this machine (a test's). */
 static int read_account(const fh_json *body, fh_provider *p, fh_err **err)
 {
-    static const char *const of_models[] = {"tokenizers", "prices"};
+    static const char *const of_models[] = {"tokenizers", "prices", "canaries_per_day"};
     fh_str url = {0}, file = {0};
     int rc = fh_json_read_str(body, "url", false, &url, err);
     if (!rc) rc = fh_json_read_str(body, "key_file", true, &file, err);

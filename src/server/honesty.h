@@ -27,6 +27,8 @@ int fh_honesty_check_start(fh_server *s, const fh_honesty_wish *wish, char ret_m
 void fh_honesty_check_leave(fh_server *s, const char *provider); /* gives up one that runs, of that endpoint */
 void fh_honesty_check_end(fh_server *s);                         /* gives up one that runs, and forgets it */
 
+int fh_honesty_watch(fh_server *s, fh_err **err); /* honesty_watch.c: sends canaries by itself, from now on */
+
 typedef struct fh_honesty_progress {
     bool running;
     uint64_t done, wanted;

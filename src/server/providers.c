@@ -126,6 +126,7 @@ static int load_row(fh_providers *all, fh_stmt *s, fh_err **err)
     int rc = fh_provider_read_models(p, fh_stmt_str(s, 6), err);
     if (!rc) rc = load_tokenizers(p, fh_stmt_str(s, 7), err);
     if (!rc) rc = load_prices(p, fh_stmt_str(s, 9), err);
+    p->canaries_per_day = fh_stmt_int(s, 11);
     if (!rc && all->count < FH_LIMIT_PROVIDERS) all->list[all->count++] = fh_take(p);
     return rc;
 }
@@ -134,10 +135,10 @@ static int load(fh_providers *all, fh_err **err)
 {
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     bool row = false;
-    int rc = fh_db_query(
-        all->db, &s, err,
-        "SELECT name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region, prices, key_file FROM providers ORDER BY name",
-        "");
+    int rc = fh_db_query(all->db, &s, err,
+                         "SELECT name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region, prices, key_file, "
+                         "canaries_per_day FROM providers ORDER BY name",
+                         "");
     while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) rc = load_row(all, s, err);
     return rc;
 }
@@ -188,10 +189,10 @@ static int save(fh_providers *all, const fh_provider *p, fh_err **err)
               : fh_db_exec(
                     all->db, err,
                     "INSERT OR REPLACE INTO providers(name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region, prices, "
-                    "key_file) "
-                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-                    "sssssisssss", p->name, p->url, p->secret, fh_provider_kind(p), fh_trust_name(p->trust), p->created_utc_ns,
-                    fh_buf_cstr(&models), fh_buf_cstr(&tokenizers), p->region, fh_buf_cstr(&prices), p->key_file);
+                    "key_file, canaries_per_day) "
+                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                    "sssssisssssi", p->name, p->url, p->secret, fh_provider_kind(p), fh_trust_name(p->trust), p->created_utc_ns,
+                    fh_buf_cstr(&models), fh_buf_cstr(&tokenizers), p->region, fh_buf_cstr(&prices), p->key_file, p->canaries_per_day);
 }
 
 static size_t index_of(const fh_providers *all, fh_str name)

@@ -25,7 +25,8 @@ typedef struct fh_provider {
     fh_trust trust;
     char region[FH_REGION_CHARS]; /* where it stands; "": not known */
     int64_t created_utc_ns;
-    char (*models)[128]; /* owned */
+    int64_t canaries_per_day; /* sent to it by themselves (honesty_watch.c) */
+    char (*models)[128];      /* owned */
     size_t model_count;
     fh_model_tokenizers tokenizers; /* owned */
     fh_provider_price prices[FH_LIMIT_PROVIDER_PRICES];

@@ -197,6 +197,7 @@ static int start_services(fh_server *s, fh_err **err)
     if (!rc) rc = fh_feed_new(&s->feed, s, err);
     if (!rc) rc = fh_gateway_new(&s->gateway, &gateway, err);
     if (!rc) api_providers_load_tokenizers(s);
+    if (!rc) rc = fh_honesty_watch(s, err);
     return rc;
 }
 
@@ -314,6 +315,7 @@ static void close_all(fh_server *s)
     fh_fleet_stop(s->fleet);
     fh_timer_free(s->stop_timer);
     fh_timer_free(s->keys_timer);
+    fh_timer_free(s->honesty_timer);
     fh_edges_free(s->edges);
     fh_loop_free(s->loop);
     fh_map_free(s->in_flight_tokens);

@@ -75,6 +75,7 @@ typedef struct fh_server {
     fh_hosts hosts;
     const char **host_names; /* owned array of borrowed names */
     char listen_host[128];
+    fh_timer *honesty_timer;           /* draws whether a canary goes out */
     fh_timer *stop_timer, *keys_timer; /* the second: writes down when keys were used */
     int64_t stop_deadline_ns, start_ns;
     _Atomic bool stopping;

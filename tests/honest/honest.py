@@ -328,6 +328,22 @@ def costs(front, file):
     assert "spent" in said and "$0.0" in said, said
 
 
+def by_itself(front, file):
+    """Canaries go out by themselves where that was asked for, and nowhere else."""
+    with engine(file) as url:
+        await_answers(url)
+        add(front, url)
+        assert json.loads(front.cli("provider", "list", "--json").stdout)["items"][0]["canaries_per_day"] == 0
+        add(front, url, ("--check", "8640"))
+        until, answered = time.monotonic() + 300, 0
+        while answered < 2 and time.monotonic() < until:
+            items = front.json("GET", "/api/v1/providers/it/honesty")["items"]
+            answered = items[0]["canaries"] if items else 0
+            time.sleep(0.5)
+        front.cli("provider", "remove", "it")
+    assert answered >= 2, items
+
+
 def silent(front, file):
     """One that does not tell log-probabilities is not accused: nothing is known of it."""
     def change(_, reply):
@@ -383,6 +399,7 @@ def main():
         tap.check("a canary looks like a client's request", looks_like_a_request, front, same)
         tap.check("a cheat leaves the candidates until it is cleared", leaves, front, files)
         tap.check("what cannot be checked is refused, with what to do", refused, front, same)
+        tap.check("canaries go out by themselves where that is wanted", by_itself, front, same)
         tap.check("what canaries cost is told", costs, front, same)
         tap.check("an endpoint that tells no log-probabilities is not accused", silent, front, same)
     tap.end()

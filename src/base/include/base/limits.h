@@ -182,6 +182,8 @@
     X(HONESTY_FAILURES, 10, "canaries in a row that are not answered; beyond: the check ends")                                             \
     X(HONESTY_STANDINGS, 1024, "models of hosted endpoints whose honesty is kept; beyond: 409")                                            \
     X(HONESTY_CALL_MS, 120000, "time that a canary or our own answer to it may take; beyond: it counts as not answered")                   \
+    X(HONESTY_CANARIES_PER_DAY, 8640, "canaries a day that a hosted endpoint may be sent by itself; beyond: 400")                          \
+    X(HONESTY_TICK_MS, 10000, "how often it is drawn whether one of them goes out")                                                        \
     X(GROUPS, 64, "groups of models; beyond: 409")                                                                                         \
     X(PLAN_OFFERS, 100000, "offers in one request for plans; beyond: 400")                                                                 \
     X(SPEED_RUNS, 128, "measured runs of this machine that are kept; beyond: the oldest is forgotten")                                     \
