@@ -8,6 +8,8 @@ import pathlib
 import sys
 
 TIERS = ["top10", "contender", "small", "superseded"]
+RUN_WORDS = ["arguments", "host_arguments", "environment"]
+ALLOWS = ["use", "change", "sell", "serve"]
 LICENCES = {"free": "FH_LICENCE_FREE", "ask": "FH_LICENCE_ASK", "restricted": "FH_LICENCE_RESTRICTED"}
 
 
@@ -39,6 +41,12 @@ def score(s):
             f'{float(s["score"])}, {float(s["best_score"])}, {float(s["percent"])}, {text(s["variant"])}}},')
 
 
+def run(i, k, r):
+    fields = [f'.{w} = {text(r.get(w, ""))}' for w in ["engine", "variant", "least", "image", "package", "revision", "device", "state", "source", "notes"]]
+    fields += [f".{w} = {w}_{i}_{k}" if r.get(w) else f".{w} = no_words" for w in RUN_WORDS]
+    return "    {" + ", ".join(fields + [f'.devices = {r.get("devices", 0)}']) + "},"
+
+
 def cache(c):
     fields = [f'.kind = FH_CACHE_{c["kind"].upper()}'] + [f".{k} = {v}" for k, v in c.items() if k != "kind"]
     return f'    {{{", ".join(fields)}}},'
@@ -55,6 +63,12 @@ def tables(i, m):
         yield f"static const fh_catalog_variant variants_{i}[] = {{"
         yield from map(variant, m["variants"])
         yield "};"
+    if m["runs"]:
+        for k, r in enumerate(m["runs"]):
+            yield from (words(w, f"{i}_{k}", r[w]) for w in RUN_WORDS if r.get(w))
+        yield f"static const fh_catalog_run runs_{i}[] = {{"
+        yield from (run(i, k, r) for k, r in enumerate(m["runs"]))
+        yield "};"
     if m["scores"]:
         yield f"static const fh_catalog_score scores_{i}[] = {{"
         yield from map(score, m["scores"])
@@ -67,6 +81,7 @@ def model(i, m):
     fields += [f".aliases = aliases_{i}", f'.tier = {text(m["tier"])}', f'.rank = {m["rank"]}', f'.starter = {flag(m["starter"])}', f'.runs_here = {flag(m["runs_here"])}']
     licence = m["licence"]
     fields += [f'.licence = {text(licence["name"])}', f'.licence_class = {LICENCES[licence["class"]]}', f'.licence_summary = {text(licence["summary"])}']
+    fields += [f'.allows_{w} = {text(licence["allows"][w])}' for w in ALLOWS]
     fields += [f'.params_total_b = {float(m["params_total_b"])}', f'.params_active_b = {float(m["params_active_b"])}']
     fields += [f'.attention = {text(m["attention"])}', f'.architecture = {text(m["architecture"])}', f'.modalities = {text(", ".join(m["modalities"]))}']
     fields += [f'.layers = {m["layers"]}', f'.heads = {m["heads"]}']
@@ -78,6 +93,8 @@ def model(i, m):
     fields += [f'.hardware = {text("; ".join(m["hardware"]))}', f'.notes = {text(m["notes"])}']
     if m["variants"]:
         fields += [f".variants = variants_{i}", f'.variant_count = {len(m["variants"])}']
+    if m["runs"]:
+        fields += [f".runs = runs_{i}", f'.run_count = {len(m["runs"])}']
     if m["scores"]:
         fields += [f".scores = scores_{i}", f'.score_count = {len(m["scores"])}']
     return "    {" + ",\n     ".join(fields) + "},"
@@ -118,6 +135,7 @@ def main(folder, output):
     machines = json.loads((root / "hardware.json").read_text())
     engines = json.loads((root / "engines.json").read_text())
     lines = ['/* Made by src/catalog/generate.py from data/catalog: change those files, not this one. */', '#include "catalog/catalog.h"', '#include "catalog/engines.h"', ""]
+    lines += ["static const char *const no_words[] = {NULL};"]
     for i, m in enumerate(models):
         lines += tables(i, m)
     lines += ["const fh_catalog_model fh_catalog_models[] = {", *(model(i, m) for i, m in enumerate(models)), "};"]

@@ -167,6 +167,7 @@ static void add_keeps(fh_buf *out, const fh_json *m)
     for (size_t i = 0; i < fh_json_count(classes); i++) fh_buf_addf(&text, "%s%s", i ? ", " : "", fh_json_str(fh_json_at(classes, i)).ptr);
     fh_buf_addc(&text, ')');
     add_line(out, "Keeps", fh_buf_cstr(&text));
+    add_line(out, "", fh_cli_str_of(k, "rule"));
 }
 
 static void add_numbers(fh_buf *out, const fh_json *m)
@@ -183,18 +184,71 @@ static void add_numbers(fh_buf *out, const fh_json *m)
     snprintf(text, sizeof text, "%s tokens", context);
     add_line(out, "Context", text);
     add_line(out, "Weights", bytes);
+    add_line(out, "Attention", fh_cli_str_of(m, "attention"));
     add_keeps(out, m);
 }
 
-static void add_frontier(fh_buf *out, const fh_json *m)
+static void add_score(fh_buf *out, const char *name, const fh_json *f)
 {
     char text[512];
-    const fh_json *f = fh_json_get(m, "frontier");
-    if (!fh_json_count(f)) return;
     snprintf(text, sizeof text, "%.1f percent of %s: %s %.1f, %s, %s (%s)", fh_json_num(fh_json_get(f, "percent"), 0),
              fh_cli_str_of(f, "best_model"), fh_cli_str_of(f, "benchmark"), fh_json_num(fh_json_get(f, "score"), 0),
              fh_cli_str_of(f, "harness"), fh_cli_str_of(f, "date"), fh_cli_str_of(f, "source"));
-    add_line(out, "Frontier", text);
+    add_line(out, name, text);
+}
+
+/* The first is the one that lists show; scales of different benchmarks are never mixed. */
+static void add_frontier(fh_buf *out, const fh_json *m)
+{
+    const fh_json *list = fh_json_get(m, "scores");
+    for (size_t i = 0; i < fh_json_count(list); i++) add_score(out, i == 0 ? "Frontier" : "", fh_json_at(list, i));
+}
+
+/* "use: yes; change: yes; sell changed: conditions; serve others for money: conditions" */
+static void add_allows(fh_buf *out, const fh_json *licence)
+{
+    static const struct {
+        const char *name, *text;
+    } rights[] = {{"use", "use"}, {"change", "change"}, {"sell", "sell changed"}, {"serve", "serve others for money"}};
+    const fh_json *allows = fh_json_get(licence, "allows");
+    FH_AUTO(buf) fh_buf text = FH_BUF(512);
+    for (size_t i = 0; i < FH_COUNT(rights); i++)
+        fh_buf_addf(&text, "%s%s: %s", i ? "; " : "", rights[i].text, fh_cli_str_of(allows, rights[i].name));
+    add_line(out, "Allows", fh_buf_cstr(&text));
+}
+
+static void add_words(fh_buf *out, const char *before, const fh_json *words)
+{
+    for (size_t i = 0; i < fh_json_count(words); i++) {
+        const char *word = fh_json_str(fh_json_at(words, i)).ptr;
+        const char *quote = strpbrk(word, " \"{}") ? "'" : "";
+        fh_buf_addf(out, "%s%s%s%s", i ? " " : before, quote, word, quote);
+    }
+}
+
+/* "vllm 0.27.1 or later, vllm/vllm-openai:kimi-k3 on 8 x b300 (documented): --tool-call-parser ..." */
+static void add_run(fh_buf *out, const char *name, const fh_json *r)
+{
+    const char *least = fh_cli_str_of(r, "least"), *variant = fh_cli_str_of(r, "variant"), *image = fh_cli_str_of(r, "image");
+    const char *device = fh_cli_str_of(r, "device"), *notes = fh_cli_str_of(r, "notes"), *revision = fh_cli_str_of(r, "revision");
+    int64_t devices = fh_json_int(fh_json_get(r, "devices"), 0);
+    FH_AUTO(buf) fh_buf text = FH_BUF(1 << 15);
+    fh_buf_addf(&text, "%s%s%s%s%s%s", fh_cli_str_of(r, "engine"), *least ? " " : "", least, *least ? " or later" : "",
+                *variant ? ", " : "", variant);
+    fh_buf_addf(&text, "%s%s%s%s", *image ? ", " : "", image, *revision ? ", weights of " : "", revision);
+    if (devices) fh_buf_addf(&text, ", %lld%s%s", (long long)devices, *device ? " x " : devices > 1 ? " devices" : " device", device);
+    fh_buf_addf(&text, " (%s)", fh_cli_str_of(r, "state"));
+    add_words(&text, ": ", fh_json_get(r, "environment"));
+    add_words(&text, fh_json_count(fh_json_get(r, "environment")) ? " " : ": ", fh_json_get(r, "arguments"));
+    add_words(&text, fh_json_count(fh_json_get(r, "arguments")) ? " " : ": ", fh_json_get(r, "host_arguments"));
+    fh_buf_addf(&text, "%s%s", *notes ? "; " : "", notes);
+    add_line(out, name, fh_buf_cstr(&text));
+}
+
+static void add_runs(fh_buf *out, const fh_json *m)
+{
+    const fh_json *list = fh_json_get(m, "runs");
+    for (size_t i = 0; i < fh_json_count(list); i++) add_run(out, i == 0 ? "Engines" : "", fh_json_at(list, i));
 }
 
 static void add_variants(fh_buf *out, const fh_json *m)
@@ -221,9 +275,11 @@ static int print_model(const fh_json *m, fh_err **err)
     snprintf(text, sizeof text, "%s: %s. %s", fh_cli_str_of(licence, "class"), fh_cli_str_of(licence, "name"),
              fh_cli_str_of(licence, "summary"));
     add_line(&out, "Licence", text);
+    add_allows(&out, licence);
     add_numbers(&out, m);
     add_frontier(&out, m);
     add_variants(&out, m);
+    add_runs(&out, m);
     add_line(&out, "Hardware", fh_cli_str_of(m, "hardware"));
     snprintf(text, sizeof text, "%s: %s", here_text(m), fh_cli_str_of(here, "why"));
     add_line(&out, "Here", text);

@@ -65,45 +65,6 @@ static fh_json *weights_json(const fh_weights_item *w)
     return o;
 }
 
-static fh_json *licence_json(const char *name, const char *class, const char *summary)
-{
-    fh_json *o = fh_json_new_object();
-    fh_json_set(o, "name", fh_json_new_cstr(name));
-    fh_json_set(o, "class", fh_json_new_cstr(class));
-    fh_json_set(o, "summary", fh_json_new_cstr(summary));
-    return o;
-}
-
-static fh_json *frontier_json(const fh_catalog_model *m)
-{
-    if (m->score_count == 0) return fh_json_new_null();
-    const fh_catalog_score *s = &m->scores[0];
-    fh_json *o = fh_json_new_object();
-    fh_json_set(o, "percent", fh_json_new_real(s->percent));
-    fh_json_set(o, "score", fh_json_new_real(s->score));
-    fh_json_set(o, "benchmark", fh_json_new_cstr(s->benchmark));
-    fh_json_set(o, "harness", fh_json_new_cstr(s->harness));
-    fh_json_set(o, "date", fh_json_new_cstr(s->date));
-    fh_json_set(o, "source", fh_json_new_cstr(s->source));
-    fh_json_set(o, "variant", fh_json_new_cstr(s->variant));
-    fh_json_set(o, "best_model", fh_json_new_cstr(s->best_model));
-    return o;
-}
-
-static fh_json *variants_json(const fh_catalog_model *m)
-{
-    fh_json *list = fh_json_new_array();
-    for (size_t i = 0; i < m->variant_count; i++) {
-        fh_json *o = fh_json_new_object();
-        fh_json_set(o, "name", fh_json_new_cstr(m->variants[i].name));
-        fh_json_set(o, "format", fh_json_new_cstr(m->variants[i].format));
-        fh_json_set(o, "bytes", int_or_null(m->variants[i].bytes));
-        fh_json_set(o, "repo", fh_json_new_cstr(m->variants[i].repo));
-        fh_json_append(list, o);
-    }
-    return list;
-}
-
 /* What stands in the way of Run, the hardest first; NULL: nothing. */
 static const char *blocked_by(const fh_plan_fit *fit, bool engine_knows, bool weights_here)
 {
@@ -155,12 +116,13 @@ static void set_words(fh_json *o, const fh_catalog_model *m)
     fh_json_set(o, "starter", fh_json_new_bool(m->starter));
     fh_json_set(o, "tier", fh_json_new_cstr(m->tier));
     fh_json_set(o, "released", fh_json_new_cstr(m->released));
-    fh_json_set(o, "license", licence_json(m->licence, fh_licence_name(m->licence_class), m->licence_summary));
-    fh_json_set(o, "frontier", frontier_json(m));
+    fh_json_set(o, "license", fh_catalog_licence_json(m));
+    fh_json_set(o, "frontier", m->score_count ? fh_catalog_score_json(&m->scores[0]) : fh_json_new_null());
     fh_json_set(o, "params_total_b", fh_json_new_real(m->params_total_b));
     fh_json_set(o, "params_active_b", fh_json_new_real(m->params_active_b));
     fh_json_set(o, "context_tok", int_or_null((uint64_t)m->context_tok));
     fh_json_set(o, "modalities", fh_json_new_cstr(m->modalities));
+    fh_json_set(o, "attention", fh_json_new_cstr(m->attention));
     fh_json_set(o, "architecture", fh_json_new_cstr(m->architecture));
     fh_json_set(o, "hardware", fh_json_new_cstr(m->hardware));
     fh_json_set(o, "notes", fh_json_new_cstr(m->notes));
@@ -186,6 +148,7 @@ static fh_json *keeps_json(const fh_catalog_model *m)
     fh_plan_need full = fh_plan_need_of(&narrow, LONG_CONTEXT_TOK, 1);
     fh_json *o = fh_json_new_object();
     fh_json_set(o, "classes", classes_json(m));
+    fh_json_set(o, "rule", fh_json_new_cstr(m->kv_rule));
     fh_json_set(o, "bytes_per_token", int_or_null(wide.kv_bytes_per_tok));
     fh_json_set(o, "bytes_per_token_8bit", int_or_null(m->cache_count ? narrow.kv_bytes_per_tok : 0));
     fh_json_set(o, "bytes_per_stream", fh_json_new_int((int64_t)wide.kv_fixed_bytes));
@@ -208,8 +171,17 @@ static fh_json *catalog_json(model_view *v, const fh_catalog_model *m)
     fh_json_set(o, "keeps", keeps_json(m));
     fh_json_set(o, "here", here_json(v, m, &fit, blocked));
     fh_json_set(o, "weights", weights_json(w));
-    fh_json_set(o, "variants", variants_json(m));
+    fh_json_set(o, "variants", fh_catalog_variants_json(m));
     fh_json_set(o, "deployments", deployments_json(v, m->id));
+    return o;
+}
+
+/* What the list leaves out. */
+static fh_json *whole_json(model_view *v, const fh_catalog_model *m)
+{
+    fh_json *o = catalog_json(v, m);
+    fh_json_set(o, "scores", fh_catalog_scores_json(m));
+    fh_json_set(o, "runs", fh_catalog_runs_json(m));
     return o;
 }
 
@@ -227,6 +199,10 @@ static fh_catalog_model own_model(const fh_weights_item *w)
                               .licence = "",
                               .licence_class = FH_LICENCE_ASK,
                               .licence_summary = "Imported by you; see where it came from.",
+                              .allows_use = "unknown",
+                              .allows_change = "unknown",
+                              .allows_sell = "unknown",
+                              .allows_serve = "unknown",
                               .runs_here = true,
                               .architecture = w->architecture,
                               .attention = "",
@@ -252,7 +228,7 @@ static fh_json *own_json(model_view *v, const fh_weights_item *w)
     fh_catalog_model m = own_model(w);
     m.variants = &variant;
     m.variant_count = 1;
-    return catalog_json(v, &m);
+    return whole_json(v, &m);
 }
 
 static bool in_catalog(const fh_weights_item *w)
@@ -285,7 +261,7 @@ int fh_models_get(fh_weights *weights, const fh_fleet_snapshot *fleet, const cha
     if (w && !in_catalog(w))
         o = own_json(&v, w);
     else if (!(rc = fh_catalog_get(fh_str_of(id), &m, err)))
-        o = catalog_json(&v, m);
+        o = whole_json(&v, m);
     fh_free(v.weights);
     if (rc) return rc;
     *ret = o;

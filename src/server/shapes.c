@@ -46,6 +46,14 @@ static const api_field licence[] = {
     {"name", "string", true, false, "its name"},
     {"class", "string", true, false, "free, ask or restricted"},
     {"summary", "string", true, false, "what it allows, in a sentence"},
+    {"allows", "Allows", true, false, "the same in words that programs can read"},
+    END,
+};
+static const api_field allows[] = {
+    {"use", "string", true, false, "for money: yes, conditions, no or unknown, as all four"},
+    {"change", "string", true, false, "and pass on"},
+    {"sell", "string", true, false, "what was changed"},
+    {"serve", "string", true, false, "to others for money"},
     END,
 };
 static const api_field frontier[] = {
@@ -57,6 +65,8 @@ static const api_field frontier[] = {
     {"source", "string", true, false, "where it was read"},
     {"variant", "string", true, false, "the precision that was tested; others are not measured"},
     {"best_model", "string", true, false, "the best model of that time"},
+    {"best_score", "number", true, false, "what that one reached"},
+    {"best_date", "string", true, false, "when"},
     END,
 };
 static const api_field here[] = {
@@ -74,7 +84,27 @@ static const api_field variant[] = {
     {"name", "string", true, false, "native, q4_1, ..."},
     {"format", "string", true, false, "how its weights are stored"},
     {"bytes", "integer", true, true, "size of its weights"},
+    {"bytes_exact", "boolean", true, false, "false: a rounded figure"},
     {"repo", "string", true, false, "where it is published"},
+    {"sha256", "string", true, true, "of its file, where that is known"},
+    {"source", "string", true, true, "how to get it, or where the size was read"},
+    END,
+};
+static const api_field model_run[] = {
+    {"engine", "string", true, false, "which engine"},
+    {"variant", "string", true, true, "the only variant that this is known for"},
+    {"least", "string", true, true, "the first version of the engine that knows the model"},
+    {"image", "string", true, true, "the container's image"},
+    {"package", "string", true, true, "the engine's package"},
+    {"revision", "string", true, true, "the commit of the weights"},
+    {"arguments", "string[]", true, false, "the model's own, wherever it runs"},
+    {"devices", "integer", true, true, "how many devices the rest is for; null: any number"},
+    {"device", "string", true, true, "of which kind; null: any"},
+    {"host_arguments", "string[]", true, false, "beside those, on such a host"},
+    {"environment", "string[]", true, false, "NAME=VALUE"},
+    {"state", "string", true, false, "tested by us, documented by the engine, or expected: a source says so and nobody confirmed it"},
+    {"source", "string", true, false, "where it was read"},
+    {"notes", "string", true, true, "what else to know"},
     END,
 };
 static const api_field engine[] = {
@@ -113,6 +143,7 @@ static const api_field model[] = {
     {"params_active_b", "number", true, false, "of them at work for a token"},
     {"context_tok", "integer", true, true, "longest context"},
     {"modalities", "string", true, false, "what it takes and gives"},
+    {"attention", "string", true, false, "its classes of attention"},
     {"architecture", "string", true, false, "its family"},
     {"hardware", "string", true, false, "machines that its makers name"},
     {"notes", "string", true, false, "what else to know"},
@@ -123,9 +154,12 @@ static const api_field model[] = {
     {"weights", "WeightsHere", true, false, "on this machine"},
     {"variants", "Variant[]", true, false, "sets of weights"},
     {"deployments", "string[]", true, false, "names of its deployments that are not stopped or failed"},
+    {"scores", "Frontier[]", false, false, "all that were measured; of one model only"},
+    {"runs", "ModelRun[]", false, false, "how engines run it; of one model only"},
     END,
 };
 static const api_field model_keeps[] = {
+    {"rule", "string", true, false, "how the figures are reckoned, in words"},
     {"classes", "string[]", true, false, "of attention, by what they keep: gqa, window, mla, index, compressed, state; none: not known"},
     {"bytes_per_token", "integer", true, true, "in a cache of 16 bits; null: not known"},
     {"bytes_per_token_8bit", "integer", true, true, "in a cache of 8 bits; null: not known"},
@@ -625,9 +659,11 @@ const api_shape api_shapes[] = {
     {"ConsoleLink", console_link},
     {"Machine", machine},
     {"Licence", licence},
+    {"Allows", allows},
     {"Frontier", frontier},
     {"Here", here},
     {"Variant", variant},
+    {"ModelRun", model_run},
     {"Engine", engine},
     {"WeightsHere", weights_here},
     {"ModelKeeps", model_keeps},

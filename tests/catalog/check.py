@@ -109,6 +109,46 @@ def check_scores(models):
                 yield f"{m['id']}: {s['benchmark']}: no source"
 
 
+def check_licences(models):
+    for m in models.values():
+        kind, allows = m["licence"]["class"], m["licence"]["allows"]
+        if kind == "free" and (allows["use"], allows["change"]) != ("yes", "yes"):
+            yield f"{m['id']}: a free licence allows use and change"
+        if kind == "free" and "unknown" in allows.values():
+            yield f"{m['id']}: a free licence is one that was read"
+        if kind == "restricted" and allows["serve"] not in ("conditions", "no"):
+            yield f"{m['id']}: what does its licence restrict?"
+
+
+def check_run(m, r, engines, machines):
+    where = f"{m['id']}: {r['engine']}"
+    words = r.get("arguments", []) + r.get("host_arguments", [])
+    if r["engine"] not in engines:
+        yield f"{where}: no such engine"
+        return
+    own = {w for w in engines[r["engine"]]["arguments"] if w.startswith("--")}
+    yield from (f"{where}: {w} is in the engine's row already" for w in words if w.split("=")[0] in own)
+    yield from (f"{where}: {w}: code from a model's repository does not run" for w in words if "trust-remote-code" in w.replace("_", "-"))
+    if r.get("variant") and r["variant"] not in [v["name"] for v in m["variants"]]:
+        yield f"{where}: no variant {r['variant']}"
+    if r.get("device") and r["device"] not in machines:
+        yield f"{where}: no machine {r['device']}"
+    if "--tensor-parallel-size" in words and words[words.index("--tensor-parallel-size") + 1] != str(r.get("devices")):
+        yield f"{where}: tensor parallel over other than its devices"
+    if m["heads"] and r.get("devices") and m["heads"] % r["devices"]:
+        yield f"{where}: {m['heads']} heads do not divide by {r['devices']}"
+
+
+def check_runs(models, engines, machines):
+    for m in models.values():
+        for r in m["runs"]:
+            yield from check_run(m, r, {e["id"]: e for e in engines}, [h["id"] for h in machines])
+        if m["tier"] == "top10" and not m["runs"]:
+            yield f"{m['id']}: of the top ten, and no engine runs it"
+        if m["runs_here"] != any(r["engine"] == "freehold" for r in m["runs"]):
+            yield f"{m['id']}: does our own engine run it?"
+
+
 def check_machines(machines):
     ids = [h["id"] for h in machines]
     yield from (f"two machines of the id {i}" for i in sorted(set(ids)) if ids.count(i) > 1)
@@ -157,6 +197,13 @@ def main(root):
         "the top ten are ten, in order, and known": list(check_ranks(models)),
         "there is one starter, known exactly": list(check_starter(models)),
         "scores are what they say": list(check_scores(models)),
+        "licences allow what their class says": list(check_licences(models)),
+        "engines, variants, machines and arguments of what runs a model are there": list(check_runs(models, engines, machines)),
+        "the checker sees what is wrong with a way to run a model": [
+            str(r) for r in ({"engine": "none"}, {"engine": "vllm", "arguments": ["--trust-remote-code"]}, {"engine": "vllm", "arguments": ["--served-model-name", "x"]},
+                             {"engine": "vllm", "device": "none"}, {"engine": "vllm", "devices": 8, "host_arguments": ["--tensor-parallel-size", "4"]},
+                             {"engine": "vllm", "variant": "none"}, {"engine": "vllm", "devices": 5})
+            if not list(check_run({"id": "x", "heads": 64, "variants": []}, r, {e["id"]: e for e in engines}, []))],
         "machines are unique and have memory": list(check_machines(machines)),
         "every engine follows the schema": list(check(json.loads((root / "engines.schema.json").read_text()), engines, "engines")),
         "engines are whole, and their templates name what there is": list(check_engines(engines)),

@@ -68,17 +68,36 @@ static void variants_are_found_by_name(void **state)
     assert_null(fh_catalog_variant_find(m, "none"));
 }
 
-static void an_entry_becomes_json(void **state)
+static void the_parts_of_an_entry_become_json(void **state)
 {
     (void)state;
     for (size_t i = 0; i < fh_catalog_count(); i++) {
         const fh_catalog_model *m = fh_catalog_at(i);
-        FH_AUTO(json) fh_json *o = fh_catalog_model_json(m);
-        assert_non_null(o);
-        assert_true(fh_str_eqs(fh_json_str(fh_json_get(o, "id")), m->id));
-        assert_int_equal(fh_json_count(fh_json_get(o, "variants")), m->variant_count);
-        assert_true(fh_str_eqs(fh_json_str(fh_json_get(fh_json_get(o, "licence"), "class")), fh_licence_name(m->licence_class)));
+        FH_AUTO(json) fh_json *licence = fh_catalog_licence_json(m), *variants = fh_catalog_variants_json(m);
+        FH_AUTO(json) fh_json *runs = fh_catalog_runs_json(m), *scores = fh_catalog_scores_json(m);
+        assert_true(fh_str_eqs(fh_json_str(fh_json_get(licence, "class")), fh_licence_name(m->licence_class)));
+        assert_true(fh_str_eqs(fh_json_str(fh_json_get(fh_json_get(licence, "allows"), "serve")), m->allows_serve));
+        assert_int_equal(fh_json_count(variants), m->variant_count);
+        assert_int_equal(fh_json_count(scores), m->score_count);
+        assert_int_equal(fh_json_count(runs), m->run_count);
+        for (size_t k = 0; k < m->run_count; k++)
+            assert_true(fh_str_eqs(fh_json_str(fh_json_get(fh_json_at(runs, k), "engine")), m->runs[k].engine));
     }
+}
+
+static void what_runs_a_model_is_pinned_as_one(void **state)
+{
+    (void)state;
+    const fh_catalog_run *r = &fh_catalog_find(FH_STR("kimi-k3"))->runs[0];
+    assert_string_equal(r->engine, "vllm");
+    assert_string_equal(r->least, "0.27.1");
+    assert_string_equal(r->image, "vllm/vllm-openai:kimi-k3");
+    assert_string_equal(r->arguments[0], "--tool-call-parser");
+    assert_string_equal(r->arguments[1], "kimi_k3");
+    assert_int_equal(r->devices, 8);
+    assert_string_equal(r->device, "b300");
+    assert_string_equal(r->host_arguments[0], "--tensor-parallel-size");
+    assert_null(r->environment[0]);
 }
 
 static void machines_are_found(void **state)
@@ -99,7 +118,8 @@ int main(void)
         cmocka_unit_test(an_unknown_name_gets_the_nearest),
         cmocka_unit_test(the_starter_is_known_by_its_digest),
         cmocka_unit_test(variants_are_found_by_name),
-        cmocka_unit_test(an_entry_becomes_json),
+        cmocka_unit_test(the_parts_of_an_entry_become_json),
+        cmocka_unit_test(what_runs_a_model_is_pinned_as_one),
         cmocka_unit_test(machines_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,21 @@ typedef struct fh_catalog_variant { /* one set of weights of a model */
     const char *source; /* how to get it or where the size was read */
 } fh_catalog_variant;
 
+/* One way to run a model: an engine with what must be pinned together with it. Lists end with NULL. */
+typedef struct fh_catalog_run {
+    const char *engine;                     /* a row of catalog/engines.h */
+    const char *variant;                    /* the only one that it is known for; "": any of a format that the engine takes */
+    const char *least;                      /* the first version of the engine that knows the model; "": not recorded */
+    const char *image, *package, *revision; /* a container's image, a package, the commit of the weights; "": not recorded */
+    const char *const *arguments;           /* the model's own, wherever it runs: parsers of tools and reasoning */
+    const char *const *host_arguments;      /* beside those, on `devices` of `device` */
+    const char *const *environment;
+    unsigned devices;   /* 0: any number */
+    const char *device; /* a machine's id; "": any */
+    const char *state;  /* "tested": by our tests; "documented": by the engine; "expected": a source says so, nobody confirmed it */
+    const char *source, *notes;
+} fh_catalog_run;
+
 typedef struct fh_catalog_score { /* percent of the frontier: valid for `variant` alone, other variants are not measured */
     const char *benchmark, *harness, *date, *source;
     const char *best_model, *best_date; /* the best closed model at that time */
@@ -63,6 +78,9 @@ typedef struct fh_catalog_model {
     const char *licence;        /* the name of the text */
     fh_licence licence_class;
     const char *licence_summary;
+    /* What it allows: "yes", "conditions" (see the summary), "no", "unknown" (the text was not read). Use for money; change and pass on;
+     * sell what was changed; serve to others for money. */
+    const char *allows_use, *allows_change, *allows_sell, *allows_serve;
     double params_total_b, params_active_b; /* thousands of millions; 0: unknown */
     const char *attention, *architecture, *modalities;
     unsigned layers, heads;         /* heads: of queries; 0: unknown */
@@ -76,6 +94,8 @@ typedef struct fh_catalog_model {
     const char *notes;
     const fh_catalog_variant *variants; /* the first is the one to run by default */
     size_t variant_count;
+    const fh_catalog_run *runs; /* the best known first, of each engine */
+    size_t run_count;
     const fh_catalog_score *scores; /* the first is the one to show */
     size_t score_count;
 } fh_catalog_model;
@@ -94,8 +114,12 @@ const fh_catalog_model *fh_catalog_starter(void);
 const fh_catalog_model *fh_catalog_by_sha256(const char *sha256, const fh_catalog_variant **ret_variant);
 /* NULL or "" gives the first variant; NULL when the model has none of that name. */
 const fh_catalog_variant *fh_catalog_variant_find(const fh_catalog_model *m, const char *name);
-/* The whole entry, fields named as above; an owned object, NULL when memory is out. */
-fh_json *fh_catalog_model_json(const fh_catalog_model *m);
+/* Parts of an entry as the API shows them; what is unknown is null. Owned; NULL when memory is out. */
+fh_json *fh_catalog_licence_json(const fh_catalog_model *m);
+fh_json *fh_catalog_variants_json(const fh_catalog_model *m);
+fh_json *fh_catalog_runs_json(const fh_catalog_model *m);
+fh_json *fh_catalog_score_json(const fh_catalog_score *s);
+fh_json *fh_catalog_scores_json(const fh_catalog_model *m);
 
 typedef struct fh_catalog_machine {
     const char *id, *name, *vendor, *kind; /* kind: "gpu", "cpu", "apu", "superchip", "node", "workstation", "memory" */
