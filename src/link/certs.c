@@ -159,9 +159,10 @@ static void read_address(int fd, char *out, size_t size)
     char host[INET6_ADDRSTRLEN] = "";
     socklen_t len = sizeof a;
     if (getpeername(fd, &a.any, &len) != 0) return;
-    bool six = a.any.sa_family == AF_INET6;
-    inet_ntop(a.any.sa_family, six ? (const void *)&a.v6.sin6_addr : (const void *)&a.v4.sin_addr, host, sizeof host);
-    snprintf(out, size, six ? "[%s]:%d" : "%s:%d", host, ntohs(six ? a.v6.sin6_port : a.v4.sin_port));
+    bool six = a.any.sa_family == AF_INET6, four = !six || IN6_IS_ADDR_V4MAPPED(&a.v6.sin6_addr);
+    const uint8_t *bytes = six ? a.v6.sin6_addr.s6_addr : (const uint8_t *)&a.v4.sin_addr;
+    inet_ntop(four ? AF_INET : AF_INET6, six && four ? bytes + 12 : bytes, host, sizeof host);
+    snprintf(out, size, four ? "%s:%d" : "[%s]:%d", host, ntohs(six ? a.v6.sin6_port : a.v4.sin_port));
 }
 
 void fh_link_peer_read(fh_link *l)

@@ -132,7 +132,7 @@ static int open_listener(fh_link_listener *n, const fh_link_listen_config *c, fh
 {
     n->context = fh_link_context_accepting(c->cert_file, c->key_file, c->ca_file, err);
     if (!n->context) return FH_E_INVALID;
-    n->fd = fh_listen_open(c->address, false, err);
+    n->fd = fh_listen_open(c->address, FH_LISTEN_BOTH, err);
     if (n->fd < 0) return n->fd;
     int rc = fh_timer_new(&n->again, n->loop, go_on, n, err);
     if (rc < 0) return rc;

@@ -132,7 +132,7 @@ int fh_http_server_listen(fh_http_server *s, const char *address, bool reuse_por
     bool is_unix = strncmp(address, "unix:", 5) == 0;
     char *path = is_unix ? fh_strdup(address + 5) : NULL;
     if (is_unix && !path) return fh_err_nomem(err);
-    int fd = fh_listen_open(address, reuse_port, err);
+    int fd = fh_listen_open(address, reuse_port ? FH_LISTEN_SHARED : FH_LISTEN_ALONE, err);
     if (fd >= 0) return add_listener(s, fd, path, err);
     fh_free(path);
     return fd;

@@ -93,20 +93,20 @@ static int parse_unix(const char *path, struct sockaddr_storage *ret, socklen_t 
 
 /* Sockets. */
 
-static int set_options(int fd, int family, bool reuse_port)
+static int set_options(int fd, int family, fh_listen_how how)
 {
-    int on = 1;
+    int on = 1, alone = how != FH_LISTEN_BOTH;
     if (family == AF_UNIX) return fchmod(fd, 0600); /* before bind: the file never exists with another mode */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return -1;
-    if (reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return -1;
-    return family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) : 0;
+    if (how == FH_LISTEN_SHARED && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return -1;
+    return family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &alone, sizeof alone) : 0;
 }
 
-static int open_socket(const char *address, const struct sockaddr_storage *a, socklen_t len, bool reuse_port, fh_err **err)
+static int open_socket(const char *address, const struct sockaddr_storage *a, socklen_t len, fh_listen_how how, fh_err **err)
 {
     int fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool ok = fd >= 0 && set_options(fd, a->ss_family, reuse_port) == 0 && bind(fd, (const struct sockaddr *)a, len) == 0 &&
-              listen(fd, BACKLOG) == 0;
+    bool ok =
+        fd >= 0 && set_options(fd, a->ss_family, how) == 0 && bind(fd, (const struct sockaddr *)a, len) == 0 && listen(fd, BACKLOG) == 0;
     if (ok) return fd;
     int error = errno;
     if (fd >= 0) close(fd);
@@ -116,13 +116,13 @@ static int open_socket(const char *address, const struct sockaddr_storage *a, so
     return error == EADDRINUSE ? FH_E_CONFLICT : FH_E_IO;
 }
 
-int fh_listen_open(const char *address, bool reuse_port, fh_err **err)
+int fh_listen_open(const char *address, fh_listen_how how, fh_err **err)
 {
     struct sockaddr_storage a = {0};
     socklen_t len = 0;
     bool is_unix = strncmp(address, "unix:", 5) == 0;
     int rc = is_unix ? parse_unix(address + 5, &a, &len, err) : parse_tcp(address, &a, &len, err);
-    return rc < 0 ? rc : open_socket(address, &a, len, reuse_port, err);
+    return rc < 0 ? rc : open_socket(address, &a, len, how, err);
 }
 
 /* What a socket is bound to. */

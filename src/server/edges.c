@@ -73,7 +73,7 @@ static int adopt_sockets(fh_edges *e, const fh_server_config *c, const fh_socket
  * do, whoever they belong to. */
 static int open_sockets(fh_edges *e, const char *listen, fh_err **err)
 {
-    int fd = fh_listen_open(listen, false, err);
+    int fd = fh_listen_open(listen, FH_LISTEN_ALONE, err);
     if (fd < 0) return fd;
     snprintf(e->address, sizeof e->address, "%.*s:%d", (int)(strrchr(listen, ':') - listen), listen, fh_listen_port(fd));
     if (e->count == 1) {
@@ -82,7 +82,7 @@ static int open_sockets(fh_edges *e, const char *listen, fh_err **err)
     }
     close(fd);
     while (e->sockets.count < e->count) {
-        fd = fh_listen_open(e->address, true, err);
+        fd = fh_listen_open(e->address, FH_LISTEN_SHARED, err);
         if (fd < 0) return fd;
         e->sockets.fds[e->sockets.count++] = fd;
     }

@@ -165,6 +165,19 @@ static void test_a_server_that_comes_back_on_its_address_gets_its_nodes_back(voi
     finish(&w);
 }
 
+static void test_a_server_at_every_address_takes_nodes_over_ipv4_too(void **state)
+{
+    world w = {0};
+    char address[] = "[::]:0";
+    begin(&w);
+    on_loop(&w, free_listener, NULL);
+    on_loop(&w, listen_on, address);
+    on_loop(&w, dial_it, &(dialled){.cert = w.certs.node});
+    reach(&w.ups, 1);
+    assert_int_equal(strncmp(w.peer.address, "127.0.0.1:", 10), 0);
+    finish(&w);
+}
+
 static void test_a_node_that_leaves_is_gone_for_the_server(void **state)
 {
     world w = {0};
@@ -289,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_a_silent_connection_is_noticed_on_both_ends),
         cmocka_unit_test(test_the_defaults_notice_silence_within_ten_seconds),
         cmocka_unit_test(test_a_server_that_comes_back_on_its_address_gets_its_nodes_back),
+        cmocka_unit_test(test_a_server_at_every_address_takes_nodes_over_ipv4_too),
         cmocka_unit_test(test_a_node_that_leaves_is_gone_for_the_server),
         cmocka_unit_test(test_who_connects_and_says_nothing_is_closed_in_time),
         cmocka_unit_test(test_many_who_only_connect_keep_a_node_out_for_no_longer_than_their_time),

@@ -34,7 +34,7 @@ static void start(fh_tls *tls, const fh_http_server_limits *limits)
     if (tls) fh_http_server_tls(w.home.server, tls);
     assert_int_equal(fh_loop_new(&w.edge.loop, NULL), 0);
     assert_int_equal(fh_http_server_new_beside(&w.edge.server, w.home.server, w.edge.loop, NULL), 0);
-    int fd = fh_listen_open("127.0.0.1:0", false, NULL);
+    int fd = fh_listen_open("127.0.0.1:0", FH_LISTEN_ALONE, NULL);
     w.edge.port = fh_listen_port(fd);
     assert_int_equal(fh_http_server_accept_from(w.edge.server, fd, NULL), 0);
     pthread_create(&w.home.thread, NULL, run_fixture, &w.home);
@@ -152,7 +152,7 @@ static void test_a_connection_that_never_arrives_is_closed_in_the_end(void **sta
 static void test_sockets_from_outside_are_checked(void **state)
 {
     char address[64];
-    int pair[2], fd = fh_listen_open("[::1]:0", true, NULL);
+    int pair[2], fd = fh_listen_open("[::1]:0", FH_LISTEN_SHARED, NULL);
     assert_true(fd >= 0);
     assert_int_equal(fh_listen_adopt(fd, address, sizeof address, NULL), 0);
     char wanted[64];

@@ -88,7 +88,7 @@ typedef struct fh_link_times {
 /* ---- the accepting end ---- */
 
 typedef struct fh_link_listen_config {
-    const char *address;              /* "0.0.0.0:8471", "[::1]:0"; port 0 picks a free one. Used during the call */
+    const char *address;              /* "0.0.0.0:8471", "[::1]:0", "[::]:8471" (IPv4 too); port 0 picks a free one. Used during the call */
     const char *cert_file, *key_file; /* PEM, ours; used during the call */
     const char *ca_file;              /* PEM: who vouches for nodes; NULL: nobody does. A node that shows a certificate of another CA, or
                                          one that is expired, is refused in the handshake; one that shows none is uncertified */
