@@ -72,6 +72,13 @@ bool fh_ask_forces(const fh_ask *a, const fh_route *r)
     return r->dialect == FH_DIALECT_CHAT && cannot && fh_wire_forced_needs(&a->common);
 }
 
+bool fh_ask_watches(const fh_ask *a, const fh_route *r)
+{
+    const fh_wire_request *c = &a->common;
+    bool tools = fh_json_count(c->tools) > 0;
+    return r->watched && r->dialect == FH_DIALECT_CHAT && !c->sampling.logprobs && !tools && !c->echo;
+}
+
 bool fh_ask_passes(fh_wire_dialect client, fh_wire_dialect upstream)
 {
     if (upstream == FH_DIALECT_MESSAGES) return client == FH_DIALECT_MESSAGES;
@@ -80,9 +87,9 @@ bool fh_ask_passes(fh_wire_dialect client, fh_wire_dialect upstream)
 
 /* Edits of the request's text: at most these. */
 typedef struct edits {
-    fh_wire_edit list[12];
+    fh_wire_edit list[14];
     size_t count;
-    char numbers[2][24];
+    char numbers[2][24], top[8];
     fh_buf model, seam, prompt, form;
 } edits;
 
@@ -178,6 +185,19 @@ static void add_usage(edits *e, const fh_ask *a)
     if (a->common.stream) add(e, "stream_options", "{\"include_usage\":true}");
 }
 
+/* As many as canaries ask for; taken out of the reply again. */
+static void add_watching(edits *e, const fh_ask *a, const fh_route *r)
+{
+    if (!fh_ask_watches(a, r)) return;
+    snprintf(e->top, sizeof e->top, "%d", FH_LIMIT_TOP_LOGPROBS);
+    if (a->dialect == FH_DIALECT_COMPLETION) {
+        add(e, "logprobs", e->top);
+        return;
+    }
+    add(e, "logprobs", "true");
+    add(e, "top_logprobs", e->top);
+}
+
 static void add_model(edits *e, const fh_route *r)
 {
     if (!r->upstream_model[0]) return;
@@ -242,6 +262,7 @@ int fh_ask_write(const fh_ask *a, const fh_route *r, uint64_t seed, const fh_sen
         snprintf(e.numbers[1], sizeof e.numbers[1], "%" PRIu64, seed);
         add(&e, "seed", e.numbers[1]);
     }
+    add_watching(&e, a, r);
     if (rc == 0) rc = fh_buf_check(&e.model, err, "the model's name");
     if (rc == 0) rc = fh_buf_check(&e.seam, err, "the tokens so far");
     if (rc == 0) rc = fh_buf_check(&e.prompt, err, "the answer so far");

@@ -25,6 +25,9 @@ bool fh_ask_fits(fh_wire_dialect client, fh_wire_dialect upstream);
 const char *fh_ask_path(fh_wire_dialect client, const fh_route *r, bool counting); /* at the upstream */
 /* Must the upstream be made to call a tool by the form of its answer (wire/forced.h)? */
 bool fh_ask_forces(const fh_ask *a, const fh_route *r);
+/* Are log-probabilities asked for though the client did not? Of a watched replica, unless the answer is such as those of canaries never
+ * are: one that may call tools, or that begins with the prompt. */
+bool fh_ask_watches(const fh_ask *a, const fh_route *r);
 /* Do the upstream's bytes reach the client as they came? */
 bool fh_ask_passes(fh_wire_dialect client, fh_wire_dialect upstream);
 

@@ -108,6 +108,7 @@ struct fh_exchange {
     bool crowded;           /* it did not fit there: the call is about to be ended */
     fh_wire_reader *reader; /* owned */
     char *repeated;         /* owned: what the upstream will say before the answer; NULL: nothing */
+    bool hides;             /* log-probabilities, which the client did not ask for */
     bool forces;            /* a tool call by the form of the answer, */
     fh_wire_forced *forced; /* owned: which this, between reader and events, turns back; else NULL */
     fh_wire_writer *writer; /* owned; NULL while bytes pass */

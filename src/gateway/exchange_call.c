@@ -204,6 +204,7 @@ static int expect_reply(fh_exchange *x, fh_err **err)
     fh_free(x->repeated);
     x->repeated = beginning.len ? fh_strndup(beginning.ptr, beginning.len) : NULL;
     x->forces = fh_ask_forces(&x->ask, &x->route);
+    x->hides = !x->counting && fh_ask_watches(&x->ask, &x->route);
     return beginning.len && !x->repeated ? fh_err_nomem(err) : 0;
 }
 

@@ -105,6 +105,7 @@ static int on_event(void *ctx, const fh_wire_event *e, fh_err **err)
     if (e->kind == FH_EVENT_USAGE) note_usage(x, e);
     if (e->kind == FH_EVENT_FINISH) fh_seen_finish(x, e->finish);
     if (x->repeated) cut_repeated(x, &changed);
+    if (x->hides) changed.logprobs = NULL;
     if (e->kind == FH_EVENT_TEXT) fh_sent_seam(&x->sent, &changed.text);
     if (KIND(e->kind) & ANSWER) x->heard_bytes += changed.text.len + changed.name.len;
     fh_exchange_count_event(x, &changed);
@@ -201,18 +202,36 @@ static bool is_wanted(const fh_exchange *x)
     return x->include_usage || !(x->kinds & KIND(FH_EVENT_USAGE)) || (x->kinds & OF_CHOICE);
 }
 
+/* Around the data the bytes stay as they came, but for a comment, and for data of several lines. */
+static void pass_hidden(const fh_sse_event *e, fh_buf *out)
+{
+    bool in_raw = !e->comment.ptr && e->data.ptr >= e->raw.ptr && e->data.ptr < e->raw.ptr + e->raw.len;
+    size_t before = in_raw ? (size_t)(e->data.ptr - e->raw.ptr) : 0, behind = before + e->data.len;
+    if (in_raw)
+        fh_buf_add(out, e->raw.ptr, before);
+    else
+        fh_buf_adds(out, "data: ");
+    fh_wire_body_hide_logprobs(e->data, out);
+    if (in_raw)
+        fh_buf_add(out, e->raw.ptr + behind, e->raw.len - behind);
+    else
+        fh_buf_adds(out, "\n\n");
+}
+
 /* Comments are between engine and gateway; so is an event without data. */
 static void pass_event(fh_exchange *x, const fh_sse_event *e)
 {
     bool last = x->kinds & KIND(FH_EVENT_END) || (x->kinds & KIND(FH_EVENT_USAGE) && x->finishes && !(x->kinds & ANSWER));
     fh_buf *out = x->held.len || (last && fh_exchange_holds(x)) ? &x->held : &x->out;
-    if (!e->comment.ptr) {
+    if (x->hides)
+        pass_hidden(e, out);
+    else if (!e->comment.ptr)
         fh_buf_add(out, e->raw.ptr, e->raw.len);
-        return;
+    else {
+        fh_buf_adds(out, "data: ");
+        fh_buf_add(out, e->data.ptr, e->data.len);
+        fh_buf_adds(out, "\n\n");
     }
-    fh_buf_adds(out, "data: ");
-    fh_buf_add(out, e->data.ptr, e->data.len);
-    fh_buf_adds(out, "\n\n");
 }
 
 static void take_event(fh_exchange *x, const fh_sse_event *e)
@@ -350,6 +369,14 @@ static void send_body(fh_exchange *x, const fh_buf *body)
     fh_exchange_give(x, type, (fh_str){fh_buf_cstr(body), body->len});
 }
 
+/* As it came, but for log-probabilities that the client did not ask for. */
+static void pass_body(fh_exchange *x)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(FH_LIMIT_JSON_BODY_BYTES);
+    if (x->hides) fh_wire_body_hide_logprobs((fh_str){fh_buf_cstr(&x->in), x->in.len}, &out);
+    send_body(x, x->hides && fh_buf_ok(&out) ? &out : &x->in);
+}
+
 int fh_exchange_code_of(int status)
 {
     static const int rows[][2] = {{400, FH_E_INVALID},   {402, FH_E_BUDGET},   {403, FH_E_FORBIDDEN},
@@ -463,6 +490,8 @@ void fh_exchange_give_plain(fh_exchange *x)
     if (x->upstream_error && !passes(x)) {
         x->failed = true;
         fh_exchange_send_error(x, x->upstream_error);
-    } else
-        send_body(x, passes(x) ? &x->in : &x->out); /* what passes is the upstream's to answer for, also when we cannot read it */
+    } else if (passes(x))
+        pass_body(x); /* the upstream's to answer for, also when we cannot read it */
+    else
+        send_body(x, &x->out);
 }

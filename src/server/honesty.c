@@ -293,8 +293,8 @@ static fh_json *sampled(const check *c, const char *prompt, uint32_t max_tokens,
     fh_json_set(o, "temperature", fh_json_new_int(1));
     fh_json_set(o, "top_p", fh_json_new_int(1));
     fh_json_set(o, "seed", fh_json_new_int(seed));
+    fh_json_set(o, "model", fh_json_new_cstr(c->standing.model)); /* where the gateway puts what it says to a watched endpoint: last */
     if (logprobs) fh_json_set(o, "logprobs", fh_json_new_int(FH_LIMIT_TOP_LOGPROBS));
-    fh_json_set(o, "model", fh_json_new_cstr(c->standing.model)); /* last, where the gateway puts it when it gives the upstream's name */
     return o;
 }
 

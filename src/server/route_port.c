@@ -280,6 +280,26 @@ static int cheated(const fh_standing *s, fh_err **err)
     return FH_E_UNAVAILABLE;
 }
 
+/* Canaries can be sent of that model: our own engine has it ready on this machine (honesty.c). */
+static bool has_reference(const gathering *g, const char *model)
+{
+    for (size_t i = 0; i < g->snap->count; i++) {
+        const fh_deployment_view *d = &g->snap->deployments[i];
+        if (d->state == FH_DEPLOYMENT_READY && strcmp(d->place, "here") == 0 && strcmp(d->model, model) == 0 &&
+            fh_catalog_engine_is_own(engine_of(d)))
+            return true;
+    }
+    return false;
+}
+
+/* From the first canary that it answered with log-probabilities on: one that has none is not asked for them. */
+static bool is_watched(const gathering *g, const fh_provider *p, const char *model)
+{
+    fh_standing s;
+    if (!p->canaries_per_day || !has_reference(g, model)) return false;
+    return fh_standings_find(g->standings, p->name, model, &s) && s.record.positions > 0;
+}
+
 /* Providers that serve it, behind the deployments. */
 static void gather_providers(gathering *g, const wanted *w)
 {
@@ -292,6 +312,7 @@ static void gather_providers(gathering *g, const wanted *w)
         snprintf(g->arms[g->count], sizeof *g->arms, "%s/%s", g->places[i], model);
         *c = provider_candidate(p, model, g->places[i]);
         c->instance = instance_of(p, model);
+        c->watched = is_watched(g, p, model);
         c->doubted = fh_standings_verdict(g->standings, p->name, model) == FH_HONESTY_DOUBTED;
         c->arm = g->arms[g->count];
         fh_figures_hosted(c, w->known);
@@ -334,6 +355,7 @@ static void fill_provider_route(fh_route *ret, const wanted *w, const fh_provide
                       .active_params = c->active_params,
                       .can = c->can,
                       .resume = c->resume,
+                      .watched = c->watched,
                       .repeats_beginning = p->engine && p->engine->repeats_beginning,
                       .counts_at_tokenize = p->engine && p->engine->counts_at_tokenize,
                       .dialect = c->dialect};

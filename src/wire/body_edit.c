@@ -1,4 +1,5 @@
-/* Changing members of a JSON object's text without touching any other byte: what a client wrote reaches the upstream as it was written. */
+/* Changing members of a JSON object's text without touching any other byte: what a client wrote reaches the upstream as it was written, and
+ * what the upstream wrote the client. */
 #include "wire/stream.h"
 
 #include <string.h>
@@ -120,4 +121,33 @@ int fh_wire_body_edit(fh_str body, const fh_wire_edit *edits, size_t count, fh_b
     for (size_t i = 0; i < count; i++) add_edit(out, &first, &edits[i]);
     fh_buf_addc(out, '}');
     return fh_buf_check(out, err, "the request");
+}
+
+/* Moves to the next element of an array's text that is an object; false when there is none. */
+static bool next_object(cursor *c, fh_str *ret)
+{
+    skip_blanks(c);
+    if (c->p < c->end && *c->p == ',') c->p++;
+    skip_blanks(c);
+    const char *start = c->p;
+    if (start >= c->end || *start != '{') return false;
+    skip_value(c);
+    *ret = (fh_str){start, (size_t)(c->p - start)};
+    return true;
+}
+
+void fh_wire_body_hide_logprobs(fh_str body, fh_buf *out)
+{
+    const char *copied = body.ptr;
+    fh_str choices = {NULL, 0}, choice, hidden;
+    if (fh_wire_body_member(body, "choices", &choices) && choices.len && choices.ptr[0] == '[') {
+        cursor c = first_member(choices);
+        while (next_object(&c, &choice)) {
+            if (!fh_wire_body_member(choice, "logprobs", &hidden) || !hidden.len) continue;
+            fh_buf_add(out, copied, (size_t)(hidden.ptr - copied));
+            fh_buf_adds(out, "null");
+            copied = hidden.ptr + hidden.len;
+        }
+    }
+    fh_buf_add(out, copied, body.len - (size_t)(copied - body.ptr));
 }

@@ -1,9 +1,11 @@
 /* Chat and completion requests from arbitrary bytes. What is taken must hold what its type promises, and its messages must survive being
- * made uniform for a template. */
+ * made uniform for a template. And replies, of which log-probabilities are hidden. */
 #include "base/limits.h"
 #include "wire/images.h"
 #include "wire/openai.h"
+#include "wire/stream.h"
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -82,10 +84,27 @@ static void try_request(bool chat, fh_str body)
     fh_wire_request_fini(&r);
 }
 
+/* What is hidden of a reply leaves it a document, with as many choices, none of which tells any more. */
+static void try_reply(fh_str body)
+{
+    FH_AUTO(json) fh_json *before = NULL, *after = NULL;
+    FH_AUTO(buf) fh_buf text = FH_BUF(1 << 26);
+    fh_wire_body_hide_logprobs(body, &text);
+    if (fh_json_parse(&before, body, 1 << 24, NULL) || fh_json_kind_of(before) != FH_JSON_OBJECT) return;
+    check(fh_json_parse(&after, (fh_str){fh_buf_cstr(&text), text.len}, 1 << 24, NULL) == 0);
+    const fh_json *choices = fh_json_get(after, "choices");
+    check(fh_json_count(choices) == fh_json_count(fh_json_get(before, "choices")));
+    for (size_t i = 0; i < fh_json_count(choices) && fh_json_kind_of(fh_json_at(choices, i)) == FH_JSON_OBJECT; i++) {
+        const fh_json *told = fh_json_get(fh_json_at(choices, i), "logprobs");
+        check(fh_json_kind_of(told) == FH_JSON_NULL || strstr(fh_buf_cstr(&text), "\\u"));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     fh_str body = {(const char *)data, size};
     try_request(true, body);
     try_request(false, body);
+    try_reply(body);
     return 0;
 }

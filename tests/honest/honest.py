@@ -8,6 +8,7 @@ import http.client
 import http.server
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,8 +26,8 @@ MOST = 199  # canaries that a cheat may answer
 
 # ---- model files ----
 
-def rewrite(to, kind=None, layers=None):
-    """small-text with its matrices in another type, or with its first layers alone. Named so that an engine gives it the name."""
+def rewrite(to, kind=None, layers=None, template=None):
+    """small-text with its matrices in another type, with its first layers alone, or with a chat template. Named so that an engine gives it the name."""
     import gguf
     import numpy
     reader = gguf.GGUFReader(F16)
@@ -38,6 +39,8 @@ def rewrite(to, kind=None, layers=None):
         sub = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
         value = layers if layers and field.name.endswith(".block_count") else field.contents()
         writer.add_key_value(field.name, value, field.types[0], sub_type=sub)
+    if template:
+        writer.add_chat_template(template)
     for t in reader.tensors:
         if layers and t.name.startswith("blk.") and int(t.name.split(".")[1]) >= layers:
             continue
@@ -118,7 +121,7 @@ class Middleman:
                 middleman.asked.append((self.path, self.headers.items(), body))
                 status, data = middleman.answer(self.command, self.path, body)
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", "text/event-stream" if data.startswith(b"data:") else "application/json")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -273,11 +276,14 @@ def busy(file):
 def looks_like_a_request(front, file):
     """What an endpoint sees of a canary is what it sees of a client's request."""
     with engine(file) as url:
+        await_answers(url)
         middleman = Middleman(url)
         with middleman.serve() as before:
-            check(front, before, 5)
+            add(front, before, ("--check", "1"))
+            assert front.cli("provider", "check", "it", "--honesty", "--canaries", "5", timeout=900).returncode == 0
             canary = [a for a in middleman.asked if a[0] == "/v1/completions"][-1]
             body = {**json.loads(canary[2]), "model": f"provider/it/{NAME}"}
+            del body["logprobs"]
             status, _, reply = front.request("POST", "/v1/completions", body)
             assert status == 200, reply
             clients = middleman.asked[-1]
@@ -285,6 +291,46 @@ def looks_like_a_request(front, file):
     for (name, one), (_, other) in zip(canary[1], clients[1]):
         assert len(one) == len(other) or name.lower() in ("host", "content-length"), (name, one, other)
     assert list(json.loads(canary[2])) == list(json.loads(clients[2])), (canary[2], clients[2])
+
+
+def replies_of(front, model, path, body):
+    """The reply of one path, without what differs from one to the next, plain and streamed: the very bytes."""
+    def same(data):
+        return re.sub(rb'"(id|created|model|cost_\w+|duration_\w+|\w+_ms|\w+_per_second|cache_n|cached_tokens|prompt_n)":("[^"]*"|[\d.]+)', rb'"\1":0', data)
+    plain, streamed = (front.request("POST", path, {**body, "model": model, "stream": stream}, headers={"x-freehold-cache": "off"}) for stream in (False, True))
+    assert plain[0] == streamed[0] == 200, (plain, streamed)
+    return same(plain[2]), same(streamed[2])
+
+
+def hidden(front, folder):
+    """A watched endpoint is asked for log-probabilities with every request; a client who did not ask has none, and the same bytes otherwise."""
+    asks = {"/v1/completions": {"prompt": "The whale"}, "/v1/chat/completions": {"messages": [{"role": "user", "content": "The whale"}]}}
+    asks = {path: {**ask, "temperature": 0, "seed": 7, "max_tokens": 24} for path, ask in asks.items()}
+    file = rewrite(Path(folder) / "chat", "Q8_0", template="{% for m in messages %}{{ m['content'] }} {% endfor %}")
+    with engine(file, "--deterministic") as url:
+        await_answers(url)
+        middleman = Middleman(url)
+        with middleman.serve() as before:
+            add(front, before)
+            there = f"provider/it/{NAME}"
+            unwatched = {path: replies_of(front, there, path, ask) for path, ask in asks.items()}
+            assert not any("logprobs" in json.loads(a[2]) for a in middleman.asked if a[2]), "asked of one that is not watched"
+            add(front, before, ("--check", "1"))
+            assert front.cli("provider", "check", "it", "--honesty", "--canaries", "2", timeout=900).returncode == 0
+            del middleman.asked[:]
+            for path, ask in asks.items():
+                assert replies_of(front, there, path, ask) == unwatched[path], (replies_of(front, there, path, ask), unwatched[path])
+            assert all(json.loads(a[2])["logprobs"] for a in middleman.asked), middleman.asked
+            of = {"/v1/completions": {"logprobs": 2}, "/v1/chat/completions": {"logprobs": True, "top_logprobs": 2}}
+            for path, wish in of.items():
+                status, _, reply = front.request("POST", path, {**asks[path], **wish, "model": there})
+                assert status == 200 and json.loads(reply)["choices"][0]["logprobs"], reply
+            status, _, reply = front.request("POST", "/v1/messages", {**asks["/v1/chat/completions"], "seed": None, "model": there})
+            assert status == 200 and b"logprob" not in reply, reply
+            tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+            del middleman.asked[:]
+            front.request("POST", "/v1/chat/completions", {**asks["/v1/chat/completions"], "tools": tools, "model": there})
+            assert middleman.asked and not any("logprobs" in json.loads(a[2]) for a in middleman.asked), middleman.asked
 
 
 def leaves(front, files):
@@ -397,6 +443,7 @@ def main():
         tap.check("counts that are a fifth too large are found", cheating, front, lambda: engine(same), "counts", lambda url: inflated(url, 1.2))
         tap.check("counts that are padded with tokens of no text are found", cheating, front, lambda: engine(same), "counts", padded)
         tap.check("a canary looks like a client's request", looks_like_a_request, front, same)
+        tap.check("what is asked of every request is taken out of the reply again", hidden, front, folder)
         tap.check("a cheat leaves the candidates until it is cleared", leaves, front, files)
         tap.check("what cannot be checked is refused, with what to do", refused, front, same)
         tap.check("canaries go out by themselves where that is wanted", by_itself, front, same)
@@ -405,4 +452,5 @@ def main():
     tap.end()
 
 
-main()
+if __name__ == "__main__":
+    main()

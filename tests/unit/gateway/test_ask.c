@@ -32,6 +32,38 @@ static void expect(fh_wire_dialect client, const char *body, fh_wire_dialect ups
     assert_string_equal(fh_buf_cstr(&out), want);
 }
 
+static void watch(fh_wire_dialect client, const char *body, fh_wire_dialect upstream, const char *want)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
+    fh_ask a = {0};
+    fh_route r = {.dialect = upstream, .upstream_model = "theirs", .watched = true};
+    assert_int_equal(fh_ask_read(&a, client, false, fh_str_of(body), NULL), 0);
+    assert_int_equal(fh_ask_write(&a, &r, 0, NULL, &out, NULL), 0);
+    if (!strstr(fh_buf_cstr(&out), want)) fail_msg("'%s' is not in %s", want, fh_buf_cstr(&out));
+    assert_int_equal(fh_ask_watches(&a, &r), strstr(want, "logprobs\":20") != NULL);
+    fh_ask_fini(&a);
+}
+
+static void a_watched_upstream_is_asked_for_log_probabilities(void **state)
+{
+    watch(FH_DIALECT_CHAT, CHAT "}", FH_DIALECT_CHAT, ",\"model\":\"theirs\",\"logprobs\":true,\"top_logprobs\":20}");
+    watch(FH_DIALECT_CHAT, CHAT ",\"logprobs\":false}", FH_DIALECT_CHAT, "}],\"model\":\"theirs\",\"logprobs\":true,\"top_logprobs\":20}");
+    watch(FH_DIALECT_COMPLETION, "{\"model\":\"m\",\"prompt\":\"a\"}", FH_DIALECT_CHAT, ",\"model\":\"theirs\",\"logprobs\":20}");
+    watch(FH_DIALECT_MESSAGES, MESSAGES "}", FH_DIALECT_CHAT, ",\"logprobs\":true,\"top_logprobs\":20}");
+}
+
+static void nothing_is_asked_for_where_it_is_wanted_anyway_or_would_not_be_taken(void **state)
+{
+    watch(FH_DIALECT_CHAT, CHAT ",\"logprobs\":true}", FH_DIALECT_CHAT, "\"logprobs\":true,\"model\":\"theirs\"}");
+    watch(FH_DIALECT_COMPLETION, "{\"model\":\"m\",\"prompt\":\"a\",\"logprobs\":0}", FH_DIALECT_CHAT,
+          "\"logprobs\":0,\"model\":\"theirs\"}");
+    watch(FH_DIALECT_COMPLETION, "{\"model\":\"m\",\"prompt\":\"a\",\"echo\":true}", FH_DIALECT_CHAT,
+          "\"echo\":true,\"model\":\"theirs\"}");
+    watch(FH_DIALECT_CHAT, CHAT ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}", FH_DIALECT_CHAT,
+          "}}],\"model\":\"theirs\"}");
+    watch(FH_DIALECT_MESSAGES, MESSAGES "}", FH_DIALECT_MESSAGES, "}],\"model\":\"theirs\"}");
+}
+
 static void what_an_upstream_of_the_same_api_gets_is_what_came(void **state)
 {
     expect(FH_DIALECT_CHAT, CHAT ",\"x\": 1}", FH_DIALECT_CHAT, NULL,
@@ -143,6 +175,8 @@ static void counting_goes_to_the_paths_that_count(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_watched_upstream_is_asked_for_log_probabilities),
+        cmocka_unit_test(nothing_is_asked_for_where_it_is_wanted_anyway_or_would_not_be_taken),
         cmocka_unit_test(what_an_upstream_of_the_same_api_gets_is_what_came),
         cmocka_unit_test(each_api_is_said_in_the_words_of_the_other),
         cmocka_unit_test(an_answer_goes_on_where_the_other_api_can_say_so),

@@ -199,13 +199,50 @@ static void memory_that_runs_out_is_an_error(void **state)
     assert_true(fh_torture(FH_FAULT_ALLOC, scenario, &plain, 4000) > 5);
 }
 
+static void hide(const char *reply, const char *want)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(4096);
+    fh_wire_body_hide_logprobs(fh_str_of(reply), &out);
+    assert_string_equal(fh_buf_cstr(&out), want);
+}
+
+static void log_probabilities_are_hidden_and_nothing_else_changes(void **state)
+{
+    hide("{ \"id\":\"x\",\"choices\": [ {\"text\":\"a \\\"logprobs\\\" b\" , \"logprobs\" : {\"tokens\":[\"}\"]} , \"index\":0}, "
+         "{\"logprobs\":null},{\"index\":2},{\"delta\":{\"logprobs\":1},\"logprobs\":[{}]} ] , \"logprobs\":3 }\n",
+         "{ \"id\":\"x\",\"choices\": [ {\"text\":\"a \\\"logprobs\\\" b\" , \"logprobs\" : null , \"index\":0}, "
+         "{\"logprobs\":null},{\"index\":2},{\"delta\":{\"logprobs\":1},\"logprobs\":null} ] , \"logprobs\":3 }\n");
+}
+
+static void what_has_no_choices_to_hide_in_comes_out_as_it_is(void **state)
+{
+    static const char *const others[] = {"",
+                                         "[DONE]",
+                                         "{}",
+                                         "{\"choices\":null}",
+                                         "{\"choices\":{\"logprobs\":1}}",
+                                         "{\"choices\":[1,{\"logprobs\":2}",
+                                         "{\"choices\":[{\"logprobs\":",
+                                         "{\"choices\":[{\"logprobs\"",
+                                         "{\"choices\":[{",
+                                         "\"choices",
+                                         "{\"error\":{\"logprobs\":1}}"};
+    for (size_t i = 0; i < FH_COUNT(others); i++) hide(others[i], others[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_stream_becomes_events_in_order),     cmocka_unit_test(what_was_written_reads_as_what_was_read),
-        cmocka_unit_test(events_make_a_whole_chat_reply),       cmocka_unit_test(choices_and_logprobs_are_kept_apart),
-        cmocka_unit_test(an_error_in_a_stream_ends_it),         cmocka_unit_test(what_is_no_reply_is_the_upstreams_failure),
-        cmocka_unit_test(an_edit_leaves_all_other_bytes_alone), cmocka_unit_test(a_key_in_disguise_is_refused),
+        cmocka_unit_test(a_stream_becomes_events_in_order),
+        cmocka_unit_test(what_was_written_reads_as_what_was_read),
+        cmocka_unit_test(events_make_a_whole_chat_reply),
+        cmocka_unit_test(choices_and_logprobs_are_kept_apart),
+        cmocka_unit_test(an_error_in_a_stream_ends_it),
+        cmocka_unit_test(what_is_no_reply_is_the_upstreams_failure),
+        cmocka_unit_test(an_edit_leaves_all_other_bytes_alone),
+        cmocka_unit_test(a_key_in_disguise_is_refused),
+        cmocka_unit_test(log_probabilities_are_hidden_and_nothing_else_changes),
+        cmocka_unit_test(what_has_no_choices_to_hide_in_comes_out_as_it_is),
         cmocka_unit_test(memory_that_runs_out_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

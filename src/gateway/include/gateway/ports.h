@@ -37,6 +37,7 @@ typedef struct fh_candidate { /* one ready replica; strings are borrowed until t
     fh_trust trust;
     fh_resume resume;
     bool own_engine;         /* ours: takes a salt, says its tokens, has /tokenize and the like */
+    bool watched;            /* its honesty is checked: log-probabilities are asked of every request, so that canaries do not show */
     bool doubted;            /* it may not be what it says: chosen when no other will do */
     bool paid;               /* somebody is paid for what it computes: wants a key that may spend */
     fh_wire_dialect dialect; /* FH_DIALECT_CHAT: the OpenAI family; FH_DIALECT_MESSAGES */
@@ -65,6 +66,7 @@ typedef struct fh_route {    /* the replica that was chosen; copied out, so that
     uint32_t can;
     fh_resume resume;
     bool own_engine;
+    bool watched;            /* as the candidate was */
     bool repeats_beginning;  /* a whole answer that goes on from the assistant's last message has that before it, as llama-server's */
     bool counts_at_tokenize; /* how many tokens a chat's prompt has it says at /tokenize, as vLLM does */
     fh_wire_dialect dialect;

@@ -96,5 +96,8 @@ int fh_wire_body_edit(fh_str body, const fh_wire_edit *edits, size_t count, fh_b
 /* The text of one member's value; the others are passed over, not read. Any bytes may be given; of what is no JSON object it says something
  * or nothing. */
 bool fh_wire_body_member(fh_str body, const char *key, fh_str *ret_value);
+/* Appends a reply, or the data of one event of a stream, with null in the place of each choice's "logprobs"; all other bytes are as they
+ * were. Any bytes may be given; what is no such reply comes out as it is. */
+void fh_wire_body_hide_logprobs(fh_str body, fh_buf *out);
 
 #endif
