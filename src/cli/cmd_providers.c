@@ -28,10 +28,11 @@ static int set_key(const fh_cli *c, fh_json *body, fh_err **err)
 }
 
 /* An account's key stays in its file: the server is told where that is. */
-static int set_key_file(const fh_cli *c, fh_json *body, fh_err **err)
+static int set_key_file(const fh_cli *c, bool rents, fh_json *body, fh_err **err)
 {
     char path[PATH_MAX];
     const char *file = fh_cli_text(c, "key-file", NULL);
+    if (!file && !rents) return 0;
     if (!file) {
         fh_err_set(err, FH_E_USAGE, "machines are rented with an account's key");
         fh_err_hint(err, "--key-file FILE: a file that only its owner can read");
@@ -102,6 +103,26 @@ static int set_prices(const fh_cli *c, fh_json *body, fh_err **err)
     return 0;
 }
 
+/* KEY=VALUE, which the provider's kind knows. */
+static int set_settings(const fh_cli *c, fh_json *body, fh_err **err)
+{
+    FH_AUTO(json) fh_json *all = fh_json_new_object();
+    const char *text;
+    for (size_t i = 0; (text = fh_cli_nth(c, "set", i)); i++) {
+        char key[64];
+        const char *equals = strchr(text, '=');
+        if (!equals || equals == text || (size_t)(equals - text) >= sizeof key) {
+            fh_err_set(err, FH_E_USAGE, "--set wants KEY=VALUE, not '%.64s'", text);
+            fh_err_hint(err, "for example --set partition=gpu");
+            return FH_E_USAGE;
+        }
+        snprintf(key, sizeof key, "%.*s", (int)(equals - text), text);
+        fh_json_set(all, key, fh_json_new_cstr(equals + 1));
+    }
+    if (fh_json_count(all)) fh_json_set(body, "settings", fh_take(all));
+    return 0;
+}
+
 static int say(const fh_cli *c, const fh_json *p, const char *what, fh_err **err)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
@@ -111,6 +132,10 @@ static int say(const fh_cli *c, const fh_json *p, const char *what, fh_err **err
         int64_t n = fh_json_int(offers, 0);
         fh_buf_addf(&out, "%s %s: %lld offer%s at %s\n", fh_cli_str_of(p, "name"), what, (long long)n, n == 1 ? "" : "s",
                     fh_cli_str_of(p, "url"));
+        return fh_cli_print(&out, err);
+    }
+    if (fh_json_kind_of(fh_json_get(p, "settings")) == FH_JSON_OBJECT) {
+        fh_buf_addf(&out, "%s %s: freehold run MODEL --on provider/%s\n", fh_cli_str_of(p, "name"), what, fh_cli_str_of(p, "name"));
         return fh_cli_print(&out, err);
     }
     size_t count = fh_json_count(models);
@@ -131,7 +156,10 @@ static int run_add(fh_cli *c, fh_err **err)
     if (fh_cli_has(c, "region")) fh_json_set(body, "region", fh_json_new_cstr(fh_cli_text(c, "region", "")));
     if (fh_cli_has(c, "check")) fh_json_set(body, "canaries_per_day", fh_json_new_int(fh_cli_int(c, "check", 0)));
     bool rents = fh_rent_profile_find(fh_str_of(fh_cli_text(c, "kind", ""))) != NULL;
-    int rc = rents ? set_key_file(c, body, err) : set_key(c, body, err);
+    bool hosted =
+        !fh_cli_has(c, "kind") || !strcmp(fh_cli_text(c, "kind", ""), "openai") || !strcmp(fh_cli_text(c, "kind", ""), "anthropic");
+    int rc = hosted ? set_key(c, body, err) : set_key_file(c, rents, body, err);
+    if (!rc) rc = set_settings(c, body, err);
     if (!rc) rc = set_tokenizers(c, body, err);
     if (!rc) rc = set_prices(c, body, err);
     if (!rc) rc = fh_client_open(c, &s, err);
@@ -217,6 +245,7 @@ static const fh_cli_flag add_flags[] = {
     {"key-file", 0, FH_CLI_TEXT, "FILE", "file that holds the key for it (FREEHOLD_KEY_FILE names the key for the server)", 0, 0},
     {"kind", 0, FH_CLI_TEXT, "KIND",
      "openai (without) or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there", 0, 0},
+    {"set", 0, FH_CLI_TEXT, "KEY=VALUE", "of one that machines are got of: what its kind wants to know; may come several times", 0, 0},
     {"trust", 0, FH_CLI_TEXT, "own|rented|named|any", "requests that allow no more go there; without: own for this machine, else named", 0,
      0},
     {"region", 0, FH_CLI_TEXT, "NAME", "where it stands, as eu-west-1: requests that demand a region (x-freehold-region) go nowhere else",

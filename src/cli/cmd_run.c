@@ -52,26 +52,17 @@ static int answer_once(const fh_cli *c, const fh_cli_client *s, const char *name
     return rc;
 }
 
-/* AMOUNT or AMOUNT and the three letters of a currency. The only place there is costs nothing: any amount is enough. */
-static bool is_amount(const char *text)
+static int check_place(const fh_cli *c, fh_err **err)
 {
-    double amount;
-    size_t digits = strspn(text, "0123456789."), letters = strspn(text + digits, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-    return fh_str_f64((fh_str){text, digits}, &amount) && text[digits + letters] == '\0' && (letters == 0 || letters == 3);
-}
-
-static int check_place_and_price(const fh_cli *c, fh_err **err)
-{
-    const char *place = fh_cli_text(c, "on", ""), *price = fh_cli_text(c, "max-hour", "0");
-    if (!is_amount(price)) {
-        fh_err_set(err, FH_E_USAGE, "--max-hour wants an amount, not '%.64s'", price);
-        fh_err_hint(err, "it looks like 2.50 or 2.50EUR");
-        return FH_E_USAGE;
-    }
-    if (!*place || strcmp(place, "here") == 0 || strcmp(place, "pool") == 0 || fh_str_starts(fh_str_of(place), FH_STR("node/"))) return 0;
-    fh_err_set(err, FH_E_USAGE, "there is no place '%.64s'", place);
+    static const char *const words[] = {"", "here", "pool", "slurm", "ssh", "runpod", "vast", "lambda"};
+    fh_str place = fh_str_of(fh_cli_text(c, "on", ""));
+    for (size_t i = 0; i < FH_COUNT(words); i++)
+        if (fh_str_eqs(place, words[i])) return 0;
+    if (fh_str_starts(place, FH_STR("node/")) || fh_str_starts(place, FH_STR("provider/"))) return 0;
+    fh_err_set(err, FH_E_USAGE, "there is no place '%.64s'", place.ptr);
     fh_err_hint(err,
-                "places are here, pool, and node/NAME for each machine that `freehold node list` shows; left out, the cheapest is taken");
+                "places are here, pool, node/NAME for each machine that `freehold node list` shows, and provider/NAME, or its kind, for "
+                "each that `freehold provider list` shows; left out, the cheapest of here and the pool is taken");
     return FH_E_USAGE;
 }
 
@@ -82,7 +73,7 @@ static int run_run(fh_cli *c, fh_err **err)
     const char *prompt = fh_cli_operand(c, 1);
     bool talk = !prompt && isatty(STDIN_FILENO) && !c->json;
     FH_AUTO(buf) fh_buf input = FH_BUF(PROMPT_BYTES_MAX);
-    int rc = check_place_and_price(c, err);
+    int rc = check_place(c, err);
     if (!rc && !prompt && !isatty(STDIN_FILENO)) rc = read_stdin(&input, err);
     if (!rc) rc = fh_client_open(c, &s, err);
     if (!rc) rc = fh_run_deploy(c, &s, fh_cli_operand(c, 0), name, sizeof name, err);
@@ -96,13 +87,16 @@ static int run_run(fh_cli *c, fh_err **err)
 }
 
 static const fh_cli_flag flags[] = {
-    {"on", 0, FH_CLI_TEXT, "PLACE", "where: here, pool or node/NAME (default: the cheapest that it fits on)", 0, 0},
+    {"on", 0, FH_CLI_TEXT, "PLACE",
+     "where: here, pool, node/NAME, or provider/NAME to get a machine there (default: the cheapest of here and the pool)", 0, 0},
     {"engine", 0, FH_CLI_TEXT, "NAME", "what runs it: freehold (default), llama-server or vllm, if it is installed", 0, 0},
     {"name", 0, FH_CLI_TEXT, "NAME", "a name of your own: starts another deployment unless that one runs", 0, 0},
     {"context", 0, FH_CLI_INT, "N", "tokens of context for each stream of a new deployment", 1, FH_LIMIT_CONTEXT_TOK},
     {"streams", 0, FH_CLI_INT, "N", "requests at once of a new deployment", 1, FH_LIMIT_STREAMS},
     {"replicas", 0, FH_CLI_INT, "N", "so many deployments of the model are to run; requests go to the best of them", 1, FH_LIMIT_REPLICAS},
-    {"max-hour", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that it may cost an hour, as 2.50EUR; always met: this machine costs nothing", 0, 0},
+    {"max-hour", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that an hour of a machine of a provider may cost, as 2.50EUR", 0, 0},
+    {"hours", 0, FH_CLI_INT, "N", "hours that machines of a provider may be had for, all together", 1, FH_LIMIT_DEPLOY_HOURS},
+    {"max-cost", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that machines of a provider may cost, all together", 0, 0},
     {"max-tokens", 0, FH_CLI_INT, "N", "longest answer, in tokens (default 1024)", 1, 1 << 30},
     {"temperature", 0, FH_CLI_REAL, "X", "0 always takes the likeliest word, 2 is the wildest (default 0.3)", 0, 2},
     {"seed", 0, FH_CLI_INT, "N", "the same seed gives the same answer", 0, INT64_MAX},

@@ -1,6 +1,7 @@
 /* Before the first word: a deployment that can answer. The server finds one that runs or starts one; here it is watched until it is ready.
  */
 #include "base/clock.h"
+#include "pool/node_words.h"
 #include "run.h"
 
 #include <limits.h>
@@ -46,6 +47,36 @@ static void set_number(const fh_cli *c, fh_json *body, const char *flag, const c
     if (n > 0) fh_json_set(body, member, fh_json_new_int(n));
 }
 
+static int set_amount(const fh_cli *c, const char *flag, fh_json *limit, const char *member, fh_err **err)
+{
+    fh_node_ask a;
+    const char *text = fh_cli_text(c, flag, NULL);
+    if (!text) return 0;
+    if (fh_node_ask_parse(fh_str_of(text), &a, NULL) != 0) {
+        fh_err_set(err, FH_E_USAGE, "--%s wants an amount, not '%.64s'", flag, text);
+        fh_err_hint(err, "it looks like 2.50 or 2.50EUR");
+        return FH_E_USAGE;
+    }
+    fh_str before = fh_json_str(fh_json_get(limit, "currency"));
+    if (before.len && !fh_str_eqs(before, a.currency))
+        return fh_err_set(err, FH_E_USAGE, "--max-hour and --max-cost are in two currencies");
+    fh_json_set(limit, member, fh_json_new_int(a.micro));
+    fh_json_set(limit, "currency", fh_json_new_cstr(a.currency));
+    return 0;
+}
+
+/* What machines that are got for it may cost. */
+static int set_limit(const fh_cli *c, fh_json *body, fh_err **err)
+{
+    FH_AUTO(json) fh_json *limit = fh_json_new_object();
+    int rc = set_amount(c, "max-hour", limit, "hour_micro", err);
+    if (!rc) rc = set_amount(c, "max-cost", limit, "cost_micro", err);
+    if (rc) return rc;
+    if (fh_cli_has(c, "hours")) fh_json_set(limit, "seconds", fh_json_new_int(fh_cli_int(c, "hours", 1) * 3600));
+    if (fh_json_count(limit)) fh_json_set(body, "limit", fh_take(limit));
+    return 0;
+}
+
 static int post_deployment(const fh_cli *c, const fh_cli_client *s, const char *model, fh_json **ret, fh_err **err)
 {
     FH_AUTO(json) fh_json *body = fh_json_new_object();
@@ -57,17 +88,17 @@ static int post_deployment(const fh_cli *c, const fh_cli_client *s, const char *
     set_number(c, body, "streams", "streams");
     set_number(c, body, "replicas", "replicas");
     fh_json_set(body, "reuse", fh_json_new_bool(true));
-    return fh_client_call(s, "POST", "/api/v1/deployments", body, ret, err);
+    int rc = set_limit(c, body, err);
+    return rc ? rc : fh_client_call(s, "POST", "/api/v1/deployments", body, ret, err);
 }
 
-/* One line for each state that it passes, on a terminal. */
+/* One line for each state that it passes, and for each thing that it waits for there, on a terminal. */
 static void show_state(const fh_json *d, char *shown, size_t shown_size)
 {
-    const char *state = fh_cli_str_of(d, "state");
-    if (strcmp(shown, state) == 0 || !isatty(STDERR_FILENO)) return;
     FH_AUTO(buf) fh_buf line = FH_BUF(1 << 16);
-    snprintf(shown, shown_size, "%s", state);
-    fh_buf_addf(&line, "%s: %s: %s\n", fh_cli_str_of(d, "name"), state, fh_cli_str_of(d, "reason"));
+    fh_buf_addf(&line, "%s: %s: %s\n", fh_cli_str_of(d, "name"), fh_cli_str_of(d, "state"), fh_cli_str_of(d, "reason"));
+    if (strcmp(shown, fh_buf_cstr(&line)) == 0 || !isatty(STDERR_FILENO)) return;
+    snprintf(shown, shown_size, "%s", fh_buf_cstr(&line));
     fh_cli_write(stderr, (fh_str){fh_buf_cstr(&line), line.len});
 }
 
@@ -85,7 +116,7 @@ static int not_running(const fh_json *d, fh_err **err)
 
 static int wait_ready(const fh_cli_client *s, const char *name, fh_err **err)
 {
-    char path[512], shown[32] = "";
+    char path[512], shown[512] = "";
     fh_client_path(path, sizeof path, "/api/v1/deployments/", name, "");
     for (int64_t until = fh_clock_mono_ns() + READY_WAIT_NS; fh_clock_mono_ns() < until; fh_sleep_ns(POLL_NS)) {
         FH_AUTO(json) fh_json *d = NULL;

@@ -180,6 +180,24 @@ static const fh_migration schema[] = {
          "CREATE INDEX rent_acts_open ON rent_acts(provider) WHERE phase <> 'over';"
          "ALTER TABLE providers ADD COLUMN key_file TEXT NOT NULL DEFAULT '';"}, /* of one that machines are rented of: its secret is '' */
     {18, "ALTER TABLE providers ADD COLUMN canaries_per_day INTEGER NOT NULL DEFAULT 0;"}, /* that are sent to it by themselves */
+    {19, "CREATE TABLE machine_orders(" /* machines that deployments want of a provider, written down before it is asked */
+         " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+         " deployment INTEGER NOT NULL,"
+         " supply TEXT NOT NULL,"
+         " node TEXT NOT NULL," /* the name that its machine joins by; '' until it is known */
+         " wanted INTEGER NOT NULL DEFAULT 1,"
+         " opened_utc_ns INTEGER NOT NULL,"
+         " over_utc_ns INTEGER NOT NULL DEFAULT 0,"
+         " reason TEXT NOT NULL DEFAULT '',"
+         " spent_micro INTEGER NOT NULL DEFAULT 0,"
+         " currency TEXT NOT NULL DEFAULT '') STRICT;"
+         "CREATE INDEX machine_orders_open ON machine_orders(over_utc_ns) WHERE over_utc_ns = 0;"
+         "CREATE INDEX machine_orders_node ON machine_orders(node);"
+         "ALTER TABLE deployments ADD COLUMN max_hour_micro INTEGER NOT NULL DEFAULT 0;" /* what its machine may cost; 0: no limit */
+         "ALTER TABLE deployments ADD COLUMN limit_s INTEGER NOT NULL DEFAULT 0;"
+         "ALTER TABLE deployments ADD COLUMN limit_micro INTEGER NOT NULL DEFAULT 0;"
+         "ALTER TABLE deployments ADD COLUMN limit_currency TEXT NOT NULL DEFAULT '';"
+         "ALTER TABLE providers ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';"}, /* what its kind wants to know, by name */
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

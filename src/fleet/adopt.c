@@ -14,6 +14,7 @@ static int link_loaded(fh_fleet *f, fh_deployment *d, fh_err **err)
 {
     (void)err;
     fh_fleet_link(f, d);
+    fh_orders_attach(d);
     d->place = fh_fleet_place(f, d->view.place); /* NULL: it is gone, and another is looked for */
     return 0;
 }

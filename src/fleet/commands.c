@@ -143,6 +143,7 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_
     if (!d) return FH_E_NOMEM;
     fh_deployment_view *v = &d->view;
     snprintf(d->wanted_place, sizeof(d->wanted_place), "%s", s->place);
+    d->limit = v->limit = s->limit;
     int rc = fh_fleet_resolve(f, s->model, d, err);
     if (rc == 0) rc = fh_fleet_resolve_engine(f, s->engine, d, err);
     if (rc == 0 && *s->name) rc = check_name(f, s->name, err);

@@ -111,7 +111,7 @@ static void enter(fh_deployment *d, fh_deployment_state to, const char *reason, 
     snprintf(v->reason, sizeof(v->reason), "%s", reason);
     snprintf(v->hint, sizeof(v->hint), "%s", hint);
     if (to != FH_DEPLOYMENT_LOADING) v->progress_done = v->progress_total = 0;
-    d->entered_ns = d->progress_ns = fh_clock_mono_ns();
+    d->entered_ns = d->entered_first_ns = d->progress_ns = fh_clock_mono_ns();
     d->misses = 0;
     d->idle = false;
     atomic_fetch_add_explicit(&d->fleet->entered[to], 1, memory_order_relaxed);
@@ -145,6 +145,7 @@ int fh_deployment_set_state(fh_deployment *d, fh_deployment_state to, const char
     fh_fleet_publish(d->fleet);
     fh_fleet_tell(d->fleet, d, from, now);
     fh_deployment_step_soon(d, 0);
+    if (d->order) fh_orders_look_soon(d->fleet);
     if (to == FH_DEPLOYMENT_STOPPED || d->fleet->stopping) fh_fleet_settle(d->fleet);
     return 0;
 }

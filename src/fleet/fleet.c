@@ -121,6 +121,8 @@ static void fleet_free(fh_fleet *f)
     fh_fleet_snapshot_release(f->snapshot);
     fh_http_client_free(f->client);
     if (f->stop_timer) fh_timer_free(f->stop_timer);
+    fh_orders_close(f);
+    fh_orders_free(f);
     fh_fleet_nodes_free(f);
     fh_here_free(f->here);
     fh_loop_free(f->loop);
@@ -169,6 +171,7 @@ static void *run_thread(void *arg)
     fh_err *err = NULL;
     if (fh_loop_run(f->loop, &err) != 0) fh_log_err(FH_LOG_ERROR, "fleet", err, "the fleet's loop ended");
     fh_err_free(err);
+    fh_orders_close(f);
     if (f->at_end) f->at_end(f->at_end_arg);
     return NULL;
 }
@@ -184,6 +187,7 @@ static int open_parts(fh_fleet *f, const fh_fleet_config *c, fh_err **err)
     if (rc == 0) rc = fh_here_new(&f->here, f->loop, c, err);
     if (rc == 0) rc = fh_http_client_new(&f->client, f->loop, err);
     if (rc == 0) rc = fh_timer_new(&f->stop_timer, f->loop, stop_too_long, f, err);
+    if (rc == 0) rc = fh_orders_load(f, err);
     if (rc != 0) return rc;
     fh_here_place(f->here, &f->place_here);
     f->places = &f->place_here;

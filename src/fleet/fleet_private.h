@@ -9,6 +9,7 @@
 #include "fleet/fleet.h"
 #include "net/http_client.h"
 #include "fleet/place.h"
+#include "fleet/supplies.h"
 #include "weights/weights.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -39,6 +40,18 @@ typedef void fh_health_fn(fh_deployment *d, fh_health health, int64_t done, int6
 typedef void fh_proof_fn(fh_deployment *d, bool proven, const char *why);
 typedef void fh_busy_fn(fh_deployment *d, bool busy);
 
+/* A machine that a deployment wants of a supply, or is about to give back (orders.c). */
+typedef struct fh_order {
+    fh_fleet *fleet;
+    struct fh_order *next;
+    int64_t id, deployment; /* rows */
+    char supply_name[80], node[64];
+    fh_supply *supply; /* NULL: it is not there (yet) */
+    bool wanted, asked;
+    int64_t held_ns; /* since when its machine is there */
+    fh_supply_view view;
+} fh_order;
+
 struct fh_deployment {
     fh_fleet *fleet;
     fh_deployment *next; /* newest first */
@@ -58,6 +71,8 @@ struct fh_deployment {
 
     const fh_place *place; /* where it runs, or ran last; NULL until that is planned */
     char wanted_place[64]; /* "": any; "pool": any machine of it; else that one */
+    fh_order *order;       /* its machine, where it has one for itself */
+    fh_deploy_limit limit;
     fh_engine engine;
     unsigned misses;
     fh_timer *timer; /* the next step */
@@ -68,7 +83,7 @@ struct fh_deployment {
     fh_busy_fn *on_busy;
     fh_buf reply;
 
-    int64_t entered_ns, progress_ns, told_ns, begun_ns, measured_ns, not_before_ns, signalled_ns, health_ns;
+    int64_t entered_ns, entered_first_ns, progress_ns, told_ns, begun_ns, measured_ns, not_before_ns, signalled_ns, health_ns;
     int64_t restarts_ns[FH_LIMIT_DEPLOYMENT_RESTARTS];
 };
 
@@ -96,17 +111,37 @@ void fh_step_ready(fh_deployment *d);
 void fh_step_draining(fh_deployment *d);
 void fh_step_fail(fh_deployment *d, const fh_err *err);
 void fh_step_heal(fh_deployment *d);
+/* From the beginning, after a while; failed when that was so too often of late. */
+void fh_step_again(fh_deployment *d, const char *why);
 
 /* ---- what it needs, and where it fits, in planning.c ---- */
 
 fh_plan_need fh_planning_need(fh_deployment *d, int64_t context_tok, int64_t streams); /* what it would be given of what is asked for */
 void fh_planning_reckon(fh_deployment *d); /* at its place: sets item, context, streams and memory_bytes */
+/* Is it where that says, or wanted there? */
+bool fh_planning_is_at(const fh_deployment *d, const char *wanted);
 /* The name of the one place that it can get; "" while there are several. */
 void fh_planning_only_place(const fh_deployment *d, char *out, size_t out_size);
 /* Is there a place that the words "", "here", "pool" or "node/NAME" mean? FH_E_UNSUPPORTED says what there is. */
 int fh_planning_check_place(const fh_fleet *f, const char *wanted, fh_err **err);
 /* FH_E_UNSUPPORTED: no place that it may run on has that engine. */
 int fh_planning_check_engine(const fh_deployment *d, const fh_catalog_engine *kind, fh_err **err);
+
+/* The machine that it waited for is there: it is its place from now on. False: it has failed. */
+bool fh_planning_settle_at(fh_deployment *d, const fh_place *p);
+
+/* ---- machines that are got for it, in orders.c ---- */
+
+int fh_orders_load(fh_fleet *f, fh_err **err);
+void fh_orders_close(fh_fleet *f); /* its supplies; machines go on */
+void fh_orders_free(fh_fleet *f);
+void fh_orders_attach(fh_deployment *d); /* one that was loaded gets its order back */
+void fh_orders_look_soon(fh_fleet *f);
+bool fh_orders_can_supply(const fh_fleet *f, const char *wanted);
+bool fh_orders_are_for(const fh_deployment *d); /* it gets a machine for itself */
+fh_order_node fh_orders_of_node(const fh_fleet *f, const char *node, int64_t *ret_order);
+void fh_step_order(fh_deployment *d);
+bool fh_step_await_machine(fh_deployment *d); /* true: there is nothing else to do now */
 
 /* ---- talking to the engine, in talk.c ---- */
 
@@ -129,6 +164,12 @@ int fh_store_wanted(fh_db *db, int64_t id, bool wanted, fh_err **err);
 int fh_store_place(fh_db *db, int64_t id, const char *place, fh_err **err);
 int fh_store_digest(fh_db *db, int64_t id, const char *digest, fh_err **err);
 int fh_store_restarts(fh_db *db, int64_t id, unsigned restarts, fh_err **err);
+int fh_store_order_begin(fh_db *db, fh_order *o, fh_err **err); /* sets its id and the name of its node */
+int fh_store_order_unwanted(fh_db *db, int64_t id, fh_err **err);
+int fh_store_order_over(fh_db *db, int64_t id, const char *reason, int64_t spent_micro, const char *currency, fh_err **err);
+int fh_store_orders_load(fh_db *db, int (*fn)(void *arg, const fh_order *row, fh_err **err), void *arg, fh_err **err); /* those open */
+int fh_store_orders_used(fh_db *db, int64_t deployment, int64_t *ret_micro, int64_t *ret_ns, fh_err **err);            /* by those over */
+bool fh_store_order_had(fh_db *db, const char *node);
 int fh_store_act_begin(fh_db *db, int64_t deployment, int64_t *ret_act, fh_err **err);
 int fh_store_act_socket(fh_db *db, int64_t act, const char *socket_path, fh_err **err);
 int fh_store_act_process(fh_db *db, int64_t act, const fh_process *p, fh_err **err);
@@ -138,7 +179,10 @@ int fh_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_deployment *d, fh_err *
 
 /* ---- the fleet ---- */
 
-void fh_fleet_nodes_free(fh_fleet *f); /* nodes.c: the machines of the pool */
+/* nodes.c: the machines of the pool */
+void fh_fleet_nodes_free(fh_fleet *f);
+struct fh_node_place *fh_fleet_node_find(fh_fleet *f, const char *name);
+void fh_fleet_node_gone(fh_fleet *f, const char *name, const char *why); /* what ran there has ended; unknown: nothing */
 
 struct fh_fleet {
     fh_fleet_timing timing;
@@ -152,6 +196,9 @@ struct fh_fleet {
     fh_place place_here;
     fh_place *places; /* here first */
     struct fh_node_place *nodes;
+    fh_supply *supplies;
+    fh_order *orders;
+    fh_timer *orders_timer;
     fh_deployment *first; /* newest */
     bool stopping;
     int64_t stop_deadline_ns;
@@ -159,6 +206,8 @@ struct fh_fleet {
 
     void (*at_end)(void *arg);
     void *at_end_arg;
+    void (*node_done)(void *arg, const char *name);
+    void *node_done_arg;
     pthread_t thread;
     bool thread_runs;
     _Atomic bool left; /* handed over: nothing is commanded any more */

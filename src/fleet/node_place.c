@@ -596,11 +596,11 @@ void fh_node_place_down(fh_node_place *n)
     if (n->engines) wait_until(n, FH_LIMIT_NODE_AWAY_MS * FH_NS_PER_MS);
 }
 
-void fh_node_place_remove(fh_node_place *n)
+void fh_node_place_remove(fh_node_place *n, const char *why)
 {
     n->removed = true;
     fh_node_place_down(n);
-    for (fh_node_engine *ne = n->engines; ne; ne = ne->next) end_soon(ne, "its machine was removed from the pool");
+    for (fh_node_engine *ne = n->engines; ne; ne = ne->next) end_soon(ne, why);
 }
 
 void fh_node_place_free(fh_node_place *n)

@@ -48,7 +48,7 @@ void fh_node_place_free(fh_node_place *n);
 void fh_node_place_set(fh_node_place *n, const fh_fleet_node *to);
 void fh_node_place_up(fh_node_place *n, fh_link *l);
 void fh_node_place_down(fh_node_place *n);
-void fh_node_place_remove(fh_node_place *n);
+void fh_node_place_remove(fh_node_place *n, const char *why);
 
 /* node_fetch.c. As the port's fetch. */
 int fh_node_fetch_step(fh_node_place *n, const fh_weights_item *item, bool *ret_whole, int64_t *ret_done, int64_t *ret_total, fh_err **err);

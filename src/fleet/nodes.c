@@ -20,7 +20,7 @@ void fh_fleet_at_end(fh_fleet *f, void (*fn)(void *arg), void *arg)
     f->at_end = fn;
 }
 
-static fh_node_place *find(fh_fleet *f, const char *name)
+fh_node_place *fh_fleet_node_find(fh_fleet *f, const char *name)
 {
     fh_node_place *np = f->nodes;
     while (np && strcmp(np->name + strlen("node/"), name) != 0) np = np->next;
@@ -30,7 +30,7 @@ static fh_node_place *find(fh_fleet *f, const char *name)
 /* Behind those that are there: what was known first comes first. */
 int fh_fleet_node_set(fh_fleet *f, const fh_fleet_node *n, fh_err **err)
 {
-    fh_node_place *np = find(f, n->name);
+    fh_node_place *np = fh_fleet_node_find(f, n->name);
     if (np) {
         fh_node_place_set(np, n);
         return 0;
@@ -40,6 +40,7 @@ int fh_fleet_node_set(fh_fleet *f, const fh_fleet_node *n, fh_err **err)
     fh_place **end = &f->places;
     while (*end) end = &(*end)->next;
     *end = &np->place;
+    fh_orders_of_node(f, n->name, &np->place.order);
     np->next = f->nodes;
     f->nodes = np;
     return 0;
@@ -47,20 +48,20 @@ int fh_fleet_node_set(fh_fleet *f, const fh_fleet_node *n, fh_err **err)
 
 void fh_fleet_node_up(fh_fleet *f, const char *name, fh_link *l)
 {
-    fh_node_place *np = find(f, name);
+    fh_node_place *np = fh_fleet_node_find(f, name);
     if (np) fh_node_place_up(np, l);
 }
 
 void fh_fleet_node_down(fh_fleet *f, const char *name)
 {
-    fh_node_place *np = find(f, name);
+    fh_node_place *np = fh_fleet_node_find(f, name);
     if (np) fh_node_place_down(np);
 }
 
 /* A drained engine whose deployment is still wanted is planned anew. */
 void fh_fleet_node_drain(fh_fleet *f, const char *name)
 {
-    fh_node_place *np = find(f, name);
+    fh_node_place *np = fh_fleet_node_find(f, name);
     if (!np) return;
     np->draining = true;
     for (fh_deployment *d = f->first; d; d = d->next) {
@@ -73,8 +74,25 @@ void fh_fleet_node_drain(fh_fleet *f, const char *name)
 
 void fh_fleet_node_remove(fh_fleet *f, const char *name)
 {
-    fh_node_place *np = find(f, name);
-    if (np) fh_node_place_remove(np);
+    fh_fleet_node_gone(f, name, "its machine was removed from the pool");
+}
+
+void fh_fleet_node_gone(fh_fleet *f, const char *name, const char *why)
+{
+    fh_node_place *np = fh_fleet_node_find(f, name);
+    if (np) fh_node_place_remove(np, why);
+}
+
+fh_order_node fh_fleet_node_is(const fh_fleet *f, const char *name)
+{
+    int64_t order;
+    return fh_orders_of_node(f, name, &order);
+}
+
+void fh_fleet_on_node_done(fh_fleet *f, void (*fn)(void *arg, const char *name), void *arg)
+{
+    f->node_done_arg = arg;
+    f->node_done = fn;
 }
 
 void fh_fleet_nodes_free(fh_fleet *f)

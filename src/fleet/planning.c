@@ -63,8 +63,10 @@ static bool is_here(const fh_place *p)
     return strcmp(p->name, "here") == 0;
 }
 
+/* A machine that was got for a deployment is for that one alone (orders.c). */
 static bool may_run_at(const char *wanted, const fh_place *p)
 {
+    if (p->order) return false;
     return !*wanted || strcmp(wanted, p->name) == 0 || (strcmp(wanted, "pool") == 0 && !is_here(p));
 }
 
@@ -72,17 +74,30 @@ int fh_planning_check_place(const fh_fleet *f, const char *wanted, fh_err **err)
 {
     for (const fh_place *p = f->places; p; p = p->next)
         if (may_run_at(wanted, p)) return 0;
+    if (fh_orders_can_supply(f, wanted)) return 0;
     int rc = fh_err_set(err, FH_E_UNSUPPORTED, strcmp(wanted, "pool") == 0 ? "there is no machine in the pool" : "there is no place \"%s\"",
                         wanted);
-    fh_err_hint(err, "places are here, pool, and node/NAME for each machine that `freehold node list` shows");
+    fh_err_hint(
+        err, "places are here, pool, node/NAME for each machine that `freehold node list` shows, and provider/NAME for each of `freehold "
+             "provider list` that machines are got of");
     fh_err_param(err, "place");
     return rc;
+}
+
+bool fh_planning_is_at(const fh_deployment *d, const char *wanted)
+{
+    if (!*wanted || strcmp(wanted, d->wanted_place) == 0) return true;
+    return d->place && (d->order ? strcmp(wanted, d->place->name) == 0 : may_run_at(wanted, d->place));
 }
 
 void fh_planning_only_place(const fh_deployment *d, char *out, size_t out_size)
 {
     const fh_place *only = NULL;
     unsigned count = 0;
+    if (fh_orders_are_for(d)) {
+        snprintf(out, out_size, "%s", d->wanted_place);
+        return;
+    }
     for (const fh_place *p = d->fleet->places; p; p = p->next) {
         if (!may_run_at(d->wanted_place, p)) continue;
         only = p;
@@ -101,6 +116,7 @@ int fh_planning_check_engine(const fh_deployment *d, const fh_catalog_engine *ki
 {
     fh_err *first = NULL;
     int rc = FH_E_UNSUPPORTED;
+    if (fh_orders_are_for(d)) return 0; /* its machine says what it has */
     for (const fh_place *p = d->fleet->places; p && rc != 0; p = p->next)
         if (may_run_at(d->wanted_place, p)) rc = has_engine(p, kind, first ? NULL : &first);
     if (rc != 0 && first) fh_err_move(err, &first);
@@ -239,18 +255,25 @@ static void price_text(const fh_place_terms *t, char *out, size_t out_size)
                  t->currency);
 }
 
+static int go_to(fh_deployment *d, const fh_place *p, fh_err **err)
+{
+    int rc = strcmp(d->view.place, p->name) != 0 ? fh_store_place(d->fleet->db, d->id, p->name, err) : 0;
+    if (rc != 0) return rc;
+    d->place = p;
+    snprintf(d->view.place, sizeof(d->view.place), "%s", p->name);
+    return 0;
+}
+
 static void take_place(fh_deployment *d, const fh_plan_model *m, const choice *c)
 {
     const trial *t = &c->best;
     char sentence[200], price[64], among[64] = "";
     fh_err *err = NULL;
-    if (strcmp(d->view.place, t->place->name) != 0 && fh_store_place(d->fleet->db, d->id, t->place->name, &err) != 0) {
+    if (go_to(d, t->place, &err) != 0) {
         fh_step_fail(d, err);
         fh_err_free(err);
         return;
     }
-    d->place = t->place;
-    snprintf(d->view.place, sizeof(d->view.place), "%s", t->place->name);
     take_need(d, m, &t->fit.need);
     say(t, sentence, sizeof(sentence));
     price_text(&t->terms, price, sizeof(price));
@@ -269,8 +292,30 @@ static void no_place(fh_deployment *d)
     fh_err_free(err);
 }
 
+/* Whoever supplied it knows devices that engines of others compute on; our own computes in the memory that the machine told of. */
+bool fh_planning_settle_at(fh_deployment *d, const fh_place *p)
+{
+    fh_plan_model m = weigh(d);
+    trial t = try_at(d, &m, p);
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    if (fh_catalog_engine_is_own(d->kind) && !fits(&t)) {
+        too_large(d, &t);
+        return false;
+    }
+    if (go_to(d, p, &err) != 0) {
+        fh_step_fail(d, err);
+        return false;
+    }
+    take_need(d, &m, &t.fit.need);
+    return true;
+}
+
 void fh_step_planning(fh_deployment *d)
 {
+    if (fh_orders_are_for(d)) {
+        fh_step_order(d);
+        return;
+    }
     fh_plan_model m = weigh(d);
     choice c = choose_place(d, &m);
     if (c.best.place && fits(&c.best))

@@ -24,12 +24,12 @@ static bool is_of(const fh_deployment *d, const fh_deployment *asked, bool exact
     return !exact || (strcmp(d->view.digest, asked->view.digest) == 0 && strcmp(d->view.variant, asked->view.variant) == 0);
 }
 
-/* The newest of the model, one that is ready before one that is not yet. */
+/* The newest of the model where it was asked for, one that is ready before one that is not yet. */
 static fh_deployment *live_of(fh_fleet *f, const fh_deployment *asked, bool exact)
 {
     fh_deployment *best = NULL;
     for (fh_deployment *d = f->first; d; d = d->next) {
-        if (!is_live(d) || !is_of(d, asked, exact)) continue;
+        if (!is_live(d) || !is_of(d, asked, exact) || !fh_planning_is_at(d, asked->wanted_place)) continue;
         if (d->view.state == FH_DEPLOYMENT_READY) return d;
         if (!best) best = d;
     }
@@ -96,10 +96,19 @@ static int by_name(fh_fleet *f, const char *name, const fh_deploy_spec *s, fh_de
     return rc;
 }
 
+static int check_place(const fh_deployment *d, const char *wanted, fh_err **err)
+{
+    if (fh_planning_is_at(d, wanted)) return 0;
+    int rc = fh_err_set(err, FH_E_CONFLICT, "%s runs already, at %s, not at %s", d->view.name, d->view.place, wanted);
+    fh_err_hint(err, "`freehold stop %s` first, or start another beside it with --name NEW", d->view.name);
+    fh_err_param(err, "place");
+    return rc;
+}
+
 /* The deployment of the name that was asked for must be one of the model that was. */
 static int check_model(const fh_deployment *d, const fh_deployment *asked, bool exact, fh_err **err)
 {
-    if (is_of(d, asked, exact)) return 0;
+    if (is_of(d, asked, exact)) return check_place(d, asked->wanted_place, err);
     int rc = fh_err_set(err, FH_E_EXISTS, "%s runs already, with the model %s, not %s", d->view.name, d->view.model, asked->view.model);
     fh_err_hint(err, "`freehold stop %s` first, or take another name", d->view.name);
     fh_err_param(err, "name");
@@ -112,6 +121,7 @@ static int by_model(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, f
     int rc = fh_fleet_resolve(f, s->model, &asked, err);
     if (rc != 0) return rc;
     snprintf(asked.view.engine, sizeof(asked.view.engine), "%s", s->engine);
+    snprintf(asked.wanted_place, sizeof(asked.wanted_place), "%s", s->place);
     bool exact = is_exact(s->model, asked.view.model);
     *ret = *s->name ? live_named(f, s->name) : live_of(f, &asked, exact);
     if (*ret && *s->name) rc = check_model(*ret, &asked, exact, err);
@@ -121,10 +131,11 @@ static int by_model(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, f
     return rc;
 }
 
-/* A deployment is named after its model: who asks for the model by another engine does not mean that deployment. */
+/* A deployment is named after its model: who asks for the model by another engine, or elsewhere, does not mean that deployment. */
 static bool is_meant(const fh_deployment *d, const fh_deploy_spec *s)
 {
-    return !*s->engine || strcmp(d->view.engine, s->engine) == 0 || strcmp(d->view.model, s->model) != 0;
+    bool same = (!*s->engine || strcmp(d->view.engine, s->engine) == 0) && fh_planning_is_at(d, s->place);
+    return same || strcmp(d->view.model, s->model) != 0;
 }
 
 int fh_fleet_reuse(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_err **err)

@@ -27,6 +27,7 @@ static void fail_and_free(fh_deployment *d, fh_err *err)
 
 void fh_step_provisioning(fh_deployment *d)
 {
+    if (d->order && fh_step_await_machine(d)) return;
     fh_err *err = NULL;
     const fh_place *p = d->place;
     if (p->ready(p->ctx, d->kind, d->view.sandbox, sizeof(d->view.sandbox), &err) != 0)
@@ -332,6 +333,22 @@ static void remember_restart(fh_deployment *d, int64_t now)
     d->restarts_ns[oldest] = now;
     d->view.restarts++;
     fh_store_restarts(d->fleet->db, d->id, d->view.restarts, NULL); /* a number for people; the next one corrects it */
+}
+
+void fh_step_again(fh_deployment *d, const char *why)
+{
+    int64_t now = fh_clock_mono_ns();
+    unsigned n = recent_restarts(d, now);
+    d->why[0] = 0;
+    if (n >= FH_LIMIT_DEPLOYMENT_RESTARTS) {
+        fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, "`freehold events` shows what happened; `freehold run` tries again",
+                                "%s, %u times in a row", why, n + 1);
+        return;
+    }
+    d->not_before_ns = now + d->fleet->timing.backoff_ns[FH_MIN(n, FH_FLEET_BACKOFFS - 1u)];
+    if (fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", "%s; trying another (%u of %d)", why, n + 1,
+                                FH_LIMIT_DEPLOYMENT_RESTARTS) == 0)
+        remember_restart(d, now);
 }
 
 void fh_step_heal(fh_deployment *d)

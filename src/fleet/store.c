@@ -39,10 +39,11 @@ int fh_store_insert(fh_db *db, const fh_deployment *d, int64_t *ret_id, fh_err *
     if (rc != 0) return rc;
     rc = fh_db_exec(db, err,
                     "INSERT INTO deployments(name, model, variant, digest, place, context_tok, streams, state, desired, reason, hint, "
-                    "created_utc_ns, changed_utc_ns, wanted_place, engine)"
-                    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'running',?9,?10,?11,?12,?13,?14)",
-                    "sssssiisssiiss", v->name, v->model, v->variant, d->view.digest, v->place, v->context_tok, v->streams, state, v->reason,
-                    v->hint, v->created_utc_ns, v->changed_utc_ns, d->wanted_place, v->engine);
+                    "created_utc_ns, changed_utc_ns, wanted_place, engine, max_hour_micro, limit_s, limit_micro, limit_currency)"
+                    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'running',?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
+                    "sssssiisssiissiiis", v->name, v->model, v->variant, d->view.digest, v->place, v->context_tok, v->streams, state,
+                    v->reason, v->hint, v->created_utc_ns, v->changed_utc_ns, d->wanted_place, v->engine, d->limit.max_hour_micro,
+                    d->limit.seconds, d->limit.micro, d->limit.currency);
     if (rc == 0) rc = last_id(db, &id, err);
     if (rc == 0) rc = insert_event(db, id, "", state, v->reason, v->hint, v->created_utc_ns, err);
     rc = finish(db, rc, err);
@@ -105,6 +106,61 @@ int fh_store_act_end(fh_db *db, int64_t act, fh_err **err)
     return fh_db_exec(db, err, "UPDATE acts SET ended_utc_ns=?2 WHERE id=?1 AND ended_utc_ns=0", "ii", act, fh_clock_utc_ns());
 }
 
+/* ---- orders of machines ---- */
+
+/* "cluster-17": the provider's own name, and the order's number. */
+static void name_node(fh_order *o)
+{
+    const char *slash = strrchr(o->supply_name, '/');
+    snprintf(o->node, sizeof(o->node), "%.40s-%lld", slash ? slash + 1 : o->supply_name, (long long)o->id);
+}
+
+int fh_store_order_begin(fh_db *db, fh_order *o, fh_err **err)
+{
+    int rc = fh_db_begin(db, err);
+    if (rc != 0) return rc;
+    rc = fh_db_exec(db, err, "INSERT INTO machine_orders(deployment, supply, node, opened_utc_ns) VALUES(?1,?2,'',?3)", "isi",
+                    o->deployment, o->supply_name, fh_clock_utc_ns());
+    if (rc == 0) rc = last_id(db, &o->id, err);
+    name_node(o);
+    if (rc == 0) rc = fh_db_exec(db, err, "UPDATE machine_orders SET node=?2 WHERE id=?1", "is", o->id, o->node);
+    return finish(db, rc, err);
+}
+
+int fh_store_order_unwanted(fh_db *db, int64_t id, fh_err **err)
+{
+    return fh_db_exec(db, err, "UPDATE machine_orders SET wanted=0 WHERE id=?1", "i", id);
+}
+
+int fh_store_order_over(fh_db *db, int64_t id, const char *reason, int64_t spent_micro, const char *currency, fh_err **err)
+{
+    return fh_db_exec(db, err, "UPDATE machine_orders SET wanted=0, over_utc_ns=?2, reason=?3, spent_micro=?4, currency=?5 WHERE id=?1",
+                      "iisis", id, fh_clock_utc_ns(), reason, spent_micro, currency);
+}
+
+int fh_store_orders_used(fh_db *db, int64_t deployment, int64_t *ret_micro, int64_t *ret_ns, fh_err **err)
+{
+    FH_AUTO(fh_stmt) fh_stmt *s = NULL;
+    bool row = false;
+    int rc = fh_db_query(db, &s, err,
+                         "SELECT coalesce(sum(spent_micro),0), coalesce(sum(over_utc_ns-opened_utc_ns),0) FROM machine_orders "
+                         "WHERE deployment=?1 AND over_utc_ns<>0",
+                         "i", deployment);
+    if (rc == 0) rc = fh_stmt_step(s, &row, err);
+    if (rc != 0) return rc;
+    *ret_micro = fh_stmt_int(s, 0);
+    *ret_ns = fh_stmt_int(s, 1);
+    return 0;
+}
+
+bool fh_store_order_had(fh_db *db, const char *node)
+{
+    FH_AUTO(fh_stmt) fh_stmt *s = NULL;
+    bool row = false;
+    return fh_db_query(db, &s, NULL, "SELECT id FROM machine_orders WHERE node=?1", "s", node) == 0 && fh_stmt_step(s, &row, NULL) == 0 &&
+           row;
+}
+
 static void put(char *out, size_t out_size, fh_str s)
 {
     snprintf(out, out_size, "%.*s", (int)s.len, s.ptr ? s.ptr : "");
@@ -150,6 +206,9 @@ static int fill(fh_stmt *s, fh_deployment *d, fh_err **err)
     put(v->engine, sizeof(v->engine), fh_stmt_str(s, 21));
     d->kind = fh_catalog_engine_find(fh_str_of(v->engine));
     if (!d->kind) return fh_err_set(err, FH_E_CORRUPT, "deployment \"%s\" has no engine that this freehold knows", v->name);
+    d->limit = (fh_deploy_limit){.max_hour_micro = fh_stmt_int(s, 22), .seconds = fh_stmt_int(s, 23), .micro = fh_stmt_int(s, 24)};
+    put(d->limit.currency, sizeof(d->limit.currency), fh_stmt_str(s, 25));
+    v->limit = d->limit;
     return 0;
 }
 
@@ -160,7 +219,8 @@ int fh_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_deployment *d, fh_err *
                          "SELECT d.id, d.name, d.model, d.variant, d.digest, d.place, d.context_tok, d.streams, d.state, d.desired, "
                          "d.reason, d.hint, d.restarts,"
                          " d.created_utc_ns, d.changed_utc_ns, coalesce(a.id,0), coalesce(a.socket_path,''), coalesce(a.pid,0), "
-                         "coalesce(a.start_ticks,0), coalesce(a.sandbox,''), d.wanted_place, d.engine"
+                         "coalesce(a.start_ticks,0), coalesce(a.sandbox,''), d.wanted_place, d.engine, d.max_hour_micro, d.limit_s, "
+                         "d.limit_micro, d.limit_currency"
                          " FROM deployments d LEFT JOIN acts a ON a.id=(SELECT max(id) FROM acts WHERE deployment=d.id AND ended_utc_ns=0)"
                          " WHERE d.state<>'stopped' ORDER BY d.id",
                          "");
@@ -173,6 +233,21 @@ int fh_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_deployment *d, fh_err *
             rc = fn(f, d, err); /* takes d */
         else
             fh_deployment_free(d);
+    }
+    return rc;
+}
+
+int fh_store_orders_load(fh_db *db, int (*fn)(void *arg, const fh_order *row, fh_err **err), void *arg, fh_err **err)
+{
+    FH_AUTO(fh_stmt) fh_stmt *s = NULL;
+    bool row = true;
+    int rc =
+        fh_db_query(db, &s, err, "SELECT id, deployment, supply, node, wanted FROM machine_orders WHERE over_utc_ns=0 ORDER BY id", "");
+    while (rc == 0 && (rc = fh_stmt_step(s, &row, err)) == 0 && row) {
+        fh_order o = {.id = fh_stmt_int(s, 0), .deployment = fh_stmt_int(s, 1), .wanted = fh_stmt_int(s, 4) != 0};
+        put(o.supply_name, sizeof(o.supply_name), fh_stmt_str(s, 2));
+        put(o.node, sizeof(o.node), fh_stmt_str(s, 3));
+        rc = fn(arg, &o, err);
     }
     return rc;
 }

@@ -22,6 +22,32 @@ static fh_json *progress_json(const fh_deployment_view *d)
     return o;
 }
 
+/* The machine that was got for it alone. */
+static fh_json *machine_json(const fh_order_terms *t)
+{
+    if (!t->id) return fh_json_new_null();
+    fh_json *o = fh_json_new_object();
+    fh_json_set(o, "order", fh_json_new_int(t->id));
+    fh_json_set(o, "provider", fh_json_new_cstr(t->supply));
+    fh_json_set(o, "hour_micro", fh_json_new_int(t->hour_micro));
+    fh_json_set(o, "spent_micro", fh_json_new_int(t->spent_micro));
+    fh_json_set(o, "currency", text_or_null(t->currency));
+    fh_json_set(o, "ends", api_time(t->ends_utc_ns));
+    fh_json_set(o, "leaving", fh_json_new_bool(t->leaving));
+    return o;
+}
+
+static fh_json *limit_json(const fh_deploy_limit *l)
+{
+    if (!l->max_hour_micro && !l->seconds && !l->micro) return fh_json_new_null();
+    fh_json *o = fh_json_new_object();
+    fh_json_set(o, "hour_micro", fh_json_new_int(l->max_hour_micro));
+    fh_json_set(o, "seconds", fh_json_new_int(l->seconds));
+    fh_json_set(o, "cost_micro", fh_json_new_int(l->micro));
+    fh_json_set(o, "currency", text_or_null(l->currency));
+    return o;
+}
+
 static fh_json *deployment_json(const api_call *c, const fh_deployment_view *d)
 {
     fh_json *o = fh_json_new_object();
@@ -43,6 +69,8 @@ static fh_json *deployment_json(const api_call *c, const fh_deployment_view *d)
     fh_json_set(o, "rss_bytes", fh_json_new_int((int64_t)d->rss_bytes));
     fh_json_set(o, "sandbox", fh_json_new_cstr(d->sandbox));
     fh_json_set(o, "restarts", fh_json_new_int(d->restarts));
+    fh_json_set(o, "machine", machine_json(&d->order));
+    fh_json_set(o, "limit", limit_json(&d->limit));
     return o;
 }
 
@@ -167,6 +195,22 @@ static int read_mode(api_call *c, fh_deploy_spec *spec, fh_err **err)
     return rc;
 }
 
+static int read_limit(const fh_json *body, fh_deploy_limit *l, fh_err **err)
+{
+    const fh_json *o = fh_json_get(body, "limit");
+    if (!o || fh_json_kind_of(o) == FH_JSON_NULL) return 0;
+    int rc = fh_json_read_i64(o, "hour_micro", false, 0, INT64_MAX, &l->max_hour_micro, err);
+    if (!rc) rc = fh_json_read_i64(o, "seconds", false, 0, FH_LIMIT_DEPLOY_HOURS * INT64_C(3600), &l->seconds, err);
+    if (!rc) rc = fh_json_read_i64(o, "cost_micro", false, 0, INT64_MAX, &l->micro, err);
+    if (!rc) rc = take_text(o, "currency", false, l->currency, sizeof l->currency, err);
+    if (!rc && (l->max_hour_micro || l->micro) && strlen(l->currency) != 3) {
+        rc = fh_err_set(err, FH_E_INVALID, "'currency' must be three capital letters");
+        fh_err_hint(err, "for example USD");
+    }
+    if (rc) fh_err_param(err, "limit");
+    return rc;
+}
+
 static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
 {
     int rc = read_mode(c, spec, err);
@@ -177,6 +221,7 @@ static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
     if (!rc) rc = fh_json_read_i64(c->body, "context_tok", false, INT64_MIN, INT64_MAX, &spec->context_tok, err);
     if (!rc) rc = fh_json_read_i64(c->body, "streams", false, INT64_MIN, INT64_MAX, &spec->streams, err);
     if (!rc) rc = fh_json_read_i64(c->body, "replicas", false, 1, FH_LIMIT_REPLICAS, &spec->replicas, err);
+    if (!rc) rc = read_limit(c->body, &spec->limit, err);
     return rc ? rc : check_path(c->server, spec, err);
 }
 

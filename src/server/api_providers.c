@@ -10,6 +10,7 @@
 #include "rent/adapters.h"
 #include "rental_offers.h"
 #include "server_private.h"
+#include "supplies.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,9 @@ static fh_json *provider_json(fh_server *s, const fh_provider *p)
     fh_json_set(o, "region", fh_json_new_cstr(p->region[0] ? p->region : NULL));
     fh_json_set(o, "has_key", fh_json_new_bool(p->secret[0] || p->key_file[0]));
     fh_json_set(o, "key_file", fh_json_new_cstr(p->key_file[0] ? p->key_file : NULL));
+    FH_AUTO(json) fh_json *settings = NULL;
+    if (p->supplies) fh_json_parse(&settings, fh_str_of(p->settings), sizeof p->settings, NULL);
+    fh_json_set(o, "settings", settings ? fh_take(settings) : fh_json_new_null());
     fh_json_set(o, "offers", p->rents ? fh_rental_offers_json(s->rental_offers, p->name) : fh_json_new_null());
     fh_json_set(o, "created", api_time(p->created_utc_ns));
     fh_json_set(o, "models", models);
@@ -138,6 +142,20 @@ static void ask_models(api_call *c, fh_provider *p, bool replace)
 
 /* ---- asking the account ---- */
 
+/* Takes p. One that machines are got of is opened before it is kept. */
+static int keep(fh_server *s, fh_provider *p, bool replace, fh_err **err)
+{
+    FH_AUTO(fh_provider) fh_provider *held = p;
+    char name[64];
+    bool opened = p->supplies && !replace;
+    snprintf(name, sizeof name, "%s", p->name);
+    int rc = opened ? fh_server_supply_open(s, p, err) : 0;
+    if (rc) return rc;
+    rc = fh_providers_put(s->providers, fh_take(held), replace, err);
+    if (rc && opened) fh_server_supply_close(s, name, NULL);
+    return rc;
+}
+
 static void offers_answered(void *arg, const fh_err *why)
 {
     asking *a = arg;
@@ -147,7 +165,7 @@ static void offers_answered(void *arg, const fh_err *why)
     snprintf(name, sizeof name, "%s", a->p->name);
     int rc = why ? fh_err_set(&err, fh_err_code(why), "%s", fh_err_message(why)) : 0;
     if (rc && fh_err_hint_get(why)) fh_err_hint(&err, "%s", fh_err_hint_get(why));
-    if (!rc) rc = fh_providers_put(s->providers, fh_take(a->p), a->replace, &err);
+    if (!rc) rc = keep(s, fh_take(a->p), a->replace, &err);
     if (rc)
         api_reply_error(a->call, err);
     else
@@ -200,10 +218,10 @@ static bool is_local(fh_str url)
 }
 
 /* A path is put behind it: a query, a fragment or credentials would swallow that or hide it. */
-static bool is_plain(fh_str url)
+static bool is_plain(fh_str url, const char *but)
 {
     for (size_t i = 0; i < url.len; i++)
-        if (url.ptr[i] <= ' ' || url.ptr[i] >= 0x7f || strchr("?#@\\", url.ptr[i])) return false;
+        if (url.ptr[i] <= ' ' || url.ptr[i] >= 0x7f || (strchr("?#@\\", url.ptr[i]) && !strchr(but, url.ptr[i]))) return false;
     return true;
 }
 
@@ -213,7 +231,7 @@ static int take_url(fh_provider *p, fh_str url, bool has_key, fh_err **err)
     while (url.len && url.ptr[url.len - 1] == '/') url.len--;
     if (fh_str_ends(url, FH_STR("/v1"))) url.len -= 3;
     bool secure = fh_str_starts(url, FH_STR("https://"));
-    if ((!secure && !fh_str_starts(url, FH_STR("http://"))) || url.len >= sizeof p->url || !is_plain(url))
+    if ((!secure && !fh_str_starts(url, FH_STR("http://"))) || url.len >= sizeof p->url || !is_plain(url, ""))
         return bad(err, "url", "'url' is no address of an endpoint", hint);
     if (!secure && has_key && !is_local(url)) return bad(err, "url", "the key would be readable on the network", "use https");
     snprintf(p->url, sizeof p->url, "%.*s", (int)url.len, url.ptr);
@@ -289,17 +307,51 @@ static int read_account(const fh_json *body, fh_provider *p, fh_err **err)
     return rc ? rc : fh_rent_key_check(p->key_file, err);
 }
 
+/* {"partition": "gpu", ...}: what they mean is for whoever opens it to say. */
+static int read_settings(const fh_json *body, fh_provider *p, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf text = FH_BUF(sizeof p->settings);
+    const fh_json *given = fh_json_get(body, "settings");
+    snprintf(p->settings, sizeof p->settings, "{}");
+    if (!given || fh_json_kind_of(given) == FH_JSON_NULL) return 0;
+    if (fh_json_kind_of(given) != FH_JSON_OBJECT)
+        return bad(err, "settings", "'settings' must be an object of texts", "for example {\"partition\": \"gpu\"}");
+    int rc = fh_json_write(given, &text, err);
+    if (!rc && text.len >= sizeof p->settings)
+        return bad(err, "settings", "'settings' is too long", "all settings together have at most 2047 bytes");
+    if (!rc) snprintf(p->settings, sizeof p->settings, "%.*s", (int)text.len, text.data);
+    return rc;
+}
+
+/* One that machines are got of by other means than an account's API: a cluster, a box with a login. */
+static int read_supply(const fh_json *body, fh_provider *p, fh_err **err)
+{
+    fh_str url = {0}, file = {0};
+    int rc = fh_json_read_str(body, "url", p->supplies->url_hint != NULL, &url, err);
+    if (!rc) rc = fh_json_read_str(body, "key_file", false, &file, err);
+    if (rc) return rc;
+    if (url.len >= sizeof p->url || !is_plain(url, "@")) return bad(err, "url", "'url' is no address", p->supplies->url_hint);
+    if (file.len && (file.ptr[0] != '/' || file.len >= sizeof p->key_file))
+        return bad(err, "key_file", "'key_file' must be a path from the root on the server's machine",
+                   "for example /etc/freehold/id_ed25519");
+    snprintf(p->url, sizeof p->url, "%.*s", (int)url.len, url.len ? url.ptr : "");
+    snprintf(p->key_file, sizeof p->key_file, "%.*s", (int)file.len, file.len ? file.ptr : "");
+    p->trust = FH_TRUST_RENTED;
+    return read_settings(body, p, err);
+}
+
 static int read_provider(const fh_json *body, fh_provider *p, fh_err **err)
 {
     fh_str kind = FH_STR("openai");
     int rc = fh_json_read_str(body, "kind", false, &kind, err);
     if (rc) return rc;
     p->rents = fh_rent_profile_find(kind);
-    if (!p->rents && !fh_str_eqs(kind, "openai") && !fh_str_eqs(kind, "anthropic"))
+    p->supplies = fh_supply_kind_find(kind);
+    if (!p->rents && !p->supplies && !fh_str_eqs(kind, "openai") && !fh_str_eqs(kind, "anthropic"))
         return bad(err, "kind", "there is no such kind of provider",
                    "openai and anthropic are hosted endpoints, by the API that they speak; machines are rented of runpod, vast and lambda");
     p->dialect = fh_str_eqs(kind, "anthropic") ? FH_DIALECT_MESSAGES : FH_DIALECT_CHAT;
-    rc = p->rents ? read_account(body, p, err) : read_endpoint(body, p, err);
+    rc = p->rents ? read_account(body, p, err) : p->supplies ? read_supply(body, p, err) : read_endpoint(body, p, err);
     return rc ? rc : read_common(body, p, err); /* its trust replaces the usual one */
 }
 
@@ -370,6 +422,19 @@ void api_providers_load_tokenizers(fh_server *s)
     }
 }
 
+/* Takes p. */
+static void add_supply(api_call *c, fh_provider *p)
+{
+    fh_err *err = NULL;
+    char name[64];
+    fh_server *s = c->server;
+    snprintf(name, sizeof name, "%s", p->name);
+    if (keep(s, p, false, &err))
+        api_reply_error(c, err);
+    else
+        api_reply(c, 201, provider_json(s, fh_providers_find(s->providers, fh_str_of(name))));
+}
+
 void api_providers_create(api_call *c)
 {
     fh_err *err = NULL;
@@ -380,6 +445,8 @@ void api_providers_create(api_call *c)
         api_reply_error(c, err);
     else if (p->rents)
         ask_offers(c, fh_take(p), false);
+    else if (p->supplies)
+        add_supply(c, fh_take(p));
     else
         load_tokenizers(c, fh_take(p));
 }
@@ -405,9 +472,12 @@ void api_providers_check(api_call *c)
     if (fh_model_tokenizers_dup(&known->tokenizers, &p->tokenizers, &err)) {
         fh_provider_free(p);
         api_reply_error(c, err);
-    } else if (p->rents)
+    } else if (p->rents) {
         ask_offers(c, p, true);
-    else
+    } else if (p->supplies) { /* it was opened, and says what is wrong when it is asked for a machine */
+        fh_provider_free(p);
+        api_reply(c, 200, provider_json(c->server, known));
+    } else
         ask_models(c, p, true);
 }
 
@@ -415,7 +485,8 @@ void api_providers_delete(api_call *c)
 {
     fh_err *err = NULL;
     fh_honesty_check_leave(c->server, c->param);
-    if (fh_providers_remove(c->server->providers, c->param, &err) || fh_standings_forget(c->server->standings, c->param, &err)) {
+    if (fh_server_supply_close(c->server, c->param, &err) || fh_providers_remove(c->server->providers, c->param, &err) ||
+        fh_standings_forget(c->server->standings, c->param, &err)) {
         api_reply_error(c, err);
         return;
     }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "db/schema.h"
 #include "fleet/nodes.h"
+#include "fleet/supplies.h"
 #include "server_private.h"
 
 #include <stdio.h>
@@ -21,11 +22,34 @@ static fh_fleet_node fleet_node(const fh_node *n)
 
 /* ---- on the fleet's thread ---- */
 
+/* The fleet has its machine no more. One that never came is not known here. */
+static void node_done(void *arg, const char *name)
+{
+    fh_server *s = arg;
+    int64_t id;
+    if (fh_nodes_remove(s->nodes, name, &id, NULL) == 0) fh_pool_service_drop(s->pool, id);
+}
+
+/* Machines that came when nobody wanted them any more. */
+static void remove_late(void *arg)
+{
+    fh_server *s = arg;
+    for (size_t i = 0; i < fh_nodes_count(s->nodes); i++) {
+        const fh_node *n = fh_nodes_at(s->nodes, i);
+        if (n->linked && n->state != FH_NODE_REMOVED && fh_fleet_node_is(s->fleet, n->name) == FH_NODE_OF_PAST_ORDER) node_done(s, n->name);
+    }
+}
+
 static void on_here(void *arg, const fh_node *n, fh_link *l)
 {
     fh_server *s = arg;
     fh_fleet_node f = fleet_node(n);
     FH_AUTO(fh_err) fh_err *err = NULL;
+    if (fh_fleet_node_is(s->fleet, f.name) == FH_NODE_OF_PAST_ORDER) {
+        fh_log(FH_LOG_INFO, "pool", "%s came when nobody wanted it any more; it is removed", f.name);
+        fh_loop_post(fh_fleet_loop(s->fleet), remove_late, s);
+        return;
+    }
     if (fh_fleet_node_set(s->fleet, &f, &err) == 0)
         fh_fleet_node_up(s->fleet, f.name, l);
     else
@@ -61,6 +85,7 @@ static void start_service(void *arg)
     st->rc = fh_pool_service_start(&s->pool, fh_fleet_loop(s->fleet), &c, &st->err);
     if (st->rc == 0) s->pool_port = fh_pool_service_port(s->pool);
     fh_fleet_at_end(s->fleet, end_service, s);
+    fh_fleet_on_node_done(s->fleet, node_done, s);
 }
 
 /* ---- from the server's ---- */

@@ -2,6 +2,7 @@
 #include "providers.h"
 
 #include "json/json.h"
+#include "supplies.h"
 #include "wire/messages.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -62,6 +63,7 @@ uint32_t fh_provider_can(const fh_provider *p)
 const char *fh_provider_kind(const fh_provider *p)
 {
     if (p->rents) return p->rents->kind;
+    if (p->supplies) return p->supplies->name;
     return p->dialect == FH_DIALECT_MESSAGES ? "anthropic" : "openai";
 }
 
@@ -117,7 +119,9 @@ static int load_row(fh_providers *all, fh_stmt *s, fh_err **err)
     copy(p->url, sizeof p->url, fh_stmt_str(s, 1));
     copy(p->secret, sizeof p->secret, fh_stmt_str(s, 2));
     copy(p->key_file, sizeof p->key_file, fh_stmt_str(s, 10));
+    copy(p->settings, sizeof p->settings, fh_stmt_str(s, 12));
     p->rents = fh_rent_profile_find(fh_stmt_str(s, 3));
+    p->supplies = fh_supply_kind_find(fh_stmt_str(s, 3));
     p->dialect = fh_str_eqs(fh_stmt_str(s, 3), "anthropic") ? FH_DIALECT_MESSAGES : FH_DIALECT_CHAT;
     p->created_utc_ns = fh_stmt_int(s, 5);
     if (!fh_trust_parse(fh_stmt_str(s, 4), &p->trust))
@@ -137,7 +141,7 @@ static int load(fh_providers *all, fh_err **err)
     bool row = false;
     int rc = fh_db_query(all->db, &s, err,
                          "SELECT name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region, prices, key_file, "
-                         "canaries_per_day FROM providers ORDER BY name",
+                         "canaries_per_day, settings FROM providers ORDER BY name",
                          "");
     while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) rc = load_row(all, s, err);
     return rc;
@@ -189,10 +193,11 @@ static int save(fh_providers *all, const fh_provider *p, fh_err **err)
               : fh_db_exec(
                     all->db, err,
                     "INSERT OR REPLACE INTO providers(name, url, secret, kind, trust, created_utc_ns, models, tokenizers, region, prices, "
-                    "key_file, canaries_per_day) "
-                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-                    "sssssisssssi", p->name, p->url, p->secret, fh_provider_kind(p), fh_trust_name(p->trust), p->created_utc_ns,
-                    fh_buf_cstr(&models), fh_buf_cstr(&tokenizers), p->region, fh_buf_cstr(&prices), p->key_file, p->canaries_per_day);
+                    "key_file, canaries_per_day, settings) "
+                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                    "sssssisssssis", p->name, p->url, p->secret, fh_provider_kind(p), fh_trust_name(p->trust), p->created_utc_ns,
+                    fh_buf_cstr(&models), fh_buf_cstr(&tokenizers), p->region, fh_buf_cstr(&prices), p->key_file, p->canaries_per_day,
+                    p->settings[0] ? p->settings : "{}");
 }
 
 static size_t index_of(const fh_providers *all, fh_str name)

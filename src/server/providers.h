@@ -17,11 +17,13 @@ typedef struct fh_provider_price {
 } fh_provider_price;
 
 typedef struct fh_provider {
-    char name[64], url[256];      /* url without the API's path and without a slash at its end */
-    char secret[256];             /* "" for none */
-    const fh_rent_profile *rents; /* NULL: a hosted endpoint */
-    char key_file[256];           /* of one that machines are rented of; else "" */
-    fh_wire_dialect dialect;      /* FH_DIALECT_CHAT or FH_DIALECT_MESSAGES */
+    char name[64], url[256];               /* url without the API's path and without a slash at its end */
+    char secret[256];                      /* "" for none */
+    const fh_rent_profile *rents;          /* NULL: a hosted endpoint */
+    const struct fh_supply_kind *supplies; /* NULL: no machines are got of it */
+    char settings[2048];                   /* of one that machines are got of: a JSON object of strings */
+    char key_file[256];                    /* of one that machines are rented or got of; else "" */
+    fh_wire_dialect dialect;               /* FH_DIALECT_CHAT or FH_DIALECT_MESSAGES */
     fh_trust trust;
     char region[FH_REGION_CHARS]; /* where it stands; "": not known */
     int64_t created_utc_ns;

@@ -12,6 +12,7 @@
 #include "honesty.h"
 #include "price_lists.h"
 #include "providers.h"
+#include "supplies.h"
 #include "rental_offers.h"
 #include "server_private.h"
 #include "sys/file.h"
@@ -194,6 +195,7 @@ static int start_services(fh_server *s, fh_err **err)
     if (!rc) rc = fh_server_start_fleet(s, &fleet, err);
     s->fleet = fleet;
     if (!rc) rc = fh_server_start_pool(s, err);
+    if (!rc) fh_server_open_supplies(s);
     if (!rc) rc = fh_feed_new(&s->feed, s, err);
     if (!rc) rc = fh_gateway_new(&s->gateway, &gateway, err);
     if (!rc) api_providers_load_tokenizers(s);

@@ -192,17 +192,38 @@ static const api_field deployment[] = {
     {"rss_bytes", "integer", true, false, "memory that the engine has"},
     {"sandbox", "string", true, false, "what shuts the engine in"},
     {"restarts", "integer", true, false, "how often it was started again"},
+    {"machine", "DeploymentMachine", true, true, "the machine that was got for it alone; null: it runs on none such"},
+    {"limit", "DeploymentLimit", true, true, "what such machines may cost; null: there is no limit"},
+    END,
+};
+static const api_field deployment_machine[] = {
+    {"order", "integer", true, false, "its number; the machine joins the pool by the provider's name and that number"},
+    {"provider", "string", true, false, "provider/NAME: who it is got of"},
+    {"hour_micro", "integer", true, false, "what an hour of it costs, in millionths of the currency; 0: nothing, or not known yet"},
+    {"spent_micro", "integer", true, false, "what it has cost so far, at most"},
+    {"currency", "string", true, true, "of both; null while nothing is known of a price"},
+    {"ends", "time", true, true, "when it will be taken away; null: that is not known"},
+    {"leaving", "boolean", true, false, "it is about to be taken away before that"},
+    END,
+};
+static const api_field deployment_limit[] = {
+    {"hour_micro", "integer", false, false, "most that an hour of a machine may cost, in millionths of the currency; 0: no limit"},
+    {"seconds", "integer", false, false, "most time that machines may be had for, all together; 0: no limit"},
+    {"cost_micro", "integer", false, false, "most that they may cost, all together; 0: no limit"},
+    {"currency", "string", false, true, "three capital letters, as USD; needed where there is an amount"},
     END,
 };
 static const api_field deployment_create[] = {
     {"model", "string", true, false, "id, alias, or the path of a GGUF file in an import folder; with reuse also deployment/NAME"},
     {"name", "string", false, false, "a name of your own; made from the model's id without one"},
-    {"place", "string", false, false, "here, pool or node/NAME; left out: the cheapest that it fits on"},
+    {"place", "string", false, false,
+     "here, pool, node/NAME, or provider/NAME (or the kind of one) to get a machine there; left out: the cheapest of here and the pool"},
     {"engine", "string", false, false,
      "freehold, llama-server or vllm; without: freehold, or where it does not take such weights one that is installed and does"},
     {"context_tok", "integer", false, false, "context of each stream"},
     {"streams", "integer", false, false, "requests at once"},
     {"replicas", "integer", false, false, "so many deployments of the model are to run, with those that do; the reply is the first"},
+    {"limit", "DeploymentLimit", false, false, "what machines that are got for it may cost"},
     {"reuse", "boolean", false, false, "take what runs or is on its way of that model, if anything is; false: start another beside it"},
     END,
 };
@@ -328,6 +349,7 @@ static const api_field provider[] = {
     {"region", "string", true, true, "where it stands, as it was added; null: not known"},
     {"has_key", "boolean", true, false, "whether it was given with a key, which is never shown"},
     {"key_file", "string", true, true, "where the key of an account lies that machines are rented of; null: a hosted endpoint"},
+    {"settings", "object", true, true, "of one that machines are got of: what its kind wants to know; null: another provider"},
     {"offers", "integer", true, true, "machines that it offered when it was asked last; null: a hosted endpoint, or not asked yet"},
     {"created", "time", true, false, "when"},
     {"models", "string[]", true, false, "what it serves"},
@@ -380,6 +402,7 @@ static const api_field honesty_check[] = {
     END,
 };
 static const api_field provider_create[] = {
+    {"settings", "object", false, false, "of one that machines are got of: texts by name, which its kind knows"},
     {"name", "string", true, false, "how it is to be called: small letters, digits, dashes"},
     {"url", "string", false, false, "where it is, with or without /v1; not for those that machines are rented of, which are known"},
     {"kind", "string", false, false,
@@ -680,6 +703,8 @@ const api_shape api_shapes[] = {
     {"KeyCreate", key_create},
     {"KeyRotate", key_rotate},
     {"Provider", provider},
+    {"DeploymentLimit", deployment_limit},
+    {"DeploymentMachine", deployment_machine},
     {"ProviderCreate", provider_create},
     {"ProviderPrice", provider_price},
     {"Honesty", honesty},

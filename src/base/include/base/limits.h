@@ -236,6 +236,8 @@
     X(NODE_ENGINES, 64, "engines that a machine of the pool runs at once; beyond: it refuses")                                             \
     X(NODE_REPORT_MS, 1000, "time between two reports of a machine of the pool, while nothing changes there")                              \
     X(NODE_REPORT_BYTES, 262144, "one such report; beyond: it is left out")                                                                \
+    X(DEPLOY_HOURS, 8784, "hours that machines may be got for, at most")                                                                   \
+    X(ORDER_JOIN_MS, 600000, "time from a machine being had until it joins the pool; beyond: it is given back")                            \
     X(NODE_AWAY_MS, 5000, "time that a machine of the pool may be gone; beyond: what ran there has ended")                                 \
     X(NODE_BACK_MS, 30000, "the same after the server was started")                                                                        \
     X(NODE_CHECK_MS, 3600000, "time that a machine of the pool may take to check weights that it was sent")                                \

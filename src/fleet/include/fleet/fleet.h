@@ -33,6 +33,20 @@ const char *fh_deployment_state_name(fh_deployment_state s);
 #define FH_DEPLOYMENT_NAME_CHARS 40 /* so that a socket's path has room for it */
 bool fh_deployment_name_good(const char *name);
 
+typedef struct fh_order_terms { /* of the machine that was got for a deployment (supply/supply.h) */
+    int64_t id;                 /* 0: it runs on no such machine, and wants none */
+    char supply[80], currency[4];
+    int64_t hour_micro, spent_micro; /* what an hour of it costs, and what it has cost at most; millionths */
+    int64_t ends_utc_ns;             /* when it will be taken away; 0: not known */
+    bool leaving;                    /* it is about to be taken away before that */
+} fh_order_terms;
+
+typedef struct fh_deploy_limit { /* of a machine that is got for a deployment. 0: none */
+    int64_t max_hour_micro;      /* millionths of the currency */
+    int64_t seconds, micro;      /* of all of them together */
+    char currency[4];
+} fh_deploy_limit;
+
 typedef struct fh_deployment_view { /* one deployment in a snapshot */
     char name[64], model[128], variant[64], place[64];
     char engine[32]; /* id of a row of catalog/engines.h */
@@ -48,6 +62,8 @@ typedef struct fh_deployment_view { /* one deployment in a snapshot */
     char sandbox[16];
     char socket_path[108];
     unsigned restarts;
+    fh_order_terms order;
+    fh_deploy_limit limit;
 } fh_deployment_view;
 
 typedef struct fh_fleet_snapshot { /* reference counted, immutable */
@@ -97,10 +113,11 @@ typedef struct fh_deploy_spec {
     char model[256]; /* catalog id or alias ("id:variant" too), or the id or digest of imported weights; a path is refused: import it first.
                         With reuse and attach also a deployment that runs, NAME or "deployment/NAME" */
     char name[64];   /* "" = made from the model's id */
-    char place[64];  /* "here" or "" */
+    char place[64];  /* "here", "pool", "node/NAME", "provider/NAME", or the kind of a provider; "": the best of here and the pool */
     char engine[32]; /* "" = our own, or where that does not take such weights the first that is installed and does */
     int64_t context_tok, streams; /* 0 = default */
-    int64_t replicas;             /* so many of the model are to run, with those that do already; 0 = 1 */
+    fh_deploy_limit limit;
+    int64_t replicas; /* so many of the model are to run, with those that do already; 0 = 1 */
 } fh_deploy_spec;
 
 /* Commands. Posted to the fleet; done(arg, view, err) is called on `reply_loop`'s thread exactly once (view and err borrowed; one of them

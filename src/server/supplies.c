@@ -1,0 +1,126 @@
+/* Providers that machines are got of (see supplies.h). */
+#include "supplies.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "fleet/nodes.h"
+#include "fleet/supplies.h"
+#include "pool/service.h"
+#include "providers.h"
+#include "server_private.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const fh_supply_kind kinds[] = {
+    {NULL, NULL, NULL},
+};
+
+const fh_supply_kind *fh_supply_kind_find(fh_str name)
+{
+    const fh_supply_kind *k = kinds;
+    while (k->name && !fh_str_eqs(name, k->name)) k++;
+    return k->name ? k : NULL;
+}
+
+/* ---- on the fleet's thread ---- */
+
+static int make_token(void *arg, char *out, size_t out_size, fh_err **err)
+{
+    fh_server *s = arg;
+    char text[FH_JOIN_TOKEN_LEN + 1];
+    int64_t expires;
+    if (!s->pool) return fh_err_set(err, FH_E_UNAVAILABLE, "this server does not listen for machines");
+    int rc = fh_nodes_token_new(s->nodes, fh_pool_service_fingerprint(s->pool), fh_clock_utc_ns(), text, &expires, err);
+    if (!rc) snprintf(out, out_size, "%s", text);
+    explicit_bzero(text, sizeof text);
+    return rc;
+}
+
+/* What machines dial: the address that the pool listens at, by this machine's name where that is every address. */
+static void door_url(const fh_server *s, char *out, size_t out_size)
+{
+    char host[256] = "";
+    const char *address = s->config->pool, *colon = address ? strrchr(address, ':') : NULL;
+    out[0] = '\0';
+    if (!s->pool || !colon) return;
+    snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
+    bool any = strcmp(host, "0.0.0.0") == 0 || strcmp(host, "[::]") == 0 || !host[0];
+    if (any && gethostname(host, sizeof host) != 0) snprintf(host, sizeof host, "localhost");
+    snprintf(out, out_size, "https://%s:%d", host, fh_pool_service_port(s->pool));
+}
+
+typedef struct opening {
+    fh_server *server;
+    const fh_provider *p;
+    int rc;
+    fh_err *err;
+} opening;
+
+static void open_one(void *arg)
+{
+    opening *o = arg;
+    fh_server *s = o->server;
+    char name[80], url[300];
+    FH_AUTO(json) fh_json *settings = NULL;
+    fh_supply *made = NULL;
+    snprintf(name, sizeof name, "provider/%s", o->p->name);
+    door_url(s, url, sizeof url);
+    o->rc = fh_json_parse(&settings, fh_str_of(o->p->settings), sizeof o->p->settings, &o->err);
+    fh_supply_config c = {.name = name,
+                          .url = o->p->url,
+                          .key_file = o->p->key_file,
+                          .settings = settings,
+                          .data_dir = s->config->data_dir,
+                          .store_url = s->store_url,
+                          .program = s->program,
+                          .door = {.url = url, .token = make_token, .arg = s}};
+    fh_str said = fh_json_str(fh_json_get(settings, "server"));
+    if (said.len) c.door.url = said.ptr; /* how machines reach this server, where that is another way */
+    if (!o->rc) o->rc = o->p->supplies->open(&made, fh_fleet_loop(s->fleet), &c, &o->err);
+    if (!o->rc) fh_fleet_supply_add(s->fleet, made);
+}
+
+typedef struct closing {
+    fh_server *server;
+    const char *name;
+    int rc;
+    fh_err *err;
+} closing;
+
+static void close_one(void *arg)
+{
+    closing *c = arg;
+    c->rc = fh_fleet_supply_remove(c->server->fleet, c->name, &c->err);
+}
+
+/* ---- from the main loop ---- */
+
+int fh_server_supply_open(fh_server *s, const fh_provider *p, fh_err **err)
+{
+    opening o = {.server = s, .p = p};
+    if (!fh_fleet_call(s->fleet, open_one, &o)) return fh_err_set(err, FH_E_UNAVAILABLE, "a newer server has the machines");
+    if (o.rc) fh_err_move(err, &o.err);
+    return o.rc;
+}
+
+int fh_server_supply_close(fh_server *s, const char *provider, fh_err **err)
+{
+    char name[80];
+    closing c = {.server = s, .name = name};
+    snprintf(name, sizeof name, "provider/%s", provider);
+    if (!fh_fleet_call(s->fleet, close_one, &c)) return fh_err_set(err, FH_E_UNAVAILABLE, "a newer server has the machines");
+    if (c.rc) fh_err_move(err, &c.err);
+    return c.rc;
+}
+
+void fh_server_open_supplies(fh_server *s)
+{
+    for (size_t i = 0; i < fh_providers_count(s->providers); i++) {
+        FH_AUTO(fh_err) fh_err *err = NULL;
+        const fh_provider *p = fh_providers_at(s->providers, i);
+        if (p->supplies && fh_server_supply_open(s, p, &err))
+            fh_log_err(FH_LOG_ERROR, "server", err, "no machines can be had of provider %s", p->name);
+    }
+}
