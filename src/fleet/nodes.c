@@ -1,7 +1,9 @@
 /* The machines of the pool among the places of the fleet. */
 #include "fleet_private.h"
+#include "base/str.h"
 #include "node_place.h"
 
+#include <stdio.h>
 #include <string.h>
 
 fh_loop *fh_fleet_loop(fh_fleet *f)
@@ -93,6 +95,17 @@ void fh_fleet_on_node_done(fh_fleet *f, void (*fn)(void *arg, const char *name),
 {
     f->node_done_arg = arg;
     f->node_done = fn;
+}
+
+bool fh_fleet_node_last_report(fh_fleet *f, const char *name, fh_fleet_node_report *ret)
+{
+    const fh_node_place *np = fh_fleet_node_find(f, name);
+    if (!np || !np->link || !np->reported) return false;
+    *ret = (fh_fleet_node_report){.memory_bytes = np->machine.memory_bytes, .memory_free_bytes = np->machine.memory_available_bytes};
+    fh_str engines = fh_str_trim(fh_str_of(np->kinds));
+    snprintf(ret->sandbox, sizeof(ret->sandbox), "%s", np->sandbox);
+    snprintf(ret->engines, sizeof(ret->engines), "%.*s", (int)engines.len, engines.ptr);
+    return true;
 }
 
 void fh_fleet_nodes_free(fh_fleet *f)

@@ -1,12 +1,39 @@
 /* Machines of the pool over HTTP: list, one, a token to join with, drain, remove. */
 #include "base/clock.h"
+#include "base/limits.h"
+#include "base/str.h"
 #include "fleet/nodes.h"
 #include "pool/service.h"
 #include "server_private.h"
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 
-static fh_json *node_json(const fh_node *n)
+static fh_json *words_json(const char *words)
+{
+    fh_json *list = fh_json_new_array();
+    for (fh_str left = fh_str_trim(fh_str_of(words)); left.len;) {
+        size_t end = fh_str_find(left, FH_STR(" "));
+        fh_json_append(list, fh_json_new_str((fh_str){left.ptr, end}));
+        left = fh_str_trim((fh_str){left.ptr + end, left.len - end});
+    }
+    return list;
+}
+
+static void set_report(fh_json *o, fh_fleet *f, const char *name)
+{
+    fh_fleet_node_report r;
+    bool is = fh_fleet_node_last_report(f, name, &r);
+    fh_json_set(o, "memory_bytes", is ? fh_json_new_int((int64_t)r.memory_bytes) : fh_json_new_null());
+    fh_json_set(o, "memory_free_bytes", is ? fh_json_new_int((int64_t)r.memory_free_bytes) : fh_json_new_null());
+    fh_json_set(o, "sandbox", fh_json_new_cstr(is ? r.sandbox : NULL));
+    fh_json_set(o, "engines", is ? words_json(r.engines) : fh_json_new_array());
+}
+
+static fh_json *node_json(fh_fleet *f, const fh_node *n)
 {
     FH_AUTO(json) fh_json *facts = NULL;
     fh_json *o = fh_json_new_object();
@@ -19,6 +46,7 @@ static fh_json *node_json(const fh_node *n)
     fh_json_set(o, "joined", api_time(n->joined_utc_ns));
     fh_json_set(o, "seen", api_time(n->seen_utc_ns));
     fh_json_set(o, "certificate_expires", api_time(n->until_utc_ns));
+    set_report(o, f, n->name);
     fh_json_set(o, "facts", facts ? fh_take(facts) : fh_json_new_object());
     return o;
 }
@@ -38,7 +66,7 @@ static void list(void *arg)
     const fh_nodes *all = a->server->nodes;
     a->made = fh_json_new_array();
     for (size_t i = 0; i < fh_nodes_count(all); i++)
-        if (fh_nodes_at(all, i)->state != FH_NODE_REMOVED) fh_json_append(a->made, node_json(fh_nodes_at(all, i)));
+        if (fh_nodes_at(all, i)->state != FH_NODE_REMOVED) fh_json_append(a->made, node_json(a->server->fleet, fh_nodes_at(all, i)));
 }
 
 static void get(void *arg)
@@ -46,11 +74,46 @@ static void get(void *arg)
     asked *a = arg;
     const fh_node *n = fh_nodes_find(a->server->nodes, fh_str_of(a->name));
     if (n) {
-        a->made = node_json(n);
+        a->made = node_json(a->server->fleet, n);
         return;
     }
     fh_err_set(&a->err, FH_E_NOT_FOUND, "there is no machine '%.64s' in the pool", a->name);
     fh_err_hint(&a->err, "`freehold node list` shows them");
+}
+
+/* Of one interface, as it stands in a URL; false: machines elsewhere do not reach it there. */
+static bool reachable(const struct ifaddrs *i, char *out, size_t out_size)
+{
+    char text[INET6_ADDRSTRLEN];
+    const void *address = NULL;
+    bool v6 = i->ifa_addr && i->ifa_addr->sa_family == AF_INET6;
+    if (!(i->ifa_flags & IFF_UP) || (i->ifa_flags & IFF_LOOPBACK)) return false;
+    if (v6) address = &((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr;
+    if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET) address = &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr;
+    if (!address || (v6 && IN6_IS_ADDR_LINKLOCAL((const struct in6_addr *)address))) return false;
+    if (!inet_ntop(i->ifa_addr->sa_family, address, text, sizeof text)) return false;
+    snprintf(out, out_size, v6 ? "[%s]" : "%s", text);
+    return true;
+}
+
+/* Where other machines may reach the pool, as far as this one can say: what it listens on, or each of its addresses where that is all. */
+static fh_json *addresses_json(const char *pool)
+{
+    fh_json *list = fh_json_new_array();
+    struct ifaddrs *all = NULL;
+    char text[INET6_ADDRSTRLEN + 2];
+    fh_str on = {pool, strlen(pool)};
+    while (on.len && on.ptr[on.len - 1] != ':') on.len--;
+    on.len -= on.len > 0;
+    if (on.len && !fh_str_eqs(on, "0.0.0.0") && !fh_str_eqs(on, "[::]")) {
+        fh_json_append(list, fh_json_new_str(on));
+        return list;
+    }
+    if (getifaddrs(&all) != 0) return list;
+    for (const struct ifaddrs *i = all; i && fh_json_count(list) < FH_LIMIT_POOL_ADDRESSES; i = i->ifa_next)
+        if (reachable(i, text, sizeof text)) fh_json_append(list, fh_json_new_cstr(text));
+    freeifaddrs(all);
+    return list;
 }
 
 static void token(void *arg)
@@ -71,6 +134,7 @@ static void token(void *arg)
     fh_json_set(a->made, "expires", api_time(expires));
     fh_json_set(a->made, "server_sha256", fh_json_new_cstr(fingerprint));
     fh_json_set(a->made, "port", fh_json_new_int(fh_pool_service_port(s->pool)));
+    fh_json_set(a->made, "addresses", addresses_json(s->config->pool));
     explicit_bzero(text, sizeof text);
 }
 
@@ -80,7 +144,7 @@ static void drain(void *arg)
     int64_t id;
     if (fh_nodes_drain(a->server->nodes, a->name, &id, &a->err)) return;
     fh_fleet_node_drain(a->server->fleet, a->name);
-    a->made = node_json(fh_nodes_find_id(a->server->nodes, id));
+    a->made = node_json(a->server->fleet, fh_nodes_find_id(a->server->nodes, id));
 }
 
 /* What ran there counts as ended before the machine is told. */

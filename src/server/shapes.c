@@ -329,6 +329,10 @@ static const api_field node[] = {
     {"joined", "time", true, false, "when it joined"},
     {"seen", "time", true, true, "when it was connected last; null: it has not come yet"},
     {"certificate_expires", "time", true, true, "end of its certificate, which is renewed before; null: it has none yet"},
+    {"memory_bytes", "integer", true, true, "that its engines may use, as it said last; null: it is not here"},
+    {"memory_free_bytes", "integer", true, true, "of that, what is free now"},
+    {"sandbox", "string", true, true, "what shuts engines in there"},
+    {"engines", "string[]", true, false, "that its owner installed; none while it is not here"},
     {"facts", "object", true, false,
      "what it says of itself: processor, memory, GPUs, what it measured; empty until it has (docs/POOL.md)"},
     END,
@@ -338,6 +342,7 @@ static const api_field node_token[] = {
     {"expires", "time", true, false, "when it ends"},
     {"server_sha256", "string", true, false, "fingerprint of the certificate that the machine will see: part of the token"},
     {"port", "integer", true, false, "where the server listens for machines"},
+    {"addresses", "string[]", true, false, "of this machine, at which others may reach that port; which of them do, it does not know"},
     END,
 };
 static const api_field provider[] = {

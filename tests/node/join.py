@@ -23,6 +23,9 @@ def joins(pool, den):
     facts = n["facts"]
     assert facts["cores"] >= 1 and facts["memory_bytes"] > 0 and facts["memory_read_bytes_per_s"] > 0 and facts["memory_read_how"], facts
     assert pool.json("GET", "/api/v1/nodes/den")["name"] == "den"
+    pool.wait(lambda nodes: nodes["den"]["memory_bytes"], "den does not report")
+    n = pool.nodes()["den"]
+    assert 0 < n["memory_free_bytes"] <= n["memory_bytes"] and "freehold" in n["engines"] and n["sandbox"], n
     listed = pool.cli("node", "list").stdout
     assert "den" in listed and "0.35 EUR" in listed and "now" in listed, listed
     for file in ("identity.json", "node.pem"):

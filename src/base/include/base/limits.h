@@ -278,6 +278,7 @@
     X(POOL_SKEW_MS, 86400000, "time that a node's clock may be behind when it gets a certificate")                                         \
     X(NODE_FACTS_BYTES, 32768, "what a node says of itself; beyond: its link closes")                                                      \
     X(NODE_GPUS, 64, "GPUs of a node that are told of; beyond: they are not")                                                              \
+    X(POOL_ADDRESSES, 16, "addresses of the server that are named with a token; beyond: they are not")                                     \
     X(NODE_ANSWER_MS, 30000, "time that a node takes to say who it is and what it has; beyond: its link closes")                           \
     X(NODE_SEEN_MS, 60000, "time between two times that it is written down when nodes were seen last")                                     \
     X(SSE_SUBSCRIBERS, 256, "open streams of /api/v1/events; beyond: 503")

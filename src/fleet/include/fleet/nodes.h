@@ -41,4 +41,11 @@ void fh_fleet_node_drain(fh_fleet *f, const char *name);
 /* It was removed from the pool: what ran there counts as ended now. */
 void fh_fleet_node_remove(fh_fleet *f, const char *name);
 
+typedef struct fh_fleet_node_report { /* what it said last, a few seconds ago at most */
+    uint64_t memory_bytes, memory_free_bytes;
+    char sandbox[16], engines[256]; /* ids of those that its owner installed, with spaces between them */
+} fh_fleet_node_report;
+/* False: it is not connected, or has not reported yet. */
+bool fh_fleet_node_last_report(fh_fleet *f, const char *name, fh_fleet_node_report *ret);
+
 #endif
