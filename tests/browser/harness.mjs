@@ -38,7 +38,7 @@ export async function until(what, fn, ms = 15_000) {
   throw new Error(`waited ${ms} ms for: ${what}`);
 }
 
-function freePort() {
+export function freePort() {
   return new Promise((done, bad) => {
     const s = createServer().on('error', bad).listen(0, '127.0.0.1', () => {
       const { port } = s.address();

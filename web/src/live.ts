@@ -82,7 +82,7 @@ export async function refreshModels(): Promise<void> {
   }
 }
 
-async function refreshMachine(): Promise<void> {
+export async function refreshMachine(): Promise<void> {
   live.set({ machine: await json<Machine>('/api/v1/machine'), engines: (await json<List<Engine>>('/api/v1/engines')).items });
 }
 

@@ -5,6 +5,7 @@ import './style/models.css';
 import './style/running.css';
 import './style/traffic.css';
 import './style/chat.css';
+import './style/machines.css';
 import { render } from 'preact';
 import { startSession } from './api/session.ts';
 import { startConversation } from './chat/conversation.ts';

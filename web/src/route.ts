@@ -1,15 +1,17 @@
-// Where the reader is, kept in the address after '#': '#/models', '#/running/NAME', '#/chat'. Server paths are never touched, so a reload works anywhere.
+// Where the reader is, kept in the address after '#': '#/models', '#/running/NAME', '#/chat', '#/machines/NAME'. Server paths are never touched, so a reload works anywhere.
 import { createStore } from './store.ts';
 
-export type Page = 'models' | 'running' | 'chat';
+export const PAGES = ['models', 'running', 'chat', 'machines'] as const;
+export type Page = (typeof PAGES)[number];
 export interface Route {
   page: Page;
   name: string;
 }
 
 export function parseRoute(hash: string): Route {
-  const [page = '', name = ''] = hash.replace(/^#\/?/, '').split('/');
-  if (page !== 'running' && page !== 'chat') return { page: 'models', name: '' };
+  const [word = '', name = ''] = hash.replace(/^#\/?/, '').split('/');
+  const page = PAGES.find((p) => p === word);
+  if (!page || page === 'models') return { page: 'models', name: '' };
   try {
     return { page, name: decodeURIComponent(name) };
   } catch {

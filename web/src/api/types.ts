@@ -121,6 +121,40 @@ export interface Failover {
   attempts: Attempt[];
 }
 
+export interface PoolNode { // a machine of the pool
+  name: string;
+  state: 'joined' | 'draining';
+  here: boolean;
+  ask_micro_per_hour: number; // millionths of the currency
+  ask_currency: string;
+  joined: string;
+  seen: string | null;
+  certificate_expires: string | null;
+  memory_bytes: number | null; // that its engines may use; null: it is not here
+  memory_free_bytes: number | null;
+  sandbox: string | null;
+  engines: string[];
+  facts: Facts;
+}
+
+export interface Facts { // what it says of itself, as far as it has
+  version?: string;
+  cpu?: string;
+  cores?: number;
+  threads?: number;
+  memory_bytes?: number;
+  disk_free_bytes?: number;
+  memory_read_bytes_per_s?: number;
+  gpus?: { name: string; memory_bytes: number }[];
+}
+
+export interface NodeToken {
+  token: string;
+  expires: string;
+  port: number;
+  addresses: string[];
+}
+
 export interface Machine {
   name: string;
   cpu: string;

@@ -5,17 +5,16 @@ import { isResting } from '../api/types.ts';
 import { left } from '../format.ts';
 import { live, tryNow } from '../live.ts';
 import { dismiss, notices } from '../notices.ts';
-import { route, routeHash, type Page } from '../route.ts';
+import { PAGES, route, routeHash, type Page } from '../route.ts';
 import { useStore, useTick } from '../store.ts';
 import { text } from '../text.ts';
 import { nextTheme, theme } from '../theme.ts';
 import { ChatPage } from './chat.tsx';
 import { Icon } from './icons.tsx';
+import { MachinesPage } from './machines.tsx';
 import { ModelsPage } from './models.tsx';
 import { RunningPage } from './running.tsx';
 import { SignIn } from './signin.tsx';
-
-const PAGES: Page[] = ['models', 'running', 'chat'];
 
 function Nav() {
   const at = useStore(route, (r) => r.page);
@@ -24,7 +23,7 @@ function Nav() {
     <nav aria-label={text.nav.label}>
       {PAGES.map((page) => (
         <a key={page} href={routeHash(page)} aria-current={at === page ? 'page' : undefined}>
-          {text.nav[page as 'models' | 'running' | 'chat']}
+          {text.nav[page]}
           {page === 'running' && count > 0 && <span class="count">{count}</span>}
         </a>
       ))}
@@ -91,7 +90,7 @@ function Notices() {
   return (
     <>
       <div class="visually-hidden" role="status" aria-live="polite">{heard}</div>
-      <div class="notices">
+      <section class="notices" aria-label={text.common.notices}>
         {list.map((n) => (
           <div key={n.id} class={`notice ${n.bad ? 'bad' : ''}`}>
             <div>
@@ -104,7 +103,7 @@ function Notices() {
             <button type="button" class="icon-button" aria-label={text.common.dismiss} onClick={() => dismiss(n.id)}><Icon name="close" size={16} /></button>
           </div>
         ))}
-      </div>
+      </section>
     </>
   );
 }
@@ -112,6 +111,7 @@ function Notices() {
 function PageBody({ page }: { page: Page }) {
   if (page === 'running') return <RunningPage />;
   if (page === 'chat') return <ChatPage />;
+  if (page === 'machines') return <MachinesPage />;
   return <ModelsPage />;
 }
 

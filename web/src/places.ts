@@ -1,0 +1,63 @@
+// The machines of the pool, asked for while somebody looks, and what may be done with them.
+import { json, request } from './api/http.ts';
+import type { Deployment, List, Machine, NodeToken, PoolNode } from './api/types.ts';
+import { isResting } from './api/types.ts';
+import { createStore } from './store.ts';
+
+export const places = createStore<{ nodes: PoolNode[] | null }>({ nodes: null });
+
+export async function refreshNodes(): Promise<void> {
+  places.set({ nodes: (await json<List<PoolNode>>('/api/v1/nodes')).items });
+}
+
+export async function drainNode(name: string): Promise<void> {
+  await json(`/api/v1/nodes/${encodeURIComponent(name)}/drain`, { method: 'POST', body: {} });
+  await refreshNodes();
+}
+
+export async function removeNode(name: string): Promise<void> {
+  await request(`/api/v1/nodes/${encodeURIComponent(name)}`, { method: 'DELETE' });
+  await refreshNodes();
+}
+
+/** A token, for one machine and one hour. The page keeps it nowhere. */
+export function newToken(): Promise<NodeToken> {
+  return json<NodeToken>('/api/v1/nodes/token', { method: 'POST', body: {} });
+}
+
+export type Presence = 'here' | 'away' | 'draining';
+
+export interface Block { // one machine, whoever owns it, as the page draws it
+  name: string; // '' is this machine
+  presence: Presence;
+  hasBytes: number; // 0: not known
+  usedBytes: number | null; // by everything on it; null: not known
+  modelBytes: number; // of that, by engines
+  runs: Deployment[];
+}
+
+function blockOf(name: string, place: string, presence: Presence, has: number, free: number | null, all: Deployment[]): Block {
+  const runs = all.filter((d) => d.place === place && !isResting(d.state));
+  return { name, presence, hasBytes: has, usedBytes: free === null ? null : Math.max(0, has - free), modelBytes: runs.reduce((sum, d) => sum + d.rss_bytes, 0), runs };
+}
+
+/** This machine, where it is known, then the pool in the order of joining. Pure. */
+export function blocksOf(machine: Machine | null, nodes: PoolNode[], deployments: Deployment[]): Block[] {
+  const own = machine ? [blockOf('', 'here', 'here', machine.memory_bytes, machine.memory_free_bytes, deployments)] : [];
+  const others = nodes.map((n) => {
+    const presence = n.state === 'draining' ? 'draining' : n.here ? 'here' : 'away';
+    return blockOf(n.name, `node/${n.name}`, presence, n.memory_bytes ?? n.facts.memory_bytes ?? 0, n.memory_free_bytes, deployments);
+  });
+  return [...own, ...others];
+}
+
+const ASK = /^\d{1,7}(\.\d{1,6})?([A-Z]{3})?$/;
+const ADDRESS = /^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])$/;
+export const isAsk = (text: string): boolean => text === '' || ASK.test(text);
+export const isAddress = (text: string): boolean => ADDRESS.test(text);
+export const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || host.startsWith('127.');
+
+/** What to type on the machine that joins. The token goes through a pipe: what a program is started with, others on that machine can read. Pure. */
+export function joinLine(token: string, address: string, port: number, ask: string): string {
+  return `echo ${token} | freehold node join https://${address}:${port}${ask ? ` --ask ${ask}` : ''}`;
+}
