@@ -15,8 +15,8 @@ build: ## release build: build/freehold
 	@ninja -C $(BUILD) --quiet src/freehold >$(BUILD)/ninja.out 2>&1 || { cat $(BUILD)/ninja.out; exit 1; }
 	@ln -sf src/freehold $(BUILD)/freehold
 
-up: build ## install what is missing, build, start, prove with a generated sentence (DETACH=1 returns)
-	@BUILD=$(BUILD) DETACH=$(DETACH) tools/up
+up: build ## install what is missing, build, start, prove with a generated sentence (DETACH=1 returns, POOL=1 lets machines join)
+	@BUILD=$(BUILD) DETACH=$(DETACH) POOL=$(POOL) tools/up
 
 down: ## stop what `make up DETACH=1` started
 	@BUILD=$(BUILD) tools/down

@@ -6,23 +6,45 @@
 
 #define GIB 1073741824LL
 
+/* The token goes through a pipe: what a program is started with, others on that machine can read. */
+static void add_line(fh_buf *out, const fh_json *made)
+{
+    fh_str first = fh_json_str(fh_json_at(fh_json_get(made, "addresses"), 0));
+    if (!first.len) first = FH_STR("THIS-SERVER");
+    fh_buf_addf(out, "echo %s | freehold node join https://%.*s:%lld\n", fh_cli_str_of(made, "token"), (int)first.len, first.ptr,
+                (long long)fh_json_int(fh_json_get(made, "port"), 0));
+}
+
+static void say_more(const fh_json *made, bool line)
+{
+    const fh_json *addresses = fh_json_get(made, "addresses");
+    fprintf(stderr, "This is the only time that it is shown. It is good for one machine until %.16s UTC.\n",
+            fh_cli_str_of(made, "expires"));
+    if (!line) fprintf(stderr, "There, `freehold node join` asks for it; --line prints the whole line to type.\n");
+    for (size_t i = 1; line && i < fh_json_count(addresses); i++) {
+        fh_str address = fh_json_str(fh_json_at(addresses, i));
+        fprintf(stderr, "%s %.*s", i == 1 ? "This server's other addresses:" : ",", (int)address.len, address.ptr);
+    }
+    if (line && fh_json_count(addresses) > 1) fputc('\n', stderr);
+}
+
 static int run_token(fh_cli *c, fh_err **err)
 {
     fh_cli_client s;
+    bool line = fh_cli_has(c, "line");
     FH_AUTO(json) fh_json *body = fh_json_new_object(), *made = NULL;
     FH_AUTO(buf) fh_buf out = FH_BUF(4096);
     int rc = fh_client_open(c, &s, err);
     if (!rc) rc = fh_client_call(&s, "POST", "/api/v1/nodes/token", body, &made, err);
     if (rc) return rc;
     if (c->json) return fh_cli_print_json(made, err);
-    fh_buf_addf(&out, "%s\n", fh_cli_str_of(made, "token"));
+    if (line)
+        add_line(&out, made);
+    else
+        fh_buf_addf(&out, "%s\n", fh_cli_str_of(made, "token"));
     rc = fh_cli_print(&out, err);
-    if (rc || !fh_cli_terminal_out()) return rc;
-    fprintf(stderr,
-            "This is the only time that it is shown. It is good for one machine until %.16s UTC: there,\n"
-            "`freehold node join https://THIS-SERVER:%lld` asks for it.\n",
-            fh_cli_str_of(made, "expires"), (long long)fh_json_int(fh_json_get(made, "port"), 0));
-    return 0;
+    if (!rc && fh_cli_terminal_out()) say_more(made, line);
+    return rc;
 }
 
 /* "4 x NVIDIA H200", or "4 GPUs" of several kinds. */
@@ -146,7 +168,11 @@ static int run_remove(fh_cli *c, fh_err **err)
     return c->json ? fh_cli_print_json(said, err) : say(c, "is removed, and its certificate is refused", err);
 }
 
-static const char *const token_examples[] = {"freehold node token >token", NULL};
+static const fh_cli_flag token_flags[] = {
+    {"line", 0, FH_CLI_BOOL, NULL, "print the whole line to type on the machine, with the token and where this server is", 0, 0},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+static const char *const token_examples[] = {"freehold node token --line", "freehold node token >token", NULL};
 
 const fh_cli_verb fh_verb_node_token = {
     .name = "node token",
@@ -156,6 +182,7 @@ const fh_cli_verb fh_verb_node_token = {
     .about =
         "It is good for one machine and one hour, and holds the fingerprint of the server's certificate, so that the machine knows the "
         "server before it says anything. The server must run with --pool.",
+    .flags = token_flags,
     .examples = token_examples,
     .run = run_token,
 };
