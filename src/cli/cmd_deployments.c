@@ -90,15 +90,53 @@ static int print_deployments(const fh_json *doc, fh_err **err)
     return fh_cli_print(&out, err);
 }
 
+static bool add_set(fh_cli_table *t, const fh_json *s)
+{
+    char replicas[64], wanted[24], ready[24];
+    int64_t min = fh_json_int(fh_json_get(s, "replicas_min"), 0), max = fh_json_int(fh_json_get(s, "replicas_max"), 0),
+            n = fh_json_int(fh_json_get(s, "wanted"), 0);
+    if (min == max)
+        snprintf(replicas, sizeof replicas, "%lld", (long long)min);
+    else
+        snprintf(replicas, sizeof replicas, "%lld..%lld", (long long)min, (long long)max);
+    if (n)
+        snprintf(wanted, sizeof wanted, "%lld", (long long)n);
+    else
+        snprintf(wanted, sizeof wanted, "asleep");
+    snprintf(ready, sizeof ready, "%lld", (long long)fh_json_int(fh_json_get(s, "ready"), 0));
+    const char *cells[] = {fh_cli_str_of(s, "name"), fh_cli_str_of(s, "model"), replicas, wanted, ready, fh_cli_str_of(s, "reason")};
+    return fh_cli_table_add(t, cells);
+}
+
+static int print_sets(const fh_json *sets, fh_err **err)
+{
+    static const fh_cli_column columns[] = {{"SET", FH_CLI_LEFT},  {"MODEL", FH_CLI_LEFT},  {"REPLICAS", FH_CLI_LEFT},
+                                            {"NOW", FH_CLI_RIGHT}, {"READY", FH_CLI_RIGHT}, {"WHY", FH_CLI_WRAP},
+                                            {NULL, FH_CLI_LEFT}};
+    FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
+    FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
+    for (size_t i = 0; t && i < fh_json_count(sets); i++)
+        if (!add_set(t, fh_json_at(sets, i))) return fh_err_nomem(err);
+    if (!t) return fh_err_nomem(err);
+    fh_buf_adds(&out, "\n");
+    fh_cli_table_write(t, &out);
+    return fh_cli_print(&out, err);
+}
+
 static int run_ps(fh_cli *c, fh_err **err)
 {
     fh_cli_client s;
-    FH_AUTO(json) fh_json *reply = NULL;
+    FH_AUTO(json) fh_json *reply = NULL, *sets = NULL;
     int rc = fh_client_open(c, &s, err);
     if (!rc) rc = fh_client_call(&s, "GET", "/api/v1/deployments", NULL, &reply, err);
+    if (!rc) rc = fh_client_call(&s, "GET", "/api/v1/sets", NULL, &sets, err);
     if (rc) return rc;
     FH_AUTO(json) fh_json *shown = fh_cli_has(c, "all") ? fh_json_ref(reply) : fh_cli_deployments_now(reply);
-    return c->json ? fh_cli_print_json(shown, err) : print_deployments(shown, err);
+    const fh_json *items = fh_json_get(sets, "items");
+    fh_json_set(shown, "sets", fh_json_ref((fh_json *)(uintptr_t)items));
+    if (c->json) return fh_cli_print_json(shown, err);
+    rc = print_deployments(shown, err);
+    return rc || !fh_json_count(items) ? rc : print_sets(items, err);
 }
 
 static int get_deployment(const fh_cli_client *s, const char *name, fh_json **ret, fh_err **err)
@@ -109,13 +147,17 @@ static int get_deployment(const fh_cli_client *s, const char *name, fh_json **re
     return fh_client_call(s, "GET", path, NULL, ret, err);
 }
 
+static const char *without_prefix(const char *name)
+{
+    return strncmp(name, "deployment/", 11) == 0 ? name + 11 : name;
+}
+
 /* What a person calls a deployment: its name, or its model's id or alias, as the server finds it. Opens the connection and puts the name in
  * the operand's place. */
 static int open_deployment(fh_cli *c, fh_cli_client *s, char *name, size_t name_size, fh_err **err)
 {
     FH_AUTO(json) fh_json *found = NULL;
-    const char *given = fh_cli_operand(c, 0);
-    if (strncmp(given, "deployment/", 11) == 0) given += 11;
+    const char *given = without_prefix(fh_cli_operand(c, 0));
     int rc = fh_client_open(c, s, err);
     if (!rc) rc = get_deployment(s, given, &found, err);
     if (rc) return rc;
@@ -140,16 +182,20 @@ static int wait_stopped(const fh_cli_client *s, const char *name, fh_json **doc,
     return 0;
 }
 
+/* The server finds what a name means: a set is stopped as a whole. */
 static int run_stop(fh_cli *c, fh_err **err)
 {
     fh_cli_client s;
     char path[512], name[128];
     FH_AUTO(json) fh_json *doc = NULL;
-    int rc = open_deployment(c, &s, name, sizeof name, err);
-    if (!rc && !fh_client_path(path, sizeof path, "/api/v1/deployments/", name, ""))
+    int rc = fh_client_open(c, &s, err);
+    if (!rc && !fh_client_path(path, sizeof path, "/api/v1/deployments/", without_prefix(fh_cli_operand(c, 0)), ""))
         rc = fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment with such a long name");
     if (!rc) rc = fh_client_call(&s, "DELETE", path, NULL, &doc, err);
-    if (!rc) rc = wait_stopped(&s, name, &doc, err);
+    if (rc) return rc;
+    const char *set = fh_cli_str_of(doc, "set");
+    snprintf(name, sizeof name, "%s", set[0] ? set : fh_cli_str_of(doc, "name"));
+    rc = wait_stopped(&s, name, &doc, err);
     if (rc) return rc;
     if (c->json) return fh_cli_print_json(doc, err);
     FH_AUTO(buf) fh_buf out = FH_BUF(1024);
@@ -290,7 +336,7 @@ const fh_cli_verb fh_verb_stop = {
     .operands = "NAME",
     .min_operands = 1,
     .max_operands = 1,
-    .about = "NAME is that of `freehold ps`, or the id or alias of a model: then it is its newest deployment.",
+    .about = "NAME is that of `freehold ps`, or the id or alias of a model: then it is its newest deployment. Of a set all replicas stop.",
     .run = run_stop,
 };
 const fh_cli_verb fh_verb_events = {

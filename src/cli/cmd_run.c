@@ -73,7 +73,9 @@ static int run_run(fh_cli *c, fh_err **err)
     const char *prompt = fh_cli_operand(c, 1);
     bool talk = !prompt && isatty(STDIN_FILENO) && !c->json;
     FH_AUTO(buf) fh_buf input = FH_BUF(PROMPT_BYTES_MAX);
+    int64_t least, most;
     int rc = check_place(c, err);
+    if (!rc) rc = fh_run_read_replicas(c, &least, &most, err);
     if (!rc && !prompt && !isatty(STDIN_FILENO)) rc = read_stdin(&input, err);
     if (!rc) rc = fh_client_open(c, &s, err);
     if (!rc) rc = fh_run_deploy(c, &s, fh_cli_operand(c, 0), name, sizeof name, err);
@@ -93,7 +95,9 @@ static const fh_cli_flag flags[] = {
     {"name", 0, FH_CLI_TEXT, "NAME", "a name of your own: starts another deployment unless that one runs", 0, 0},
     {"context", 0, FH_CLI_INT, "N", "tokens of context for each stream of a new deployment", 1, FH_LIMIT_CONTEXT_TOK},
     {"streams", 0, FH_CLI_INT, "N", "requests at once of a new deployment", 1, FH_LIMIT_STREAMS},
-    {"replicas", 0, FH_CLI_INT, "N", "so many deployments of the model are to run; requests go to the best of them", 1, FH_LIMIT_REPLICAS},
+    {"replicas", 0, FH_CLI_TEXT, "N[..M]", "so many replicas; with M between N and M, as there is work; N may be 0: it may sleep", 0, 0},
+    {"idle", 0, FH_CLI_INT, "SECONDS", "without a request until it sleeps, until the next request (default 1800; replicas 0..N)", 1,
+     FH_LIMIT_SCALE_IDLE_MOST_S},
     {"max-hour", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that an hour of a machine of a provider may cost, as 2.50EUR", 0, 0},
     {"hours", 0, FH_CLI_INT, "N", "hours that machines of a provider may be had for, all together", 1, FH_LIMIT_DEPLOY_HOURS},
     {"max-cost", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that machines of a provider may cost, all together", 0, 0},

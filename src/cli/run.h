@@ -4,8 +4,9 @@
 
 #include "client.h"
 
+int fh_run_read_replicas(const fh_cli *c, int64_t *ret_min, int64_t *ret_max, fh_err **err); /* --replicas, 1 without it */
 /* A ready deployment of what was asked for; starts one when there is none. Shows its states on a terminal while they pass. name gets its
- * name. */
+ * name, or that of the set that it is a replica of. */
 int fh_run_deploy(const fh_cli *c, const fh_cli_client *s, const char *model, char *name, size_t name_size, fh_err **err);
 
 typedef struct fh_run_answer {

@@ -1,6 +1,7 @@
 /* Before the first word: a deployment that can answer. The server finds one that runs or starts one; here it is watched until it is ready.
  */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "pool/node_words.h"
 #include "run.h"
 
@@ -77,6 +78,37 @@ static int set_limit(const fh_cli *c, fh_json *body, fh_err **err)
     return 0;
 }
 
+/* "2", or "0..4": the fewest and the most. */
+int fh_run_read_replicas(const fh_cli *c, int64_t *ret_min, int64_t *ret_max, fh_err **err)
+{
+    fh_str text = fh_str_of(fh_cli_text(c, "replicas", "1"));
+    size_t dots = fh_str_find(text, FH_STR(".."));
+    uint64_t min, max;
+    bool range = dots < text.len;
+    bool good = fh_str_u64((fh_str){text.ptr, dots}, FH_LIMIT_REPLICAS, &min);
+    if (range) good = good && fh_str_u64((fh_str){text.ptr + dots + 2, text.len - dots - 2}, FH_LIMIT_REPLICAS, &max);
+    if (!range) max = min;
+    if (good && max >= 1 && min <= max) {
+        *ret_min = (int64_t)min;
+        *ret_max = (int64_t)max;
+        return 0;
+    }
+    fh_err_set(err, FH_E_USAGE, "--replicas wants a number of replicas, or the fewest and the most, not '%.*s'", (int)FH_MIN(text.len, 64u),
+               text.ptr);
+    fh_err_hint(err, "it looks like 2 or 0..4, and %d are the most", FH_LIMIT_REPLICAS);
+    return FH_E_USAGE;
+}
+
+static int set_replicas(const fh_cli *c, fh_json *body, fh_err **err)
+{
+    int64_t min, max;
+    int rc = fh_run_read_replicas(c, &min, &max, err);
+    if (rc || !fh_cli_has(c, "replicas")) return rc;
+    fh_json_set(body, "replicas_min", fh_json_new_int(min));
+    fh_json_set(body, "replicas_max", fh_json_new_int(max));
+    return 0;
+}
+
 static int post_deployment(const fh_cli *c, const fh_cli_client *s, const char *model, fh_json **ret, fh_err **err)
 {
     FH_AUTO(json) fh_json *body = fh_json_new_object();
@@ -86,9 +118,10 @@ static int post_deployment(const fh_cli *c, const fh_cli_client *s, const char *
     if (fh_cli_has(c, "engine")) fh_json_set(body, "engine", fh_json_new_cstr(fh_cli_text(c, "engine", "")));
     set_number(c, body, "context", "context_tok");
     set_number(c, body, "streams", "streams");
-    set_number(c, body, "replicas", "replicas");
+    set_number(c, body, "idle", "idle_s");
     fh_json_set(body, "reuse", fh_json_new_bool(true));
     int rc = set_limit(c, body, err);
+    if (!rc) rc = set_replicas(c, body, err);
     return rc ? rc : fh_client_call(s, "POST", "/api/v1/deployments", body, ret, err);
 }
 
@@ -136,6 +169,7 @@ int fh_run_deploy(const fh_cli *c, const fh_cli_client *s, const char *model, ch
     int rc = name_model(model, asked, err);
     if (!rc) rc = post_deployment(c, s, asked, &deployment, err);
     if (rc) return rc;
-    snprintf(name, name_size, "%s", fh_cli_str_of(deployment, "name"));
-    return wait_ready(s, name, err);
+    const char *set = fh_cli_str_of(deployment, "set"), *one = fh_cli_str_of(deployment, "name");
+    snprintf(name, name_size, "%s", set[0] ? set : one);
+    return wait_ready(s, one, err);
 }

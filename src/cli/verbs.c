@@ -13,6 +13,8 @@ const fh_cli_verb *const fh_cli_verbs[] = {
     &fh_verb_offers_forget,
     &fh_verb_ps,
     &fh_verb_stop,
+    &fh_verb_wake,
+    &fh_verb_roll,
     &fh_verb_events,
     &fh_verb_logs,
     &fh_verb_models,

@@ -198,6 +198,31 @@ static const fh_migration schema[] = {
          "ALTER TABLE deployments ADD COLUMN limit_micro INTEGER NOT NULL DEFAULT 0;"
          "ALTER TABLE deployments ADD COLUMN limit_currency TEXT NOT NULL DEFAULT '';"
          "ALTER TABLE providers ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';"}, /* what its kind wants to know, by name */
+    {20, "CREATE TABLE sets(" /* what somebody wants running of one model, in replicas */
+         " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+         " name TEXT NOT NULL UNIQUE,"
+         " model TEXT NOT NULL," /* its id, the variant and digest of its weights: */
+         " variant TEXT NOT NULL,"
+         " digest TEXT NOT NULL,"
+         " place TEXT NOT NULL," /* as it was asked for */
+         " engine TEXT NOT NULL,"
+         " context_tok INTEGER NOT NULL,"
+         " streams INTEGER NOT NULL,"
+         " max_hour_micro INTEGER NOT NULL," /* as of deployments */
+         " limit_s INTEGER NOT NULL,"
+         " limit_micro INTEGER NOT NULL,"
+         " limit_currency TEXT NOT NULL,"
+         " min INTEGER NOT NULL,"
+         " max INTEGER NOT NULL,"
+         " idle_s INTEGER NOT NULL,"
+         " wanted INTEGER NOT NULL," /* replicas, for now */
+         " why TEXT NOT NULL,"
+         " desired TEXT NOT NULL CHECK(desired IN ('running','stopped'))," /* stopped: gone once its last replica is */
+         " generation INTEGER NOT NULL,"                                   /* of its shape: replicas of an earlier one are replaced */
+         " created_utc_ns INTEGER NOT NULL,"
+         " changed_utc_ns INTEGER NOT NULL) STRICT;"
+         "ALTER TABLE deployments ADD COLUMN set_id INTEGER NOT NULL DEFAULT 0;" /* 0: of none */
+         "ALTER TABLE deployments ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"},
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -2,6 +2,7 @@
  * removed; what should run and does not is started again. Runs before the fleet's thread, so that `ps` tells the truth from the first
  * moment. */
 #include "fleet_private.h"
+#include "sets.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -92,6 +93,7 @@ static int settle_one(fh_deployment *d)
 int fh_fleet_adopt_all(fh_fleet *f, fh_err **err)
 {
     int rc = fh_store_load(f, link_loaded, err);
+    if (rc == 0) rc = fh_sets_load(f, err);
     if (rc != 0) return rc;
     for (fh_deployment *d = f->first; d; d = d->next) {
         bool adopted = try_adopt(d);

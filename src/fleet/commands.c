@@ -1,5 +1,6 @@
 /* The commands that others send to the fleet: each is posted to its loop, done there, and answered on the caller's loop. */
 #include "fleet_private.h"
+#include "sets.h"
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -28,7 +29,7 @@ static void reply_on_loop(void *arg)
 /* Takes c. The reply's loop may be going away: then nobody is left to hear it. */
 static void reply(command *c)
 {
-    if (fh_loop_post(c->reply_loop, reply_on_loop, c)) return;
+    if (c->done && fh_loop_post(c->reply_loop, reply_on_loop, c)) return;
     fh_err_free(c->err);
     fh_free(c);
 }
@@ -43,8 +44,15 @@ bool fh_deployment_name_good(const char *name)
     return n > 0 && n <= FH_DEPLOYMENT_NAME_CHARS;
 }
 
-/* A name made from the model's id, with a number when it is taken. */
-static void make_name(fh_fleet *f, const char *model, char *out, size_t out_size)
+static bool is_free(fh_fleet *f, const char *name, const fh_set *for_set)
+{
+    const fh_set *s = fh_set_find(f, name);
+    const fh_deployment *d = fh_fleet_find(f, name);
+    return (!s || s == for_set) && (!d || d->view.state == FH_DEPLOYMENT_FAILED);
+}
+
+/* A name made from the model's id, or that of the set, with a number when it is taken. */
+static void make_name(fh_fleet *f, const char *model, const fh_set *set, char *out, size_t out_size)
 {
     char base[FH_DEPLOYMENT_NAME_CHARS + 1] = "";
     size_t n = 0;
@@ -56,8 +64,7 @@ static void make_name(fh_fleet *f, const char *model, char *out, size_t out_size
     if (!fh_deployment_name_good(base)) snprintf(base, sizeof(base), "model");
     snprintf(out, out_size, "%s", base);
     for (unsigned k = 2; k <= FH_LIMIT_DEPLOYMENTS + 2; k++) {
-        fh_deployment *d = fh_fleet_find(f, out);
-        if (!d || d->view.state == FH_DEPLOYMENT_FAILED) return;
+        if (is_free(f, out, set)) return;
         snprintf(out, out_size, "%s-%u", base, k);
     }
 }
@@ -70,9 +77,11 @@ static int check_name(fh_fleet *f, const char *name, fh_err **err)
         fh_err_hint(err, "a name has 1 to %d small letters, digits, \"-\", \".\" or \"_\", and begins with a letter or digit",
                     FH_DEPLOYMENT_NAME_CHARS);
     } else {
-        fh_deployment *d = fh_fleet_find(f, name);
-        if (!d || d->view.state == FH_DEPLOYMENT_FAILED) return 0;
-        rc = fh_err_set(err, FH_E_EXISTS, "there is a deployment \"%s\" already, it is %s", name, fh_deployment_state_name(d->view.state));
+        const fh_deployment *d = fh_fleet_find(f, name);
+        if (is_free(f, name, NULL)) return 0;
+        rc = d ? fh_err_set(err, FH_E_EXISTS, "there is a deployment \"%s\" already, it is %s", name,
+                            fh_deployment_state_name(d->view.state))
+               : fh_err_set(err, FH_E_EXISTS, "there is a set \"%s\" already", name);
         fh_err_hint(err, "give another name, or stop it first: freehold stop %s", name);
     }
     fh_err_param(err, "name");
@@ -103,7 +112,7 @@ static int check_spec(fh_fleet *f, const fh_deploy_spec *s, fh_err **err)
     return rc;
 }
 
-static int retire(fh_fleet *f, fh_deployment *failed, const char *why, fh_err **err)
+int fh_fleet_retire(fh_fleet *f, fh_deployment *failed, const char *why, fh_err **err)
 {
     int rc = fh_store_wanted(f->db, failed->id, false, err);
     if (rc == 0 && fh_deployment_set_state(failed, FH_DEPLOYMENT_STOPPED, "", "%s", why) != 0)
@@ -115,7 +124,7 @@ static int retire(fh_fleet *f, fh_deployment *failed, const char *why, fh_err **
 static int free_name(fh_fleet *f, const char *name, fh_err **err)
 {
     fh_deployment *old = fh_fleet_find(f, name);
-    return old ? retire(f, old, "a new run took its name", err) : 0;
+    return old ? fh_fleet_retire(f, old, "a new run took its name", err) : 0;
 }
 
 /* The oldest that failed; what nobody has cleared away must not stand in the way of the next. */
@@ -131,13 +140,27 @@ static int make_room(fh_fleet *f, fh_err **err)
 {
     if (count_running(f) < FH_LIMIT_DEPLOYMENTS) return 0;
     fh_deployment *failed = oldest_failed(f);
-    if (failed) return retire(f, failed, "it made room for another", err);
+    if (failed) return fh_fleet_retire(f, failed, "it made room for another", err);
     int rc = fh_err_set(err, FH_E_CONFLICT, "there are %d deployments already", FH_LIMIT_DEPLOYMENTS);
     fh_err_hint(err, "stop one first: freehold stop NAME");
     return rc;
 }
 
-static int create(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_err **err)
+static void name_it(fh_fleet *f, const fh_deploy_spec *s, const fh_set *set, fh_deployment *d)
+{
+    fh_deployment_view *v = &d->view;
+    if (set)
+        make_name(f, set->shape.name, set, v->name, sizeof(v->name));
+    else if (*s->name)
+        snprintf(v->name, sizeof(v->name), "%s", s->name);
+    else
+        make_name(f, v->model, NULL, v->name, sizeof(v->name));
+    d->set = (fh_set *)(uintptr_t)set;
+    if (set) d->generation = set->generation;
+    if (set) snprintf(v->set, sizeof(v->set), "%s", set->shape.name);
+}
+
+static int create(fh_fleet *f, const fh_deploy_spec *s, fh_set *set, const char *why, fh_deployment **ret, fh_err **err)
 {
     fh_deployment *d = fh_deployment_new(f, err);
     if (!d) return FH_E_NOMEM;
@@ -146,14 +169,11 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_
     d->limit = v->limit = s->limit;
     int rc = fh_fleet_resolve(f, s->model, d, err);
     if (rc == 0) rc = fh_fleet_resolve_engine(f, s->engine, d, err);
-    if (rc == 0 && *s->name) rc = check_name(f, s->name, err);
+    if (rc == 0 && *s->name && !set) rc = check_name(f, s->name, err);
     if (rc == 0) {
-        if (*s->name)
-            snprintf(v->name, sizeof(v->name), "%s", s->name);
-        else
-            make_name(f, v->model, v->name, sizeof(v->name));
+        name_it(f, s, set, d);
         fh_planning_only_place(d, v->place, sizeof(v->place));
-        snprintf(v->reason, sizeof(v->reason), "asked for");
+        snprintf(v->reason, sizeof(v->reason), "%s", why);
         v->context_tok = s->context_tok;
         v->streams = s->streams;
         v->created_utc_ns = v->changed_utc_ns = fh_clock_utc_ns();
@@ -169,10 +189,10 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_
     return rc;
 }
 
-static int start(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_err **err)
+int fh_fleet_start_one(fh_fleet *f, const fh_deploy_spec *s, fh_set *set, const char *why, fh_deployment **ret, fh_err **err)
 {
     fh_deployment *d = NULL;
-    int rc = create(f, s, &d, err);
+    int rc = create(f, s, set, why, &d, err);
     if (rc) return rc;
     atomic_fetch_add_explicit(&f->entered[FH_DEPLOYMENT_REQUESTED], 1, memory_order_relaxed);
     fh_fleet_link(f, d);
@@ -183,22 +203,31 @@ static int start(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_e
     return 0;
 }
 
-/* As many of the model as were asked for. Each is a deployment of its own, with a name of its own: what happens to one does not happen to
- * the others, and the gateway chooses among them as among any. */
-static int start_others(fh_fleet *f, const fh_deploy_spec *s, const fh_deployment *first, fh_err **err)
+static bool any_said(const fh_replicas *r)
 {
-    fh_deploy_spec more = *s;
-    fh_deployment *d;
-    int rc = 0;
-    more.name[0] = '\0';
-    if (first->view.digest[0])
-        snprintf(more.model, sizeof more.model, "%s", first->view.digest); /* it may have been asked for by its name */
-    for (size_t n = fh_fleet_replicas(f, first->view.model); rc == 0 && n < (size_t)s->replicas; n++) {
-        if (s->mode == FH_DEPLOY_ATTACH)
-            rc = fh_err_set(err, FH_E_FORBIDDEN, "fewer than %lld of it run, and who asks may not start more", (long long)s->replicas);
-        else
-            rc = start(f, &more, &d, err);
+    return r->min_said || r->max_said || r->idle_said;
+}
+
+/* As many of it as were asked for, by whoever may start more. */
+static int replicate(const fh_deploy_spec *s, fh_deployment *d, fh_err **err)
+{
+    fh_set *set = d->set;
+    if (!any_said(&s->replicas)) return 0;
+    if (s->mode == FH_DEPLOY_ATTACH) {
+        bool enough = set && (!s->replicas.min_said || s->replicas.min <= set->rule.min) && !s->replicas.idle_said;
+        return enough ? 0 : fh_err_set(err, FH_E_FORBIDDEN, "who asks may not change how many of %s run", d->view.name);
     }
+    int rc = fh_set_of(d, &set, err);
+    return rc ? rc : fh_set_change(set, &s->replicas, err);
+}
+
+/* What runs or sleeps of what the spec asks for, else a new one. */
+static int find_or_start(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_err **err)
+{
+    fh_set *asleep = s->mode == FH_DEPLOY_REUSE ? fh_sets_asleep(f, s) : NULL;
+    int rc = asleep ? fh_set_wake(asleep, ret, err) : 0;
+    if (rc == 0 && s->mode != FH_DEPLOY_NEW) rc = fh_fleet_reuse(f, s, ret, err);
+    if (rc == 0 && !*ret) rc = fh_fleet_start_one(f, s, NULL, "asked for", ret, err);
     return rc;
 }
 
@@ -208,36 +237,102 @@ static void run_deploy(void *arg)
     fh_fleet *f = c->fleet;
     fh_deployment *d = NULL;
     int rc = check_spec(f, &c->spec, &c->err);
-    if (rc == 0 && c->spec.mode != FH_DEPLOY_NEW) rc = fh_fleet_reuse(f, &c->spec, &d, &c->err);
-    if (rc == 0 && !d) rc = start(f, &c->spec, &d, &c->err);
-    if (rc == 0 && c->spec.replicas > 1) rc = start_others(f, &c->spec, d, &c->err);
+    if (rc == 0) rc = find_or_start(f, &c->spec, &d, &c->err);
+    if (rc == 0) rc = replicate(&c->spec, d, &c->err);
     if (rc == 0) c->view = d->view;
     reply(c);
 }
 
-static int undeploy(fh_fleet *f, const char *name, fh_deployment **ret, fh_err **err)
+int fh_fleet_drain(fh_fleet *f, fh_deployment *d, const char *why, fh_err **err)
 {
-    fh_deployment *d = fh_fleet_find(f, name);
-    if (!d) {
-        int rc = fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment \"%s\"", name);
-        fh_err_hint(err, "`freehold ps` lists what runs");
-        return rc;
-    }
     int rc = fh_store_wanted(f->db, d->id, false, err);
     if (rc != 0) return rc;
     d->wanted = false;
-    *ret = d;
     if (d->view.state == FH_DEPLOYMENT_DRAINING) return 0;
     fh_deployment_drop_call(d);
-    rc = fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "asked to stop");
+    rc = fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "%s", why);
     return rc == 0 ? 0 : fh_err_set(err, FH_E_IO, "the database does not take the change; it is tried again");
+}
+
+static int no_deployment(const char *name, fh_err **err)
+{
+    int rc = fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment \"%s\"", name);
+    fh_err_hint(err, "`freehold ps` lists what runs");
+    return rc;
+}
+
+static int is_a_replica(const fh_deployment *d, fh_err **err)
+{
+    const char *set = d->set->shape.name;
+    int rc = fh_err_set(err, FH_E_CONFLICT, "%s is a replica of %s, which would start another one", d->view.name, set);
+    fh_err_hint(err, "`freehold stop %s` stops all of them; `freehold run %s --replicas N` changes how many there are", set, set);
+    return rc;
+}
+
+static void view_of_set(const fh_set *s, fh_deployment_view *ret)
+{
+    fh_set_view v;
+    const fh_deployment *d = s->fleet->first;
+    while (d && (d->set != s || d->view.state == FH_DEPLOYMENT_STOPPED)) d = d->next;
+    fh_set_view_fill(s, &v);
+    if (d)
+        *ret = d->view;
+    else
+        fh_set_view_asleep(&v, ret);
 }
 
 static void run_undeploy(void *arg)
 {
     command *c = arg;
+    fh_fleet *f = c->fleet;
+    fh_set *set = fh_set_find(f, c->spec.name);
+    fh_deployment *d = set ? NULL : fh_fleet_find(f, c->spec.name);
+    if (set && fh_set_stop(set, &c->err) == 0)
+        view_of_set(set, &c->view);
+    else if (!set && !d)
+        no_deployment(c->spec.name, &c->err);
+    else if (d && d->set)
+        is_a_replica(d, &c->err);
+    else if (d && fh_fleet_drain(f, d, "asked to stop", &c->err) == 0)
+        c->view = d->view;
+    reply(c);
+}
+
+static void run_wake(void *arg)
+{
+    command *c = arg;
+    fh_set *set = fh_set_find(c->fleet, c->spec.name);
     fh_deployment *d = NULL;
-    if (undeploy(c->fleet, c->spec.name, &d, &c->err) == 0 && d) c->view = d->view;
+    if (c->fleet->stopping)
+        fh_err_set(&c->err, FH_E_UNAVAILABLE, "the server is stopping");
+    else if (!set || !set->kept)
+        no_deployment(c->spec.name, &c->err);
+    else if (fh_set_wake(set, &d, &c->err) == 0)
+        c->view = d->view;
+    reply(c);
+}
+
+/* The set of that name; what is alone becomes one. */
+static int find_set(fh_fleet *f, const char *name, fh_set **ret, fh_err **err)
+{
+    fh_set *s = fh_set_find(f, name);
+    fh_deployment *d = s ? NULL : fh_fleet_find(f, name);
+    if (s && s->kept) {
+        *ret = s;
+        return 0;
+    }
+    if (!d || !fh_deployment_is_live(d)) return no_deployment(name, err);
+    return d->set ? is_a_replica(d, err) : fh_set_of(d, ret, err);
+}
+
+static void run_roll(void *arg)
+{
+    command *c = arg;
+    fh_set *set = NULL;
+    int rc = check_spec(c->fleet, &c->spec, &c->err);
+    if (rc == 0) rc = find_set(c->fleet, c->spec.name, &set, &c->err);
+    if (rc == 0) rc = fh_set_roll(set, &c->spec, &c->err);
+    if (rc == 0) view_of_set(set, &c->view);
     reply(c);
 }
 
@@ -257,12 +352,27 @@ int fh_fleet_deploy(fh_fleet *f, const fh_deploy_spec *spec, fh_loop *reply_loop
     return post_command(f, run_deploy, spec, reply_loop, done, arg, err);
 }
 
-int fh_fleet_undeploy(fh_fleet *f, const char *name, fh_loop *reply_loop, fh_fleet_done *done, void *arg, fh_err **err)
+int fh_fleet_roll(fh_fleet *f, const fh_deploy_spec *spec, fh_loop *reply_loop, fh_fleet_done *done, void *arg, fh_err **err)
+{
+    return post_command(f, run_roll, spec, reply_loop, done, arg, err);
+}
+
+static int post_named(fh_fleet *f, void (*run)(void *), const char *name, fh_loop *reply_loop, fh_fleet_done *done, void *arg, fh_err **err)
 {
     fh_deploy_spec spec = {0};
     if (strlen(name) >= sizeof(spec.name)) return fh_err_set(err, FH_E_NOT_FOUND, "there is no deployment of so long a name");
     snprintf(spec.name, sizeof(spec.name), "%s", name);
-    return post_command(f, run_undeploy, &spec, reply_loop, done, arg, err);
+    return post_command(f, run, &spec, reply_loop, done, arg, err);
+}
+
+int fh_fleet_undeploy(fh_fleet *f, const char *name, fh_loop *reply_loop, fh_fleet_done *done, void *arg, fh_err **err)
+{
+    return post_named(f, run_undeploy, name, reply_loop, done, arg, err);
+}
+
+int fh_fleet_wake(fh_fleet *f, const char *name, fh_loop *reply_loop, fh_fleet_done *done, void *arg, fh_err **err)
+{
+    return post_named(f, run_wake, name, reply_loop, done, arg, err);
 }
 
 typedef struct report {

@@ -4,6 +4,7 @@
  * timer and looks at what is true; it may be called once too often, never once too seldom: whatever fails to be written down is tried
  * again. */
 #include "fleet_private.h"
+#include "sets.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -144,6 +145,7 @@ int fh_deployment_set_state(fh_deployment *d, fh_deployment_state to, const char
            reason);
     fh_fleet_publish(d->fleet);
     fh_fleet_tell(d->fleet, d, from, now);
+    fh_sets_look(d->fleet);
     fh_deployment_step_soon(d, 0);
     if (d->order) fh_orders_look_soon(d->fleet);
     if (to == FH_DEPLOYMENT_STOPPED || d->fleet->stopping) fh_fleet_settle(d->fleet);

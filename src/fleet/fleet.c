@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "db/schema.h"
 #include "fleet/nodes.h"
+#include "sets.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,11 @@ const fh_fleet_timing fh_fleet_timing_default = {
     .restart_window_ns = 600 * FH_NS_PER_S,
     .backoff_ns = {50 * FH_NS_PER_MS, FH_NS_PER_S, 3 * FH_NS_PER_S, 10 * FH_NS_PER_S, 30 * FH_NS_PER_S},
     .retry_ns = FH_NS_PER_S,
+    .sets_ns = FH_NS_PER_S,
+    .scale_up_ns = FH_LIMIT_SCALE_UP_MS * FH_NS_PER_MS,
+    .scale_down_ns = FH_LIMIT_SCALE_DOWN_MS * FH_NS_PER_MS,
+    .set_retry_ns = FH_LIMIT_SET_RETRY_MS * FH_NS_PER_MS,
+    .set_retry_most_ns = FH_LIMIT_SET_RETRY_MOST_MS * FH_NS_PER_MS,
 };
 
 /* ---- the lists ---- */
@@ -118,6 +124,7 @@ static void fleet_free(fh_fleet *f)
         f->first = d->next;
         fh_deployment_free(d);
     }
+    fh_sets_free(f);
     fh_fleet_snapshot_release(f->snapshot);
     fh_http_client_free(f->client);
     if (f->stop_timer) fh_timer_free(f->stop_timer);
@@ -204,6 +211,7 @@ int fh_fleet_start_timed(fh_fleet **ret, const fh_fleet_config *c, const fh_flee
     f->keep_engines_on_stop = c->keep_engines_on_stop;
     int rc = open_parts(f, c, err);
     if (rc == 0) rc = fh_fleet_adopt_all(f, err);
+    if (rc == 0) rc = fh_sets_start(f, err);
     if (rc == 0 && pthread_create(&f->thread, NULL, run_thread, f) != 0)
         rc = fh_err_set(err, FH_E_UNAVAILABLE, "cannot start the fleet's thread");
     if (rc != 0) {

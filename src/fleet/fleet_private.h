@@ -29,6 +29,9 @@ typedef struct fh_fleet_timing { /* tests shorten these */
     int64_t restart_window_ns;   /* in which DEPLOYMENT_RESTARTS are counted */
     int64_t backoff_ns[FH_FLEET_BACKOFFS];
     int64_t retry_ns; /* after a database that did not take a change */
+    int64_t sets_ns;  /* between two looks at the sets */
+    int64_t scale_up_ns, scale_down_ns;
+    int64_t set_retry_ns, set_retry_most_ns; /* until another replica is tried for one that failed */
 } fh_fleet_timing;
 extern const fh_fleet_timing fh_fleet_timing_default;
 
@@ -56,6 +59,8 @@ struct fh_deployment {
     fh_fleet *fleet;
     fh_deployment *next; /* newest first */
     int64_t id;
+    struct fh_set *set; /* that it is a replica of, or NULL (sets.h) */
+    int64_t generation; /* of the set's shape that it has */
     fh_deployment_view view;
     const fh_catalog_engine *kind; /* of its engine */
     fh_weights_item item;          /* of the weights, once chosen */
@@ -168,7 +173,8 @@ int fh_store_order_begin(fh_db *db, fh_order *o, fh_err **err); /* sets its id a
 int fh_store_order_unwanted(fh_db *db, int64_t id, fh_err **err);
 int fh_store_order_over(fh_db *db, int64_t id, const char *reason, int64_t spent_micro, const char *currency, fh_err **err);
 int fh_store_orders_load(fh_db *db, int (*fn)(void *arg, const fh_order *row, fh_err **err), void *arg, fh_err **err); /* those open */
-int fh_store_orders_used(fh_db *db, int64_t deployment, int64_t *ret_micro, int64_t *ret_ns, fh_err **err);            /* by those over */
+int fh_store_orders_used(fh_db *db, int64_t deployment, int64_t *ret_micro, int64_t *ret_ns,
+                         fh_err **err); /* by those over, of its set too */
 bool fh_store_order_had(fh_db *db, const char *node);
 int fh_store_act_begin(fh_db *db, int64_t deployment, int64_t *ret_act, fh_err **err);
 int fh_store_act_socket(fh_db *db, int64_t act, const char *socket_path, fh_err **err);
@@ -200,6 +206,8 @@ struct fh_fleet {
     fh_order *orders;
     fh_timer *orders_timer;
     fh_deployment *first; /* newest */
+    struct fh_set *sets;  /* oldest first */
+    fh_timer *sets_timer;
     bool stopping;
     int64_t stop_deadline_ns;
     fh_timer *stop_timer;
@@ -229,8 +237,12 @@ void fh_fleet_settle(fh_fleet *f); /* forgets old stopped ones; ends a stop that
 int fh_fleet_adopt_all(fh_fleet *f, fh_err **err);
 /* What runs or is on its way of what the spec asks for; *ret is NULL when nothing does. FH_E_CONFLICT when its shape is another. */
 int fh_fleet_reuse(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh_err **err);
-/* Those of the model that run or are on their way. */
-size_t fh_fleet_replicas(const fh_fleet *f, const char *model);
+bool fh_deployment_is_live(const fh_deployment *d); /* runs, or is on its way */
+/* A new deployment by what was asked for, with a name that is free; of a set when it is not NULL. Whoever failed under that name, or stands
+ * in the way of too many, is cleared away. */
+int fh_fleet_start_one(fh_fleet *f, const fh_deploy_spec *s, struct fh_set *set, const char *why, fh_deployment **ret, fh_err **err);
+int fh_fleet_drain(fh_fleet *f, fh_deployment *d, const char *why, fh_err **err);       /* nobody wants it any more */
+int fh_fleet_retire(fh_fleet *f, fh_deployment *failed, const char *why, fh_err **err); /* of one that failed: cleared away */
 int fh_fleet_resolve(fh_fleet *f, const char *model, fh_deployment *d, fh_err **err);
 /* The engine that was asked for, or one that takes the weights; it is installed. Behind fh_fleet_resolve. */
 int fh_fleet_resolve_engine(fh_fleet *f, const char *engine, fh_deployment *d, fh_err **err);

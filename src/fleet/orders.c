@@ -129,11 +129,6 @@ static void tell_over(fh_deployment *d, const fh_supply_view *v)
     if (d->view.state == FH_DEPLOYMENT_PROVISIONING || d->view.state == FH_DEPLOYMENT_FETCHING) fh_step_again(d, v->says);
 }
 
-static bool is_live(const fh_deployment *d)
-{
-    return d->view.state != FH_DEPLOYMENT_STOPPED && d->view.state != FH_DEPLOYMENT_FAILED && d->view.state != FH_DEPLOYMENT_DRAINING;
-}
-
 /* Its machine is gone: what ran there has ended, and the pool forgets it. Before that is written down, so that it cannot be missed. */
 static void close_order(fh_order *o)
 {
@@ -141,7 +136,7 @@ static void close_order(fh_order *o)
     fh_deployment *d = deployment_of(o);
     fh_supply_view v = o->view;
     fh_err *err = NULL;
-    bool its = d && d->order == o && is_live(d);
+    bool its = d && d->order == o && fh_deployment_is_live(d);
     fh_fleet_node_gone(f, o->node, v.says);
     if (f->node_done) f->node_done(f->node_done_arg, o->node);
     if (write_over(o, &err) != 0) {

@@ -1,19 +1,22 @@
 /* Taking what runs instead of starting another: on the fleet's thread, so that two who ask at the same moment share one deployment. */
 #include "fleet_private.h"
+#include "sets.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static bool is_live(const fh_deployment *d)
+bool fh_deployment_is_live(const fh_deployment *d)
 {
     fh_deployment_state s = d->view.state;
     return s != FH_DEPLOYMENT_DRAINING && s != FH_DEPLOYMENT_STOPPED && s != FH_DEPLOYMENT_FAILED;
 }
 
+/* Of that name, or a replica of the set of that name. */
 static fh_deployment *live_named(fh_fleet *f, const char *name)
 {
-    fh_deployment *d = fh_fleet_find(f, name);
-    return d && is_live(d) ? d : NULL;
+    const fh_set *s = fh_set_find(f, name);
+    fh_deployment *d = s ? fh_set_best(s) : fh_fleet_find(f, name);
+    return d && fh_deployment_is_live(d) ? d : NULL;
 }
 
 /* Of the model; of these very weights too, when more than the model was asked for. */
@@ -29,18 +32,11 @@ static fh_deployment *live_of(fh_fleet *f, const fh_deployment *asked, bool exac
 {
     fh_deployment *best = NULL;
     for (fh_deployment *d = f->first; d; d = d->next) {
-        if (!is_live(d) || !is_of(d, asked, exact) || !fh_planning_is_at(d, asked->wanted_place)) continue;
+        if (!fh_deployment_is_live(d) || !is_of(d, asked, exact) || !fh_planning_is_at(d, asked->wanted_place)) continue;
         if (d->view.state == FH_DEPLOYMENT_READY) return d;
         if (!best) best = d;
     }
     return best;
-}
-
-size_t fh_fleet_replicas(const fh_fleet *f, const char *model)
-{
-    size_t n = 0;
-    for (const fh_deployment *d = f->first; d; d = d->next) n += is_live(d) && strcmp(d->view.model, model) == 0;
-    return n;
 }
 
 /* Did somebody ask for more than the model: a variant, a digest? */
@@ -55,7 +51,7 @@ static int differs(const fh_deployment *d, const char *param, const char *what, 
 {
     int rc =
         fh_err_set(err, FH_E_CONFLICT, "%s runs already, with %lld %s, not %lld", d->view.name, (long long)has, what, (long long)wanted);
-    fh_err_hint(err, "`freehold stop %s` first, or start another beside it with --name NEW", d->view.name);
+    fh_err_hint(err, "`freehold roll %s` gives it another shape without a pause; or start another beside it with --name NEW", d->view.name);
     fh_err_param(err, "%s", param);
     return rc;
 }
@@ -63,7 +59,7 @@ static int differs(const fh_deployment *d, const char *param, const char *what, 
 static int other_engine(const fh_deployment *d, const char *wanted, fh_err **err)
 {
     int rc = fh_err_set(err, FH_E_CONFLICT, "%s runs already, by the engine %s, not %s", d->view.name, d->view.engine, wanted);
-    fh_err_hint(err, "`freehold stop %s` first, or start another beside it with --name NEW", d->view.name);
+    fh_err_hint(err, "`freehold roll %s` gives it another shape without a pause; or start another beside it with --name NEW", d->view.name);
     fh_err_param(err, "engine");
     return rc;
 }
@@ -151,4 +147,32 @@ int fh_fleet_reuse(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, fh
     if (rc == 0 && d) rc = check_shape(d, s, err);
     if (rc == 0) *ret = d;
     return rc;
+}
+
+/* ---- what sleeps ---- */
+
+static bool runs(const fh_fleet *f, const char *model)
+{
+    for (const fh_deployment *d = f->first; d; d = d->next)
+        if (fh_deployment_is_live(d) && strcmp(d->view.model, model) == 0) return true;
+    return false;
+}
+
+static fh_set *asleep_of(fh_fleet *f, const fh_deploy_spec *s)
+{
+    fh_deployment asked = {0};
+    if (fh_fleet_resolve(f, s->model, &asked, NULL) != 0 || runs(f, asked.view.model)) return NULL;
+    for (fh_set *set = f->sets; set; set = set->next)
+        if (set->kept && strcmp(set->model, asked.view.model) == 0 && (!*s->engine || strcmp(s->engine, set->shape.engine) == 0))
+            return set;
+    return NULL;
+}
+
+fh_set *fh_sets_asleep(fh_fleet *f, const fh_deploy_spec *s)
+{
+    fh_str name = fh_str_of(s->model), prefix = FH_STR("deployment/");
+    bool exact = fh_str_starts(name, prefix);
+    fh_set *set = fh_set_find(f, *s->name ? s->name : exact ? s->model + prefix.len : s->model);
+    if (!set && !*s->name && !exact) set = asleep_of(f, s);
+    return set && set->kept && !fh_set_best(set) ? set : NULL;
 }

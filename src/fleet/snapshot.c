@@ -1,5 +1,6 @@
 /* What others see: snapshots that are replaced, never changed, and feeds of changes. Any thread; the lock is held for moments only. */
 #include "fleet_private.h"
+#include "sets.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -11,14 +12,22 @@ typedef struct snapshot {
     _Atomic unsigned references;
 } snapshot;
 
-static snapshot *snapshot_new(size_t count)
+static void snapshot_free(snapshot *s)
+{
+    fh_free(s->public.deployments);
+    fh_free(s->public.sets);
+    fh_free(s);
+}
+
+static snapshot *snapshot_new(size_t count, size_t set_count)
 {
     snapshot *s = fh_calloc(1, sizeof(*s));
     if (!s) return NULL;
     s->public.deployments = fh_calloc(count, sizeof(*s->public.deployments));
+    s->public.sets = fh_calloc(set_count, sizeof(*s->public.sets));
     atomic_init(&s->references, 1);
-    if (s->public.deployments) return s;
-    fh_free(s);
+    if (s->public.deployments && s->public.sets) return s;
+    snapshot_free(s);
     return NULL;
 }
 
@@ -26,8 +35,7 @@ void fh_fleet_snapshot_release(const fh_fleet_snapshot *s)
 {
     snapshot *whole = (snapshot *)(uintptr_t)s;
     if (!whole || atomic_fetch_sub(&whole->references, 1) != 1) return;
-    fh_free(whole->public.deployments);
-    fh_free(whole);
+    snapshot_free(whole);
 }
 
 const fh_fleet_snapshot *fh_fleet_snapshot_get(fh_fleet *f)
@@ -41,14 +49,16 @@ const fh_fleet_snapshot *fh_fleet_snapshot_get(fh_fleet *f)
 
 void fh_fleet_publish(fh_fleet *f)
 {
-    size_t count = 0;
+    size_t count = 0, sets = 0;
     for (fh_deployment *d = f->first; d; d = d->next) count++;
-    snapshot *s = snapshot_new(count);
+    for (fh_set *set = f->sets; set; set = set->next) sets++;
+    snapshot *s = snapshot_new(count, sets);
     if (!s) {
         fh_log(FH_LOG_WARN, "fleet", "no memory for a snapshot: the one before stays until the next change");
         return;
     }
     for (fh_deployment *d = f->first; d; d = d->next) s->public.deployments[s->public.count++] = d->view;
+    for (fh_set *set = f->sets; set; set = set->next) fh_set_view_fill(set, &s->public.sets[s->public.set_count++]);
     pthread_mutex_lock(&f->lock);
     fh_fleet_snapshot *old = f->snapshot;
     s->public.serial = ++f->serial;

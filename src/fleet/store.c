@@ -1,5 +1,6 @@
 /* The rows of deployments, their events and their acts. Each function is one transaction or one statement. */
 #include "fleet_private.h"
+#include "sets.h"
 
 #include "base/clock.h"
 #include <stdio.h>
@@ -37,13 +38,14 @@ int fh_store_insert(fh_db *db, const fh_deployment *d, int64_t *ret_id, fh_err *
     int64_t id = 0;
     int rc = fh_db_begin(db, err);
     if (rc != 0) return rc;
-    rc = fh_db_exec(db, err,
-                    "INSERT INTO deployments(name, model, variant, digest, place, context_tok, streams, state, desired, reason, hint, "
-                    "created_utc_ns, changed_utc_ns, wanted_place, engine, max_hour_micro, limit_s, limit_micro, limit_currency)"
-                    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'running',?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
-                    "sssssiisssiissiiis", v->name, v->model, v->variant, d->view.digest, v->place, v->context_tok, v->streams, state,
-                    v->reason, v->hint, v->created_utc_ns, v->changed_utc_ns, d->wanted_place, v->engine, d->limit.max_hour_micro,
-                    d->limit.seconds, d->limit.micro, d->limit.currency);
+    rc = fh_db_exec(
+        db, err,
+        "INSERT INTO deployments(name, model, variant, digest, place, context_tok, streams, state, desired, reason, hint, "
+        "created_utc_ns, changed_utc_ns, wanted_place, engine, max_hour_micro, limit_s, limit_micro, limit_currency, set_id, generation)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'running',?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)",
+        "sssssiisssiissiiisii", v->name, v->model, v->variant, d->view.digest, v->place, v->context_tok, v->streams, state, v->reason,
+        v->hint, v->created_utc_ns, v->changed_utc_ns, d->wanted_place, v->engine, d->limit.max_hour_micro, d->limit.seconds,
+        d->limit.micro, d->limit.currency, fh_set_id(d->set), d->generation);
     if (rc == 0) rc = last_id(db, &id, err);
     if (rc == 0) rc = insert_event(db, id, "", state, v->reason, v->hint, v->created_utc_ns, err);
     rc = finish(db, rc, err);
@@ -144,7 +146,8 @@ int fh_store_orders_used(fh_db *db, int64_t deployment, int64_t *ret_micro, int6
     bool row = false;
     int rc = fh_db_query(db, &s, err,
                          "SELECT coalesce(sum(spent_micro),0), coalesce(sum(over_utc_ns-opened_utc_ns),0) FROM machine_orders "
-                         "WHERE deployment=?1 AND over_utc_ns<>0",
+                         "WHERE (deployment=?1 OR deployment IN (SELECT o.id FROM deployments o JOIN deployments d ON o.set_id=d.set_id "
+                         "WHERE d.id=?1 AND d.set_id<>0)) AND over_utc_ns<>0",
                          "i", deployment);
     if (rc == 0) rc = fh_stmt_step(s, &row, err);
     if (rc != 0) return rc;

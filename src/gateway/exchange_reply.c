@@ -38,7 +38,7 @@ static void note_time(fh_exchange *x)
     if (x->begun)
         fh_upstream_token(x->upstream, now - x->event_ns);
     else
-        fh_upstream_first(x->upstream, now - x->call_ns);
+        fh_upstream_first(x->upstream, now - x->call_ns, now);
     fh_seen_piece(x, now);
     x->begun = true;
     x->event_ns = now;

@@ -63,6 +63,7 @@ static void end_wait(fh_exchange *x, int64_t now_ns)
 {
     if (!x->wait_ns) return;
     metrics(x)->waiting[class_of(x)]--;
+    fh_upstreams_wait(x->gateway->upstreams, x->route.deployment, x->route.instance, false);
     fh_histogram_add(&metrics(x)->queued[class_of(x)], FH_MEASURE_QUEUE, now_ns - x->wait_ns);
     x->seen.queued_ns += now_ns - x->wait_ns;
     x->wait_ns = 0;
@@ -135,6 +136,7 @@ bool fh_exchange_take_slot(fh_exchange *x, const fh_slot_at *at, size_t count)
     }
     if (!waits) return true;
     metrics(x)->waiting[class_of(x)]++;
+    fh_upstreams_wait(x->gateway->upstreams, x->route.deployment, x->route.instance, true);
     x->wait_ns = x->look_ns = now;
     x->wait_until_ns = now + patience_ns(x);
     return false;

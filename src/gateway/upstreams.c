@@ -8,16 +8,22 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ENTRIES = FH_LIMIT_UPSTREAMS };
-#define SHARE   0.1  /* of a new sample in a moving average */
-#define FADE_NS 30e9 /* half of what failed is forgotten */
+enum { ENTRIES = FH_LIMIT_UPSTREAMS, FIRSTS = 16 };
+#define FIRST_KEPT_NS (FH_LIMIT_SCALE_FIRST_TOKEN_OF_MS * FH_NS_PER_MS)
+#define SHARE         0.1  /* of a new sample in a moving average */
+#define FADE_NS       30e9 /* half of what failed is forgotten */
 
 struct fh_upstream { /* all under the table's lock */
     fh_upstreams *table;
     char deployment[64];
     int64_t instance, used_ns;
     unsigned holders;
-    uint64_t requests, failures, in_flight, in_flight_tok;
+    uint64_t requests, failures, in_flight, in_flight_tok, waiting;
+    struct first {
+        int64_t at_ns; /* 0: none */
+        double after_s;
+    } firsts[FIRSTS]; /* first tokens of late, one after another, from the beginning again */
+    size_t first_count;
     unsigned failed_in_row, opened_in_row;
     int64_t open_until_ns;
     bool probing;
@@ -129,10 +135,12 @@ static void average(double *to, double sample)
     *to = *to > 0 ? *to + SHARE * (sample - *to) : sample;
 }
 
-void fh_upstream_first(fh_upstream *s, int64_t after_ns)
+void fh_upstream_first(fh_upstream *s, int64_t after_ns, int64_t now_ns)
 {
+    double after_s = (double)after_ns / 1e9;
     pthread_mutex_lock(&s->table->lock);
-    average(&s->first_s, (double)after_ns / 1e9);
+    average(&s->first_s, after_s);
+    s->firsts[s->first_count++ % FIRSTS] = (struct first){now_ns, after_s};
     pthread_mutex_unlock(&s->table->lock);
 }
 
@@ -196,6 +204,32 @@ void fh_upstreams_called(fh_upstreams *u, const char *deployment, int64_t instan
     pthread_mutex_unlock(&u->lock);
 }
 
+void fh_upstreams_wait(fh_upstreams *u, const char *deployment, int64_t instance, bool begins)
+{
+    pthread_mutex_lock(&u->lock);
+    fh_upstream *s = begins ? find_or_make(u, deployment, instance) : find(u, deployment, instance);
+    if (s && begins)
+        s->waiting++;
+    else if (s && s->waiting) /* it may have been forgotten, and made anew */
+        s->waiting--;
+    pthread_mutex_unlock(&u->lock);
+}
+
+/* Of the first tokens that say something of now; 0: there are none. */
+static double median_first_s(const fh_upstream *s, int64_t now_ns)
+{
+    double sorted[FIRSTS];
+    size_t n = 0;
+    for (size_t i = 0; i < FIRSTS; i++) {
+        const struct first *f = &s->firsts[i];
+        if (!f->at_ns || now_ns - f->at_ns > FIRST_KEPT_NS) continue;
+        size_t k = n++;
+        for (; k > 0 && sorted[k - 1] > f->after_s; k--) sorted[k] = sorted[k - 1];
+        sorted[k] = f->after_s;
+    }
+    return n ? sorted[n / 2] : 0;
+}
+
 size_t fh_upstreams_list(fh_upstreams *u, int64_t now_ns, fh_upstream_view *ret, size_t max)
 {
     size_t n = 0;
@@ -207,6 +241,8 @@ size_t fh_upstreams_list(fh_upstreams *u, int64_t now_ns, fh_upstream_view *ret,
                                     .requests = s->requests,
                                     .failures = s->failures,
                                     .in_flight = s->in_flight,
+                                    .waiting = s->waiting,
+                                    .median_first_s = median_first_s(s, now_ns),
                                     .tok_per_s = s->gap_s > 0 ? 1 / s->gap_s : 0,
                                     .first_token_s = s->first_s,
                                     .failure_rate = s->failure_rate,

@@ -23,7 +23,7 @@ void fh_upstreams_look(fh_upstreams *u, const char *deployment, int64_t instance
 /* A request goes there: expect_tok tokens to compute. NULL when memory is out. Ends with fh_upstream_end. */
 fh_upstream *fh_upstreams_begin(fh_upstreams *u, const char *deployment, int64_t instance, uint64_t expect_tok, int64_t now_ns);
 /* The first token came; each later one. */
-void fh_upstream_first(fh_upstream *s, int64_t after_ns);
+void fh_upstream_first(fh_upstream *s, int64_t after_ns, int64_t now_ns);
 void fh_upstream_token(fh_upstream *s, int64_t gap_ns);
 /* The longest that this replica may keep silent before it counts as stalled: learned from its gaps, within limits. */
 int64_t fh_upstream_stall_ns(fh_upstream *s, bool begun);
@@ -34,6 +34,8 @@ typedef enum fh_outcome {
 } fh_outcome;
 void fh_upstream_end(fh_upstream *s, uint64_t expect_tok, fh_outcome outcome, int64_t now_ns); /* expect_tok: as at its begin */
 
+/* A request waits for it, or does not any more. */
+void fh_upstreams_wait(fh_upstreams *u, const char *deployment, int64_t instance, bool begins);
 /* It called a tool: a call that can be made, or not. */
 void fh_upstreams_called(fh_upstreams *u, const char *deployment, int64_t instance, bool good);
 size_t fh_upstreams_list(fh_upstreams *u, int64_t now_ns, fh_upstream_view *ret, size_t max);

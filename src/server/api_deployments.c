@@ -52,6 +52,7 @@ static fh_json *deployment_json(const api_call *c, const fh_deployment_view *d)
 {
     fh_json *o = fh_json_new_object();
     fh_json_set(o, "name", fh_json_new_cstr(d->name));
+    fh_json_set(o, "set", text_or_null(d->set));
     fh_json_set(o, "model", fh_json_new_cstr(d->model));
     fh_json_set(o, "variant", fh_json_new_cstr(d->variant));
     fh_json_set(o, "place", fh_json_new_cstr(d->place));
@@ -83,13 +84,37 @@ void api_deployments_list(api_call *c)
     api_reply(c, 200, api_list(items, fh_json_new_null()));
 }
 
-/* The newest of that name; else the newest of the model that has that id or alias, one that has stopped only if there is no other. */
-static const fh_deployment_view *find_named(const fh_fleet_snapshot *snap, const char *name)
+static int worth(const fh_deployment_view *d)
+{
+    if (d->state == FH_DEPLOYMENT_STOPPED) return 1;
+    if (d->state == FH_DEPLOYMENT_READY) return 4;
+    return d->state == FH_DEPLOYMENT_DRAINING || d->state == FH_DEPLOYMENT_FAILED ? 2 : 3;
+}
+
+/* Of that name, or a replica of the set of that name: the one that does most, of several the newest. */
+static const fh_deployment_view *find_exact(const fh_fleet_snapshot *snap, const char *name)
+{
+    const fh_deployment_view *best = NULL;
+    for (size_t i = 0; i < snap->count; i++) {
+        const fh_deployment_view *d = &snap->deployments[i];
+        if (strcmp(d->name, name) != 0 && strcmp(d->set, name) != 0) continue;
+        if (!best || worth(d) > worth(best)) best = d;
+    }
+    return best;
+}
+
+static const fh_set_view *find_set(const fh_fleet_snapshot *snap, const char *name)
+{
+    for (size_t i = 0; i < snap->set_count; i++)
+        if (strcmp(snap->sets[i].name, name) == 0) return &snap->sets[i];
+    return NULL;
+}
+
+/* The newest of the model that has that id or alias, one that has stopped only if there is no other. */
+static const fh_deployment_view *find_of_model(const fh_fleet_snapshot *snap, const char *name)
 {
     const fh_deployment_view *stopped = NULL;
     const fh_catalog_model *m = fh_catalog_find(fh_str_of(name));
-    for (size_t i = 0; i < snap->count; i++)
-        if (strcmp(snap->deployments[i].name, name) == 0) return &snap->deployments[i];
     for (size_t i = 0; i < snap->count; i++) {
         const fh_deployment_view *d = &snap->deployments[i];
         if (strcmp(d->model, m ? m->id : name) != 0) continue;
@@ -99,11 +124,32 @@ static const fh_deployment_view *find_named(const fh_fleet_snapshot *snap, const
     return stopped;
 }
 
+static const fh_set_view *find_set_of_model(const fh_fleet_snapshot *snap, const char *name)
+{
+    const fh_catalog_model *m = fh_catalog_find(fh_str_of(name));
+    for (size_t i = 0; i < snap->set_count; i++)
+        if (strcmp(snap->sets[i].model, m ? m->id : name) == 0) return &snap->sets[i];
+    return NULL;
+}
+
+/* By its name, or that of its set; else by its model. A set that sleeps is a deployment that has stopped, which room is for. */
+static const fh_deployment_view *find_named(const fh_fleet_snapshot *snap, const char *name, fh_deployment_view *room)
+{
+    const fh_deployment_view *d = find_exact(snap, name);
+    const fh_set_view *set = find_set(snap, name);
+    if (!d && !set) d = find_of_model(snap, name);
+    if (!d && !set) set = find_set_of_model(snap, name);
+    if (!set || (d && d->state != FH_DEPLOYMENT_STOPPED)) return d;
+    fh_set_view_asleep(set, room);
+    return room;
+}
+
 /* The call's parameter becomes the name of the deployment that it means. One that only the database remembers stays as it was given. */
 static void resolve_name(api_call *c)
 {
+    fh_deployment_view room;
     const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(c->server->fleet);
-    const fh_deployment_view *d = find_named(snap, c->param);
+    const fh_deployment_view *d = find_named(snap, c->param, &room);
     if (d) snprintf(c->param, sizeof c->param, "%s", d->name);
     fh_fleet_snapshot_release(snap);
 }
@@ -132,11 +178,25 @@ static int no_deployment(const fh_fleet_snapshot *snap, const char *name, fh_err
     return FH_E_NOT_FOUND;
 }
 
+/* What is a set, or the replica of one, becomes the set; but a replica by its own name is meant alone. */
+int api_deployments_resolve_set(api_call *c, fh_err **err)
+{
+    fh_deployment_view room;
+    const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(c->server->fleet);
+    const fh_deployment_view *d = find_named(snap, c->param, &room);
+    int rc = d ? 0 : no_deployment(snap, c->param, err);
+    bool alone = !d || strcmp(d->name, c->param) == 0 || !d->set[0];
+    if (d && !find_set(snap, c->param)) snprintf(c->param, sizeof c->param, "%s", alone ? d->name : d->set);
+    fh_fleet_snapshot_release(snap);
+    return rc;
+}
+
 void api_deployments_get(api_call *c)
 {
     fh_err *err = NULL;
     const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(c->server->fleet);
-    const fh_deployment_view *d = find_named(snap, c->param);
+    fh_deployment_view room;
+    const fh_deployment_view *d = find_named(snap, c->param, &room);
     fh_json *o = d ? deployment_json(c, d) : NULL;
     if (!d) no_deployment(snap, c->param, &err);
     fh_fleet_snapshot_release(snap);
@@ -147,7 +207,7 @@ void api_deployments_get(api_call *c)
 }
 
 /* The fleet has answered a command. */
-static void command_done(void *arg, const fh_deployment_view *view, const fh_err *why)
+void api_deployments_done(void *arg, const fh_deployment_view *view, const fh_err *why)
 {
     api_call *c = arg;
     if (view) {
@@ -211,18 +271,23 @@ static int read_limit(const fh_json *body, fh_deploy_limit *l, fh_err **err)
     return rc;
 }
 
+int api_shape_read(api_call *c, bool model, fh_deploy_spec *ret, fh_err **err)
+{
+    int rc = take_text(c->body, "model", model, ret->model, sizeof ret->model, err);
+    if (!rc) rc = take_text(c->body, "place", false, ret->place, sizeof ret->place, err);
+    if (!rc) rc = take_text(c->body, "engine", false, ret->engine, sizeof ret->engine, err);
+    if (!rc) rc = fh_json_read_i64(c->body, "context_tok", false, INT64_MIN, INT64_MAX, &ret->context_tok, err);
+    if (!rc) rc = fh_json_read_i64(c->body, "streams", false, INT64_MIN, INT64_MAX, &ret->streams, err);
+    return rc ? rc : check_path(c->server, ret, err);
+}
+
 static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
 {
     int rc = read_mode(c, spec, err);
-    if (!rc) rc = take_text(c->body, "model", true, spec->model, sizeof spec->model, err);
     if (!rc) rc = take_text(c->body, "name", false, spec->name, sizeof spec->name, err);
-    if (!rc) rc = take_text(c->body, "place", false, spec->place, sizeof spec->place, err);
-    if (!rc) rc = take_text(c->body, "engine", false, spec->engine, sizeof spec->engine, err);
-    if (!rc) rc = fh_json_read_i64(c->body, "context_tok", false, INT64_MIN, INT64_MAX, &spec->context_tok, err);
-    if (!rc) rc = fh_json_read_i64(c->body, "streams", false, INT64_MIN, INT64_MAX, &spec->streams, err);
-    if (!rc) rc = fh_json_read_i64(c->body, "replicas", false, 1, FH_LIMIT_REPLICAS, &spec->replicas, err);
+    if (!rc) rc = api_replicas_read(c->body, &spec->replicas, err);
     if (!rc) rc = read_limit(c->body, &spec->limit, err);
-    return rc ? rc : check_path(c->server, spec, err);
+    return rc ? rc : api_shape_read(c, true, spec, err);
 }
 
 void api_deployments_create(api_call *c)
@@ -230,21 +295,23 @@ void api_deployments_create(api_call *c)
     fh_err *err = NULL;
     fh_deploy_spec spec = {0};
     int rc = read_spec(c, &spec, &err);
-    if (!rc) rc = fh_fleet_deploy(c->server->fleet, &spec, c->server->loop, command_done, c, &err);
+    if (!rc) rc = fh_fleet_deploy(c->server->fleet, &spec, c->server->loop, api_deployments_done, c, &err);
     if (rc) api_reply_error(c, err);
 }
 
 void api_deployments_delete(api_call *c)
 {
     fh_err *err = NULL;
-    resolve_name(c);
-    if (fh_fleet_undeploy(c->server->fleet, c->param, c->server->loop, command_done, c, &err)) api_reply_error(c, err);
+    int rc = api_deployments_resolve_set(c, &err);
+    if (!rc) rc = fh_fleet_undeploy(c->server->fleet, c->param, c->server->loop, api_deployments_done, c, &err);
+    if (rc) api_reply_error(c, err);
 }
 
 static int check_named(api_call *c, fh_err **err)
 {
     const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(c->server->fleet);
-    int rc = find_named(snap, c->param) ? 0 : no_deployment(snap, c->param, err);
+    fh_deployment_view room;
+    int rc = find_named(snap, c->param, &room) ? 0 : no_deployment(snap, c->param, err);
     fh_fleet_snapshot_release(snap);
     return rc;
 }

@@ -56,6 +56,7 @@ static bool is_wanted(const wanted *w, const fh_deployment_view *d)
 {
     if (w->kind == BY_AUTO) return true;
     if (w->kind == BY_PROVIDER || w->kind == BY_GROUP) return false;
+    if (w->kind == BY_NAME && strcmp(d->set, w->name) == 0) return true;
     return strcmp(w->kind == BY_NAME ? d->name : d->model, w->name) == 0;
 }
 

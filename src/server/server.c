@@ -318,6 +318,7 @@ static void close_all(fh_server *s)
     fh_timer_free(s->stop_timer);
     fh_timer_free(s->keys_timer);
     fh_timer_free(s->honesty_timer);
+    fh_timer_free(s->load_timer);
     fh_edges_free(s->edges);
     fh_loop_free(s->loop);
     fh_map_free(s->in_flight_tokens);
@@ -449,6 +450,7 @@ static int start_all(fh_server *s, fh_err **err)
     if (!rc) rc = start_services(s, err);
     if (!rc) rc = watch_signals(s, err);
     if (!rc) rc = watch_keys(s, err);
+    if (!rc) rc = fh_server_watch_load(s, err);
     if (!rc) rc = announce(s, err);
     if (!rc) rc = fh_edges_start(s->edges, err);
     if (!rc) rc = fh_handover_serving(s->handover_fd, err);

@@ -77,6 +77,7 @@ typedef struct fh_server {
     char listen_host[128];
     fh_timer *honesty_timer;           /* draws whether a canary goes out */
     fh_timer *stop_timer, *keys_timer; /* the second: writes down when keys were used */
+    fh_timer *load_timer;              /* set_load.c */
     int64_t stop_deadline_ns, start_ns;
     _Atomic bool stopping;
     char sandbox[32], sandbox_why[512]; /* what holds here; "" until asked */
@@ -205,6 +206,13 @@ void api_models_list(api_call *c), api_models_get(api_call *c);
 void api_deployments_list(api_call *c), api_deployments_create(api_call *c), api_deployments_get(api_call *c),
     api_deployments_delete(api_call *c);
 void api_deployments_events(api_call *c), api_deployments_logs(api_call *c);
+void api_deployments_done(void *arg, const fh_deployment_view *view, const fh_err *why); /* a fh_fleet_done that ends the call arg */
+int api_deployments_resolve_set(api_call *c, fh_err **err); /* the parameter becomes the name of the set that it means, if there is one */
+void api_deployments_wake(api_call *c), api_deployments_roll(api_call *c);
+int api_shape_read(api_call *c, bool model, fh_deploy_spec *ret,
+                   fh_err **err); /* what of a deployment may be rolled; model: it must be said */
+void api_sets_list(api_call *c);
+int api_replicas_read(const fh_json *body, fh_replicas *ret, fh_err **err); /* replicas, replicas_min, replicas_max, idle_s */
 void api_events(api_call *c);
 void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights_import_get(api_call *c),
     api_weights_import_cancel(api_call *c);
@@ -248,6 +256,8 @@ bool fh_observers_reopen(fh_observers *o); /* the log's file; false when there i
 void fh_observers_metrics(const fh_observers *o, fh_buf *out);
 /* metrics.c */
 void fh_server_metrics(fh_server *s, fh_http_req *req);
+/* set_load.c */
+int fh_server_watch_load(fh_server *s, fh_err **err);
 /* route_port.c */
 fh_route_port fh_server_routes(fh_server *s);
 /* session.c */

@@ -175,6 +175,7 @@ static const api_field progress[] = {
 };
 static const api_field deployment[] = {
     {"name", "string", true, false, "its name"},
+    {"set", "string", true, true, "the set that it is a replica of"},
     {"model", "string", true, false, "the model's id"},
     {"variant", "string", true, false, "which weights"},
     {"place", "string", true, false, "where it runs"},
@@ -222,9 +223,39 @@ static const api_field deployment_create[] = {
      "freehold, llama-server or vllm; without: freehold, or where it does not take such weights one that is installed and does"},
     {"context_tok", "integer", false, false, "context of each stream"},
     {"streams", "integer", false, false, "requests at once"},
-    {"replicas", "integer", false, false, "so many deployments of the model are to run, with those that do; the reply is the first"},
+    {"replicas", "integer", false, false, "so many replicas are to run: the deployment becomes a set; the reply is one of them"},
+    {"replicas_min", "integer", false, false, "the fewest; 0: the set may sleep"},
+    {"replicas_max", "integer", false, false, "the most: between the two there are as many as there is work for"},
+    {"idle_s", "integer", false, false, "seconds without a request until a set whose fewest are 0 sleeps"},
     {"limit", "DeploymentLimit", false, false, "what machines that are got for it may cost"},
     {"reuse", "boolean", false, false, "take what runs or is on its way of that model, if anything is; false: start another beside it"},
+    END,
+};
+static const api_field deployment_roll[] = {
+    {"model", "string", false, false, "other weights: as for a new deployment; left out: the newest of those that run"},
+    {"place", "string", false, false, "here, pool or node/NAME; left out: as it was, as is all below"},
+    {"engine", "string", false, false, "freehold, llama-server or vllm"},
+    {"context_tok", "integer", false, false, "context of each stream"},
+    {"streams", "integer", false, false, "requests at once"},
+    END,
+};
+static const api_field replica_set[] = {
+    {"name", "string", true, false, "its name, which requests may ask for as deployment/NAME"},
+    {"model", "string", true, false, "the model's id"},
+    {"variant", "string", true, false, "which weights"},
+    {"place", "string", true, true, "where its replicas may run; null: anywhere"},
+    {"engine", "string", true, false, "what runs them"},
+    {"replicas_min", "integer", true, false, "the fewest"},
+    {"replicas_max", "integer", true, false, "the most"},
+    {"idle_s", "integer", true, true, "seconds without a request until it sleeps; null: it does not"},
+    {"wanted", "integer", true, false, "replicas that there are to be now; 0: it sleeps"},
+    {"running", "integer", true, false, "replicas that run or are on their way"},
+    {"ready", "integer", true, false, "of these, ready"},
+    {"leaving", "integer", true, false, "of these, that go once their successors are ready"},
+    {"reason", "string", true, false, "why so many are wanted"},
+    {"woke_ms", "integer", true, true, "how long it took to wake it last"},
+    {"created", "time", true, false, "when it was made"},
+    {"changed", "time", true, false, "when its numbers changed last"},
     END,
 };
 static const api_field deployment_event[] = {
@@ -699,6 +730,8 @@ const api_shape api_shapes[] = {
     {"Progress", progress},
     {"Deployment", deployment},
     {"DeploymentCreate", deployment_create},
+    {"DeploymentRoll", deployment_roll},
+    {"Set", replica_set},
     {"DeploymentEvent", deployment_event},
     {"Weights", weights},
     {"WeightsImport", weights_import},

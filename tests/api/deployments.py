@@ -91,8 +91,10 @@ def main():
             assert sorted(live(s)) == ["smollm2-135m", "smollm2-135m-2"]
             status, _, body = s.request("POST", "/api/v1/deployments", {"model": "smollm2", "replicas": 0})
             assert status == 400 and json.loads(body)["param"] == "replicas", body
-            for name in names:
-                assert s.cli("stop", name).returncode == 0
+            refused = s.cli("stop", "smollm2-135m-2")
+            assert refused.returncode == 5 and "is a replica of smollm2-135m" in refused.stderr, refused.stderr
+            assert s.cli("stop", "smollm2").returncode == 0
+            assert live(s) == [] and s.json("GET", "/api/v1/sets")["items"] == []
 
         for fn, text in [(two_runs_at_once, "two that run the same model at the same moment share one deployment"), (pressed_twice, "Run pressed again, by any name of the model, is the same deployment"),
                          (a_second_on_purpose, "a second one is started by whoever does not ask to share"), (by_its_model, "a deployment is found by its model, as people call that"), (what_fits_instead, "who cannot run a model is sent to one whose weights are here"), (another_shape, "one of another shape is not shared in silence"),

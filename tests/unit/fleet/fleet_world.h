@@ -27,6 +27,11 @@ static fh_fleet_timing quick(void)
     t.drain_max_ns = 500 * FH_NS_PER_MS;
     t.term_ns = 300 * FH_NS_PER_MS;
     t.retry_ns = 20 * FH_NS_PER_MS;
+    t.sets_ns = 10 * FH_NS_PER_MS;
+    t.scale_up_ns = 100 * FH_NS_PER_MS;
+    t.scale_down_ns = 300 * FH_NS_PER_MS;
+    t.set_retry_ns = 100 * FH_NS_PER_MS;
+    t.set_retry_most_ns = 400 * FH_NS_PER_MS;
     for (int i = 0; i < FH_FLEET_BACKOFFS; i++) t.backoff_ns[i] = 5 * FH_NS_PER_MS;
     return t;
 }

@@ -236,7 +236,7 @@ static void what_runs_is_not_shared_when_something_else_was_asked_for(void **sta
 
 static answer deploy_replicas(fh_deploy_mode mode, const char *model, int64_t replicas)
 {
-    fh_deploy_spec s = {.mode = mode, .replicas = replicas};
+    fh_deploy_spec s = {.mode = mode, .replicas = {true, true, .min = replicas, .max = replicas}};
     answer a = {0};
     snprintf(s.model, sizeof s.model, "%s", model);
     assert_int_equal(fh_fleet_deploy(fleet, &s, loop, answered, &a, NULL), 0);

@@ -97,7 +97,18 @@
     X(TOOL_HOLD_BYTES, 1048576, "text of a reply that waits because it may be a tool call; beyond: it is answer")                          \
     X(TOOL_VALUE_BYTES, 1048576, "argument that waits for its end to be typed; beyond: it is a string")                                    \
     X(DEPLOYMENTS, 256, "deployments of a server that are not stopped; beyond: 409")                                                       \
-    X(REPLICAS, 64, "deployments of one model that may be asked for at once; beyond: 400")                                                 \
+    X(REPLICAS, 64, "replicas of one model that may be asked for at once; beyond: 400")                                                    \
+    X(SETS, 256, "sets of replicas of a server; beyond: 409")                                                                              \
+    X(SCALE_QUEUE, 1, "requests that wait, for each replica of a set that is ready, beyond which another replica is wanted")               \
+    X(SCALE_FIRST_TOKEN_MS, 2000, "median time to a first token beyond which another replica is wanted, where requests share one")         \
+    X(SCALE_FIRST_TOKEN_OF_MS, 60000, "age of the first tokens that the median is taken of; older ones say nothing of now")                \
+    X(SCALE_UP_MS, 10000, "time for which a set must have had too much to do until it gets another replica")                               \
+    X(SCALE_DOWN_MS, 300000, "time for which fewer replicas of a set must have been enough until one goes")                                \
+    X(SCALE_FILL_PERCENT, 70, "how full the replicas that stay may become when others go")                                                 \
+    X(SCALE_IDLE_S, 1800, "time without a request until a set whose minimum is 0 sleeps, unless another was asked for")                    \
+    X(SCALE_IDLE_MOST_S, 31536000, "time without a request that may be asked for; beyond: 400")                                            \
+    X(SET_RETRY_MS, 60000, "time until another replica is tried for one that failed; it doubles with each that fails")                     \
+    X(SET_RETRY_MOST_MS, 3600000, "to so much at most")                                                                                    \
     X(CONTEXT_TOK, 16777216, "tokens of one stream that may be asked for; beyond: 400")                                                    \
     X(STREAMS, 256, "requests that one engine computes at once; beyond: 400")                                                              \
     X(DEPLOYMENT_RESTARTS, 5, "restarts of an engine within ten minutes; beyond: failed, with the engine's last lines")                    \

@@ -49,6 +49,7 @@ typedef struct fh_deploy_limit { /* of a machine that is got for a deployment. 0
 
 typedef struct fh_deployment_view { /* one deployment in a snapshot */
     char name[64], model[128], variant[64], place[64];
+    char set[64];    /* name of the set that it is a replica of; "": of none */
     char engine[32]; /* id of a row of catalog/engines.h */
     char digest[65]; /* of the weights, SHA-256 in hex; "" before they are chosen */
     fh_deployment_state state;
@@ -66,9 +67,33 @@ typedef struct fh_deployment_view { /* one deployment in a snapshot */
     fh_deploy_limit limit;
 } fh_deployment_view;
 
+/* A set: what somebody wants running of one model. Its replicas are deployments, each with a name of its own: what happens to one does not
+ * happen to the others. The fleet keeps as many as are wanted (docs/SCALING.md), and one that has to go is left once its successor is
+ * ready.
+ */
+typedef struct fh_set_view {
+    char name[64], model[128], variant[64];
+    char place[64]; /* as it was asked for: "" is any */
+    char engine[32];
+    char why[200];            /* so many are wanted */
+    int64_t min, max, idle_s; /* idle_s: without a request until none is wanted, where min is 0 */
+    int64_t wanted, ready;    /* replicas now; wanted 0: it sleeps until it is woken */
+    int64_t count;            /* replicas that run or are on their way */
+    int64_t leaving;          /* of these, that go once their successors are ready */
+    int64_t context_tok, streams;
+    int64_t created_utc_ns, changed_utc_ns; /* the second: wanted */
+    int64_t woke_ns;                        /* how long it took from its last waking to the first ready one; 0: not yet */
+    bool only_here;                         /* it can run on this machine alone, by what was asked for */
+} fh_set_view;
+
+/* A set that sleeps, as the deployment that it would be: stopped. */
+void fh_set_view_asleep(const fh_set_view *s, fh_deployment_view *ret);
+
 typedef struct fh_fleet_snapshot { /* reference counted, immutable */
     size_t count;
     fh_deployment_view *deployments; /* newest first; stopped ones are kept for a while */
+    size_t set_count;
+    fh_set_view *sets; /* oldest first */
     uint64_t serial;
 } fh_fleet_snapshot;
 
@@ -108,6 +133,12 @@ typedef enum fh_deploy_mode {
     FH_DEPLOY_ATTACH, /* as reuse, but never a new one: FH_E_FORBIDDEN */
 } fh_deploy_mode;
 
+typedef struct fh_replicas { /* what is not said stays as it is, or is what one deployment has: 1 to 1 */
+    bool min_said, max_said, idle_said;
+    int64_t min, max; /* 0 <= min <= max, 1 <= max <= REPLICAS */
+    int64_t idle_s;   /* 1 or more */
+} fh_replicas;
+
 typedef struct fh_deploy_spec {
     fh_deploy_mode mode;
     char model[256]; /* catalog id or alias ("id:variant" too), or the id or digest of imported weights; a path is refused: import it first.
@@ -117,15 +148,33 @@ typedef struct fh_deploy_spec {
     char engine[32]; /* "" = our own, or where that does not take such weights the first that is installed and does */
     int64_t context_tok, streams; /* 0 = default */
     fh_deploy_limit limit;
-    int64_t replicas; /* so many of the model are to run, with those that do already; 0 = 1 */
+    fh_replicas replicas; /* any said: the deployment becomes a set of that name, or its set is changed */
 } fh_deploy_spec;
 
-/* Commands. Posted to the fleet; done(arg, view, err) is called on `reply_loop`'s thread exactly once (view and err borrowed; one of them
- * NULL). */
+/* Commands. undeploy of the name of a set stops all of it. Posted to the fleet; done(arg, view, err) is called on `reply_loop`'s thread
+ * exactly once (view and err borrowed; one of them NULL). */
 typedef void fh_fleet_done(void *arg, const fh_deployment_view *view, const fh_err *err);
 int fh_fleet_deploy(fh_fleet *f, const fh_deploy_spec *spec, fh_loop *reply_loop, fh_fleet_done *done, void *arg, fh_err **err);
 int fh_fleet_undeploy(fh_fleet *f, const char *name, fh_loop *reply_loop, fh_fleet_done *done, void *arg, fh_err **err);
 void fh_fleet_report(fh_fleet *f, const char *name, int code); /* a request failed on it: look at once */
+/* A set is wanted now: view is that of a replica. FH_E_NOT_FOUND when there is no set of that name. done NULL: nobody waits for the answer.
+ */
+int fh_fleet_wake(fh_fleet *f, const char *name, fh_loop *reply_loop, fh_fleet_done *done, void *arg, fh_err **err);
+
+/* Another shape of what runs as spec->name, without a pause: a successor of each replica is started, and once it is ready the one before is
+ * drained. What spec leaves out ("", 0) stays as it is; the model's weights are looked for anew. mode and replicas are not looked at. A
+ * deployment that is alone becomes a set. */
+int fh_fleet_roll(fh_fleet *f, const fh_deploy_spec *spec, fh_loop *reply_loop, fh_fleet_done *done, void *arg, fh_err **err);
+
+/* What requests make of each replica, told every second or so: sets grow and shrink by it. One that is not in the list has nothing to do.
+ * Any thread, one at a time. */
+typedef struct fh_replica_load {
+    char deployment[64];
+    int64_t waiting, in_flight; /* requests */
+    double first_token_s;       /* median of late; 0: there was none of late */
+    uint64_t requests;          /* ever */
+} fh_replica_load;
+void fh_fleet_tell_load(fh_fleet *f, const fh_replica_load *list, size_t count);
 
 /* Changes as they happen, for /api/v1/events: fn is called on `loop`'s thread with
  * {"serial","time","deployment","from","to","reason","hint","progress"}. */

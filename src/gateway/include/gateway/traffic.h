@@ -18,6 +18,8 @@ typedef struct fh_upstream_view { /* one replica, as the gateway knows it */
     char deployment[64];
     int64_t instance;
     uint64_t requests, failures, in_flight, calls, calls_bad; /* calls: answers with tool calls; bad: that cannot be made */
+    uint64_t waiting;                                         /* requests that would go there first, and wait for room */
+    double median_first_s;                                    /* to a first token, of late; 0: there was none of late */
     double tok_per_s, first_token_s, failure_rate;            /* moving averages; 0: not known */
     bool open;                                                /* its breaker is: it gets no requests for a while */
 } fh_upstream_view;
