@@ -1,4 +1,4 @@
-/* Looking things up in the catalogue. Pure: the tables are constant. */
+/* Looking things up in the catalogue that holds now. */
 #include "catalog_private.h"
 
 #include "base/mem.h"
@@ -20,16 +20,6 @@ const char *fh_cache_kind_name(fh_cache_kind k)
     return names[k];
 }
 
-size_t fh_catalog_count(void)
-{
-    return fh_catalog_model_count;
-}
-
-const fh_catalog_model *fh_catalog_at(size_t i)
-{
-    return i < fh_catalog_model_count ? &fh_catalog_models[i] : NULL;
-}
-
 static bool answers_to(const fh_catalog_model *m, fh_str name)
 {
     if (fh_str_ieq(name, fh_str_of(m->id))) return true;
@@ -41,9 +31,9 @@ static bool answers_to(const fh_catalog_model *m, fh_str name)
 
 const fh_catalog_model *fh_catalog_find(fh_str id_or_alias)
 {
-    for (size_t i = 0; i < fh_catalog_model_count; i++) {
-        if (answers_to(&fh_catalog_models[i], id_or_alias)) return &fh_catalog_models[i];
-    }
+    const fh_catalog *c = fh_catalog_now();
+    for (size_t i = 0; i < c->model_count; i++)
+        if (answers_to(c->models[i], id_or_alias)) return c->models[i];
     return NULL;
 }
 
@@ -58,10 +48,11 @@ static unsigned distance(const fh_catalog_model *m, fh_str typed)
 
 size_t fh_catalog_nearest(fh_str typed, const char **ret, size_t max)
 {
+    const fh_catalog *c = fh_catalog_now();
     size_t n = 0;
     for (unsigned d = 0; d <= NEAR_DISTANCE; d++) {
-        for (size_t i = 0; i < fh_catalog_model_count && n < max; i++) {
-            if (distance(&fh_catalog_models[i], typed) == d) ret[n++] = fh_catalog_models[i].id;
+        for (size_t i = 0; i < c->model_count && n < max; i++) {
+            if (distance(c->models[i], typed) == d) ret[n++] = c->models[i]->id;
         }
     }
     return n;
@@ -88,16 +79,17 @@ int fh_catalog_get(fh_str id_or_alias, const fh_catalog_model **ret, fh_err **er
 
 const fh_catalog_model *fh_catalog_starter(void)
 {
-    for (size_t i = 0; i < fh_catalog_model_count; i++) {
-        if (fh_catalog_models[i].starter) return &fh_catalog_models[i];
-    }
+    const fh_catalog *c = fh_catalog_now();
+    for (size_t i = 0; i < c->model_count; i++)
+        if (c->models[i]->starter) return c->models[i];
     return NULL;
 }
 
 const fh_catalog_model *fh_catalog_by_sha256(const char *sha256, const fh_catalog_variant **ret_variant)
 {
-    for (size_t i = 0; *sha256 && i < fh_catalog_model_count; i++) {
-        const fh_catalog_model *m = &fh_catalog_models[i];
+    const fh_catalog *c = fh_catalog_now();
+    for (size_t i = 0; *sha256 && i < c->model_count; i++) {
+        const fh_catalog_model *m = c->models[i];
         for (size_t k = 0; k < m->variant_count; k++) {
             if (strcmp(m->variants[k].sha256, sha256) != 0) continue;
             if (ret_variant) *ret_variant = &m->variants[k];
@@ -115,21 +107,11 @@ const fh_catalog_variant *fh_catalog_variant_find(const fh_catalog_model *m, con
     return NULL;
 }
 
-size_t fh_catalog_machine_count(void)
-{
-    return fh_catalog_machine_total;
-}
-
-const fh_catalog_machine *fh_catalog_machine_at(size_t i)
-{
-    return i < fh_catalog_machine_total ? &fh_catalog_machines[i] : NULL;
-}
-
 const fh_catalog_machine *fh_catalog_machine_find(fh_str id)
 {
-    for (size_t i = 0; i < fh_catalog_machine_total; i++) {
-        if (fh_str_ieq(id, fh_str_of(fh_catalog_machines[i].id))) return &fh_catalog_machines[i];
-    }
+    const fh_catalog *c = fh_catalog_now();
+    for (size_t i = 0; i < c->machine_count; i++)
+        if (fh_str_ieq(id, fh_str_of(c->machines[i]->id))) return c->machines[i];
     return NULL;
 }
 
@@ -181,10 +163,11 @@ static double off_by(const fh_catalog_machine *m, double memory_gb)
 const fh_catalog_machine *fh_catalog_machine_sold(fh_str name, double memory_gb)
 {
     char plain[SOLD_CHARS];
+    const fh_catalog *c = fh_catalog_now();
     const fh_catalog_machine *best = NULL;
     plain_name(name, plain);
-    for (size_t i = 0; i < fh_catalog_machine_total; i++) {
-        const fh_catalog_machine *m = &fh_catalog_machines[i];
+    for (size_t i = 0; i < c->machine_count; i++) {
+        const fh_catalog_machine *m = c->machines[i];
         if (is_sold_as(m, plain) && (!best || off_by(m, memory_gb) < off_by(best, memory_gb))) best = m;
     }
     return best && (memory_gb <= 0 || off_by(best, memory_gb) <= memory_gb / 6) ? best : NULL;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Turns the files of data/catalog into C tables, so that the binary carries them. Usage: generate.py DATA_FOLDER OUTPUT.c
        generate.py --list DATA_FOLDER    names the files that it reads
+       generate.py --pack DATA_FOLDER OUTPUT.json    makes an update of them: `freehold catalog update OUTPUT.json`
 
 Whatever the schema test (tests/catalog) would refuse stops the build here only where C could not express it; both read the same files."""
 import json
@@ -77,7 +78,7 @@ def tables(i, m):
 
 def model(i, m):
     words = ["id", "name", "maker", "repo", "released"]
-    fields = [f".{w} = {text(m[w])}" for w in words]
+    fields = [f".{w} = {text(m[w])}" for w in words] + ['.from = ""']
     fields += [f".aliases = aliases_{i}", f'.tier = {text(m["tier"])}', f'.rank = {m["rank"]}', f'.starter = {flag(m["starter"])}', f'.runs_here = {flag(m["runs_here"])}']
     licence = m["licence"]
     fields += [f'.licence = {text(licence["name"])}', f'.licence_class = {LICENCES[licence["class"]]}', f'.licence_summary = {text(licence["summary"])}']
@@ -103,7 +104,7 @@ def model(i, m):
 def machine(i, h):
     words = ", ".join(text(h[k]) for k in ["id", "name", "vendor", "kind"])
     numbers = ", ".join(str(float(h[k])) for k in ["memory_gb", "memory_usable_gb", "memory_bandwidth_gbs", "bf16_tflops", "fp8_tflops", "fp4_tflops", "int8_tops", "tdp_w"])
-    return f'    {{{words}, sold_as_{i}, {numbers}, {text(h["memory_type"])}, {text(h["interconnect"])}, {text(h["notes"])}}},'
+    return f'    {{{words}, sold_as_{i}, {numbers}, {text(h["memory_type"])}, {text(h["interconnect"])}, {text(h["notes"])}, ""}},'
 
 
 def words(name, i, list_):
@@ -129,20 +130,32 @@ def engine(i, e):
     return "    {" + ",\n     ".join(fields) + "},"
 
 
+def entries(root):
+    models = sorted((json.loads(p.read_text()) for p in root.glob("models/*.json")), key=order)
+    return json.loads((root / "version.json").read_text())["version"], models, json.loads((root / "hardware.json").read_text())
+
+
+def pack(folder, output):
+    version, models, machines = entries(pathlib.Path(folder))
+    pathlib.Path(output).write_text(json.dumps({"version": version, "models": models, "machines": machines}, ensure_ascii=False, indent=1) + "\n")
+
+
 def main(folder, output):
     root = pathlib.Path(folder)
-    models = sorted((json.loads(p.read_text()) for p in root.glob("models/*.json")), key=order)
-    machines = json.loads((root / "hardware.json").read_text())
+    version, models, machines = entries(root)
     engines = json.loads((root / "engines.json").read_text())
     lines = ['/* Made by src/catalog/generate.py from data/catalog: change those files, not this one. */', '#include "catalog/catalog.h"', '#include "catalog/engines.h"', ""]
     lines += ["static const char *const no_words[] = {NULL};"]
     for i, m in enumerate(models):
         lines += tables(i, m)
-    lines += ["const fh_catalog_model fh_catalog_models[] = {", *(model(i, m) for i, m in enumerate(models)), "};"]
-    lines += [f"const size_t fh_catalog_model_count = {len(models)};"]
+    lines += ["static const fh_catalog_model models[] = {", *(model(i, m) for i, m in enumerate(models)), "};"]
     lines += [f"static const char *const sold_as_{i}[] = {{{''.join(text(a) + ', ' for a in h['sold_as'])}NULL}};" for i, h in enumerate(machines)]
-    lines += ["const fh_catalog_machine fh_catalog_machines[] = {", *(machine(i, h) for i, h in enumerate(machines)), "};"]
-    lines += [f"const size_t fh_catalog_machine_total = {len(machines)};"]
+    lines += ["static const fh_catalog_machine machines[] = {", *(machine(i, h) for i, h in enumerate(machines)), "};"]
+    for name, list_ in (("model", models), ("machine", machines)):
+        lines += [f"static const fh_catalog_{name} *const {name}_list[] = {{{', '.join(f'&{name}s[{i}]' for i in range(len(list_)))}}};"]
+    lines += [f"const fh_catalog fh_catalog_built_in = {{.version = {text(version)}, .models = model_list, .model_count = {len(models)}, .machines = machine_list, .machine_count = {len(machines)}}};"]
+    for name, schema in (("model", "model.schema.json"), ("machine", "hardware.schema.json")):
+        lines += [f"const char fh_catalog_{name}_schema[] =", *(f"    {text(line.strip() + ' ')}" for line in (root / schema).read_text().splitlines()), "    ;"]
     for i, e in enumerate(engines):
         lines += engine_tables(i, e)
     lines += ["const fh_catalog_engine fh_catalog_engines[] = {", *(engine(i, e) for i, e in enumerate(engines)), "};"]
@@ -152,5 +165,7 @@ def main(folder, output):
 
 if sys.argv[1] == "--list":
     print("\n".join(sorted(map(str, pathlib.Path(sys.argv[2]).rglob("*.json")))))
+elif sys.argv[1] == "--pack":
+    pack(*sys.argv[2:4])
 else:
     main(*sys.argv[1:3])

@@ -138,6 +138,7 @@ extern const fh_cli_verb fh_verb_help, fh_verb_version, fh_verb_completion;
 extern const fh_cli_verb fh_verb_run, fh_verb_plan, fh_verb_ps, fh_verb_stop, fh_verb_wake, fh_verb_roll, fh_verb_events, fh_verb_logs;
 extern const fh_cli_verb fh_verb_models, fh_verb_show, fh_verb_models_show, fh_verb_list, fh_verb_import, fh_verb_verify;
 extern const fh_cli_verb fh_verb_serve, fh_verb_console, fh_verb_key_create, fh_verb_key_list, fh_verb_key_rotate, fh_verb_key_revoke;
+extern const fh_cli_verb fh_verb_catalog_list, fh_verb_catalog_add, fh_verb_catalog_remove, fh_verb_catalog_update, fh_verb_catalog_revert;
 extern const fh_cli_verb fh_verb_offers_import, fh_verb_offers_lists, fh_verb_offers_forget;
 extern const fh_cli_verb fh_verb_node_token, fh_verb_node_join, fh_verb_node_list, fh_verb_node_drain, fh_verb_node_remove;
 extern const fh_cli_verb fh_verb_provider_add, fh_verb_provider_list, fh_verb_provider_check, fh_verb_provider_clear,

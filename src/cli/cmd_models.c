@@ -91,6 +91,7 @@ static bool add_model(fh_cli_table *t, const fh_json *m)
     int64_t place = fh_json_int(fh_json_get(m, "rank"), 0);
     const fh_json *frontier = fh_json_get(m, "frontier");
     if (place) snprintf(rank, sizeof rank, "%lld", (long long)place);
+    if (strcmp(fh_cli_str_of(m, "tier"), "own") == 0) snprintf(rank, sizeof rank, "own");
     if (fh_json_count(frontier)) snprintf(percent, sizeof percent, "%.0f %%", fh_json_num(fh_json_get(frontier, "percent"), 0));
     context_text(m, context, sizeof context);
     bytes_text(m, "needs_bytes", needs, sizeof needs);
@@ -270,6 +271,8 @@ static int print_model(const fh_json *m, fh_err **err)
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
     snprintf(text, sizeof text, "%s (%s)", fh_cli_str_of(m, "name"), fh_cli_str_of(m, "id"));
     add_line(&out, "Model", text);
+    snprintf(text, sizeof text, "an entry of your own, from %s", fh_cli_str_of(m, "from"));
+    add_line(&out, "Entry", *fh_cli_str_of(m, "from") ? text : "");
     add_line(&out, "Maker", fh_cli_str_of(m, "maker"));
     add_line(&out, "Released", fh_cli_str_of(m, "released"));
     snprintf(text, sizeof text, "%s: %s. %s", fh_cli_str_of(licence, "class"), fh_cli_str_of(licence, "name"),

@@ -24,7 +24,7 @@ static int read_list(const char *path, fh_json **ret, fh_err **err)
 {
     FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_PRICE_FILE_BYTES);
     int rc = fh_file_read(path, FH_LIMIT_PRICE_FILE_BYTES, &text, err);
-    return rc ? rc : fh_plans_offers_of((fh_str){fh_buf_cstr(&text), text.len}, path, ret, err);
+    return rc ? rc : fh_plans_offers_of((fh_str){fh_buf_cstr(&text), text.len}, path, false, ret, err);
 }
 
 static int say(const fh_cli *c, const fh_json *made, const fh_json *read, fh_err **err)
@@ -50,7 +50,7 @@ static int run_import(fh_cli *c, fh_err **err)
     good = good && fh_json_set(body, "offers", fh_json_ref((fh_json *)fh_json_get(read, "offers")));
     if (!good) return fh_err_nomem(err);
     rc = fh_client_open(c, &s, err);
-    if (!rc) rc = fh_client_call(&s, "POST", "/api/v1/price-lists", body, &made, err);
+    if (!rc && (rc = fh_client_call(&s, "POST", "/api/v1/price-lists", body, &made, err)) == FH_E_INVALID) fh_err_about(err, path);
     return rc ? rc : say(c, made, read, err);
 }
 

@@ -1,6 +1,7 @@
 /* freehold plan: where a model can run, best first. Nothing is started. */
 #include "base/limits.h"
 #include "client.h"
+#include "server/catalog_folder.h"
 #include "server/plans.h"
 #include "sys/file.h"
 
@@ -10,12 +11,12 @@
 #define NANO   1e9
 #define AMOUNT 1000000000 /* the most that an hour may be limited to */
 
-static int read_offers(const char *path, fh_json *offers, fh_err **err)
+static int read_offers(const char *path, bool alone, fh_json *offers, fh_err **err)
 {
     FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_PRICE_FILE_BYTES);
     FH_AUTO(json) fh_json *list = NULL;
     int rc = fh_file_read(path, FH_LIMIT_PRICE_FILE_BYTES, &text, err);
-    if (!rc) rc = fh_plans_offers_of((fh_str){fh_buf_cstr(&text), text.len}, path, &list, err);
+    if (!rc) rc = fh_plans_offers_of((fh_str){fh_buf_cstr(&text), text.len}, path, alone, &list, err);
     if (rc) return rc;
     const fh_json *read = fh_json_get(list, "offers");
     for (size_t i = 0; i < fh_json_count(read); i++)
@@ -24,17 +25,18 @@ static int read_offers(const char *path, fh_json *offers, fh_err **err)
     return 0;
 }
 
-static int set_offers(const fh_cli *c, fh_json *ask, fh_err **err)
+static int set_offers(const fh_cli *c, bool alone, fh_json *ask, fh_err **err)
 {
     FH_AUTO(json) fh_json *offers = fh_json_new_array();
     const char *path;
     int rc = offers ? 0 : fh_err_nomem(err);
-    for (size_t i = 0; !rc && (path = fh_cli_nth(c, "offers", i)); i++) rc = read_offers(path, offers, err);
+    for (size_t i = 0; !rc && (path = fh_cli_nth(c, "offers", i)); i++) rc = read_offers(path, alone, offers, err);
     if (rc || !fh_json_count(offers)) return rc;
     return fh_json_set(ask, "offers", fh_take(offers)) ? 0 : fh_err_nomem(err);
 }
 
-static int make_ask(const fh_cli *c, fh_json *ask, fh_err **err)
+/* alone: without a server. */
+static int make_ask(const fh_cli *c, bool alone, fh_json *ask, fh_err **err)
 {
     static const char *const words[] = {"variant", "licence", "prefer", "region"};
     static const char *const numbers[][2] = {{"context", "context_tok"}, {"streams", "streams"}, {"load", "load_tok_s"}};
@@ -46,7 +48,7 @@ static int make_ask(const fh_cli *c, fh_json *ask, fh_err **err)
     if (fh_cli_has(c, "max-hour"))
         good = good && fh_json_set(ask, "max_hour_nusd", fh_json_new_int((int64_t)(fh_cli_real(c, "max-hour", 1) * NANO + 0.5)));
     if (fh_cli_has(c, "spot")) good = good && fh_json_set(ask, "spot", fh_json_new_bool(true));
-    return good ? set_offers(c, ask, err) : fh_err_nomem(err);
+    return good ? set_offers(c, alone, ask, err) : fh_err_nomem(err);
 }
 
 /* A number of the reply in units of `per`; a dash when it is not known. */
@@ -169,24 +171,35 @@ static int print_ranking(const fh_json *r, fh_err **err)
     return fh_cli_print(&out, err);
 }
 
+static int plan_here(const fh_cli *c, fh_json *ask, fh_json **ret, fh_err **err)
+{
+    char data[1024];
+    fh_plan_known known = {.data_dir = data};
+    int rc = fh_cli_data_dir(c, data, sizeof data, err);
+    if (!rc) rc = fh_catalog_folder_open(data, err);
+    if (!rc) rc = make_ask(c, true, ask, err);
+    return rc ? rc : fh_plans_make(ask, &known, ret, err);
+}
+
+static int plan_there(const fh_cli *c, fh_json *ask, fh_json **ret, fh_err **err)
+{
+    fh_cli_client s;
+    const char *first = fh_cli_nth(c, "offers", 0);
+    int rc = fh_client_open(c, &s, err);
+    if (!rc) rc = make_ask(c, false, ask, err);
+    if (rc) return rc;
+    rc = fh_client_call(&s, "POST", "/api/v1/plans", ask, ret, err);
+    if (rc == FH_E_INVALID && first && !fh_cli_nth(c, "offers", 1)) fh_err_about(err, first);
+    return rc;
+}
+
 static int run_plan(fh_cli *c, fh_err **err)
 {
     bool alone = false;
     FH_AUTO(json) fh_json *ask = fh_json_new_object();
     FH_AUTO(json) fh_json *reply = NULL;
-    int rc = make_ask(c, ask, err);
-    if (!rc) rc = fh_cli_wants_folder(c, &alone, err);
-    if (rc) return rc;
-    if (alone) {
-        char data[1024];
-        fh_plan_known known = {.data_dir = data};
-        rc = fh_cli_data_dir(c, data, sizeof data, err);
-        if (!rc) rc = fh_plans_make(ask, &known, &reply, err);
-    } else {
-        fh_cli_client s;
-        rc = fh_client_open(c, &s, err);
-        if (!rc) rc = fh_client_call(&s, "POST", "/api/v1/plans", ask, &reply, err);
-    }
+    int rc = fh_cli_wants_folder(c, &alone, err);
+    if (!rc) rc = alone ? plan_here(c, ask, &reply, err) : plan_there(c, ask, &reply, err);
     if (rc) return rc;
     return c->json ? fh_cli_print_json(reply, err) : print_ranking(reply, err);
 }

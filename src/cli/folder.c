@@ -1,6 +1,7 @@
 /* Working on a data folder without a server, under its lock. */
 #include "base/clock.h"
 #include "client.h"
+#include "server/catalog_folder.h"
 #include "sys/file.h"
 
 #include <stdio.h>
@@ -40,6 +41,7 @@ int fh_cli_folder_open(const fh_cli *c, fh_cli_folder *ret, fh_err **err)
         fh_err_hint(err, "a server runs on %s: leave --data out to go through it, or stop it", data);
     else if (rc == FH_E_BUSY)
         fh_err_hint(err, "a server runs on %s, but not where it was looked for: name its address with --server or FREEHOLD_URL", data);
+    if (!rc) rc = fh_catalog_folder_open(data, err);
     if (!rc) rc = fh_weights_open(&ret->weights, data, true, err);
     if (rc) fh_cli_folder_close(ret);
     return rc;

@@ -16,6 +16,7 @@ struct fh_plan_book {
     fh_arena *text;
     fh_map *known;         /* strings, of text */
     fh_map *region_number; /* region -> its number, as a pointer */
+    const fh_catalog *of;  /* whose devices have slots */
     uint32_t *slots;       /* the host of each device and count, 0: not yet, else its number from 1 */
     fh_plan_host *hosts;
     fh_plan_offer *offers;
@@ -66,7 +67,8 @@ int fh_plan_book_new(fh_plan_book **ret, fh_err **err)
     b->text = fh_arena_new(TEXT_BYTES);
     b->known = fh_map_new(NULL);
     b->region_number = fh_map_new(NULL);
-    b->slots = fh_calloc(fh_catalog_machine_count() * FH_PLAN_MOST * FH_PLAN_MOST, sizeof *b->slots);
+    b->of = fh_catalog_now();
+    b->slots = fh_calloc(b->of->machine_count * FH_PLAN_MOST * FH_PLAN_MOST, sizeof *b->slots);
     if (!b->text || !b->known || !b->region_number || !b->slots) return fh_err_nomem(err);
     *ret = fh_take(b);
     return 0;
@@ -176,13 +178,14 @@ static int add_host(fh_plan_book *b, const fh_plan_host *h, uint32_t *ret, fh_er
 static int host_of(fh_plan_book *b, const fh_plan_listing *l, uint32_t *ret, fh_err **err)
 {
     size_t kind = 0;
-    while (kind < fh_catalog_machine_count() && fh_catalog_machine_at(kind) != l->device) kind++;
-    if (kind == fh_catalog_machine_count() || !fh_plan_host_can(l->device))
-        return fh_err_set(err, FH_E_INVALID, "machines are not made of %s", l->device->id);
+    uint32_t none = 0; /* for a device that the catalogue got since */
+    while (kind < b->of->machine_count && b->of->machines[kind] != l->device) kind++;
+    if (!fh_plan_host_can(l->device)) return fh_err_set(err, FH_E_INVALID, "machines are not made of %s", l->device->id);
     if (l->devices < 1 || l->devices > FH_PLAN_MOST || l->machines < 1 || l->machines > FH_PLAN_MOST)
         return fh_err_set(err, FH_E_INVALID, "%u machines of %u devices: 1 to %d of each can be planned for", l->machines, l->devices,
                           FH_PLAN_MOST);
-    uint32_t *slot = &b->slots[(kind * FH_PLAN_MOST + l->devices - 1) * FH_PLAN_MOST + l->machines - 1];
+    size_t at = (kind * FH_PLAN_MOST + l->devices - 1) * FH_PLAN_MOST + l->machines - 1;
+    uint32_t *slot = kind < b->of->machine_count ? &b->slots[at] : &none;
     if (*slot == 0) {
         fh_plan_host h = fh_plan_host_of(l->device, l->devices, l->machines);
         int rc = add_host(b, &h, ret, err);

@@ -60,8 +60,9 @@ const fh_catalog_model *fh_plan_nearest(const fh_catalog_model *but, const fh_pl
                                         bool (*has)(void *arg, const fh_catalog_model *m), void *arg)
 {
     const fh_catalog_model *best = NULL;
-    for (size_t i = 0; i < fh_catalog_count(); i++) {
-        const fh_catalog_model *m = fh_catalog_at(i);
+    const fh_catalog *c = fh_catalog_now();
+    for (size_t i = 0; i < c->model_count; i++) {
+        const fh_catalog_model *m = c->models[i];
         if (m != but && would_fit(m, on) && nearer(m, best) && (!has || has(arg, m))) best = m;
     }
     return best;

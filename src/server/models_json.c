@@ -115,6 +115,7 @@ static void set_words(fh_json *o, const fh_catalog_model *m)
     fh_json_set(o, "top_ten", fh_json_new_bool(strcmp(m->tier, "top10") == 0));
     fh_json_set(o, "starter", fh_json_new_bool(m->starter));
     fh_json_set(o, "tier", fh_json_new_cstr(m->tier));
+    fh_json_set(o, "from", *m->from ? fh_json_new_cstr(m->from) : fh_json_new_null());
     fh_json_set(o, "released", fh_json_new_cstr(m->released));
     fh_json_set(o, "license", fh_catalog_licence_json(m));
     fh_json_set(o, "frontier", m->score_count ? fh_catalog_score_json(&m->scores[0]) : fh_json_new_null());
@@ -195,6 +196,7 @@ static fh_catalog_model own_model(const fh_weights_item *w)
                               .repo = "",
                               .released = "",
                               .aliases = no_names,
+                              .from = "",
                               .tier = "own",
                               .licence = "",
                               .licence_class = FH_LICENCE_ASK,
@@ -239,10 +241,11 @@ static bool in_catalog(const fh_weights_item *w)
 int fh_models_list(fh_weights *weights, const fh_fleet_snapshot *fleet, fh_json **ret, fh_err **err)
 {
     model_view v;
+    const fh_catalog *c = fh_catalog_now();
     int rc = view_open(&v, weights, fleet, err);
     if (rc) return rc;
     fh_json *items = fh_json_new_array();
-    for (size_t i = 0; i < fh_catalog_count(); i++) fh_json_append(items, catalog_json(&v, fh_catalog_at(i)));
+    for (size_t i = 0; i < c->model_count; i++) fh_json_append(items, catalog_json(&v, c->models[i]));
     for (size_t i = 0; i < v.weights_count; i++)
         if (!in_catalog(&v.weights[i])) fh_json_append(items, own_json(&v, &v.weights[i]));
     fh_free(v.weights);

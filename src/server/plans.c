@@ -117,15 +117,16 @@ static fh_json *refused_json(const plan_ask *a, const fh_plan_ranking *r)
 /* The smallest host that would do, of one to eight of each device that the catalogue knows; null: none. Its licence is not asked for. */
 static fh_json *smallest_json(const plan_ask *a, fh_err **err)
 {
-    size_t count = 0, at = 0, kinds = fh_catalog_machine_count();
+    const fh_catalog *c = fh_catalog_now();
+    size_t count = 0, at = 0;
     fh_plan p;
-    FH_AUTO(ptr) fh_plan_host *hosts = fh_calloc(kinds * 4, sizeof *hosts);
+    FH_AUTO(ptr) fh_plan_host *hosts = fh_calloc(c->machine_count * 4, sizeof *hosts);
     if (!hosts) {
         fh_err_nomem(err);
         return NULL;
     }
-    for (size_t i = 0; i < kinds; i++) {
-        const fh_catalog_machine *m = fh_catalog_machine_at(i);
+    for (size_t i = 0; i < c->machine_count; i++) {
+        const fh_catalog_machine *m = c->machines[i];
         for (uint32_t n = 1; fh_plan_host_can(m) && n <= (fh_plan_host_joins(m) ? 8 : 1); n *= 2) hosts[count++] = fh_plan_host_of(m, n, 1);
     }
     if (fh_plan_smallest_host(a->model, &a->wishes, hosts, count, &at, &p, NULL)) return fh_json_new_null();

@@ -11,6 +11,7 @@
 #include "groups.h"
 #include "honesty.h"
 #include "price_lists.h"
+#include "server/catalog_folder.h"
 #include "providers.h"
 #include "supplies.h"
 #include "rental_offers.h"
@@ -139,7 +140,8 @@ static int open_outside(fh_server *s, fh_err **err)
 
 static int open_store(fh_server *s, fh_err **err)
 {
-    int rc = fh_db_open(&s->db, s->store_url, err);
+    int rc = fh_catalog_folder_open(s->config->data_dir, err);
+    if (!rc) rc = fh_db_open(&s->db, s->store_url, err);
     if (!rc) rc = fh_db_migrate_schema(s->db, err);
     if (!rc) rc = fh_keys_open(&s->keys, s->db, fh_clock_utc_ns(), err);
     if (!rc) rc = fh_providers_open(&s->providers, s->db, err);
@@ -265,14 +267,28 @@ static void on_upgrade_signal(void *arg)
     fh_server_upgrade(arg);
 }
 
+/* True when it changed, or should have. */
+static bool reload_catalog(fh_server *s)
+{
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    bool changed = false;
+    if (fh_catalog_folder_reload(s->config->data_dir, &changed, &err))
+        fh_log_err(FH_LOG_ERROR, "server", err, "the catalogue stays as it is");
+    else if (changed)
+        fh_log(FH_LOG_INFO, "server", "catalogue reloaded models=%zu", fh_catalog_now()->model_count);
+    return changed || err;
+}
+
 static void on_reload_signal(void *arg)
 {
     fh_server *s = arg;
     fh_err *err = NULL;
     fh_tls *tls = NULL;
     bool reopened = fh_observers_reopen(s->observers);
-    if (!s->config->tls_cert && !reopened)
-        fh_log(FH_LOG_INFO, "server", "nothing to reload: there is no certificate, no access log, and all settings are flags");
+    bool reloaded = reload_catalog(s);
+    if (!s->config->tls_cert && !reopened && !reloaded)
+        fh_log(FH_LOG_INFO, "server",
+               "nothing to reload: the catalogue is as it was, there is no certificate, no access log, and all settings are flags");
     else if (s->config->tls_cert && load_certificate(s, &tls, &err))
         fh_log_err(FH_LOG_ERROR, "server", err, "the new certificate is not used, the one before stays");
     if (tls) {

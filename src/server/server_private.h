@@ -225,6 +225,8 @@ void api_nodes_list(api_call *c), api_nodes_get(api_call *c), api_nodes_token(ap
 void api_groups_list(api_call *c), api_groups_create(api_call *c), api_groups_delete(api_call *c);
 void api_outcomes_create(api_call *c);
 void api_plans_create(api_call *c);
+void api_catalog_get(api_call *c), api_catalog_own_create(api_call *c), api_catalog_own_delete(api_call *c);
+void api_catalog_update(api_call *c), api_catalog_revert(api_call *c);
 void api_price_lists_list(api_call *c), api_price_lists_create(api_call *c), api_price_lists_delete(api_call *c);
 void api_keys_list(api_call *c), api_keys_create(api_call *c), api_keys_rotate(api_call *c), api_keys_revoke(api_call *c);
 void api_session_create(api_call *c), api_session_delete(api_call *c), api_console_links_create(api_call *c);

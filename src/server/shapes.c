@@ -136,6 +136,7 @@ static const api_field model[] = {
     {"top_ten", "boolean", true, false, "one of the ten nearest to the frontier"},
     {"starter", "boolean", true, false, "the one to try first: small, free, here"},
     {"tier", "string", true, false, "top10, contender, superseded, small, own"},
+    {"from", "string", true, true, "the file of the user's own entries that it stands in; null: of the catalogue, or imported"},
     {"released", "string", true, false, "when"},
     {"license", "Licence", true, false, "under what terms"},
     {"frontier", "Frontier", true, true, "how near the frontier it was measured; null: not measured"},
@@ -156,6 +157,34 @@ static const api_field model[] = {
     {"deployments", "string[]", true, false, "names of its deployments that are not stopped or failed"},
     {"scores", "Frontier[]", false, false, "all that were measured; of one model only"},
     {"runs", "ModelRun[]", false, false, "how engines run it; of one model only"},
+    END,
+};
+static const api_field catalog_own[] = {
+    {"name", "string", true, false, "its name"},
+    {"used", "boolean", true, false, "its entries are in use"},
+    {"why", "string", true, true, "why not"},
+    {"models", "string[]", true, false, "ids of its models, if it is used"},
+    {"machines", "string[]", true, false, "ids of its machines, if it is used"},
+    END,
+};
+static const api_field catalog[] = {
+    {"version", "string", true, false, "the day that it is of"},
+    {"updated", "boolean", true, false, "an update is in use, not what the program carries"},
+    {"program", "string", true, false, "the day of what the program carries"},
+    {"before", "string", true, true, "the update that a revert goes back to; null: none"},
+    {"update_why", "string", true, true, "why an update that is there is not used"},
+    {"own", "CatalogOwn[]", true, false, "entries of the user's own"},
+    END,
+};
+static const api_field catalog_own_create[] = {
+    {"name", "string", true, false, "1 to 63 small letters, digits and dashes"},
+    {"entries", "object", true, false, "with models, machines or both: docs/CATALOG.md"},
+    END,
+};
+static const api_field catalog_update[] = {
+    {"version", "string", true, false, "2026-11-29, or 2026-11-29.2; newer than what is in use"},
+    {"models", "object[]", true, false, "all of them: docs/CATALOG.md"},
+    {"machines", "object[]", true, false, "all of them"},
     END,
 };
 static const api_field model_keeps[] = {
@@ -727,6 +756,10 @@ const api_shape api_shapes[] = {
     {"WeightsHere", weights_here},
     {"ModelKeeps", model_keeps},
     {"Model", model},
+    {"Catalog", catalog},
+    {"CatalogOwn", catalog_own},
+    {"CatalogOwnCreate", catalog_own_create},
+    {"CatalogUpdate", catalog_update},
     {"Progress", progress},
     {"Deployment", deployment},
     {"DeploymentCreate", deployment_create},

@@ -18,8 +18,9 @@ def kind_is(value, kind):
 
 
 def check_object(schema, value, where):
-    for key in schema.get("required", []):
-        if key not in value:
+    """Ours say everything but what the schema lets them leave out; entries of users need only what is required."""
+    for key in schema["properties"]:
+        if key not in value and key not in schema.get("optional", []):
             yield f"{where}: {key} is missing"
     for key, item in value.items():
         if key in schema.get("properties", {}):
@@ -39,7 +40,7 @@ def check_string(schema, value, where):
 
 def check(schema, value, where):
     """The part of JSON Schema that our schemas use; an unknown keyword is an error, so that none is silently ignored."""
-    known = {"$schema", "title", "type", "enum", "properties", "required", "additionalProperties", "items", "minItems", "minimum", "maximum", "minLength", "maxLength", "pattern"}
+    known = {"$schema", "title", "type", "enum", "properties", "required", "optional", "additionalProperties", "items", "minItems", "minimum", "maximum", "minLength", "maxLength", "pattern"}
     if set(schema) - known:
         raise SystemExit(f"unknown keywords in the schema at {where}: {set(schema) - known}")
     if "enum" in schema and value not in schema["enum"]:

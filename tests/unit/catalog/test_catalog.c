@@ -10,13 +10,12 @@ static void the_top_ten_come_first_in_their_order(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 10; i++) {
-        const fh_catalog_model *m = fh_catalog_at(i);
+        const fh_catalog_model *m = fh_catalog_now()->models[i];
         assert_int_equal(m->rank, i + 1);
         assert_string_equal(m->tier, "top10");
         assert_true(m->variant_count > 0 && m->variants[0].bytes > 0 && m->context_tok > 0);
         assert_true(*m->licence_summary && *m->maker);
     }
-    assert_null(fh_catalog_at(fh_catalog_count()));
 }
 
 static void models_are_found_by_id_alias_and_whatever_case(void **state)
@@ -71,8 +70,9 @@ static void variants_are_found_by_name(void **state)
 static void the_parts_of_an_entry_become_json(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < fh_catalog_count(); i++) {
-        const fh_catalog_model *m = fh_catalog_at(i);
+    const fh_catalog *c = fh_catalog_now();
+    for (size_t i = 0; i < c->model_count; i++) {
+        const fh_catalog_model *m = c->models[i];
         FH_AUTO(json) fh_json *licence = fh_catalog_licence_json(m), *variants = fh_catalog_variants_json(m);
         FH_AUTO(json) fh_json *runs = fh_catalog_runs_json(m), *scores = fh_catalog_scores_json(m);
         assert_true(fh_str_eqs(fh_json_str(fh_json_get(licence, "class")), fh_licence_name(m->licence_class)));
@@ -106,8 +106,10 @@ static void machines_are_found(void **state)
     const fh_catalog_machine *h = fh_catalog_machine_find(FH_STR("h200"));
     assert_non_null(h);
     assert_true(h->memory_gb > 100);
-    assert_ptr_equal(fh_catalog_machine_at(0), fh_catalog_machine_find(fh_str_of(fh_catalog_machine_at(0)->id)));
-    assert_null(fh_catalog_machine_at(fh_catalog_machine_count()));
+    for (size_t i = 0; i < fh_catalog_now()->machine_count; i++) {
+        const fh_catalog_machine *m = fh_catalog_now()->machines[i];
+        assert_ptr_equal(fh_catalog_machine_find(fh_str_of(m->id)), m);
+    }
 }
 
 int main(void)

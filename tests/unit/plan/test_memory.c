@@ -50,8 +50,9 @@ static void each_class_of_attention_gives_the_worked_figures(void **state)
 static void the_catalogues_figures_are_those_of_its_caches(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < fh_catalog_count(); i++) {
-        const fh_catalog_model *m = fh_catalog_at(i);
+    const fh_catalog *c = fh_catalog_now();
+    for (size_t i = 0; i < c->model_count; i++) {
+        const fh_catalog_model *m = c->models[i];
         fh_plan_model p = fh_plan_model_of(m, m->variants);
         assert_int_equal(p.kv_bytes_per_tok, m->kv_bytes_per_tok);
         assert_int_equal(p.kv_fixed_bytes, m->kv_fixed_bytes);

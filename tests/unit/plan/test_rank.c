@@ -327,7 +327,7 @@ static void what_makes_no_sense_is_refused(void **state)
     fh_plan_wishes w = {.load_tok_s = INT64_MAX};
     fh_plan_ranking r = {0};
     fh_plan_market on = {0};
-    assert_int_equal(fh_plan_rank(fh_catalog_at(0), &w, &on, &r, NULL), FH_E_INVALID);
+    assert_int_equal(fh_plan_rank(fh_catalog_now()->models[0], &w, &on, &r, NULL), FH_E_INVALID);
     w.load_tok_s = 1000000000000;
     fh_plan_offer dear = {.host = FH_PLAN_HOSTED, .in_nusd = INT64_MAX, .out_nusd = INT64_MAX};
     assert_int_equal(ranked("glm-5.3", &w, &dear, 1).count, 1);

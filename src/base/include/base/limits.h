@@ -201,6 +201,12 @@
     X(PROVIDER_PRICES, 32, "prices of one hosted endpoint; beyond: 400")                                                                   \
     X(PRICE_LISTS, 64, "lists of offers that are kept; beyond: 409")                                                                       \
     X(PRICE_FILE_BYTES, 67108864, "a price list that is read; beyond: 413")                                                                \
+    X(CATALOG_FILE_BYTES, 8388608, "a file of catalogue entries; beyond: an error")                                                        \
+    X(CATALOG_STRING_BYTES, 4096, "one text in it; beyond: an error naming the field")                                                     \
+    X(CATALOG_MODELS, 4096, "models of one file of catalogue entries; beyond: an error")                                                   \
+    X(CATALOG_MACHINES, 1024, "machines of one file of catalogue entries; beyond: an error")                                               \
+    X(CATALOG_OWN_FILES, 64, "files of the user's own catalogue entries; beyond: an error")                                                \
+    X(CATALOG_CHANGES, 1000, "changes of the catalogue in one run of a server, each of which stays in memory; beyond: 409")                \
     X(PLAN_MARKET_OFFERS, 1000000, "offers that are planned with, from all that are known; beyond: 413")                                   \
     X(RENTALS, 64, "machines that are rented of one provider at once; beyond: 409")                                                        \
     X(RENT_STRAYS, 64, "machines of ours that nothing accounts for, which are ended at once; the others after them")                       \

@@ -1,8 +1,10 @@
 /* The catalogue: which models exist, who made them, under what terms, what they need, how near the frontier they were measured; and which
  * machines exist.
  *
- * The data are files in data/catalog, checked by tests/catalog and compiled into the binary, so that no path is needed at run time.
- * Everything returned is constant and lives for ever; pure; threads: any. Strings are never NULL unless said ("" when the data say
+ * The data are files in data/catalog, checked by tests/catalog and compiled into the binary, so that no path is needed at run time. An
+ * update, and entries of the user's own, come beside them or in their place (catalog/files.h): then there is another whole catalogue, and
+ * the one before stays as it was. Everything returned is constant and lives for ever; threads: any. Two calls may see two catalogues:
+ * whoever goes through all of it takes fh_catalog_now once. Strings are never NULL unless said ("" when the data say
  * nothing); numbers are 0 when unknown. */
 #ifndef FH_CATALOG_CATALOG_H
 #define FH_CATALOG_CATALOG_H
@@ -70,8 +72,9 @@ typedef struct fh_catalog_cache {
 
 typedef struct fh_catalog_model {
     const char *id, *name, *maker, *repo, *released;
+    const char *from;           /* the file of the user's own entries that it stands in; "": ours */
     const char *const *aliases; /* NULL-terminated */
-    const char *tier;           /* "top10", "contender", "superseded", "small" */
+    const char *tier;           /* "top10", "contender", "superseded", "small"; "own": the user's */
     unsigned rank;              /* 1 is best; 0: not ranked */
     bool starter;               /* the one of "Try now, free, on this machine" */
     bool runs_here;             /* freehold's own engine knows its family */
@@ -100,9 +103,25 @@ typedef struct fh_catalog_model {
     size_t score_count;
 } fh_catalog_model;
 
-/* The top ten first, in their order; then the other ranked ones, then the starter and small models, then the rest. */
-size_t fh_catalog_count(void);
-const fh_catalog_model *fh_catalog_at(size_t i);
+typedef struct fh_catalog_machine {
+    const char *id, *name, *vendor, *kind; /* kind: "gpu", "cpu", "apu", "superchip", "node", "workstation", "memory" */
+    const char *const *sold_as;            /* NULL-terminated: its names in price lists, beside its maker's and whatever the spelling */
+    double memory_gb, memory_usable_gb, memory_bandwidth_gbs, bf16_tflops, fp8_tflops, fp4_tflops, int8_tops, tdp_w;
+    const char *memory_type, *interconnect, *notes;
+    const char *from; /* as a model's */
+} fh_catalog_machine;
+
+typedef struct fh_catalog { /* all that there is at one time */
+    const char *version;    /* "2026-11-29", "2026-11-29.2": of our entries */
+    bool updated;           /* they are those of an update, not the program's */
+    /* The top ten first, in their order; then the other ranked ones, then the starter and small models, then the rest; last the user's. */
+    const fh_catalog_model *const *models;
+    size_t model_count;
+    const fh_catalog_machine *const *machines;
+    size_t machine_count;
+} fh_catalog;
+const fh_catalog *fh_catalog_now(void);
+
 /* By id or alias, ASCII case folded. NULL when there is none. */
 const fh_catalog_model *fh_catalog_find(fh_str id_or_alias);
 /* As find; FH_E_NOT_FOUND with the nearest names as hint. */
@@ -121,14 +140,6 @@ fh_json *fh_catalog_runs_json(const fh_catalog_model *m);
 fh_json *fh_catalog_score_json(const fh_catalog_score *s);
 fh_json *fh_catalog_scores_json(const fh_catalog_model *m);
 
-typedef struct fh_catalog_machine {
-    const char *id, *name, *vendor, *kind; /* kind: "gpu", "cpu", "apu", "superchip", "node", "workstation", "memory" */
-    const char *const *sold_as;            /* NULL-terminated: its names in price lists, beside its maker's and whatever the spelling */
-    double memory_gb, memory_usable_gb, memory_bandwidth_gbs, bf16_tflops, fp8_tflops, fp4_tflops, int8_tops, tdp_w;
-    const char *memory_type, *interconnect, *notes;
-} fh_catalog_machine;
-size_t fh_catalog_machine_count(void);
-const fh_catalog_machine *fh_catalog_machine_at(size_t i);
 const fh_catalog_machine *fh_catalog_machine_find(fh_str id);
 /* As a price list names it, case, blanks, dashes and the maker's name aside. memory_gb: as the list says, 0 when it does not; of several
  * devices of that name the one with that memory, else the one with the least. NULL: none, or none within a sixth of that memory. */

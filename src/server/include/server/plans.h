@@ -21,8 +21,9 @@ typedef struct fh_plan_known { /* what is planned with beside what the request b
 int fh_plans_make(const fh_json *ask, const fh_plan_known *known, fh_json **ret, fh_err **err);
 
 /* A file of offers: a list in the shape PlanOffer, or a price list (plan/prices.h). *ret is an object: the offers, and of how many
- * rows nothing became, by the reason. Errors name the file, and the line and column or the entry and field. */
-int fh_plans_offers_of(fh_str text, const char *file, fh_json **ret, fh_err **err);
+ * rows nothing became, by the reason. Errors name the file, and the line and column or the entry and field. check: the list is held against
+ * this process's catalogue; a server that it goes to has its own, and may know machines that nobody else does. */
+int fh_plans_offers_of(fh_str text, const char *file, bool check, fh_json **ret, fh_err **err);
 /* Of such a list: what became no offer, to the error stream; nothing when all did. */
 void fh_plans_say_passed_over(const char *file, const fh_json *list);
 
