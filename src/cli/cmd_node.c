@@ -96,24 +96,36 @@ static void count_of(const fh_json *facts, const char *name, long long unit, cha
         snprintf(out, out_size, "-");
 }
 
+/* A number; a cheat is called one. */
+static void standing_of(const fh_json *node, char *out, size_t out_size)
+{
+    const fh_json *s = fh_json_get(node, "standing");
+    const char *honesty = fh_cli_str_of(s, "honesty");
+    if (strcmp(honesty, "cheats") == 0)
+        snprintf(out, out_size, "%s", honesty);
+    else
+        snprintf(out, out_size, "%lld", (long long)fh_json_int(fh_json_get(s, "standing"), 0));
+}
+
 static bool add_row(fh_cli_table *t, const fh_json *node)
 {
-    char cores[24], memory[24], gpus[128], ask[40], seen[24];
+    char cores[24], memory[24], gpus[128], ask[40], seen[24], standing[40];
     const fh_json *facts = fh_json_get(node, "facts");
     count_of(facts, "cores", 1, cores, sizeof cores);
     count_of(facts, "memory_bytes", GIB, memory, sizeof memory);
     gpus_of(facts, gpus, sizeof gpus);
     ask_of(node, ask, sizeof ask);
     seen_of(node, seen, sizeof seen);
-    const char *cells[] = {fh_cli_str_of(node, "name"), fh_cli_str_of(node, "state"), seen, cores, memory, ask, gpus};
+    standing_of(node, standing, sizeof standing);
+    const char *cells[] = {fh_cli_str_of(node, "name"), fh_cli_str_of(node, "state"), seen, standing, cores, memory, ask, gpus};
     return fh_cli_table_add(t, cells);
 }
 
 static int print_rows(const fh_json *items, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"NAME", FH_CLI_LEFT},   {"STATE", FH_CLI_LEFT}, {"SEEN", FH_CLI_RIGHT},
-                                            {"CORES", FH_CLI_RIGHT}, {"GIB", FH_CLI_RIGHT},  {"AN HOUR", FH_CLI_RIGHT},
-                                            {"GPUS", FH_CLI_SHRINK}, {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {{"NAME", FH_CLI_LEFT},      {"STATE", FH_CLI_LEFT},  {"SEEN", FH_CLI_RIGHT},
+                                            {"STANDING", FH_CLI_RIGHT}, {"CORES", FH_CLI_RIGHT}, {"GIB", FH_CLI_RIGHT},
+                                            {"AN HOUR", FH_CLI_RIGHT},  {"GPUS", FH_CLI_SHRINK}, {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++)

@@ -169,15 +169,17 @@ static int run_add(fh_cli *c, fh_err **err)
 
 static bool add_row(fh_cli_table *t, const fh_json *p)
 {
-    char models[24], offers[24] = "-";
+    char models[24], offers[24] = "-", standing[24];
     const fh_json *n = fh_json_get(p, "offers");
     snprintf(models, sizeof models, "%zu", fh_json_count(fh_json_get(p, "models")));
     if (fh_json_kind_of(n) == FH_JSON_INT) snprintf(offers, sizeof offers, "%lld", (long long)fh_json_int(n, 0));
     const char *region = fh_cli_str_of(p, "region");
+    snprintf(standing, sizeof standing, "%lld", (long long)fh_json_int(fh_json_get(fh_json_get(p, "standing"), "standing"), 0));
     const char *cells[] = {fh_cli_str_of(p, "name"),
                            fh_cli_str_of(p, "kind"),
                            fh_cli_str_of(p, "trust"),
                            fh_cli_str_of(p, "honesty"),
+                           standing,
                            region[0] ? region : "-",
                            models,
                            offers,
@@ -187,9 +189,9 @@ static bool add_row(fh_cli_table *t, const fh_json *p)
 
 static int print_rows(const fh_json *items, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"NAME", FH_CLI_LEFT},    {"KIND", FH_CLI_LEFT},   {"TRUST", FH_CLI_LEFT},
-                                            {"HONESTY", FH_CLI_LEFT}, {"REGION", FH_CLI_LEFT}, {"MODELS", FH_CLI_RIGHT},
-                                            {"OFFERS", FH_CLI_RIGHT}, {"URL", FH_CLI_SHRINK},  {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {
+        {"NAME", FH_CLI_LEFT},   {"KIND", FH_CLI_LEFT},    {"TRUST", FH_CLI_LEFT},   {"HONESTY", FH_CLI_LEFT}, {"STANDING", FH_CLI_RIGHT},
+        {"REGION", FH_CLI_LEFT}, {"MODELS", FH_CLI_RIGHT}, {"OFFERS", FH_CLI_RIGHT}, {"URL", FH_CLI_SHRINK},   {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++)

@@ -1,17 +1,24 @@
-/* freehold provider check --honesty, provider clear: whether a hosted endpoint serves what it says. */
+/* freehold provider check --honesty, provider clear, node check, node clear: whether a hosted endpoint, or a machine of the pool, serves
+ * what it says. */
 #include "provider_honesty.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define POLL_NS (500 * FH_NS_PER_MS)
 
-static int honesty_path(const fh_cli *c, char *out, size_t size, fh_err **err)
+typedef struct kind { /* of places */
+    const char *path, *word, *clear;
+} kind;
+static const kind endpoint = {"/api/v1/providers/", "provider", "provider clear"}, machine = {"/api/v1/nodes/", "machine", "node clear"};
+
+static int honesty_path(const fh_cli *c, const kind *k, char *out, size_t size, fh_err **err)
 {
-    if (fh_client_path(out, size, "/api/v1/providers/", fh_cli_operand(c, 0), "/honesty")) return 0;
-    return fh_err_set(err, FH_E_NOT_FOUND, "there is no such provider");
+    if (fh_client_path(out, size, k->path, fh_cli_operand(c, 0), "/honesty")) return 0;
+    return fh_err_set(err, FH_E_NOT_FOUND, "there is no such %s", k->word);
 }
 
 static double number_of(const fh_json *o, const char *name)
@@ -90,15 +97,15 @@ static int say(const fh_cli *c, const fh_json *h, fh_err **err)
     return fh_cli_print(&out, err);
 }
 
-static int judge(const fh_cli *c, const fh_json *h, fh_err **err)
+static int judge(const fh_cli *c, const kind *k, const fh_json *h, fh_err **err)
 {
     if (strcmp(fh_cli_str_of(h, "verdict"), "cheats") != 0) return 0;
     fh_err_set(err, FH_E_CONFLICT, "%s does not serve the %s that it says", fh_cli_operand(c, 0), fh_cli_str_of(h, "model"));
-    fh_err_hint(err, "it is not asked for that any more; `freehold provider clear %s` forgets what was found out", fh_cli_operand(c, 0));
+    fh_err_hint(err, "it is not asked for that any more; `freehold %s %s` forgets what was found out", k->clear, fh_cli_operand(c, 0));
     return FH_E_CONFLICT;
 }
 
-int fh_provider_honesty(fh_cli *c, fh_err **err)
+static int check(fh_cli *c, const kind *k, fh_err **err)
 {
     fh_cli_client s;
     char path[256];
@@ -107,27 +114,47 @@ int fh_provider_honesty(fh_cli *c, fh_err **err)
     if (fh_cli_has(c, "measure")) fh_json_set(body, "measure", fh_json_new_bool(true));
     if (fh_cli_has(c, "canaries")) fh_json_set(body, "canaries", fh_json_new_int(fh_cli_int(c, "canaries", 0)));
     int rc = fh_client_open(c, &s, err);
-    if (!rc) rc = honesty_path(c, path, sizeof path, err);
+    if (!rc) rc = honesty_path(c, k, path, sizeof path, err);
     if (!rc) rc = fh_client_call(&s, "POST", path, body, &begun, err);
     if (!rc) rc = wait_end(&s, path, fh_cli_str_of(begun, "model"), &h, err);
     if (!rc) rc = say(c, h, err);
-    return rc ? rc : judge(c, h, err);
+    return rc ? rc : judge(c, k, h, err);
 }
 
-static int run_clear(fh_cli *c, fh_err **err)
+int fh_provider_honesty(fh_cli *c, fh_err **err)
+{
+    return check(c, &endpoint, err);
+}
+
+static int run_node_check(fh_cli *c, fh_err **err)
+{
+    return check(c, &machine, err);
+}
+
+static int clear(fh_cli *c, const kind *k, fh_err **err)
 {
     fh_cli_client s;
     char path[256];
     FH_AUTO(json) fh_json *nothing = NULL, *said = fh_json_new_object();
     FH_AUTO(buf) fh_buf out = FH_BUF(1024);
     int rc = fh_client_open(c, &s, err);
-    if (!rc) rc = honesty_path(c, path, sizeof path, err);
+    if (!rc) rc = honesty_path(c, k, path, sizeof path, err);
     if (!rc) rc = fh_client_call(&s, "DELETE", path, NULL, &nothing, err);
     if (rc) return rc;
     fh_json_set(said, "cleared", fh_json_new_cstr(fh_cli_operand(c, 0)));
     if (c->json) return fh_cli_print_json(said, err);
     fh_buf_addf(&out, "what was found out about %s is forgotten\n", fh_cli_operand(c, 0));
     return fh_cli_print(&out, err);
+}
+
+static int run_clear(fh_cli *c, fh_err **err)
+{
+    return clear(c, &endpoint, err);
+}
+
+static int run_node_clear(fh_cli *c, fh_err **err)
+{
+    return clear(c, &machine, err);
 }
 
 const fh_cli_verb fh_verb_provider_clear = {
@@ -139,4 +166,36 @@ const fh_cli_verb fh_verb_provider_clear = {
     .max_operands = 1,
     .about = "One that was found to cheat is not asked any more until this is done. Its models are then asked as before, and judged anew.",
     .run = run_clear,
+};
+
+static const fh_cli_flag node_check_flags[] = {
+    {"model", 0, FH_CLI_TEXT, "MODEL", "which of those that run there; without: the first that is ready here too", 0, 0},
+    {"canaries", 0, FH_CLI_INT, "N", "how many at most; 100 without. A cheat ends it sooner", 1, FH_LIMIT_HONESTY_CANARIES},
+    {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
+};
+static const char *const node_check_examples[] = {"freehold node check den-2", "freehold node check den-2 --canaries 200", NULL};
+const fh_cli_verb fh_verb_node_check = {
+    .name = "node check",
+    .group = "Server",
+    .summary = "whether a machine of the pool computes what it should",
+    .operands = "NAME",
+    .min_operands = 1,
+    .max_operands = 1,
+    .about =
+        "What runs there is asked canaries, and its answers are held against those of the same weights on this machine, where they must be "
+        "ready too. One that computes with others, or coarser ones, gets nothing new, and what ran there goes elsewhere, until `freehold "
+        "node clear NAME`. An honest one is accused with a chance of less than one in a million (docs/HONESTY.md).",
+    .examples = node_check_examples,
+    .flags = node_check_flags,
+    .run = run_node_check,
+};
+const fh_cli_verb fh_verb_node_clear = {
+    .name = "node clear",
+    .group = "Server",
+    .summary = "forget what was found out about a machine of the pool",
+    .operands = "NAME",
+    .min_operands = 1,
+    .max_operands = 1,
+    .about = "One that was found to cheat gets nothing new until this is done. Its standing then begins anew.",
+    .run = run_node_clear,
 };

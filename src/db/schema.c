@@ -223,6 +223,7 @@ static const fh_migration schema[] = {
          " changed_utc_ns INTEGER NOT NULL) STRICT;"
          "ALTER TABLE deployments ADD COLUMN set_id INTEGER NOT NULL DEFAULT 0;" /* 0: of none */
          "ALTER TABLE deployments ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"},
+    {21, "ALTER TABLE honesty ADD COLUMN work TEXT NOT NULL DEFAULT '{}';"}, /* JSON: how it has worked; src/honesty/work.c says how */
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

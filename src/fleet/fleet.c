@@ -209,6 +209,8 @@ int fh_fleet_start_timed(fh_fleet **ret, const fh_fleet_config *c, const fh_flee
     pthread_mutex_init(&f->lock, NULL);
     f->timing = *t;
     f->keep_engines_on_stop = c->keep_engines_on_stop;
+    f->quality = c->quality;
+    f->quality_ctx = c->quality_ctx;
     int rc = open_parts(f, c, err);
     if (rc == 0) rc = fh_fleet_adopt_all(f, err);
     if (rc == 0) rc = fh_sets_start(f, err);

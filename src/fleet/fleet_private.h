@@ -200,7 +200,9 @@ struct fh_fleet {
     fh_weights *weights;
     fh_here *here;
     fh_place place_here;
-    fh_place *places; /* here first */
+    fh_place *places;                                                                        /* here first */
+    void (*quality)(void *ctx, const char *place, const char *model, fh_place_quality *ret); /* NULL: nothing is known */
+    void *quality_ctx;
     struct fh_node_place *nodes;
     fh_supply *supplies;
     fh_order *orders;

@@ -61,17 +61,28 @@ void fh_fleet_node_down(fh_fleet *f, const char *name)
 }
 
 /* A drained engine whose deployment is still wanted is planned anew. */
+static void leave(fh_fleet *f, const fh_node_place *np, const char *why)
+{
+    for (fh_deployment *d = f->first; d; d = d->next) {
+        if (d->place != &np->place || !d->engine.runs || d->view.state == FH_DEPLOYMENT_DRAINING || d->view.state == FH_DEPLOYMENT_FAILED)
+            continue;
+        fh_deployment_drop_call(d);
+        fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "%s %s", np->name, why);
+    }
+}
+
 void fh_fleet_node_drain(fh_fleet *f, const char *name)
 {
     fh_node_place *np = fh_fleet_node_find(f, name);
     if (!np) return;
     np->draining = true;
-    for (fh_deployment *d = f->first; d; d = d->next) {
-        if (d->place != &np->place || !d->engine.runs || d->view.state == FH_DEPLOYMENT_DRAINING || d->view.state == FH_DEPLOYMENT_FAILED)
-            continue;
-        fh_deployment_drop_call(d);
-        fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "%s is drained", np->name);
-    }
+    leave(f, np, "is drained");
+}
+
+void fh_fleet_node_distrust(fh_fleet *f, const char *name)
+{
+    fh_node_place *np = fh_fleet_node_find(f, name);
+    if (np) leave(f, np, "was found to cheat");
 }
 
 void fh_fleet_node_remove(fh_fleet *f, const char *name)

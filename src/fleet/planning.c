@@ -1,4 +1,6 @@
-/* What a deployment needs, and which place it gets: of those that it may run on, the cheapest that it fits on. */
+/* What a deployment needs, and which place it gets: of those that it may run on, and that are not known to cheat, the one whose work is
+ * expected to cost least. An hour is reckoned at what its owner asks, divided by the share of requests that are expected to succeed there;
+ * where the speed of all of them was measured with this model, also by that. */
 #include "fleet_private.h"
 
 #include "base/clock.h"
@@ -144,11 +146,20 @@ typedef struct trial { /* one place, looked at */
     fh_plan_machine machine;
     fh_plan_fit fit;
     fh_place_terms terms;
+    fh_place_quality quality;
 } trial;
+
+static fh_place_quality quality_of(const fh_deployment *d, const fh_place *p)
+{
+    const fh_fleet *f = d->fleet;
+    fh_place_quality q = {0};
+    if (f->quality && !is_here(p)) f->quality(f->quality_ctx, p->name, d->view.model, &q);
+    return q;
+}
 
 static trial try_at(const fh_deployment *d, const fh_plan_model *m, const fh_place *p)
 {
-    trial t = {.place = p, .machine = p->machine(p->ctx), .terms = p->terms(p->ctx)};
+    trial t = {.place = p, .machine = p->machine(p->ctx), .terms = p->terms(p->ctx), .quality = quality_of(d, p)};
     fh_plan_need need = fh_plan_need_of(m, d->view.context_tok, d->view.streams);
     t.machine.promised_bytes = promised_to_others(d, p) + taken_besides(d, &need);
     t.fit = fh_plan_fit_of(m, &t.machine, d->view.context_tok, d->view.streams);
@@ -160,35 +171,80 @@ static bool fits(const trial *t)
     return t->fit.verdict == FH_PLAN_FITS || t->fit.verdict == FH_PLAN_UNKNOWN;
 }
 
-/* The cheaper of two that fit; what costs nothing before what costs something, whatever the currency, and at one price the earlier in the
- * list. Of two that do not fit the one that lacks less. */
-static bool is_better(const trial *a, const trial *b)
+/* What an hour is expected to cost, in millionths of the currency: what fails there is paid for too. */
+static double expected_micro(const trial *t)
+{
+    return (double)t->terms.ask_micro * 1000 / (1000 - (double)FH_MIN(t->quality.failing_per_mille, 999u));
+}
+
+/* The same for work: of a slower one more hours are needed. */
+static double work_cost(const trial *t, bool by_speed)
+{
+    return by_speed ? expected_micro(t) / (double)t->quality.millitok_s : expected_micro(t);
+}
+
+/* The cheaper of two that fit; what costs nothing before what costs something, whatever the currency; at one price the one that fails less,
+ * and then the earlier in the list. Of two that do not fit the one that lacks less. */
+static bool is_better(const trial *a, const trial *b, bool by_speed)
 {
     if (fits(a) != fits(b)) return fits(a);
     if (!fits(a)) return a->fit.missing_bytes < b->fit.missing_bytes;
     bool comparable = !a->terms.ask_micro || !b->terms.ask_micro || strcmp(a->terms.currency, b->terms.currency) == 0;
-    return comparable && a->terms.ask_micro < b->terms.ask_micro;
+    double x = work_cost(a, by_speed), y = work_cost(b, by_speed);
+    if (!comparable || x > y) return false;
+    return x < y || a->quality.failing_per_mille < b->quality.failing_per_mille;
 }
 
 typedef struct choice {
     trial best; /* place NULL: none could be looked at */
-    unsigned fitting, absent;
-    const char *absent_name;
+    unsigned fitting, absent, cheats;
+    bool by_speed; /* that of all that cost something was measured */
+    const char *absent_name, *cheats_name;
 } choice;
+
+static bool may_get(const fh_deployment *d, const fh_place *p)
+{
+    return may_run_at(d->wanted_place, p) && has_engine(p, d->kind, NULL) == 0;
+}
+
+/* Speeds are compared only when there is one of each that has a price. */
+static bool all_measured(const fh_deployment *d)
+{
+    unsigned priced = 0;
+    for (const fh_place *p = d->fleet->places; p; p = p->next) {
+        fh_place_terms terms = p->terms(p->ctx);
+        if (!may_get(d, p) || !terms.there || !terms.ask_micro) continue;
+        fh_place_quality q = quality_of(d, p);
+        if (!q.cheats && !q.millitok_s) return false;
+        priced += !q.cheats;
+    }
+    return priced > 0;
+}
+
+static void look_at(choice *c, const fh_deployment *d, const fh_plan_model *m, const fh_place *p)
+{
+    trial t = try_at(d, m, p);
+    if (t.quality.cheats) {
+        c->cheats++;
+        c->cheats_name = p->name;
+        return;
+    }
+    c->fitting += fits(&t);
+    bool by_speed = c->by_speed && t.terms.ask_micro && (!c->best.place || c->best.terms.ask_micro);
+    if (!c->best.place || is_better(&t, &c->best, by_speed)) c->best = t;
+}
 
 static choice choose_place(const fh_deployment *d, const fh_plan_model *m)
 {
-    choice c = {0};
+    choice c = {.by_speed = all_measured(d)};
     for (const fh_place *p = d->fleet->places; p; p = p->next) {
-        if (!may_run_at(d->wanted_place, p) || has_engine(p, d->kind, NULL) != 0) continue;
-        if (!p->terms(p->ctx).there) {
-            c.absent++;
-            c.absent_name = p->name;
+        if (!may_get(d, p)) continue;
+        if (p->terms(p->ctx).there) {
+            look_at(&c, d, m, p);
             continue;
         }
-        trial t = try_at(d, m, p);
-        c.fitting += fits(&t);
-        if (!c.best.place || is_better(&t, &c.best)) c.best = t;
+        c.absent++;
+        c.absent_name = p->name;
     }
     return c;
 }
@@ -247,12 +303,18 @@ static void wait_for_place(fh_deployment *d, const choice *c)
 
 /* ---- the step ---- */
 
-static void price_text(const fh_place_terms *t, char *out, size_t out_size)
+/* What is asked, and what is expected of whoever asks it. */
+static void price_text(const trial *t, char *out, size_t out_size)
 {
+    const fh_place_terms *terms = &t->terms;
+    int64_t expected = (int64_t)expected_micro(t);
     out[0] = 0;
-    if (t->ask_micro)
-        snprintf(out, out_size, ", for %" PRId64 ".%04" PRId64 " %s an hour", t->ask_micro / 1000000, t->ask_micro % 1000000 / 100,
-                 t->currency);
+    if (!terms->ask_micro) return;
+    int n = snprintf(out, out_size, ", for %" PRId64 ".%04" PRId64 " %s an hour", terms->ask_micro / 1000000,
+                     terms->ask_micro % 1000000 / 100, terms->currency);
+    if (expected > terms->ask_micro)
+        snprintf(out + n, out_size - (size_t)n, " (%" PRId64 ".%04" PRId64 " with the %u in 1000 requests that are expected to fail there)",
+                 expected / 1000000, expected % 1000000 / 100, t->quality.failing_per_mille);
 }
 
 static int go_to(fh_deployment *d, const fh_place *p, fh_err **err)
@@ -267,7 +329,7 @@ static int go_to(fh_deployment *d, const fh_place *p, fh_err **err)
 static void take_place(fh_deployment *d, const fh_plan_model *m, const choice *c)
 {
     const trial *t = &c->best;
-    char sentence[200], price[64], among[64] = "";
+    char sentence[200], price[160], among[96] = "";
     fh_err *err = NULL;
     if (go_to(d, t->place, &err) != 0) {
         fh_step_fail(d, err);
@@ -276,14 +338,28 @@ static void take_place(fh_deployment *d, const fh_plan_model *m, const choice *c
     }
     take_need(d, m, &t->fit.need);
     say(t, sentence, sizeof(sentence));
-    price_text(&t->terms, price, sizeof(price));
-    if (c->fitting > 1) snprintf(among, sizeof(among), "; the cheapest of %u places that it fits on", c->fitting);
+    price_text(t, price, sizeof(price));
+    if (c->fitting > 1)
+        snprintf(among, sizeof(among), "; the cheapest of %u places that it fits on%s", c->fitting,
+                 c->by_speed && t->terms.ask_micro ? ", by their measured speed" : "");
     fh_deployment_set_state(d, FH_DEPLOYMENT_PROVISIONING, "", "%s%s%s", sentence, price, among);
 }
 
-static void no_place(fh_deployment *d)
+static void only_cheats(fh_deployment *d, const choice *c)
+{
+    char hint[160];
+    snprintf(hint, sizeof(hint), "`freehold node list` shows why; `freehold node clear %s` forgets what was found out",
+             c->cheats_name + strlen("node/"));
+    fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, hint, "%s was found to cheat, and gets nothing new", c->cheats_name);
+}
+
+static void no_place(fh_deployment *d, const choice *c)
 {
     fh_err *err = NULL;
+    if (c->cheats) {
+        only_cheats(d, c);
+        return;
+    }
     if (fh_planning_check_engine(d, d->kind, &err) != 0 && err)
         fh_step_fail(d, err);
     else
@@ -325,5 +401,5 @@ void fh_step_planning(fh_deployment *d)
     else if (c.best.place)
         too_large(d, &c.best);
     else
-        no_place(d);
+        no_place(d, &c);
 }

@@ -1,8 +1,9 @@
-/* The honesty of hosted endpoints over HTTP: what was found out, a check, and forgetting it. */
+/* The honesty of hosted endpoints and of machines of the pool over HTTP: what was found out, a check, and forgetting it. */
 #include "honesty.h"
 #include "providers.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { CANARIES = 100 };
@@ -86,6 +87,13 @@ static int find_provider(const api_call *c, const fh_provider **ret, fh_err **er
 }
 
 /* What is known, and what the last check looked at, known or not. */
+static void add_model(fh_json *items, const fh_server *server, const char *place, const char *model)
+{
+    fh_standing s;
+    bool known = fh_standings_find(server->standings, place, model, &s) && s.record.canaries > 0;
+    if (known || fh_honesty_check_progress(server, place, model).wanted) fh_json_append(items, honesty_json(server, &s));
+}
+
 void api_honesty_list(api_call *c)
 {
     fh_err *err = NULL;
@@ -95,21 +103,17 @@ void api_honesty_list(api_call *c)
         return;
     }
     fh_json *items = fh_json_new_array();
-    for (size_t i = 0; i < p->model_count; i++) {
-        fh_standing s;
-        bool known = fh_standings_find(c->server->standings, p->name, p->models[i], &s);
-        if (known || fh_honesty_check_progress(c->server, p->name, p->models[i]).wanted) fh_json_append(items, honesty_json(c->server, &s));
-    }
+    for (size_t i = 0; i < p->model_count; i++) add_model(items, c->server, p->name, p->models[i]);
     api_reply(c, 200, api_list(items, fh_json_new_null()));
 }
 
-void api_honesty_check(api_call *c)
+static void check(api_call *c, const char *place)
 {
     fh_err *err = NULL;
     char model[128];
     int64_t canaries = CANARIES;
     fh_standing s;
-    fh_honesty_wish wish = {.provider = c->param};
+    fh_honesty_wish wish = {.provider = place};
     int rc = fh_json_read_str(c->body, "model", false, &wish.model, &err);
     if (!rc) rc = fh_json_read_i64(c->body, "canaries", false, 1, FH_LIMIT_HONESTY_CANARIES, &canaries, &err);
     if (!rc) rc = fh_json_read_bool(c->body, "measure", false, &wish.measure, &err);
@@ -119,19 +123,83 @@ void api_honesty_check(api_call *c)
         api_reply_error(c, err);
         return;
     }
-    fh_standings_find(c->server->standings, c->param, model, &s);
+    fh_standings_find(c->server->standings, place, model, &s);
     api_reply(c, 202, honesty_json(c->server, &s));
+}
+
+static void clear(api_call *c, const char *place)
+{
+    fh_err *err = NULL;
+    fh_honesty_check_leave(c->server, place);
+    if (fh_standings_forget(c->server->standings, place, &err))
+        api_reply_error(c, err);
+    else
+        api_reply(c, 204, NULL);
+}
+
+void api_honesty_check(api_call *c)
+{
+    check(c, c->param);
 }
 
 void api_honesty_clear(api_call *c)
 {
     fh_err *err = NULL;
     const fh_provider *p;
-    int rc = find_provider(c, &p, &err);
-    if (!rc) fh_honesty_check_leave(c->server, p->name);
-    if (!rc) rc = fh_standings_forget(c->server->standings, p->name, &err);
-    if (rc)
+    if (find_provider(c, &p, &err))
         api_reply_error(c, err);
     else
-        api_reply(c, 204, NULL);
+        clear(c, p->name);
+}
+
+/* ---- machines of the pool ---- */
+
+typedef struct node_models {
+    fh_server *server;
+    fh_json *items;
+} node_models;
+
+static void add_known(void *arg, const fh_standing *s)
+{
+    const node_models *m = arg;
+    if (s->record.canaries) fh_json_append(m->items, fh_json_new_cstr(s->model));
+}
+
+/* Its place, where there is such a machine; else the call is answered. */
+static bool find_node(api_call *c, char place[80])
+{
+    fh_err *err = NULL;
+    snprintf(place, 80, "node/%.74s", c->param);
+    if (api_node_is(c, &err)) return true;
+    api_reply_error(c, err);
+    return false;
+}
+
+void api_node_honesty_list(api_call *c)
+{
+    char place[80];
+    if (!find_node(c, place)) return;
+    FH_AUTO(json) fh_json *models = fh_json_new_array();
+    node_models m = {.server = c->server, .items = models};
+    fh_json *items = fh_json_new_array();
+    const char *checked = fh_honesty_check_model(c->server, place);
+    fh_standings_each(c->server->standings, place, add_known, &m);
+    if (checked) add_model(items, c->server, place, checked);
+    for (size_t i = 0; i < fh_json_count(models); i++) {
+        const char *model = fh_json_str(fh_json_at(models, i)).ptr;
+        if (!checked || strcmp(model, checked) != 0) add_model(items, c->server, place, model);
+    }
+    api_reply(c, 200, api_list(items, fh_json_new_null()));
+}
+
+void api_node_honesty_check(api_call *c)
+{
+    char place[80];
+    if (find_node(c, place)) check(c, place);
+}
+
+void api_node_honesty_clear(api_call *c)
+{
+    char place[80];
+    if (find_node(c, place)) clear(c, place);
 }

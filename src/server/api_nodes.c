@@ -5,6 +5,7 @@
 #include "fleet/nodes.h"
 #include "pool/service.h"
 #include "server_private.h"
+#include "standings.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -33,20 +34,25 @@ static void set_report(fh_json *o, fh_fleet *f, const char *name)
     fh_json_set(o, "engines", is ? words_json(r.engines) : fh_json_new_array());
 }
 
-static fh_json *node_json(fh_fleet *f, const fh_node *n)
+static fh_json *node_json(const fh_server *s, const fh_node *n)
 {
     FH_AUTO(json) fh_json *facts = NULL;
+    char place[80];
+    fh_place_standing standing;
     fh_json *o = fh_json_new_object();
     fh_json_parse(&facts, fh_str_of(n->facts), FH_LIMIT_NODE_FACTS_BYTES, NULL);
+    snprintf(place, sizeof place, "node/%s", n->name);
+    fh_standings_place(s->standings, place, &standing);
     fh_json_set(o, "name", fh_json_new_cstr(n->name));
     fh_json_set(o, "state", fh_json_new_cstr(fh_node_state_name(n->state)));
     fh_json_set(o, "here", fh_json_new_bool(n->linked));
     fh_json_set(o, "ask_micro_per_hour", fh_json_new_int(n->ask.micro));
     fh_json_set(o, "ask_currency", fh_json_new_cstr(n->ask.currency));
+    fh_json_set(o, "standing", fh_place_standing_json(&standing));
     fh_json_set(o, "joined", api_time(n->joined_utc_ns));
     fh_json_set(o, "seen", api_time(n->seen_utc_ns));
     fh_json_set(o, "certificate_expires", api_time(n->until_utc_ns));
-    set_report(o, f, n->name);
+    set_report(o, s->fleet, n->name);
     fh_json_set(o, "facts", facts ? fh_take(facts) : fh_json_new_object());
     return o;
 }
@@ -66,7 +72,7 @@ static void list(void *arg)
     const fh_nodes *all = a->server->nodes;
     a->made = fh_json_new_array();
     for (size_t i = 0; i < fh_nodes_count(all); i++)
-        if (fh_nodes_at(all, i)->state != FH_NODE_REMOVED) fh_json_append(a->made, node_json(a->server->fleet, fh_nodes_at(all, i)));
+        if (fh_nodes_at(all, i)->state != FH_NODE_REMOVED) fh_json_append(a->made, node_json(a->server, fh_nodes_at(all, i)));
 }
 
 static void get(void *arg)
@@ -74,7 +80,7 @@ static void get(void *arg)
     asked *a = arg;
     const fh_node *n = fh_nodes_find(a->server->nodes, fh_str_of(a->name));
     if (n) {
-        a->made = node_json(a->server->fleet, n);
+        a->made = node_json(a->server, n);
         return;
     }
     fh_err_set(&a->err, FH_E_NOT_FOUND, "there is no machine '%.64s' in the pool", a->name);
@@ -144,7 +150,7 @@ static void drain(void *arg)
     int64_t id;
     if (fh_nodes_drain(a->server->nodes, a->name, &id, &a->err)) return;
     fh_fleet_node_drain(a->server->fleet, a->name);
-    a->made = node_json(a->server->fleet, fh_nodes_find_id(a->server->nodes, id));
+    a->made = node_json(a->server, fh_nodes_find_id(a->server->nodes, id));
 }
 
 /* What ran there counts as ended before the machine is told. */
@@ -166,6 +172,16 @@ static bool ask(api_call *c, void (*fn)(void *arg), fh_json **ret)
     if (a.err) api_reply_error(c, a.err);
     *ret = a.made;
     return !a.err;
+}
+
+bool api_node_is(api_call *c, fh_err **err)
+{
+    asked a = {.server = c->server, .name = c->param};
+    if (!fh_fleet_call(c->server->fleet, get, &a)) fh_err_set(&a.err, FH_E_UNAVAILABLE, "a newer server has the pool");
+    fh_json_unref(a.made);
+    bool is = !a.err;
+    fh_err_move(err, &a.err);
+    return is;
 }
 
 void api_nodes_list(api_call *c)
@@ -192,8 +208,16 @@ void api_nodes_drain(api_call *c)
     if (ask(c, drain, &made)) api_reply(c, 200, made);
 }
 
+/* Who comes again, with another certificate, begins anew. */
 void api_nodes_delete(api_call *c)
 {
     fh_json *made;
-    if (ask(c, remove_node, &made)) api_reply(c, 204, NULL);
+    fh_err *err = NULL;
+    char place[300];
+    if (!ask(c, remove_node, &made)) return;
+    snprintf(place, sizeof place, "node/%s", c->param);
+    if (fh_standings_forget(c->server->standings, place, &err))
+        api_reply_error(c, err);
+    else
+        api_reply(c, 204, NULL);
 }

@@ -20,6 +20,8 @@
 static fh_json *provider_json(fh_server *s, const fh_provider *p)
 {
     fh_json *o = fh_json_new_object(), *models = fh_json_new_array();
+    fh_place_standing standing;
+    fh_standings_place(s->standings, p->name, &standing);
     for (size_t i = 0; i < p->model_count; i++) fh_json_append(models, fh_json_new_cstr(p->models[i]));
     fh_json_set(o, "name", fh_json_new_cstr(p->name));
     fh_json_set(o, "url", fh_json_new_cstr(p->url));
@@ -36,8 +38,9 @@ static fh_json *provider_json(fh_server *s, const fh_provider *p)
     fh_json_set(o, "created", api_time(p->created_utc_ns));
     fh_json_set(o, "models", models);
     fh_json_set(o, "prices", fh_provider_prices_json(p));
+    fh_json_set(o, "standing", fh_place_standing_json(&standing));
     fh_json_set(o, "canaries_per_day", fh_json_new_int(p->canaries_per_day));
-    fh_json_set(o, "honesty", fh_json_new_cstr(fh_honesty_verdict_name(fh_standings_worst(s->standings, p->name))));
+    fh_json_set(o, "honesty", fh_json_new_cstr(fh_honesty_verdict_name(standing.verdict)));
     fh_json_set(o, "tokenizers", fh_model_tokenizers_json(&p->tokenizers, true));
     return o;
 }

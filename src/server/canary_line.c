@@ -1,5 +1,5 @@
-/* A check's calls (see canary_line.h). A hosted endpoint gets the headers that it gets with every request of a client (gateway's
- * exchange_call.c): a canary must look like one. */
+/* A check's calls (see canary_line.h). A hosted endpoint, or a machine of the pool, gets the headers that it gets with every request of a
+ * client (gateway's exchange_call.c): a canary must look like one. */
 #include "canary_line.h"
 
 #include "base/clock.h"
@@ -57,10 +57,10 @@ static int call(canary_line *l, const canary_target *to, const char *path, fh_st
     if (rc) return rc;
     snprintf(url, sizeof url, "%s%s", to->url, path);
     snprintf(bearer, sizeof bearer, "Bearer %s", to->secret ? to->secret : "");
-    fh_header headers[4] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-request-id"), fh_str_of(id)}};
+    fh_header headers[5] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-request-id"), fh_str_of(id)}};
     size_t count = 2;
     if (to->salt) headers[count++] = (fh_header){FH_STR("x-freehold-salt"), fh_str_of(to->salt)};
-    if (!to->salt) headers[count++] = (fh_header){FH_STR("traceparent"), fh_str_of(trace)};
+    if (!to->ours) headers[count++] = (fh_header){FH_STR("traceparent"), fh_str_of(trace)};
     if (to->secret && to->secret[0]) headers[count++] = (fh_header){FH_STR("Authorization"), fh_str_of(bearer)};
     fh_http_call_spec spec = {.method = "POST",
                               .url = url,

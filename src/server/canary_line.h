@@ -18,7 +18,8 @@ typedef struct canary_line {
 
 typedef struct canary_target {
     const char *url, *unix_path; /* as fh_http_call_spec has them; url without the path */
-    const char *secret, *salt;   /* a hosted endpoint's key; our engine's salt; NULL: none */
+    const char *secret, *salt;   /* a hosted endpoint's key; the salt of an engine of our kind; NULL: none */
+    bool ours;                   /* our own engine on this machine: it need not take the call for a client's */
 } canary_target;
 
 int canary_line_init(canary_line *l, fh_loop *loop, fh_err **err); /* client, traced, done and arg are the caller's to set */

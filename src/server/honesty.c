@@ -1,14 +1,13 @@
-/* A check of a hosted endpoint's honesty (see honesty.h). */
+/* A check of a place's honesty (see honesty.h). */
 #include "honesty.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "canary_line.h"
-#include "catalog/engines.h"
 #include "net/secret.h"
 #include "honesty/draw.h"
 #include "honesty/reply.h"
-#include "providers.h"
+#include "honesty_target.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +22,8 @@ typedef struct kept_canary { /* may be asked again */
 struct fh_honesty_check {
     fh_server *server;
     canary_line line;
-    char url[256], secret[256], socket[108], salt[33];
+    fh_honesty_target to;
+    char salt[33]; /* for our own engine */
     fh_standing standing;
     fh_honesty_record measured; /* of this check alone, when it measures */
     bool measures;
@@ -81,7 +81,7 @@ static void check_free(check *c)
         fh_free(c->kept[i].prompt);
         fh_free(c->kept[i].answer);
     }
-    explicit_bzero(c->secret, sizeof c->secret);
+    explicit_bzero(c->to.secret, sizeof c->to.secret);
     fh_free(c);
 }
 FH_DEFINE_AUTO(check, check_free);
@@ -100,10 +100,12 @@ static void missed(check *c, const fh_err *why)
 static void ask(check *c, bool here, const char *path, fh_json *body, void (*then)(void *arg, fh_json *doc, const fh_err *err))
 {
     fh_err *err = NULL;
-    canary_target to = {.url = here ? "http://localhost" : c->url,
-                        .unix_path = here ? c->socket : NULL,
-                        .secret = here ? NULL : c->secret,
-                        .salt = here ? c->salt : NULL};
+    const char *theirs = c->to.salted ? c->server->canary_salt : NULL, *there = c->to.there[0] ? c->to.there : NULL;
+    canary_target to = {.url = here ? "http://localhost" : c->to.url,
+                        .unix_path = here ? c->to.here : there,
+                        .secret = here ? NULL : c->to.secret,
+                        .salt = here ? c->salt : theirs,
+                        .ours = here};
     c->line.done = then;
     if (canary_line_ask(&c->line, &to, path, body, &err)) end(c, err);
     fh_err_free(err);
@@ -179,6 +181,7 @@ static void finish_canary(check *c)
     bool over = c->done >= c->wanted || found || c->server->handed_over;
     int rc = c->measures ? 0 : fh_standings_put(c->server->standings, &c->standing, &err);
     if (!rc && over && c->measures) rc = keep_measure(c, &err);
+    if (!rc && found) fh_server_distrust(c->server, c->standing.provider);
     if (rc || over)
         end(c, err);
     else
@@ -336,71 +339,27 @@ static void next_canary(void *arg)
 
 /* ---- the beginning ---- */
 
-/* Only what this very machine computes, by our own engine, is what an endpoint is held against. */
-static bool is_ours(const fh_deployment_view *d)
+/* One of the server's own for all canaries, as a client's key has one for all of its requests. */
+static int client_salt(fh_server *s, fh_err **err)
 {
-    const fh_catalog_engine *e = fh_catalog_engine_find(fh_str_of(d->engine));
-    return e && fh_catalog_engine_is_own(e) && strcmp(d->place, "here") == 0;
-}
-
-/* Our deployment of one of the models; its socket. */
-static bool find_here(fh_server *s, const char *model, char *ret_socket, size_t size)
-{
-    const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(s->fleet);
-    bool found = false;
-    for (size_t i = 0; i < snap->count && !found; i++) {
-        const fh_deployment_view *d = &snap->deployments[i];
-        found = d->state == FH_DEPLOYMENT_READY && is_ours(d) && strcmp(d->model, model) == 0;
-        if (found) snprintf(ret_socket, size, "%s", d->socket_path);
-    }
-    fh_fleet_snapshot_release(snap);
-    return found;
-}
-
-static int find_model(check *c, const fh_provider *p, fh_str wanted, fh_err **err)
-{
-    bool serves = !wanted.ptr;
-    for (size_t i = 0; i < p->model_count; i++) {
-        if (wanted.ptr && !fh_str_eqs(wanted, p->models[i])) continue;
-        serves = true;
-        snprintf(c->standing.model, sizeof c->standing.model, "%s", p->models[i]);
-        if (find_here(c->server, p->models[i], c->socket, sizeof c->socket)) return 0;
-    }
-    if (!serves) {
-        fh_err_set(err, FH_E_NOT_FOUND, "%s does not serve '%.*s'", p->name, (int)FH_MIN(wanted.len, (size_t)64), wanted.ptr);
-        fh_err_param(err, "model");
-        fh_err_hint(err, "`freehold provider list --json` shows what it serves");
-        return FH_E_NOT_FOUND;
-    }
-    fh_err_set(err, FH_E_UNAVAILABLE, "%s of %s is ready here, so there is nothing to compare its answers with",
-               wanted.ptr ? "no deployment of that model" : "no model", p->name);
-    fh_err_hint(err, "import the weights that it says it serves, by the name that it gives them, and `freehold run` them");
-    return FH_E_UNAVAILABLE;
+    uint8_t salt[16];
+    int rc = s->canary_salt[0] ? 0 : fh_random_bytes(salt, sizeof salt, err);
+    if (!rc && !s->canary_salt[0]) fh_hex_encode(salt, sizeof salt, s->canary_salt, sizeof s->canary_salt);
+    return rc;
 }
 
 static int prepare(check *c, const fh_honesty_wish *wish, fh_err **err)
 {
-    const fh_provider *p = fh_providers_find(c->server->providers, fh_str_of(wish->provider));
     uint8_t salt[16];
-    if (!p) {
-        fh_err_set(err, FH_E_NOT_FOUND, "there is no provider '%.64s'", wish->provider);
-        fh_err_hint(err, "`freehold provider list` shows them");
-        return FH_E_NOT_FOUND;
-    }
-    if (p->dialect != FH_DIALECT_CHAT)
-        return fh_err_set(err, FH_E_INVALID, "an endpoint of that kind does not tell how likely its tokens are, so it cannot be checked");
-    int rc = find_model(c, p, wish->model, err);
+    int rc = fh_honesty_target_find(c->server, wish->provider, wish->model, &c->to, err);
     if (!rc) rc = fh_random_bytes(&c->random, sizeof c->random, err);
     if (!rc) rc = fh_random_bytes(salt, sizeof salt, err);
+    if (!rc) rc = client_salt(c->server, err);
     if (rc) return rc;
     fh_hex_encode(salt, sizeof salt, c->salt, sizeof c->salt);
-    snprintf(c->url, sizeof c->url, "%s", p->url);
-    snprintf(c->secret, sizeof c->secret, "%s", p->secret);
-    char model[128];
-    snprintf(model, sizeof model, "%s", c->standing.model);
-    fh_standings_find(c->server->standings, "", model, &c->standing);
+    fh_standings_find(c->server->standings, "", c->to.model, &c->standing);
     c->bound = fh_honesty_bound(&c->standing.record);
-    fh_standings_find(c->server->standings, p->name, model, &c->standing);
+    fh_standings_find(c->server->standings, wish->provider, c->to.model, &c->standing);
     return 0;
 }
 
@@ -458,4 +417,9 @@ fh_honesty_progress fh_honesty_check_progress(const fh_server *s, const char *pr
     if (!c || strcmp(c->standing.provider, provider) != 0 || strcmp(c->standing.model, model) != 0)
         return (fh_honesty_progress){.running = false};
     return (fh_honesty_progress){.running = c->running, .done = c->done, .wanted = c->wanted, .error = c->error[0] ? c->error : NULL};
+}
+
+const char *fh_honesty_check_model(const fh_server *s, const char *provider)
+{
+    return s->check && strcmp(s->check->standing.provider, provider) == 0 ? s->check->standing.model : NULL;
 }

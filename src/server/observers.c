@@ -1,5 +1,6 @@
-/* Who is told of the end of each request: the access log, and the collector of traces. */
+/* Who is told of the end of each request: the access log, the collector of traces, and the standing of places. */
 #include "server_private.h"
+#include "standings.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -13,8 +14,9 @@
 enum { KEY_BYTES = 512 };
 
 struct fh_observers {
-    fh_access_log *log; /* NULL: none is written */
-    fh_otlp *otlp;      /* likewise */
+    fh_standings *standings; /* borrowed */
+    fh_access_log *log;      /* NULL: none is written */
+    fh_otlp *otlp;           /* likewise */
 };
 
 /* A peer without its port; whom a trusted proxy speaks for has none. */
@@ -24,6 +26,42 @@ static void address_of(const char *peer, char *out, size_t out_size)
     bool port = colon && (bracket ? bracket < colon : strchr(peer, ':') == colon);
     size_t skip = port && bracket ? 1 : 0, len = port ? (size_t)(colon - peer) - 2 * skip : strlen(peer);
     snprintf(out, out_size, "%.*s", (int)len, peer + skip);
+}
+
+/* ---- how places work ---- */
+
+/* A client's mistake, or its leaving, is not the place's failure; nor is that it has enough to do. */
+static bool has_failed(const fh_attempt *a)
+{
+    return a->code && a->code != FH_E_CANCELLED && (a->status < 400 || a->status >= 500);
+}
+
+static bool is_counted(const fh_attempt *a)
+{
+    return a->ended_ns && strcmp(a->place, "here") != 0 && (!a->code || has_failed(a));
+}
+
+/* Standings know hosted endpoints by their names alone. */
+static const char *place_of(const fh_attempt *a)
+{
+    static const char provider[] = "provider/";
+    return strncmp(a->place, provider, strlen(provider)) == 0 ? a->place + strlen(provider) : a->place;
+}
+
+/* One that was the only one asked made all of the answer. */
+static void note_work(const fh_observers *o, const fh_record *r)
+{
+    unsigned told = FH_MIN(r->attempt_count, (unsigned)FH_LIMIT_RECORD_ATTEMPTS);
+    for (unsigned i = 0; i < told; i++) {
+        const fh_attempt *a = &r->attempts[i];
+        fh_honesty_work w = {.good = !a->code, .failed = a->code != 0};
+        if (!is_counted(a)) continue;
+        if (w.good > 0 && r->attempt_count == 1 && r->completion_tok) {
+            w.answer_tok = (double)r->completion_tok;
+            w.busy_s = (double)(a->ended_ns - a->began_ns) / 1e9;
+        }
+        fh_standings_worked(o->standings, place_of(a), r->model, &w, r->ended_utc_ns);
+    }
 }
 
 static void on_end(fh_http_req *req, const fh_http_end *end, void *ctx)
@@ -44,6 +82,7 @@ static void on_end(fh_http_req *req, const fh_http_end *end, void *ctx)
                    .ended_utc_ns = fh_clock_utc_ns()};
     address_of(fh_http_req_peer(req), client, sizeof client);
     bool for_a_model = fh_gateway_record(req, &r);
+    if (for_a_model) note_work(o, &r);
     if (o->log) fh_access_log_add(o->log, &r);
     if (o->otlp && for_a_model) fh_otlp_add(o->otlp, &r);
 }
@@ -82,7 +121,8 @@ int fh_observers_open(fh_observers **ret, fh_server *s, fh_err **err)
     int rc = log ? fh_access_log_open(&o->log, log, FH_LIMIT_ACCESS_LOG_FILE_BYTES, err) : 0;
     if (!rc && s->config->otlp_url) rc = open_otlp(o, s, err);
     if (rc) return rc;
-    if (o->log || o->otlp) fh_http_server_on_end(s->http, on_end, o);
+    o->standings = s->standings;
+    fh_http_server_on_end(s->http, on_end, o);
     *ret = fh_take(o);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "fleet/nodes.h"
 #include "fleet/supplies.h"
 #include "server_private.h"
+#include "standings.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -88,7 +89,44 @@ static void start_service(void *arg)
     fh_fleet_on_node_done(s->fleet, node_done, s);
 }
 
+typedef struct noting {
+    fh_server *server;
+    const char *name;
+    double seconds;
+} noting;
+
+static void distrust(void *arg)
+{
+    const noting *n = arg;
+    fh_fleet_node_distrust(n->server->fleet, n->name);
+}
+
+static void note_uptime(void *arg)
+{
+    const noting *n = arg;
+    fh_server *s = n->server;
+    for (size_t i = 0; i < fh_nodes_count(s->nodes); i++) {
+        const fh_node *node = fh_nodes_at(s->nodes, i);
+        fh_honesty_work w = {.up_s = node->linked ? n->seconds : 0, .down_s = node->linked ? 0 : n->seconds};
+        char place[80];
+        snprintf(place, sizeof place, "node/%s", node->name);
+        if (node->state == FH_NODE_JOINED) fh_standings_worked(s->standings, place, "", &w, fh_clock_utc_ns());
+    }
+}
+
 /* ---- from the server's ---- */
+
+void fh_server_distrust(fh_server *s, const char *place)
+{
+    noting n = {.server = s, .name = place + strlen("node/")};
+    if (fh_str_starts(fh_str_of(place), FH_STR("node/"))) fh_fleet_call(s->fleet, distrust, &n);
+}
+
+void fh_server_note_uptime(fh_server *s, double seconds)
+{
+    noting n = {.server = s, .seconds = seconds};
+    if (s->pool_port) fh_fleet_call(s->fleet, note_uptime, &n);
+}
 
 int fh_server_start_pool(fh_server *s, fh_err **err)
 {
@@ -112,6 +150,19 @@ void fh_server_pool_close(fh_server *s)
     fh_db_close(s->pool_db);
 }
 
+static void quality(void *ctx, const char *place, const char *model, fh_place_quality *ret)
+{
+    fh_server *s = ctx;
+    fh_place_standing p;
+    fh_standing of_model;
+    fh_standings_place(s->standings, place, &p);
+    fh_standings_find(s->standings, place, model, &of_model);
+    *ret = (fh_place_quality){.cheats = p.verdict == FH_HONESTY_CHEATS,
+                              .standing = (uint32_t)p.standing,
+                              .failing_per_mille = (uint32_t)(fh_honesty_work_failing(&p.work) * 1000),
+                              .millitok_s = (int64_t)(fh_honesty_work_tok_per_s(&of_model.work) * 1000)};
+}
+
 int fh_server_start_fleet(fh_server *s, fh_fleet **ret, fh_err **err)
 {
     size_t count = fh_nodes_count(s->nodes), known = 0;
@@ -119,7 +170,9 @@ int fh_server_start_fleet(fh_server *s, fh_fleet **ret, fh_err **err)
     if (!list) return fh_err_nomem(err);
     for (size_t i = 0; i < count; i++)
         if (fh_nodes_at(s->nodes, i)->state != FH_NODE_REMOVED) list[known++] = fleet_node(fh_nodes_at(s->nodes, i));
-    fh_fleet_config c = {.data_dir = s->config->data_dir,
+    fh_fleet_config c = {.quality = quality,
+                         .quality_ctx = s,
+                         .data_dir = s->config->data_dir,
                          .store_url = s->store_url,
                          .program = s->program,
                          .engines = s->config->engines,

@@ -3,6 +3,7 @@
 #include "catalog/catalog.h"
 #include "figures.h"
 #include "groups.h"
+#include "honesty_target.h"
 #include "providers.h"
 #include "server_private.h"
 #include "standings.h"
@@ -113,6 +114,7 @@ static void fill_route(fh_route *ret, const wanted *w, const fh_deployment_view 
                       .can = c->can,
                       .resume = c->resume,
                       .own_engine = c->own_engine,
+                      .watched = c->watched,
                       .repeats_beginning = e->repeats_beginning,
                       .counts_at_tokenize = e->counts_at_tokenize,
                       .dialect = c->dialect};
@@ -182,6 +184,7 @@ typedef char place_name[80];
 typedef char arm_name[FH_ARM_CHARS];
 typedef struct gathering {
     const char *region; /* of this machine; NULL: not known */
+    int64_t pool_canaries_per_day;
     const fh_fleet_snapshot *snap;
     const fh_providers *providers;
     fh_candidate list[FH_CANDIDATES_MAX];
@@ -203,6 +206,31 @@ static bool gathered(const gathering *g, bool hosted, size_t index, const char *
     return false;
 }
 
+/* Canaries can be sent of that model: our own engine has it ready on this machine (honesty.c). */
+static bool has_reference(const gathering *g, const char *model, const char *digest)
+{
+    char socket[108];
+    return fh_honesty_reference(g->snap, model, digest, socket);
+}
+
+/* Not asked until its owner clears it; remembered, to say why nothing is left. */
+static bool cheats(gathering *g, const char *place, const char *model)
+{
+    if (fh_standings_verdict(g->standings, place, model) != FH_HONESTY_CHEATS) return false;
+    fh_standings_find(g->standings, place, model, g->cheat);
+    return true;
+}
+
+/* What is known of a place that another has; nothing of this machine. */
+static void judge_place(const gathering *g, fh_candidate *c, const char *place, const char *digest, int64_t canaries_per_day)
+{
+    fh_standing s;
+    if (!fh_standings_find(g->standings, place, c->model, &s)) return;
+    c->doubted = fh_honesty_judge(&s.record) == FH_HONESTY_DOUBTED;
+    /* From the first canary on that it answered with log-probabilities: one that has none is not asked for them. */
+    c->watched = canaries_per_day && s.record.positions > 0 && has_reference(g, c->model, digest);
+}
+
 static void gather_deployments(gathering *g, const wanted *w)
 {
     for (size_t i = 0; i < g->snap->count && g->count < FH_CANDIDATES_MAX; i++) {
@@ -212,8 +240,11 @@ static void gather_deployments(gathering *g, const wanted *w)
             if (d->state != FH_DEPLOYMENT_STOPPED && !g->waiting) g->waiting = d;
             continue;
         }
+        bool here = strcmp(d->place, "here") == 0;
+        if (!here && cheats(g, d->place, d->model)) continue;
         fh_candidate *c = &g->list[g->count];
         *c = candidate_of(d, g->region);
+        if (!here) judge_place(g, c, d->place, d->digest, g->pool_canaries_per_day);
         if (c->own_engine)
             snprintf(g->arms[g->count], sizeof *g->arms, "%s:%s", d->model, d->variant);
         else
@@ -263,42 +294,16 @@ static void set_price(fh_candidate *c, const fh_provider_price *price)
     c->out_nusd = price->out_nusd;
 }
 
-/* Not asked until its owner clears it; remembered, to say why nothing is left. */
-static bool cheats(gathering *g, const char *provider, const char *model)
-{
-    if (fh_standings_verdict(g->standings, provider, model) != FH_HONESTY_CHEATS) return false;
-    fh_standings_find(g->standings, provider, model, g->cheat);
-    return true;
-}
-
 static int cheated(const fh_standing *s, fh_err **err)
 {
     char reason[300];
+    bool node = fh_str_starts(fh_str_of(s->provider), FH_STR("node/"));
     fh_honesty_reason(&s->record, reason, sizeof reason);
-    fh_err_set(err, FH_E_UNAVAILABLE, "provider %s was found to cheat with %s: %s", s->provider, s->model, reason);
-    fh_err_hint(err, "ask for another model or endpoint; `freehold provider clear %s` forgets what was found out", s->provider);
+    fh_err_set(err, FH_E_UNAVAILABLE, "%s%s was found to cheat with %s: %s", node ? "" : "provider ", s->provider, s->model, reason);
+    fh_err_hint(err, "ask for another model or place; `freehold %s clear %s` forgets what was found out", node ? "node" : "provider",
+                node ? s->provider + strlen("node/") : s->provider);
     fh_err_param(err, "model");
     return FH_E_UNAVAILABLE;
-}
-
-/* Canaries can be sent of that model: our own engine has it ready on this machine (honesty.c). */
-static bool has_reference(const gathering *g, const char *model)
-{
-    for (size_t i = 0; i < g->snap->count; i++) {
-        const fh_deployment_view *d = &g->snap->deployments[i];
-        if (d->state == FH_DEPLOYMENT_READY && strcmp(d->place, "here") == 0 && strcmp(d->model, model) == 0 &&
-            fh_catalog_engine_is_own(engine_of(d)))
-            return true;
-    }
-    return false;
-}
-
-/* From the first canary that it answered with log-probabilities on: one that has none is not asked for them. */
-static bool is_watched(const gathering *g, const fh_provider *p, const char *model)
-{
-    fh_standing s;
-    if (!p->canaries_per_day || !has_reference(g, model)) return false;
-    return fh_standings_find(g->standings, p->name, model, &s) && s.record.positions > 0;
 }
 
 /* Providers that serve it, behind the deployments. */
@@ -313,8 +318,7 @@ static void gather_providers(gathering *g, const wanted *w)
         snprintf(g->arms[g->count], sizeof *g->arms, "%s/%s", g->places[i], model);
         *c = provider_candidate(p, model, g->places[i]);
         c->instance = instance_of(p, model);
-        c->watched = is_watched(g, p, model);
-        c->doubted = fh_standings_verdict(g->standings, p->name, model) == FH_HONESTY_DOUBTED;
+        judge_place(g, c, p->name, "", p->canaries_per_day);
         c->arm = g->arms[g->count];
         fh_figures_hosted(c, w->known);
         set_price(c, fh_provider_price_of(p, model));
@@ -398,6 +402,7 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
     gathering g;
     fh_standing cheat = {.checked_utc_ns = 0};
     g.region = s->config->region;
+    g.pool_canaries_per_day = s->config->pool_canaries_per_day;
     g.snap = fh_fleet_snapshot_get(s->fleet);
     g.providers = s->providers;
     g.standings = s->standings;

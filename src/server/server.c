@@ -309,6 +309,15 @@ static int watch_signals(fh_server *s, fh_err **err)
     return rc;
 }
 
+/* The fleet reads them to its end. */
+static void close_standings(fh_server *s)
+{
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    if (s->standings && !s->handed_over && fh_standings_write(s->standings, &err))
+        fh_log_err(FH_LOG_WARN, "server", err, "how places have worked is not written down");
+    fh_standings_close(s->standings);
+}
+
 static void close_all(fh_server *s)
 {
     fh_feed_free(s->feed);
@@ -322,7 +331,6 @@ static void close_all(fh_server *s)
     fh_rental_offers_free(s->rental_offers);
     fh_providers_close(s->providers);
     fh_price_lists_close(s->price_lists);
-    fh_standings_close(s->standings);
     fh_tokenizers_free(s->tokenizers);
     fh_outside_free(s->outside);
     fh_response_store_close(s->responses);
@@ -331,6 +339,7 @@ static void close_all(fh_server *s)
     fh_usage_store_close(s->usage);
     fh_imports_free(s->imports);
     fh_fleet_stop(s->fleet);
+    close_standings(s);
     fh_timer_free(s->stop_timer);
     fh_timer_free(s->keys_timer);
     fh_timer_free(s->honesty_timer);

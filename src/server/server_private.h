@@ -76,6 +76,7 @@ typedef struct fh_server {
     const char **host_names; /* owned array of borrowed names */
     char listen_host[128];
     fh_timer *honesty_timer;           /* draws whether a canary goes out */
+    char canary_salt[33];              /* of canaries to engines of our kind on machines of others; "": none went out */
     fh_timer *stop_timer, *keys_timer; /* the second: writes down when keys were used */
     fh_timer *load_timer;              /* set_load.c */
     int64_t stop_deadline_ns, start_ns;
@@ -176,9 +177,12 @@ void fh_server_upgrade(fh_server *s);
 /* server.c */
 void fh_server_write_used(fh_server *s); /* when keys were used last */
 /* pool.c: the machines of the pool, on the fleet's thread once it runs. */
-int fh_server_pool_open(fh_server *s, fh_err **err);  /* before the fleet, which is told of them */
-int fh_server_start_pool(fh_server *s, fh_err **err); /* listens; nothing without --pool. Ends with the fleet */
-void fh_server_pool_close(fh_server *s);              /* after the fleet */
+int fh_server_pool_open(fh_server *s, fh_err **err); /* before the fleet, which is told of them */
+/* It was found to cheat: what runs on that machine of the pool goes elsewhere. Of any other place nothing: routing reads its standing. */
+void fh_server_distrust(fh_server *s, const char *place);
+void fh_server_note_uptime(fh_server *s, double seconds); /* of machines of the pool: there, or not, for so long */
+int fh_server_start_pool(fh_server *s, fh_err **err);     /* listens; nothing without --pool. Ends with the fleet */
+void fh_server_pool_close(fh_server *s);                  /* after the fleet */
 int fh_server_start_fleet(fh_server *s, fh_fleet **ret, fh_err **err);
 void fh_server_drain(fh_server *s, int64_t grace_ns, int64_t most_ns); /* no new connections; ends when all have gone, or after most_ns */
 /* server.c: beyond loopback only with TLS, or when something in front does it. */
@@ -219,6 +223,8 @@ void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights
 void api_providers_list(api_call *c), api_providers_create(api_call *c), api_providers_check(api_call *c),
     api_providers_delete(api_call *c);
 void api_honesty_list(api_call *c), api_honesty_check(api_call *c), api_honesty_clear(api_call *c);
+void api_node_honesty_list(api_call *c), api_node_honesty_check(api_call *c), api_node_honesty_clear(api_call *c);
+bool api_node_is(api_call *c, fh_err **err);      /* the machine that the path names; FH_E_NOT_FOUND */
 void api_providers_load_tokenizers(fh_server *s); /* of all of them, at the start; the loop need not run yet */
 void api_nodes_list(api_call *c), api_nodes_get(api_call *c), api_nodes_token(api_call *c), api_nodes_drain(api_call *c),
     api_nodes_delete(api_call *c);

@@ -380,12 +380,23 @@ static const api_field provider_price[] = {
     {"output_nusd_per_million", "integer", true, false, "likewise, of answers"},
     END,
 };
+static const api_field standing[] = {
+    {"standing", "integer", true, false, "0 to 100: what is expected of it by what was measured; a newcomer has 42, one that cheats 0"},
+    {"honesty", "string", true, false, "the worst that was found out about one of its models: unknown, honest, doubted or cheats"},
+    {"reason", "string", true, true, "why, in words"},
+    {"requests", "number", true, false, "that it answered or failed; half of them are forgotten after a week"},
+    {"failing", "number", true, false, "the share of requests that is expected to fail there"},
+    {"up", "number", true, false, "the share of time that it is expected to be there"},
+    {"tokens_per_second", "number", true, true, "of one stream, over all its models; null: not measured yet"},
+    END,
+};
 static const api_field node[] = {
     {"name", "string", true, false, "its name"},
     {"state", "string", true, false, "joined, or draining: nothing new is started on it"},
     {"here", "boolean", true, false, "it is connected now"},
     {"ask_micro_per_hour", "integer", true, false, "what its owner wants for an hour, in millionths of the currency; 0: nothing"},
     {"ask_currency", "string", true, false, "as USD"},
+    {"standing", "Standing", true, false, "what was measured of it"},
     {"joined", "time", true, false, "when it joined"},
     {"seen", "time", true, true, "when it was connected last; null: it has not come yet"},
     {"certificate_expires", "time", true, true, "end of its certificate, which is renewed before; null: it has none yet"},
@@ -418,6 +429,7 @@ static const api_field provider[] = {
     {"offers", "integer", true, true, "machines that it offered when it was asked last; null: a hosted endpoint, or not asked yet"},
     {"created", "time", true, false, "when"},
     {"models", "string[]", true, false, "what it serves"},
+    {"standing", "Standing", true, false, "what was measured of it"},
     {"canaries_per_day", "integer", true, false, "checks of its honesty that are sent by themselves; 0: none"},
     {"honesty", "string", true, false, "the worst that was found out about one of its models: unknown, honest, doubted or cheats"},
     {"tokenizers", "ProviderTokenizer[]", true, false, "files by which its tokens are counted here"},
@@ -430,7 +442,7 @@ static const api_field honesty_test[] = {
     END,
 };
 static const api_field honesty[] = {
-    {"provider", "string", true, false, "the endpoint"},
+    {"provider", "string", true, false, "the endpoint, or node/NAME"},
     {"model", "string", true, false, "what it says it serves"},
     {"verdict", "string", true, false,
      "unknown, honest, doubted (asked when no other will do) or cheats (not asked until that is cleared)"},
@@ -788,6 +800,7 @@ const api_shape api_shapes[] = {
     {"Failover", failover},
     {"FailoverAttempt", failover_attempt},
     {"Node", node},
+    {"Standing", standing},
     {"NodeToken", node_token},
     {"GroupMember", group_member},
     {"Group", group},

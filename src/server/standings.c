@@ -1,4 +1,4 @@
-/* What was found out about hosted endpoints (see standings.h). */
+/* What was found out about places (see standings.h). */
 #include "standings.h"
 
 #include "json/json.h"
@@ -12,6 +12,7 @@ struct fh_standings {
     pthread_rwlock_t lock;
     fh_db *db;
     fh_standing *list[FH_LIMIT_HONESTY_STANDINGS];
+    bool unwritten[FH_LIMIT_HONESTY_STANDINGS]; /* work was noted since */
     size_t count;
 };
 
@@ -22,7 +23,7 @@ static void copy(char *out, size_t out_size, fh_str s)
 
 static int load_row(fh_standings *all, fh_stmt *row, fh_err **err)
 {
-    FH_AUTO(json) fh_json *doc = NULL;
+    FH_AUTO(json) fh_json *doc = NULL, *work = NULL;
     FH_AUTO(ptr) fh_standing *s = fh_calloc(1, sizeof *s);
     if (!s) return fh_err_nomem(err);
     copy(s->provider, sizeof s->provider, fh_stmt_str(row, 0));
@@ -30,6 +31,8 @@ static int load_row(fh_standings *all, fh_stmt *row, fh_err **err)
     s->checked_utc_ns = fh_stmt_int(row, 3);
     int rc = fh_json_parse(&doc, fh_stmt_str(row, 2), RECORD_BYTES, err);
     if (!rc) rc = fh_honesty_record_read(&s->record, doc, err);
+    if (!rc) rc = fh_json_parse(&work, fh_stmt_str(row, 4), RECORD_BYTES, err);
+    if (!rc) rc = fh_honesty_work_read(&s->work, work, err);
     if (!rc && all->count < FH_COUNT(all->list)) all->list[all->count++] = fh_take(s);
     return rc;
 }
@@ -38,7 +41,8 @@ static int load(fh_standings *all, fh_err **err)
 {
     FH_AUTO(fh_stmt) fh_stmt *row = NULL;
     bool more = false;
-    int rc = fh_db_query(all->db, &row, err, "SELECT provider, model, record, checked_utc_ns FROM honesty ORDER BY provider, model", "");
+    int rc =
+        fh_db_query(all->db, &row, err, "SELECT provider, model, record, checked_utc_ns, work FROM honesty ORDER BY provider, model", "");
     while (!rc && !(rc = fh_stmt_step(row, &more, err)) && more) rc = load_row(all, row, err);
     return rc;
 }
@@ -69,30 +73,86 @@ static size_t index_of(const fh_standings *all, const char *provider, const char
     return i;
 }
 
+/* Under the lock. The one of that place and model, made where it is not there; count: no room for it, or no memory. */
+static size_t find_or_make(fh_standings *all, const char *provider, const char *model)
+{
+    size_t i = index_of(all, provider, model);
+    if (i < all->count || i == FH_COUNT(all->list)) return i < all->count ? i : FH_COUNT(all->list);
+    fh_standing *made = fh_calloc(1, sizeof *made);
+    if (!made) return FH_COUNT(all->list);
+    snprintf(made->provider, sizeof made->provider, "%s", provider);
+    snprintf(made->model, sizeof made->model, "%s", model);
+    all->list[i] = made;
+    all->unwritten[i] = false;
+    all->count++;
+    return i;
+}
+
 static int save(fh_standings *all, const fh_standing *s, fh_err **err)
 {
-    FH_AUTO(json) fh_json *doc = fh_honesty_record_write(&s->record);
-    FH_AUTO(buf) fh_buf text = FH_BUF(RECORD_BYTES);
-    int rc = doc ? fh_json_write(doc, &text, err) : fh_err_nomem(err);
-    if (!rc) rc = fh_buf_check(&text, err, "what was found out about a provider");
+    FH_AUTO(json) fh_json *doc = fh_honesty_record_write(&s->record), *work = fh_honesty_work_write(&s->work);
+    FH_AUTO(buf) fh_buf text = FH_BUF(RECORD_BYTES), work_text = FH_BUF(RECORD_BYTES);
+    int rc = doc && work ? fh_json_write(doc, &text, err) : fh_err_nomem(err);
+    if (!rc) rc = fh_json_write(work, &work_text, err);
+    if (!rc) rc = fh_buf_check(&text, err, "what was found out about a place");
+    if (!rc) rc = fh_buf_check(&work_text, err, "how a place has worked");
     return rc ? rc
-              : fh_db_exec(all->db, err, "INSERT OR REPLACE INTO honesty(provider, model, record, checked_utc_ns) VALUES(?1, ?2, ?3, ?4)",
-                           "sssi", s->provider, s->model, fh_buf_cstr(&text), s->checked_utc_ns);
+              : fh_db_exec(all->db, err,
+                           "INSERT OR REPLACE INTO honesty(provider, model, record, checked_utc_ns, work) VALUES(?1, ?2, ?3, ?4, ?5)",
+                           "sssis", s->provider, s->model, fh_buf_cstr(&text), s->checked_utc_ns, fh_buf_cstr(&work_text));
 }
 
 int fh_standings_put(fh_standings *all, const fh_standing *s, fh_err **err)
 {
-    size_t i = index_of(all, s->provider, s->model);
-    if (i == FH_COUNT(all->list)) return fh_err_set(err, FH_E_CONFLICT, "the honesty of %zu models is kept already, which is the most", i);
-    FH_AUTO(ptr) fh_standing *made = i == all->count ? fh_calloc(1, sizeof *made) : NULL;
-    if (i == all->count && !made) return fh_err_nomem(err);
-    int rc = save(all, s, err);
+    fh_standing before, now = *s;
+    fh_standings_find(all, s->provider, s->model, &before);
+    now.work = before.work;
+    int rc = save(all, &now, err);
     if (rc) return rc;
     pthread_rwlock_wrlock(&all->lock);
-    if (made) all->list[all->count++] = fh_take(made);
-    *all->list[i] = *s;
+    size_t i = find_or_make(all, s->provider, s->model);
+    bool room = i < FH_COUNT(all->list);
+    if (room) {
+        now.work = all->list[i]->work; /* some may have come to it meanwhile */
+        *all->list[i] = now;
+    }
     pthread_rwlock_unlock(&all->lock);
-    return 0;
+    if (room) return 0;
+    return fh_err_set(err, FH_E_CONFLICT, "what was found out of %d models is kept already, which is the most", FH_LIMIT_HONESTY_STANDINGS);
+}
+
+void fh_standings_worked(fh_standings *all, const char *provider, const char *model, const fh_honesty_work *more, int64_t now_utc_ns)
+{
+    pthread_rwlock_wrlock(&all->lock);
+    size_t i = find_or_make(all, provider, model);
+    if (i < FH_COUNT(all->list)) {
+        fh_honesty_work_add(&all->list[i]->work, more, now_utc_ns);
+        all->unwritten[i] = true;
+    }
+    pthread_rwlock_unlock(&all->lock);
+}
+
+/* The next one whose work is not written, as a copy. */
+static bool take_unwritten(fh_standings *all, size_t *at, fh_standing *ret)
+{
+    bool found = false;
+    pthread_rwlock_wrlock(&all->lock);
+    for (; *at < all->count && !found; ++*at) {
+        found = all->unwritten[*at];
+        if (found) *ret = *all->list[*at];
+        all->unwritten[*at] = false;
+    }
+    pthread_rwlock_unlock(&all->lock);
+    return found;
+}
+
+int fh_standings_write(fh_standings *all, fh_err **err)
+{
+    fh_standing s;
+    size_t at = 0;
+    int rc = 0;
+    while (!rc && take_unwritten(all, &at, &s)) rc = save(all, &s, err);
+    return rc;
 }
 
 int fh_standings_forget(fh_standings *all, const char *provider, fh_err **err)
@@ -104,8 +164,10 @@ int fh_standings_forget(fh_standings *all, const char *provider, fh_err **err)
     for (size_t i = 0; i < all->count; i++) {
         if (strcmp(all->list[i]->provider, provider) == 0)
             fh_free(all->list[i]);
-        else
+        else {
+            all->unwritten[kept] = all->unwritten[i];
             all->list[kept++] = all->list[i];
+        }
     }
     all->count = kept;
     pthread_rwlock_unlock(&all->lock);
@@ -135,23 +197,47 @@ fh_honesty_verdict fh_standings_verdict(fh_standings *all, const char *provider,
     return v;
 }
 
-static void take_worse(void *arg, const fh_standing *s)
-{
-    fh_honesty_verdict *worst = arg, v = fh_honesty_judge(&s->record);
-    if (v > *worst) *worst = v;
-}
-
-fh_honesty_verdict fh_standings_worst(fh_standings *all, const char *provider)
-{
-    fh_honesty_verdict worst = FH_HONESTY_UNKNOWN;
-    fh_standings_each(all, provider, take_worse, &worst);
-    return worst;
-}
-
 void fh_standings_each(fh_standings *all, const char *provider, void (*fn)(void *arg, const fh_standing *s), void *arg)
 {
     pthread_rwlock_rdlock(&all->lock);
     for (size_t i = 0; i < all->count; i++)
         if (strcmp(all->list[i]->provider, provider) == 0) fn(arg, all->list[i]);
     pthread_rwlock_unlock(&all->lock);
+}
+
+/* ---- of a place ---- */
+
+static void add_model(void *arg, const fh_standing *s)
+{
+    fh_place_standing *p = arg;
+    fh_honesty_verdict v = fh_honesty_judge(&s->record);
+    fh_honesty_work more = s->work, none = {.good = 0};
+    int64_t now = FH_MAX(p->work.at_utc_ns, s->work.at_utc_ns);
+    fh_honesty_work_add(&more, &none, now);
+    fh_honesty_work_add(&p->work, &more, now);
+    if (v <= p->verdict) return;
+    p->verdict = v;
+    snprintf(p->model, sizeof p->model, "%s", s->model);
+    fh_honesty_reason(&s->record, p->reason, sizeof p->reason);
+}
+
+void fh_standings_place(fh_standings *all, const char *provider, fh_place_standing *ret)
+{
+    *ret = (fh_place_standing){.verdict = FH_HONESTY_UNKNOWN};
+    fh_standings_each(all, provider, add_model, ret);
+    ret->standing = fh_honesty_standing(&ret->work, ret->verdict);
+}
+
+fh_json *fh_place_standing_json(const fh_place_standing *s)
+{
+    double speed = fh_honesty_work_tok_per_s(&s->work);
+    fh_json *o = fh_json_new_object();
+    fh_json_set(o, "standing", fh_json_new_int(s->standing));
+    fh_json_set(o, "honesty", fh_json_new_cstr(fh_honesty_verdict_name(s->verdict)));
+    fh_json_set(o, "reason", fh_json_new_cstr(s->reason[0] ? s->reason : NULL));
+    fh_json_set(o, "requests", fh_json_new_real(s->work.good + s->work.failed));
+    fh_json_set(o, "failing", fh_json_new_real(fh_honesty_work_failing(&s->work)));
+    fh_json_set(o, "up", fh_json_new_real(fh_honesty_work_up(&s->work)));
+    fh_json_set(o, "tokens_per_second", speed > 0 ? fh_json_new_real(speed) : fh_json_new_null());
+    return o;
 }

@@ -45,6 +45,43 @@ static void stay_away(void *arg)
     p->real.stop(p->real.ctx, p->e, true); /* says its end by itself */
 }
 
+/* What was measured of the two. */
+static fh_place_quality of_cheap, of_dear;
+
+static void quality(void *ctx, const char *place, const char *model, fh_place_quality *ret)
+{
+    assert_ptr_equal(ctx, &cheap);
+    assert_true(model[0] && strcmp(place, "here") != 0);
+    *ret = strcmp(place, "node/cheap") == 0 ? of_cheap : of_dear;
+}
+
+static void learn(void *arg)
+{
+    const fh_place_quality *both = arg;
+    fleet->quality = quality;
+    fleet->quality_ctx = &cheap;
+    of_cheap = both[0];
+    of_dear = both[1];
+    fh_loop_stop(loop);
+}
+
+static void known(fh_place_quality c, fh_place_quality d)
+{
+    fh_place_quality both[2] = {c, d};
+    assert_true(fh_loop_post(fleet->loop, learn, both));
+    assert_int_equal(fh_loop_run(loop, NULL), 0);
+}
+
+/* That it was given when it got its place. */
+static bool was_told(const char *name, const char *part)
+{
+    FH_AUTO(json) fh_json *history = NULL;
+    assert_int_equal(fh_fleet_history(fleet, name, 0, 100, &history, NULL), 0);
+    for (size_t i = 0; i < fh_json_count(history); i++)
+        if (strstr(fh_json_str(fh_json_get(fh_json_at(history, i), "reason")).ptr, part)) return true;
+    return false;
+}
+
 static void on_fleet(void (*fn)(void *arg), far *p)
 {
     assert_true(fh_loop_post(fleet->loop, fn, p));
@@ -62,6 +99,46 @@ static void what_costs_nothing_comes_first_then_the_cheapest(void **state)
     cheap.small = true;
     deploy_named("slow", "", "pool", 0);
     wait_place("slow", "node/dear");
+}
+
+static void what_fails_often_is_dearer_than_it_asks(void **state)
+{
+    (void)state;
+    known((fh_place_quality){.failing_per_mille = 900}, (fh_place_quality){.failing_per_mille = 10});
+    deploy_named("good", "", "pool", 0);
+    wait_place("good", "node/dear");
+    assert_true(
+        was_told("good", "0.9000 USD an hour (0.9090 with the 10 in 1000 requests that are expected to fail there); the cheapest of 2"));
+    known((fh_place_quality){.failing_per_mille = 250}, (fh_place_quality){.failing_per_mille = 10});
+    deploy_named("plain", "", "pool", 0);
+    wait_place("plain", "node/cheap");
+}
+
+static void who_needs_longer_for_the_work_is_dearer_once_all_were_measured(void **state)
+{
+    (void)state;
+    known((fh_place_quality){.millitok_s = 1000}, (fh_place_quality){.millitok_s = 0});
+    deploy_named("good", "", "pool", 0);
+    wait_place("good", "node/cheap");
+    known((fh_place_quality){.millitok_s = 1000}, (fh_place_quality){.millitok_s = 10000});
+    deploy_named("plain", "", "pool", 0);
+    wait_place("plain", "node/dear");
+    assert_true(was_told("plain", "by their measured speed"));
+}
+
+static void who_cheats_gets_nothing_new(void **state)
+{
+    (void)state;
+    known((fh_place_quality){.cheats = true}, (fh_place_quality){.standing = 42});
+    deploy_named("good", "", "pool", 0);
+    wait_place("good", "node/dear");
+    deploy_named("plain", "", "node/cheap", 0);
+    fh_deployment_view v = wait_state("plain", FH_DEPLOYMENT_FAILED);
+    assert_string_equal(v.reason, "node/cheap was found to cheat, and gets nothing new");
+    assert_non_null(strstr(v.hint, "freehold node clear cheap"));
+    known((fh_place_quality){.standing = 42}, (fh_place_quality){.standing = 42});
+    deploy_named("slow", "", "node/cheap", 0);
+    wait_place("slow", "node/cheap");
 }
 
 static void stopped_it_ends_where_it_ran(void **state)
@@ -143,6 +220,9 @@ int main(int argc, char **argv)
     if (n <= 0) return 1;
     const struct CMUnitTest tests[] = {
         TEST(what_costs_nothing_comes_first_then_the_cheapest),
+        TEST(what_fails_often_is_dearer_than_it_asks),
+        TEST(who_needs_longer_for_the_work_is_dearer_once_all_were_measured),
+        TEST(who_cheats_gets_nothing_new),
         TEST(stopped_it_ends_where_it_ran),
         TEST(the_place_that_was_named_is_the_one),
         TEST(a_place_that_comes_back_still_runs_it),

@@ -191,10 +191,13 @@
     X(HONESTY_CANARIES, 1000, "canaries of one check; beyond: 400")                                                                        \
     X(HONESTY_KEPT, 8, "canaries of a check that may be asked again; beyond: the oldest goes")                                             \
     X(HONESTY_FAILURES, 10, "canaries in a row that are not answered; beyond: the check ends")                                             \
-    X(HONESTY_STANDINGS, 1024, "models of hosted endpoints whose honesty is kept; beyond: 409")                                            \
+    X(HONESTY_STANDINGS, 4096, "models of places whose honesty and work are kept; beyond: 409, and work is not noted")                     \
     X(HONESTY_CALL_MS, 120000, "time that a canary or our own answer to it may take; beyond: it counts as not answered")                   \
     X(HONESTY_CANARIES_PER_DAY, 8640, "canaries a day that a hosted endpoint may be sent by itself; beyond: 400")                          \
     X(HONESTY_TICK_MS, 10000, "how often it is drawn whether one of them goes out")                                                        \
+    X(HONESTY_POOL_PER_DAY, 48, "canaries a day that each machine of the pool is sent, unless `serve --pool-check` says otherwise")        \
+    X(WORK_HALF_DAYS, 7, "after which half of what is known of how a place has worked is forgotten")                                       \
+    X(WORK_SPEED_TOK, 256, "tokens of answers from which on the speed of a place counts as measured")                                      \
     X(GROUPS, 64, "groups of models; beyond: 409")                                                                                         \
     X(PLAN_OFFERS, 100000, "offers in one request for plans; beyond: 400")                                                                 \
     X(SPEED_RUNS, 128, "measured runs of this machine that are kept; beyond: the oldest is forgotten")                                     \

@@ -99,7 +99,17 @@ typedef struct fh_fleet_snapshot { /* reference counted, immutable */
 
 typedef struct fh_fleet fh_fleet;
 
+typedef struct fh_place_quality { /* what was measured of a place that others have; zeros: nothing speaks against it */
+    bool cheats;                  /* it gets nothing new */
+    uint32_t standing;            /* 0 to 100 */
+    uint32_t failing_per_mille;   /* requests that are expected to fail there */
+    int64_t millitok_s;           /* of one stream of the model; 0: not measured */
+} fh_place_quality;
+
 typedef struct fh_fleet_config {
+    /* Asked of each place but this machine when one is chosen; on the fleet's thread. NULL: all are as good. */
+    void (*quality)(void *ctx, const char *place, const char *model, fh_place_quality *ret);
+    void *quality_ctx;
     const char *data_dir;       /* owned data folder, locked by the caller */
     const char *store_url;      /* sqlite:PATH */
     const char *program;        /* absolute path of this binary, to start engines */

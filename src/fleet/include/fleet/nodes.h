@@ -38,6 +38,8 @@ void fh_fleet_node_up(fh_fleet *f, const char *name, fh_link *l);
 void fh_fleet_node_down(fh_fleet *f, const char *name); /* l is gone, or about to */
 /* What runs there goes elsewhere, as far as it may; what may not waits. */
 void fh_fleet_node_drain(fh_fleet *f, const char *name);
+/* It was found to cheat: what runs there goes elsewhere likewise. Nothing new goes there while fh_fleet_config's quality says so. */
+void fh_fleet_node_distrust(fh_fleet *f, const char *name);
 /* It was removed from the pool: what ran there counts as ended now. */
 void fh_fleet_node_remove(fh_fleet *f, const char *name);
 

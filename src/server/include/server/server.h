@@ -26,14 +26,15 @@ typedef struct fh_server_config { /* all borrowed until fh_server_run returns */
     const char *fetch_ca;               /* PEM: who may vouch for servers that are fetched from; NULL: the system's list */
     const char *const *cors_origins;    /* other origins whose pages may speak to it; NULL-terminated */
     fh_server_cache cache;
-    const char *const *engines; /* where engines of others are, "ENGINE=PROGRAM[:PART...]", NULL-terminated */
-    const char *pool;           /* where machines join: "0.0.0.0:8471"; NULL: none may */
-    const char *region;         /* where it stands (gateway/region.h); NULL: not known */
-    const char *access_log;     /* a file, or "-" for standard output; opened anew on SIGHUP; NULL: none is written */
-    const char *otlp_url;       /* a collector of traces; NULL: none */
-    const char *otlp_key_file;  /* holds the key for it; NULL: it wants none */
-    bool plain_http;            /* beyond loopback without TLS: something in front does it */
-    bool keep_engines;          /* engines go on when the server stops, and are adopted by the next */
+    const char *const *engines;    /* where engines of others are, "ENGINE=PROGRAM[:PART...]", NULL-terminated */
+    const char *pool;              /* where machines join: "0.0.0.0:8471"; NULL: none may */
+    int64_t pool_canaries_per_day; /* that each deployment on a machine of the pool is sent */
+    const char *region;            /* where it stands (gateway/region.h); NULL: not known */
+    const char *access_log;        /* a file, or "-" for standard output; opened anew on SIGHUP; NULL: none is written */
+    const char *otlp_url;          /* a collector of traces; NULL: none */
+    const char *otlp_key_file;     /* holds the key for it; NULL: it wants none */
+    bool plain_http;               /* beyond loopback without TLS: something in front does it */
+    bool keep_engines;             /* engines go on when the server stops, and are adopted by the next */
 } fh_server_config;
 
 /* Runs until SIGINT or SIGTERM. Prints the address, the first key (once in the life of the data folder) and the console's one-time link to
