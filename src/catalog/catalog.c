@@ -107,6 +107,16 @@ const fh_catalog_variant *fh_catalog_variant_find(const fh_catalog_model *m, con
     return NULL;
 }
 
+const fh_catalog_run *fh_catalog_run_find(const fh_catalog_model *m, const char *engine, const char *variant)
+{
+    for (size_t i = 0; m && i < m->run_count; i++) {
+        const fh_catalog_run *r = &m->runs[i];
+        bool fits = !variant || !*variant || !*r->variant || fh_str_ieq(fh_str_of(variant), fh_str_of(r->variant));
+        if (fits && strcmp(r->engine, engine) == 0) return r;
+    }
+    return NULL;
+}
+
 const fh_catalog_machine *fh_catalog_machine_find(fh_str id)
 {
     const fh_catalog *c = fh_catalog_now();

@@ -60,7 +60,8 @@ static int put_word(fh_buf *out, const char *word, const fh_engine_values *v, fh
     return option ? bad(word, "would become an option by its value", err) : 0;
 }
 
-int fh_engine_words_make(const char *first, const char *const *templates, const fh_engine_values *v, fh_engine_words *ret, fh_err **err)
+int fh_engine_words_make(const char *first, const char *const *templates, const char *const *more, const fh_engine_values *v,
+                         fh_engine_words *ret, fh_err **err)
 {
     FH_AUTO(buf) fh_buf text = FH_BUF(WORDS_BYTES);
     size_t at[FH_ENGINE_WORDS], n = 0;
@@ -74,6 +75,11 @@ int fh_engine_words_make(const char *first, const char *const *templates, const 
         at[n++] = text.len;
         rc = put_word(&text, templates[i], v, err);
         fh_buf_addc(&text, '\0');
+    }
+    for (size_t i = 0; rc == 0 && more && more[i]; i++) {
+        if (n == FH_ENGINE_WORDS) return bad(more[i], "is one too many", err);
+        at[n++] = text.len;
+        fh_buf_add(&text, more[i], strlen(more[i]) + 1);
     }
     if (rc == 0) rc = fh_buf_check(&text, err, "the command line of an engine");
     if (rc != 0) return rc;

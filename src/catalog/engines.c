@@ -98,11 +98,20 @@ static int compare_versions(fh_str a, fh_str b)
     return 0;
 }
 
-int fh_engine_version_check(const fh_catalog_engine *e, fh_str said, char ret_version[32], fh_err **err)
+static int too_old(const fh_catalog_engine *e, const char *least, const char *version, fh_err **err)
+{
+    int rc = fh_err_set(err, FH_E_UNSUPPORTED, "%s is there in version %s; it knows this model from %s on", e->name, version, least);
+    fh_err_hint(err, "install that version or a later one (below %s), and name it: freehold serve --engine %s=PROGRAM", e->version_below,
+                e->id);
+    return rc;
+}
+
+int fh_engine_version_check(const fh_catalog_engine *e, const char *least, fh_str said, char ret_version[32], fh_err **err)
 {
     fh_str v = find_version(e, said);
     snprintf(ret_version, 32, "%.*s", (int)v.len, v.ptr);
-    if (v.len && compare_versions(v, fh_str_of(e->version_least)) >= 0 && compare_versions(v, fh_str_of(e->version_below)) < 0) return 0;
+    if (v.len && compare_versions(v, fh_str_of(e->version_least)) >= 0 && compare_versions(v, fh_str_of(e->version_below)) < 0)
+        return least && compare_versions(v, fh_str_of(least)) < 0 ? too_old(e, least, ret_version, err) : 0;
     int rc = v.len ? fh_err_set(err, FH_E_UNSUPPORTED, "%s is there in version %s; freehold knows it from %s to below %s", e->name,
                                 ret_version, e->version_least, e->version_below)
                    : fh_err_set(err, FH_E_UNSUPPORTED, "what is there does not say that it is %s of version %s to below %s", e->name,

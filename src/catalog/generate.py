@@ -124,7 +124,7 @@ def engine(i, e):
     fields += [f".version_{w} = {text(version[w])}" for w in ["least", "below", "tested"]]
     fields += [f'.ask = FH_ENGINE_ASK_{version["ask"].upper()}', f'.listens = FH_ENGINE_LISTENS_{e["listens"].upper()}', f'.health_says = FH_ENGINE_SAYS_{health["says"].upper()}']
     fields += [f'.resumes = FH_ENGINE_RESUMES_{e["resume"].upper()}', f'.health_path = {text(health["path"])}', f'.start_s = {health["start_s"]}', f'.metrics_path = {text(metrics["path"])}']
-    fields += [f".metric_{w} = {text(metrics[w])}" for w in ["running", "waiting"]]
+    fields += [f".metric_{w} = {text(metrics[w])}" for w in ["running", "waiting", "kv_used", "kv_total", "generated", "prompt"]]
     fields += [f".{w} = {flag(e[w])}" for w in ["repeats_beginning", "counts_at_tokenize"]] + [f".{w} = {flag(box[w])}" for w in ["processes", "loopback", "wide"]]
     fields += [f'.threads = {box["threads"]}', f'.memory_bytes = UINT64_C({box["memory_bytes"]})', f'.tmp_bytes = UINT64_C({box["tmp_bytes"]})']
     return "    {" + ",\n     ".join(fields) + "},"

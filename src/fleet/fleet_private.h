@@ -41,7 +41,10 @@ typedef struct fh_deployment fh_deployment;
 typedef enum fh_health { FH_HEALTH_NONE, FH_HEALTH_LOADING, FH_HEALTH_READY } fh_health;
 typedef void fh_health_fn(fh_deployment *d, fh_health health, int64_t done, int64_t total);
 typedef void fh_proof_fn(fh_deployment *d, bool proven, const char *why);
-typedef void fh_busy_fn(fh_deployment *d, bool busy);
+typedef struct fh_load_reading { /* sums over all series of a metric; below 0: it is not there */
+    double running, waiting, kv_used, kv_total, generated, prompt;
+} fh_load_reading;
+typedef void fh_load_fn(fh_deployment *d, const fh_load_reading *r); /* r NULL: no answer */
 
 /* A machine that a deployment wants of a supply, or is about to give back (orders.c). */
 typedef struct fh_order {
@@ -85,11 +88,13 @@ struct fh_deployment {
     fh_http_call *call; /* at most one, with its reply and who hears of it: one of the three */
     fh_health_fn *on_health;
     fh_proof_fn *on_proof;
-    fh_busy_fn *on_busy;
+    fh_load_fn *on_load;
     fh_buf reply;
 
     int64_t entered_ns, entered_first_ns, progress_ns, told_ns, begun_ns, measured_ns, not_before_ns, signalled_ns, health_ns;
     int64_t restarts_ns[FH_LIMIT_DEPLOYMENT_RESTARTS];
+    fh_load_reading reading; /* the last, while it is ready */
+    int64_t reading_ns;      /* when; 0: none since it was started */
 };
 
 /* Changes the state: the one place where that happens. Writes it down, replaces the snapshot, tells the feeds. On an error nothing has
@@ -152,13 +157,18 @@ bool fh_step_await_machine(fh_deployment *d); /* true: there is nothing else to 
 
 int fh_talk_health(fh_deployment *d, fh_health_fn *fn, fh_err **err);
 int fh_talk_prove(fh_deployment *d, fh_proof_fn *fn, fh_err **err);
-int fh_talk_busy(fh_deployment *d, fh_busy_fn *fn, fh_err **err); /* do requests run or wait in it? no answer counts as no */
+int fh_talk_load(fh_deployment *d, fh_load_fn *fn, fh_err **err);
 /* Waits for the answer, at most timeout_ns: for adopting, before the loop runs. */
 fh_health fh_talk_health_now(const fh_catalog_engine *e, const char *socket_path, int64_t timeout_ns);
 /* status: of its answer; 0: there was none. */
 fh_health fh_talk_parse_health(const fh_catalog_engine *e, int status, fh_str body, int64_t *ret_done, int64_t *ret_total);
-/* Is that gauge among the metrics above 0? In any of its series, when it has labels. */
-bool fh_talk_gauge(fh_str metrics, const char *name);
+
+/* ---- what its metrics say, in load.c ---- */
+
+void fh_load_read(const fh_catalog_engine *e, fh_str metrics, fh_load_reading *ret);
+bool fh_load_busy(const fh_load_reading *r); /* requests run or wait in it; NULL counts as no */
+/* What a reading makes known, with the one before for the rates; before may be NULL. A counter that fell began anew: no rate. */
+void fh_load_take(fh_engine_load *load, const fh_load_reading *before, const fh_load_reading *r, int64_t elapsed_ns, int64_t now_utc_ns);
 
 /* ---- the database, in store.c ---- */
 

@@ -107,23 +107,23 @@ static int here_has(void *ctx, const fh_catalog_engine *e, fh_err **err)
     return fh_program_find(h->engines, h->program, e, &p, err);
 }
 
-static int ask_program(const fh_here *h, const fh_catalog_engine *e, fh_err **err)
+static int ask_program(const fh_here *h, const fh_catalog_engine *e, const char *least, fh_err **err)
 {
     fh_program p;
     fh_sandbox_spec wanted = {.may_fork = e->processes, .has_loopback = e->loopback};
     int rc = fh_program_find(h->engines, h->program, e, &p, err);
     if (rc == 0) rc = fh_sandbox_grants(h->sandbox, &wanted, err);
-    return rc != 0 || fh_catalog_engine_is_own(e) ? rc : fh_program_ask(e, &p, h->sandbox, err);
+    return rc != 0 || fh_catalog_engine_is_own(e) ? rc : fh_program_ask(e, least, &p, h->sandbox, err);
 }
 
-static int here_ready(void *ctx, const fh_catalog_engine *e, char *sandbox, size_t sandbox_size, fh_err **err)
+static int here_ready(void *ctx, const fh_catalog_engine *e, const char *least, char *sandbox, size_t sandbox_size, fh_err **err)
 {
     fh_here *h = ctx;
     int rc = h->probed ? 0 : fh_sandbox_probe(&h->sandbox, err);
     if (rc != 0) return rc;
     h->probed = true;
     snprintf(sandbox, sandbox_size, "%s", fh_sandbox_name(h->sandbox));
-    return ask_program(h, e, err);
+    return ask_program(h, e, least, err);
 }
 
 static void here_rotate(void *ctx, const char *deployment)
@@ -148,8 +148,9 @@ static int run_program(const fh_here *h, const fh_engine_spec *s, const fh_progr
                                .streams = s->streams,
                                .kv_bytes = s->kv_bytes};
     FH_AUTO(engine_words) fh_engine_words argv = {.text = NULL}, env = {.text = NULL};
-    int rc = fh_engine_words_make(p->path, s->kind->arguments, &values, &argv, err);
-    if (rc == 0) rc = fh_engine_words_make(FH_PROGRAM_SANITIZER_ENV, s->kind->environment, &values, &env, err);
+    int rc = fh_engine_words_make(p->path, s->kind->arguments, s->run ? s->run->arguments : NULL, &values, &argv, err);
+    if (rc == 0)
+        rc = fh_engine_words_make(FH_PROGRAM_SANITIZER_ENV, s->kind->environment, s->run ? s->run->environment : NULL, &values, &env, err);
     if (rc != 0) return rc;
     const char *const read_only[] = {s->folder, NULL}, *const read_write[] = {folder, NULL};
     fh_sandbox_spec spec = {.argv = argv.list,

@@ -347,7 +347,8 @@ static int node_has(void *ctx, const fh_catalog_engine *kind, fh_err **err)
     return rc;
 }
 
-static int node_ready(void *ctx, const fh_catalog_engine *kind, char *sandbox, size_t sandbox_size, fh_err **err)
+/* Whether it knows the model, its owner's catalogue says there. */
+static int node_ready(void *ctx, const fh_catalog_engine *kind, const char *least, char *sandbox, size_t sandbox_size, fh_err **err)
 {
     const fh_node_place *n = ctx;
     if (!n->link || !n->reported) return not_there(n, err);

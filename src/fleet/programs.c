@@ -240,7 +240,7 @@ int fh_fleet_engine_here(const fh_fleet_config *c, const fh_catalog_engine *e, f
 
 /* ---- asking ---- */
 
-int fh_program_ask(const fh_catalog_engine *e, fh_program *p, fh_sandbox_kind kind, fh_err **err)
+int fh_program_ask(const fh_catalog_engine *e, const char *least, fh_program *p, fh_sandbox_kind kind, fh_err **err)
 {
     static const char *const env[] = {"LC_ALL=C.UTF-8", "PATH=/nonexistent", "HOME=/tmp", FH_PROGRAM_SANITIZER_ENV, NULL}, *const none[] = {
                                                                                                                                NULL};
@@ -249,7 +249,7 @@ int fh_program_ask(const fh_catalog_engine *e, fh_program *p, fh_sandbox_kind ki
     for (size_t i = 0; e->version_arguments[i] && i + 1 < FH_ENGINE_WORDS; i++) argv[i + 1] = e->version_arguments[i];
     fh_sandbox_spec spec = {.argv = argv, .env = env, .read_only = none, .read_write = none, .runs = p->runs, .memory_bytes = ASK_MEMORY};
     int rc = fh_sandbox_ask(kind, &spec, ASK_NS, &said, err);
-    if (rc == 0) rc = fh_engine_version_check(e, (fh_str){fh_buf_cstr(&said), said.len}, p->version, err);
+    if (rc == 0) rc = fh_engine_version_check(e, least, (fh_str){fh_buf_cstr(&said), said.len}, p->version, err);
     if (rc == 0) return 0;
     fh_log(FH_LOG_WARN, "fleet", "engine=%s asked for its version it said: %.*s", e->id, (int)FH_MIN(said.len, (size_t)400),
            fh_buf_cstr(&said));

@@ -29,7 +29,7 @@ int fh_program_find(const char *const *told, const char *own, const fh_catalog_e
 /* FH_E_USAGE: a row of told names no engine, or no program. */
 int fh_programs_check(const char *const *told, fh_err **err);
 
-/* Runs it in the sandbox to ask for its version, and holds the answer against what is wanted. */
-int fh_program_ask(const fh_catalog_engine *e, fh_program *p, fh_sandbox_kind kind, fh_err **err);
+/* Runs it in the sandbox to ask for its version, and holds the answer against what is wanted (fh_engine_version_check). */
+int fh_program_ask(const fh_catalog_engine *e, const char *least, fh_program *p, fh_sandbox_kind kind, fh_err **err);
 
 #endif

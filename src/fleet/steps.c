@@ -25,12 +25,19 @@ static void fail_and_free(fh_deployment *d, fh_err *err)
     fh_err_free(err);
 }
 
+/* What the catalogue says of the model on its engine; NULL: nothing. */
+static const fh_catalog_run *run_of(const fh_deployment *d)
+{
+    return fh_catalog_run_find(fh_catalog_find(fh_str_of(d->view.model)), d->kind->id, d->view.variant);
+}
+
 void fh_step_provisioning(fh_deployment *d)
 {
     if (d->order && fh_step_await_machine(d)) return;
     fh_err *err = NULL;
     const fh_place *p = d->place;
-    if (p->ready(p->ctx, d->kind, d->view.sandbox, sizeof(d->view.sandbox), &err) != 0)
+    const fh_catalog_run *run = run_of(d);
+    if (p->ready(p->ctx, d->kind, run ? run->least : "", d->view.sandbox, sizeof(d->view.sandbox), &err) != 0)
         fail_and_free(d, err);
     else
         fh_deployment_set_state(d, FH_DEPLOYMENT_FETCHING, "", "at %s, its engine held in by %s", d->place->name, d->view.sandbox);
@@ -112,7 +119,8 @@ static int start_engine(fh_deployment *d, fh_err **err)
                            .context_tok = d->view.context_tok,
                            .streams = d->view.streams,
                            .memory_bytes = d->memory_bytes,
-                           .kv_bytes = d->kv_bytes};
+                           .kv_bytes = d->kv_bytes,
+                           .run = run_of(d)};
     int rc = d->place->start(d->place->ctx, &spec, &d->engine, err);
     if (rc != 0) return rc;
     fh_err *unwritten = NULL;
@@ -138,6 +146,8 @@ static void start_or_heal(fh_deployment *d)
         d->progress_ns = d->begun_ns = fh_clock_mono_ns();
         d->cpu_ns = 0;
         d->prove_plain = false;
+        d->reading_ns = 0;
+        d->view.load = (fh_engine_load){.measured_utc_ns = 0};
         fh_fleet_publish(d->fleet);
         fh_deployment_step_soon(d, d->fleet->timing.poll_ns);
     }
@@ -230,6 +240,20 @@ void fh_step_proving(fh_deployment *d)
 
 /* ---- ready: looked at now and then ---- */
 
+/* Its load, after each look at its health. */
+static void ready_load(fh_deployment *d, const fh_load_reading *r)
+{
+    int64_t now = fh_clock_mono_ns();
+    if (d->view.state != FH_DEPLOYMENT_READY) return;
+    if (r) {
+        fh_load_take(&d->view.load, d->reading_ns ? &d->reading : NULL, r, now - d->reading_ns, fh_clock_utc_ns());
+        d->reading = *r;
+        d->reading_ns = now;
+        fh_fleet_publish(d->fleet);
+    }
+    fh_deployment_step_soon(d, d->fleet->timing.health_ns);
+}
+
 static void ready_health(fh_deployment *d, fh_health health, int64_t done, int64_t total)
 {
     (void)done;
@@ -245,6 +269,7 @@ static void ready_health(fh_deployment *d, fh_health health, int64_t done, int64
     fh_deployment_measure(d);
     d->place->rotate(d->place->ctx, d->view.name);
     if (d->view.rss_bytes != before) fh_fleet_publish(d->fleet);
+    if (!d->misses && fh_talk_load(d, ready_load, NULL) == 0) return;
     fh_deployment_step_soon(d, d->misses ? d->fleet->timing.poll_ns : d->fleet->timing.health_ns);
 }
 
@@ -270,8 +295,9 @@ void fh_deployment_look(fh_deployment *d)
 
 /* ---- draining: no new requests, what runs may end, then the engine ends ---- */
 
-static void drained(fh_deployment *d, bool busy)
+static void drained(fh_deployment *d, const fh_load_reading *r)
 {
+    bool busy = fh_load_busy(r);
     d->idle = !busy;
     if (d->view.state == FH_DEPLOYMENT_DRAINING) fh_deployment_step_soon(d, busy ? d->fleet->timing.drain_ns : 0);
 }
@@ -284,7 +310,7 @@ static bool wait_for_requests(fh_deployment *d, int64_t now)
     if (d->fleet->stopping || d->idle || since >= t->drain_max_ns) return false;
     if (since < t->drain_ns)
         fh_deployment_step_soon(d, t->drain_ns - since);
-    else if (!d->call && fh_talk_busy(d, drained, NULL) != 0)
+    else if (!d->call && fh_talk_load(d, drained, NULL) != 0)
         return false;
     return true;
 }

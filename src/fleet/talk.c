@@ -1,5 +1,5 @@
-/* What the fleet says to an engine over its socket: is it up, does it really answer (one short generation, by the path that users take), is
- * it busy. Where and how it is asked says its row of the table. At most one call of a deployment is open; its answer is bounded. */
+/* What the fleet says to an engine over its socket: is it up, does it really answer (one short generation, by the path that users take),
+ * how busy it is. Where and how it is asked says its row of the table. At most one call of a deployment is open; its answer is bounded. */
 #include "fleet_private.h"
 
 #include "base/clock.h"
@@ -78,34 +78,11 @@ static void proof_done(fh_deployment *d, int status, const fh_err *err)
     d->on_proof(d, proven, why);
 }
 
-/* The value of a line "NAME 1" or "NAME{label="x"} 1"; 0 for one of another name. */
-static double gauge_value(fh_str line, fh_str name)
+static void load_done(fh_deployment *d, bool answered)
 {
-    double v = 0;
-    if (!fh_str_starts(line, name) || line.len == name.len) return 0;
-    fh_str rest = {line.ptr + name.len, line.len - name.len};
-    if (*rest.ptr == '{') {
-        size_t end = fh_str_find(rest, FH_STR("} "));
-        rest = (fh_str){rest.ptr + end + (end < rest.len), rest.len - end - (end < rest.len)};
-    }
-    return rest.len && *rest.ptr == ' ' && fh_str_f64(fh_str_trim(rest), &v) ? v : 0;
-}
-
-bool fh_talk_gauge(fh_str metrics, const char *name)
-{
-    while (metrics.len) {
-        size_t len = fh_str_find(metrics, FH_STR("\n"));
-        if (gauge_value((fh_str){metrics.ptr, len}, fh_str_of(name)) > 0) return true;
-        len += len < metrics.len;
-        metrics = (fh_str){metrics.ptr + len, metrics.len - len};
-    }
-    return false;
-}
-
-static bool is_busy(const fh_deployment *d)
-{
-    fh_str metrics = {fh_buf_cstr(&d->reply), d->reply.len};
-    return fh_talk_gauge(metrics, d->kind->metric_running) || fh_talk_gauge(metrics, d->kind->metric_waiting);
+    fh_load_reading r;
+    if (answered) fh_load_read(d->kind, (fh_str){fh_buf_cstr(&d->reply), d->reply.len}, &r);
+    d->on_load(d, answered ? &r : NULL);
 }
 
 static void call_done(void *arg, int status, const fh_err *err)
@@ -114,8 +91,8 @@ static void call_done(void *arg, int status, const fh_err *err)
     d->call = NULL;
     if (d->on_health)
         health_done(d, err ? 0 : status);
-    else if (d->on_busy)
-        d->on_busy(d, !err && is_busy(d));
+    else if (d->on_load)
+        load_done(d, !err && status == 200 && fh_buf_ok(&d->reply));
     else
         proof_done(d, err ? 0 : status, err);
 }
@@ -142,14 +119,14 @@ static int start_call(fh_deployment *d, const char *method, const char *path, fh
     return fh_http_call_start(&d->call, d->fleet->client, &spec, err);
 }
 
-static void hear(fh_deployment *d, fh_health_fn *on_health, fh_proof_fn *on_proof, fh_busy_fn *on_busy)
+static void hear(fh_deployment *d, fh_health_fn *on_health, fh_proof_fn *on_proof, fh_load_fn *on_load)
 {
     d->on_health = on_health;
     d->on_proof = on_proof;
-    d->on_busy = on_busy;
+    d->on_load = on_load;
 }
 
-int fh_talk_busy(fh_deployment *d, fh_busy_fn *fn, fh_err **err)
+int fh_talk_load(fh_deployment *d, fh_load_fn *fn, fh_err **err)
 {
     if (!d->call) hear(d, NULL, NULL, fn);
     return start_call(d, "GET", d->kind->metrics_path, (fh_str){0}, d->fleet->timing.health_timeout_ns, err);

@@ -195,7 +195,7 @@ static int open_parts(fh_node_agent *a, const fh_node_agent_config *c, fh_err **
     if (rc != 0) return rc;
     fh_here_place(a->here, &a->place);
     a->place.sweep(a->place.ctx, spare_none, NULL);
-    return a->place.ready(a->place.ctx, fh_catalog_engine_at(0), a->sandbox, sizeof(a->sandbox), err);
+    return a->place.ready(a->place.ctx, fh_catalog_engine_at(0), "", a->sandbox, sizeof(a->sandbox), err);
 }
 
 int fh_node_agent_new(fh_node_agent **ret, fh_loop *loop, const fh_node_agent_config *c, fh_err **err)

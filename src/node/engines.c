@@ -147,8 +147,9 @@ static int start(fh_node_agent *a, fh_str id, const wish *w, fh_err **err)
     snprintf(e->id, sizeof(e->id), "%.*s", (int)FH_MIN(id.len, NODE_ID - 1u), id.ptr);
     int rc = fh_timer_new(&e->timer, a->loop, on_stubborn, e, err);
     if (rc == 0) rc = parse_id(id, e->deployment, sizeof(e->deployment), &act, err);
-    if (rc == 0) rc = a->place.ready(a->place.ctx, w->kind, sandbox, sizeof(sandbox), err);
     if (rc == 0) rc = fh_weights_find(a->weights, w->digest, &item, err);
+    const fh_catalog_run *run = rc == 0 ? fh_catalog_run_find(fh_catalog_find(fh_str_of(w->model)), w->kind->id, item.variant) : NULL;
+    if (rc == 0) rc = a->place.ready(a->place.ctx, w->kind, run ? run->least : "", sandbox, sizeof(sandbox), err);
     if (rc == 0) rc = a->place.socket_path(a->place.ctx, e->deployment, act, e->socket_path, sizeof(e->socket_path), err);
     if (rc == 0) {
         fh_engine_spec s = {.kind = w->kind,
@@ -161,7 +162,8 @@ static int start(fh_node_agent *a, fh_str id, const wish *w, fh_err **err)
                             .context_tok = w->context_tok,
                             .streams = w->streams,
                             .memory_bytes = (uint64_t)w->memory_bytes,
-                            .kv_bytes = (uint64_t)w->kv_bytes};
+                            .kv_bytes = (uint64_t)w->kv_bytes,
+                            .run = run};
         rc = a->place.start(a->place.ctx, &s, &e->e, err);
     }
     if (rc != 0) {

@@ -48,6 +48,25 @@ static fh_json *limit_json(const fh_deploy_limit *l)
     return o;
 }
 
+static fh_json *said(int64_t v, double per)
+{
+    return v < 0 ? fh_json_new_null() : per == 1 ? fh_json_new_int(v) : fh_json_new_real((double)v / per);
+}
+
+static fh_json *load_json(const fh_deployment_view *d)
+{
+    const fh_engine_load *l = &d->load;
+    if (d->state != FH_DEPLOYMENT_READY || !l->measured_utc_ns) return fh_json_new_null();
+    fh_json *o = fh_json_new_object();
+    fh_json_set(o, "running", said(l->running, 1));
+    fh_json_set(o, "waiting", said(l->waiting, 1));
+    fh_json_set(o, "kv_used", said(l->kv_used_ppm, 1e6));
+    fh_json_set(o, "tokens_per_second", said(l->generated_mtok_s, 1e3));
+    fh_json_set(o, "prompt_tokens_per_second", said(l->prompt_mtok_s, 1e3));
+    fh_json_set(o, "measured", api_time(l->measured_utc_ns));
+    return o;
+}
+
 static fh_json *deployment_json(const api_call *c, const fh_deployment_view *d)
 {
     fh_json *o = fh_json_new_object();
@@ -68,6 +87,7 @@ static fh_json *deployment_json(const api_call *c, const fh_deployment_view *d)
     fh_json_set(o, "streams", fh_json_new_int(d->streams));
     fh_json_set(o, "pid", d->pid ? fh_json_new_int(d->pid) : fh_json_new_null());
     fh_json_set(o, "rss_bytes", fh_json_new_int((int64_t)d->rss_bytes));
+    fh_json_set(o, "load", load_json(d));
     fh_json_set(o, "sandbox", fh_json_new_cstr(d->sandbox));
     fh_json_set(o, "restarts", fh_json_new_int(d->restarts));
     fh_json_set(o, "machine", machine_json(&d->order));

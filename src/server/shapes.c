@@ -202,6 +202,15 @@ static const api_field progress[] = {
     {"total", "integer", true, false, "of so many; 0: unknown"},
     END,
 };
+static const api_field engine_load[] = {
+    {"running", "integer", true, true, "requests in its batch; null, as all of these: the engine does not say"},
+    {"waiting", "integer", true, true, "requests in its queue"},
+    {"kv_used", "number", true, true, "share of its cache that running requests hold, 0 to 1"},
+    {"tokens_per_second", "number", true, true, "answered, over all requests, since the reading before; null at the first"},
+    {"prompt_tokens_per_second", "number", true, true, "computed of prompts, the same"},
+    {"measured", "time", true, false, "when its metrics were read"},
+    END,
+};
 static const api_field deployment[] = {
     {"name", "string", true, false, "its name"},
     {"set", "string", true, true, "the set that it is a replica of"},
@@ -220,6 +229,7 @@ static const api_field deployment[] = {
     {"streams", "integer", true, false, "requests at once"},
     {"pid", "integer", true, true, "the engine's process"},
     {"rss_bytes", "integer", true, false, "memory that the engine has"},
+    {"load", "EngineLoad", true, true, "by the engine's own metrics, every five seconds; null: not ready, or not read yet"},
     {"sandbox", "string", true, false, "what shuts the engine in"},
     {"restarts", "integer", true, false, "how often it was started again"},
     {"machine", "DeploymentMachine", true, true, "the machine that was got for it alone; null: it runs on none such"},
@@ -774,6 +784,7 @@ const api_shape api_shapes[] = {
     {"CatalogUpdate", catalog_update},
     {"Progress", progress},
     {"Deployment", deployment},
+    {"EngineLoad", engine_load},
     {"DeploymentCreate", deployment_create},
     {"DeploymentRoll", deployment_roll},
     {"Set", replica_set},

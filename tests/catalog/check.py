@@ -121,6 +121,21 @@ def check_licences(models):
             yield f"{m['id']}: what does its licence restrict?"
 
 
+# What SGLang's page of server arguments names (docs/advanced_features/server_arguments.md of sgl-project/sglang, read in late 2026); we have no machine to run it on.
+SGLANG = {"--model-path", "--host", "--port", "--served-model-name", "--context-length", "--max-running-requests", "--enable-metrics", "--tool-call-parser", "--reasoning-parser",
+          "--tensor-parallel-size", "--kv-cache-dtype", "--mem-fraction-static", "--quantization", "--attention-backend", "--dtype", "--page-size", "--chat-template"}
+SGLANG_PARSERS = {"--tool-call-parser": {"deepseekv3", "deepseekv31", "glm", "glm45", "glm47", "gpt-oss", "kimi_k2", "llama3", "mistral", "pythonic", "qwen", "qwen25", "qwen3_coder", "step3", "gigachat3"},
+                  "--reasoning-parser": {"deepseek-r1", "deepseek-v3", "glm45", "gpt-oss", "kimi", "qwen3", "qwen3-thinking", "step3"}}
+
+
+def check_sglang(where, words):
+    for word, value in zip(words, words[1:] + [""]):
+        if word.startswith("--") and word not in SGLANG:
+            yield f"{where}: SGLang documents no {word}"
+        if value not in SGLANG_PARSERS.get(word, {value}):
+            yield f"{where}: SGLang documents no parser {value} for {word}"
+
+
 def check_run(m, r, engines, machines):
     where = f"{m['id']}: {r['engine']}"
     words = r.get("arguments", []) + r.get("host_arguments", [])
@@ -129,6 +144,7 @@ def check_run(m, r, engines, machines):
         return
     own = {w for w in engines[r["engine"]]["arguments"] if w.startswith("--")}
     yield from (f"{where}: {w} is in the engine's row already" for w in words if w.split("=")[0] in own)
+    yield from check_sglang(where, words) if r["engine"] == "sglang" else []
     yield from (f"{where}: {w}: code from a model's repository does not run" for w in words if "trust-remote-code" in w.replace("_", "-"))
     if r.get("variant") and r["variant"] not in [v["name"] for v in m["variants"]]:
         yield f"{where}: no variant {r['variant']}"
@@ -177,6 +193,7 @@ def check_engines(engines):
     yield from ([] if ids[0] == "freehold" and [e["id"] for e in engines if not e["program"]] == ["freehold"] else ["the first row, and no other, is our own engine"])
     for e in engines:
         yield from check_templates(e)
+        yield from check_sglang("engines", e["arguments"]) if e["id"] == "sglang" else []
         if e["program"] and not (e["version"]["after"] and e["version"]["arguments"] and e["version"]["least"] and e["version"]["below"]):
             yield f"{e['id']}: which versions?"
         words = " ".join(e["arguments"])
@@ -203,7 +220,7 @@ def main(root):
         "the checker sees what is wrong with a way to run a model": [
             str(r) for r in ({"engine": "none"}, {"engine": "vllm", "arguments": ["--trust-remote-code"]}, {"engine": "vllm", "arguments": ["--served-model-name", "x"]},
                              {"engine": "vllm", "device": "none"}, {"engine": "vllm", "devices": 8, "host_arguments": ["--tensor-parallel-size", "4"]},
-                             {"engine": "vllm", "variant": "none"}, {"engine": "vllm", "devices": 5})
+                             {"engine": "vllm", "variant": "none"}, {"engine": "sglang", "arguments": ["--made-up"]}, {"engine": "sglang", "arguments": ["--reasoning-parser", "none"]}, {"engine": "vllm", "devices": 5})
             if not list(check_run({"id": "x", "heads": 64, "variants": []}, r, {e["id"]: e for e in engines}, []))],
         "machines are unique and have memory": list(check_machines(machines)),
         "every engine follows the schema": list(check(json.loads((root / "engines.schema.json").read_text()), engines, "engines")),

@@ -64,6 +64,11 @@ class Engine:
         states = [e["to"] for e in self.s.json("GET", f"/api/v1/deployments/{self.deployment()['name']}/events")["items"]]
         assert states == ["requested", "planning", "provisioning", "fetching", "loading", "proving", "ready"], states
 
+    def load(self):
+        """By its own metrics: what it does not say of its cache is null."""
+        said = self.s.wait_load(self.deployment()["name"])
+        assert (said["waiting"], said["kv_used"]) == (0, None) and said["prompt_tokens_per_second"] is not None, said
+
     def killed(self):
         before = self.deployment()
         os.kill(before["pid"], signal.SIGKILL)
@@ -91,8 +96,10 @@ class Engine:
         assert not left and not list((self.s.data / "run").iterdir()), left
 
     def beside_our_own(self):
+        """Whose load is read too."""
         own = self.s.deploy()
-        assert own["engine"] == "freehold", own
+        load = self.s.wait_load(own["name"])
+        assert own["engine"] == "freehold" and 0 <= load["kv_used"] <= 1, (own, load)
         done = self.s.cli("run", "smollm2-135m", "--engine", "llama-server", "Say hello.", "--max-tokens", "2", timeout=300)
         assert done.returncode == 0 and sorted(d["engine"] for d in self.s.deployments() if d["state"] == "ready") == ["freehold", "llama-server"], done
 
@@ -146,7 +153,7 @@ def main():
             s.start("--engine", words)
             e = Engine(s, words)
             for what, name in ((e.run_and_chat, "is run by the same verb, and answers"), (e.same_endpoint, "answers through every API of the same endpoint"), (e.stream, "streams"),
-                               (e.tools, "is made to call a tool"), (e.shown, "is listed, and its log and its states are kept"), (e.killed, "is started again when it is killed"),
+                               (e.tools, "is made to call a tool"), (e.shown, "is listed, and its log and its states are kept"), (e.load, "is asked for its load"), (e.killed, "is started again when it is killed"),
                                (e.adopted, "is adopted after kill -9 of the server"), (e.stopped, "leaves nothing when it is stopped"), (e.beside_our_own, "runs beside our own engine")):
                 tap.check("llama-server " + name, what)
     tap.end()

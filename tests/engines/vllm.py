@@ -73,6 +73,10 @@ class Engine:
         states = [e["to"] for e in self.s.json("GET", f"/api/v1/deployments/{self.deployment()['name']}/events")["items"]]
         assert states == ["requested", "planning", "provisioning", "fetching", "loading", "proving", "ready"], states
 
+    def load(self):
+        said = self.s.wait_load(self.deployment()["name"])
+        assert said["waiting"] == 0 and 0 <= said["kv_used"] <= 1 and said["prompt_tokens_per_second"] is not None, said
+
     def adopted(self):
         before = self.deployment()
         self.s.kill()
@@ -110,7 +114,7 @@ def main():
         s.start("--engine", words)
         e = Engine(s, words, weights(there["python"], s.folder))
         for what, name in ((e.imported, "a folder of safetensors is imported, once"), (e.not_our_own, "our own engine says who takes it"), (e.run_and_chat, "vLLM is run by the same verb, and answers"),
-                           (e.same_endpoint, "vLLM answers at the same endpoint"), (e.stream, "vLLM streams"), (e.shown, "vLLM's log and its states are kept"),
+                           (e.same_endpoint, "vLLM answers at the same endpoint"), (e.stream, "vLLM streams"), (e.shown, "vLLM's log and its states are kept"), (e.load, "what vLLM says of its load is shown"),
                            (e.adopted, "vLLM is adopted after kill -9 of the server"), (e.killed, "vLLM is started again when it is killed"), (e.stopped, "vLLM leaves nothing when it is stopped")):
             tap.check(name, what)
     tap.end()

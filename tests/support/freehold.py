@@ -199,6 +199,16 @@ class Server:
         made = self.json("POST", "/api/v1/deployments", {"model": model})
         return self.wait_ready(made["name"], timeout)
 
+    def wait_load(self, name, timeout=60):
+        """What its engine's metrics say, once two readings make a rate and nothing runs."""
+        end = time.monotonic() + timeout
+        while True:
+            load = self.json("GET", f"/api/v1/deployments/{name}")["load"]
+            if load and load["tokens_per_second"] is not None and load["running"] == 0:
+                return load
+            assert time.monotonic() < end, load
+            time.sleep(0.2)
+
     def wait_ready(self, name, timeout=60):
         until = time.monotonic() + timeout
         while time.monotonic() < until:

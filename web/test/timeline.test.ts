@@ -7,7 +7,7 @@ import type { Change, Deployment, State } from '../src/api/types.ts';
 const at = (s: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, s)).toISOString();
 const change = (id: number, from: State | null, to: State, s: number, reason = ''): Change => ({ id, from, to, time: at(s), reason, hint: null });
 const deployment = (state: State, reason = ''): Deployment => ({
-  name: 'd', model: 'm', variant: '', place: 'here', state, reason, hint: null, created: at(0), changed: at(0), progress: null, context_tok: 1, streams: 1, pid: null, rss_bytes: 0,
+  name: 'd', model: 'm', variant: '', place: 'here', state, reason, hint: null, created: at(0), changed: at(0), progress: null, context_tok: 1, streams: 1, pid: null, rss_bytes: 0, load: null,
   sandbox: '', restarts: 0,
 });
 

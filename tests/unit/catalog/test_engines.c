@@ -53,8 +53,8 @@ static void every_row_becomes_words(void **state)
         const fh_catalog_engine *e = fh_catalog_engine_at(i);
         FH_AUTO(engine_words) fh_engine_words argv = {.text = NULL}, env = {.text = NULL};
         FH_AUTO(fh_err) fh_err *err = NULL;
-        if (fh_engine_words_make("/bin/x", e->arguments, &values, &argv, &err) != 0) fail_msg("%s: %s", e->id, fh_err_message(err));
-        if (fh_engine_words_make(NULL, e->environment, &values, &env, &err) != 0) fail_msg("%s: %s", e->id, fh_err_message(err));
+        if (fh_engine_words_make("/bin/x", e->arguments, NULL, &values, &argv, &err) != 0) fail_msg("%s: %s", e->id, fh_err_message(err));
+        if (fh_engine_words_make(NULL, e->environment, NULL, &values, &env, &err) != 0) fail_msg("%s: %s", e->id, fh_err_message(err));
         assert_string_equal(argv.list[0], "/bin/x");
         assert_true(has_word(&argv, "/w/model.gguf"));
         assert_true(has_word(&argv, "tiny model; rm -rf $HOME")); /* one word, whatever a shell would make of it */
@@ -66,10 +66,10 @@ static void values_are_what_the_rows_mean(void **state)
 {
     (void)state;
     FH_AUTO(engine_words) fh_engine_words own = {.text = NULL}, llama = {.text = NULL}, vllm = {.text = NULL}, env = {.text = NULL};
-    assert_int_equal(fh_engine_words_make(NULL, fh_catalog_engine_at(0)->arguments, &values, &own, NULL), 0);
-    assert_int_equal(fh_engine_words_make(NULL, fh_catalog_engine_find(FH_STR("llama-server"))->arguments, &values, &llama, NULL), 0);
-    assert_int_equal(fh_engine_words_make(NULL, fh_catalog_engine_find(FH_STR("vllm"))->arguments, &values, &vllm, NULL), 0);
-    assert_int_equal(fh_engine_words_make(NULL, fh_catalog_engine_find(FH_STR("vllm"))->environment, &values, &env, NULL), 0);
+    assert_int_equal(fh_engine_words_make(NULL, fh_catalog_engine_at(0)->arguments, NULL, &values, &own, NULL), 0);
+    assert_int_equal(fh_engine_words_make(NULL, fh_catalog_engine_find(FH_STR("llama-server"))->arguments, NULL, &values, &llama, NULL), 0);
+    assert_int_equal(fh_engine_words_make(NULL, fh_catalog_engine_find(FH_STR("vllm"))->arguments, NULL, &values, &vllm, NULL), 0);
+    assert_int_equal(fh_engine_words_make(NULL, fh_catalog_engine_find(FH_STR("vllm"))->environment, NULL, &values, &env, NULL), 0);
     assert_true(has_word(&own, "unix:/run/x.1/e.sock") && has_word(&own, "4096"));
     assert_true(has_word(&llama, "/run/x.1/e.sock") && has_word(&llama, "12288")); /* of all streams together */
     assert_true(has_word(&vllm, "{\"custom_ops\":[\"none\"]}"));
@@ -93,9 +93,25 @@ static void sglang_is_given_what_its_documentation_names(void **state)
                                              "3",
                                              "--enable-metrics"};
     FH_AUTO(engine_words) fh_engine_words w = {.text = NULL};
-    assert_int_equal(fh_engine_words_make(NULL, fh_catalog_engine_find(FH_STR("sglang"))->arguments, &values, &w, NULL), 0);
+    assert_int_equal(fh_engine_words_make(NULL, fh_catalog_engine_find(FH_STR("sglang"))->arguments, NULL, &values, &w, NULL), 0);
     for (size_t i = 0; i < FH_COUNT(documented); i++) assert_true(has_word(&w, documented[i]));
     assert_int_equal(fh_catalog_engine_find(FH_STR("sglang"))->listens, FH_ENGINE_LISTENS_PORT);
+}
+
+static void words_of_the_catalogue_follow_as_they_are(void **state)
+{
+    (void)state;
+    static const char *const templates[] = {"serve", "{model}", NULL}, *const more[] = {"--config", "{\"a\":1}", NULL};
+    FH_AUTO(engine_words) fh_engine_words w = {.text = NULL};
+    assert_int_equal(fh_engine_words_make("program", templates, more, &values, &w, NULL), 0);
+    assert_string_equal(w.list[1], "serve");
+    assert_string_equal(w.list[3], "--config");
+    assert_string_equal(w.list[4], "{\"a\":1}");
+    assert_null(w.list[5]);
+    const char *many[FH_ENGINE_WORDS + 1] = {NULL};
+    for (size_t i = 0; i < FH_ENGINE_WORDS; i++) many[i] = "x";
+    fh_engine_words none = {.text = NULL};
+    assert_int_equal(fh_engine_words_make(NULL, templates, many, &values, &none, NULL), FH_E_INVALID);
 }
 
 static void bad_templates_are_refused(void **state)
@@ -106,7 +122,7 @@ static void bad_templates_are_refused(void **state)
         const char *const templates[] = {"good", bad[i], NULL};
         fh_engine_words w = {.text = NULL};
         FH_AUTO(fh_err) fh_err *err = NULL;
-        if (fh_engine_words_make(NULL, templates, &values, &w, &err) != FH_E_INVALID) fail_msg("%s was taken", bad[i]);
+        if (fh_engine_words_make(NULL, templates, NULL, &values, &w, &err) != FH_E_INVALID) fail_msg("%s was taken", bad[i]);
         assert_non_null(strstr(fh_err_message(err), "the template"));
         assert_null(w.text);
     }
@@ -118,8 +134,8 @@ static void a_value_is_never_read_as_an_option(void **state)
     static const char *const alone[] = {"{model}", NULL}, *const inside[] = {"--alias={model}", NULL};
     fh_engine_values v = {.model = "--verbose"};
     FH_AUTO(engine_words) fh_engine_words w = {.text = NULL};
-    assert_int_equal(fh_engine_words_make(NULL, alone, &v, &w, NULL), FH_E_INVALID);
-    assert_int_equal(fh_engine_words_make(NULL, inside, &v, &w, NULL), 0);
+    assert_int_equal(fh_engine_words_make(NULL, alone, NULL, &v, &w, NULL), FH_E_INVALID);
+    assert_int_equal(fh_engine_words_make(NULL, inside, NULL, &v, &w, NULL), 0);
     assert_string_equal(w.list[0], "--alias=--verbose");
 }
 
@@ -131,7 +147,7 @@ static void values_that_are_not_there_are_missed(void **state)
     for (size_t i = 0; i < FH_COUNT(names); i++) {
         const char *const templates[] = {names[i], NULL};
         fh_engine_words w = {.text = NULL};
-        assert_int_equal(fh_engine_words_make(NULL, templates, &none, &w, NULL), FH_E_INVALID);
+        assert_int_equal(fh_engine_words_make(NULL, templates, NULL, &none, &w, NULL), FH_E_INVALID);
     }
 }
 
@@ -141,17 +157,17 @@ static void too_many_words_are_refused(void **state)
     const char *templates[FH_ENGINE_WORDS + 2] = {NULL};
     fh_engine_words w = {.text = NULL};
     for (size_t i = 0; i <= FH_ENGINE_WORDS; i++) templates[i] = "x";
-    assert_int_equal(fh_engine_words_make(NULL, templates, &values, &w, NULL), FH_E_INVALID);
+    assert_int_equal(fh_engine_words_make(NULL, templates, NULL, &values, &w, NULL), FH_E_INVALID);
     templates[FH_ENGINE_WORDS] = NULL;
-    assert_int_equal(fh_engine_words_make("program", templates, &values, &w, NULL), FH_E_INVALID);
-    assert_int_equal(fh_engine_words_make(NULL, templates, &values, &w, NULL), 0);
+    assert_int_equal(fh_engine_words_make("program", templates, NULL, &values, &w, NULL), FH_E_INVALID);
+    assert_int_equal(fh_engine_words_make(NULL, templates, NULL, &values, &w, NULL), 0);
     assert_null(w.list[FH_ENGINE_WORDS]);
     fh_engine_words_fini(&w);
 }
 
 static int check(const char *id, const char *said, char version[32])
 {
-    return fh_engine_version_check(fh_catalog_engine_find(fh_str_of(id)), fh_str_of(said), version, NULL);
+    return fh_engine_version_check(fh_catalog_engine_find(fh_str_of(id)), NULL, fh_str_of(said), version, NULL);
 }
 
 static void versions_are_held_against_their_range(void **state)
@@ -177,13 +193,27 @@ static void what_is_there_and_what_is_needed_is_said(void **state)
     char v[32];
     FH_AUTO(fh_err) fh_err *err = NULL;
     const fh_catalog_engine *e = fh_catalog_engine_find(FH_STR("vllm"));
-    assert_int_equal(fh_engine_version_check(e, FH_STR("vllm 0.31.2"), v, &err), FH_E_UNSUPPORTED);
+    assert_int_equal(fh_engine_version_check(e, NULL, FH_STR("vllm 0.31.2"), v, &err), FH_E_UNSUPPORTED);
     assert_non_null(strstr(fh_err_message(err), "0.31.2"));
     assert_non_null(strstr(fh_err_message(err), "0.32 to below 0.33"));
     assert_non_null(strstr(fh_err_hint_get(err), "--engine vllm="));
-    assert_int_equal(fh_engine_version_check(e, FH_STR("command not found"), v, &err), FH_E_UNSUPPORTED);
+    assert_int_equal(fh_engine_version_check(e, NULL, FH_STR("command not found"), v, &err), FH_E_UNSUPPORTED);
     assert_non_null(strstr(fh_err_message(err), "does not say"));
     assert_string_equal(v, "");
+}
+
+static void a_model_may_need_a_later_version(void **state)
+{
+    (void)state;
+    char v[32];
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    const fh_catalog_engine *e = fh_catalog_engine_find(FH_STR("vllm"));
+    assert_int_equal(fh_engine_version_check(e, "0.32.1", FH_STR("vllm 0.32.10"), v, NULL), 0);
+    assert_int_equal(fh_engine_version_check(e, "", FH_STR("vllm 0.32.0"), v, NULL), 0);
+    assert_int_equal(fh_engine_version_check(e, "0.30", FH_STR("vllm 0.32.0"), v, NULL), 0);
+    assert_int_equal(fh_engine_version_check(e, "0.32.1", FH_STR("vllm 0.32.0"), v, &err), FH_E_UNSUPPORTED);
+    assert_non_null(strstr(fh_err_message(err), "0.32.0; it knows this model from 0.32.1 on"));
+    assert_string_equal(v, "0.32.0");
 }
 
 int main(void)
@@ -194,12 +224,14 @@ int main(void)
         cmocka_unit_test(every_row_becomes_words),
         cmocka_unit_test(values_are_what_the_rows_mean),
         cmocka_unit_test(sglang_is_given_what_its_documentation_names),
+        cmocka_unit_test(words_of_the_catalogue_follow_as_they_are),
         cmocka_unit_test(bad_templates_are_refused),
         cmocka_unit_test(a_value_is_never_read_as_an_option),
         cmocka_unit_test(values_that_are_not_there_are_missed),
         cmocka_unit_test(too_many_words_are_refused),
         cmocka_unit_test(versions_are_held_against_their_range),
         cmocka_unit_test(what_is_there_and_what_is_needed_is_said),
+        cmocka_unit_test(a_model_may_need_a_later_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

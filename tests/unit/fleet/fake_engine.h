@@ -38,8 +38,9 @@ static void fake_answer(int fd, const char *name, const char *request)
         bool ready = ++fake_asked > 2;
         fake_reply(fd, ready ? 200 : 503, ready ? "{\"status\":\"ok\"}" : "{\"error\":{\"message\":\"Loading model\",\"code\":503}}");
     } else if (strncmp(request, "GET /metrics", 12) == 0) {
-        snprintf(body, sizeof(body), "# HELP x\n%s %d\n", fake_llama ? "llamacpp:requests_processing" : "freehold_engine_requests_running",
-                 strcmp(name, "busy") == 0 ? 2 : 0);
+        snprintf(body, sizeof(body), "# HELP x\n%s %d\nllamacpp:tokens_predicted_total %u\n",
+                 fake_llama ? "llamacpp:requests_processing" : "freehold_engine_requests_running", strcmp(name, "busy") == 0 ? 2 : 0,
+                 fake_asked += 1000);
         fake_reply(fd, 200, body);
     } else if (strcmp(name, "mute") == 0) {
         fake_reply(fd, 500, "{\"error\":{\"message\":\"the numbers are not numbers\"}}");
@@ -82,6 +83,9 @@ static int fake_engine(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     printf("engine for %s\n", name);
+    for (int i = 2; i < argc; i++)
+        if (strncmp(argv[i], "--taught=", 9) == 0) printf("%s\n", argv[i]);
+    if (getenv("TAUGHT")) printf("TAUGHT=%s\n", getenv("TAUGHT"));
     fflush(stdout);
     if (strcmp(name, "crash") == 0) {
         printf("tensor blk.0.attn_q.weight is not there\n");

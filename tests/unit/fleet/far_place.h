@@ -33,10 +33,10 @@ static int far_start(void *ctx, const fh_engine_spec *spec, fh_engine *e, fh_err
     return p->real.start(p->real.ctx, spec, e, err);
 }
 
-static int far_ready(void *ctx, const fh_catalog_engine *kind, char *sandbox, size_t size, fh_err **err)
+static int far_ready(void *ctx, const fh_catalog_engine *kind, const char *least, char *sandbox, size_t size, fh_err **err)
 {
     far *p = ctx;
-    return p->real.ready(p->real.ctx, kind, sandbox, size, err);
+    return p->real.ready(p->real.ctx, kind, least, sandbox, size, err);
 }
 
 static int far_socket_path(void *ctx, const char *deployment, int64_t act, char *out, size_t size, fh_err **err)

@@ -3,6 +3,7 @@
 #include "fleet_world.h"
 
 #include "base/fault.h"
+#include "catalog/files.h"
 #include "db/schema.h"
 #include <poll.h>
 #include <sys/stat.h>
@@ -499,6 +500,61 @@ static void another_engine_walks_the_same_states(void **state)
     assert_nothing_left();
 }
 
+/* From now on the catalogue knows the model "good", so; "" takes that back. */
+static void teach(const char *run)
+{
+    fh_catalog_file *f = NULL;
+    bool changed = false;
+    FH_AUTO(ptr)
+    char *text = fh_asprintf("{\"models\":[{\"id\":\"good\",\"name\":\"Good\",\"licence\":{\"name\":\"MIT\",\"class\":\"free\"},"
+                             "\"variants\":[],\"runs\":[{\"engine\":\"llama-server\",\"state\":\"tested\",\"source\":\"this test\",%s}]}]}",
+                             run);
+    if (*run) assert_int_equal(fh_catalog_file_read(fh_str_of(text), "taught", FH_CATALOG_OWN, &f, NULL), 0);
+    assert_int_equal(fh_catalog_publish(NULL, f ? &f : NULL, f ? 1 : 0, &changed, NULL), 0);
+}
+
+static void an_engine_gets_what_the_catalogue_says_of_its_model(void **state)
+{
+    (void)state;
+    FH_AUTO(buf) fh_buf log = FH_BUF(65536);
+    teach(
+        "\"arguments\":[\"--taught={model} x\"],\"environment\":[\"TAUGHT=1\"],\"host_arguments\":[\"--taught=host\"],\"least\":\"11669\"");
+    deploy_by(FH_DEPLOY_NEW, "good", "llama-server");
+    wait_state("good", FH_DEPLOYMENT_READY);
+    teach("");
+    assert_int_equal(fh_fleet_log_tail(fleet, "good", 65536, &log, NULL), 0);
+    assert_non_null(strstr(fh_buf_cstr(&log), "\n--taught={model} x\n"));
+    assert_non_null(strstr(fh_buf_cstr(&log), "\nTAUGHT=1\n"));
+    assert_null(strstr(fh_buf_cstr(&log), "--taught=host"));
+}
+
+static void an_engine_that_is_too_old_for_its_model_is_refused(void **state)
+{
+    (void)state;
+    teach("\"least\":\"11670\"");
+    deploy_by(FH_DEPLOY_NEW, "good", "llama-server");
+    fh_deployment_view v = wait_state("good", FH_DEPLOYMENT_FAILED);
+    teach("");
+    assert_non_null(strstr(v.reason, "11669; it knows this model from 11670 on"));
+    assert_non_null(strstr(v.hint, "--engine llama-server="));
+}
+
+static void what_an_engine_says_of_its_load_is_shown(void **state)
+{
+    (void)state;
+    fh_deployment_view v = {0};
+    deploy_by(FH_DEPLOY_NEW, "busy", "llama-server");
+    wait_state("busy", FH_DEPLOYMENT_READY);
+    for (int i = 0; i < 2000 && v.load.generated_mtok_s <= 0; i++) {
+        assert_true(look("busy", &v));
+        fh_sleep_ns(5 * FH_NS_PER_MS);
+    }
+    assert_int_equal(v.load.running, 2);
+    assert_int_equal(v.load.waiting, -1);
+    assert_int_equal(v.load.kv_used_ppm, -1);
+    assert_true(v.load.generated_mtok_s > 0 && v.load.measured_utc_ns > 0);
+}
+
 static void another_engine_that_is_busy_may_end_what_runs(void **state)
 {
     (void)state;
@@ -569,14 +625,34 @@ static void gauges_are_read_with_labels_and_without(void **state)
     (void)state;
     fh_str m = FH_STR("# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{engine=\"0\",model_name=\"a } b\"} 0.0\n"
                       "vllm:num_requests_running{engine=\"1\"} 2.0\nvllm:num_requests_waiting_by_reason 7\nplain 1\nlast 3");
-    assert_true(fh_talk_gauge(m, "vllm:num_requests_running"));
-    assert_false(fh_talk_gauge(m, "vllm:num_requests_waiting"));
-    assert_true(fh_talk_gauge(m, "plain"));
-    assert_true(fh_talk_gauge(m, "last"));
-    assert_false(fh_talk_gauge(m, "lain"));
-    assert_false(fh_talk_gauge(FH_STR("plain"), "plain"));
-    assert_false(fh_talk_gauge(FH_STR("plain{"), "plain"));
-    assert_false(fh_talk_gauge(FH_STR(""), "plain"));
+    fh_catalog_engine e = *fh_catalog_engine_find(FH_STR("vllm"));
+    fh_load_reading r;
+    e.metric_generated = "last";
+    e.metric_prompt = "lain";
+    fh_load_read(&e, m, &r);
+    assert_true(r.running == 2 && r.waiting == -1 && r.kv_used == -1 && r.kv_total == -1 && r.generated == 3 && r.prompt == -1);
+    assert_true(fh_load_busy(&r) && !fh_load_busy(NULL));
+    e.metric_running = "plain";
+    static const char *const none[] = {"plain", "plain{", "", "plain x"};
+    for (size_t i = 0; i < FH_COUNT(none); i++) {
+        fh_load_read(&e, fh_str_of(none[i]), &r);
+        assert_true(r.running == -1 && !fh_load_busy(&r));
+    }
+}
+
+static void two_readings_make_a_rate_and_one_does_not(void **state)
+{
+    (void)state;
+    fh_engine_load load;
+    fh_load_reading a = {1, 2, 30, 120, 1000, 50}, b = {0, 0, 0.25, 1, 1500, 40}, none = {-1, -1, -1, -1, -1, -1};
+    fh_load_take(&load, NULL, &a, 0, 7);
+    assert_true(load.measured_utc_ns == 7 && load.running == 1 && load.waiting == 2 && load.kv_used_ppm == 250000);
+    assert_true(load.generated_mtok_s == -1 && load.prompt_mtok_s == -1);
+    fh_load_take(&load, &a, &b, 5 * FH_NS_PER_S, 8);
+    assert_true(load.kv_used_ppm == 250000 && load.generated_mtok_s == 100000);
+    assert_int_equal(load.prompt_mtok_s, -1); /* it fell: the engine began anew */
+    fh_load_take(&load, &b, &none, 5 * FH_NS_PER_S, 9);
+    assert_true(load.running == -1 && load.waiting == -1 && load.kv_used_ppm == -1 && load.generated_mtok_s == -1);
 }
 
 static void a_data_folder_with_a_long_path_still_gets_sockets(void **state)
@@ -658,7 +734,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(arrows_lead_where_the_picture_says),
         cmocka_unit_test(health_is_what_its_engine_means_by_it),
         cmocka_unit_test(gauges_are_read_with_labels_and_without),
+        cmocka_unit_test(two_readings_make_a_rate_and_one_does_not),
         TEST(another_engine_walks_the_same_states),
+        TEST(an_engine_gets_what_the_catalogue_says_of_its_model),
+        TEST(an_engine_that_is_too_old_for_its_model_is_refused),
+        TEST(what_an_engine_says_of_its_load_is_shown),
         TEST(another_engine_that_is_busy_may_end_what_runs),
         TEST(which_engine_runs_is_part_of_what_was_asked_for),
         TEST(engines_that_cannot_run_it_are_refused_at_once),

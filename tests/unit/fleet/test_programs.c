@@ -166,7 +166,7 @@ static int ask(const char *says, fh_program *p, fh_err **err)
     put("llama/bin/old", script);
     assert_int_equal(find("llama-server", words, p, NULL), 0);
     assert_int_equal(fh_sandbox_probe(&kind, NULL), 0);
-    return fh_program_ask(row("llama-server"), p, kind, err);
+    return fh_program_ask(row("llama-server"), "", p, kind, err);
 }
 
 static void a_program_is_asked_for_its_version_inside_the_sandbox(void **state)

@@ -53,8 +53,18 @@ export interface Deployment {
   streams: number;
   pid: number | null;
   rss_bytes: number;
+  load: EngineLoad | null; // by the engine's own metrics; null: not ready, or not read yet
   sandbox: string;
   restarts: number;
+}
+
+export interface EngineLoad { // null: the engine does not say
+  running: number | null;
+  waiting: number | null;
+  kv_used: number | null; // 0 to 1
+  tokens_per_second: number | null;
+  prompt_tokens_per_second: number | null;
+  measured: string;
 }
 
 export interface Progress {

@@ -1,9 +1,9 @@
 // What runs: each deployment with its progress, then its figures, its log, and Stop with what stopping loses.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { request } from '../api/http.ts';
-import { isResting, type Deployment } from '../api/types.ts';
+import { isResting, type Deployment, type EngineLoad } from '../api/types.ts';
 import { chat } from '../chat/conversation.ts';
-import { bytes, number, since } from '../format.ts';
+import { bytes, number, percent, since } from '../format.ts';
 import { live, refreshHistory, run, stop } from '../live.ts';
 import { announce, complain } from '../notices.ts';
 import { route, routeHash } from '../route.ts';
@@ -17,6 +17,17 @@ import { TrafficSection } from './traffic.tsx';
 const t = text.running;
 const LOG_POLL_MS = 2_000;
 
+// What the engine says of itself; what it does not say is not shown.
+function Load({ l }: { l: EngineLoad }) {
+  const requests = [l.running !== null && t.loadRunning(number(l.running)), l.waiting !== null && t.loadWaiting(number(l.waiting))].filter(Boolean).join(', ');
+  return (
+    <>
+      {requests && <Figure name={t.load} value={requests} note={l.tokens_per_second === null ? undefined : t.tokensPerSecond(number(l.tokens_per_second, 1))} />}
+      {l.kv_used !== null && <Figure name={t.cache} value={percent(l.kv_used * 100)} />}
+    </>
+  );
+}
+
 function Figures({ d }: { d: Deployment }) {
   const seen = useStore(chat, (c) => c.messages.findLast((m) => m.tokensPerSecond && (m.model === d.model || !m.model))?.tokensPerSecond);
   useTick(1_000, true);
@@ -24,6 +35,7 @@ function Figures({ d }: { d: Deployment }) {
     <dl class="figures">
       <Figure name={t.speed} value={seen ? t.tokensPerSecond(number(seen, 1)) : '–'} note={seen ? t.speedHere : t.noSpeed} />
       <Figure name={t.memory} value={d.rss_bytes ? bytes(d.rss_bytes) : text.common.unknown} />
+      {d.load && <Load l={d.load} />}
       <Figure name={t.context} value={d.context_tok ? t.tokens(number(d.context_tok)) : text.common.unknown} />
       <Figure name={t.since} value={since(Date.now() - Date.parse(d.changed))} />
       <Figure name={t.sandbox} value={d.sandbox || text.common.unknown} />

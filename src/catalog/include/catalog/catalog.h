@@ -133,6 +133,8 @@ const fh_catalog_model *fh_catalog_starter(void);
 const fh_catalog_model *fh_catalog_by_sha256(const char *sha256, const fh_catalog_variant **ret_variant);
 /* NULL or "" gives the first variant; NULL when the model has none of that name. */
 const fh_catalog_variant *fh_catalog_variant_find(const fh_catalog_model *m, const char *name);
+/* How the engine runs that variant of the model ("" or NULL: any): the first that is known. NULL: not recorded; m may be NULL. */
+const fh_catalog_run *fh_catalog_run_find(const fh_catalog_model *m, const char *engine, const char *variant);
 /* Parts of an entry as the API shows them; what is unknown is null. Owned; NULL when memory is out. */
 fh_json *fh_catalog_licence_json(const fh_catalog_model *m);
 fh_json *fh_catalog_variants_json(const fh_catalog_model *m);

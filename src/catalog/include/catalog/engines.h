@@ -35,9 +35,12 @@ typedef struct fh_catalog_engine {
     const char *health_path;
     fh_engine_says health_says;
     int64_t start_s; /* the longest that it may take until it answers */
-    const char *metrics_path, *metric_running, *metric_waiting;
-    const char *const *can; /* names of the wire's needs, in small letters */
-    const char *owned_by;   /* what it says of itself in its list of models; "": nothing */
+    const char *metrics_path;
+    const char *metric_running, *metric_waiting;  /* gauges */
+    const char *metric_kv_used, *metric_kv_total; /* gauges; total "": used is a share of 1; both "": not told */
+    const char *metric_generated, *metric_prompt; /* counters of tokens; "": not told */
+    const char *const *can;                       /* names of the wire's needs, in small letters */
+    const char *owned_by;                         /* what it says of itself in its list of models; "": nothing */
     fh_engine_resumes resumes;
     bool repeats_beginning, counts_at_tokenize; /* see fh_route */
     unsigned threads;                           /* threads and processes that it may have */
@@ -78,11 +81,12 @@ static inline void fh_auto_engine_words(fh_engine_words *w)
     fh_engine_words_fini(w);
 }
 /* FH_E_INVALID: a brace that nothing closes, a value that is not known, or one that would be read as an option. first: the word before
- * all, or NULL. */
-int fh_engine_words_make(const char *first, const char *const *templates, const fh_engine_values *v, fh_engine_words *ret, fh_err **err);
+ * all, or NULL. more: words that follow as they are, as the catalogue's of a model; NULL: none. */
+int fh_engine_words_make(const char *first, const char *const *templates, const char *const *more, const fh_engine_values *v,
+                         fh_engine_words *ret, fh_err **err);
 
-/* said: what the program answered. FH_E_UNSUPPORTED when its version is another than wanted, and says both; ret_version (of 32 bytes) is
- * filled in then too. */
-int fh_engine_version_check(const fh_catalog_engine *e, fh_str said, char ret_version[32], fh_err **err);
+/* said: what the program answered. least: the first version that knows the model, "" or NULL: any that the row takes. FH_E_UNSUPPORTED when
+ * its version is another than wanted, and says both; ret_version (of 32 bytes) is filled in then too. */
+int fh_engine_version_check(const fh_catalog_engine *e, const char *least, fh_str said, char ret_version[32], fh_err **err);
 
 #endif

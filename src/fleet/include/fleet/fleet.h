@@ -47,6 +47,15 @@ typedef struct fh_deploy_limit { /* of a machine that is got for a deployment. 0
     char currency[4];
 } fh_deploy_limit;
 
+/* What an engine says of its load, by its own metrics; below 0: it does not say. */
+typedef struct fh_engine_load {
+    int64_t measured_utc_ns;  /* 0: nothing was read yet */
+    int64_t running, waiting; /* requests */
+    int64_t kv_used_ppm;      /* of its cache, in millionths */
+    int64_t generated_mtok_s; /* thousandths of a token a second, over all requests, since the reading before */
+    int64_t prompt_mtok_s;    /* the same of prompts */
+} fh_engine_load;
+
 typedef struct fh_deployment_view { /* one deployment in a snapshot */
     char name[64], model[128], variant[64], place[64];
     char set[64];    /* name of the set that it is a replica of; "": of none */
@@ -60,6 +69,7 @@ typedef struct fh_deployment_view { /* one deployment in a snapshot */
     int64_t pid; /* 0: none, or not on this machine */
     int64_t act; /* number of its engine's start, 0: none runs */
     uint64_t rss_bytes;
+    fh_engine_load load; /* while it is ready */
     char sandbox[16];
     char socket_path[108];
     unsigned restarts;

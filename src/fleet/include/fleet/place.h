@@ -22,6 +22,7 @@ typedef struct fh_engine_spec {
     const char *socket_path;            /* its folder is the engine's own */
     int64_t context_tok, streams;
     uint64_t memory_bytes, kv_bytes;
+    const fh_catalog_run *run; /* what the catalogue of whoever starts it says of the model; NULL: nothing. Its words are the last */
 } fh_engine_spec;
 
 /* One start of an engine, from its start (or from being found again) to its end. Callbacks: never from inside a call of its place. */
@@ -52,8 +53,9 @@ struct fh_place {
     fh_plan_machine (*machine)(void *ctx);
     /* Is that engine there? Its version is not looked at. NULL: our own is, and no other. */
     int (*has)(void *ctx, const fh_catalog_engine *kind, fh_err **err);
-    /* Can it be started at all, and is it of a version that we know? what holds engines in is written to sandbox. */
-    int (*ready)(void *ctx, const fh_catalog_engine *kind, char *sandbox, size_t sandbox_size, fh_err **err);
+    /* Can it be started at all, and is it of a version that we know, from `least` on ("": any)? what holds engines in is written to
+     * sandbox. */
+    int (*ready)(void *ctx, const fh_catalog_engine *kind, const char *least, char *sandbox, size_t sandbox_size, fh_err **err);
     /* Brings the weights to where its engines read them, a piece at each call: *ret_whole once all of them are there, else how far it is in
      * bytes. NULL: they are read from our own disk. */
     int (*fetch)(void *ctx, const fh_weights_item *item, bool *ret_whole, int64_t *ret_done, int64_t *ret_total, fh_err **err);
