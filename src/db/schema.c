@@ -224,6 +224,12 @@ static const fh_migration schema[] = {
          "ALTER TABLE deployments ADD COLUMN set_id INTEGER NOT NULL DEFAULT 0;" /* 0: of none */
          "ALTER TABLE deployments ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"},
     {21, "ALTER TABLE honesty ADD COLUMN work TEXT NOT NULL DEFAULT '{}';"}, /* JSON: how it has worked; src/honesty/work.c says how */
+    {22, "ALTER TABLE rentals ADD COLUMN order_id INTEGER NOT NULL DEFAULT 0;" /* for whom; 0: nobody's */
+         "ALTER TABLE rentals ADD COLUMN gpu_bytes INTEGER NOT NULL DEFAULT 0;"
+         "ALTER TABLE rentals ADD COLUMN ram_bytes INTEGER NOT NULL DEFAULT 0;"
+         "ALTER TABLE rentals ADD COLUMN arrived INTEGER NOT NULL DEFAULT 0;" /* its machine is or was in use */
+         "ALTER TABLE rentals ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;"    /* and went by itself */
+         "CREATE UNIQUE INDEX rentals_order ON rentals(order_id) WHERE order_id <> 0;"},
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

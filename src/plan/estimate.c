@@ -40,6 +40,11 @@ fh_plan_wishes estimate_wishes(const fh_plan_wishes *w)
     return all;
 }
 
+uint64_t fh_plan_gpu_bytes_for(uint64_t need_bytes)
+{
+    return fh_plan_mul(need_bytes / GPU_MEMORY_PER_MILLE + 1, 1000);
+}
+
 typedef struct setting { /* a variant on a host: all that the formulas ask */
     const fh_catalog_model *m;
     const fh_plan_wishes *w;

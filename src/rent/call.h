@@ -80,5 +80,6 @@ uint64_t fh_rent_gb(const fh_json *v, uint64_t unit_bytes);
 int64_t fh_rent_utc(const fh_json *v); /* of "2026-11-24T00:31:07Z" or seconds; 0: none */
 /* The catalogue's name for a GPU; "" when it is not known there. memory_bytes 0: not said. */
 void fh_rent_device_of(const char *gpu, uint64_t memory_bytes, char out[32]);
+uint64_t fh_rent_device_bytes(const char *device); /* its memory, of whoever does not say it; 0: not known */
 
 #endif

@@ -36,6 +36,7 @@ static void add_offer(const fh_json *type, const fh_json *region, rent_offers *o
     snprintf(o->id, sizeof o->id, "%s|%.15s", name, o->region);
     if (!o->gpu[0]) snprintf(o->gpu, sizeof o->gpu, "%s", name);
     fh_rent_device_of(device_part(name), 0, o->device);
+    o->gpu_memory_bytes = fh_rent_device_bytes(o->device);
     o->gpus = gpus;
     o->cpus = (uint32_t)FH_MIN(FH_MAX(fh_json_int(fh_json_get(specs, "vcpus"), 0), 0), 100000);
     o->ram_bytes = fh_rent_gb(fh_json_get(specs, "memory_gib"), 1 << 30);

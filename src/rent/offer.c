@@ -10,6 +10,9 @@ bool fh_rent_offer_fits(const fh_rent_offer *o, const fh_rent_filter *f)
     if (f->gpus && f->gpus != o->gpus) return false;
     if (f->region && strcmp(f->region, o->region) != 0) return false;
     if (f->max_hour_micro && o->hour_micro > f->max_hour_micro) return false;
+    uint64_t gpus = o->gpus * o->gpu_memory_bytes, ram = o->ram_bytes ? o->ram_bytes : gpus;
+    if (f->gpu_bytes && (gpus < f->gpu_bytes || !o->device[0])) return false;
+    if (ram < f->ram_bytes) return false;
     return f->spot || !o->spot;
 }
 

@@ -59,3 +59,9 @@ void fh_rent_device_of(const char *gpu, uint64_t memory_bytes, char out[32])
     const fh_catalog_machine *m = fh_catalog_machine_sold(fh_str_of(gpu), (double)memory_bytes / 1e9);
     snprintf(out, 32, "%s", m ? m->id : "");
 }
+
+uint64_t fh_rent_device_bytes(const char *device)
+{
+    const fh_catalog_machine *m = fh_catalog_machine_find(fh_str_of(device));
+    return m && m->memory_gb > 0 ? (uint64_t)(m->memory_gb * 1e9) : 0;
+}

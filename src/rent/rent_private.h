@@ -20,6 +20,7 @@ typedef struct fh_rental_row { /* a rental, as it is written */
     fh_rent_want want; /* its strings are owned */
     char device[32], region[32];
     bool wanted, over;
+    bool arrived, lost; /* its machine is or was in use; over, since that went by itself */
     char reason[128];
     int64_t asked_utc_ns;
 } fh_rental_row;
@@ -28,13 +29,15 @@ int fh_rental_row_copy_want(fh_rental_row *r, const fh_rent_want *w, fh_err **er
 
 int fh_rent_store_rental(fh_db *db, const char *provider, fh_rental_row *r, fh_err **err); /* id 0: inserts, and sets it */
 int fh_rent_store_act(fh_db *db, const char *provider, fh_rent_act *a, fh_err **err);      /* likewise */
-int fh_rent_load_rentals(fh_db *db, const char *provider, int (*each)(void *arg, fh_rental_row *r, fh_err **err), void *arg, fh_err **err);
+/* The one of an order, over or not; FH_RENT_OPEN: all that are not over; FH_RENT_LAST: the last RENTALS_SHOWN, over or not. */
+#define FH_RENT_LAST (-2)
+int fh_rent_load_rentals(fh_db *db, const char *provider, int64_t order, int (*each)(void *arg, fh_rental_row *r, fh_err **err), void *arg,
+                         fh_err **err);
 /* Those of a rental; FH_RENT_OPEN: all that are not over, and those of rentals that are not. */
 #define FH_RENT_OPEN (-1)
 int fh_rent_load_acts(fh_db *db, const char *provider, int64_t rental, int (*each)(void *arg, const fh_rent_act *a, fh_err **err),
                       void *arg, fh_err **err);
 int fh_rent_epoch_is_ours(fh_db *db, const char *epoch, bool *ret, int64_t *ret_began, fh_err **err); /* ret_began may be NULL */
-int fh_rent_epochs_count(fh_db *db, int64_t *ret, fh_err **err);                                      /* that are ours */
 int fh_rent_witness_write(const char *witness, int64_t act, fh_err **err);
 
 /* ---- the renter ---- */
@@ -62,12 +65,11 @@ typedef struct refused_offer {
 
 struct rent_rental {
     fh_rental_row row;
-    rent_act *now; /* that is not over */
-    int64_t spent_micro, spent_s;
-    int64_t looking_mono; /* since when an offer is looked for; 0: it is not */
+    rent_act *now;                /* that is not over */
+    int64_t spent_micro, spent_s; /* by acts that are over */
+    char went[128];               /* why the last of them ended */
+    int64_t looking_mono;         /* since when an offer is looked for; 0: it is not */
     int64_t not_before_mono;
-    refused_offer refused[FH_LIMIT_RENT_REFUSED];
-    size_t refused_next;
 };
 
 typedef struct rent_stray { /* a machine of ours that nothing accounts for */
@@ -96,6 +98,8 @@ struct fh_renter {
     int64_t clean_after_mono; /* lists asked for before say nothing of that */
     rent_rental *looking;     /* for whom offers were asked; NULL: for one that is over */
     unsigned rent_failures;
+    refused_offer refused[FH_LIMIT_RENT_REFUSED];
+    size_t refused_next;
     int64_t next_mono;
 };
 
@@ -109,7 +113,8 @@ void fh_renter_forget_act(fh_renter *r, rent_act *a);
 void fh_renter_act_over(fh_renter *r, rent_act *a, const char *why, int64_t gone_utc_ns);
 bool fh_renter_want_no_more(fh_renter *r, rent_rental *t, const char *why);
 bool fh_renter_begin_ending(fh_renter *r, rent_act *a, const char *why);
-void fh_rental_refuse(rent_rental *t, const char *offer, int64_t until_mono);
+void fh_renter_refuse(fh_renter *r, const char *offer); /* for a while nothing of it is rented */
+void fh_renter_heard(const fh_renter *r);               /* at the end of each answer */
 
 void fh_renter_look(fh_renter *r, rent_rental *t);  /* renter_look.c */
 void fh_renter_step_end(fh_renter *r, rent_act *a); /* renter_watch.c */

@@ -47,21 +47,39 @@ bool fh_renter_write_act(fh_renter *r, rent_act *a, fh_rent_act *changed)
     return true;
 }
 
-static bool write_rental(fh_renter *r, rent_rental *t, bool wanted, bool over, const char *why)
+static bool write_rental(fh_renter *r, rent_rental *t, const fh_rental_row *changed)
 {
     fh_err *err = NULL;
-    fh_rental_row before = t->row;
-    t->row.wanted = wanted;
-    t->row.over = over;
-    snprintf(t->row.reason, sizeof t->row.reason, "%s", why);
-    if (written(r, fh_rent_store_rental(r->c.db, r->c.provider, &t->row, &err), err)) return true;
-    t->row = before;
-    return false;
+    fh_rental_row row = *changed;
+    if (!written(r, fh_rent_store_rental(r->c.db, r->c.provider, &row, &err), err)) return false;
+    t->row = row;
+    return true;
 }
 
 bool fh_renter_want_no_more(fh_renter *r, rent_rental *t, const char *why)
 {
-    return !t->row.wanted || write_rental(r, t, false, false, why);
+    fh_rental_row row = t->row;
+    if (!row.wanted) return true;
+    row.wanted = false;
+    snprintf(row.reason, sizeof row.reason, "%s", why);
+    return write_rental(r, t, &row);
+}
+
+static void rental_over(fh_renter *r, rent_rental *t)
+{
+    fh_rental_row row = t->row;
+    row.over = true;
+    write_rental(r, t, &row);
+}
+
+/* Its machine was in use, and went by itself. */
+static void rental_lost(fh_renter *r, rent_rental *t)
+{
+    fh_rental_row row = t->row;
+    row.wanted = false;
+    row.over = row.lost = true;
+    snprintf(row.reason, sizeof row.reason, "%s", t->went);
+    write_rental(r, t, &row);
 }
 
 /* ---- acts ---- */
@@ -91,6 +109,7 @@ static void add_spent(rent_rental *t, const fh_rent_act *row)
     fh_rent_bill b = fh_rent_bill_of(row, row->gone_utc_ns);
     t->spent_micro += b.amount_micro;
     t->spent_s += b.most_s;
+    memcpy(t->went, row->reason, sizeof t->went);
 }
 
 void fh_renter_act_over(fh_renter *r, rent_act *a, const char *why, int64_t gone_utc_ns)
@@ -112,11 +131,16 @@ bool fh_renter_begin_ending(fh_renter *r, rent_act *a, const char *why)
     return fh_renter_write_act(r, a, &row);
 }
 
-void fh_rental_refuse(rent_rental *t, const char *offer, int64_t until_mono)
+void fh_renter_refuse(fh_renter *r, const char *offer)
 {
-    refused_offer *o = &t->refused[t->refused_next++ % FH_LIMIT_RENT_REFUSED];
+    refused_offer *o = &r->refused[r->refused_next++ % FH_LIMIT_RENT_REFUSED];
     snprintf(o->id, sizeof o->id, "%s", offer);
-    o->until_mono = until_mono;
+    o->until_mono = fh_renter_now(r).mono_ns + FH_LIMIT_RENT_REFUSED_MS * FH_NS_PER_MS;
+}
+
+void fh_renter_heard(const fh_renter *r)
+{
+    if (r->c.heard) r->c.heard(r->c.arg);
 }
 
 /* ---- rentals ---- */
@@ -135,32 +159,46 @@ static rent_rental *find(const fh_renter *r, int64_t id)
     return NULL;
 }
 
+/* What is left of its limits, at the price of the machine that it has. */
+static int64_t left_s_of(const rent_rental *t, int64_t utc_ns)
+{
+    const fh_rent_act *a = &t->now->row;
+    fh_rent_bill b = fh_rent_bill_of(a, utc_ns);
+    int64_t left_s = t->row.want.limit_s - t->spent_s - b.most_s, left_micro = t->row.want.limit_micro - t->spent_micro - b.amount_micro;
+    if (a->hour_micro <= 0) return left_s;
+    return FH_MIN(left_s, (int64_t)((__int128)left_micro * 3600 / a->hour_micro));
+}
+
 /* Why the machine of a rental is to go now; NULL: it is not. */
 static const char *why_end(fh_renter *r, rent_rental *t, fh_rent_now now)
 {
     const rent_act *a = t->now;
-    const fh_rent_want *w = &t->row.want;
-    fh_rent_bill b = fh_rent_bill_of(&a->row, now.utc_ns);
-    int64_t left_s = w->limit_s - t->spent_s - b.most_s, left_micro = w->limit_micro - t->spent_micro - b.amount_micro;
+    int64_t left_s = left_s_of(t, now.utc_ns);
     if (!t->row.wanted) return t->row.reason;
-    if (left_s <= 0) return "its limit of hours is reached";
-    if (left_micro <= 0) return "its limit of money is reached";
-    if (a->row.hour_micro > w->filter.max_hour_micro) return "it costs more than was offered";
-    if (a->row.hour_micro > 0) left_s = FH_MIN(left_s, (int64_t)((__int128)left_micro * 3600 / a->row.hour_micro));
+    if (left_s <= 0 && !fh_renter_want_no_more(r, t, "its limit of hours or of money is reached")) return NULL;
+    if (left_s <= 0) return t->row.reason;
+    if (a->row.hour_micro > t->row.want.filter.max_hour_micro) return "it costs more than was offered";
     fh_renter_wake_at(r, now.mono_ns + FH_MAX(left_s, 1) * FH_NS_PER_S);
-    if (a->row.running_utc_ns) return NULL;
+    if (a->row.running_utc_ns || t->row.arrived) return NULL;
     int64_t late = a->held_mono + r->profile->start_ns;
     fh_renter_wake_at(r, FH_MAX(late, now.mono_ns + FH_NS_PER_S));
     return now.mono_ns >= late ? "it did not start in time" : NULL;
 }
 
+static void give_back(fh_renter *r, rent_rental *t, const char *why)
+{
+    fh_renter_refuse(r, t->now->row.offer);
+    fh_renter_begin_ending(r, t->now, why);
+}
+
 static void step_held(fh_renter *r, rent_rental *t)
 {
-    fh_rent_now now = fh_renter_now(r);
-    const char *why = why_end(r, t, now);
+    const char *why = why_end(r, t, fh_renter_now(r));
     if (!why) return;
-    fh_rental_refuse(t, t->now->row.offer, now.mono_ns + FH_LIMIT_RENT_REFUSED_MS * FH_NS_PER_MS);
-    fh_renter_begin_ending(r, t->now, why);
+    if (t->row.wanted)
+        give_back(r, t, why);
+    else
+        fh_renter_begin_ending(r, t->now, why);
 }
 
 static void step_rental(fh_renter *r, rent_rental *t)
@@ -168,7 +206,9 @@ static void step_rental(fh_renter *r, rent_rental *t)
     if (t->now) {
         if (t->now->row.phase == FH_RENT_HELD && !t->now->calling) step_held(r, t);
     } else if (!t->row.wanted)
-        write_rental(r, t, false, true, t->row.reason);
+        rental_over(r, t);
+    else if (t->row.arrived)
+        rental_lost(r, t);
     else if (t->spent_s >= t->row.want.limit_s || t->spent_micro >= t->row.want.limit_micro)
         fh_renter_want_no_more(r, t, "its limit is reached");
     else
@@ -235,18 +275,130 @@ int fh_renter_end(fh_renter *r, int64_t id, const char *why, fh_err **err)
     return fh_err_set(err, FH_E_IO, "the end of rental %lld cannot be written down", (long long)id);
 }
 
+int fh_renter_arrived(fh_renter *r, int64_t id, fh_err **err)
+{
+    rent_rental *t = find(r, id);
+    if (!t) return fh_err_set(err, FH_E_NOT_FOUND, "there is no rental %lld at %s", (long long)id, r->c.provider);
+    fh_rental_row row = t->row;
+    if (row.arrived) return 0;
+    row.arrived = true;
+    if (write_rental(r, t, &row)) return 0;
+    return fh_err_set(err, FH_E_IO, "it cannot be written down that the machine of rental %lld is in use", (long long)id);
+}
+
+int fh_renter_give_back(fh_renter *r, int64_t id, const char *why, fh_err **err)
+{
+    rent_rental *t = find(r, id);
+    if (!t) return fh_err_set(err, FH_E_NOT_FOUND, "there is no rental %lld at %s", (long long)id, r->c.provider);
+    if (t->now && t->now->row.phase == FH_RENT_HELD && !t->now->calling) give_back(r, t, why);
+    return 0;
+}
+
+static void view_row(const fh_rental_row *row, fh_rental_view *ret)
+{
+    *ret = (fh_rental_view){.id = row->id,
+                            .wanted = row->wanted,
+                            .over = row->over,
+                            .arrived = row->arrived,
+                            .lost = row->lost,
+                            .order = row->want.order,
+                            .limit_s = row->want.limit_s,
+                            .limit_micro = row->want.limit_micro,
+                            .max_hour_micro = row->want.filter.max_hour_micro,
+                            .asked_utc_ns = row->asked_utc_ns};
+    memcpy(ret->reason, row->reason, sizeof ret->reason);
+}
+
+static void view_spent(fh_rental_view *v, const fh_rent_act *a, int64_t now_utc_ns)
+{
+    v->spent_micro += fh_rent_bill_of(a, now_utc_ns).amount_micro;
+}
+
 bool fh_renter_find(const fh_renter *r, int64_t id, fh_rental_view *ret)
 {
     const rent_rental *t = find(r, id);
     if (!t) return false;
-    *ret = (fh_rental_view){.id = id,
-                            .wanted = t->row.wanted,
-                            .over = t->row.over,
-                            .spent_micro = t->spent_micro,
-                            .spent_s = t->spent_s,
-                            .act = t->now ? &t->now->row : NULL};
-    memcpy(ret->reason, t->row.reason, sizeof ret->reason);
+    view_row(&t->row, ret);
+    if (!ret->reason[0]) memcpy(ret->reason, t->went, sizeof ret->reason);
+    ret->spent_micro = t->spent_micro;
+    if (!t->now) return true;
+    int64_t now = fh_renter_now(r).utc_ns;
+    ret->act = &t->now->row;
+    view_spent(ret, ret->act, now);
+    ret->ends_utc_ns = now + FH_MAX(left_s_of(t, now), 0) * FH_NS_PER_S;
     return true;
+}
+
+static rent_rental *find_order(const fh_renter *r, int64_t order)
+{
+    for (size_t i = 0; i < r->rental_count; i++)
+        if (r->rentals[i]->row.want.order == order) return r->rentals[i];
+    return NULL;
+}
+
+bool fh_renter_find_order(const fh_renter *r, int64_t order, fh_rental_view *ret)
+{
+    const rent_rental *t = find_order(r, order);
+    return t && fh_renter_find(r, t->row.id, ret);
+}
+
+int fh_renter_release_order(fh_renter *r, fh_db *db, const char *provider, int64_t order, const char *why, fh_err **err)
+{
+    const rent_rental *t = r ? find_order(r, order) : NULL;
+    if (t) return fh_renter_end(r, t->row.id, why, err);
+    return fh_db_exec(db, err, "UPDATE rentals SET wanted = 0, reason = ?3 WHERE provider = ?1 AND order_id = ?2 AND wanted AND NOT over",
+                      "sis", provider, order, why);
+}
+
+/* What is written, summed up a rental at a time. */
+typedef struct summing {
+    fh_db *db;
+    const char *provider;
+    int64_t now_utc_ns;
+    fh_rental_view view;
+    bool said;                                        /* the rental's own reason is there */
+    void (*each)(void *arg, const fh_rental_view *v); /* NULL: the one in view is wanted */
+    void *arg;
+} summing;
+
+static int sum_act(void *arg, const fh_rent_act *a, fh_err **err)
+{
+    summing *s = arg;
+    (void)err;
+    view_spent(&s->view, a, s->now_utc_ns);
+    if (!s->said) memcpy(s->view.reason, a->reason, sizeof s->view.reason); /* why its last try ended */
+    return 0;
+}
+
+static int sum_rental(void *arg, fh_rental_row *row, fh_err **err)
+{
+    summing *s = arg;
+    bool ours = true;
+    view_row(row, &s->view);
+    s->said = s->view.reason[0];
+    int rc = fh_rent_epoch_is_ours(s->db, row->epoch, &ours, NULL, err);
+    s->view.former = !ours;
+    if (!rc) rc = fh_rent_load_acts(s->db, s->provider, row->id, sum_act, s, err);
+    if (rc) return rc;
+    if (s->each) s->each(s->arg, &s->view);
+    fh_rental_row_fini(row);
+    return 0;
+}
+
+int fh_renter_of_order(fh_db *db, const char *provider, int64_t order, int64_t now_utc_ns, fh_rental_view *ret, fh_err **err)
+{
+    summing s = {.db = db, .provider = provider, .now_utc_ns = now_utc_ns};
+    int rc = fh_rent_load_rentals(db, provider, order, sum_rental, &s, err);
+    if (!rc && !s.view.id) rc = fh_err_set(err, FH_E_NOT_FOUND, "nothing was rented of %s for order %lld", provider, (long long)order);
+    if (!rc) *ret = s.view;
+    return rc;
+}
+
+int fh_renter_rentals(fh_db *db, const char *provider, int64_t now_utc_ns, void (*each)(void *arg, const fh_rental_view *v), void *arg,
+                      fh_err **err)
+{
+    summing s = {.db = db, .provider = provider, .now_utc_ns = now_utc_ns, .each = each, .arg = arg};
+    return fh_rent_load_rentals(db, provider, FH_RENT_LAST, sum_rental, &s, err);
 }
 
 typedef struct telling {
@@ -311,7 +463,7 @@ int fh_renter_open(fh_renter **ret, const fh_renter_config *c, fh_err **err)
     int rc = fh_rent_epochs_count(c->db, &epochs, err);
     /* After a copy was taken over, acts may be missing that were begun a moment ago. */
     r->clean_after_mono = fh_renter_now(r).mono_ns + (epochs > 1 ? r->profile->lag_ns + r->profile->settle_ns : 0);
-    if (!rc) rc = fh_rent_load_rentals(c->db, c->provider, load_rental, r, err);
+    if (!rc) rc = fh_rent_load_rentals(c->db, c->provider, FH_RENT_OPEN, load_rental, r, err);
     if (!rc) rc = fh_rent_load_acts(c->db, c->provider, FH_RENT_OPEN, load_act, r, err);
     if (!rc) *ret = fh_take(r);
     return rc;

@@ -6,10 +6,10 @@
 
 #define LOOK_AGAIN_NS (30 * FH_NS_PER_S)
 
-static bool is_refused(const rent_rental *t, const char *offer, int64_t now)
+static bool is_refused(const fh_renter *r, const char *offer, int64_t now)
 {
-    for (size_t i = 0; i < FH_COUNT(t->refused); i++)
-        if (t->refused[i].until_mono > now && strcmp(t->refused[i].id, offer) == 0) return true;
+    for (size_t i = 0; i < FH_COUNT(r->refused); i++)
+        if (r->refused[i].until_mono > now && strcmp(r->refused[i].id, offer) == 0) return true;
     return false;
 }
 
@@ -26,7 +26,7 @@ static const fh_rent_offer *best_offer(const fh_renter *r, const rent_rental *t,
     const fh_rent_offer *best = NULL;
     for (size_t i = 0; i < r->offer_count; i++) {
         const fh_rent_offer *o = &r->offers[i];
-        if (!fh_rent_offer_fits(o, &t->row.want.filter) || is_refused(t, o->id, now)) continue;
+        if (!fh_rent_offer_fits(o, &t->row.want.filter) || is_refused(r, o->id, now)) continue;
         if (!best || is_better(o, best)) best = o;
     }
     return best;
@@ -52,20 +52,17 @@ static void hold(fh_renter *r, rent_act *a, const fh_rent_machine *m)
 static void refused(fh_renter *r, rent_act *a, fh_rent_reply reply, const fh_err *err)
 {
     char why[128];
-    rent_rental *t = a->of;
     int64_t now = fh_renter_now(r).mono_ns;
     snprintf(why, sizeof why, "%s: %s", reply == FH_RENT_BUSY ? "the provider is busy" : "refused", err ? fh_err_message(err) : "");
     if (reply == FH_RENT_BUSY)
         r->rent_not_before = now + fh_rent_pause(r->rent_failures++);
     else
-        fh_rental_refuse(t, a->row.offer, now + FH_LIMIT_RENT_REFUSED_MS * FH_NS_PER_MS);
+        fh_renter_refuse(r, a->row.offer);
     fh_renter_act_over(r, a, why, a->row.asked_utc_ns); /* there never was a machine */
 }
 
-static void rented(void *arg, fh_rent_reply reply, const fh_rent_machine *m, const fh_err *err)
+static void judge(fh_renter *r, rent_act *a, fh_rent_reply reply, const fh_rent_machine *m, const fh_err *err)
 {
-    rent_act *a = arg;
-    fh_renter *r = a->renter;
     int64_t now = fh_renter_now(r).mono_ns;
     a->calling = false;
     a->settled_mono = now;
@@ -82,6 +79,14 @@ static void rented(void *arg, fh_rent_reply reply, const fh_rent_machine *m, con
         fh_log_err(FH_LOG_WARN, "rent", err, "it is not known whether %s rented a machine: its list will tell", r->c.provider);
 }
 
+static void rented(void *arg, fh_rent_reply reply, const fh_rent_machine *m, const fh_err *err)
+{
+    rent_act *a = arg;
+    fh_renter *r = a->renter;
+    judge(r, a, reply, m, err); /* a may be over */
+    fh_renter_heard(r);
+}
+
 /* Until when the machine may live, by what its rental has left at this price. */
 static int64_t limit_s(const rent_rental *t, const fh_rent_offer *o)
 {
@@ -92,14 +97,18 @@ static int64_t limit_s(const rent_rental *t, const fh_rent_offer *o)
 
 static int send(fh_renter *r, rent_act *a, const fh_rent_offer *o, fh_err **err)
 {
-    char tag[FH_RENT_TAG_CHARS];
+    char tag[FH_RENT_TAG_CHARS], token[256];
     const fh_rent_want *w = &a->of->row.want;
     FH_AUTO(ptr) char *onstart = fh_rent_onstart(r->profile, limit_s(a->of, o), w->run);
     if (!onstart) return fh_err_nomem(err);
     fh_rent_tag_write(r->c.identity.installation, a->row.epoch, a->row.id, tag);
-    fh_rent_spec spec = {.offer = o, .tag = tag, .image = w->image, .onstart = onstart};
-    int rc = fh_rent_witness_write(r->c.witness, a->row.id, err);
-    return rc ? rc : r->c.port->rent(r->c.port->ctx, &spec, rented, a, err);
+    const fh_rent_env env = {FH_RENT_TOKEN, token};
+    fh_rent_spec spec = {.offer = o, .tag = tag, .image = w->image, .env = &env, .env_count = r->c.token != NULL, .onstart = onstart};
+    int rc = r->c.token ? r->c.token(r->c.arg, token, sizeof token, err) : 0;
+    if (!rc) rc = fh_rent_witness_write(r->c.witness, a->row.id, err);
+    if (!rc) rc = r->c.port->rent(r->c.port->ctx, &spec, rented, a, err);
+    explicit_bzero(token, sizeof token);
+    return rc;
 }
 
 static void rent(fh_renter *r, rent_rental *t, const fh_rent_offer *o)
@@ -126,9 +135,8 @@ static void rent(fh_renter *r, rent_rental *t, const fh_rent_offer *o)
 
 /* ---- offers ---- */
 
-static void offered(void *arg, const fh_rent_offer *offers, size_t count, const fh_err *err)
+static void keep_offers(fh_renter *r, const fh_rent_offer *offers, size_t count, const fh_err *err)
 {
-    fh_renter *r = arg;
     int64_t now = fh_renter_now(r).mono_ns;
     r->offers_calling = false;
     fh_rent_offer *copy = err ? NULL : fh_calloc(count + 1, sizeof *copy);
@@ -142,6 +150,12 @@ static void offered(void *arg, const fh_rent_offer *offers, size_t count, const 
     r->offer_count = count;
     r->offers_mono = now;
     r->offers_failures = 0;
+}
+
+static void offered(void *arg, const fh_rent_offer *offers, size_t count, const fh_err *err)
+{
+    keep_offers(arg, offers, count, err);
+    fh_renter_heard(arg);
 }
 
 static void ask_offers(fh_renter *r, rent_rental *t, int64_t now)

@@ -20,6 +20,7 @@ static void ended(void *arg, fh_rent_reply reply, const fh_err *err)
     r->list_not_before = FH_MIN(r->list_not_before, now.mono_ns);
     a->answered |= reply == FH_RENT_DONE || reply == FH_RENT_GONE;
     if (reply == FH_RENT_DONE) a->acked_mono = now.mono_ns; /* lists tell when it is gone: until then it may cost */
+    fh_renter_heard(r);
 }
 
 void fh_renter_step_end(fh_renter *r, rent_act *a)
@@ -89,7 +90,7 @@ static void act_seen(fh_renter *r, rent_act *a, const fh_rent_machine *m, int64_
     a->missed = 0;
     if (m->status == FH_RENT_ENDED) {
         if (a->row.phase == FH_RENT_BEGUN) note_seen(r, a, m, came_utc); /* its bill is to be known */
-        fh_renter_act_over(r, a, NULL, came_utc);
+        fh_renter_act_over(r, a, a->row.phase == FH_RENT_ENDING ? NULL : "it was ended there", came_utc);
         return;
     }
     note_seen(r, a, m, came_utc);
@@ -198,9 +199,8 @@ static void sweep(fh_renter *r, const fh_rent_machine *machines, size_t count, i
 
 /* ---- listing ---- */
 
-static void listed(void *arg, const fh_rent_machine *machines, size_t count, const fh_err *err)
+static void read_list(fh_renter *r, const fh_rent_machine *machines, size_t count, const fh_err *err)
 {
-    fh_renter *r = arg;
     fh_rent_now now = fh_renter_now(r);
     rent_act *acts[FH_COUNT(r->acts)];
     size_t n = r->act_count;
@@ -221,6 +221,12 @@ static void listed(void *arg, const fh_rent_machine *machines, size_t count, con
             act_missed(r, acts[i], now.utc_ns);
     }
     sweep(r, machines, count, now.utc_ns);
+}
+
+static void listed(void *arg, const fh_rent_machine *machines, size_t count, const fh_err *err)
+{
+    read_list(arg, machines, count, err);
+    fh_renter_heard(arg);
 }
 
 static int64_t pace_ns(const fh_renter *r)

@@ -56,15 +56,15 @@ int fh_rent_store_rental(fh_db *db, const char *provider, fh_rental_row *r, fh_e
 {
     const fh_rent_want *w = &r->want;
     if (r->id)
-        return fh_db_exec(db, err, "UPDATE rentals SET wanted = ?2, over = ?3, reason = ?4 WHERE id = ?1", "iiis", r->id,
-                          (int64_t)r->wanted, (int64_t)r->over, r->reason);
+        return fh_db_exec(db, err, "UPDATE rentals SET wanted = ?2, over = ?3, reason = ?4, arrived = ?5, lost = ?6 WHERE id = ?1",
+                          "iiisii", r->id, (int64_t)r->wanted, (int64_t)r->over, r->reason, (int64_t)r->arrived, (int64_t)r->lost);
     int rc = fh_db_exec(db, err,
                         "INSERT INTO rentals(provider, epoch, device, gpus, region, spot, max_hour_micro, limit_s, limit_micro, look_s, "
-                        "image, run, wanted, over, reason, asked_utc_ns) "
-                        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-                        "sssisiiiiissiisi", provider, r->epoch, r->device, (int64_t)w->filter.gpus, r->region, (int64_t)w->filter.spot,
+                        "image, run, wanted, over, reason, asked_utc_ns, order_id, gpu_bytes, ram_bytes) "
+                        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+                        "sssisiiiiissiisiiii", provider, r->epoch, r->device, (int64_t)w->filter.gpus, r->region, (int64_t)w->filter.spot,
                         w->filter.max_hour_micro, w->limit_s, w->limit_micro, w->look_s, w->image, w->run, (int64_t)r->wanted,
-                        (int64_t)r->over, r->reason, r->asked_utc_ns);
+                        (int64_t)r->over, r->reason, r->asked_utc_ns, w->order, (int64_t)w->filter.gpu_bytes, (int64_t)w->filter.ram_bytes);
     return insert(db, &r->id, rc, err);
 }
 
@@ -95,14 +95,22 @@ static int read_rental(fh_stmt *s, fh_rental_row *r, fh_err **err)
     if (!image || !run) return fh_err_nomem(err);
     copy(device, sizeof device, fh_stmt_str(s, 2));
     copy(region, sizeof region, fh_stmt_str(s, 4));
-    *r = (fh_rental_row){.id = fh_stmt_int(s, 0), .wanted = fh_stmt_int(s, 11) != 0, .asked_utc_ns = fh_stmt_int(s, 13)};
+    *r = (fh_rental_row){.id = fh_stmt_int(s, 0),
+                         .wanted = fh_stmt_int(s, 11) != 0,
+                         .over = fh_stmt_int(s, 18) != 0,
+                         .arrived = fh_stmt_int(s, 19) != 0,
+                         .lost = fh_stmt_int(s, 20) != 0,
+                         .asked_utc_ns = fh_stmt_int(s, 13)};
     copy(r->epoch, sizeof r->epoch, fh_stmt_str(s, 1));
     copy(r->reason, sizeof r->reason, fh_stmt_str(s, 12));
-    fh_rent_want w = {.filter = {.device = device,
+    fh_rent_want w = {.order = fh_stmt_int(s, 15),
+                      .filter = {.device = device,
                                  .gpus = (uint32_t)fh_stmt_int(s, 3),
                                  .region = region,
                                  .spot = fh_stmt_int(s, 5) != 0,
-                                 .max_hour_micro = fh_stmt_int(s, 6)},
+                                 .max_hour_micro = fh_stmt_int(s, 6),
+                                 .gpu_bytes = (uint64_t)fh_stmt_int(s, 16),
+                                 .ram_bytes = (uint64_t)fh_stmt_int(s, 17)},
                       .limit_s = fh_stmt_int(s, 7),
                       .limit_micro = fh_stmt_int(s, 8),
                       .look_s = fh_stmt_int(s, 14),
@@ -111,14 +119,17 @@ static int read_rental(fh_stmt *s, fh_rental_row *r, fh_err **err)
     return fh_rental_row_copy_want(r, &w, err);
 }
 
-int fh_rent_load_rentals(fh_db *db, const char *provider, int (*each)(void *arg, fh_rental_row *r, fh_err **err), void *arg, fh_err **err)
+int fh_rent_load_rentals(fh_db *db, const char *provider, int64_t order, int (*each)(void *arg, fh_rental_row *r, fh_err **err), void *arg,
+                         fh_err **err)
 {
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     bool row = false;
     int rc = fh_db_query(db, &s, err,
                          "SELECT id, epoch, device, gpus, region, spot, max_hour_micro, limit_s, limit_micro, image, run, wanted, reason, "
-                         "asked_utc_ns, look_s FROM rentals WHERE provider = ?1 AND NOT over ORDER BY id",
-                         "s", provider);
+                         "asked_utc_ns, look_s, order_id, gpu_bytes, ram_bytes, over, arrived, lost FROM rentals "
+                         "WHERE provider = ?1 AND (order_id = ?2 OR (?2 = -1 AND NOT over) OR "
+                         "(?2 = -2 AND id > (SELECT coalesce(max(id), 0) FROM rentals) - ?3)) ORDER BY id",
+                         "sii", provider, order, (int64_t)FH_LIMIT_RENTALS_SHOWN);
     while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) {
         fh_rental_row r = {0};
         rc = read_rental(s, &r, err);

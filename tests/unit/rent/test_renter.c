@@ -105,9 +105,10 @@ static void take_over(run *r)
 static void end_some(run *r)
 {
     for (int i = 0; i < RENTALS; i++) {
-        if (r->sim.now < r->end_at[i]) continue;
         fh_rental_view v;
-        if (fh_renter_find(r->renter, r->rentals[i], &v) && v.wanted) (void)fh_renter_end(r->renter, r->rentals[i], "wanted no more", NULL);
+        bool there = fh_renter_find(r->renter, r->rentals[i], &v);
+        if (there && v.act && v.act->running_utc_ns && sim_chance(&r->sim, 5)) (void)fh_renter_arrived(r->renter, v.id, NULL);
+        if (r->sim.now >= r->end_at[i] && there && v.wanted) (void)fh_renter_end(r->renter, r->rentals[i], "wanted no more", NULL);
     }
 }
 

@@ -212,6 +212,8 @@
     X(CATALOG_CHANGES, 1000, "changes of the catalogue in one run of a server, each of which stays in memory; beyond: 409")                \
     X(PLAN_MARKET_OFFERS, 1000000, "offers that are planned with, from all that are known; beyond: 413")                                   \
     X(RENTALS, 64, "machines that are rented of one provider at once; beyond: 409")                                                        \
+    X(RENT_HOURS, 24, "that a machine is rented for at most, where nobody says how long")                                                  \
+    X(RENTALS_SHOWN, 200, "rentals that are listed: the last; the others stand in the database")                                           \
     X(RENT_STRAYS, 64, "machines of ours that nothing accounts for, which are ended at once; the others after them")                       \
     X(RENT_REFUSED, 32, "offers of which is remembered that they were refused; beyond: the oldest may be tried again")                     \
     X(RENT_REFUSED_MS, 600000, "for how long")                                                                                             \

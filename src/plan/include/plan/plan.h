@@ -51,6 +51,8 @@ fh_plan_model fh_plan_model_of(const fh_catalog_model *m, const fh_catalog_varia
 /* context, streams 0 = default; a context beyond the model's own is cut to it. Saturates instead of overflowing. */
 fh_plan_need fh_plan_need_of(const fh_plan_model *m, int64_t context_tok, int64_t streams);
 fh_plan_fit fh_plan_fit_of(const fh_plan_model *m, const fh_plan_machine *on, int64_t context_tok, int64_t streams);
+/* What accelerators must have together so that so much fits: an engine does not get all of their memory. */
+uint64_t fh_plan_gpu_bytes_for(uint64_t need_bytes);
 /* The model nearest to the frontier that would fit and that freehold's own engine runs, other than `but` (may be NULL); has: only those
  * whose weights it says are there, NULL: all. */
 const fh_catalog_model *fh_plan_nearest(const fh_catalog_model *but, const fh_plan_machine *on,

@@ -33,6 +33,8 @@ typedef struct fh_rent_filter { /* all zero: anything that is no spot offer */
     const char *region;         /* NULL: any */
     int64_t max_hour_micro;     /* 0: no limit */
     bool spot;                  /* spot offers too */
+    uint64_t gpu_bytes;         /* of devices that are known, in all its GPUs together; 0: any */
+    uint64_t ram_bytes;         /* of the host; where that is not said, it is taken to have as much as its GPUs. 0: any */
 } fh_rent_filter;
 bool fh_rent_offer_fits(const fh_rent_offer *o, const fh_rent_filter *f);
 

@@ -35,6 +35,7 @@ typedef struct fh_rent_identity {
 int fh_rent_identity_open(fh_db *db, const char *place, const char *witness, const uint64_t fresh[2], int64_t utc_ns, fh_rent_identity *ret,
                           fh_err **err);
 int fh_rent_take_over(fh_db *db, fh_err **err);
+int fh_rent_epochs_count(fh_db *db, int64_t *ret, fh_err **err); /* that are ours: more after a take-over */
 
 typedef enum fh_rent_phase { FH_RENT_BEGUN, FH_RENT_HELD, FH_RENT_ENDING, FH_RENT_OVER } fh_rent_phase;
 const char *fh_rent_phase_name(fh_rent_phase p);
@@ -69,6 +70,7 @@ fh_rent_bill fh_rent_bill_of(const fh_rent_act *a, int64_t now_utc_ns);
 void fh_rent_bill_text(const fh_rent_act *a, const fh_rent_bill *b, char *out, size_t out_size);
 
 typedef struct fh_rent_want { /* copied */
+    int64_t order;            /* for whom, by a number that only one rental has; 0: nobody's */
     fh_rent_filter filter;    /* max_hour_micro > 0 */
     int64_t limit_s;          /* of all its acts together, > 0 */
     int64_t limit_micro;      /* likewise, > 0 */
@@ -78,13 +80,19 @@ typedef struct fh_rent_want { /* copied */
 
 typedef struct fh_rental_view {
     int64_t id;
-    bool wanted;         /* a machine is wanted still */
-    bool over;           /* nothing is wanted and nothing is there */
-    char reason[128];    /* why it is wanted no more, or why the last act ended */
-    int64_t spent_micro; /* by acts that are over, at most */
-    int64_t spent_s;
+    bool wanted;      /* a machine is wanted still */
+    bool over;        /* nothing is wanted and nothing is there */
+    char reason[128]; /* why it is wanted no more, or why the last act ended */
+    bool arrived;     /* see fh_renter_arrived */
+    bool lost;        /* over, since its machine, which had arrived, went by itself */
+    bool former;      /* of an epoch that is not ours: it is left alone (as far as the database was asked) */
+    int64_t order, limit_s, limit_micro, max_hour_micro, asked_utc_ns; /* as it was wanted */
+    int64_t spent_micro;                                               /* so far, at most */
+    int64_t ends_utc_ns;                                               /* when its limits are reached; 0: it has no machine */
     const fh_rent_act *act; /* the one that is not over; NULL: none. Borrowed until the next call */
 } fh_rental_view;
+
+#define FH_RENT_TOKEN "FREEHOLD_JOIN_TOKEN"
 
 typedef struct fh_renter fh_renter;
 typedef struct fh_renter_config {
@@ -94,6 +102,10 @@ typedef struct fh_renter_config {
     fh_rent_identity identity;
     const char *witness; /* see fh_rent_identity_open; borrowed; NULL: none */
     fh_rent_now (*clock)(void *arg);
+    /* What a machine shows to be let in, made for one act as it is asked for: goes to the machine as FH_RENT_TOKEN in its environment, and
+     * nowhere else. NULL: none is wanted. */
+    int (*token)(void *arg, char *out, size_t out_size, fh_err **err);
+    void (*heard)(void *arg);    /* the provider has answered: fh_renter_step is to be called soon; may be NULL */
     void (*recorded)(void *arg); /* after each step that was written down, before what it announces is done; may be NULL */
     void *arg;
 } fh_renter_config;
@@ -104,9 +116,23 @@ FH_DEFINE_AUTO(fh_renter, fh_renter_close);
 
 int fh_renter_ask(fh_renter *r, const fh_rent_want *w, int64_t *ret_rental, fh_err **err);
 int fh_renter_end(fh_renter *r, int64_t id, const char *why, fh_err **err); /* wanted no more; FH_E_NOT_FOUND */
+/* The machine that it has is in use: when that goes, nothing is rented instead of it. Written down before it returns. */
+int fh_renter_arrived(fh_renter *r, int64_t id, fh_err **err);
+/* The machine that it has is of no use: it is ended, and its offer left alone for a while. If a machine is wanted still, another is looked
+ * for. */
+int fh_renter_give_back(fh_renter *r, int64_t id, const char *why, fh_err **err);
 /* Does what can be done now; returns the time (monotonic) by which it wants to be called again. Also to be called after each answer. */
 int64_t fh_renter_step(fh_renter *r);
 bool fh_renter_find(const fh_renter *r, int64_t id, fh_rental_view *ret);
+bool fh_renter_find_order(const fh_renter *r, int64_t order, fh_rental_view *ret);
+/* The rental of an order, over or not, as it is written; of a former epoch too. FH_E_NOT_FOUND. */
+int fh_renter_of_order(fh_db *db, const char *provider, int64_t order, int64_t now_utc_ns, fh_rental_view *ret, fh_err **err);
+/* What is written of rentals, over or not: the last of them, oldest first. */
+int fh_renter_rentals(fh_db *db, const char *provider, int64_t now_utc_ns, void (*each)(void *arg, const fh_rental_view *v), void *arg,
+                      fh_err **err);
+/* Its rental is wanted no more; one that is over or was none stays so. Without a renter (NULL), and for a former epoch's, that is written
+ * down for later. */
+int fh_renter_release_order(fh_renter *r, fh_db *db, const char *provider, int64_t order, const char *why, fh_err **err);
 /* Each act of a rental (0: those of no rental), oldest first. */
 int fh_renter_acts(fh_db *db, const char *provider, int64_t rental, void (*each)(void *arg, const fh_rent_act *a), void *arg, fh_err **err);
 
