@@ -143,7 +143,7 @@ extern const fh_cli_verb fh_verb_offers_import, fh_verb_offers_lists, fh_verb_of
 extern const fh_cli_verb fh_verb_node_token, fh_verb_node_join, fh_verb_node_list, fh_verb_node_drain, fh_verb_node_remove,
     fh_verb_node_check, fh_verb_node_clear;
 extern const fh_cli_verb fh_verb_provider_add, fh_verb_provider_list, fh_verb_provider_check, fh_verb_provider_clear,
-    fh_verb_provider_remove;
+    fh_verb_provider_remove, fh_verb_provider_rentals, fh_verb_provider_take_over;
 extern const fh_cli_verb fh_verb_usage_list, fh_verb_usage_show;
 extern const fh_cli_verb fh_verb_group_create, fh_verb_group_list, fh_verb_group_remove;
 extern const fh_cli_verb fh_verb_doctor;

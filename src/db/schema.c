@@ -223,7 +223,7 @@ static const fh_migration schema[] = {
          " changed_utc_ns INTEGER NOT NULL) STRICT;"
          "ALTER TABLE deployments ADD COLUMN set_id INTEGER NOT NULL DEFAULT 0;" /* 0: of none */
          "ALTER TABLE deployments ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"},
-    {21, "ALTER TABLE honesty ADD COLUMN work TEXT NOT NULL DEFAULT '{}';"}, /* JSON: how it has worked; src/honesty/work.c says how */
+    {21, "ALTER TABLE honesty ADD COLUMN work TEXT NOT NULL DEFAULT '{}';"},   /* JSON: how it has worked; src/honesty/work.c says how */
     {22, "ALTER TABLE rentals ADD COLUMN order_id INTEGER NOT NULL DEFAULT 0;" /* for whom; 0: nobody's */
          "ALTER TABLE rentals ADD COLUMN gpu_bytes INTEGER NOT NULL DEFAULT 0;"
          "ALTER TABLE rentals ADD COLUMN ram_bytes INTEGER NOT NULL DEFAULT 0;"

@@ -286,6 +286,22 @@ static int read_endpoint(const fh_json *body, fh_provider *p, fh_err **err)
     return rc ? rc : fh_model_tokenizers_read(fh_json_get(body, "tokenizers"), &p->tokenizers, err);
 }
 
+/* {"partition": "gpu", ...}: what they mean is for whoever opens it to say. */
+static int read_settings(const fh_json *body, fh_provider *p, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf text = FH_BUF(sizeof p->settings);
+    const fh_json *given = fh_json_get(body, "settings");
+    snprintf(p->settings, sizeof p->settings, "{}");
+    if (!given || fh_json_kind_of(given) == FH_JSON_NULL) return 0;
+    if (fh_json_kind_of(given) != FH_JSON_OBJECT)
+        return bad(err, "settings", "'settings' must be an object of texts", "for example {\"partition\": \"gpu\"}");
+    int rc = fh_json_write(given, &text, err);
+    if (!rc && text.len >= sizeof p->settings)
+        return bad(err, "settings", "'settings' is too long", "all settings together have at most 2047 bytes");
+    if (!rc) snprintf(p->settings, sizeof p->settings, "%.*s", (int)text.len, text.data);
+    return rc;
+}
+
 /* An account that machines are rented of. Its key goes to the provider's own address, or to one of this machine (a test's). */
 static int read_account(const fh_json *body, fh_provider *p, fh_err **err)
 {
@@ -307,23 +323,8 @@ static int read_account(const fh_json *body, fh_provider *p, fh_err **err)
     memcpy(p->key_file, file.ptr, file.len);
     p->trust = FH_TRUST_RENTED;
     rc = take_url(p, url.ptr ? url : fh_str_of(p->rents->url), true, err);
+    if (!rc) rc = read_settings(body, p, err);
     return rc ? rc : fh_rent_key_check(p->key_file, err);
-}
-
-/* {"partition": "gpu", ...}: what they mean is for whoever opens it to say. */
-static int read_settings(const fh_json *body, fh_provider *p, fh_err **err)
-{
-    FH_AUTO(buf) fh_buf text = FH_BUF(sizeof p->settings);
-    const fh_json *given = fh_json_get(body, "settings");
-    snprintf(p->settings, sizeof p->settings, "{}");
-    if (!given || fh_json_kind_of(given) == FH_JSON_NULL) return 0;
-    if (fh_json_kind_of(given) != FH_JSON_OBJECT)
-        return bad(err, "settings", "'settings' must be an object of texts", "for example {\"partition\": \"gpu\"}");
-    int rc = fh_json_write(given, &text, err);
-    if (!rc && text.len >= sizeof p->settings)
-        return bad(err, "settings", "'settings' is too long", "all settings together have at most 2047 bytes");
-    if (!rc) snprintf(p->settings, sizeof p->settings, "%.*s", (int)text.len, text.data);
-    return rc;
 }
 
 /* One that machines are got of by other means than an account's API: a cluster, a box with a login. */

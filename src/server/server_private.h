@@ -222,6 +222,7 @@ void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights
     api_weights_import_cancel(api_call *c);
 void api_providers_list(api_call *c), api_providers_create(api_call *c), api_providers_check(api_call *c),
     api_providers_delete(api_call *c);
+void api_rentals_list(api_call *c), api_rentals_take_over(api_call *c);
 void api_honesty_list(api_call *c), api_honesty_check(api_call *c), api_honesty_clear(api_call *c);
 void api_node_honesty_list(api_call *c), api_node_honesty_check(api_call *c), api_node_honesty_clear(api_call *c);
 bool api_node_is(api_call *c, fh_err **err);      /* the machine that the path names; FH_E_NOT_FOUND */

@@ -7,6 +7,7 @@
 #include "fleet/supplies.h"
 #include "pool/service.h"
 #include "providers.h"
+#include "rented.h"
 #include "server_private.h"
 
 #include <stdio.h>
@@ -14,6 +15,9 @@
 #include <unistd.h>
 
 static const fh_supply_kind kinds[] = {
+    {"runpod", fh_rented_open, NULL},
+    {"vast", fh_rented_open, NULL},
+    {"lambda", fh_rented_open, NULL},
     {NULL, NULL, NULL},
 };
 
@@ -69,6 +73,7 @@ static void open_one(void *arg)
     door_url(s, url, sizeof url);
     o->rc = fh_json_parse(&settings, fh_str_of(o->p->settings), sizeof o->p->settings, &o->err);
     fh_supply_config c = {.name = name,
+                          .kind = o->p->supplies->name,
                           .url = o->p->url,
                           .key_file = o->p->key_file,
                           .settings = settings,

@@ -9,6 +9,8 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from machines import Machines
+
 KEY = "rentkey-4f1c9a7be2"
 
 
@@ -25,7 +27,7 @@ class Account:
         self.random, self.speed, self.began = random.Random(seed), speed, began
         self.lock, self.begun, self.skipped = threading.Lock(), time.monotonic(), 0.0
         self.machines, self.offers, self.faults, self.calls = {}, {}, [], []
-        self.lag = 60.0
+        self.lag, self.boot, self.latency = 60.0, 20.0, 0.0
         for tag in ("training", "", "freehold:00000000000000aa:00000000000000bb.1"):
             self.make(tag, {"price": 1.0, "setup": {}})["foreign"] = True
 
@@ -38,7 +40,7 @@ class Account:
 
     def make(self, tag, contract):
         number = f"{4000 + len(self.machines)}"
-        self.machines[number] = {"id": number, "tag": tag, "made": self.now(), "utc": self.utc(), "runs": self.now() + 20, "gone": None, "foreign": False, **contract}
+        self.machines[number] = {"id": number, "tag": tag, "made": self.now(), "utc": self.utc(), "runs": self.now() + self.boot, "gone": None, "foreign": False, **contract}
         return self.machines[number]
 
     def end(self, number):
@@ -80,6 +82,7 @@ def serve(provider, port):
             pass
 
         def say(self, status, body, kind="application/json"):
+            time.sleep(0 if self.path.startswith("/_") else account.latency / 2)
             data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", kind)
@@ -92,6 +95,8 @@ def serve(provider, port):
                 account.faults.append(body)
             elif self.path == "/_clock":
                 account.skipped += body["s"]
+            elif self.path == "/_end":
+                account.end(body["id"])
             elif self.path == "/_set":
                 for name, value in body.items():
                     setattr(account, name, value)
@@ -134,20 +139,27 @@ def serve(provider, port):
         def do(self):
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length) or b"{}")
+            time.sleep(0 if self.path.startswith("/_") else account.latency / 2)
             with account.lock:
                 self.told(body) if self.path.startswith("/_") else self.act(body)
 
         do_GET = do_POST = do_PUT = do_DELETE = do
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    class Quiet(ThreadingHTTPServer):
+        def handle_error(self, *_):
+            """Whoever asked was killed."""
+
+    server = Quiet(("127.0.0.1", port), Handler)
     print(server.server_address[1], flush=True)
     server.serve_forever()
 
 
 def main(make):
-    """FAKE [--port N] [--seed N] [--speed N] [--began NANOSECONDS]"""
+    """FAKE [--port N] [--seed N] [--speed N] [--began NANOSECONDS] [--machines FOLDER --path PATH]: with a folder its machines are real"""
     flags = dict(zip(sys.argv[1::2], sys.argv[2::2]))
     account = Account(int(flags.get("--seed", "1")), float(flags.get("--speed", "1")), int(flags.get("--began", time.time_ns())))
+    if "--machines" in flags:
+        Machines(account, flags["--machines"], flags["--path"])
     serve(make(account), int(flags.get("--port", "0")))
 
 

@@ -58,7 +58,7 @@ class RunPod:
         if unknown or not body["name"] or not body["image"] or price is None or words[:2] != ["bash", "-c"] or len(words) != 3:
             raise Refused(422, "invalid", f"the body is not as documented: {sorted(unknown)}")
         check_setup(body["env"], words[2])
-        return account.make(body["name"], {"price": price * body["gpu"]["count"], "setup": {"script": words[2], "image": body["image"]}})
+        return account.make(body["name"], {"price": price * body["gpu"]["count"], "setup": {"script": words[2], "image": body["image"], "env": body["env"]}})
 
     def pod(self, m):
         status = "RUNNING" if m["state"] == "running" else "PROVISIONING"

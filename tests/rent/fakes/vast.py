@@ -59,7 +59,7 @@ class Vast:
         if unknown or not body["image"] or body["runtype"] not in ("ssh", "jupyter", "args"):
             raise Refused(400, "invalid_args", f"the body is not as documented: {sorted(unknown)}")
         check_setup(body["env"], body["onstart"])
-        return account.make(body["label"], {"price": price, "setup": {"script": body["onstart"], "image": body["image"]}})
+        return account.make(body["label"], {"price": price, "setup": {"script": body["onstart"], "image": body["image"], "env": body["env"]}})
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ typedef struct fh_supply_door {
 
 typedef struct fh_supply_config { /* copied, but for the door's arg */
     const char *name;             /* "provider/NAME" */
+    const char *kind;             /* "slurm" */
     const char *url, *key_file;   /* "" where the operator gave none */
     const fh_json *settings;      /* an object of strings: provider add --set KEY=VALUE */
     const char *store_url;        /* the database, for a connection of its own */
