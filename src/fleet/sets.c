@@ -349,6 +349,7 @@ void fh_set_view_fill(const fh_set *s, fh_set_view *ret)
                          .created_utc_ns = s->created_utc_ns,
                          .changed_utc_ns = s->changed_utc_ns,
                          .woke_ns = s->woke_ns,
+                         .stopping = !s->kept,
                          .only_here = strcmp(only, "here") == 0};
     snprintf(ret->name, sizeof ret->name, "%s", s->shape.name);
     snprintf(ret->model, sizeof ret->model, "%s", s->model);

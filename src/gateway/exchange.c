@@ -121,11 +121,11 @@ void fh_exchange_refuse(fh_exchange *x, fh_err *err)
     }
     x->failed = true;
     x->seen.code = fh_err_code(err);
-    if (x->streaming) {
+    if (x->streaming || fh_exchange_held(x)) {
         fh_seen_tally(x, FH_TALLY_CUT);
         fh_exchange_cut(x, err);
     } else {
-        if (x->tries && x->req) fh_http_reply_header(x->req, "x-should-retry", "false");
+        if ((x->tries || x->rise_until_ns) && x->req) fh_http_reply_header(x->req, "x-should-retry", "false");
         fh_exchange_send_error(x, err);
     }
     fh_err_free(err);
@@ -205,7 +205,7 @@ static void say_what_broke(fh_exchange *x, const fh_err *why)
     fh_err_hint(&x->broken, "`freehold events %s` tells what happened to it", x->route.deployment);
 }
 
-/* Ask again from the loop: what it is called from may be the call's own callback. */
+/* From the loop: what it is called from may be the call's own callback. */
 static void step(void *arg)
 {
     fh_exchange *x = arg;
@@ -217,7 +217,7 @@ static void step(void *arg)
         fh_exchange_choose(x);
 }
 
-static void step_later(fh_exchange *x, int64_t delay_ns)
+void fh_exchange_choose_later(fh_exchange *x, int64_t delay_ns)
 {
     fh_err *err = NULL;
     if (!x->timer && fh_timer_new(&x->timer, x->lane->loop, step, x, &err)) {
@@ -281,7 +281,7 @@ static uint32_t can(const fh_exchange *x, const fh_candidate *c)
     return c->can & FH_NEED_BIT(FORMAT) ? c->can | x->forced_needs : c->can;
 }
 
-static bool suits(const fh_exchange *x, const fh_candidate *c)
+bool fh_exchange_suits(const fh_exchange *x, const fh_candidate *c)
 {
     if (was_tried(x, replica_id(c->deployment, c->instance)) || fh_rules_broken(&x->rules, c)) return false;
     if (!fh_reach_model(&x->key, fh_str_of(x->model), c) || (c->paid && !fh_key_may(&x->key, FH_SCOPE_SPEND))) return false;
@@ -344,7 +344,7 @@ static void gather(picking *p, const fh_candidate *list, size_t count)
     int64_t now = fh_clock_mono_ns();
     for (size_t i = 0; i < count && i < FH_CANDIDATES_MAX; i++) {
         p->reached |= fh_reach_model(&p->x->key, fh_str_of(p->x->model), &list[i]);
-        if (suits(p->x, &list[i]))
+        if (fh_exchange_suits(p->x, &list[i]))
             note_option(p, &list[i], i, now);
         else
             note_why_not(p, &list[i]);
@@ -516,6 +516,10 @@ static void chosen(fh_exchange *x)
 /* There is none to ask; takes err. */
 static void nobody(fh_exchange *x, const picking *p, fh_err *err)
 {
+    if (x->tries == 0 && fh_exchange_rises(x)) {
+        fh_err_free(err);
+        return;
+    }
     if (x->tries == 0) {
         fh_err *why = NULL;
         if (none_suits(p, &why)) fh_err_move(&err, &why);
@@ -524,7 +528,7 @@ static void nobody(fh_exchange *x, const picking *p, fh_err *err)
     }
     fh_err_free(err);
     if (fh_clock_mono_ns() < x->replace_until_ns)
-        step_later(x, REPLACE_POLL_NS);
+        fh_exchange_choose_later(x, REPLACE_POLL_NS);
     else
         fh_exchange_fail(x, fh_take(x->broken));
 }
@@ -540,7 +544,7 @@ void fh_exchange_choose(fh_exchange *x)
         x->route = route;
         explicit_bzero(route.secret, sizeof route.secret);
         if (fh_exchange_fetches(x)) return;
-        if (!x->slot) x = fh_exchange_share(x);
+        if (!x->slot && !fh_exchange_held(x)) x = fh_exchange_share(x);
         if (x && fh_exchange_take_slot(x, p.slots, p.count)) chosen(x);
     } else if (p.lost) {
         fh_err_free(err);
@@ -566,7 +570,7 @@ static void is_silent(fh_exchange *x, int64_t now_ns)
     if (silence < fh_upstream_stall_ns(x->upstream, x->begun)) return;
     fh_err_set(&x->upstream_error, FH_E_TIMEOUT, "it said nothing for %.1f s", (double)silence / 1e9);
     fh_seen_tally(x, FH_TALLY_STALLED);
-    step_later(x, 0);
+    fh_exchange_choose_later(x, 0);
 }
 
 void fh_exchanges_watch(fh_lane *lane)
@@ -574,6 +578,7 @@ void fh_exchanges_watch(fh_lane *lane)
     int64_t now = fh_clock_mono_ns();
     for (fh_exchange *x = lane->open, *next; x; x = next) {
         next = x->next;
+        if (fh_exchange_held(x)) fh_exchange_watch_held(x, now);
         if (x->wait_ns)
             fh_exchange_watch_wait(x, now);
         else
@@ -588,7 +593,7 @@ void fh_exchanges_end(fh_lane *lane)
 
 void fh_exchange_stop_reading(fh_exchange *x)
 {
-    step_later(x, 0);
+    fh_exchange_choose_later(x, 0);
 }
 
 /* ---- beginning ---- */

@@ -1,5 +1,6 @@
 /* One request on its way through upstreams and back; shared by exchange.c (its life), exchange_begin.c (what is asked), exchange_call.c
- * (the call of a replica), exchange_images.c (images that it names), exchange_wait.c (waiting for a replica), exchange_reply.c (what the
+ * (the call of a replica), exchange_images.c (images that it names), exchange_wait.c (waiting for a replica),
+ * exchange_rise.c (waiting for one that is woken), exchange_reply.c (what the
  * client gets) and exchange_share.c (who gets it together with others).
  *
  *   FETCHING    images that it names by URL, once it is known that a replica takes them; then a replica is chosen again
@@ -87,6 +88,9 @@ struct fh_exchange {
     int64_t wait_ns, wait_until_ns; /* while it waits: since, until; wait_ns 0: it does not */
     int64_t look_ns, retry_ns;      /* when replicas were last looked at; for Retry-After of a refusal, 0: as usual */
     unsigned turned_away;           /* by replicas that were busy */
+    bool patience_said;             /* max_wait_ns is what the client said */
+    int64_t rise_until_ns;          /* it waits, or waited, for a set to wake; 0: it did not */
+    int64_t held_said_ns;           /* its stream was begun for that, with comments, the last one then; 0: it was not */
     fh_choice_reason reason;
     uint64_t tried[FH_LIMIT_TRIES]; /* replicas that broke */
     unsigned tries;
@@ -148,6 +152,8 @@ fh_err *fh_exchange_error_said(fh_exchange *x); /* by the upstream's whole reply
 int fh_exchange_code_of(int status);            /* the class of error that an upstream's status is */
 void fh_exchange_give(fh_exchange *x, const char *type, fh_str body); /* a whole reply with the status of x */
 void fh_exchange_stream(fh_exchange *x);                              /* a streamed reply begins */
+void fh_exchange_hold_stream(fh_exchange *x);                         /* the same, before anything answers */
+void fh_exchange_fail_held(fh_exchange *x); /* the upstream's whole reply, where the client's has begun as a stream: an error; x is gone */
 /* exchange_room.c */
 /* x holds so many bytes of whole replies; false: it would be more than before, and is too much for all together. It holds what it did. */
 bool fh_exchange_hold(fh_exchange *x, size_t bytes);
@@ -203,8 +209,17 @@ void fh_exchange_give_slot(fh_exchange *x, uint64_t used_tok); /* used_tok 0: no
 void fh_exchange_watch_wait(fh_exchange *x, int64_t now_ns);   /* of one that waits; x may be gone behind it */
 /* The replica refused for being busy: true when it waits or another one has it. */
 bool fh_exchange_wait_for_room(fh_exchange *x);
+/* exchange_rise.c: none is ready. True when it waits for one that is on its way or is woken now, or x is gone because it may not wait. */
+bool fh_exchange_rises(fh_exchange *x);
+static inline bool fh_exchange_held(const fh_exchange *x)
+{
+    return x->held_said_ns != 0;
+}
+void fh_exchange_watch_held(fh_exchange *x, int64_t now_ns); /* comments, as long as there is no answer */
 /* exchange.c: a replica is chosen and asked; x may be gone behind it. */
 void fh_exchange_choose(fh_exchange *x);
+void fh_exchange_choose_later(fh_exchange *x, int64_t delay_ns);
+bool fh_exchange_suits(const fh_exchange *x, const fh_candidate *c);
 /* The dearest that would do, and the replicas that would do now. */
 void fh_exchange_price(fh_exchange *x, int64_t *ret_in_nusd, int64_t *ret_out_nusd);
 size_t fh_exchange_places(fh_exchange *x, fh_slot_at *ret, size_t max);

@@ -86,6 +86,11 @@ static void plain_done(fh_exchange *x)
         fh_exchange_again(x);
         return;
     }
+    if (fh_exchange_held(x)) {
+        fh_exchange_leave(x, outcome);
+        fh_exchange_fail_held(x);
+        return;
+    }
     x->failed = x->status >= 400;
     fh_exchange_read_plain(x);
     bool fits = fh_exchange_hold_reply(x);

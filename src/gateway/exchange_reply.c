@@ -181,6 +181,14 @@ static void first_byte(fh_exchange *x)
     x->seen.first_ns = fh_clock_mono_ns();
 }
 
+static void start_stream(fh_exchange *x)
+{
+    fh_http_reply_header(x->req, "Cache-Control", "no-cache");
+    fh_http_reply_header(x->req, "X-Accel-Buffering", "no");
+    fh_http_reply_on_drain(x->req, fh_exchange_drained, x);
+    fh_http_reply_start(x->req, 200, fh_wire_content_type(true));
+}
+
 void fh_exchange_stream(fh_exchange *x)
 {
     x->streaming = true;
@@ -189,11 +197,16 @@ void fh_exchange_stream(fh_exchange *x)
         return;
     }
     first_byte(x);
+    if (fh_exchange_held(x)) return;
     add_choice_headers(x);
-    fh_http_reply_header(x->req, "Cache-Control", "no-cache");
-    fh_http_reply_header(x->req, "X-Accel-Buffering", "no");
-    fh_http_reply_on_drain(x->req, fh_exchange_drained, x);
-    fh_http_reply_start(x->req, 200, fh_wire_content_type(true));
+    start_stream(x);
+}
+
+/* What is chosen is not known yet, so that no header tells of it. */
+void fh_exchange_hold_stream(fh_exchange *x)
+{
+    if (x->dialect == FH_DIALECT_MESSAGES) fh_http_reply_header(x->req, "request-id", x->request_id);
+    start_stream(x);
 }
 
 /* A chunk that only holds the usage goes to whom asked for it. */
@@ -401,7 +414,7 @@ fh_err *fh_exchange_error_said(fh_exchange *x)
 }
 
 /* Any other error of an upstream, which may speak another API than the client: said in the client's. */
-static void send_foreign_error(fh_exchange *x)
+static fh_err *foreign_error(fh_exchange *x)
 {
     fh_err *err = NULL;
     FH_AUTO(fh_err) fh_err *said = fh_exchange_error_said(x);
@@ -409,6 +422,17 @@ static void send_foreign_error(fh_exchange *x)
         say_again(&err, fh_exchange_code_of(x->status), said);
     else
         fh_err_set(&err, fh_exchange_code_of(x->status), "the engine refused the request without saying why");
+    return err;
+}
+
+void fh_exchange_fail_held(fh_exchange *x)
+{
+    fh_exchange_fail(x, foreign_error(x));
+}
+
+static void send_foreign_error(fh_exchange *x)
+{
+    fh_err *err = foreign_error(x);
     fh_exchange_name_param(x, &err);
     if (x->retry_after[0] && x->req) fh_http_reply_header(x->req, "Retry-After", x->retry_after);
     fh_exchange_send_error(x, err);

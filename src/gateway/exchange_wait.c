@@ -44,6 +44,7 @@ int fh_exchange_read_patience(fh_exchange *x, fh_err **err)
         return FH_E_INVALID;
     }
     x->max_wait_ns = (int64_t)s * FH_NS_PER_S;
+    x->patience_said = word.ptr != NULL;
     return 0;
 }
 

@@ -1,59 +1,15 @@
 /* The gateway's port to the fleet: the ready replicas of the fleet's snapshot, of which it chooses. */
 #include "base/clock.h"
-#include "catalog/catalog.h"
 #include "figures.h"
-#include "groups.h"
 #include "honesty_target.h"
 #include "providers.h"
-#include "server_private.h"
+#include "route_wanted.h"
 #include "standings.h"
 
 #include <stdio.h>
 #include <string.h>
 
-typedef enum wanted_kind { BY_MODEL, BY_NAME, BY_AUTO, BY_PROVIDER, BY_GROUP } wanted_kind;
-typedef struct wanted {
-    wanted_kind kind;
-    char name[256];                /* of the model or the deployment */
-    char provider[64];             /* "provider/NAME/MODEL": only that one */
-    const fh_catalog_model *known; /* the model, when the catalogue has it */
-    const fh_group *group;
-} wanted;
-
-static wanted what_is_wanted(fh_str model)
-{
-    wanted w = {.kind = BY_MODEL};
-    fh_str prefix = FH_STR("deployment/"), provider = FH_STR("provider/");
-    if (fh_str_eqs(model, "auto")) {
-        w.kind = BY_AUTO;
-    } else if (fh_str_starts(model, prefix)) {
-        w.kind = BY_NAME;
-        model = (fh_str){model.ptr + prefix.len, model.len - prefix.len};
-    } else if (fh_str_starts(model, provider)) {
-        model = (fh_str){model.ptr + provider.len, model.len - provider.len};
-        size_t slash = fh_str_find(model, FH_STR("/"));
-        w.kind = BY_PROVIDER;
-        snprintf(w.provider, sizeof w.provider, "%.*s", (int)FH_MIN(slash, sizeof w.provider - 1), model.ptr);
-        slash += slash < model.len;
-        model = (fh_str){model.ptr + slash, model.len - slash};
-    }
-    w.known = w.kind == BY_MODEL || w.kind == BY_PROVIDER ? fh_catalog_find(model) : NULL;
-    if (w.known && w.kind == BY_MODEL) model = fh_str_of(w.known->id);
-    snprintf(w.name, sizeof w.name, "%.*s", (int)FH_MIN(model.len, sizeof w.name - 1), model.ptr);
-    return w;
-}
-
-/* A group of that name comes before all else, also before the built-in auto. */
-static wanted what_or_group(const fh_groups *groups, fh_str model)
-{
-    const fh_group *g = fh_groups_find(groups, model);
-    if (!g) return what_is_wanted(model);
-    wanted w = {.kind = BY_GROUP, .group = g};
-    snprintf(w.name, sizeof w.name, "%s", g->name);
-    return w;
-}
-
-static bool is_wanted(const wanted *w, const fh_deployment_view *d)
+static bool is_wanted(const fh_wanted *w, const fh_deployment_view *d)
 {
     if (w->kind == BY_AUTO) return true;
     if (w->kind == BY_PROVIDER || w->kind == BY_GROUP) return false;
@@ -71,7 +27,7 @@ static const fh_catalog_engine *engine_of(const fh_deployment_view *d)
 }
 
 /* This machine is the owner's. Another of the pool is one that they have for a while: whoever has it in hand can read what runs there. */
-static fh_candidate candidate_of(const fh_deployment_view *d, const char *region)
+fh_candidate fh_route_candidate(const fh_deployment_view *d, const char *region)
 {
     bool here = strcmp(d->place, "here") == 0;
     const fh_catalog_engine *e = engine_of(d);
@@ -105,7 +61,7 @@ static const char *const why[] = {[BY_MODEL] = "the model that was asked for",
                                   [BY_PROVIDER] = "the hosted endpoint that was asked for",
                                   [BY_GROUP] = "the group that was asked for"};
 
-static void fill_route(fh_route *ret, const wanted *w, const fh_deployment_view *d, const fh_candidate *c, size_t choices)
+static void fill_route(fh_route *ret, const fh_wanted *w, const fh_deployment_view *d, const fh_candidate *c, size_t choices)
 {
     const fh_catalog_engine *e = engine_of(d);
     *ret = (fh_route){.base_url = "http://localhost",
@@ -152,7 +108,7 @@ static void add_ready(char *list, size_t size, const fh_fleet_snapshot *snap)
         if (snap->deployments[i].state == FH_DEPLOYMENT_READY) add_name(list, size, snap->deployments[i].model);
 }
 
-static int not_found(const wanted *w, const fh_fleet_snapshot *snap, fh_err **err)
+static int not_found(const fh_wanted *w, const fh_fleet_snapshot *snap, fh_err **err)
 {
     const char *near[3];
     char ready[512] = "", nearest[512] = "";
@@ -231,7 +187,7 @@ static void judge_place(const gathering *g, fh_candidate *c, const char *place, 
     c->watched = canaries_per_day && s.record.positions > 0 && has_reference(g, c->model, digest);
 }
 
-static void gather_deployments(gathering *g, const wanted *w)
+static void gather_deployments(gathering *g, const fh_wanted *w)
 {
     for (size_t i = 0; i < g->snap->count && g->count < FH_CANDIDATES_MAX; i++) {
         const fh_deployment_view *d = &g->snap->deployments[i];
@@ -243,12 +199,12 @@ static void gather_deployments(gathering *g, const wanted *w)
         bool here = strcmp(d->place, "here") == 0;
         if (!here && cheats(g, d->place, d->model)) continue;
         fh_candidate *c = &g->list[g->count];
-        *c = candidate_of(d, g->region);
+        *c = fh_route_candidate(d, g->region);
         if (!here) judge_place(g, c, d->place, d->digest, g->pool_canaries_per_day);
         if (c->own_engine)
             snprintf(g->arms[g->count], sizeof *g->arms, "%s:%s", d->model, d->variant);
         else
-            snprintf(g->arms[g->count], sizeof *g->arms, "%s/%s:%.60s", d->engine, d->model, d->variant);
+            snprintf(g->arms[g->count], sizeof *g->arms, "%s/%s:%.40s", d->engine, d->model, d->variant);
         c->arm = g->arms[g->count];
         c->open = w->kind == BY_AUTO;
         fh_figures_here(c, w->known ? w->known : fh_catalog_find(fh_str_of(d->model)));
@@ -272,7 +228,7 @@ static fh_candidate provider_candidate(const fh_provider *p, const char *model, 
 }
 
 /* The provider's own text of the model's name; NULL when it does not serve it, or is not asked. */
-static const char *served(const fh_provider *p, const wanted *w)
+static const char *served(const fh_provider *p, const fh_wanted *w)
 {
     if (w->kind == BY_PROVIDER && strcmp(p->name, w->provider) != 0) return NULL;
     return w->kind == BY_MODEL || w->kind == BY_PROVIDER ? fh_provider_serves(p, w->name) : NULL;
@@ -307,7 +263,7 @@ static int cheated(const fh_standing *s, fh_err **err)
 }
 
 /* Providers that serve it, behind the deployments. */
-static void gather_providers(gathering *g, const wanted *w)
+static void gather_providers(gathering *g, const fh_wanted *w)
 {
     for (size_t i = 0; i < fh_providers_count(g->providers) && g->count < FH_CANDIDATES_MAX; i++) {
         const fh_provider *p = fh_providers_at(g->providers, i);
@@ -327,7 +283,7 @@ static void gather_providers(gathering *g, const wanted *w)
     }
 }
 
-static void gather(gathering *g, const wanted *w)
+static void gather(gathering *g, const fh_wanted *w)
 {
     gather_deployments(g, w);
     gather_providers(g, w);
@@ -348,13 +304,13 @@ static void gather_group(gathering *g, const fh_group *group)
 {
     for (size_t i = 0; i < group->count; i++) {
         size_t first = g->count;
-        wanted w = what_is_wanted(fh_str_of(group->members[i].name));
+        fh_wanted w = fh_wanted_of(fh_str_of(group->members[i].name));
         gather(g, &w);
         for (; first < g->count; first++) set_figures(&g->list[first], &group->members[i]);
     }
 }
 
-static void fill_provider_route(fh_route *ret, const wanted *w, const fh_provider *p, const fh_candidate *c, size_t choices)
+static void fill_provider_route(fh_route *ret, const fh_wanted *w, const fh_provider *p, const fh_candidate *c, size_t choices)
 {
     *ret = (fh_route){.instance = c->instance,
                       .active_params = c->active_params,
@@ -378,7 +334,7 @@ static void fill_provider_route(fh_route *ret, const wanted *w, const fh_provide
              w->kind == BY_MODEL ? "a hosted endpoint that serves the model" : why[w->kind], choices);
 }
 
-static int choose_in(gathering *g, const wanted *w, fh_pick *pick, void *arg, fh_route *ret, fh_err **err)
+static int choose_in(gathering *g, const fh_wanted *w, fh_pick *pick, void *arg, fh_route *ret, fh_err **err)
 {
     if (w->kind == BY_GROUP)
         gather_group(g, w->group);
@@ -411,7 +367,7 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
     g.count = 0;
     fh_providers_begin(s->providers);
     fh_groups_begin(s->groups);
-    wanted w = what_or_group(s->groups, model);
+    fh_wanted w = fh_wanted_or_group(s->groups, model);
     int rc = choose_in(&g, &w, pick, arg, ret, err);
     fh_groups_end(s->groups);
     fh_providers_end(s->providers);
@@ -437,6 +393,13 @@ static bool listed(const fh_route_model *list, size_t count, const char *id)
     for (size_t i = 0; i < count; i++)
         if (strcmp(list[i].id, id) == 0) return true;
     return false;
+}
+
+static void name_model(fh_route_model *ret, const char *model)
+{
+    const fh_catalog_model *m = fh_catalog_find(fh_str_of(model));
+    snprintf(ret->id, sizeof ret->id, "%s", model);
+    snprintf(ret->owned_by, sizeof ret->owned_by, "%s", m && m->maker[0] ? m->maker : "you");
 }
 
 static size_t list_providers(fh_server *s, fh_route_model *ret, size_t n, size_t max)
@@ -475,10 +438,14 @@ static size_t list(void *ctx, fh_route_model *ret, size_t max)
     for (size_t i = 0; i < snap->count && n < max; i++) {
         const fh_deployment_view *d = &snap->deployments[i];
         if (d->state != FH_DEPLOYMENT_READY || listed(ret, n, d->model)) continue;
-        const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->model));
         ret[n] = (fh_route_model){.created_s = d->created_utc_ns / FH_NS_PER_S, .context_tok = d->context_tok};
-        snprintf(ret[n].id, sizeof ret[n].id, "%s", d->model);
-        snprintf(ret[n++].owned_by, sizeof ret->owned_by, "%s", m && m->maker[0] ? m->maker : "you");
+        name_model(&ret[n++], d->model);
+    }
+    for (size_t i = 0; i < snap->set_count && n < max; i++) { /* what a request wakes */
+        const fh_set_view *set = &snap->sets[i];
+        if (set->wanted || set->stopping || listed(ret, n, set->model)) continue;
+        ret[n] = (fh_route_model){.created_s = set->created_utc_ns / FH_NS_PER_S, .context_tok = set->context_tok};
+        name_model(&ret[n++], set->model);
     }
     fh_fleet_snapshot_release(snap);
     return list_groups(s, ret, list_providers(s, ret, n, max), max);
@@ -486,5 +453,5 @@ static size_t list(void *ctx, fh_route_model *ret, size_t max)
 
 fh_route_port fh_server_routes(fh_server *s)
 {
-    return (fh_route_port){.ctx = s, .choose = choose, .name = name, .report = report, .list = list};
+    return (fh_route_port){.ctx = s, .choose = choose, .rise = fh_route_rise, .name = name, .report = report, .list = list};
 }

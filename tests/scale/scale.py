@@ -120,6 +120,70 @@ def sleeps_and_is_woken(s):
     assert awake["woke_ms"] > 0, awake
 
 
+def put_to_sleep(s):
+    wait_set(s, "it does not sleep", lambda r: r["wanted"] == 0 and r["running"] == 0)
+    until = time.monotonic() + 60
+    while any(d["state"] == "draining" for d in s.deployments()):
+        assert time.monotonic() < until, s.deployments()
+        time.sleep(0.05)
+
+
+def a_stream_wakes_it(s):
+    """Held with comments from the first moment on, by a key that may only use the model."""
+    put_to_sleep(s)
+    key = s.json("POST", "/api/v1/keys", {"name": "user"})["key"]
+    assert "smollm2-135m" in [m["id"] for m in s.json("GET", "/v1/models", key=key)["data"]], "what a request wakes is listed"
+    body = {**SAY, "model": "smollm2", "max_tokens": 8, "stream": True}
+    status, headers, text = s.request("POST", "/v1/chat/completions", body, key=key, timeout=120)
+    assert status == 200 and headers["content-type"].startswith("text/event-stream"), (status, headers)
+    events = text.decode().split("\n\n")
+    assert events[0].startswith(": ") and "smollm2-135m" in events[0], events[:3]
+    data = [e for e in events if e.startswith("data: ")]
+    assert data[-1] == "data: [DONE]" and all("error" not in json.loads(e[6:]) for e in data[:-1]), text
+    assert the_set(s)["woke_ms"] > 0
+
+
+def plain_requests_wake_it(s):
+    """Many at once: one replica, and each is answered, in every API."""
+    put_to_sleep(s)
+    body = {**SAY, "model": "deployment/smollm2-135m", "max_tokens": 4}
+    replies = []
+    asks = [("/v1/chat/completions", body), ("/v1/chat/completions", {**body, "model": "auto"}), ("/v1/messages", body), ("/v1/responses", {"model": "smollm2", "input": "Hi", "max_output_tokens": 4, "store": False}),
+            ("/v1/messages", {**body, "stream": True}), ("/v1/responses", {"model": "smollm2", "input": "Hi", "max_output_tokens": 4, "store": False, "stream": True})]
+    threads = [threading.Thread(target=lambda p=p, b=b: replies.append((p, *s.request("POST", p, b, timeout=120)))) for p, b in asks]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(replies) == len(asks) and all(r[1] == 200 for r in replies), replies
+    assert the_set(s)["running"] == 1
+
+
+def who_does_not_wait(s):
+    put_to_sleep(s)
+    body = {**SAY, "model": "smollm2", "max_tokens": 4}
+    status, headers, text = s.request("POST", "/v1/chat/completions", body, headers={"x-freehold-max-wait": "0"})
+    assert status == 503 and headers["x-should-retry"] == "false" and int(headers["retry-after"]) == 30, (status, headers, text)
+    wait_set(s, "it was not woken for that", lambda r: r["ready"] == 1)
+
+
+def killed_while_it_wakes(s):
+    put_to_sleep(s)
+    assert s.cli("wake", "smollm2").returncode == 0
+    s.kill()
+    s.start()
+    wait_set(s, "it does not wake", lambda r: r["ready"] == 1)
+
+
+def refused_in_the_stream(s):
+    """What the engine refuses once the stream was begun with comments is an error event."""
+    put_to_sleep(s)
+    body = {"model": "smollm2", "messages": [{"role": "user", "content": "word " * 9000}], "stream": True}
+    status, _, text = s.request("POST", "/v1/chat/completions", body, timeout=120)
+    events = [json.loads(e[6:]) for e in text.decode().split("\n\n") if e.startswith("data: {")]
+    assert status == 200 and "error" in events[-1] and "context" in events[-1]["error"]["message"], text[-600:]
+
+
 def stopped(s):
     assert s.cli("stop", "smollm2-135m").returncode == 0
     assert the_set(s) is None
@@ -135,6 +199,11 @@ def main():
         tap.check("where the successor cannot be, what ran goes on", a_roll_that_cannot_be, s)
         tap.check("kill -9: the set is as it was", killed_and_found_again, s)
         tap.check("without requests it sleeps, and is woken", sleeps_and_is_woken, s)
+        tap.check("a stream wakes it, and is held with comments", a_stream_wakes_it, s)
+        tap.check("plain requests wake it, in each API, all at once", plain_requests_wake_it, s)
+        tap.check("who does not wait is told when to come again", who_does_not_wait, s)
+        tap.check("what is refused behind the comments ends the stream with its error", refused_in_the_stream, s)
+        tap.check("kill -9 while it wakes", killed_while_it_wakes, s)
         tap.check("stopped, all of it is", stopped, s)
     tap.end()
 

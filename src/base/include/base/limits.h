@@ -109,6 +109,11 @@
     X(SCALE_IDLE_MOST_S, 31536000, "time without a request that may be asked for; beyond: 400")                                            \
     X(SET_RETRY_MS, 60000, "time until another replica is tried for one that failed; it doubles with each that fails")                     \
     X(SET_RETRY_MOST_MS, 3600000, "to so much at most")                                                                                    \
+    X(WAKE_WAIT_MS, 300000, "time that a request waits for a set that wakes; beyond: 503. A stream is held longer:")                       \
+    X(WAKE_STREAM_MS, 1800000, "time that a stream is held for a set that wakes; beyond: it ends with an error event")                     \
+    X(WAKE_SAY_MS, 5000, "time between comments of a stream that is held")                                                                 \
+    X(WAKE_LOOK_MS, 250, "time between looks of a waiting request at a set that wakes")                                                    \
+    X(WAKE_RETRY_MS, 30000, "Retry-After of a request that a set took too long to wake for")                                               \
     X(CONTEXT_TOK, 16777216, "tokens of one stream that may be asked for; beyond: 400")                                                    \
     X(STREAMS, 256, "requests that one engine computes at once; beyond: 400")                                                              \
     X(DEPLOYMENT_RESTARTS, 5, "restarts of an engine within ten minutes; beyond: failed, with the engine's last lines")                    \

@@ -32,6 +32,7 @@ typedef struct fh_candidate { /* one ready replica; strings are borrowed until t
     const char *region; /* where it stands (gateway/region.h); NULL or "": not known */
     const char *arm;    /* what is learned from its answers is learned about: the same weights behind the same kind of engine share one */
     int64_t instance;   /* changes when the engine behind the deployment was replaced */
+    bool asleep;        /* of fh_route_port.rise: it must be woken first, which may cost somebody */
     bool open;          /* the request leaves the model open: it asks for auto, or for a group */
     uint32_t can;       /* FH_NEED_BITs */
     fh_trust trust;
@@ -81,11 +82,19 @@ enum { FH_CANDIDATES_MAX = 256 };
 /* Index into list, or count when none of them will do. */
 typedef size_t fh_pick(void *arg, const fh_candidate *list, size_t count);
 
+typedef bool fh_suits(void *arg, const fh_candidate *c);
+typedef struct fh_rising { /* what none is ready of, but will be */
+    char name[64], says[256];
+} fh_rising;
+
 typedef struct fh_route_port {
     void *ctx;
     /* model: a catalog id, an alias, "deployment/NAME", a group or "auto". Calls pick once with the ready ones and fills ret with its
      * choice. FH_E_NOT_FOUND with the nearest names; FH_E_UNAVAILABLE when it is known but none is ready, or pick wanted none. */
     int (*choose)(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *ret, fh_err **err);
+    /* Choose found none that is ready: what would serve the model and is on its way, or sleeps. suits is asked of each as of the replica
+     * that it will be; the first that does is woken if it sleeps, and told of. False: there is none. NULL: nothing ever sleeps. */
+    bool (*rise)(void *ctx, fh_str model, fh_suits *suits, void *arg, fh_rising *ret);
     /* The id that a model's alias stands for, other names as they are. NULL: there are no aliases. */
     void (*name)(void *ctx, fh_str model, char *out, size_t out_size);
     /* Says that the replica refused or broke: the fleet looks at it at once. */
