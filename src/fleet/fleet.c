@@ -30,6 +30,8 @@ const fh_fleet_timing fh_fleet_timing_default = {
     .sets_ns = FH_NS_PER_S,
     .scale_up_ns = FH_LIMIT_SCALE_UP_MS * FH_NS_PER_MS,
     .scale_down_ns = FH_LIMIT_SCALE_DOWN_MS * FH_NS_PER_MS,
+    .replace_lead_ns = FH_LIMIT_REPLACE_LEAD_MS * FH_NS_PER_MS,
+    .replace_drain_ns = FH_LIMIT_REPLACE_DRAIN_MS * FH_NS_PER_MS,
     .set_retry_ns = FH_LIMIT_SET_RETRY_MS * FH_NS_PER_MS,
     .set_retry_most_ns = FH_LIMIT_SET_RETRY_MOST_MS * FH_NS_PER_MS,
 };

@@ -31,6 +31,7 @@ typedef struct fh_fleet_timing { /* tests shorten these */
     int64_t retry_ns; /* after a database that did not take a change */
     int64_t sets_ns;  /* between two looks at the sets */
     int64_t scale_up_ns, scale_down_ns;
+    int64_t replace_lead_ns, replace_drain_ns;
     int64_t set_retry_ns, set_retry_most_ns; /* until another replica is tried for one that failed */
 } fh_fleet_timing;
 extern const fh_fleet_timing fh_fleet_timing_default;
@@ -64,6 +65,8 @@ struct fh_deployment {
     int64_t id;
     struct fh_set *set; /* that it is a replica of, or NULL (sets.h) */
     int64_t generation; /* of the set's shape that it has */
+    bool was_ready;     /* the set knows how long its start took, or cannot */
+    int64_t leaves_ns;  /* since when its machine has to be left; 0: it need not be */
     fh_deployment_view view;
     const fh_catalog_engine *kind; /* of its engine */
     fh_weights_item item;          /* of the weights, once chosen */
@@ -137,6 +140,8 @@ int fh_planning_check_place(const fh_fleet *f, const char *wanted, fh_err **err)
 /* FH_E_UNSUPPORTED: no place that it may run on has that engine. */
 int fh_planning_check_engine(const fh_deployment *d, const fh_catalog_engine *kind, fh_err **err);
 
+/* Is there another place that it may run at? */
+bool fh_planning_elsewhere(const fh_deployment *d);
 /* The machine that it waited for is there: it is its place from now on. False: it has failed. */
 bool fh_planning_settle_at(fh_deployment *d, const fh_place *p);
 
@@ -184,7 +189,7 @@ int fh_store_order_unwanted(fh_db *db, int64_t id, fh_err **err);
 int fh_store_order_over(fh_db *db, int64_t id, const char *reason, int64_t spent_micro, const char *currency, fh_err **err);
 int fh_store_orders_load(fh_db *db, int (*fn)(void *arg, const fh_order *row, fh_err **err), void *arg, fh_err **err); /* those open */
 int fh_store_orders_used(fh_db *db, int64_t deployment, int64_t *ret_micro, int64_t *ret_ns,
-                         fh_err **err); /* by those over, of its set too */
+                         fh_err **err); /* by those over, and all of its set */
 bool fh_store_order_had(fh_db *db, const char *node);
 int fh_store_act_begin(fh_db *db, int64_t deployment, int64_t *ret_act, fh_err **err);
 int fh_store_act_socket(fh_db *db, int64_t act, const char *socket_path, fh_err **err);

@@ -2,6 +2,7 @@
 #include "fleet_private.h"
 #include "base/str.h"
 #include "node_place.h"
+#include "sets.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -60,15 +61,18 @@ void fh_fleet_node_down(fh_fleet *f, const char *name)
     if (np) fh_node_place_down(np);
 }
 
-/* A drained engine whose deployment is still wanted is planned anew. */
-static void leave(fh_fleet *f, const fh_node_place *np, const char *why)
+/* A drained engine whose deployment is still wanted is planned anew. What may wait, and is ready and may run elsewhere, goes on until its
+ * successor is ready (sets_leave.c). */
+static void leave(fh_fleet *f, const fh_node_place *np, bool may_wait, const char *why)
 {
     for (fh_deployment *d = f->first; d; d = d->next) {
         if (d->place != &np->place || !d->engine.runs || d->view.state == FH_DEPLOYMENT_DRAINING || d->view.state == FH_DEPLOYMENT_FAILED)
             continue;
+        if (may_wait && d->view.state == FH_DEPLOYMENT_READY && fh_set_must_leave(d)) continue;
         fh_deployment_drop_call(d);
         fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "%s %s", np->name, why);
     }
+    fh_sets_look(f);
 }
 
 void fh_fleet_node_drain(fh_fleet *f, const char *name)
@@ -76,13 +80,13 @@ void fh_fleet_node_drain(fh_fleet *f, const char *name)
     fh_node_place *np = fh_fleet_node_find(f, name);
     if (!np) return;
     np->draining = true;
-    leave(f, np, "is drained");
+    leave(f, np, true, "is drained");
 }
 
 void fh_fleet_node_distrust(fh_fleet *f, const char *name)
 {
     fh_node_place *np = fh_fleet_node_find(f, name);
-    if (np) leave(f, np, "was found to cheat");
+    if (np) leave(f, np, false, "was found to cheat");
 }
 
 void fh_fleet_node_remove(fh_fleet *f, const char *name)

@@ -78,12 +78,24 @@ static int used_up(const char *what, fh_err **err)
     return rc;
 }
 
-/* What is left of its limits after the machines that it had. */
+/* By machines that other replicas of its set have now. */
+static int64_t spent_beside(const fh_deployment *d)
+{
+    int64_t micro = 0;
+    for (const fh_order *o = d->fleet->orders; o; o = o->next) {
+        const fh_deployment *other = deployment_of(o);
+        if (other && other != d && d->set && other->set == d->set) micro += o->view.spent_micro;
+    }
+    return micro;
+}
+
+/* What is left of its limits after the machines that it had, and that its set had and has. */
 static int take_off_used(const fh_deployment *d, fh_supply_want *w, fh_err **err)
 {
     int64_t micro = 0, ns = 0;
     int rc = fh_store_orders_used(d->fleet->db, d->id, &micro, &ns, err);
     if (rc != 0) return rc;
+    micro += spent_beside(d);
     if (w->limit_micro && (w->limit_micro -= micro) <= 0) return used_up("money", err);
     if (w->limit_s && (w->limit_s -= ns / FH_NS_PER_S) <= 0) return used_up("hours", err);
     return 0;

@@ -368,6 +368,14 @@ static void no_place(fh_deployment *d, const choice *c)
     fh_err_free(err);
 }
 
+bool fh_planning_elsewhere(const fh_deployment *d)
+{
+    if (fh_orders_are_for(d)) return true; /* it would get another machine for itself */
+    for (const fh_place *p = d->fleet->places; p; p = p->next)
+        if (p != d->place && may_run_at(d->wanted_place, p) && has_engine(p, d->kind, NULL) == 0 && p->terms(p->ctx).there) return true;
+    return false;
+}
+
 /* Whoever supplied it knows devices that engines of others compute on; our own computes in the memory that the machine told of. */
 bool fh_planning_settle_at(fh_deployment *d, const fh_place *p)
 {

@@ -27,28 +27,29 @@ static bool is_ready(const fh_deployment *d)
     return d->view.state == FH_DEPLOYMENT_READY;
 }
 
-/* It is of an earlier shape. */
-static bool has_to_go(const fh_deployment *d)
+/* It is of an earlier shape, or its machine has to be left. */
+static bool has_to_go(fh_deployment *d)
 {
-    return d->generation < d->set->generation;
+    return d->generation < d->set->generation || fh_set_must_leave(d);
 }
 
-static void count_one(tally *t, const fh_deployment *d)
+static void count_one(tally *t, fh_deployment *d)
 {
-    bool goes = has_to_go(d), live = fh_deployment_is_live(d);
+    bool comes_back = d->view.state == FH_DEPLOYMENT_DRAINING && d->wanted; /* it leaves its place alone */
+    bool goes = has_to_go(d), live = fh_deployment_is_live(d) || comes_back;
     t->any++;
     if (is_ready(d)) t->streams = d->view.streams;
     t->live += live && !goes;
     t->ready += is_ready(d) && !goes;
     t->failed += d->view.state == FH_DEPLOYMENT_FAILED && !goes;
-    t->leaving += live && goes;
-    t->leaving_ready += is_ready(d) && goes;
+    t->leaving += live && goes && !comes_back;
+    t->leaving_ready += is_ready(d) && goes && fh_set_may_wait(d);
 }
 
 static tally count(const fh_set *s)
 {
     tally t = {0};
-    for (const fh_deployment *d = s->fleet->first; d; d = d->next)
+    for (fh_deployment *d = s->fleet->first; d; d = d->next)
         if (is_member(s, d)) count_one(&t, d);
     return t;
 }
@@ -165,7 +166,7 @@ static fh_deployment *least_missed(const fh_set *s, bool leaving)
     fh_deployment *found = NULL;
     for (fh_deployment *d = s->fleet->first; d; d = d->next) {
         if (!is_member(s, d) || !fh_deployment_is_live(d) || has_to_go(d) != leaving) continue;
-        if (!is_ready(d)) return d;
+        if (!is_ready(d) || (leaving && !fh_set_may_wait(d))) return d;
         if (!found) found = d;
     }
     return found;
@@ -209,6 +210,16 @@ static void scale(fh_set *s, const tally *t, int64_t now)
     memcpy(s->why, before, sizeof before);
 }
 
+/* How long a start takes, from being asked for to the first token. */
+static void see_starts(fh_set *s)
+{
+    for (fh_deployment *d = s->fleet->first; d; d = d->next) {
+        if (!is_member(s, d) || !is_ready(d) || d->was_ready) continue;
+        d->was_ready = true;
+        s->start_ns = fh_clock_utc_ns() - d->view.created_utc_ns;
+    }
+}
+
 static void see_awake(fh_set *s, const tally *t, int64_t now)
 {
     if (!s->waking_ns || t->ready == 0) return;
@@ -222,6 +233,7 @@ void fh_set_look(fh_set *s)
     int64_t now = fh_clock_mono_ns();
     tally t = count(s);
     if (s->kept) scale(s, &t, now);
+    see_starts(s);
     see_awake(s, &t, now);
     clear_outdated(s);
     see_failed(s, &t, now);
@@ -270,6 +282,7 @@ static void look_at_all(void *arg)
 {
     fh_fleet *f = arg;
     if (f->stopping) return;
+    fh_sets_adopt_lone(f);
     for (fh_set **at = &f->sets; *at;) {
         fh_set_look(*at);
         if (is_over(*at)) {
@@ -283,7 +296,7 @@ static void look_at_all(void *arg)
 
 void fh_sets_look(fh_fleet *f)
 {
-    if (f->sets && f->sets_timer) fh_timer_start(f->sets_timer, 0);
+    if (f->sets_timer) fh_timer_start(f->sets_timer, 0);
 }
 
 static int take_loaded(fh_fleet *f, fh_set *s, fh_err **err)
@@ -305,6 +318,7 @@ static void take_member(fh_fleet *f, int64_t deployment, int64_t set, int64_t ge
     if (!d || !s) return; /* its set was stopped, and it is about to be */
     d->set = s;
     d->generation = generation;
+    d->was_ready = d->view.state == FH_DEPLOYMENT_READY;
     snprintf(d->view.set, sizeof d->view.set, "%s", s->shape.name);
 }
 

@@ -24,6 +24,7 @@ typedef struct fh_set {
     int64_t created_utc_ns, changed_utc_ns;
     int64_t retry_at_ns; /* for what failed; 0: nothing has */
     unsigned failed_in_row;
+    int64_t start_ns;           /* how long the last start took; 0: not known */
     int64_t waking_ns, woke_ns; /* since when it wakes, 0: it does not; how long it took last */
 } fh_set;
 
@@ -51,6 +52,13 @@ void fh_sets_look(fh_fleet *f);               /* soon: something has changed */
 int fh_sets_load(fh_fleet *f, fh_err **err);  /* after the deployments */
 int fh_sets_start(fh_fleet *f, fh_err **err); /* from now on they are looked at */
 void fh_sets_free(fh_fleet *f);
+
+/* ---- machines that have to be left, in sets_leave.c ---- */
+
+bool fh_set_must_leave(fh_deployment *d);     /* its machine is drained, or about to be taken away, and it may run elsewhere */
+bool fh_set_may_wait(const fh_deployment *d); /* for its successor, of one that must leave */
+/* Deployments that are alone become sets: those that must leave, and those that cost something while nobody asks them. */
+void fh_sets_adopt_lone(fh_fleet *f);
 
 /* ---- the database, in sets_store.c ---- */
 

@@ -144,11 +144,12 @@ int fh_store_orders_used(fh_db *db, int64_t deployment, int64_t *ret_micro, int6
 {
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     bool row = false;
-    int rc = fh_db_query(db, &s, err,
-                         "SELECT coalesce(sum(spent_micro),0), coalesce(sum(over_utc_ns-opened_utc_ns),0) FROM machine_orders "
-                         "WHERE (deployment=?1 OR deployment IN (SELECT o.id FROM deployments o JOIN deployments d ON o.set_id=d.set_id "
-                         "WHERE d.id=?1 AND d.set_id<>0)) AND over_utc_ns<>0",
-                         "i", deployment);
+    int rc = fh_db_query(
+        db, &s, err,
+        "SELECT coalesce(sum(spent_micro),0), coalesce(sum(CASE over_utc_ns WHEN 0 THEN ?2 ELSE over_utc_ns END-opened_utc_ns),0) "
+        "FROM machine_orders WHERE (deployment=?1 AND over_utc_ns<>0) OR deployment IN (SELECT o.id FROM deployments o "
+        "JOIN deployments d ON o.set_id=d.set_id WHERE d.id=?1 AND d.set_id<>0 AND o.id<>d.id)",
+        "ii", deployment, fh_clock_utc_ns());
     if (rc == 0) rc = fh_stmt_step(s, &row, err);
     if (rc != 0) return rc;
     *ret_micro = fh_stmt_int(s, 0);

@@ -46,6 +46,25 @@ def logs_come_here(pool):
     assert "an engine is started" in pool.cli("logs", "smollm2-135m").stdout
 
 
+def sleeps_unless_it_may_be_woken(pool, cheap):
+    """A machine of the pool is somebody's: what sleeps there is woken by a key that may, and by no other."""
+    pool.json("POST", "/api/v1/deployments", {"model": "smollm2", "reuse": True, "idle_s": 2})
+    until = time.monotonic() + PATIENCE
+    while cheap.engines() or pool.json("GET", "/api/v1/sets")["items"][0]["wanted"]:
+        assert time.monotonic() < until, pool.json("GET", "/api/v1/sets")
+        time.sleep(0.2)
+    use, wake = (pool.json("POST", "/api/v1/keys", {"name": n, "scope": n})["key"] for n in ("use", "use,wake"))
+    status, _, body = pool.request("POST", "/v1/chat/completions", ASK, key=use)
+    assert status == 403 and b"missing_scope" in body and b"'wake'" in body, (status, body)
+    assert pool.request("POST", "/v1/chat/completions", {**ASK, "stream": True}, key=use)[0] == 403
+    assert pool.request("POST", "/api/v1/deployments/smollm2-135m/wake", key=use)[0] == 403
+    assert pool.request("POST", "/v1/chat/completions", ASK, headers={"x-freehold-trust": "own"}, key=wake)[0] != 200, "it would not be its owner's"
+    assert not cheap.engines()
+    status, _, body = pool.request("POST", "/v1/chat/completions", ASK, key=wake, timeout=PATIENCE)
+    assert status == 200, (status, body)
+    pool.json("POST", "/api/v1/deployments", {"model": "smollm2", "reuse": True, "replicas": 1})
+
+
 def server_comes_back(pool, cheap):
     before = cheap.engines()
     pool.kill()
@@ -96,12 +115,17 @@ def stream_outlives_its_machine(pool, cheap, dear):
 
 
 def drained(pool):
-    """What may go elsewhere does."""
+    """What may go elsewhere does, and not before its successor is ready: no request is refused meanwhile."""
     found = pool.wait_live(lambda f: f.get("smollm2-135m", {}).get("state") == "ready", "nothing is ready")
     name = found["smollm2-135m"]["place"].removeprefix("node/")
     other = {"cheap": "node/dear", "dear": "node/cheap"}[name]
     assert pool.cli("node", "drain", name).returncode == 0
-    pool.wait_live(at("smollm2-135m", other), "it does not leave the machine that is drained")
+    until, places = time.monotonic() + PATIENCE, []
+    while "smollm2-135m" in pool.live():
+        assert time.monotonic() < until, "it does not leave the machine that is drained"
+        places.append(pool.answer()[0])
+    assert set(places) <= {"node/" + name, other} and pool.answer()[0] == other, places
+    pool.wait_live(at("smollm2-135m-2", other), "its successor does not serve")
     pool.drained = name
 
 
@@ -110,7 +134,7 @@ def removed(pool, nodes):
     gone = nodes["dear" if pool.drained == "cheap" else "cheap"]
     assert pool.cli("node", "remove", gone.name).returncode == 0
     assert gone.ended() != 0
-    pool.wait_live(lambda f: f["smollm2-135m"]["state"] == "planning" and "waiting for" in f["smollm2-135m"]["reason"], "it does not wait")
+    pool.wait_live(lambda f: f["smollm2-135m-2"]["state"] == "planning" and "waiting for" in f["smollm2-135m-2"]["reason"], "it does not wait")
     assert not gone.engines(), "a machine that was removed ends its engines"
     assert pool.cli("stop", "smollm2-135m").returncode == 0
 
@@ -131,6 +155,7 @@ def main():
         tap.check("a request may keep away from machines of others", who_may_read_it, pool)
         tap.check("what the owner did not install is not run there", not_installed, pool)
         tap.check("what an engine says is read here", logs_come_here, pool)
+        tap.check("what sleeps is woken by a key that may", sleeps_unless_it_may_be_woken, pool, cheap)
         tap.check("kill -9 of the server: what runs on the machine is found again", server_comes_back, pool, cheap)
         tap.check("kill -9 of the machine: another takes over", another_takes_over, pool, cheap, dear)
         tap.check("what a killed machine left is ended when it comes back", what_was_left_is_ended, pool, cheap)

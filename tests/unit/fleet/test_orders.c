@@ -314,6 +314,75 @@ static void what_a_limit_leaves_is_asked_for_and_no_more(void **state)
     assert_int_equal(cluster.count, 2);
 }
 
+static fh_set_view wait_set(const char *name, int64_t min, int64_t count)
+{
+    for (int i = 0; i < 2000; i++) {
+        const fh_fleet_snapshot *s = fh_fleet_snapshot_get(fleet);
+        fh_set_view v = {0};
+        for (size_t k = 0; k < s->set_count; k++)
+            if (strcmp(s->sets[k].name, name) == 0) v = s->sets[k];
+        fh_fleet_snapshot_release(s);
+        if (v.name[0] && v.min == min && v.count == count) return v;
+        fh_sleep_ns(5 * FH_NS_PER_MS);
+    }
+    fail_msg("no set %s of at least %lld with %lld", name, (long long)min, (long long)count);
+    return (fh_set_view){0};
+}
+
+static void one_that_is_about_to_be_taken_away_has_a_successor_first(void **state)
+{
+    (void)state;
+    deploy_named("good", "", "slurm", 0);
+    order *o = wait_order(0);
+    come(o);
+    wait_place("good", "node/cluster-1");
+    assert_int_equal(wait_set("good", 0, 1).idle_s, FH_LIMIT_SCALE_IDLE_S); /* its machine is somebody's: it sleeps when nobody asks */
+    o->view.leaving = true;
+    told(o, FH_SUPPLY_HELD, "job 7 is pre-empted in a minute", false);
+    order *next = wait_order(1);
+    fh_sleep_ns(50 * FH_NS_PER_MS);
+    assert_int_equal(wait_state("good", FH_DEPLOYMENT_READY).order.id, 1); /* goes on until the other is there */
+    assert_int_equal(cluster.count, 2);
+    come(next);
+    wait_place("good-2", "node/cluster-2");
+    wait_state("good", FH_DEPLOYMENT_STOPPED);
+    wait_forgotten(o);
+    assert_int_equal(cluster.count, 2);
+}
+
+static void one_whose_time_is_nearly_up_goes_on_where_there_is_no_other(void **state)
+{
+    (void)state;
+    deploy_named("good", "", "slurm", 0);
+    order *o = wait_order(0);
+    come(o);
+    wait_place("good", "node/cluster-1");
+    cluster.refuses = true;
+    o->view.ends_utc_ns = fh_clock_utc_ns() + 60 * FH_NS_PER_S;
+    told(o, FH_SUPPLY_HELD, "job 7 runs", false);
+    wait_state("good-2", FH_DEPLOYMENT_FAILED);
+    fh_sleep_ns(300 * FH_NS_PER_MS); /* another was tried meanwhile */
+    assert_int_equal(wait_state("good", FH_DEPLOYMENT_READY).order.id, 1);
+    assert_int_equal(o->released, 0);
+}
+
+static void replicas_of_a_set_share_its_limit(void **state)
+{
+    (void)state;
+    fh_deploy_spec s = {.model = "good", .place = "slurm", .limit = {.micro = 1000, .currency = "USD"}};
+    s.replicas = (fh_replicas){.min_said = true, .max_said = true, .min = 1, .max = 1};
+    answer a = {0};
+    assert_int_equal(fh_fleet_deploy(fleet, &s, loop, answered, &a, NULL), 0);
+    assert_int_equal(fh_loop_run(loop, NULL), 0);
+    order *o = wait_order(0);
+    come(o);
+    wait_place("good", "node/cluster-1");
+    o->view.spent_micro = 300;
+    o->view.leaving = true;
+    told(o, FH_SUPPLY_HELD, "job 7 is pre-empted in a minute", false);
+    assert_int_equal(wait_order(1)->limit_micro, 700);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_orders, teardown_orders)
 
 int main(int argc, char **argv)
@@ -332,6 +401,9 @@ int main(int argc, char **argv)
         TEST(the_machine_is_for_nobody_else),
         TEST(what_was_asked_for_is_asked_for_again_after_a_restart_and_is_the_same),
         TEST(what_a_limit_leaves_is_asked_for_and_no_more),
+        TEST(one_that_is_about_to_be_taken_away_has_a_successor_first),
+        TEST(one_whose_time_is_nearly_up_goes_on_where_there_is_no_other),
+        TEST(replicas_of_a_set_share_its_limit),
     };
     fh_log_set_level(getenv("FH_TEST_VERBOSE") ? FH_LOG_DEBUG : FH_LOG_ERROR + 1);
     return cmocka_run_group_tests(tests, NULL, NULL);

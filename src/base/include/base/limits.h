@@ -109,6 +109,9 @@
     X(SCALE_IDLE_MOST_S, 31536000, "time without a request that may be asked for; beyond: 400")                                            \
     X(SET_RETRY_MS, 60000, "time until another replica is tried for one that failed; it doubles with each that fails")                     \
     X(SET_RETRY_MOST_MS, 3600000, "to so much at most")                                                                                    \
+    X(REPLACE_LEAD_MS, 600000,                                                                                                             \
+      "time before its machine is taken away that a successor is started in; more where twice the last start took longer")                 \
+    X(REPLACE_DRAIN_MS, 600000, "time that what runs on a machine which is drained waits for a successor; beyond: it stops")               \
     X(WAKE_WAIT_MS, 300000, "time that a request waits for a set that wakes; beyond: 503. A stream is held longer:")                       \
     X(WAKE_STREAM_MS, 1800000, "time that a stream is held for a set that wakes; beyond: it ends with an error event")                     \
     X(WAKE_SAY_MS, 5000, "time between comments of a stream that is held")                                                                 \
