@@ -234,6 +234,22 @@
     X(RENT_CALL_MS, 30000, "time for one question to such a provider; beyond: it counts as not answered")                                  \
     X(RENT_OFFERS_MS, 30000, "age of offers from which one is rented; beyond: they are asked for again")                                   \
     X(RENT_PAUSE_MS, 60000, "the longest pause before a provider that fails is asked again")                                               \
+    X(SUPPLY_COMMANDS, 8, "commands that run at once on the machine that a supply is reached by; beyond: they come later")                 \
+    X(SUPPLY_COMMAND_BYTES, 65536, "words of one such command, or what it finds in its environment; beyond: an error")                     \
+    X(SUPPLY_OUTPUT_BYTES, 1048576, "what such a command prints; beyond: it is ended")                                                     \
+    X(SUPPLY_WORDS_BYTES, 4096, "what is kept of its standard error: the last of it")                                                      \
+    X(SLURM_ORDERS, 64, "machines that are wanted of one Slurm cluster at once; beyond: 409")                                              \
+    X(SLURM_LIST_MS, 1000, "between two lists of jobs while something goes on")                                                            \
+    X(SLURM_QUIET_MS, 10000, "the same when nothing has changed for a minute")                                                             \
+    X(SLURM_STIR_MS, 60000, "that minute")                                                                                                 \
+    X(SLURM_COMMAND_MS, 100000, "time for one question to a cluster; beyond: it counts as not answered")                                   \
+    X(SLURM_UPLOAD_MS, 900000, "time for copying freehold to a cluster; beyond: it is tried again")                                        \
+    X(SLURM_PAUSE_MS, 30000, "the longest pause before a cluster that does not answer is asked again")                                     \
+    X(SLURM_REACH_MS, 60000, "time that a cluster may not be reached before a machine that was not yet asked for is given up")             \
+    X(SLURM_EARLY_MS, 60000, "time within which a job that fails counts as one that would fail again")                                     \
+    X(SLURM_CLEAR_MS, 5000, "time that a job may take to be cleared away; beyond: it counts as ended")                                     \
+    X(SLURM_CHECK_MS, 300000, "age of what is known of a cluster's partitions; beyond: it is asked for again before the next job")         \
+    X(SLURM_PARTITIONS_BYTES, 16384, "what Slurm says of its partitions; beyond: the rest is not known")                                   \
     X(GROUP_MEMBERS, 32, "models of one group; beyond: 400")                                                                               \
     X(TRIES, 4, "replicas that one request is sent to without getting on")                                                                 \
     X(SENT_BYTES, 4194304, "text of a stream that is kept so that another replica can go on with it; beyond: the stream cannot be moved")  \

@@ -61,6 +61,10 @@ size_t fh_process_list(const char *marker, pid_t *ret, size_t max);
 int fh_command_run(const char *const *argv, const char *const *env, int64_t timeout_ns, fh_err **err);
 /* The same, and appends what it writes to its standard output; FH_E_TOO_LARGE when that is more than out takes. */
 int fh_command_read(const char *const *argv, const char *const *env, int64_t timeout_ns, fh_buf *out, fh_err **err);
+/* Starts a program, found by PATH, with those standard streams (borrowed; -1: it leads nowhere), in a process group of its own. *ret_pidfd
+ * (owned) is readable when it has ended; fh_command_end must be called then, or before. */
+int fh_command_start(const char *const *argv, const char *const *env, const int streams[3], pid_t *ret_pid, int *ret_pidfd, fh_err **err);
+int fh_command_end(pid_t pid); /* ends what is left of its group; its exit status, 128 + the signal's number when one ended it */
 typedef struct fh_process_use {
     uint64_t rss_bytes; /* memory that is there */
     uint64_t own_bytes; /* of it what is no file's: pages of files count as available to others as well */
