@@ -243,10 +243,10 @@ static int run_remove(fh_cli *c, fh_err **err)
 }
 
 static const fh_cli_flag add_flags[] = {
-    {"url", 0, FH_CLI_TEXT, "URL", "where it is, with or without /v1; not needed to rent", 0, 0},
+    {"url", 0, FH_CLI_TEXT, "URL", "where it is, with or without /v1, or ssh://USER@HOST; not needed to rent", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "file that holds the key for it (FREEHOLD_KEY_FILE names the key for the server)", 0, 0},
     {"kind", 0, FH_CLI_TEXT, "KIND",
-     "openai (without) or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there", 0, 0},
+     "openai (without) or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there; slurm: a cluster", 0, 0},
     {"set", 0, FH_CLI_TEXT, "KEY=VALUE", "of one that machines are got of: what its kind wants to know; may come several times", 0, 0},
     {"trust", 0, FH_CLI_TEXT, "own|rented|named|any", "requests that allow no more go there; without: own for this machine, else named", 0,
      0},
@@ -264,7 +264,8 @@ static const fh_cli_flag add_flags[] = {
 static const char *const add_examples[] = {
     "freehold provider add lab --url http://127.0.0.1:8080",
     "freehold provider add example --url https://api.example.com --key-file ~/example.key --price 1.40/4.40",
-    "freehold provider add cloud --kind runpod --key-file /etc/freehold/runpod.key", NULL};
+    "freehold provider add cloud --kind runpod --key-file /etc/freehold/runpod.key",
+    "freehold provider add hpc --kind slurm --url ssh://me@login --key-file ~/.ssh/hpc --set partition=gpu", NULL};
 
 const fh_cli_verb fh_verb_provider_add = {
     .name = "provider add",
@@ -280,6 +281,8 @@ const fh_cli_verb fh_verb_provider_add = {
         "With --kind runpod, vast or lambda it is an account that machines are rented of: what it offers now, at its prices, stands in "
         "plans (docs/RENTING.md). Its key stays in the file, which only its owner may read, and which the server reads for each "
         "question.\n\n"
+        "With --kind slurm it is a cluster, by its login node (without --url: this machine): `freehold run MODEL --on provider/NAME` runs "
+        "on a node that the scheduler gives (docs/SLURM.md).\n\n"
         "A request goes no further than it allows: what the endpoint of another may answer needs the header x-freehold-trust: named.",
     .examples = add_examples,
     .flags = add_flags,

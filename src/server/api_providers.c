@@ -334,7 +334,9 @@ static int read_supply(const fh_json *body, fh_provider *p, fh_err **err)
     int rc = fh_json_read_str(body, "url", p->supplies->url_hint != NULL, &url, err);
     if (!rc) rc = fh_json_read_str(body, "key_file", false, &file, err);
     if (rc) return rc;
-    if (url.len >= sizeof p->url || !is_plain(url, "@")) return bad(err, "url", "'url' is no address", p->supplies->url_hint);
+    if (url.len >= sizeof p->url || !is_plain(url, "@"))
+        return bad(err, "url", "'url' is no address",
+                   p->supplies->url_hint ? p->supplies->url_hint : "ssh://USER@HOST, or none for this machine");
     if (file.len && (file.ptr[0] != '/' || file.len >= sizeof p->key_file))
         return bad(err, "key_file", "'key_file' must be a path from the root on the server's machine",
                    "for example /etc/freehold/id_ed25519");
@@ -353,7 +355,8 @@ static int read_provider(const fh_json *body, fh_provider *p, fh_err **err)
     p->supplies = fh_supply_kind_find(kind);
     if (!p->rents && !p->supplies && !fh_str_eqs(kind, "openai") && !fh_str_eqs(kind, "anthropic"))
         return bad(err, "kind", "there is no such kind of provider",
-                   "openai and anthropic are hosted endpoints, by the API that they speak; machines are rented of runpod, vast and lambda");
+                   "openai and anthropic are hosted endpoints, by the API that they speak; machines are rented of runpod, vast and lambda; "
+                   "slurm is a cluster");
     p->dialect = fh_str_eqs(kind, "anthropic") ? FH_DIALECT_MESSAGES : FH_DIALECT_CHAT;
     rc = p->rents ? read_account(body, p, err) : p->supplies ? read_supply(body, p, err) : read_endpoint(body, p, err);
     return rc ? rc : read_common(body, p, err); /* its trust replaces the usual one */

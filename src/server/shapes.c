@@ -429,7 +429,8 @@ static const api_field node_token[] = {
 static const api_field provider[] = {
     {"name", "string", true, false, "how it is called here"},
     {"url", "string", true, false, "where it is, without /v1"},
-    {"kind", "string", true, false, "openai or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there"},
+    {"kind", "string", true, false,
+     "openai or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there; slurm: a cluster"},
     {"engine", "string", true, true, "llama-server or vllm, where it says so: what it cannot do is refused by name; null: not known"},
     {"trust", "string", true, false, "own, rented, named or any: requests that allow no more go there"},
     {"region", "string", true, true, "where it stands, as it was added; null: not known"},
@@ -531,7 +532,7 @@ static const api_field provider_create[] = {
     {"name", "string", true, false, "how it is to be called: small letters, digits, dashes"},
     {"url", "string", false, false, "where it is, with or without /v1; not for those that machines are rented of, which are known"},
     {"kind", "string", false, false,
-     "openai (the default) or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there"},
+     "openai (the default) or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there; slurm: a cluster"},
     {"key", "string", false, false, "the key for a hosted endpoint"},
     {"key_file", "string", false, false,
      "of an account that machines are rented of: the file on the server's machine that holds its key (mode 600)"},

@@ -9,6 +9,7 @@
 #include "providers.h"
 #include "rented.h"
 #include "server_private.h"
+#include "supply/slurm.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@ static const fh_supply_kind kinds[] = {
     {"runpod", fh_rented_open, NULL},
     {"vast", fh_rented_open, NULL},
     {"lambda", fh_rented_open, NULL},
+    {"slurm", fh_supply_slurm_open, NULL},
     {NULL, NULL, NULL},
 };
 

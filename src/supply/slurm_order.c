@@ -1,0 +1,419 @@
+/* One order: submitted once, looked at, given its token, cancelled, over.
+ *
+ *     asked for ─submit─> job known ─list─> waits ─> runs ─hand─> held ─list─> ended ─> over
+ *                   │                          └── cancel, once it is wanted no more ──┘
+ *                   └── refused by Slurm ─> over
+ *
+ * What holds: before the first submission a mark is written on this side, so that a server that was killed knows of which orders there may
+ * be a job. An order that has one is over only when lists show that its job has ended, or no longer show it. */
+#include "slurm_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "sys/file.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char settings_hint[] = "the settings of the provider say what is asked for";
+enum { OPTIONS_MOST = 16, OPTION_CHARS = SLURM_TEXT + 24, CPUS = 8, EARLIER_S = 15, MISSED = 2 };
+
+/* ---- what is said of it ---- */
+
+static bool is_same(const fh_supply_view *a, const fh_supply_view *b)
+{
+    return a->state == b->state && a->again == b->again && a->leaving == b->leaving && a->ends_utc_ns == b->ends_utc_ns &&
+           strcmp(a->says, b->says) == 0 && strcmp(a->hint, b->hint) == 0;
+}
+
+static void set_view(slurm_order *o, const fh_supply_view *v)
+{
+    if (is_same(v, &o->view)) return;
+    o->view = *v;
+    o->news = true;
+    fh_slurm_stir(o->of);
+}
+
+static __attribute__((format(printf, 4, 0))) void say(slurm_order *o, fh_supply_view *v, const char *hint, const char *fmt, va_list ap)
+{
+    vsnprintf(v->says, sizeof v->says, fmt, ap);
+    snprintf(v->hint, sizeof v->hint, "%s", hint);
+    set_view(o, v);
+}
+
+void fh_slurm_order_say(slurm_order *o, fh_supply_state state, const char *hint, const char *fmt, ...)
+{
+    fh_supply_view v = o->view;
+    va_list ap;
+    v.state = state;
+    va_start(ap, fmt);
+    say(o, &v, hint, fmt, ap);
+    va_end(ap);
+}
+
+void fh_slurm_order_over(slurm_order *o, bool again, const char *hint, const char *fmt, ...)
+{
+    fh_supply_view v = {.state = FH_SUPPLY_OVER, .again = again};
+    va_list ap;
+    va_start(ap, fmt);
+    say(o, &v, hint, fmt, ap);
+    va_end(ap);
+}
+
+bool fh_slurm_order_is_open(const slurm_order *o)
+{
+    return o->view.state != FH_SUPPLY_OVER && !o->forgotten;
+}
+
+static void later(slurm_order *o)
+{
+    int64_t pause = fh_slurm_pause_ms(o->failures++);
+    o->not_before_mono = fh_slurm_now_ms() + pause;
+    fh_slurm_tick_soon(o->of, pause);
+}
+
+/* A command about it has ended. False: nobody wants to know. */
+static bool returned(slurm_order *o)
+{
+    o->calling = false;
+    fh_slurm_tick_soon(o->of, 0);
+    if (!o->forgotten) return true;
+    fh_slurm_order_drop(o);
+    return false;
+}
+
+static void call(slurm_order *o, const char *script, const char *const *words, fh_str input, supply_done_fn *done)
+{
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    o->calling = fh_slurm_call(o->of, script, words, input, done, o, &err) == 0;
+    if (!o->calling) later(o);
+}
+
+/* ---- submitting ---- */
+
+static int write_mark(slurm_order *o, fh_err **err)
+{
+    char name[32], path[sizeof o->of->marks + 32];
+    if (o->asked) return 0;
+    snprintf(name, sizeof name, "%" PRId64, o->order);
+    int rc = fh_dir_make(o->of->marks, 0700, err);
+    if (!rc) rc = fh_path_join(path, sizeof path, o->of->marks, name, err);
+    if (!rc) rc = fh_file_write_atomic(path, "", 0, 0600, err);
+    o->asked = !rc;
+    return rc;
+}
+
+typedef struct options {
+    const char *words[6 + OPTIONS_MOST + 1];
+    char text[OPTIONS_MOST][OPTION_CHARS];
+    size_t count, used;
+} options;
+
+static void add(options *p, const char *name, const char *value)
+{
+    if (!value[0]) return;
+    snprintf(p->text[p->used], OPTION_CHARS, "--%s=%s", name, value);
+    p->words[p->count++] = p->text[p->used++];
+}
+
+/* The shorter of what the operator set and what the deployment may take; rounded up to whole minutes, Slurm's grain. */
+static void add_time(options *p, const slurm_order *o)
+{
+    char text[32];
+    int64_t own = o->of->set.time_s, most = o->limit_s;
+    if (!most || (own && own <= most)) {
+        add(p, "time", o->of->set.time);
+        return;
+    }
+    snprintf(text, sizeof text, "%" PRId64, (most + 59) / 60);
+    add(p, "time", text);
+}
+
+static void add_size(options *p, const slurm_order *o)
+{
+    const slurm *s = o->of;
+    char mem[32], cpus[32] = "";
+    uint64_t there = fh_slurm_partition_cpus((fh_str){fh_buf_cstr(&s->partitions), s->partitions.len}, s->set.partition);
+    snprintf(mem, sizeof mem, "%" PRIu64 "M", fh_slurm_mem_mib(o->bytes));
+    if (there) snprintf(cpus, sizeof cpus, "%" PRIu64, FH_MIN(there, (uint64_t)CPUS));
+    add(p, "mem", s->set.mem[0] ? s->set.mem : mem);
+    add(p, "cpus-per-task", s->set.cpus[0] ? s->set.cpus : cpus);
+}
+
+static void make_options(options *p, const slurm_order *o)
+{
+    const slurm *s = o->of;
+    const char *const first[] = {s->folder, o->job_name, s->program, s->door.url, o->node, s->set.scratch};
+    for (size_t i = 0; i < FH_COUNT(first); i++) p->words[p->count++] = first[i];
+    add(p, "partition", s->set.partition);
+    add(p, "account", s->set.account);
+    add(p, "qos", s->set.qos);
+    add(p, "gres", s->set.gres);
+    add(p, "constraint", s->set.constraint);
+    add_time(p, o);
+    add_size(p, o);
+}
+
+static void submitted_job(slurm_order *o, int64_t job)
+{
+    o->job = job;
+    o->failures = 0;
+    o->of->list_mono = 0;
+    fh_slurm_order_say(o, FH_SUPPLY_WAITING, "", "job %" PRId64 " is submitted", job);
+    fh_log(FH_LOG_INFO, "slurm", "supply=%s order=%" PRId64 " is job %" PRId64 " (%s)", o->of->name, o->order, job, o->job_name);
+}
+
+static void refused(slurm_order *o, const char *words)
+{
+    const char *hint = strstr(words, "configuration is not available")
+                           ? "no node of the partition has that much: see the settings mem, cpus, gres of the provider"
+                           : settings_hint;
+    fh_slurm_order_over(o, false, hint, "Slurm refuses the job: %s", words);
+}
+
+static void submitted(void *arg, const supply_result *r)
+{
+    slurm_order *o = arg;
+    slurm *s = o->of;
+    uint64_t job = 0;
+    if (!returned(o)) return;
+    if (!r->code && fh_str_u64(fh_slurm_said(r->out, "job"), INT64_MAX, &job) && job) {
+        submitted_job(o, (int64_t)job);
+    } else if (r->status == SLURM_REFUSED && !fh_slurm_is_passing(r->words)) {
+        refused(o, r->words);
+    } else {
+        later(o);
+        fh_slurm_order_say(o, FH_SUPPLY_WAITING, "it is looked for and tried again", "it is not known whether the job was submitted: %s",
+                           r->why ? fh_err_message(r->why) : "its number was not said");
+    }
+    fh_slurm_tell_news(s);
+}
+
+static void submit(slurm_order *o)
+{
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    options p = {.count = 0};
+    if (write_mark(o, &err) != 0) {
+        fh_log_err(FH_LOG_WARN, "slurm", err, "order %" PRId64 " waits", o->order);
+        later(o);
+        return;
+    }
+    make_options(&p, o);
+    fh_slurm_order_say(o, FH_SUPPLY_WAITING, "", "the job is being submitted");
+    call(o, fh_slurm_submit, p.words, fh_str_of(fh_slurm_job), submitted);
+}
+
+/* ---- the token ---- */
+
+static void handed(void *arg, const supply_result *r)
+{
+    slurm_order *o = arg;
+    if (!returned(o)) return;
+    o->handed = r->code == 0;
+    if (o->handed)
+        o->failures = 0;
+    else
+        later(o);
+}
+
+/* Made now that its job runs: it lives for an hour, and jobs may wait for days. */
+static void hand(slurm_order *o)
+{
+    char token[512] = "", line[520];
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    const char *const words[] = {o->of->folder, o->job_name, NULL};
+    if (o->of->door.token(o->of->door.arg, token, sizeof token, &err) != 0) {
+        fh_log_err(FH_LOG_WARN, "slurm", err, "order %" PRId64 " gets no token", o->order);
+        later(o);
+        return;
+    }
+    snprintf(line, sizeof line, "%s\n", token);
+    call(o, fh_slurm_hand, words, fh_str_of(line), handed);
+    explicit_bzero(token, sizeof token);
+    explicit_bzero(line, sizeof line);
+}
+
+/* ---- cancelling ---- */
+
+static void was_cancelled(void *arg, const supply_result *r)
+{
+    slurm_order *o = arg;
+    slurm *s = o->of;
+    if (!returned(o)) return;
+    if (r->code) {
+        later(o);
+        fh_slurm_order_say(o, o->view.state, "it is tried again", "the job cannot be cancelled: %s", fh_err_message(r->why));
+    } else if (!o->job) {
+        fh_slurm_order_over(o, true, "", "it was cancelled before it had a job");
+    } else {
+        o->cancelled = true;
+        s->list_mono = 0;
+    }
+    fh_slurm_tell_news(s);
+}
+
+static void cancel(slurm_order *o)
+{
+    const char *const words[] = {o->of->folder, o->job_name, NULL};
+    call(o, fh_slurm_cancel, words, FH_STR(""), was_cancelled);
+}
+
+/* ---- what lists show ---- */
+
+/* Whether an end, as it is said now, is one that was brought forward: Slurm does so when it is about to preempt. */
+static bool comes_earlier(slurm_order *o, int64_t ends_s)
+{
+    if (!ends_s) return false;
+    if (!o->first_end_s) o->first_end_s = ends_s;
+    return ends_s + EARLIER_S < o->first_end_s;
+}
+
+static void runs(slurm_order *o, const fh_slurm_row *r)
+{
+    fh_supply_view v = o->view;
+    if (!o->ran_mono) o->ran_mono = fh_slurm_now_ms();
+    v.state = FH_SUPPLY_HELD;
+    v.ends_utc_ns = r->ends_s * FH_NS_PER_S;
+    v.leaving = comes_earlier(o, r->ends_s) || r->state->class == FH_SLURM_HALTS || r->state->class == FH_SLURM_ENDS;
+    v.hint[0] = '\0';
+    snprintf(v.says, sizeof v.says, "job %" PRId64 " %s on %.*s%s", r->job, r->state->words, (int)FH_MIN(r->node.len, (size_t)60),
+             r->node.ptr, comes_earlier(o, r->ends_s) ? ", and is to make room for another" : "");
+    set_view(o, &v);
+}
+
+static void queue_words(const fh_slurm_row *r, char *out, size_t out_size)
+{
+    const fh_slurm_reason *why = fh_slurm_reason_find(r->reason);
+    char when[48] = "";
+    time_t t = (time_t)r->starts_s;
+    struct tm at;
+    if (r->starts_s * FH_NS_PER_S > fh_clock_utc_ns() && gmtime_r(&t, &at))
+        strftime(when, sizeof when, "; Slurm expects to start it %Y-%m-%d %H:%M UTC", &at);
+    snprintf(out, out_size, "%s%s(%.*s)%s", why ? why->words : "", why ? " " : "", (int)FH_MIN(r->reason.len, (size_t)60), r->reason.ptr,
+             when);
+}
+
+static void queued(slurm_order *o, const fh_slurm_row *r)
+{
+    const fh_slurm_reason *why = fh_slurm_reason_find(r->reason);
+    char words[160];
+    if (o->ran_mono) { /* an administrator put it back: its node has joined and left, and does not join twice */
+        o->lost = true;
+        o->wanted = false;
+        return;
+    }
+    if (why && why->never && o->wanted) {
+        o->wanted = false;
+        o->never = why;
+        fh_slurm_order_say(o, FH_SUPPLY_WAITING, "", "job %" PRId64 " cannot start: %s", o->job, why->words);
+    }
+    if (!o->wanted) return;
+    queue_words(r, words, sizeof words);
+    fh_slurm_order_say(o, FH_SUPPLY_WAITING, "", "job %" PRId64 " %s: %s", o->job, r->state->words, words);
+}
+
+static void over_as(slurm_order *o, const fh_slurm_state *state, const char *last)
+{
+    bool failed = strcmp(state->name, "FAILED") == 0;
+    bool early = failed && (!o->ran_mono || fh_slurm_now_ms() - o->ran_mono < FH_LIMIT_SLURM_EARLY_MS);
+    const char *hint = early && !state->hint[0] ? "its log lies in the shared folder until it is forgotten" : state->hint;
+    if (o->lost)
+        fh_slurm_order_over(o, true, "", "job %" PRId64 " was put back into the queue by Slurm", o->job);
+    else if (o->never)
+        fh_slurm_order_over(o, false, settings_hint, "job %" PRId64 " cannot start: %s", o->job, o->never->words);
+    else
+        fh_slurm_order_over(o, state->again && !early, hint, "job %" PRId64 " %s%s%s", o->job, state->words, last[0] ? ": " : "", last);
+}
+
+static void last_heard(void *arg, const supply_result *r)
+{
+    slurm_order *o = arg;
+    slurm *s = o->of;
+    size_t len = strlen(r->words);
+    if (!returned(o)) return;
+    if (fh_slurm_order_is_open(o)) over_as(o, fh_slurm_state_find(FH_STR("FAILED")), r->words + (len > 120 ? len - 120 : 0));
+    fh_slurm_tell_news(s);
+}
+
+static void ended(slurm_order *o, const fh_slurm_row *r)
+{
+    const char *const words[] = {o->of->folder, o->job_name, NULL};
+    const fh_slurm_reason *why = fh_slurm_reason_find(r->reason);
+    if (why && why->never && !o->ran_mono && !o->never) o->never = why;
+    if (strcmp(r->state->name, "FAILED") != 0 || !o->wanted || o->never)
+        over_as(o, r->state, "");
+    else
+        call(o, fh_slurm_last, words, FH_STR(""), last_heard);
+}
+
+/* Slurm may take long to clear away after a node that is gone. */
+static void ends(slurm_order *o, const fh_slurm_row *r)
+{
+    if (!o->ending_mono) o->ending_mono = fh_slurm_now_ms();
+    if (fh_slurm_now_ms() - o->ending_mono > FH_LIMIT_SLURM_CLEAR_MS)
+        over_as(o, r->state, "");
+    else if (o->ran_mono)
+        runs(o, r);
+    fh_slurm_stir(o->of);
+}
+
+void fh_slurm_order_seen(slurm_order *o, const fh_slurm_row *r)
+{
+    if (!fh_slurm_order_is_open(o)) return;
+    if (r->job != o->job) {
+        bool alive = r->state->class == FH_SLURM_WAITS || r->state->class == FH_SLURM_RUNS || r->state->class == FH_SLURM_HALTS;
+        if (alive && o->wanted)
+            fh_log(FH_LOG_WARN, "slurm", "supply=%s job %" PRId64 " has the name of job %" PRId64, o->of->name, r->job, o->job);
+        return;
+    }
+    o->missed = 0;
+    switch (r->state->class) {
+    case FH_SLURM_WAITS: queued(o, r); break;
+    case FH_SLURM_RUNS:
+    case FH_SLURM_HALTS: runs(o, r); break;
+    case FH_SLURM_ENDS: ends(o, r); break;
+    case FH_SLURM_ENDED:
+        if (!o->calling) ended(o, r);
+        break;
+    }
+}
+
+void fh_slurm_order_missed(slurm_order *o)
+{
+    if (++o->missed < MISSED || o->calling) return;
+    fh_slurm_order_over(o, true, "", "job %" PRId64 " has ended, and Slurm no longer knows how", o->job);
+}
+
+/* ---- steps ---- */
+
+void fh_slurm_order_step(slurm_order *o)
+{
+    if (o->calling || !fh_slurm_order_is_open(o)) return;
+    if (!o->wanted && !o->asked) {
+        fh_slurm_order_over(o, true, "", "it was not asked for yet");
+        return;
+    }
+    if (o->of->ready != SLURM_READY && !o->job) return;
+    if (o->not_before_mono > fh_slurm_now_ms()) {
+        fh_slurm_tick_soon(o->of, o->not_before_mono - fh_slurm_now_ms());
+        return;
+    }
+    if (!o->wanted && !o->cancelled)
+        cancel(o);
+    else if (o->wanted && !o->job)
+        submit(o);
+    else if (o->wanted && o->ran_mono && !o->handed)
+        hand(o);
+}
+
+void fh_slurm_order_drop(slurm_order *o)
+{
+    slurm_order **at = &o->of->first;
+    while (*at != o) at = &(*at)->next;
+    *at = o->next;
+    o->of->count--;
+    fh_free(o);
+}

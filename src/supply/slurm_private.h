@@ -1,0 +1,115 @@
+/* What the files of the Slurm adapter share: pure parts, then the adapter itself. */
+#ifndef FH_SUPPLY_SLURM_PRIVATE_H
+#define FH_SUPPLY_SLURM_PRIVATE_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "command.h"
+#include "supply/slurm.h"
+#include "supply/slurm_says.h"
+
+/* ---- settings (slurm_settings.c): pure ---- */
+
+#define SLURM_TEXT 256
+
+typedef struct slurm_settings { /* "" where the operator gave none */
+    char partition[SLURM_TEXT], account[SLURM_TEXT], qos[SLURM_TEXT], time[SLURM_TEXT], gres[SLURM_TEXT], constraint[SLURM_TEXT];
+    char cpus[SLURM_TEXT], mem[SLURM_TEXT];
+    char folder[SLURM_TEXT], program[SLURM_TEXT], scratch[SLURM_TEXT];
+    int64_t time_s; /* 0: the cluster's own limit */
+} slurm_settings;
+
+/* FH_E_INVALID with param "settings.KEY". */
+int fh_slurm_settings_read(const fh_json *o, slurm_settings *ret, fh_err **err);
+uint64_t fh_slurm_mem_mib(uint64_t need_bytes); /* what a job is given for an engine that takes so much, and for its node */
+
+/* ---- scripts (slurm_scripts.c) ---- */
+
+extern const char fh_slurm_prepare[];          /* FOLDER SUM PROGRAM */
+extern const char fh_slurm_upload[];           /* FOLDER SUM, the program as input */
+extern const char fh_slurm_submit[];           /* FOLDER JOBNAME PROGRAM URL NODE SCRATCH OPTION..., the job's script as input */
+extern const char fh_slurm_hand[];             /* FOLDER JOBNAME, the token as input */
+extern const char fh_slurm_cancel[];           /* FOLDER JOBNAME */
+extern const char fh_slurm_last[];             /* FOLDER JOBNAME */
+extern const char fh_slurm_remove[];           /* FOLDER JOBNAME */
+extern const char fh_slurm_job[];              /* what runs on the node */
+enum { SLURM_REFUSED = 65, SLURM_LATER = 75 }; /* statuses of them: Slurm said no; it may be tried again */
+
+/* ---- the adapter (slurm.c, slurm_order.c, slurm_cluster.c): the loop's thread ---- */
+
+typedef struct slurm slurm;
+
+typedef struct slurm_order {
+    struct slurm_order *next;
+    slurm *of;
+    int64_t order;
+    char node[64], job_name[64];
+    uint64_t bytes;
+    int64_t limit_s;
+    bool asked;                   /* a submission has begun once, by this process or one before: there may be a job */
+    bool calling;                 /* a command about it runs */
+    bool wanted;                  /* else it is to be cancelled */
+    bool lost;                    /* it is cancelled because Slurm put it back into its queue: another may follow */
+    bool cancelled;               /* that was asked for with success */
+    bool handed;                  /* the token is there */
+    bool forgotten;               /* by the fleet, while a command runs: kept until that returns */
+    const fh_slurm_reason *never; /* it is cancelled because it would never start */
+    int64_t job;                  /* 0: not known to be submitted */
+    int64_t ran_mono, ending_mono, begun_mono, not_before_mono;
+    int64_t first_end_s; /* when it was to end, as it was said first */
+    unsigned missed, failures;
+    fh_supply_view view;
+    bool news;
+} slurm_order;
+
+typedef enum slurm_ready { SLURM_NOT_READY, SLURM_PREPARING, SLURM_READY } slurm_ready;
+
+struct slurm {
+    fh_supply port;
+    char name[80], installation[17];
+    char door_url[300], local_program[512], marks[1100]; /* marks: a folder of ours, with a file for each order that was submitted */
+    slurm_settings set;
+    fh_supply_door door;
+    fh_loop *loop;
+    supply_host *host, *here; /* here: for our own program's digest */
+    fh_timer *tick;
+    int64_t tick_mono; /* when it fires; 0: it does not */
+    slurm_ready ready;
+    char sum[65], folder[512], program[600]; /* there */
+    fh_buf partitions;                       /* what sinfo said */
+    char problem[400], hint[200];            /* why it is not ready; "": it is, or that is not known yet */
+    bool refused;                            /* it was said there, so trying again does not help */
+    unsigned failures;
+    int64_t prepare_mono, prepared_mono; /* not before; when it last was */
+    bool listing;
+    unsigned list_failures;
+    int64_t list_mono, stirred_mono;
+    slurm_order *first;
+    unsigned count;
+};
+
+static inline int64_t fh_slurm_now_ms(void)
+{
+    return fh_clock_mono_ns() / FH_NS_PER_MS;
+}
+void fh_slurm_tick_soon(slurm *s, int64_t delay_ms);
+void fh_slurm_stir(slurm *s);      /* something goes on: look often */
+void fh_slurm_tell_news(slurm *s); /* calls the fleet for each order whose view changed; last thing of a turn */
+int64_t fh_slurm_pause_ms(unsigned failures);
+/* sh -c SCRIPT with words; done(arg) comes later. */
+int fh_slurm_call(slurm *s, const char *script, const char *const *words, fh_str input, supply_done_fn *done, void *arg, fh_err **err);
+
+void fh_slurm_prepare_step(slurm *s); /* slurm_cluster.c */
+void fh_slurm_list_step(slurm *s);
+int fh_slurm_cluster_check(slurm *s, fh_err **err);
+
+void fh_slurm_order_step(slurm_order *o); /* slurm_order.c */
+void fh_slurm_order_seen(slurm_order *o, const fh_slurm_row *r);
+void fh_slurm_order_missed(slurm_order *o);
+void fh_slurm_order_say(slurm_order *o, fh_supply_state state, const char *hint, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void fh_slurm_order_over(slurm_order *o, bool again, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void fh_slurm_order_drop(slurm_order *o); /* it is no more */
+bool fh_slurm_order_is_open(const slurm_order *o);
+
+#endif

@@ -1,0 +1,160 @@
+/* Tables of Slurm's states and reasons, and readers of lines (see slurm_says.h). */
+#include "supply/slurm_says.h"
+
+#include "base/mem.h"
+
+static const fh_slurm_state states[] = {
+    {"PENDING", FH_SLURM_WAITS, false, "waits in the queue", ""},
+    {"CONFIGURING", FH_SLURM_WAITS, false, "has its node, which is being made ready", ""},
+    {"REQUEUED", FH_SLURM_WAITS, false, "was put back into the queue", ""},
+    {"REQUEUE_FED", FH_SLURM_WAITS, false, "was put back into the queue", ""},
+    {"REQUEUE_HOLD", FH_SLURM_WAITS, false, "was put back into the queue and is held", ""},
+    {"SPECIAL_EXIT", FH_SLURM_WAITS, false, "was put back into the queue and is held", ""},
+    {"RESV_DEL_HOLD", FH_SLURM_WAITS, false, "is held: its reservation is gone", ""},
+    {"RUNNING", FH_SLURM_RUNS, false, "runs", ""},
+    {"RESIZING", FH_SLURM_RUNS, false, "runs", ""},
+    {"SIGNALING", FH_SLURM_RUNS, false, "runs", ""},
+    {"SUSPENDED", FH_SLURM_HALTS, false, "is suspended", ""},
+    {"STOPPED", FH_SLURM_HALTS, false, "is stopped", ""},
+    {"COMPLETING", FH_SLURM_ENDS, true, "has ended and is being cleared away", ""},
+    {"STAGE_OUT", FH_SLURM_ENDS, true, "has ended and is being cleared away", ""},
+    {"COMPLETED", FH_SLURM_ENDED, true, "has ended", ""},
+    {"CANCELLED", FH_SLURM_ENDED, true, "was cancelled", ""},
+    {"TIMEOUT", FH_SLURM_ENDED, true, "reached its time limit", "--set time=LIMIT of the provider asks for more"},
+    {"DEADLINE", FH_SLURM_ENDED, true, "reached its deadline", ""},
+    {"NODE_FAIL", FH_SLURM_ENDED, true, "lost its node", ""},
+    {"BOOT_FAIL", FH_SLURM_ENDED, true, "lost its node, which did not start", ""},
+    {"PREEMPTED", FH_SLURM_ENDED, true, "had to make room for another job", "another partition or quality of service may not be preempted"},
+    {"REVOKED", FH_SLURM_ENDED, true, "was taken by another cluster", ""},
+    {"FAILED", FH_SLURM_ENDED, true, "failed", ""},
+    {"OUT_OF_MEMORY", FH_SLURM_ENDED, false, "ran out of memory", "--set mem=AMOUNT of the provider asks for more"},
+};
+
+const fh_slurm_state *fh_slurm_state_find(fh_str name)
+{
+    for (size_t i = 0; i < FH_COUNT(states); i++)
+        if (fh_str_eqs(name, states[i].name)) return &states[i];
+    return fh_slurm_state_find(FH_STR("RUNNING")); /* a later Slurm's: as long as it is listed it is not over */
+}
+
+static const fh_slurm_reason reasons[] = {
+    {"Priority", "others come first", false},
+    {"Resources", "until there is room", false},
+    {"Dependency", "for a job of the same name to end", false},
+    {"JobHeldUser", "it is held by its user", false},
+    {"JobHeldAdmin", "it is held by an administrator", false},
+    {"BeginTime", "until its time has come", false},
+    {"Licenses", "for licences", false},
+    {"NodeDown", "for a node that is down", false},
+    {"PartitionDown", "the partition is down", false},
+    {"PartitionInactive", "the partition takes no jobs now", false},
+    {"ReqNodeNotAvail", "its nodes are not to be had now", false},
+    {"Reservation", "for its reservation", false},
+    {"JobArrayTaskLimit", "for its limit of jobs", false},
+    {"AssocGrpCpuLimit", "the account uses all the processors it may", false},
+    {"AssocMaxJobsLimit", "the account runs all the jobs it may", false},
+    {"QOSMaxJobsPerUserLimit", "its user runs all the jobs that the quality of service allows", false},
+    {"QOSMaxCpuPerUserLimit", "its user uses all the processors that the quality of service allows", false},
+    {"BadConstraints", "no node can ever have what it asks for", true},
+    {"PartitionNodeLimit", "it asks for more nodes than the partition gives", true},
+    {"PartitionTimeLimit", "it asks for more time than the partition gives", true},
+    {"AssociationJobLimit", "the account may not run it", true},
+    {"AccountNotAllowed", "the account may not use the partition", true},
+    {"InvalidAccount", "there is no such account", true},
+    {"InvalidQOS", "there is no such quality of service", true},
+    {"QOSNotAllowed", "the quality of service may not be used there", true},
+    {"QOSMaxWallDurationPerJobLimit", "it asks for more time than the quality of service allows", true},
+    {"QOSMaxMemoryPerJob", "it asks for more memory than the quality of service allows", true},
+};
+
+const fh_slurm_reason *fh_slurm_reason_find(fh_str name)
+{
+    for (size_t i = 0; i < FH_COUNT(reasons); i++)
+        if (fh_str_eqs(name, reasons[i].name)) return &reasons[i];
+    return NULL;
+}
+
+/* ---- lines ---- */
+
+static fh_str take_until(fh_str *rest, char until)
+{
+    const char *at = rest->len ? memchr(rest->ptr, until, rest->len) : NULL;
+    fh_str piece = {rest->ptr, at ? (size_t)(at - rest->ptr) : rest->len};
+    size_t taken = FH_MIN(piece.len + 1, rest->len);
+    rest->ptr += taken;
+    rest->len -= taken;
+    return piece;
+}
+
+/* "NONE", "N/A" and whatever else is no time: 0. */
+static int64_t seconds_of(fh_str s)
+{
+    uint64_t v = 0;
+    return fh_str_u64(s, 253402300799, &v) ? (int64_t)v : 0;
+}
+
+static bool row_parse(fh_str line, fh_slurm_row *ret)
+{
+    uint64_t job = 0;
+    int64_t limit_s = 0;
+    fh_str field[7];
+    for (size_t i = 0; i < FH_COUNT(field); i++) field[i] = take_until(&line, '|');
+    if (!fh_str_u64(field[0], INT64_MAX, &job) || !job || !field[1].len || !line.len) return false;
+    *ret = (fh_slurm_row){.job = (int64_t)job,
+                          .state = fh_slurm_state_find(field[1]),
+                          .reason = field[2],
+                          .ends_s = fh_slurm_time_parse(field[3], &limit_s) ? seconds_of(field[4]) : 0, /* without a limit it is made up */
+                          .starts_s = seconds_of(field[5]),
+                          .node = field[6],
+                          .name = line};
+    return true;
+}
+
+bool fh_slurm_row_next(fh_str *text, fh_slurm_row *ret)
+{
+    while (text->len)
+        if (row_parse(take_until(text, '\n'), ret)) return true;
+    return false;
+}
+
+bool fh_slurm_is_passing(const char *words)
+{
+    static const char *const passing[] = {"timed out",
+                                          "Unable to contact slurm controller",
+                                          "Zero Bytes were transmitted",
+                                          "Connection refused",
+                                          "Communication connection failure",
+                                          "temporarily unavailable",
+                                          "Transport endpoint",
+                                          "slurm_receive_msg",
+                                          "Resource temporarily",
+                                          "Slurm backup controller"};
+    for (size_t i = 0; i < FH_COUNT(passing); i++)
+        if (strstr(words, passing[i])) return true;
+    return false;
+}
+
+fh_str fh_slurm_said(fh_str out, const char *key)
+{
+    while (out.len) {
+        fh_str line = take_until(&out, '\n'), word = take_until(&line, ' ');
+        if (fh_str_eqs(word, key)) return fh_str_trim(line);
+    }
+    return FH_STR("");
+}
+
+uint64_t fh_slurm_partition_cpus(fh_str out, const char *name)
+{
+    uint64_t n = 0;
+    while (out.len) {
+        fh_str line = take_until(&out, '\n'), word = take_until(&line, ' ');
+        if (!fh_str_eqs(word, "partition")) continue;
+        fh_str at = take_until(&line, '|'), cpus = line;
+        bool standard = fh_str_ends(at, FH_STR("*"));
+        if (standard) at.len--;
+        if (name[0] ? !fh_str_eqs(at, name) : !standard) continue;
+        if (fh_str_ends(cpus, FH_STR("+"))) cpus.len--; /* "8+": at least */
+        return fh_str_u64(cpus, 1 << 20, &n) ? n : 0;
+    }
+    return 0;
+}
