@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #define KEPT   50
 #define ROUNDS 7
@@ -44,15 +45,24 @@ static void fill(fh_plan_host *hosts, size_t host_count, fh_plan_offer *offers, 
     }
 }
 
-static double rank_ms(const fh_catalog_model *m, const fh_plan_market *on, const fh_plan_wishes *w, fh_plan_ranking *r)
+static int64_t processor_ns(void)
 {
-    int64_t best = INT64_MAX;
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return t.tv_sec * FH_NS_PER_S + t.tv_nsec;
+}
+
+/* The best of the rounds, by the clock and of the processor: on a busy machine they differ. */
+static void rank_ms(const fh_catalog_model *m, const fh_plan_market *on, const fh_plan_wishes *w, fh_plan_ranking *r, double ret[2])
+{
+    int64_t best[2] = {INT64_MAX, INT64_MAX};
     for (int i = 0; i < ROUNDS; i++) {
-        int64_t begin = fh_clock_mono_ns();
+        int64_t begin = fh_clock_mono_ns(), worked = processor_ns();
         if (fh_plan_rank(m, w, on, r, NULL)) abort();
-        best = FH_MIN(best, fh_clock_mono_ns() - begin);
+        best[0] = FH_MIN(best[0], fh_clock_mono_ns() - begin);
+        best[1] = FH_MIN(best[1], processor_ns() - worked);
     }
-    return (double)best / 1e6;
+    for (int i = 0; i < 2; i++) ret[i] = (double)best[i] / 1e6;
 }
 
 int main(int argc, char **argv)
@@ -70,8 +80,10 @@ int main(int argc, char **argv)
         static const char *const names[] = {"price", "speed", "energy", "start"};
         fh_plan_wishes w = {.context_tok = 131072, .prefer = (fh_plan_prefer)prefer, .max_hour_nusd = 90000000000};
         fh_plan_ranking r = {.plans = plans, .max = KEPT};
-        double ms = rank_ms(m, &on, &w, &r);
-        printf("%-7s %zu offers, %zu hosts, %s: %.1f ms, %zu fit, %zu kept\n", names[prefer], count, host_count, m->id, ms, r.fit, r.count);
+        double ms[2];
+        rank_ms(m, &on, &w, &r, ms);
+        printf("%-7s %zu offers, %zu hosts, %s: %.1f ms (%.1f of the processor), %zu fit, %zu kept\n", names[prefer], count, host_count,
+               m->id, ms[0], ms[1], r.fit, r.count);
     }
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);

@@ -45,21 +45,87 @@ uint64_t fh_plan_gpu_bytes_for(uint64_t need_bytes)
     return fh_plan_mul(need_bytes / GPU_MEMORY_PER_MILLE + 1, 1000);
 }
 
+/* ---- what many hosts share ---- */
+
+enum { RANKS = 64, BATCHES = 1024 }; /* that are kept; others are reckoned each time */
+
+typedef struct memory { /* of a variant over so many ranks */
+    bool known;
+    fh_plan_model rule;
+    fh_plan_need need;
+} memory;
+
+typedef struct taken { /* a variant that may be taken */
+    const fh_catalog_variant *v;
+    bool nvfp4, scored;
+    double bits;                   /* a parameter */
+    memory memories[2][RANKS + 1]; /* by fh_plan_kv and ranks */
+} taken;
+
+struct estimator {
+    const fh_catalog_model *m;
+    const fh_plan_wishes *w;
+    memory other;              /* of the last that is not kept */
+    double parts[BATCHES + 1]; /* of the weights, that a step of so many sequences reads; 0: not reckoned yet */
+    size_t count;
+    taken variants[]; /* in the model's order */
+};
+
+static bool is_scored(const fh_catalog_model *m, const fh_catalog_variant *v)
+{
+    return m->score_count > 0 && fh_catalog_variant_find(m, m->scores[0].variant) == v;
+}
+
+int estimator_new(estimator **ret, const fh_catalog_model *m, const fh_plan_wishes *w, fh_err **err)
+{
+    estimator *by = fh_calloc(1, sizeof *by + m->variant_count * sizeof by->variants[0]);
+    if (!by) return fh_err_nomem(err);
+    by->m = m;
+    by->w = w;
+    for (size_t i = 0; i < m->variant_count; i++) {
+        const fh_catalog_variant *v = &m->variants[i];
+        if (w->variant && fh_catalog_variant_find(m, w->variant) != v) continue;
+        taken *t = &by->variants[by->count++];
+        t->v = v;
+        t->nvfp4 = fh_str_starts(fh_str_of(v->format), FH_STR("NVFP4"));
+        t->scored = is_scored(m, v);
+        t->bits = m->params_total_b > 0 ? (double)v->bytes * 8 / (m->params_total_b * 1e9) : 16;
+    }
+    *ret = by;
+    return 0;
+}
+
+void estimator_free(estimator *by)
+{
+    fh_free(by);
+}
+
+static const memory *memory_of(estimator *by, taken *t, fh_plan_kv kv, uint32_t ranks)
+{
+    memory *m = ranks <= RANKS ? &t->memories[kv == FH_PLAN_KV_8BIT][ranks] : &by->other;
+    if (m->known && m != &by->other) return m;
+    m->rule = fh_plan_model_with(by->m, t->v, kv, ranks);
+    m->need = fh_plan_need_of(&m->rule, by->w->context_tok, by->w->streams);
+    m->known = true;
+    return m;
+}
+
 typedef struct setting { /* a variant on a host: all that the formulas ask */
+    estimator *by;
     const fh_catalog_model *m;
     const fh_plan_wishes *w;
     const fh_plan_host *h;
+    const taken *t;
     const fh_catalog_variant *v;
-    fh_plan_model rule;
+    const memory *memory;
     fh_plan_kv kv;
     uint32_t ranks, machines;
     uint64_t usable_bytes;
 } setting;
 
-static bool opens(const fh_plan_host *h, const fh_catalog_model *m, const fh_catalog_variant *v)
+static bool opens(const fh_plan_host *h, const fh_catalog_model *m, const taken *t)
 {
-    bool own = fh_str_starts(fh_str_of(v->format), FH_STR("NVFP4"));
-    if (!v->gguf) return (h->opens & FH_PLAN_TENSORS) && (!own || (h->opens & FH_PLAN_NVFP4));
+    if (!t->v->gguf) return (h->opens & FH_PLAN_TENSORS) && (!t->nvfp4 || (h->opens & FH_PLAN_NVFP4));
     return h->machines <= 1 && ((h->opens & FH_PLAN_GGUF) || ((h->opens & FH_PLAN_OURS) && m->runs_here));
 }
 
@@ -71,13 +137,15 @@ static uint32_t ranks_of(const fh_plan_host *h, const fh_catalog_model *m)
     return r;
 }
 
-static setting set(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_host *h, const fh_catalog_variant *v)
+static setting set(estimator *by, const fh_plan_host *h, taken *t)
 {
-    setting s = {.m = m, .w = w, .h = h, .v = v, .machines = FH_MAX(h->machines, 1u)};
+    const fh_catalog_model *m = by->m;
+    const fh_catalog_variant *v = t->v;
+    setting s = {.by = by, .m = m, .w = by->w, .h = h, .t = t, .v = v, .machines = FH_MAX(h->machines, 1u)};
     if (m->layers) s.machines = FH_MIN(s.machines, m->layers);
     s.ranks = v->gguf ? 1 : ranks_of(h, m);
     s.kv = !v->gguf && h->ops_8bit ? FH_PLAN_KV_8BIT : FH_PLAN_KV_16BIT;
-    s.rule = fh_plan_model_with(m, v, s.kv, s.ranks);
+    s.memory = memory_of(by, t, s.kv, s.ranks);
     uint64_t devices = v->gguf ? FH_MAX(h->devices, 1u) : (uint64_t)s.ranks * s.machines;
     s.usable_bytes = fh_plan_mul(devices, h->memory_bytes) / 1000 * (h->cpu ? 1000 : GPU_MEMORY_PER_MILLE);
     return s;
@@ -96,14 +164,16 @@ static double active_params(const setting *s)
 /* The part of the weights that a step of so many sequences reads: each draws its experts. */
 static double weights_read(const setting *s, double batch)
 {
-    double part = has_experts(s) ? s->m->params_active_b / s->m->params_total_b : 1;
-    return (double)s->v->bytes * (1 - pow(1 - part, batch));
+    double *kept = batch <= BATCHES ? &s->by->parts[(size_t)batch] : NULL, part = kept ? *kept : 0; /* batches are whole */
+    if (part == 0) part = 1 - pow(has_experts(s) ? 1 - s->m->params_active_b / s->m->params_total_b : 0, batch);
+    if (kept) *kept = part;
+    return (double)s->v->bytes * part;
 }
 
 /* Operations a second of all devices that share a layer, at the width of the weights. */
 static double arithmetic(const setting *s)
 {
-    double bits = s->m->params_total_b > 0 ? (double)s->v->bytes * 8 / (s->m->params_total_b * 1e9) : 16;
+    double bits = s->t->bits;
     uint64_t ops = s->h->ops_16bit;
     if (bits < 10 && s->h->ops_8bit) ops = s->h->ops_8bit;
     if (bits < 6) ops = s->h->ops_4bit ? s->h->ops_4bit : s->h->ops_16bit; /* without arithmetic of its own a narrow format is widened */
@@ -122,7 +192,7 @@ static double step_s(const setting *s, double streams)
 {
     double batch = ceil(streams / s->machines);
     double tokens = (double)FH_MIN(s->w->context_tok, (int64_t)s->w->prompt_tok + s->w->answer_tok / 2);
-    double cache = batch * ((double)s->rule.kv_bytes_per_tok * tokens + (double)s->rule.kv_fixed_bytes);
+    double cache = batch * ((double)s->memory->rule.kv_bytes_per_tok * tokens + (double)s->memory->rule.kv_fixed_bytes);
     double speed = s->h->speed_per_mille ? s->h->speed_per_mille / 1000.0 : 1;
     double cache_speed = s->h->cache_per_mille ? s->h->cache_per_mille / 1000.0 : speed;
     double bandwidth = (double)s->h->bandwidth_bytes * s->ranks * (s->h->cpu ? BANDWIDTH_SHARE_CPU : BANDWIDTH_SHARE);
@@ -156,26 +226,35 @@ static int64_t whole(double v)
 }
 
 /* At the load: a machine that has less to do draws less, but not in proportion. */
-static void set_load(const setting *s, estimate *e, double able, double full)
+static void set_load(const setting *s, estimate *e, double able, double most)
 {
-    double rate = s->w->load_tok_s > 0 ? FH_MIN((double)s->w->load_tok_s, FH_MAX(able, full)) : able;
-    e->plan.most_millitok_s = whole(1000 * FH_MAX(able, full));
+    double rate = s->w->load_tok_s > 0 ? FH_MIN((double)s->w->load_tok_s, most) : able;
     double busy = rate / FH_MAX(FH_MAX(able, rate), 1e-9);
     double watts = (double)s->h->watts * FH_MAX(s->h->devices, 1u) * s->machines * (s->h->cpu ? 1 : POWER_SHARE * HOST_POWER);
     e->mtok_known = true;
     e->mtok_share = (uint64_t)whole(FH_MIN(1e6 / 3600 / rate * 4294967296.0, 9e18));
-    e->plan.mtok_uj = watts > 0 ? whole(watts * (IDLE_SHARE + (1 - IDLE_SHARE) * busy) / rate * 1e12) : -1;
+    e->mtok_uj = watts > 0 ? whole(watts * (IDLE_SHARE + (1 - IDLE_SHARE) * busy) / rate * 1e12) : -1;
 }
 
-static void set_speed(const setting *s, estimate *e)
+/* Answered tokens a second with as many streams as fit. */
+static double most_tok_s(const setting *s, double able, double prefill)
 {
-    double streams = (double)s->w->streams, most = (double)e->plan.streams_max;
-    double step = step_s(s, streams), prefill = prefill_tok_s(s), able = total_tok_s(s, streams, step, prefill);
-    e->plan.decode_millitok_s = whole(1000 / step);
+    double most = (double)streams_max(s, &s->memory->need);
+    return FH_MAX(able, total_tok_s(s, most, step_s(s, most), prefill));
+}
+
+static void set_speed(const setting *s, bool with_plan, estimate *e)
+{
+    double streams = (double)s->w->streams, step = step_s(s, streams), prefill = prefill_tok_s(s);
+    double able = total_tok_s(s, streams, step, prefill);
+    double most = with_plan || s->w->load_tok_s > 0 ? most_tok_s(s, able, prefill) : able;
+    e->decode_millitok_s = whole(1000 / step);
+    set_load(s, e, able, most);
+    if (!with_plan) return;
     e->plan.total_millitok_s = whole(1000 * able);
+    e->plan.most_millitok_s = whole(1000 * most);
     e->plan.prefill_tok_s = whole(prefill);
     e->plan.first_token_ms = prefill > 0 ? whole(1000 * (s->w->prompt_tok / prefill + step)) : 0;
-    set_load(s, e, able, total_tok_s(s, most, step_s(s, most), prefill));
 }
 
 static void refuse(estimate *e, fh_plan_reason why, uint64_t wanted, uint64_t had)
@@ -186,47 +265,61 @@ static void refuse(estimate *e, fh_plan_reason why, uint64_t wanted, uint64_t ha
     e->had = (int64_t)FH_MIN(had, (uint64_t)INT64_MAX);
 }
 
-static bool is_scored(const fh_catalog_model *m, const fh_catalog_variant *v)
+static void refuse_for_memory(const setting *s, estimate *e)
 {
-    return m->score_count > 0 && fh_catalog_variant_find(m, m->scores[0].variant) == v;
+    uint64_t total = s->memory->need.total_bytes;
+    bool nearer = e->why != FH_PLAN_BY_MEMORY || (int64_t)total < e->wanted;
+    if (e->why <= FH_PLAN_BY_MEMORY && nearer) refuse(e, FH_PLAN_BY_MEMORY, total, s->usable_bytes);
+}
+
+static void set_estimate(const setting *s, bool with_plan, estimate *e)
+{
+    if (with_plan)
+        e->plan = (fh_plan){.variant = s->v,
+                            .scored = s->t->scored,
+                            .kv = s->kv,
+                            .ranks = s->ranks,
+                            .machines = s->machines,
+                            .need = s->memory->need,
+                            .streams_max = streams_max(s, &s->memory->need)};
+    e->mtok_known = false;
+    e->decode_millitok_s = 0;
+    e->mtok_uj = -1;
+    if (s->h->bandwidth_bytes) set_speed(s, with_plan, e);
+    e->weights_bytes = s->v->bytes;
+    e->load_s = (int64_t)(s->v->bytes / (s->h->load_bytes ? s->h->load_bytes : LOAD_BYTES));
+    if (!with_plan) return;
+    e->plan.decode_millitok_s = e->decode_millitok_s;
+    e->plan.mtok_uj = e->mtok_uj;
 }
 
 /* True when the variant does; else why not, which a later variant may better. */
-static bool try_variant(const setting *s, estimate *e)
+static bool try_variant(const setting *s, bool with_plan, estimate *e)
 {
-    fh_plan_need need = fh_plan_need_of(&s->rule, s->w->context_tok, s->w->streams);
     if (s->v->bytes == 0) {
         if (e->why < FH_PLAN_BY_SIZE) refuse(e, FH_PLAN_BY_SIZE, 0, 0);
         return false;
     }
-    if (need.total_bytes > s->usable_bytes) {
-        bool nearer = e->why != FH_PLAN_BY_MEMORY || (int64_t)need.total_bytes < e->wanted;
-        if (e->why <= FH_PLAN_BY_MEMORY && nearer) refuse(e, FH_PLAN_BY_MEMORY, need.total_bytes, s->usable_bytes);
+    if (s->memory->need.total_bytes > s->usable_bytes) {
+        refuse_for_memory(s, e);
         return false;
     }
-    e->plan =
-        (fh_plan){.variant = s->v, .scored = is_scored(s->m, s->v), .kv = s->kv, .ranks = s->ranks, .machines = s->machines, .need = need};
-    e->plan.streams_max = streams_max(s, &need);
-    e->plan.mtok_uj = -1;
-    if (s->h->bandwidth_bytes) set_speed(s, e);
+    set_estimate(s, with_plan, e);
     int64_t least = (int64_t)s->w->min_decode_tok_s * 1000;
-    e->decode_millitok_s = e->plan.decode_millitok_s;
-    e->mtok_uj = e->plan.mtok_uj;
-    e->load_s = (int64_t)(s->v->bytes / (s->h->load_bytes ? s->h->load_bytes : LOAD_BYTES));
-    e->fits = e->plan.decode_millitok_s >= least;
-    if (!e->fits) refuse(e, FH_PLAN_BY_SPEED, (uint64_t)least, (uint64_t)e->plan.decode_millitok_s);
+    e->fits = e->decode_millitok_s >= least;
+    if (!e->fits) refuse(e, FH_PLAN_BY_SPEED, (uint64_t)least, (uint64_t)e->decode_millitok_s);
     return e->fits;
 }
 
-void estimate_host(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_host *h, estimate *ret)
+void estimate_host(estimator *by, const fh_plan_host *h, bool with_plan, estimate *ret)
 {
-    *ret = (estimate){0};
+    if (with_plan) *ret = (estimate){0};
     refuse(ret, FH_PLAN_BY_FORMAT, 0, 0);
-    for (size_t i = 0; i < m->variant_count && !ret->fits; i++) {
-        const fh_catalog_variant *v = &m->variants[i];
-        if ((w->variant && fh_catalog_variant_find(m, w->variant) != v) || !opens(h, m, v)) continue;
-        setting s = set(m, w, h, v);
-        if (try_variant(&s, ret)) break;
+    for (size_t i = 0; i < by->count && !ret->fits; i++) {
+        taken *t = &by->variants[i];
+        if (!opens(h, by->m, t)) continue;
+        setting s = set(by, h, t);
+        if (try_variant(&s, with_plan, ret)) break;
     }
 }
 

@@ -1,4 +1,5 @@
-/* What follows from one host for one model and one set of wishes: reckoned once, used by all its offers. */
+/* What follows from one host for one model and one set of wishes: reckoned once, used by all its offers. What is the same for many hosts
+ * is kept by an estimator, so that a host costs a few divisions. Threads: an estimator has one owner. */
 #ifndef FH_PLAN_ESTIMATE_H
 #define FH_PLAN_ESTIMATE_H
 
@@ -11,12 +12,19 @@ typedef struct estimate { /* what every offer asks comes first, in one line of t
     uint64_t mtok_share; /* a million tokens' part of an hour, in 2^-32 */
     int64_t load_s;      /* of its weights, from disk */
     int64_t decode_millitok_s, mtok_uj;
-    fh_plan plan; /* all that does not depend on the offer */
+    uint64_t weights_bytes;
+    fh_plan plan; /* all that does not depend on the offer, if that was asked for and it fits */
 } estimate;
 
 extern const fh_plan_region estimate_anywhere;           /* of a place of which nothing is known */
 fh_plan_wishes estimate_wishes(const fh_plan_wishes *w); /* with defaults filled in */
-void estimate_host(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_host *h, estimate *ret);
+typedef struct estimator estimator;
+/* m and w, with their defaults filled in, are borrowed. */
+int estimator_new(estimator **ret, const fh_catalog_model *m, const fh_plan_wishes *w, fh_err **err);
+void estimator_free(estimator *by); /* NULL is fine */
+FH_DEFINE_AUTO(estimator, estimator_free);
+/* Without its plan all else is set. */
+void estimate_host(estimator *by, const fh_plan_host *h, bool with_plan, estimate *ret);
 int64_t estimate_mtok_ul(int64_t mtok_uj, const fh_plan_region *r); /* r NULL: nothing is known of the place */
 
 #endif

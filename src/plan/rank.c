@@ -8,12 +8,21 @@
 
 #define NONE UINT32_MAX
 
+#define AHEAD 16 /* offers, whose hosts are fetched from memory before they are asked for */
+
 typedef struct brief { /* what an offer asks of its host's estimate; the whole of it is reckoned again for those that are kept */
     bool fits, mtok_known;
-    fh_plan_reason why;
-    int64_t wanted, had;
-    uint64_t mtok_share, weights_bytes;
-    int64_t load_s, decode_millitok_s, mtok_uj;
+    uint8_t why; /* fh_plan_reason */
+    uint32_t load_s;
+    union {
+        struct { /* it fits */
+            uint64_t mtok_share, weights_bytes;
+            int64_t decode_millitok_s, mtok_uj;
+        };
+        struct { /* it does not */
+            int64_t wanted, had;
+        };
+    };
 } brief;
 
 typedef struct pass {
@@ -21,6 +30,7 @@ typedef struct pass {
     const fh_plan_wishes *w;
     const fh_plan_market *on;
     const brief *hosts;
+    estimator *by;
     fh_plan_ranking *ret;
     struct scored {
         int64_t first, second; /* smaller is better */
@@ -30,18 +40,21 @@ typedef struct pass {
     int64_t rented_nusd, hosted_nusd;
 } pass;
 
-static brief brief_of(const estimate *e)
+static void set_brief(brief *b, const estimate *e)
 {
-    return (brief){.fits = e->fits,
-                   .mtok_known = e->mtok_known,
-                   .why = e->why,
-                   .wanted = e->wanted,
-                   .had = e->had,
-                   .mtok_share = e->mtok_share,
-                   .weights_bytes = e->plan.need.weights_bytes,
-                   .load_s = e->load_s,
-                   .decode_millitok_s = e->decode_millitok_s,
-                   .mtok_uj = e->mtok_uj};
+    b->fits = e->fits;
+    b->mtok_known = e->mtok_known;
+    b->why = (uint8_t)e->why;
+    b->load_s = (uint32_t)FH_MIN(e->load_s, (int64_t)UINT32_MAX);
+    if (e->fits) {
+        b->mtok_share = e->mtok_share;
+        b->weights_bytes = e->weights_bytes;
+        b->decode_millitok_s = e->decode_millitok_s;
+        b->mtok_uj = e->mtok_uj;
+    } else {
+        b->wanted = e->wanted;
+        b->had = e->had;
+    }
 }
 
 /* "wanted" and "had" of a refusal, and what is still lacking. */
@@ -149,7 +162,7 @@ static void weigh(pass *p, uint32_t i)
         return;
     }
     if (e && !e->fits) {
-        refuse(p, e->why, i, e->wanted, e->had);
+        refuse(p, (fh_plan_reason)e->why, i, e->wanted, e->had);
         return;
     }
     int64_t mtok = mtok_of(o, e, w), hour = hour_of(o, e, w, mtok);
@@ -169,7 +182,7 @@ static fh_plan plan_of(const pass *p, uint32_t i)
     const fh_plan_offer *o = &p->on->offers[i];
     const brief *e = o->host == FH_PLAN_HOSTED ? NULL : &p->hosts[o->host];
     estimate whole = {.plan = {.mtok_uj = -1}};
-    if (e) estimate_host(p->m, p->w, &p->on->hosts[o->host], &whole);
+    if (e) estimate_host(p->by, &p->on->hosts[o->host], true, &whole);
     fh_plan plan = whole.plan;
     plan.offer = i;
     plan.mtok_nusd = mtok_of(o, e, p->w);
@@ -196,13 +209,47 @@ static int check(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_pl
         return fh_err_set(err, FH_E_NOT_FOUND, "%s has no variant \"%.64s\"", m->id, w->variant);
     if (w->load_tok_s > LOAD_MAX_TOK_S) return fh_err_set(err, FH_E_INVALID, "a load of %lld tokens a second", (long long)w->load_tok_s);
     if (on->offer_count >= UINT32_MAX) return fh_err_set(err, FH_E_INVALID, "%zu offers are too many", on->offer_count);
-    for (size_t i = 0; i < on->offer_count; i++) {
-        const fh_plan_offer *o = &on->offers[i];
-        if ((o->host >= on->host_count && o->host != FH_PLAN_HOSTED) || o->region > on->region_count)
-            return fh_err_set(err, FH_E_INVALID, "offer %zu names a host or a region that is not there", i);
-        if (o->hour_nusd < 0 || o->in_nusd < 0 || o->out_nusd < 0) return fh_err_set(err, FH_E_INVALID, "offer %zu has a price below 0", i);
+    return 0;
+}
+
+static bool is_good(const fh_plan_market *on, const fh_plan_offer *o)
+{
+    bool there = (o->host < on->host_count || o->host == FH_PLAN_HOSTED) && o->region <= on->region_count;
+    return there && (o->hour_nusd | o->in_nusd | o->out_nusd) >= 0; /* the sign of any */
+}
+
+static int bad_offer(const fh_plan_market *on, uint32_t i, fh_err **err)
+{
+    const fh_plan_offer *o = &on->offers[i];
+    if (o->hour_nusd < 0 || o->in_nusd < 0 || o->out_nusd < 0) return fh_err_set(err, FH_E_INVALID, "offer %u has a price below 0", i);
+    return fh_err_set(err, FH_E_INVALID, "offer %u names a host or a region that is not there", i);
+}
+
+static void fetch_ahead(const pass *p, size_t i)
+{
+    if (i >= p->on->offer_count) return;
+    uint32_t host = p->on->offers[i].host;
+    if (host < p->on->host_count) __builtin_prefetch(&p->hosts[host]);
+}
+
+/* All offers; an error as soon as one makes no sense. */
+static int weigh_all(pass *p, fh_err **err)
+{
+    for (uint32_t i = 0; i < p->on->offer_count; i++) {
+        fetch_ahead(p, (size_t)i + AHEAD);
+        if (!is_good(p->on, &p->on->offers[i])) return bad_offer(p->on, i, err);
+        weigh(p, i);
     }
     return 0;
+}
+
+static void brief_all(pass *p, brief *ret)
+{
+    estimate e = {.fits = false};
+    for (size_t i = 0; i < p->on->host_count; i++) {
+        estimate_host(p->by, &p->on->hosts[i], false, &e);
+        set_brief(&ret[i], &e);
+    }
 }
 
 int fh_plan_rank(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_market *on, fh_plan_ranking *ret, fh_err **err)
@@ -210,25 +257,20 @@ int fh_plan_rank(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_pl
     int rc = check(m, w, on, err);
     if (rc) return rc;
     fh_plan_wishes wishes = estimate_wishes(w);
-    brief *hosts = fh_realloc_array(NULL, FH_MAX(on->host_count, (size_t)1), sizeof(*hosts));
-    struct scored *best = fh_calloc(FH_MAX(ret->max, (size_t)1), sizeof(*best));
-    if (hosts && best) {
-        fh_plan_ranking empty = {.plans = ret->plans, .max = ret->max};
-        *ret = empty;
-        for (size_t i = 0; i < on->host_count; i++) {
-            estimate e;
-            estimate_host(m, &wishes, &on->hosts[i], &e);
-            hosts[i] = brief_of(&e);
-        }
-        pass p = {.m = m, .w = &wishes, .on = on, .hosts = hosts, .ret = ret, .best = best, .rented = NONE, .hosted = NONE};
-        for (uint32_t i = 0; i < on->offer_count; i++) weigh(&p, i);
-        set_plans(&p);
-    } else {
-        rc = fh_err_nomem(err);
-    }
-    fh_free(best);
-    fh_free(hosts);
-    return rc;
+    fh_plan_ranking r = {.plans = ret->plans, .max = ret->max};
+    FH_AUTO(ptr) brief *hosts = fh_realloc_array(NULL, FH_MAX(on->host_count, (size_t)1), sizeof(*hosts));
+    FH_AUTO(ptr) struct scored *best = fh_calloc(FH_MAX(ret->max, (size_t)1), sizeof(*best));
+    FH_AUTO(estimator) estimator *by = NULL;
+    if (!hosts || !best) return fh_err_nomem(err);
+    rc = estimator_new(&by, m, &wishes, err);
+    if (rc) return rc;
+    pass p = {.m = m, .w = &wishes, .on = on, .hosts = hosts, .by = by, .ret = &r, .best = best, .rented = NONE, .hosted = NONE};
+    brief_all(&p, hosts);
+    rc = weigh_all(&p, err);
+    if (rc) return rc;
+    set_plans(&p);
+    *ret = r;
+    return 0;
 }
 
 static uint64_t memory_of(const fh_plan_host *h)
@@ -241,9 +283,12 @@ int fh_plan_smallest_host(const fh_catalog_model *m, const fh_plan_wishes *w, co
 {
     fh_plan_wishes wishes = estimate_wishes(w);
     estimate e, best = {0};
+    FH_AUTO(estimator) estimator *by = NULL;
     size_t at = 0;
+    int rc = estimator_new(&by, m, &wishes, err);
+    if (rc) return rc;
     for (size_t i = 0; i < count; i++) {
-        estimate_host(m, &wishes, &hosts[i], &e);
+        estimate_host(by, &hosts[i], true, &e);
         if (!e.fits || (best.fits && memory_of(&hosts[at]) <= memory_of(&hosts[i]))) continue;
         best = e;
         at = i;

@@ -99,7 +99,9 @@ static estimate estimated(const measured *r, uint32_t speed_per_mille)
     fh_plan_host h = several(r->device, r->devices);
     h.speed_per_mille = speed_per_mille;
     estimate e;
-    estimate_host(&m, &w, &h, &e);
+    FH_AUTO(estimator) estimator *by = NULL;
+    assert_int_equal(estimator_new(&by, &m, &w, NULL), 0);
+    estimate_host(by, &h, true, &e);
     assert_true(e.fits);
     return e;
 }
@@ -148,7 +150,9 @@ static estimate on(const char *id, const char *variant, const fh_plan_host *h, i
     estimate e;
     const fh_catalog_model *m = fh_catalog_find(fh_str_of(id));
     assert_non_null(m);
-    estimate_host(m, &w, h, &e);
+    FH_AUTO(estimator) estimator *by = NULL;
+    assert_int_equal(estimator_new(&by, m, &w, NULL), 0);
+    estimate_host(by, h, true, &e);
     return e;
 }
 
