@@ -26,9 +26,10 @@ static void reply_on_loop(void *arg)
     fh_free(c);
 }
 
-/* Takes c. The reply's loop may be going away: then nobody is left to hear it. */
+/* Takes c. Who hears the answer sees what it says. The reply's loop may be going away: then nobody is left to hear it. */
 static void reply(command *c)
 {
+    fh_fleet_publish_now(c->fleet);
     if (c->done && fh_loop_post(c->reply_loop, reply_on_loop, c)) return;
     fh_err_free(c->err);
     fh_free(c);
@@ -63,7 +64,7 @@ static void make_name(fh_fleet *f, const char *model, const fh_set *set, char *o
     base[n] = 0;
     if (!fh_deployment_name_good(base)) snprintf(base, sizeof(base), "model");
     snprintf(out, out_size, "%s", base);
-    for (unsigned k = 2; k <= FH_LIMIT_DEPLOYMENTS + 2; k++) {
+    for (unsigned k = 2; k <= f->timing.deployments + 2; k++) {
         if (is_free(f, out, set)) return;
         snprintf(out, out_size, "%s-%u", base, k);
     }
@@ -138,10 +139,10 @@ static fh_deployment *oldest_failed(const fh_fleet *f)
 
 static int make_room(fh_fleet *f, fh_err **err)
 {
-    if (count_running(f) < FH_LIMIT_DEPLOYMENTS) return 0;
+    if (count_running(f) < f->timing.deployments) return 0;
     fh_deployment *failed = oldest_failed(f);
     if (failed) return fh_fleet_retire(f, failed, "it made room for another", err);
-    int rc = fh_err_set(err, FH_E_CONFLICT, "there are %d deployments already", FH_LIMIT_DEPLOYMENTS);
+    int rc = fh_err_set(err, FH_E_CONFLICT, "there are %zu deployments already", f->timing.deployments);
     fh_err_hint(err, "stop one first: freehold stop NAME");
     return rc;
 }

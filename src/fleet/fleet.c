@@ -34,13 +34,14 @@ const fh_fleet_timing fh_fleet_timing_default = {
     .replace_drain_ns = FH_LIMIT_REPLACE_DRAIN_MS * FH_NS_PER_MS,
     .set_retry_ns = FH_LIMIT_SET_RETRY_MS * FH_NS_PER_MS,
     .set_retry_most_ns = FH_LIMIT_SET_RETRY_MOST_MS * FH_NS_PER_MS,
+    .deployments = FH_LIMIT_DEPLOYMENTS,
 };
 
 /* ---- the lists ---- */
 
-const fh_place *fh_fleet_place(const fh_fleet *f, const char *name)
+fh_place *fh_fleet_place(const fh_fleet *f, const char *name)
 {
-    const fh_place *p = f->places;
+    fh_place *p = f->places;
     while (p && strcmp(p->name, name) != 0) p = p->next;
     return p;
 }
@@ -130,6 +131,7 @@ static void fleet_free(fh_fleet *f)
     fh_fleet_snapshot_release(f->snapshot);
     fh_http_client_free(f->client);
     if (f->stop_timer) fh_timer_free(f->stop_timer);
+    if (f->publish_timer) fh_timer_free(f->publish_timer);
     fh_orders_close(f);
     fh_orders_free(f);
     fh_fleet_nodes_free(f);
@@ -180,6 +182,7 @@ static void *run_thread(void *arg)
     fh_err *err = NULL;
     if (fh_loop_run(f->loop, &err) != 0) fh_log_err(FH_LOG_ERROR, "fleet", err, "the fleet's loop ended");
     fh_err_free(err);
+    fh_fleet_publish_now(f);
     fh_orders_close(f);
     if (f->at_end) f->at_end(f->at_end_arg);
     return NULL;
@@ -197,6 +200,7 @@ static int open_parts(fh_fleet *f, const fh_fleet_config *c, fh_err **err)
     if (rc == 0) rc = fh_http_client_new(&f->client, f->loop, err);
     if (rc == 0) rc = fh_timer_new(&f->stop_timer, f->loop, stop_too_long, f, err);
     if (rc == 0) rc = fh_orders_load(f, err);
+    if (rc == 0) rc = fh_fleet_publisher(f, err);
     if (rc != 0) return rc;
     fh_here_place(f->here, &f->place_here);
     f->places = &f->place_here;

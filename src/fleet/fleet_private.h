@@ -4,6 +4,7 @@
 #define FH_FLEET_PRIVATE_H
 
 #include "base/limits.h"
+#include "base/map.h"
 #include "catalog/engines.h"
 #include "db/db.h"
 #include "fleet/fleet.h"
@@ -33,6 +34,7 @@ typedef struct fh_fleet_timing { /* tests shorten these */
     int64_t scale_up_ns, scale_down_ns;
     int64_t replace_lead_ns, replace_drain_ns;
     int64_t set_retry_ns, set_retry_most_ns; /* until another replica is tried for one that failed */
+    size_t deployments;                      /* that are not stopped, at most */
 } fh_fleet_timing;
 extern const fh_fleet_timing fh_fleet_timing_default;
 
@@ -80,7 +82,7 @@ struct fh_deployment {
     uint64_t own_bytes;            /* what its engine has of that */
     int64_t cpu_ns;                /* what its engine has computed */
 
-    const fh_place *place; /* where it runs, or ran last; NULL until that is planned */
+    fh_place *place;       /* where it runs, or ran last; NULL until that is planned */
     char wanted_place[64]; /* "": any; "pool": any machine of it; else that one */
     fh_order *order;       /* its machine, where it has one for itself */
     fh_deploy_limit limit;
@@ -143,7 +145,7 @@ int fh_planning_check_engine(const fh_deployment *d, const fh_catalog_engine *ki
 /* Is there another place that it may run at? */
 bool fh_planning_elsewhere(const fh_deployment *d);
 /* The machine that it waited for is there: it is its place from now on. False: it has failed. */
-bool fh_planning_settle_at(fh_deployment *d, const fh_place *p);
+bool fh_planning_settle_at(fh_deployment *d, fh_place *p);
 
 /* ---- machines that are got for it, in orders.c ---- */
 
@@ -219,6 +221,8 @@ struct fh_fleet {
     void (*quality)(void *ctx, const char *place, const char *model, fh_place_quality *ret); /* NULL: nothing is known */
     void *quality_ctx;
     struct fh_node_place *nodes;
+    fh_map *node_names; /* of them */
+    uint64_t planning_round;
     fh_supply *supplies;
     fh_order *orders;
     fh_timer *orders_timer;
@@ -226,7 +230,9 @@ struct fh_fleet {
     struct fh_set *sets;  /* oldest first */
     fh_timer *sets_timer;
     bool stopping;
-    int64_t stop_deadline_ns;
+    int64_t published_ns;
+    bool changed; /* since the snapshot */
+    fh_timer *publish_timer;
     fh_timer *stop_timer;
 
     void (*at_end)(void *arg);
@@ -245,10 +251,12 @@ struct fh_fleet {
 };
 
 int fh_fleet_start_timed(fh_fleet **ret, const fh_fleet_config *c, const fh_fleet_timing *t, fh_err **err);
-const fh_place *fh_fleet_place(const fh_fleet *f, const char *name); /* NULL: there is none of that name */
+fh_place *fh_fleet_place(const fh_fleet *f, const char *name); /* NULL: there is none of that name */
 void fh_fleet_link(fh_fleet *f, fh_deployment *d);
 fh_deployment *fh_fleet_find(fh_fleet *f, const char *name); /* not a stopped one */
-void fh_fleet_publish(fh_fleet *f);                          /* a new snapshot; when memory is out the old one stays */
+void fh_fleet_publish(fh_fleet *f);                          /* a new snapshot, now or in a moment; when memory is out the old one stays */
+void fh_fleet_publish_now(fh_fleet *f);                      /* whoever hears of it is to see it */
+int fh_fleet_publisher(fh_fleet *f, fh_err **err);
 void fh_fleet_tell(fh_fleet *f, const fh_deployment *d, fh_deployment_state from, int64_t now_utc_ns);
 void fh_fleet_settle(fh_fleet *f); /* forgets old stopped ones; ends a stop that is through */
 int fh_fleet_adopt_all(fh_fleet *f, fh_err **err);

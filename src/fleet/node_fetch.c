@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define KEPT_NS FH_NS_PER_S /* that a result waits for who asked for it; longer, and he is gone */
+
 static void send_next(fh_node_place *n);
 
 /* ---- its memory ---- */
@@ -35,9 +37,15 @@ void fh_node_fetch_drop(fh_node_place *n)
     forget(&n->fetch);
 }
 
+static void ended(fh_node_place *n, fh_node_fetch_state state)
+{
+    n->fetch.state = state;
+    n->fetch.ended_ns = fh_clock_mono_ns();
+}
+
 static void failed(fh_node_place *n, fh_err *err)
 {
-    n->fetch.state = FH_FETCH_FAILED;
+    ended(n, FH_FETCH_FAILED);
     fh_err_free(n->fetch.err);
     n->fetch.err = err;
 }
@@ -101,7 +109,7 @@ static bool accepted(fh_node_place *n, int status, fh_str body, const fh_err *li
 static void kept(void *arg, int status, fh_str body, const fh_err *err)
 {
     fh_node_place *n = arg;
-    if (accepted(n, status, body, err)) n->fetch.state = FH_FETCH_WHOLE;
+    if (accepted(n, status, body, err)) ended(n, FH_FETCH_WHOLE);
 }
 
 static void ask_keep(fh_node_place *n)
@@ -172,7 +180,7 @@ static void heard(void *arg, int status, fh_str body, const fh_err *err)
     if (!accepted(n, status, body, err)) return;
     if (fh_json_parse(&o, body, FH_LIMIT_LINK_REPLY_BYTES, NULL) != 0) o = NULL;
     if (fh_json_is_true(fh_json_get(o, "whole"))) {
-        f->state = FH_FETCH_WHOLE;
+        ended(n, FH_FETCH_WHOLE);
         return;
     }
     const fh_json *files = fh_json_get(o, "files");
@@ -207,7 +215,8 @@ int fh_node_fetch_step(fh_node_place *n, const fh_weights_item *item, bool *ret_
     int rc = 0;
     *ret_whole = false;
     *ret_done = *ret_total = 0;
-    if (f->state == FH_FETCH_NONE || (!of_it && f->state != FH_FETCH_GOES)) return begin(n, item, err);
+    bool waits = f->state == FH_FETCH_GOES || fh_clock_mono_ns() - f->ended_ns < KEPT_NS;
+    if (f->state == FH_FETCH_NONE || (!of_it && !waits)) return begin(n, item, err);
     if (!of_it) return 0;
     for (size_t i = 0; i < f->count; i++) {
         *ret_done += f->have[i];

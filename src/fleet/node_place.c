@@ -248,10 +248,10 @@ static void sweep_there(fh_node_place *n, const fh_json *running)
 
 static void take_kinds(fh_node_place *n, const fh_json *kinds)
 {
-    size_t used = (size_t)snprintf(n->kinds, sizeof(n->kinds), " ");
-    for (size_t i = 0; i < fh_json_count(kinds) && used < sizeof(n->kinds); i++) {
-        fh_str kind = fh_json_str(fh_json_at(kinds, i));
-        used += (size_t)snprintf(n->kinds + used, sizeof(n->kinds) - used, "%.*s ", (int)FH_MIN(kind.len, 64), kind.ptr ? kind.ptr : "");
+    n->kind_count = 0;
+    for (size_t i = 0; i < fh_json_count(kinds) && n->kind_count < FH_COUNT(n->kinds); i++) {
+        const fh_catalog_engine *kind = fh_catalog_engine_find(fh_json_str(fh_json_at(kinds, i)));
+        if (kind) n->kinds[n->kind_count++] = kind;
     }
 }
 
@@ -339,9 +339,9 @@ static int not_there(const fh_node_place *n, fh_err **err)
 static int node_has(void *ctx, const fh_catalog_engine *kind, fh_err **err)
 {
     const fh_node_place *n = ctx;
-    char word[80];
-    snprintf(word, sizeof(word), " %s ", kind->id);
-    if (!n->reported || strstr(n->kinds, word)) return 0; /* what it has not told yet is asked again when it is ready */
+    for (size_t i = 0; i < n->kind_count; i++)
+        if (n->kinds[i] == kind) return 0;
+    if (!n->reported) return 0; /* what it has not told yet is asked again when it is ready */
     int rc = fh_err_set(err, FH_E_UNSUPPORTED, "%s has no %s", n->name, kind->id);
     fh_err_hint(err, "whoever owns the machine can install it there");
     return rc;
@@ -481,10 +481,17 @@ static void node_sweep(void *ctx, bool (*spare)(void *arg, const char *socket_pa
     (void)arg;
 }
 
+/* There is no process of it on this machine. */
 static void node_tidy(void *ctx, const char *deployment, const char *socket_path)
 {
-    const fh_node_place *n = ctx;
-    n->home->tidy(n->home->ctx, deployment, socket_path);
+    char folder[108];
+    (void)ctx;
+    (void)deployment;
+    snprintf(folder, sizeof(folder), "%s", socket_path);
+    char *slash = strrchr(folder, '/');
+    if (slash) *slash = 0;
+    unlink(socket_path);
+    if (slash) rmdir(folder);
 }
 
 /* ---- logs ---- */

@@ -17,8 +17,9 @@ typedef struct fh_node_fetch {
     char **names; /* files of the item, in order */
     int64_t *sizes, *have;
     size_t count, at;
-    int fd;       /* of the file that is sent, -1: none */
-    int64_t from; /* in it */
+    int fd;           /* of the file that is sent, -1: none */
+    int64_t from;     /* in it */
+    int64_t ended_ns; /* when it was whole, or failed */
     fh_link_ask *ask;
     fh_err *err;
 } fh_node_fetch;
@@ -27,7 +28,7 @@ struct fh_node_place {
     fh_place place;
     fh_node_place *next; /* of the fleet's */
     char name[80];       /* "node/NAME" */
-    fh_place *home;      /* this machine: folders of sockets are made and removed as its own are */
+    fh_place *home;      /* this machine: folders of sockets lie where its own do */
     const char *logs;    /* the folder of logs */
     fh_loop *loop;
     fh_link *link; /* NULL: not connected */
@@ -36,7 +37,9 @@ struct fh_node_place {
     bool reported, draining, removed;
     fh_place_terms terms;
     fh_plan_machine machine;
-    char sandbox[16], kinds[256]; /* engines that are there: " freehold llama-server " */
+    char sandbox[16];
+    const fh_catalog_engine *kinds[16]; /* that are there */
+    size_t kind_count;
     fh_node_engine *engines;
     fh_node_fetch fetch;
     fh_timer *timer;

@@ -25,9 +25,14 @@ void fh_fleet_at_end(fh_fleet *f, void (*fn)(void *arg), void *arg)
 
 fh_node_place *fh_fleet_node_find(fh_fleet *f, const char *name)
 {
-    fh_node_place *np = f->nodes;
-    while (np && strcmp(np->name + strlen("node/"), name) != 0) np = np->next;
-    return np;
+    return f->node_names ? fh_map_find(f->node_names, fh_str_of(name)) : NULL;
+}
+
+static int keep_name(fh_fleet *f, const char *name, fh_node_place *np, fh_err **err)
+{
+    if (!f->node_names) f->node_names = fh_map_new(NULL);
+    if (f->node_names && fh_map_put(f->node_names, fh_str_of(name), np)) return 0;
+    return fh_err_nomem(err);
 }
 
 /* Behind those that are there: what was known first comes first. */
@@ -40,6 +45,11 @@ int fh_fleet_node_set(fh_fleet *f, const fh_fleet_node *n, fh_err **err)
     }
     int rc = fh_node_place_new(&np, f->loop, &f->place_here, fh_here_logs(f->here), n, err);
     if (rc != 0) return rc;
+    rc = keep_name(f, n->name, np, err);
+    if (rc != 0) {
+        fh_node_place_free(np);
+        return rc;
+    }
     fh_place **end = &f->places;
     while (*end) end = &(*end)->next;
     *end = &np->place;
@@ -117,14 +127,15 @@ bool fh_fleet_node_last_report(fh_fleet *f, const char *name, fh_fleet_node_repo
     const fh_node_place *np = fh_fleet_node_find(f, name);
     if (!np || !np->link || !np->reported) return false;
     *ret = (fh_fleet_node_report){.memory_bytes = np->machine.memory_bytes, .memory_free_bytes = np->machine.memory_available_bytes};
-    fh_str engines = fh_str_trim(fh_str_of(np->kinds));
     snprintf(ret->sandbox, sizeof(ret->sandbox), "%s", np->sandbox);
-    snprintf(ret->engines, sizeof(ret->engines), "%.*s", (int)engines.len, engines.ptr);
+    for (size_t i = 0, used = 0; i < np->kind_count && used < sizeof(ret->engines); i++)
+        used += (size_t)snprintf(ret->engines + used, sizeof(ret->engines) - used, "%s%s", i ? " " : "", np->kinds[i]->id);
     return true;
 }
 
 void fh_fleet_nodes_free(fh_fleet *f)
 {
+    fh_map_free(f->node_names);
     while (f->nodes) {
         fh_node_place *np = f->nodes;
         f->nodes = np->next;

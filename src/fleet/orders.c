@@ -420,7 +420,7 @@ bool fh_step_await_machine(fh_deployment *d)
     fh_order *o = d->order;
     char name[80];
     snprintf(name, sizeof(name), "node/%s", o->node);
-    const fh_place *p = fh_fleet_place(d->fleet, name);
+    fh_place *p = fh_fleet_place(d->fleet, name);
     const fh_node_place *np = fh_fleet_node_find(d->fleet, o->node);
     if (p && p->terms(p->ctx).there) return !fh_planning_settle_at(d, p);
     if (joined_too_late(d, o) || (np && np->draining)) {

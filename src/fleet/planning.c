@@ -100,7 +100,7 @@ void fh_planning_only_place(const fh_deployment *d, char *out, size_t out_size)
         snprintf(out, out_size, "%s", d->wanted_place);
         return;
     }
-    for (const fh_place *p = d->fleet->places; p; p = p->next) {
+    for (const fh_place *p = d->fleet->places; p && count < 2; p = p->next) {
         if (!may_run_at(d->wanted_place, p)) continue;
         only = p;
         count++;
@@ -126,23 +126,30 @@ int fh_planning_check_engine(const fh_deployment *d, const fh_catalog_engine *ki
     return rc;
 }
 
-/* What others may still take: an engine that loads, or has not used its context yet, has less than it was planned with. */
-static uint64_t promised_to_others(const fh_deployment *me, const fh_place *at)
+/* What others may still take of each place: an engine that loads, or has not used its context yet, has less than it was planned with. */
+static void reckon_promised(const fh_deployment *me)
 {
-    uint64_t sum = 0;
-    for (fh_deployment *d = me->fleet->first; d; d = d->next) {
-        if (d == me || d->place != at || d->view.state < FH_DEPLOYMENT_PROVISIONING || d->view.state > FH_DEPLOYMENT_READY) continue;
+    fh_fleet *f = me->fleet;
+    f->planning_round++;
+    for (fh_deployment *d = f->first; d; d = d->next) {
+        if (d == me || !d->place || d->view.state < FH_DEPLOYMENT_PROVISIONING || d->view.state > FH_DEPLOYMENT_READY) continue;
         fh_deployment_measure(d);
-        uint64_t left = d->need_bytes > d->own_bytes ? d->need_bytes - d->own_bytes : 0;
-        sum = left > UINT64_MAX - sum ? UINT64_MAX : sum + left;
+        uint64_t left = d->need_bytes > d->own_bytes ? d->need_bytes - d->own_bytes : 0, *sum = &d->place->promised_bytes;
+        if (d->place->promised_round != f->planning_round) *sum = 0;
+        d->place->promised_round = f->planning_round;
+        *sum = left > UINT64_MAX - *sum ? UINT64_MAX : *sum + left;
     }
-    return sum;
+}
+
+static uint64_t promised_at(const fh_deployment *d, const fh_place *p)
+{
+    return p->promised_round == d->fleet->planning_round ? p->promised_bytes : 0;
 }
 
 /* ---- which one it gets ---- */
 
 typedef struct trial { /* one place, looked at */
-    const fh_place *place;
+    fh_place *place;
     fh_plan_machine machine;
     fh_plan_fit fit;
     fh_place_terms terms;
@@ -157,11 +164,11 @@ static fh_place_quality quality_of(const fh_deployment *d, const fh_place *p)
     return q;
 }
 
-static trial try_at(const fh_deployment *d, const fh_plan_model *m, const fh_place *p)
+static trial try_at(const fh_deployment *d, const fh_plan_model *m, fh_place *p)
 {
     trial t = {.place = p, .machine = p->machine(p->ctx), .terms = p->terms(p->ctx), .quality = quality_of(d, p)};
     fh_plan_need need = fh_plan_need_of(m, d->view.context_tok, d->view.streams);
-    t.machine.promised_bytes = promised_to_others(d, p) + taken_besides(d, &need);
+    t.machine.promised_bytes = promised_at(d, p) + taken_besides(d, &need);
     t.fit = fh_plan_fit_of(m, &t.machine, d->view.context_tok, d->view.streams);
     return t;
 }
@@ -221,7 +228,7 @@ static bool all_measured(const fh_deployment *d)
     return priced > 0;
 }
 
-static void look_at(choice *c, const fh_deployment *d, const fh_plan_model *m, const fh_place *p)
+static void look_at(choice *c, const fh_deployment *d, const fh_plan_model *m, fh_place *p)
 {
     trial t = try_at(d, m, p);
     if (t.quality.cheats) {
@@ -237,7 +244,8 @@ static void look_at(choice *c, const fh_deployment *d, const fh_plan_model *m, c
 static choice choose_place(const fh_deployment *d, const fh_plan_model *m)
 {
     choice c = {.by_speed = all_measured(d)};
-    for (const fh_place *p = d->fleet->places; p; p = p->next) {
+    reckon_promised(d);
+    for (fh_place *p = d->fleet->places; p; p = p->next) {
         if (!may_get(d, p)) continue;
         if (p->terms(p->ctx).there) {
             look_at(&c, d, m, p);
@@ -317,7 +325,7 @@ static void price_text(const trial *t, char *out, size_t out_size)
                  expected / 1000000, expected % 1000000 / 100, t->quality.failing_per_mille);
 }
 
-static int go_to(fh_deployment *d, const fh_place *p, fh_err **err)
+static int go_to(fh_deployment *d, fh_place *p, fh_err **err)
 {
     int rc = strcmp(d->view.place, p->name) != 0 ? fh_store_place(d->fleet->db, d->id, p->name, err) : 0;
     if (rc != 0) return rc;
@@ -377,9 +385,10 @@ bool fh_planning_elsewhere(const fh_deployment *d)
 }
 
 /* Whoever supplied it knows devices that engines of others compute on; our own computes in the memory that the machine told of. */
-bool fh_planning_settle_at(fh_deployment *d, const fh_place *p)
+bool fh_planning_settle_at(fh_deployment *d, fh_place *p)
 {
     fh_plan_model m = weigh(d);
+    reckon_promised(d);
     trial t = try_at(d, &m, p);
     FH_AUTO(fh_err) fh_err *err = NULL;
     if (fh_catalog_engine_is_own(d->kind) && !fits(&t)) {

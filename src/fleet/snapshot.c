@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PUBLISH_NS (20 * FH_NS_PER_MS) /* between two snapshots: each is a copy of all that there is */
+
 typedef struct snapshot {
     fh_fleet_snapshot public; /* first: its address is the snapshot's */
     _Atomic unsigned references;
@@ -47,9 +49,12 @@ const fh_fleet_snapshot *fh_fleet_snapshot_get(fh_fleet *f)
     return s;
 }
 
-void fh_fleet_publish(fh_fleet *f)
+static void publish(void *arg)
 {
+    fh_fleet *f = arg;
     size_t count = 0, sets = 0;
+    f->published_ns = fh_clock_mono_ns();
+    f->changed = false;
     for (fh_deployment *d = f->first; d; d = d->next) count++;
     for (fh_set *set = f->sets; set; set = set->next) sets++;
     snapshot *s = snapshot_new(count, sets);
@@ -65,6 +70,28 @@ void fh_fleet_publish(fh_fleet *f)
     f->snapshot = &s->public;
     pthread_mutex_unlock(&f->lock);
     fh_fleet_snapshot_release(old);
+}
+
+void fh_fleet_publish_now(fh_fleet *f)
+{
+    if (f->changed) publish(f);
+}
+
+/* The first of many changes at once, and where they have come to. */
+void fh_fleet_publish(fh_fleet *f)
+{
+    int64_t wait = f->published_ns + PUBLISH_NS - fh_clock_mono_ns();
+    if (f->changed) return; /* the timer runs */
+    f->changed = true;
+    if (wait <= 0 || !f->thread_runs)
+        publish(f);
+    else
+        fh_timer_start(f->publish_timer, wait);
+}
+
+int fh_fleet_publisher(fh_fleet *f, fh_err **err)
+{
+    return fh_timer_new(&f->publish_timer, f->loop, publish, f, err);
 }
 
 uint64_t fh_fleet_entered(const fh_fleet *f, fh_deployment_state s)

@@ -32,6 +32,7 @@ static fh_fleet_timing quick(void)
     t.scale_down_ns = 300 * FH_NS_PER_MS;
     t.set_retry_ns = 100 * FH_NS_PER_MS;
     t.set_retry_most_ns = 400 * FH_NS_PER_MS;
+    t.deployments = 64;
     for (int i = 0; i < FH_FLEET_BACKOFFS; i++) t.backoff_ns[i] = 5 * FH_NS_PER_MS;
     return t;
 }
@@ -109,7 +110,7 @@ static unsigned run_folders(void)
 
 static void assert_nothing_left(void)
 {
-    for (int i = 0; i < 300 && marked_processes(); i++) fh_sleep_ns(10 * FH_NS_PER_MS);
+    for (int i = 0; i < 300 && (marked_processes() || run_folders()); i++) fh_sleep_ns(10 * FH_NS_PER_MS);
     assert_int_equal(marked_processes(), 0);
     assert_int_equal(run_folders(), 0);
 }

@@ -269,8 +269,8 @@ static void those_that_failed_make_room_for_the_next(void **state)
 {
     (void)state;
     char name[32];
-    for (int i = 0; i <= FH_LIMIT_DEPLOYMENTS; i++) {
-        snprintf(name, sizeof(name), "n%d", i);
+    for (size_t i = 0; i <= quick().deployments; i++) {
+        snprintf(name, sizeof(name), "n%zu", i);
         assert_int_equal(deploy_named("kimi-k3.1-pro", name, "", 0).code, 0);
         wait_state(name, FH_DEPLOYMENT_FAILED);
     }

@@ -149,6 +149,7 @@ static void without_requests_it_sleeps_until_it_is_woken(void **state)
     assert_string_equal(wake("good").view.set, "good");
     assert_int_equal(wake("good").code, 0); /* twice is once */
     v = wait_set("good", 1, 1, 1);
+    for (int i = 0; i < 1000 && !v.woke_ns; i++) fh_sleep_ns(5 * FH_NS_PER_MS), look_at_set("good", &v); /* in the next snapshot */
     assert_true(v.woke_ns > 0);
     wait_set("good", 0, 0, 0);
     assert_string_equal(run_set("good", (fh_replicas){0}).view.set, "good"); /* who asks for the model wakes it too */

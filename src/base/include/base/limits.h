@@ -96,9 +96,9 @@
     X(TOOL_NAME_BYTES, 256, "name of a tool, or of an argument, as a model writes it; beyond: it is no call")                              \
     X(TOOL_HOLD_BYTES, 1048576, "text of a reply that waits because it may be a tool call; beyond: it is answer")                          \
     X(TOOL_VALUE_BYTES, 1048576, "argument that waits for its end to be typed; beyond: it is a string")                                    \
-    X(DEPLOYMENTS, 256, "deployments of a server that are not stopped; beyond: 409")                                                       \
+    X(DEPLOYMENTS, 4096, "deployments of a server that are not stopped; beyond: 409")                                                      \
     X(REPLICAS, 64, "replicas of one model that may be asked for at once; beyond: 400")                                                    \
-    X(SETS, 256, "sets of replicas of a server; beyond: 409")                                                                              \
+    X(SETS, 4096, "sets of replicas of a server; beyond: 409")                                                                             \
     X(SCALE_QUEUE, 1, "requests that wait, for each replica of a set that is ready, beyond which another replica is wanted")               \
     X(SCALE_FIRST_TOKEN_MS, 2000, "median time to a first token beyond which another replica is wanted, where requests share one")         \
     X(SCALE_FIRST_TOKEN_OF_MS, 60000, "age of the first tokens that the median is taken of; older ones say nothing of now")                \
@@ -280,7 +280,7 @@
     X(IMAGES_HELD_BYTES, 268435456, "fetched images of all requests under way, as base64; beyond: 429")                                    \
     X(LINKS, 16384, "links of machines of a pool to a server; beyond: the new one is closed")                                              \
     X(NODE_ENGINES, 64, "engines that a machine of the pool runs at once; beyond: it refuses")                                             \
-    X(NODE_REPORT_MS, 1000, "time between two reports of a machine of the pool, while nothing changes there")                              \
+    X(NODE_REPORT_MS, 5000, "time between two reports of a machine of the pool, while nothing changes there")                              \
     X(NODE_REPORT_BYTES, 262144, "one such report; beyond: it is left out")                                                                \
     X(DEPLOY_HOURS, 8784, "hours that machines may be got for, at most")                                                                   \
     X(ORDER_JOIN_MS, 600000, "time from a machine being had until it joins the pool; beyond: it is given back")                            \
@@ -316,7 +316,7 @@
     X(LINK_REPLY_UNSENT_BYTES, 8388608, "unsent bytes of a reply whose source does not pause; beyond: it is cut")                          \
     X(LINK_ASK_IDLE_MS, 30000, "time without progress of an ask, unless it says another; beyond: an error")                                \
     X(LINK_WHY_BYTES, 200, "text in which one end of a link tells the other why it closes; what is beyond is cut off")                     \
-    X(NODES, 1024, "machines in the pool of a server; beyond: 409")                                                                        \
+    X(NODES, 16384, "machines in the pool of a server; beyond: 409")                                                                       \
     X(JOIN_TOKENS, 64, "join tokens that wait to be used; beyond: 409")                                                                    \
     X(JOIN_TOKEN_MS, 3600000, "time within which a join token must be used; beyond: refused")                                              \
     X(NODE_CERT_DAYS, 30, "time that a node's certificate is good for; it is renewed after two thirds of it")                              \

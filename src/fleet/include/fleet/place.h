@@ -48,7 +48,8 @@ struct fh_place {
     const char *name; /* "here", "node/NAME" */
     void *ctx;
     fh_place *next;
-    int64_t order; /* it was got for that order (fleet/supplies.h) and is for nobody else; 0: for anybody */
+    uint64_t promised_bytes, promised_round; /* planning's own: what those who run there may still take, and when that was reckoned */
+    int64_t order;                           /* it was got for that order (fleet/supplies.h) and is for nobody else; 0: for anybody */
     fh_place_terms (*terms)(void *ctx);
     fh_plan_machine (*machine)(void *ctx);
     /* Is that engine there? Its version is not looked at. NULL: our own is, and no other. */
