@@ -14,6 +14,17 @@ static bool has_state(const fh_json *d, const char *state)
     return strcmp(fh_cli_str_of(d, "state"), state) == 0;
 }
 
+/* What its machine has cost so far at most, and what an hour of it does. */
+static void add_cost(const fh_json *d, char *out, size_t out_size)
+{
+    const fh_json *m = fh_json_get(d, "machine"), *most = fh_json_get(fh_json_get(d, "limit"), "cost_micro");
+    int64_t hour = fh_json_int(fh_json_get(m, "hour_micro"), 0);
+    size_t n = strlen(out);
+    if (!hour) return;
+    snprintf(out + n, out_size - n, "; %.2f of %.2f %s spent, %.2f an hour", (double)fh_json_int(fh_json_get(m, "spent_micro"), 0) / 1e6,
+             (double)fh_json_int(most, 0) / 1e6, fh_cli_str_of(m, "currency"), (double)hour / 1e6);
+}
+
 /* How it is, in a few words: progress while there is some, else the reason. */
 static void describe(const fh_json *d, char *out, size_t out_size)
 {
@@ -26,6 +37,7 @@ static void describe(const fh_json *d, char *out, size_t out_size)
         snprintf(out, out_size, "%s of %s", a, b);
     else
         snprintf(out, out_size, "%s", fh_cli_str_of(d, "reason"));
+    add_cost(d, out, out_size);
 }
 
 static bool add_row(fh_cli_table *t, const fh_json *d)

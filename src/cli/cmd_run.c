@@ -104,7 +104,7 @@ static const fh_cli_flag flags[] = {
     {"max-tokens", 0, FH_CLI_INT, "N", "longest answer, in tokens (default 1024)", 1, 1 << 30},
     {"temperature", 0, FH_CLI_REAL, "X", "0 always takes the likeliest word, 2 is the wildest (default 0.3)", 0, 2},
     {"seed", 0, FH_CLI_INT, "N", "the same seed gives the same answer", 0, INT64_MAX},
-    {"yes", 'y', FH_CLI_BOOL, NULL, "do not ask before something that costs; this machine costs nothing", 0, 0},
+    {"yes", 'y', FH_CLI_BOOL, NULL, "do not ask before a machine is rented; other places cost nothing here", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 

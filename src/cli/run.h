@@ -9,6 +9,10 @@ int fh_run_read_replicas(const fh_cli *c, int64_t *ret_min, int64_t *ret_max, fh
  * name, or that of the set that it is a replica of. */
 int fh_run_deploy(const fh_cli *c, const fh_cli_client *s, const char *model, char *name, size_t name_size, fh_err **err);
 
+/* Of a place that rents: what it would cost is said on stderr, --yes or somebody agrees to it, and the limits go into body, which is that
+ * of the deployment. Other places: nothing. FH_E_FORBIDDEN: nobody agreed. */
+int fh_run_rent(const fh_cli *c, const fh_cli_client *s, fh_json *body, fh_err **err);
+
 typedef struct fh_run_answer {
     fh_buf text;
     fh_json *usage; /* owned; NULL when none came */

@@ -122,6 +122,7 @@ static int post_deployment(const fh_cli *c, const fh_cli_client *s, const char *
     fh_json_set(body, "reuse", fh_json_new_bool(true));
     int rc = set_limit(c, body, err);
     if (!rc) rc = set_replicas(c, body, err);
+    if (!rc) rc = fh_run_rent(c, s, body, err);
     return rc ? rc : fh_client_call(s, "POST", "/api/v1/deployments", body, ret, err);
 }
 

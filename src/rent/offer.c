@@ -16,6 +16,13 @@ bool fh_rent_offer_fits(const fh_rent_offer *o, const fh_rent_filter *f)
     return f->spot || !o->spot;
 }
 
+bool fh_rent_offer_is_better(const fh_rent_offer *a, const fh_rent_offer *b)
+{
+    if (a->hour_micro != b->hour_micro) return a->hour_micro < b->hour_micro;
+    if (a->reliability_permille != b->reliability_permille) return a->reliability_permille > b->reliability_permille;
+    return a->down_mbit_s > b->down_mbit_s;
+}
+
 /* In the background, so that the machine's own start goes on; what it runs cannot hold it up. */
 char *fh_rent_onstart(const fh_rent_profile *p, int64_t limit_s, const char *run)
 {

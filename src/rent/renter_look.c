@@ -13,21 +13,13 @@ static bool is_refused(const fh_renter *r, const char *offer, int64_t now)
     return false;
 }
 
-/* Cheaper, then more reliable, then faster to fetch weights to; equals in the provider's order. */
-static bool is_better(const fh_rent_offer *a, const fh_rent_offer *b)
-{
-    if (a->hour_micro != b->hour_micro) return a->hour_micro < b->hour_micro;
-    if (a->reliability_permille != b->reliability_permille) return a->reliability_permille > b->reliability_permille;
-    return a->down_mbit_s > b->down_mbit_s;
-}
-
 static const fh_rent_offer *best_offer(const fh_renter *r, const rent_rental *t, int64_t now)
 {
     const fh_rent_offer *best = NULL;
     for (size_t i = 0; i < r->offer_count; i++) {
         const fh_rent_offer *o = &r->offers[i];
         if (!fh_rent_offer_fits(o, &t->row.want.filter) || is_refused(r, o->id, now)) continue;
-        if (!best || is_better(o, best)) best = o;
+        if (!best || fh_rent_offer_is_better(o, best)) best = o;
     }
     return best;
 }

@@ -275,7 +275,7 @@ static int read_mode(api_call *c, fh_deploy_spec *spec, fh_err **err)
     return rc;
 }
 
-static int read_limit(const fh_json *body, fh_deploy_limit *l, fh_err **err)
+int api_limit_read(const fh_json *body, fh_deploy_limit *l, fh_err **err)
 {
     const fh_json *o = fh_json_get(body, "limit");
     if (!o || fh_json_kind_of(o) == FH_JSON_NULL) return 0;
@@ -306,8 +306,10 @@ static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
     int rc = read_mode(c, spec, err);
     if (!rc) rc = take_text(c->body, "name", false, spec->name, sizeof spec->name, err);
     if (!rc) rc = api_replicas_read(c->body, &spec->replicas, err);
-    if (!rc) rc = read_limit(c->body, &spec->limit, err);
-    return rc ? rc : api_shape_read(c, true, spec, err);
+    if (!rc) rc = api_limit_read(c->body, &spec->limit, err);
+    if (!rc) rc = api_shape_read(c, true, spec, err);
+    if (!rc) fh_rental_fill_limit(c->server, spec);
+    return rc;
 }
 
 void api_deployments_create(api_call *c)

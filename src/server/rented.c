@@ -269,7 +269,8 @@ static int take_limits(const fh_supply_want *w, fh_rent_want *ret, fh_err **err)
         return needs(err, "what may a rented machine cost? No limit of money was said", "as --max-hour 2.50, or --max-cost 20");
     ret->limit_s = w->limit_s ? w->limit_s : FH_LIMIT_RENT_HOURS * 3600LL;
     ret->filter.max_hour_micro = w->max_hour_micro ? w->max_hour_micro : w->limit_micro;
-    ret->limit_micro = w->limit_micro ? w->limit_micro : (int64_t)((__int128)w->max_hour_micro * ret->limit_s / 3600);
+    __int128 both = (__int128)w->max_hour_micro * ret->limit_s / 3600;
+    ret->limit_micro = w->limit_micro ? w->limit_micro : (int64_t)FH_MIN(both, (__int128)INT64_MAX);
     return 0;
 }
 
@@ -283,6 +284,12 @@ static void take_memory(const fh_supply_want *w, fh_rent_filter *f)
         f->ram_bytes = w->bytes;
 }
 
+int fh_rented_want(const fh_supply_want *w, fh_rent_want *ret, fh_err **err)
+{
+    take_memory(w, &ret->filter);
+    return take_limits(w, ret, err);
+}
+
 static int want_of(const rented *r, const fh_supply_want *w, fh_rent_want *ret, fh_err **err)
 {
     *ret = (fh_rent_want){.order = w->order, .look_s = LOOK_S, .image = r->image};
@@ -292,8 +299,7 @@ static int want_of(const rented *r, const fh_supply_want *w, fh_rent_want *ret, 
     if (strcmp(r->profile.kind, "lambda") == 0 && !r->ssh_key[0])
         return needs(err, "Lambda opens a machine with an SSH key of the account, and none was named",
                      "add the provider with --set ssh-key=NAME");
-    take_memory(w, &ret->filter);
-    return take_limits(w, ret, err);
+    return fh_rented_want(w, ret, err);
 }
 
 static int check(void *ctx, const fh_supply_want *w, fh_err **err)

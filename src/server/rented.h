@@ -8,9 +8,14 @@
 #define FH_SERVER_RENTED_H
 
 #include "base/buf.h"
+#include "rent/renter.h"
 #include "supply/supply.h"
 
 fh_supply_open_fn fh_rented_open;
+
+/* What is rented for such an order: the memory that an offer must have, and limits of hours and money, which are always there; what nobody
+ * said of them follows from what was. FH_E_INVALID: no limit of money, or one in another currency. */
+int fh_rented_want(const fh_supply_want *w, fh_rent_want *ret, fh_err **err);
 
 /* rented_script.c: what a machine runs to join. Strings are checked by who sets them: none holds a quote. */
 typedef struct fh_rented_start {

@@ -481,6 +481,29 @@ static const api_field rental[] = {
     {"acts", "RentalAct[]", true, false, "each try to get a machine, oldest first"},
     END,
 };
+static const api_field rental_quote_ask[] = {
+    {"model", "string", true, false, "as of a deployment"},
+    {"place", "string", true, false, "provider/NAME, or the kind of one"},
+    {"engine", "string", false, false, "as of a deployment"},
+    {"context_tok", "integer", false, false, "tokens of each stream"},
+    {"streams", "integer", false, false, "at once"},
+    {"limit", "DeploymentLimit", false, false, "what is not said of it is filled in"},
+    END,
+};
+static const api_field rental_quote[] = {
+    {"provider", "string", true, false, "the account"},
+    {"model", "string", true, true, "its id; null: not one of the catalogue, so that its size is not known yet"},
+    {"offer", "string", true, false, "that would be taken now, in the provider's words"},
+    {"gpus", "integer", true, false, "that it has"},
+    {"gpu", "string", true, false, "as the provider calls them"},
+    {"hour_micro", "integer", true, false, "what an hour costs, in millionths of a dollar"},
+    {"limit", "DeploymentLimit", true, false, "that would hold"},
+    {"start_s", "integer", true, false, "about so long until it is ready"},
+    {"start_micro", "integer", true, false, "what that costs; it counts against the limit"},
+    {"ends_itself", "boolean", true, false, "its machine ends itself at the limit when the server is gone; false: the bill goes on"},
+    {"text", "string", true, false, "all that in one line"},
+    END,
+};
 static const api_field rentals_taken_over[] = {
     {"taken_over", "integer", true, false, "former epochs of this database that are its own now"},
     END,
@@ -841,6 +864,8 @@ const api_shape api_shapes[] = {
     {"ProviderCreate", provider_create},
     {"Rental", rental},
     {"RentalAct", rental_act},
+    {"RentalQuote", rental_quote},
+    {"RentalQuoteAsk", rental_quote_ask},
     {"RentalsTakenOver", rentals_taken_over},
     {"ProviderPrice", provider_price},
     {"Honesty", honesty},

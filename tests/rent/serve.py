@@ -41,8 +41,14 @@ def stop(s, name):
 
 def plain():
     with Renting(KIND) as s:
-        said = s.cli("run", "smollm2", "Say hello.", "--on", "provider/cloud", "--max-hour", "2", "--hours", "1", "--yes", timeout=PATIENCE)
+        ask = ["run", "smollm2", "Say hello.", "--on", "provider/cloud", "--max-hour", "2", "--hours", "1"]
+        said = s.cli(*ask, timeout=PATIENCE)
+        assert said.returncode == 4 and "an hour (1 x" in said.stderr and "at most 1 h, $2.00; start-up about $" in said.stderr, said
+        assert ("the bill goes on" in said.stderr) == (KIND == "lambda") and not s.deployments(), said
+        said = s.cli(*ask, "--yes", timeout=PATIENCE)
         assert said.returncode == 0, said
+        assert "start-up" not in s.cli(*ask, timeout=PATIENCE).stderr  # it runs: nothing new is rented
+        assert "of 2.00 USD spent" in " ".join(s.cli("ps").stdout.split()), s.cli("ps").stdout
         d = s.deployments()[0]
         assert chat(s) == d["place"] and d["place"].startswith("node/"), d
         m = d["machine"]
@@ -70,6 +76,15 @@ def what_is_refused():
             why = said["detail"] if status >= 400 else s.wait(lambda: s.deployment(said["name"])["state"] == "failed" and s.deployment(said["name"])["reason"], "not refused")
             assert word in why, why
         refused({"hour_micro": 1_000_000, "currency": "EUR"}, "USD")
+        refused({"seconds": 3600}, "money")
+        body = {"model": "smollm2", "place": "provider/cloud"}
+        quote = s.json("POST", "/api/v1/rentals/quote", body)
+        limit = quote["limit"]
+        assert limit["seconds"] == 24 * 3600 and quote["hour_micro"] <= limit["hour_micro"] <= quote["hour_micro"] * 2 and limit["cost_micro"] == limit["hour_micro"] * 24, quote
+        assert quote["start_micro"] > 0 and quote["ends_itself"] == (KIND != "lambda"), quote
+        status, _, said = s.request("POST", "/api/v1/rentals/quote", {**body, "limit": {"hour_micro": 1000, "currency": "USD"}})
+        assert status == 404 and b"at that price" in said, said
+        assert s.request("POST", "/api/v1/rentals/quote", {**body, "place": "here"})[0] == 404
         assert not s.rows("SELECT * FROM rent_acts") and not s.cloud.machines()
 
 

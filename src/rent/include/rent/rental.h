@@ -37,6 +37,8 @@ typedef struct fh_rent_filter { /* all zero: anything that is no spot offer */
     uint64_t ram_bytes;         /* of the host; where that is not said, it is taken to have as much as its GPUs. 0: any */
 } fh_rent_filter;
 bool fh_rent_offer_fits(const fh_rent_offer *o, const fh_rent_filter *f);
+/* Cheaper, then more reliable, then faster to fetch weights to; of equals the provider's order decides. */
+bool fh_rent_offer_is_better(const fh_rent_offer *a, const fh_rent_offer *b);
 
 typedef struct fh_rent_env {
     const char *name, *value;
