@@ -13,6 +13,7 @@
 typedef struct tally {
     int64_t live, ready, failed;    /* of the shape that is wanted, to stay */
     int64_t leaving, leaving_ready; /* that have to go, and run */
+    int64_t draining;               /* for good */
     int64_t any;                    /* not stopped */
     int64_t streams;                /* of a ready one */
 } tally;
@@ -38,6 +39,7 @@ static void count_one(tally *t, fh_deployment *d)
     bool comes_back = d->view.state == FH_DEPLOYMENT_DRAINING && d->wanted; /* it leaves its place alone */
     bool goes = has_to_go(d), live = fh_deployment_is_live(d) || comes_back;
     t->any++;
+    t->draining += d->view.state == FH_DEPLOYMENT_DRAINING && !comes_back;
     if (is_ready(d)) t->streams = d->view.streams;
     t->live += live && !goes;
     t->ready += is_ready(d) && !goes;
@@ -78,8 +80,10 @@ bool fh_set_write_down(fh_set *s)
     return rc == 0;
 }
 
-void fh_set_took_effect(const fh_set *s, int64_t from)
+void fh_set_took_effect(fh_set *s, int64_t from)
 {
+    s->ups += s->scale.wanted > from;
+    s->downs += s->scale.wanted < from;
     fh_log(FH_LOG_INFO, "fleet", "set=%s replicas=%" PRId64 " -> %" PRId64 ": %s", s->shape.name, from, s->scale.wanted, s->why);
     fh_fleet_publish(s->fleet);
 }
@@ -132,7 +136,13 @@ static void see_failed(fh_set *s, tally *t, int64_t now)
         fh_set_clear_failed(s, t->failed - room, "it is not wanted any more");
         t->failed = room;
     }
-    if (t->failed == 0) {
+    if (t->failed && (t->draining || s->too_early)) { /* what was drained has its memory yet, or had */
+        s->too_early = t->draining > 0;
+        if (s->too_early) return;
+        fh_set_clear_failed(s, t->failed, "the one before has given its memory back: another is tried");
+        t->failed = 0;
+    } else if (t->failed == 0) {
+        s->too_early = false;
         if (t->ready >= s->scale.wanted) s->failed_in_row = 0;
     } else if (!s->retry_at_ns) {
         s->retry_at_ns = now + pause_of(s);
@@ -363,6 +373,9 @@ void fh_set_view_fill(const fh_set *s, fh_set_view *ret)
                          .created_utc_ns = s->created_utc_ns,
                          .changed_utc_ns = s->changed_utc_ns,
                          .woke_ns = s->woke_ns,
+                         .ups = s->ups,
+                         .downs = s->downs,
+                         .failing = t.live + t.leaving == 0 && s->retry_at_ns,
                          .stopping = !s->kept,
                          .only_here = strcmp(only, "here") == 0};
     snprintf(ret->name, sizeof ret->name, "%s", s->shape.name);

@@ -24,6 +24,8 @@ typedef struct fh_set {
     int64_t created_utc_ns, changed_utc_ns;
     int64_t retry_at_ns; /* for what failed; 0: nothing has */
     unsigned failed_in_row;
+    bool too_early;             /* it failed while another one gave its memory back */
+    uint64_t ups, downs;        /* of the number that is wanted, since this program's start */
     int64_t start_ns;           /* how long the last start took; 0: not known */
     int64_t waking_ns, woke_ns; /* since when it wakes, 0: it does not; how long it took last */
 } fh_set;
@@ -44,7 +46,7 @@ void fh_set_view_fill(const fh_set *s, fh_set_view *ret);
 /* Steps of a set, in sets.c. */
 void fh_set_look(fh_set *s);       /* does what is missing; not from inside a replica's own step */
 bool fh_set_write_down(fh_set *s); /* false: logged, and tried again by the next look */
-void fh_set_took_effect(const fh_set *s, int64_t from);
+void fh_set_took_effect(fh_set *s, int64_t from);
 void fh_set_clear_failed(fh_set *s, int64_t count, const char *why);
 void fh_set_name_model(fh_set *s); /* what its replicas ask for: the digest once that is known */
 void fh_sets_link(fh_fleet *f, fh_set *s);

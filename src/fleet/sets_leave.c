@@ -7,10 +7,12 @@
 #include "base/str.h"
 #include "node_place.h"
 
-/* At least twice what the last start took. */
+/* At least twice what the last start took; but a quarter of the machine's time at most: where that is short successors would do nothing but
+ * follow one another. */
 static int64_t lead_ns(const fh_deployment *d)
 {
-    return FH_MAX(d->fleet->timing.replace_lead_ns, d->set ? 2 * d->set->start_ns : 0);
+    int64_t whole_ns = d->view.order.ends_utc_ns - d->view.created_utc_ns;
+    return FH_MIN(FH_MAX(d->fleet->timing.replace_lead_ns, d->set ? 2 * d->set->start_ns : 0), whole_ns / 4);
 }
 
 static bool is_taken_away(const fh_deployment *d)

@@ -19,11 +19,36 @@ static void write_deployments(fh_server *s, fh_buf *out)
     fh_fleet_snapshot_release(snap);
 }
 
+static void write_sets(fh_server *s, fh_buf *out)
+{
+    const fh_fleet_snapshot *snap = fh_fleet_snapshot_get(s->fleet);
+    fh_buf_adds(out, "# HELP freehold_set_replicas Replicas of each set.\n# TYPE freehold_set_replicas gauge\n");
+    for (size_t i = 0; i < snap->set_count; i++) {
+        const fh_set_view *v = &snap->sets[i];
+        fh_buf_addf(out, "freehold_set_replicas{set=\"%s\",state=\"wanted\"} %lld\n", v->name, (long long)v->wanted);
+        fh_buf_addf(out, "freehold_set_replicas{set=\"%s\",state=\"ready\"} %lld\n", v->name, (long long)v->ready);
+    }
+    fh_buf_adds(out, "# HELP freehold_set_changes_total Changes of the number of replicas that are wanted.\n"
+                     "# TYPE freehold_set_changes_total counter\n");
+    for (size_t i = 0; i < snap->set_count; i++) {
+        const fh_set_view *v = &snap->sets[i];
+        fh_buf_addf(out, "freehold_set_changes_total{set=\"%s\",to=\"more\"} %llu\n", v->name, (unsigned long long)v->ups);
+        fh_buf_addf(out, "freehold_set_changes_total{set=\"%s\",to=\"fewer\"} %llu\n", v->name, (unsigned long long)v->downs);
+    }
+    fh_buf_adds(out, "# HELP freehold_set_wake_seconds Time of the last waking until a replica was ready.\n"
+                     "# TYPE freehold_set_wake_seconds gauge\n");
+    for (size_t i = 0; i < snap->set_count; i++)
+        if (snap->sets[i].woke_ns)
+            fh_buf_addf(out, "freehold_set_wake_seconds{set=\"%s\"} %.3f\n", snap->sets[i].name, (double)snap->sets[i].woke_ns / 1e9);
+    fh_fleet_snapshot_release(snap);
+}
+
 void fh_server_metrics(fh_server *s, fh_http_req *req)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(4 << 20);
     fh_gateway_metrics(s->gateway, &out);
     write_deployments(s, &out);
+    write_sets(s, &out);
     fh_buf_addf(
         &out, "# HELP freehold_connections Open connections of the server.\n# TYPE freehold_connections gauge\nfreehold_connections %zu\n",
         fh_http_server_connections(s->http));

@@ -20,7 +20,7 @@ static bool is_meant(const fh_wanted *w, const fh_set_view *s)
 /* One that failed, and that the set tries again after a pause, is not on its way. */
 static bool rises(const fh_set_view *s)
 {
-    return !s->stopping && s->ready == 0 && (s->wanted == 0 || s->count > 0);
+    return !s->stopping && s->ready == 0 && (s->wanted == 0 || !s->failing);
 }
 
 static fh_candidate candidate_of(const rising *r, const fh_set_view *s, fh_deployment_view *room)

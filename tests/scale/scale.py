@@ -118,6 +118,7 @@ def sleeps_and_is_woken(s):
     assert done.returncode == 0, done.stderr
     awake = wait_set(s, "it does not wake", lambda r: r["ready"] == 1)
     assert awake["woke_ms"] > 0, awake
+    assert s.metric("freehold_set_wake_seconds") > 0 and s.metric("freehold_set_changes_total") >= 2 and s.metric("freehold_set_replicas") >= 2
 
 
 def put_to_sleep(s):
@@ -167,6 +168,14 @@ def who_does_not_wait(s):
     wait_set(s, "it was not woken for that", lambda r: r["ready"] == 1)
 
 
+def woken_while_it_drains(s):
+    """The request comes in the moment that it falls asleep."""
+    wait_set(s, "it does not sleep", lambda r: r["wanted"] == 0)
+    body = {**SAY, "model": "smollm2", "max_tokens": 4}
+    status, _, text = s.request("POST", "/v1/chat/completions", body, timeout=120)
+    assert status == 200, (status, text)
+
+
 def killed_while_it_wakes(s):
     put_to_sleep(s)
     assert s.cli("wake", "smollm2").returncode == 0
@@ -203,6 +212,7 @@ def main():
         tap.check("plain requests wake it, in each API, all at once", plain_requests_wake_it, s)
         tap.check("who does not wait is told when to come again", who_does_not_wait, s)
         tap.check("what is refused behind the comments ends the stream with its error", refused_in_the_stream, s)
+        tap.check("woken in the moment that it falls asleep", woken_while_it_drains, s)
         tap.check("kill -9 while it wakes", killed_while_it_wakes, s)
         tap.check("stopped, all of it is", stopped, s)
     tap.end()

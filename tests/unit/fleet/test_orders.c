@@ -358,7 +358,7 @@ static void one_whose_time_is_nearly_up_goes_on_where_there_is_no_other(void **s
     come(o);
     wait_place("good", "node/cluster-1");
     cluster.refuses = true;
-    o->view.ends_utc_ns = fh_clock_utc_ns() + 60 * FH_NS_PER_S;
+    o->view.ends_utc_ns = fh_clock_utc_ns() + 2 * FH_NS_PER_S;
     told(o, FH_SUPPLY_HELD, "job 7 runs", false);
     wait_state("good-2", FH_DEPLOYMENT_FAILED);
     fh_sleep_ns(300 * FH_NS_PER_MS); /* another was tried meanwhile */

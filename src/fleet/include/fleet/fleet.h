@@ -93,6 +93,8 @@ typedef struct fh_set_view {
     int64_t context_tok, streams;
     int64_t created_utc_ns, changed_utc_ns; /* the second: wanted */
     int64_t woke_ns;                        /* how long it took from its last waking to the first ready one; 0: not yet */
+    uint64_t ups, downs;                    /* of the number that is wanted, since the fleet's start */
+    bool failing;                           /* none runs or is on its way; another is tried after a pause */
     bool stopping;                          /* gone once its last replica is */
     bool only_here;                         /* it can run on this machine alone, by what was asked for */
 } fh_set_view;
