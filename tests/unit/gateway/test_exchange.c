@@ -47,6 +47,8 @@ typedef struct world {
     fh_hold hold;
     fh_spent spent;
     unsigned settled;
+    unsigned sleeps, woken;      /* looks until it is awake; how often it was to be woken */
+    bool never_wakes;            /* it fails instead, at the last look */
     uint32_t at_once;            /* of the engine */
     const char *priority, *wait; /* what the client says of waiting; NULL: nothing */
     uint32_t scopes;             /* of the key, as are the two below */
@@ -199,6 +201,7 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
     (void)model;
     w->picks++;
     if (w->model_unknown) return fh_err_set(err, FH_E_NOT_FOUND, "there is no model of that name");
+    if (w->sleeps) return fh_err_set(err, FH_E_UNAVAILABLE, "m is failed, not ready: no memory");
     fh_candidate one = {.deployment = "d",
                         .model = "m",
                         .place = "here",
@@ -228,6 +231,25 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
     strcpy(ret->unix_path, w->socket);
     snprintf(ret->region, sizeof ret->region, "%s", one.region ? one.region : "");
     return 0;
+}
+
+static bool rise(void *ctx, fh_str model, fh_suits *suits, void *arg, fh_rising *ret)
+{
+    world *w = ctx;
+    fh_candidate one = {.deployment = "d",
+                        .model = "m",
+                        .place = "here",
+                        .asleep = w->woken == 0,
+                        .trust = w->trust,
+                        .resume = w->resume,
+                        .own_engine = true,
+                        .dialect = FH_DIALECT_CHAT};
+    assert_true(fh_str_eqs(model, "m"));
+    if (!w->sleeps || !suits(arg, &one) || (w->never_wakes && w->sleeps == 1)) return false;
+    w->woken++;
+    w->sleeps--;
+    *ret = (fh_rising){.name = "d", .says = "d is loading, 40 %\nof it"};
+    return true;
 }
 
 static void report(void *ctx, const char *deployment, int code)
@@ -306,7 +328,8 @@ static int set_up(void **state, bool budget)
     assert_int_equal(fh_http_server_new(&w->door, w->loop, door_handles, w, NULL), 0);
     fh_http_server_on_end(w->door, door_ended, w);
     assert_int_equal(fh_http_server_listen(w->door, "127.0.0.1:0", false, NULL), 0);
-    fh_gateway_config c = {.loops = &w->loop, .loop_count = 1, .routes = {.ctx = w, .choose = choose, .report = report, .list = list}};
+    fh_gateway_config c = {
+        .loops = &w->loop, .loop_count = 1, .routes = {.ctx = w, .choose = choose, .rise = rise, .report = report, .list = list}};
     if (budget) c.holds = (fh_hold_port){.ctx = w, .hold = hold_budget, .settle = settle_budget};
     assert_int_equal(fh_gateway_new(&w->gateway, &c, NULL), 0);
     assert_int_equal(fh_http_client_new(&w->client, w->loop, NULL), 0);
@@ -913,6 +936,100 @@ static void who_waits_too_long_is_told_when_to_come_again(void **state)
     assert_int_equal(w->asked, 1);
 }
 
+static void a_plain_request_waits_until_it_is_awake(void **state)
+{
+    world *w = *state;
+    w->sleeps = 3;
+    exchange(w, false);
+    assert_int_equal(w->status, 200);
+    assert_int_equal(w->woken, 3);
+    assert_int_equal(w->asked, 1);
+}
+
+static void a_stream_is_held_with_comments_until_it_is_awake(void **state)
+{
+    world *w = *state;
+    w->sleeps = 3;
+    w->plan[0] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+    fh_str body = {fh_buf_cstr(&w->body), w->body.len}, comment = FH_STR(": d is loading, 40 % of it\n\n");
+    assert_true(fh_str_starts(body, comment));
+    fh_buf_consume(&w->body, comment.len);
+    check_text(w, "word");
+}
+
+static void what_fails_to_wake_ends_a_held_stream_with_an_error(void **state)
+{
+    world *w = *state;
+    w->sleeps = 3;
+    w->never_wakes = true;
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "data: {\"error\":"));
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "no memory"));
+    assert_null(strstr(fh_buf_cstr(&w->body), "[DONE]"));
+    assert_int_equal(w->asked, 0);
+}
+
+static void what_is_refused_behind_comments_is_an_error_event(void **state)
+{
+    world *w = *state;
+    w->sleeps = 2;
+    w->plan[0] = BAD_REQUEST;
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "data: {\"error\":"));
+    assert_int_equal(w->asked, 1);
+}
+
+static void who_does_not_wait_wakes_it_all_the_same(void **state)
+{
+    world *w = *state;
+    const char *waits[] = {"0", "1"};
+    for (size_t i = 0; i < FH_COUNT(waits); i++) {
+        w->wait = waits[i];
+        w->sleeps = 100;
+        w->done = false;
+        ask(w, false, got_data);
+        while (!w->done) run(w, 20);
+        assert_int_equal(w->status, 503);
+        assert_string_equal(w->retry, "false");
+        assert_string_equal(w->after, "30");
+    }
+    assert_true(w->woken >= 2);
+}
+
+static void what_is_not_its_owners_is_woken_by_a_key_that_may(void **state)
+{
+    world *w = *state;
+    w->trust = FH_TRUST_RENTED;
+    w->sleeps = 2;
+    for (int stream = 0; stream < 2; stream++) {
+        w->done = false;
+        exchange(w, stream);
+        assert_int_equal(w->status, 403);
+        assert_int_equal(w->woken, 0);
+    }
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "missing_scope"));
+    w->scopes |= FH_SCOPE_BIT(FH_SCOPE_WAKE);
+    exchange(w, false);
+    assert_int_equal(w->status, 200);
+}
+
+/* Whether somebody still listens a byte from us tells: the next comment. */
+static void who_leaves_while_it_wakes_is_never_sent(void **state)
+{
+    world *w = *state;
+    w->sleeps = 100;
+    fh_http_call *call = ask(w, true, got_data);
+    run(w, 1);
+    fh_http_call_cancel(call);
+    run(w, 1 + 2 * FH_LIMIT_WAKE_SAY_MS / 1000);
+    assert_true(w->sleeps > 40);
+    assert_int_equal(fh_gateway_in_flight(w->gateway), 0);
+}
+
 static void an_engine_that_refuses_for_being_busy_is_asked_again_when_it_says(void **state)
 {
     world *w = *state;
@@ -1080,6 +1197,13 @@ int main(void)
         TEST(a_request_waits_for_an_engine_that_is_full),
         TEST(who_leaves_while_waiting_is_never_sent),
         TEST(who_waits_too_long_is_told_when_to_come_again),
+        TEST(a_plain_request_waits_until_it_is_awake),
+        TEST(a_stream_is_held_with_comments_until_it_is_awake),
+        TEST(what_fails_to_wake_ends_a_held_stream_with_an_error),
+        TEST(what_is_refused_behind_comments_is_an_error_event),
+        TEST(who_does_not_wait_wakes_it_all_the_same),
+        TEST(what_is_not_its_owners_is_woken_by_a_key_that_may),
+        TEST(who_leaves_while_it_wakes_is_never_sent),
         TEST(an_engine_that_refuses_for_being_busy_is_asked_again_when_it_says),
         TEST(a_key_asks_for_no_more_priority_than_it_has),
         cmocka_unit_test_setup_teardown(a_budget_that_is_used_up_is_402_and_nothing_is_sent, setup_budget, teardown),
