@@ -77,9 +77,9 @@ static double median(double *sorted, size_t n)
     return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
-typedef struct measured {
-    double bandwidths[FH_LIMIT_SPEED_RUNS], shares[FH_LIMIT_SPEED_RUNS], caches[FH_LIMIT_SPEED_RUNS];
-    size_t count, share_count, cache_count;
+typedef struct measured { /* bytes a second */
+    double bandwidths[FH_LIMIT_SPEED_RUNS], decodes[FH_LIMIT_SPEED_RUNS], caches[FH_LIMIT_SPEED_RUNS];
+    size_t count, decode_count, cache_count;
 } measured;
 
 static void take(measured *m, const fh_json *v, bool of_family)
@@ -88,9 +88,9 @@ static void take(measured *m, const fh_json *v, bool of_family)
     if (m->count == FH_LIMIT_SPEED_RUNS || fh_json_read_f64(v, "bandwidth_bytes", true, 1, MOST_BYTES_S, &bandwidth, NULL)) return;
     m->bandwidths[m->count++] = bandwidth;
     if (!of_family || fh_json_read_f64(v, "decode_bytes", true, 1, MOST_BYTES_S, &decode, NULL)) return;
-    m->shares[m->share_count++] = fh_plan_speed_per_mille(decode, bandwidth);
+    m->decodes[m->decode_count++] = decode;
     if (fh_json_read_f64(v, "cache_bytes", false, 0, MOST_BYTES_S, &cache, NULL) || cache <= 0) return;
-    m->caches[m->cache_count++] = fh_plan_speed_per_mille(cache, bandwidth);
+    m->caches[m->cache_count++] = cache;
 }
 
 static bool is(const fh_json *v, const char *name, const char *wanted)
@@ -109,11 +109,13 @@ void fh_speeds_of(const char *data_dir, const char *engine, const char *device, 
         const fh_json *v = fh_json_at(all, i);
         if (is(v, "engine", engine) && is(v, "device", device)) take(m, v, is_family(fh_json_str(fh_json_get(v, "family")), family));
     }
-    if (m->count) ret->bandwidth_bytes = (uint64_t)median(m->bandwidths, m->count);
-    if (!m->share_count) return;
-    ret->runs = m->share_count;
-    if (m->cache_count) ret->cache_per_mille = (uint32_t)median(m->caches, m->cache_count);
-    ret->per_mille = (uint32_t)median(m->shares, m->share_count);
-    ret->low = (uint32_t)m->shares[0];
-    ret->high = (uint32_t)m->shares[m->share_count - 1];
+    double bandwidth = m->count ? median(m->bandwidths, m->count) : 0;
+    ret->bandwidth_bytes = (uint64_t)bandwidth;
+    if (!m->decode_count) return;
+    /* All against one bandwidth, so that what decoding was seen to read is predicted however that was measured. */
+    ret->runs = m->decode_count;
+    if (m->cache_count) ret->cache_per_mille = (uint32_t)fh_plan_speed_per_mille(median(m->caches, m->cache_count), bandwidth);
+    ret->per_mille = (uint32_t)fh_plan_speed_per_mille(median(m->decodes, m->decode_count), bandwidth);
+    ret->low = (uint32_t)fh_plan_speed_per_mille(m->decodes[0], bandwidth);
+    ret->high = (uint32_t)fh_plan_speed_per_mille(m->decodes[m->decode_count - 1], bandwidth);
 }

@@ -43,6 +43,19 @@ static void the_median_of_the_runs_of_a_family_is_taken_and_their_spread_is_said
     assert_int_equal(of(*state, "this", "Qwen3MoeForCausalLM").runs, 1);
 }
 
+/* Memory is measured in a moment of its own: what decoding was seen to read is predicted all the same. */
+static void what_was_seen_is_predicted_whatever_the_bandwidth_was_then(void **state)
+{
+    static const double bandwidths[] = {10e9, 40e9, 20e9};
+    for (size_t i = 0; i < FH_COUNT(bandwidths); i++) {
+        fh_speed_run run = {"freehold", "this", "llama", bandwidths[i], 6e9, 3e9};
+        assert_int_equal(fh_speeds_add(*state, &run, NULL), 0);
+    }
+    fh_speeds s = of(*state, "this", LLAMA);
+    assert_int_equal(s.bandwidth_bytes, 20000000000);
+    assert_true(s.per_mille == 500 && s.low == 500 && s.high == 500 && s.cache_per_mille == 250); /* of 12 GB/s */
+}
+
 static void of_a_family_without_runs_the_bandwidth_is_known_alone(void **state)
 {
     add(*state, "this", "llama", 6e9);
@@ -140,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(the_median_of_the_runs_of_a_family_is_taken_and_their_spread_is_said),
+        IN_FOLDER(what_was_seen_is_predicted_whatever_the_bandwidth_was_then),
         IN_FOLDER(of_a_family_without_runs_the_bandwidth_is_known_alone),
         IN_FOLDER(the_oldest_are_forgotten),
         IN_FOLDER(a_damaged_file_says_nothing_and_is_not_written_over),
