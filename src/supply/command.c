@@ -232,7 +232,7 @@ static int start(running *r, const supply_command *c, const int streams[3], fh_e
     const char *const *argv = c->argv;
     if (!make_env(&text, env)) return fh_buf_check(&text, err, "the environment");
     if (r->host->ssh) {
-        int rc = fh_supply_ssh_words(r->host->ssh, c->argv, &line, ssh, err);
+        int rc = fh_supply_ssh_words(r->host->ssh, c->argv, c->forward, &line, ssh, err);
         if (rc) return rc;
         argv = ssh;
     }
@@ -248,7 +248,7 @@ static int begin(running *r, const supply_command *c, fh_err **err)
     if (!rc) rc = fh_timer_new(&r->deadline, r->host->loop, on_deadline, r, err);
     if (!rc) rc = start(r, c, (const int[3]){in, out, errors}, err);
     if (!rc) rc = fh_watch_new(&r->ended, r->host->loop, r->pidfd, on_ended, r, err);
-    if (!rc) fh_timer_start(r->deadline, c->timeout_ms * FH_NS_PER_MS);
+    if (!rc && c->timeout_ms) fh_timer_start(r->deadline, c->timeout_ms * FH_NS_PER_MS);
     return rc;
 }
 

@@ -42,7 +42,8 @@ typedef struct supply_command {
     const char *const *argv; /* argv[0] is found by PATH there */
     fh_str input;            /* for its standard input */
     const char *input_file;  /* or a file for that */
-    int64_t timeout_ms;
+    const char *forward;     /* of a remote machine: a tunnel from there for as long as it runs, on a connection of its own; ssh's -R */
+    int64_t timeout_ms;      /* 0: it may run for ever */
     supply_done_fn *done;
     void *arg;
 } supply_command;

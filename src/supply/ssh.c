@@ -148,14 +148,14 @@ static void quote(const char *word, fh_buf *out)
 }
 
 static const char *const always[] = {
-    "BatchMode=yes",           "StrictHostKeyChecking=accept-new",
-    "LogLevel=ERROR",          "ConnectTimeout=10",
-    "ServerAliveInterval=5",   "ServerAliveCountMax=3",
-    "ForwardAgent=no",         "ForwardX11=no",
-    "ClearAllForwardings=yes", "PermitLocalCommand=no",
-    "RequestTTY=no",
+    "BatchMode=yes",         "StrictHostKeyChecking=accept-new",
+    "LogLevel=ERROR",        "ConnectTimeout=10",
+    "ServerAliveInterval=5", "ServerAliveCountMax=3",
+    "ForwardAgent=no",       "ForwardX11=no",
+    "PermitLocalCommand=no", "RequestTTY=no",
 };
-static const char *const shared[] = {"ControlMaster=auto", "ControlPersist=60"};
+static const char *const shared[] = {"ControlMaster=auto", "ControlPersist=60"}, *const unforwarded[] = {"ClearAllForwardings=yes"},
+                         *const tunnelling[] = {"ControlPath=none", "ExitOnForwardFailure=yes"};
 
 typedef struct words {
     const char **at;
@@ -182,9 +182,24 @@ static void add_flag(words *w, const char *flag, const char *value)
     add_word(w, value);
 }
 
-_Static_assert(1 + 2 * (FH_COUNT(always) + FH_COUNT(shared) + 4) + 4 + 3 + 1 <= SUPPLY_SSH_WORDS, "ssh's words fit");
+/* Commands share a connection; one that a tunnel stands by has its own. */
+static void add_connection(words *w, const supply_ssh *s, const char *forward)
+{
+    if (forward) {
+        add_options(w, tunnelling, FH_COUNT(tunnelling));
+        add_flag(w, "-R", forward);
+        return;
+    }
+    add_options(w, unforwarded, FH_COUNT(unforwarded));
+    if (!s->control) return;
+    add_options(w, (const char *const *)&s->control, 1);
+    add_options(w, shared, FH_COUNT(shared));
+}
 
-int fh_supply_ssh_words(supply_ssh *s, const char *const *argv, fh_buf *line, const char *ret[SUPPLY_SSH_WORDS], fh_err **err)
+_Static_assert(1 + 2 * (FH_COUNT(always) + FH_COUNT(shared) + 5) + 4 + 3 + 1 <= SUPPLY_SSH_WORDS, "ssh's words fit");
+
+int fh_supply_ssh_words(supply_ssh *s, const char *const *argv, const char *forward, fh_buf *line, const char *ret[SUPPLY_SSH_WORDS],
+                        fh_err **err)
 {
     static const char *const only[] = {"IdentitiesOnly=yes"};
     words w = {.at = ret};
@@ -197,8 +212,7 @@ int fh_supply_ssh_words(supply_ssh *s, const char *const *argv, fh_buf *line, co
     add_word(&w, "ssh");
     add_options(&w, always, FH_COUNT(always));
     add_options(&w, (const char *const *)&s->known, 1);
-    if (s->control) add_options(&w, (const char *const *)&s->control, 1);
-    if (s->control) add_options(&w, shared, FH_COUNT(shared));
+    add_connection(&w, s, forward);
     if (s->key) add_options(&w, (const char *const *)&s->key, 1);
     if (s->key) add_options(&w, only, 1);
     add_flag(&w, "-p", s->port);

@@ -40,13 +40,34 @@ static void a_shell_at_the_other_end_sees_the_words_as_they_were(void **state)
     for (size_t i = 0; i < FH_COUNT(hostile); i++) argv[i + 2] = hostile[i];
     for (size_t i = 0; hostile[i]; i++) fh_buf_addf(&expected, "[%s]", hostile[i]);
     assert_int_equal(open_url("ssh://me@host:2222", &s, NULL), 0);
-    assert_int_equal(fh_supply_ssh_words(s, argv, &line, words, NULL), 0);
+    assert_int_equal(fh_supply_ssh_words(s, argv, NULL, &line, words, NULL), 0);
     while (words[n]) n++;
     assert_string_equal(words[n - 3], "--");
     assert_string_equal(words[n - 2], "host");
     const char *const shell[] = {"/bin/sh", "-c", words[n - 1], NULL}, *const env[] = {"PATH=/usr/bin:/bin", NULL};
     assert_int_equal(fh_command_read(shell, env, 60 * FH_NS_PER_S, &out, NULL), 0);
     assert_string_equal(fh_buf_cstr(&out), fh_buf_cstr(&expected));
+    fh_supply_ssh_free(s);
+}
+
+static bool is_among(const char *const *words, const char *word)
+{
+    while (*words && strcmp(*words, word) != 0) words++;
+    return *words != NULL;
+}
+
+static void a_tunnel_has_a_connection_of_its_own(void **state)
+{
+    FH_AUTO(buf) fh_buf line = FH_BUF(4096), again = FH_BUF(4096);
+    const char *argv[] = {"cat", NULL}, *words[SUPPLY_SSH_WORDS];
+    supply_ssh *s = NULL;
+    assert_int_equal(open_url("ssh://me@host", &s, NULL), 0);
+    assert_int_equal(fh_supply_ssh_words(s, argv, "127.0.0.1:20000:127.0.0.1:8471", &line, words, NULL), 0);
+    assert_true(is_among(words, "-R") && is_among(words, "127.0.0.1:20000:127.0.0.1:8471"));
+    assert_true(is_among(words, "ControlPath=none") && is_among(words, "ExitOnForwardFailure=yes"));
+    assert_false(is_among(words, "ControlMaster=auto") || is_among(words, "ClearAllForwardings=yes"));
+    assert_int_equal(fh_supply_ssh_words(s, argv, NULL, &again, words, NULL), 0);
+    assert_true(is_among(words, "ClearAllForwardings=yes") && !is_among(words, "-R"));
     fh_supply_ssh_free(s);
 }
 
@@ -94,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_shell_at_the_other_end_sees_the_words_as_they_were),
+        cmocka_unit_test(a_tunnel_has_a_connection_of_its_own),
         cmocka_unit_test(addresses_are_taken_apart),
         cmocka_unit_test(what_is_no_address_is_refused_by_its_name),
         cmocka_unit_test(a_key_that_is_not_there_is_said),
