@@ -246,7 +246,9 @@ static const fh_cli_flag add_flags[] = {
     {"url", 0, FH_CLI_TEXT, "URL", "where it is, with or without /v1, or ssh://USER@HOST; not needed to rent", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "file that holds the key for it (FREEHOLD_KEY_FILE names the key for the server)", 0, 0},
     {"kind", 0, FH_CLI_TEXT, "KIND",
-     "openai (without) or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there; slurm: a cluster", 0, 0},
+     "openai (without) or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there; slurm: a cluster; ssh: a box "
+     "with a login",
+     0, 0},
     {"set", 0, FH_CLI_TEXT, "KEY=VALUE", "of one that machines are got of: what its kind wants to know; may come several times", 0, 0},
     {"trust", 0, FH_CLI_TEXT, "own|rented|named|any", "requests that allow no more go there; without: own for this machine, else named", 0,
      0},

@@ -9,6 +9,7 @@
 #include "providers.h"
 #include "rented.h"
 #include "server_private.h"
+#include "supply/box.h"
 #include "supply/slurm.h"
 
 #include <stdio.h>
@@ -20,6 +21,7 @@ static const fh_supply_kind kinds[] = {
     {"vast", fh_rented_open, NULL},
     {"lambda", fh_rented_open, NULL},
     {"slurm", fh_supply_slurm_open, NULL},
+    {"ssh", fh_supply_box_open, "ssh://user@host"},
     {NULL, NULL, NULL},
 };
 

@@ -250,6 +250,15 @@
     X(SLURM_CLEAR_MS, 5000, "time that a job may take to be cleared away; beyond: it counts as ended")                                     \
     X(SLURM_CHECK_MS, 300000, "age of what is known of a cluster's partitions; beyond: it is asked for again before the next job")         \
     X(SLURM_PARTITIONS_BYTES, 16384, "what Slurm says of its partitions; beyond: the rest is not known")                                   \
+    X(SSH_STEP_MS, 120000, "time for one step of setting up a box with a login; beyond: it is tried again")                                \
+    X(SSH_INSTALL_MS, 900000, "the same for installing packages there")                                                                    \
+    X(SSH_PIECE_BYTES, 1048576, "of freehold that are copied to a box at once")                                                            \
+    X(SSH_SPARE_BYTES, 67108864, "of disk that a box must have beyond freehold and the weights; beyond: it is refused")                    \
+    X(SSH_LOOK_MS, 30000, "age of what is known of a box that nobody holds; beyond: it is looked at again when somebody asks")             \
+    X(SSH_WATCH_MS, 10000, "time between two looks at a box that is held")                                                                 \
+    X(SSH_BACKOFF_MIN_MS, 1000, "pause before a box that is not reached is tried again; doubles with each try")                            \
+    X(SSH_BACKOFF_MAX_MS, 30000, "that pause at most")                                                                                     \
+    X(SSH_REACH_MS, 300000, "time that a box may not be reached before anything is on it; beyond: its order is over")                      \
     X(GROUP_MEMBERS, 32, "models of one group; beyond: 400")                                                                               \
     X(TRIES, 4, "replicas that one request is sent to without getting on")                                                                 \
     X(SENT_BYTES, 4194304, "text of a stream that is kept so that another replica can go on with it; beyond: the stream cannot be moved")  \
