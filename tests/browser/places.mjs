@@ -1,9 +1,12 @@
-// The page's machines as a person uses them: a real second machine (a `freehold node join` process with a folder of its own) joins by the line that the page
-// shows, appears, gets a model, is drained and removed. Prints TAP. FREEHOLD_SCREENSHOTS=FOLDER keeps pictures.
+// The page's places as a person uses them: a real second machine (a `freehold node join` process with a folder of its own) joins by the line that the page
+// shows, appears, gets a model from the sheet of places, is drained and removed; a model that nothing here can run has its places ranked, with an account
+// that machines are rented of (a fake made from its provider's documents). Prints TAP. FREEHOLD_SCREENSHOTS=FOLDER keeps pictures.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, openSync } from 'node:fs';
+import { mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { freePort, lacking, PROGRAM, Server, startBrowser, Tap, until, Watched } from './harness.mjs';
 
 const why = lacking();
@@ -20,11 +23,12 @@ const browser = await startBrowser();
 const w = await Watched.open(browser, server);
 const { page } = w;
 const joined = [];
+let den;
 
-async function picture(name) {
+async function picture(name, fullPage = true) {
   if (!PICTURES) return;
   mkdirSync(PICTURES, { recursive: true });
-  await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
+  await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage });
 }
 
 /** The line in a shell of "another machine", which has a home of its own. */
@@ -39,10 +43,43 @@ function type(line, name) {
   return shell;
 }
 
+async function finish() {
+  await browser.close();
+  for (const shell of joined) {
+    try {
+      process.kill(-shell.pid, 'SIGTERM');
+    } catch {
+      // it has ended
+    }
+  }
+  await server.end();
+  process.exit(tap.end());
+}
+
+/** Each step stands on the one before. */
+async function step(name, fn) {
+  if (!(await tap.check(name, fn))) await finish();
+}
+
 const machine = (name) => page.locator(`[data-node="${name}"]`);
 const open = (name) => page.getByRole('link', { name, exact: false }).first().click();
 const line = () => page.locator('[data-test="join-line"] code');
 const field = (name) => page.getByRole('textbox', { name });
+
+const sheet = () => page.getByRole('dialog');
+const chosen = () => sheet().locator('.place-row.chosen');
+
+/** An account of a provider that machines are rented of, and what else is known of prices. */
+async function addOffers() {
+  const fake = spawn('python3', [join(dirname(fileURLToPath(import.meta.url)), '../rent/fakes/runpod.py')], { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
+  joined.push(fake);
+  const port = await new Promise((done) => createInterface(fake.stdout).once('line', done));
+  const key = join(server.folder, 'runpod.key');
+  writeFileSync(key, 'rentkey-4f1c9a7be2\n', { mode: 0o600 });
+  await server.api('/api/v1/providers', { method: 'POST', body: { name: 'my-runpod', kind: 'runpod', url: `http://127.0.0.1:${port}`, key_file: key } });
+  const offers = [['lambda', 'b200', 8, 39.92], ['digitalocean', 'mi300x', 8, 15.92], ['lambda', 'h200', 8, 28.9]].map(([place, device, devices, hour]) => ({ place, device, devices, hour_nusd: Math.round(hour * 1e9), start_s: 300, fetch_mb_s: 1000 }));
+  await server.api('/api/v1/price-lists', { method: 'POST', body: { name: 'seen', offers } });
+}
 
 async function looksRight() {
   assert.deepEqual(await w.accessibility(), []);
@@ -53,7 +90,8 @@ async function looksRight() {
   await page.setViewportSize({ width: 1280, height: 900 });
 }
 
-await tap.check('Machines shows this machine, with its memory and that it is yours', async () => {
+await step('Machines shows this machine, with its memory and that it is yours', async () => {
+  await addOffers();
   await page.goto(server.link());
   await page.locator('.cards').waitFor();
   await open('Machines');
@@ -63,7 +101,52 @@ await tap.check('Machines shows this machine, with its memory and that it is you
   await looksRight();
 });
 
-await tap.check('one press makes one line to copy, that says what its field asks for', async () => {
+await step('the ten strongest each have a Run, which opens the places, three of them recommended', async () => {
+  await open('Models');
+  await page.locator('.best-now').first().waitFor({ timeout: PATIENCE_MS });
+  await until('the best price of all', async () => (await page.locator('.card .best-now').count()) >= 4, PATIENCE_MS);
+  assert.match((await page.locator('.card .best-now').allTextContents()).join('\n'), /8 x \S.* at \S+, \$[\d.,]+ an hour, ready in about \d+ min, [\d,]+ tokens\/s, \$[\d.]+ a million/);
+  await picture('models-prices');
+  await page.locator('.card').getByRole('button', { name: 'Run GLM-5.3', exact: true }).click();
+  await sheet().locator('.place-row[data-place]').first().waitFor();
+  await until('three recommendations', async () => (await sheet().locator('button.best-card').count()) === 3);
+  for (const goal of ['price', 'speed', 'energy']) assert.equal(await sheet().locator(`button.best-card[data-goal="${goal}"]`).count(), 1);
+  await picture('sheet', false);
+  await looksRight();
+});
+
+await step('the slider ranks the list anew, by keyboard too', async () => {
+  const slider = sheet().getByRole('slider', { name: 'What matters' });
+  const first = () => sheet().locator('.place-row[data-place]').first().textContent();
+  const cheapest = await first();
+  assert.equal(await slider.getAttribute('aria-valuetext'), 'Price alone');
+  await slider.focus();
+  for (let i = 0; i < 10; i++) await page.keyboard.press('ArrowRight');
+  assert.equal(await slider.getAttribute('aria-valuetext'), 'Speed alone');
+  assert.notEqual(await first(), cheapest);
+  await sheet().getByRole('button', { name: 'Price', exact: true }).click();
+  assert.equal(await first(), cheapest);
+});
+
+await step('what is rented has its limit filled in, says what is to be known, and is not run without a limit', async () => {
+  await sheet().locator('.place-row[data-place="provider/my-runpod"]').first().click();
+  const filled = await sheet().getByRole('textbox', { name: 'Dollars an hour, at most' }).inputValue();
+  assert.ok(Number(filled) > 0, filled);
+  assert.equal(await sheet().getByRole('textbox', { name: 'Hours' }).inputValue(), '8');
+  await sheet().getByRole('button', { name: 'Run at my-runpod' }).waitFor();
+  await sheet().getByRole('textbox', { name: 'Hours' }).fill('');
+  assert.equal(await sheet().getByRole('button', { name: 'Run at my-runpod' }).count(), 0);
+  await sheet().getByRole('textbox', { name: 'Hours' }).fill('2');
+  await sheet().getByRole('button', { name: 'Why not another' }).click();
+  await sheet().locator('.why-not li').first().waitFor();
+  await picture('sheet-rented', false);
+  await looksRight();
+  await page.keyboard.press('Escape');
+  await sheet().waitFor({ state: 'hidden' });
+  await open('Machines');
+});
+
+await step('one press makes one line to copy, that says what its field asks for', async () => {
   await page.getByRole('button', { name: 'Show the line' }).click();
   await line().waitFor();
   assert.match(await line().textContent(), /^echo \S+ \| freehold node join https:\/\/127\.0\.0\.1:\d+$/);
@@ -79,8 +162,8 @@ await tap.check('one press makes one line to copy, that says what its field asks
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), await line().textContent());
 });
 
-await tap.check('a machine where the line is typed appears by itself', async () => {
-  type(`${await page.evaluate(() => navigator.clipboard.readText())} --name den-2`, 'den');
+await step('a machine where the line is typed appears by itself', async () => {
+  den = type(`${await page.evaluate(() => navigator.clipboard.readText())} --name den-2`, 'den');
   await page.locator('[data-node="den-2"][data-state="here"]').waitFor({ timeout: PATIENCE_MS });
   await page.getByText('den-2 has joined.').first().waitFor();
   assert.equal(await line().count(), 0);
@@ -93,8 +176,32 @@ await tap.check('a machine where the line is typed appears by itself', async () 
   await looksRight();
 });
 
-await tap.check('its state follows a process that is ended, and one that comes back', async () => {
-  process.kill(-joined[0].pid, 'SIGTERM');
+await step('a model runs on it from the sheet of places, and answers', async () => {
+  await open('Models');
+  await page.getByRole('button', { name: 'Other places for SmolLM2' }).first().click();
+  await sheet().getByRole('radio', { name: /^The pool/ }).waitFor();
+  await sheet().getByRole('radio', { name: /^den-2/ }).check();
+  assert.match(await chosen().textContent(), /den-2, in the pool.*€0\.35 an hour.*as asked/s);
+  await picture('sheet-pool', false);
+  await sheet().getByRole('button', { name: 'Run at den-2' }).click();
+  await page.locator('.composer textarea').waitFor({ timeout: PATIENCE_MS });
+  const d = await server.running();
+  assert.equal(d.place, 'node/den-2');
+  await page.getByRole('button', { name: 'Options' }).click();
+  await page.getByLabel('Longest answer').fill('8');
+  await page.getByRole('button', { name: 'Options' }).click();
+  await page.locator('.composer textarea').fill('Say hello.');
+  await page.locator('.composer textarea').press('Enter');
+  await until('an answer that has ended', async () => ['done', 'length'].includes(await page.locator('.answer').last().getAttribute('data-state').catch(() => '')), PATIENCE_MS);
+  await open('Machines');
+  await machine('den-2').getByRole('link', { name: d.name }).waitFor();
+  await until('memory that models take', async () => !/ 0\s?B by models/.test(await machine('den-2').textContent()));
+  await picture('machines-serving');
+  await server.api(`/api/v1/deployments/${d.name}`, { method: 'DELETE' });
+});
+
+await step('its state follows a process that is ended, and one that comes back', async () => {
+  process.kill(-den.pid, 'SIGTERM');
   await page.locator('[data-node="den-2"][data-state="away"]').waitFor({ timeout: PATIENCE_MS });
   assert.match(await machine('den-2').textContent(), /Seen last .* ago/);
   spawn('bash', ['-c', `exec freehold node join https://127.0.0.1:${(await server.api('/api/v1/nodes/token', { method: 'POST', body: {} })).port}`], {
@@ -103,7 +210,7 @@ await tap.check('its state follows a process that is ended, and one that comes b
   await page.locator('[data-node="den-2"][data-state="here"]').waitFor({ timeout: PATIENCE_MS });
 });
 
-await tap.check('a machine is drained, after the page has said what that does', async () => {
+await step('a machine is drained, after the page has said what that does', async () => {
   await machine('den-2').getByRole('button', { name: 'Drain den-2' }).click();
   await machine('den-2').getByText('Nothing new starts on den-2').waitFor();
   await machine('den-2').getByRole('button', { name: 'Cancel' }).click();
@@ -115,7 +222,7 @@ await tap.check('a machine is drained, after the page has said what that does', 
   assert.equal((await server.api('/api/v1/nodes/den-2')).state, 'draining');
 });
 
-await tap.check('and removed', async () => {
+await step('and removed', async () => {
   await machine('den-2').getByRole('button', { name: 'Remove den-2' }).click();
   await machine('den-2').getByRole('button', { name: 'Remove den-2 now' }).click();
   await until('the machine to be gone', async () => (await machine('den-2').count()) === 0);
@@ -123,9 +230,9 @@ await tap.check('and removed', async () => {
   await looksRight();
 });
 
-await tap.check('nothing on the page went wrong', async () => assert.deepEqual(w.wrong, []));
+await step('nothing on the page went wrong', async () => assert.deepEqual(w.wrong, []));
 
-await tap.check('a server that does not listen for machines says how to start one that does', async () => {
+await step('a server that does not listen for machines says how to start one that does', async () => {
   const deaf = await Server.create();
   const other = await Watched.open(browser, deaf);
   try {
@@ -143,13 +250,4 @@ await tap.check('a server that does not listen for machines says how to start on
   }
 });
 
-await browser.close();
-for (const shell of joined) {
-  try {
-    process.kill(-shell.pid, 'SIGTERM');
-  } catch {
-    // it has ended
-  }
-}
-await server.end();
-process.exit(tap.end());
+await finish();

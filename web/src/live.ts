@@ -213,15 +213,23 @@ export function startLive(): void {
   begin();
 }
 
-/** Run was pressed: starts it, by that engine or by the one that takes it, shows its progress, opens the chat when it is ready. */
-export async function run(modelId: string, engine?: string): Promise<void> {
+export interface RunAt { // beside the model; left out: on this machine, by the engine that takes it
+  engine?: string;
+  place?: string;
+  context_tok?: number;
+  streams?: number;
+  limit?: { hour_micro: number; seconds: number; cost_micro: number; currency: string };
+}
+
+/** Run was pressed: starts it there, shows its progress, opens the chat when it is ready. What runs already is asked for again. */
+export async function run(modelId: string, at: RunAt = {}): Promise<void> {
   const pressedAt = performance.now();
-  const running = live.get().deployments?.find((d) => d.model === modelId && !isResting(d.state));
+  const running = at.place ? undefined : live.get().deployments?.find((d) => d.model === modelId && !isResting(d.state));
   if (running?.state === 'ready') {
     go('chat', running.name);
     return;
   }
-  const made = running ?? (await json<Deployment>('/api/v1/deployments', { method: 'POST', body: { model: modelId, reuse: true, engine } }));
+  const made = running ?? (await json<Deployment>('/api/v1/deployments', { method: 'POST', body: { model: modelId, reuse: true, ...at } }));
   const others = (live.get().deployments ?? []).filter((d) => d.name !== made.name);
   live.set({ deployments: [made, ...others], launching: made.name, pressedAt });
   go('running', made.name);

@@ -6,6 +6,7 @@ import './style/running.css';
 import './style/traffic.css';
 import './style/chat.css';
 import './style/machines.css';
+import './style/sheet.css';
 import { render } from 'preact';
 import { startSession } from './api/session.ts';
 import { startConversation } from './chat/conversation.ts';

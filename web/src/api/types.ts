@@ -56,6 +56,10 @@ export interface Deployment {
   load: EngineLoad | null; // by the engine's own metrics; null: not ready, or not read yet
   sandbox: string;
   restarts: number;
+  machine: { // that was got for it alone
+    provider: string; hour_micro: number; spent_micro: number; currency: string | null; ends: string | null; leaving: boolean;
+  } | null;
+  limit: { hour_micro: number; seconds: number; cost_micro: number; currency: string | null } | null;
 }
 
 export interface EngineLoad { // null: the engine does not say
@@ -163,6 +167,61 @@ export interface NodeToken {
   expires: string;
   port: number;
   addresses: string[];
+}
+
+export interface Provider {
+  name: string;
+  url: string;
+  kind: string;
+  trust: string;
+  region: string | null;
+  has_key: boolean;
+  key_file: string | null;
+  offers: number | null;
+  models: string[];
+  honesty: string;
+  settings: Record<string, string> | null; // of one that machines are got of
+}
+
+export interface PlanHost {
+  host: string | null; // null: an endpoint
+  variant: string | null;
+  scored: boolean;
+  needs_bytes: number | null;
+  streams_max: number | null;
+  tokens_per_second: number | null; // of one stream
+  first_token_ms: number | null;
+  uj_per_million: number | null;
+}
+
+export interface Plan extends PlanHost { // money in billionths of a dollar
+  place: string;
+  name: string | null;
+  source: string | null;
+  region: string | null;
+  spot: boolean;
+  measured_runs: number;
+  tokens_per_second_low: number | null;
+  tokens_per_second_high: number | null;
+  ul_per_million: number | null;
+  hour_nusd: number | null; // null: by the token
+  nusd_per_million: number | null;
+  ready_s: number;
+  start_nusd: number;
+}
+
+export interface Ranking {
+  model: string;
+  context_tok: number;
+  streams: number;
+  fit: number;
+  why: string;
+  plans: Plan[];
+  providers: { name: string; kind: string; offers: number | null; error: string | null; note: string | null }[];
+  refused: { reason: string; count: number; nearest: string; why: string }[];
+  unpriced: string[];
+  break_even: { why: string } | null;
+  smallest: PlanHost | null;
 }
 
 export interface Machine {

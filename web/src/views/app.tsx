@@ -14,6 +14,7 @@ import { Icon } from './icons.tsx';
 import { MachinesPage } from './machines.tsx';
 import { ModelsPage } from './models.tsx';
 import { RunningPage } from './running.tsx';
+import { RunSheet } from './sheet.tsx';
 import { SignIn } from './signin.tsx';
 
 function Nav() {
@@ -134,6 +135,7 @@ export function App() {
       <Header signedIn={signedIn} />
       {signedIn && <AwayBanner />}
       <main id="main" ref={main} tabIndex={-1}>{signedIn ? <PageBody page={page} /> : <SignIn state={state} />}</main>
+      {signedIn && <RunSheet />}
       <Notices />
     </div>
   );

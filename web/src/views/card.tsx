@@ -1,9 +1,12 @@
 // One model: how strong it is and who says so, under what terms, what it needs, and the nearest way to run it.
 import type { Machine, Model } from '../api/types.ts';
+import { best } from '../best.ts';
 import { bytes, context, day, number, params, percent } from '../format.ts';
+import { useStore } from '../store.ts';
 import { text } from '../text.ts';
 import { Bar, Command, Reveal } from './parts.tsx';
-import { RunButton } from './run.tsx';
+import { nowLine } from './place-row.tsx';
+import { PlacesButton, RunButton } from './run.tsx';
 
 const t = text.models;
 
@@ -44,12 +47,19 @@ function Details({ model }: { model: Model }) {
   );
 }
 
+/** "8 x H200 at lambda, $28.90 an hour, ready in about 12 min, 46 tokens/s, $1.20 a million", once it was asked for. */
+function BestNow({ model }: { model: Model }) {
+  const row = useStore(best, (b) => b.rows[model.id]);
+  return row ? <p class="best-now"><span class="muted">{text.sheet.now}:</span> {nowLine(row)}</p> : null;
+}
+
 function NearestWay({ model, machine, instead }: { model: Model; machine: Machine | null; instead: Model | null }) {
   const has = model.here.has_bytes || machine?.memory_bytes || 0;
   if (model.here.runnable) return (
     <div class="way">
       <p>{t.fits(bytes(model.needs_bytes ?? 0), bytes(has))}</p>
-      <RunButton model={model} />
+      <BestNow model={model} />
+      <div class="actions"><RunButton model={model} /><PlacesButton model={model} /></div>
     </div>
   );
   return (
@@ -59,6 +69,8 @@ function NearestWay({ model, machine, instead }: { model: Model; machine: Machin
       {model.here.fits && model.here.blocked_by === 'weights' && <div class="muted">{t.fitsNoWeights} <Command line={t.importCommand(model.id)} /></div>}
       {model.here.fits && model.here.blocked_by === 'engine' && <p class="muted">{t.fitsNoEngine}</p>}
       {instead && <p class="muted">{t.wouldFitInstead(instead.name)}</p>}
+      <BestNow model={model} />
+      <RunButton model={model} />
     </div>
   );
 }

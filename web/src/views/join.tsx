@@ -1,5 +1,5 @@
 // "Add a machine": one button, one line to copy, and the wait until the machine is there.
-import { useEffect, useId, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { ApiError } from '../api/http.ts';
 import type { NodeToken, PoolNode } from '../api/types.ts';
 import { took } from '../format.ts';
@@ -8,28 +8,9 @@ import { isAddress, isAsk, isLoopback, joinLine, newToken } from '../places.ts';
 import { useTick } from '../store.ts';
 import { text } from '../text.ts';
 import { Icon } from './icons.tsx';
-import { ActionButton, Command } from './parts.tsx';
+import { ActionButton, Command, Field } from './parts.tsx';
 
 const t = text.join;
-
-interface FieldProps { label: string; hint: string; bad: string; value: string; change: (v: string) => void; options?: string[] }
-
-/** options: values that are put in by a press. */
-function Field({ label, hint, bad, value, change, options = [] }: FieldProps) {
-  const id = useId();
-  return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <input type="text" id={id} value={value} onInput={(e) => change(e.currentTarget.value.trim())} autocomplete="off" spellcheck={false} aria-invalid={!!bad} aria-describedby={`${id}-hint`} />
-      <small id={`${id}-hint`} class={bad ? 'field-bad' : 'muted'}>{bad || hint}</small>
-      {options.length > 1 && (
-        <span class="actions">
-          {options.map((o) => <button key={o} type="button" class="button small" aria-pressed={o === value} onClick={() => change(o)}>{o}</button>)}
-        </span>
-      )}
-    </div>
-  );
-}
 
 /** The address that the browser has, unless that is good on this machine alone and the server knows a better one. */
 function likelyAddress(token: NodeToken): string {

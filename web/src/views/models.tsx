@@ -1,6 +1,7 @@
 // The first screen: what can be tried at once, then the ten strongest open models, then all others.
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Machine, Model } from '../api/types.ts';
+import { best, refreshBest } from '../best.ts';
 import { bytes, context, number, params, percent } from '../format.ts';
 import { live, refreshModels } from '../live.ts';
 import { useStore } from '../store.ts';
@@ -8,7 +9,7 @@ import { text } from '../text.ts';
 import { ModelCard } from './card.tsx';
 import { Icon } from './icons.tsx';
 import { ActionButton, Command } from './parts.tsx';
-import { deploymentOf, RunButton } from './run.tsx';
+import { deploymentOf, PlacesButton, RunButton } from './run.tsx';
 
 const t = text.models;
 
@@ -57,7 +58,7 @@ function TryNow({ model }: { model: Model }) {
         <p class="muted">{facts.join(text.common.dot)}</p>
         {missing && <div>{t.starterMissing} <Command line={t.starterCommand} /></div>}
       </div>
-      {!missing && <RunButton model={model} big />}
+      {!missing && <div class="actions try-actions"><RunButton model={model} big /><PlacesButton model={model} /></div>}
     </section>
   );
 }
@@ -79,7 +80,9 @@ function OtherRow({ model, running }: { model: Model; running: boolean }) {
       </th>
       <td class="figure">{model.frontier ? percent(model.frontier.percent) : <span class="muted">–</span>}</td>
       <td class="figure">{model.needs_bytes ? bytes(model.needs_bytes) : <span class="muted">–</span>}</td>
-      <td title={model.here.why}>{model.here.runnable || running ? <RunButton model={model} /> : <span class="muted">{word}</span>}</td>
+      <td title={model.here.why}>
+        {model.here.runnable || running ? <RunButton model={model} /> : <><span class="muted">{word}</span> <PlacesButton model={model} word={text.sheet.places} label={text.sheet.placesFor(model.name)} /></>}
+      </td>
       <td class="wide-only">{t.licenseWord[model.license.class] ?? model.license.class}</td>
     </tr>
   );
@@ -141,6 +144,10 @@ export function ModelsPage() {
   const models = useStore(live, (l) => l.models);
   const machine = useStore(live, (l) => l.machine);
   const byId = useMemo(() => new Map((models ?? []).map((m) => [m.id, m])), [models]);
+  const known = useStore(best, (b) => b.rows);
+  useEffect(() => {
+    if (models) void refreshBest(models.filter((m) => m.top_ten).map((m) => m.id));
+  }, [models]);
   if (!models) return <Waiting />;
   const starter = models.find((m) => m.starter);
   const topTen = models.filter((m) => m.top_ten).sort((a, b) => (a.rank ?? 99) - (b.rank ?? 99));
@@ -157,6 +164,7 @@ export function ModelsPage() {
           <h2 id="top-ten">{t.topTen}</h2>
           <p class="muted">{t.topTenLead}</p>
           {machine && <MachineLine machine={machine} />}
+          {topTen.length > 0 && topTen.every((m) => known[m.id] === null) && <p class="muted machine-line">{text.sheet.nowNone}</p>}
           {topTen.some((m) => !m.here.runnable) && <RunsHere now={now} fits={named(nearest)} />}
         </div>
         <ol class="cards">

@@ -86,3 +86,22 @@ export function Figure({ name, value, note }: { name: string; value: string; not
     </div>
   );
 }
+
+interface FieldProps { label: string; hint: string; bad: string; value: string; change: (v: string) => void; options?: string[] }
+
+/** A line of text with its name, a hint, and what is wrong with it. options: values that are put in by a press. */
+export function Field({ label, hint, bad, value, change, options = [] }: FieldProps) {
+  const id = useId();
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <input type="text" id={id} value={value} onInput={(e) => change(e.currentTarget.value.trim())} autocomplete="off" spellcheck={false} aria-invalid={!!bad} aria-describedby={`${id}-hint`} />
+      <small id={`${id}-hint`} class={bad ? 'field-bad' : 'muted'}>{bad || hint}</small>
+      {options.length > 1 && (
+        <span class="actions">
+          {options.map((o) => <button key={o} type="button" class="button small" aria-pressed={o === value} onClick={() => change(o)}>{o}</button>)}
+        </span>
+      )}
+    </div>
+  );
+}

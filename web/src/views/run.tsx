@@ -1,7 +1,8 @@
-// The one button of a model that can run; beside it the engines that could, where there are several.
+// The one button of a model: what is free and local just starts, beside it the engines that could where there are several; else the sheet of places opens.
 import { useState } from 'preact/hooks';
 import { isResting, type Deployment, type Engine, type Model } from '../api/types.ts';
 import { live, run } from '../live.ts';
+import { openSheet } from '../plans.ts';
 import { routeHash } from '../route.ts';
 import { useStore } from '../store.ts';
 import { text } from '../text.ts';
@@ -33,12 +34,20 @@ export function RunButton({ model, big = false, label }: { model: Model; big?: b
   const look = `button primary${big ? ' big' : ''}`;
   if (at?.state === 'ready') return <a class={look} href={routeHash('chat', at.name)}>{t.openChat}</a>;
   if (at) return <a class={look} href={routeHash('running', at.name)}>{t.starting}</a>;
+  if (!model.here.runnable) return (
+    <button type="button" class={look} aria-haspopup="dialog" aria-label={t.runNamed(model.name)} onClick={() => openSheet(model.id)}><Icon name="play" size={16} /> {text.common.run}</button>
+  );
   return (
     <>
       {engines.length > 1 && <EngineChoice model={model} engines={engines} chosen={engine} choose={choose} />}
-      <ActionButton class={look} run={() => run(model.id, engines.length > 1 ? engine : undefined)} busy={t.startingNow} label={t.runNamed(model.name)}>
+      <ActionButton class={look} run={() => run(model.id, engines.length > 1 ? { engine } : {})} busy={t.startingNow} label={t.runNamed(model.name)}>
         <Icon name="play" size={big ? 20 : 16} /> {label ?? text.common.run}
       </ActionButton>
     </>
   );
+}
+
+/** The sheet, also where a model would just start. */
+export function PlacesButton({ model, word = text.sheet.otherPlaces, label = text.sheet.otherPlacesFor(model.name) }: { model: Model; word?: string; label?: string }) {
+  return <button type="button" class="button small" aria-haspopup="dialog" aria-label={label} onClick={() => openSheet(model.id)}>{word}</button>;
 }
