@@ -3,7 +3,7 @@
 // that machines are rented of (a fake made from its provider's documents). Prints TAP. FREEHOLD_SCREENSHOTS=FOLDER keeps pictures.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,7 @@ if (why) {
 const PATIENCE_MS = 120_000;
 const PICTURES = process.env.FREEHOLD_SCREENSHOTS;
 const tap = new Tap();
+const upstream = await Server.create();
 const server = await Server.create(['--pool', `127.0.0.1:${await freePort()}`]);
 const browser = await startBrowser();
 const w = await Watched.open(browser, server);
@@ -53,6 +54,7 @@ async function finish() {
     }
   }
   await server.end();
+  await upstream.end();
   process.exit(tap.end());
 }
 
@@ -69,14 +71,19 @@ const field = (name) => page.getByRole('textbox', { name });
 const sheet = () => page.getByRole('dialog');
 const chosen = () => sheet().locator('.place-row.chosen');
 
-/** An account of a provider that machines are rented of, and what else is known of prices. */
-async function addOffers() {
+/** An account of a provider that machines are rented of: its address, and the file with its key. */
+async function startAccount() {
   const fake = spawn('python3', [join(dirname(fileURLToPath(import.meta.url)), '../rent/fakes/runpod.py')], { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
   joined.push(fake);
   const port = await new Promise((done) => createInterface(fake.stdout).once('line', done));
   const key = join(server.folder, 'runpod.key');
   writeFileSync(key, 'rentkey-4f1c9a7be2\n', { mode: 0o600 });
-  await server.api('/api/v1/providers', { method: 'POST', body: { name: 'my-runpod', kind: 'runpod', url: `http://127.0.0.1:${port}`, key_file: key } });
+  return { name: 'my-runpod', kind: 'runpod', url: `http://127.0.0.1:${port}`, key_file: key };
+}
+
+/** What is known of prices beside that. */
+async function addOffers() {
+  await server.api('/api/v1/providers', { method: 'POST', body: await startAccount() });
   const offers = [['lambda', 'b200', 8, 39.92], ['digitalocean', 'mi300x', 8, 15.92], ['lambda', 'h200', 8, 28.9]].map(([place, device, devices, hour]) => ({ place, device, devices, hour_nusd: Math.round(hour * 1e9), start_s: 300, fetch_mb_s: 1000 }));
   await server.api('/api/v1/price-lists', { method: 'POST', body: { name: 'seen', offers } });
 }
@@ -146,6 +153,35 @@ await step('what is rented has its limit filled in, says what is to be known, an
   await open('Machines');
 });
 
+await step('a provider that is named is asked first; what it says is shown, and it is checked and removed', async () => {
+  const provider = (name) => page.locator(`[data-provider="${name}"]`);
+  assert.match(await provider('my-runpod').textContent(), /RunPod account · [\d,]+ offers.*key in .*runpod\.key.*Standing \d+ of 100/s);
+  await page.getByRole('button', { name: 'Add a provider' }).click();
+  await field('Name').fill('other');
+  await field('Address').fill('http://127.0.0.1:9');
+  await picture('providers-add');
+  await looksRight();
+  await w.forgiving(/50\d/, async () => {
+    await page.getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByRole('alert').getByText('does not answer').waitFor({ timeout: PATIENCE_MS });
+  });
+  await page.getByLabel('Key', { exact: true }).fill(readFileSync(upstream.keyFile, 'utf8').trim());
+  await field('Address').fill(upstream.url);
+  await field('Dollars a million tokens in').fill('0.1');
+  await field('Dollars a million tokens out').fill('0.4');
+  await page.getByRole('button', { name: 'Add', exact: true }).click();
+  await provider('other').waitFor({ timeout: PATIENCE_MS });
+  assert.match(await provider('other').textContent(), /Hosted endpoint, OpenAI API.*\$0\.10 in, \$0\.40 out/s);
+  assert.equal(await page.getByLabel('Key', { exact: true }).count(), 0);
+  await provider('my-runpod').getByRole('button', { name: 'Check my-runpod' }).click();
+  await page.getByText(/my-runpod: [\d,]+ offers/).first().waitFor();
+  await picture('providers');
+  await looksRight();
+  await provider('other').getByRole('button', { name: 'Remove other' }).click();
+  await provider('other').getByRole('button', { name: 'Remove other now' }).click();
+  await until('it to be gone', async () => (await provider('other').count()) === 0);
+});
+
 await step('one press makes one line to copy, that says what its field asks for', async () => {
   await page.getByRole('button', { name: 'Show the line' }).click();
   await line().waitFor();
@@ -193,6 +229,10 @@ await step('a model runs on it from the sheet of places, and answers', async () 
   await page.locator('.composer textarea').fill('Say hello.');
   await page.locator('.composer textarea').press('Enter');
   await until('an answer that has ended', async () => ['done', 'length'].includes(await page.locator('.answer').last().getAttribute('data-state').catch(() => '')), PATIENCE_MS);
+  await open('Running');
+  await until('its price', async () => /on den-2, in the pool.*Price: €0\.35 an hour/s.test(await page.locator(`[data-deployment="${d.name}"]`).textContent()));
+  await picture('running-pool');
+  await looksRight();
   await open('Machines');
   await machine('den-2').getByRole('link', { name: d.name }).waitFor();
   await until('memory that models take', async () => !/ 0\s?B by models/.test(await machine('den-2').textContent()));
@@ -233,10 +273,9 @@ await step('and removed', async () => {
 await step('nothing on the page went wrong', async () => assert.deepEqual(w.wrong, []));
 
 await step('a server that does not listen for machines says how to start one that does', async () => {
-  const deaf = await Server.create();
-  const other = await Watched.open(browser, deaf);
+  const other = await Watched.open(browser, upstream);
   try {
-    await other.page.goto(deaf.link());
+    await other.page.goto(upstream.link());
     await other.page.locator('.cards').waitFor();
     await other.page.getByRole('link', { name: 'Machines' }).click();
     await other.forgiving(/409/, async () => {
@@ -246,7 +285,6 @@ await step('a server that does not listen for machines says how to start one tha
     assert.deepEqual(other.wrong, []);
   } finally {
     await other.context.close();
-    await deaf.end();
   }
 });
 

@@ -22,3 +22,8 @@ export async function refreshBest(models: string[]): Promise<void> {
     best.set({ askedAt: 0 }); // the connection's own loop says that the server is away
   }
 }
+
+/** Other places are known now. */
+export function forgetBest(): void {
+  best.set({ askedAt: 0 });
+}

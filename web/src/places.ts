@@ -2,7 +2,9 @@
 import { json, request } from './api/http.ts';
 import type { Deployment, List, Machine, NodeToken, PoolNode } from './api/types.ts';
 import { isResting } from './api/types.ts';
+import { money } from './format.ts';
 import { createStore } from './store.ts';
+import { text } from './text.ts';
 
 export const places = createStore<{ nodes: PoolNode[] | null }>({ nodes: null });
 
@@ -49,6 +51,11 @@ export function blocksOf(machine: Machine | null, nodes: PoolNode[], deployments
     return blockOf(n.name, `node/${n.name}`, presence, n.memory_bytes ?? n.facts.memory_bytes ?? 0, n.memory_free_bytes, deployments);
   });
   return [...own, ...others];
+}
+
+/** '' where it asks for nothing. */
+export function askOf(n: PoolNode): string {
+  return n.ask_micro_per_hour ? text.machines.anHour(money(n.ask_micro_per_hour / 1e6, n.ask_currency)) : '';
 }
 
 const ASK = /^\d{1,7}(\.\d{1,6})?([A-Z]{3})?$/;

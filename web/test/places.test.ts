@@ -6,7 +6,7 @@ import type { Deployment, Machine, PoolNode } from '../src/api/types.ts';
 const machine: Machine = { name: 'desk', cpu: '', cores: 4, memory_bytes: 32, memory_free_bytes: 20 };
 const node = (name: string, more: Partial<PoolNode>): PoolNode => ({
   name, state: 'joined', here: true, ask_micro_per_hour: 0, ask_currency: 'USD', joined: '', seen: null, certificate_expires: null, memory_bytes: 64, memory_free_bytes: 60, sandbox: null,
-  engines: [], facts: {}, ...more,
+  engines: [], standing: { standing: 42, honesty: 'unknown', reason: null }, facts: {}, ...more,
 });
 const at = (place: string, state: Deployment['state'], rss: number) => ({ name: `${place}-${rss}`, place, state, rss_bytes: rss }) as Deployment;
 

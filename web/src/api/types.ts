@@ -148,7 +148,14 @@ export interface PoolNode { // a machine of the pool
   memory_free_bytes: number | null;
   sandbox: string | null;
   engines: string[];
+  standing: Standing;
   facts: Facts;
+}
+
+export interface Standing { // what was measured of a place
+  standing: number; // 0 to 100
+  honesty: string;
+  reason: string | null;
 }
 
 export interface Facts { // what it says of itself, as far as it has
@@ -179,7 +186,8 @@ export interface Provider {
   key_file: string | null;
   offers: number | null;
   models: string[];
-  honesty: string;
+  prices: { model: string | null; input_nusd_per_million: number; output_nusd_per_million: number }[];
+  standing: Standing;
   settings: Record<string, string> | null; // of one that machines are got of
 }
 

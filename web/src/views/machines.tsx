@@ -1,16 +1,18 @@
 // The machines that models run on: a map of their memory, then each with what it has, asks for and runs; and how to add one.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { Machine, PoolNode } from '../api/types.ts';
-import { bytes, day, money, number, since } from '../format.ts';
-import { live, refreshMachine } from '../live.ts';
+import type { Machine, PoolNode, Standing } from '../api/types.ts';
+import { bytes, day, number, since } from '../format.ts';
+import { live, refreshDeployments, refreshMachine } from '../live.ts';
 import { say } from '../notices.ts';
-import { blocksOf, drainNode, places, refreshNodes, removeNode, type Block } from '../places.ts';
+import { askOf, blocksOf, drainNode, places, refreshNodes, removeNode, type Block } from '../places.ts';
+import { providers, refreshProviders } from '../providers.ts';
 import { route, routeHash } from '../route.ts';
 import { useStore, useTick } from '../store.ts';
 import { text } from '../text.ts';
 import { JoinSection } from './join.tsx';
-import { ActionButton, Bar, Figure, Reveal } from './parts.tsx';
+import { Bar, Consequence, Figure, Reveal } from './parts.tsx';
+import { ProvidersSection } from './providers.tsx';
 
 const t = text.machines;
 const POLL_MS = 1_500;
@@ -20,7 +22,7 @@ const GIB = 2 ** 30;
 function usePolling(): void {
   useEffect(() => {
     const ask = () => {
-      if (!document.hidden) Promise.all([refreshNodes(), refreshMachine()]).catch(() => undefined);
+      if (!document.hidden) Promise.all([refreshNodes(), refreshMachine(), refreshProviders(), refreshDeployments()]).catch(() => undefined);
     };
     ask();
     const timer = setInterval(ask, POLL_MS);
@@ -60,10 +62,6 @@ function PoolMap({ blocks }: { blocks: Block[] }) {
   );
 }
 
-function askOf(node: PoolNode): string {
-  return node.ask_micro_per_hour ? t.anHour(money(node.ask_micro_per_hour / 1e6, node.ask_currency)) : t.free;
-}
-
 function Runs({ block }: { block: Block }) {
   if (!block.runs.length) return <>{t.nothing}</>;
   return <>{block.runs.map((d, i) => <>{i > 0 && ', '}<a href={routeHash('running', d.name)}>{d.name}</a></>)}</>;
@@ -98,19 +96,6 @@ function nodeFacts(n: PoolNode): [string, string][] {
   ];
 }
 
-/** A step that loses something says what, before it is taken. */
-function Consequence({ what, now, run, cancel }: { what: string; now: string; run: () => Promise<unknown>; cancel: () => void }) {
-  return (
-    <div class="consequence" role="group" aria-label={now}>
-      <p>{what}</p>
-      <div class="actions">
-        <ActionButton class="button danger" run={run}>{now}</ActionButton>
-        <button type="button" class="button" onClick={cancel}>{text.common.cancel}</button>
-      </div>
-    </div>
-  );
-}
-
 function NodeActions({ node, block }: { node: PoolNode; block: Block }) {
   const [asked, ask] = useState<'' | 'drain' | 'remove'>('');
   const { name } = node;
@@ -127,7 +112,9 @@ function NodeActions({ node, block }: { node: PoolNode; block: Block }) {
   );
 }
 
-function MachinePanel({ block, about, asks, children }: { block: Block; about: string; asks: string; children: ComponentChildren }) {
+interface PanelProps { block: Block; about: string; asks: string; standing?: Standing; children?: ComponentChildren }
+
+function MachinePanel({ block, about, asks, standing, children }: PanelProps) {
   const wanted = useStore(route, (r) => r.name === (block.name || 'here'));
   const [box, setBox] = useState<HTMLElement | null>(null);
   useEffect(() => {
@@ -156,6 +143,7 @@ function MachinePanel({ block, about, asks, children }: { block: Block; about: s
           <dd><Runs block={block} /></dd>
         </div>
         <Figure name={t.asks} value={asks} />
+        {standing && <Figure name={t.standing} value={text.providers.points(number(standing.standing))} note={text.providers.honesty[standing.honesty] ?? standing.honesty} />}
         <Figure name={t.power} value={t.notMeasured} />
       </dl>
       {children}
@@ -167,7 +155,7 @@ function NodePanel({ node, block }: { node: PoolNode; block: Block }) {
   useTick(1_000, block.presence !== 'here');
   const seen = block.presence === 'here' || node.here ? '' : `${t.seen} ${node.seen ? t.ago(since(Date.now() - Date.parse(node.seen))) : t.never}. `;
   return (
-    <MachinePanel block={block} about={`${seen}${t.about[block.presence]}`} asks={askOf(node)}>
+    <MachinePanel block={block} about={`${seen}${t.about[block.presence]}`} asks={askOf(node) || t.free} standing={node.standing}>
       <Facts rows={nodeFacts(node)} note={t.saysSo} />
       <NodeActions node={node} block={block} />
     </MachinePanel>
@@ -176,15 +164,14 @@ function NodePanel({ node, block }: { node: PoolNode; block: Block }) {
 
 function OwnPanel({ machine, block }: { machine: Machine; block: Block }) {
   return (
-    <MachinePanel block={block} about={[machine.name, machine.cpu, t.cores(number(machine.cores))].filter(Boolean).join(text.common.dot)} asks={t.own}>
-      {null}
-    </MachinePanel>
+    <MachinePanel block={block} about={[machine.name, machine.cpu, t.cores(number(machine.cores))].filter(Boolean).join(text.common.dot)} asks={t.own} />
   );
 }
 
 export function MachinesPage() {
   usePolling();
   const nodes = useStore(places, (p) => p.nodes);
+  const named = useStore(providers, (p) => p.list);
   const machine = useStore(live, (l) => l.machine);
   const deployments = useStore(live, (l) => l.deployments);
   if (!nodes) return <div class="waiting" role="status"><span class="visually-hidden">{text.common.loading}</span><i /><i /></div>;
@@ -203,6 +190,7 @@ export function MachinesPage() {
         const block = blocks.find((b) => b.name === n.name);
         return block && <NodePanel key={n.name} node={n} block={block} />;
       })}
+      {named && <ProvidersSection list={named} />}
     </div>
   );
 }

@@ -87,21 +87,37 @@ export function Figure({ name, value, note }: { name: string; value: string; not
   );
 }
 
-interface FieldProps { label: string; hint: string; bad: string; value: string; change: (v: string) => void; options?: string[] }
+interface FieldProps { label: string; hint: string; bad: string; value: string; change: (v: string) => void; options?: string[]; secret?: boolean }
 
 /** A line of text with its name, a hint, and what is wrong with it. options: values that are put in by a press. */
-export function Field({ label, hint, bad, value, change, options = [] }: FieldProps) {
+export function Field({ label, hint, bad, value, change, options = [], secret = false }: FieldProps) {
   const id = useId();
+  const rest = {
+    id, value, onInput: (e: { currentTarget: HTMLInputElement }) => change(e.currentTarget.value.trim()), autocomplete: 'off', spellcheck: false, 'aria-invalid': !!bad, 'aria-describedby': `${id}-hint`,
+  };
   return (
     <div class="field">
       <label for={id}>{label}</label>
-      <input type="text" id={id} value={value} onInput={(e) => change(e.currentTarget.value.trim())} autocomplete="off" spellcheck={false} aria-invalid={!!bad} aria-describedby={`${id}-hint`} />
+      {secret ? <input type="password" {...rest} /> : <input type="text" {...rest} />}
       <small id={`${id}-hint`} class={bad ? 'field-bad' : 'muted'}>{bad || hint}</small>
       {options.length > 1 && (
         <span class="actions">
           {options.map((o) => <button key={o} type="button" class="button small" aria-pressed={o === value} onClick={() => change(o)}>{o}</button>)}
         </span>
       )}
+    </div>
+  );
+}
+
+/** A step that loses something says what, before it is taken. */
+export function Consequence({ what, now, run, cancel }: { what: string; now: string; run: () => Promise<unknown>; cancel: () => void }) {
+  return (
+    <div class="consequence" role="group" aria-label={now}>
+      <p>{what}</p>
+      <div class="actions">
+        <ActionButton class="button danger" run={run}>{now}</ActionButton>
+        <button type="button" class="button" onClick={cancel}>{text.common.cancel}</button>
+      </div>
     </div>
   );
 }

@@ -1,11 +1,12 @@
 // What runs: each deployment with its progress, then its figures, its log, and Stop with what stopping loses.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { request } from '../api/http.ts';
-import { isResting, type Deployment, type EngineLoad } from '../api/types.ts';
+import { isResting, type Deployment, type EngineLoad, type PoolNode } from '../api/types.ts';
 import { chat } from '../chat/conversation.ts';
-import { bytes, number, percent, since } from '../format.ts';
+import { bytes, clock, money, number, percent, since } from '../format.ts';
 import { live, refreshHistory, run, stop } from '../live.ts';
 import { announce, complain } from '../notices.ts';
+import { askOf, places, refreshNodes } from '../places.ts';
 import { route, routeHash } from '../route.ts';
 import { useStore, useTick } from '../store.ts';
 import { text } from '../text.ts';
@@ -42,6 +43,35 @@ function Figures({ d }: { d: Deployment }) {
       <Figure name={t.restarts} value={number(d.restarts)} />
     </dl>
   );
+}
+
+/** What its place costs: a machine that was got for it by what that says, one of the pool by what its owner asks for. */
+function priceOf(d: Deployment, nodes: PoolNode[]): string {
+  if (d.machine) return d.machine.hour_micro && d.machine.currency ? t.anHour(money(d.machine.hour_micro / 1e6, d.machine.currency)) : '';
+  if (d.place === 'here') return t.free;
+  const node = nodes.find((n) => d.place === `node/${n.name}`);
+  return node ? askOf(node) || t.asksNothing : '';
+}
+
+function limitOf(d: Deployment): string {
+  const l = d.limit;
+  if (!l) return '';
+  const amount = (micro: number, say: (a: string) => string) => (micro && l.currency ? say(money(micro / 1e6, l.currency)) : '');
+  return t.limit([l.seconds ? t.limitHours(number(l.seconds / 3600, l.seconds % 3600 ? 1 : 0)) : '', amount(l.hour_micro, t.limitHour), amount(l.cost_micro, t.limitAll)].filter(Boolean).join(', '));
+}
+
+/** "$9.52 an hour · $1.20 so far, at most · until 18:40:00 · limit 8 h, $9.52 an hour, $87.55 in all" */
+function Price({ d }: { d: Deployment }) {
+  const nodes = useStore(places, (p) => p.nodes);
+  const m = d.machine;
+  const pooled = d.place.startsWith('node/') && !m;
+  useEffect(() => {
+    if (pooled) refreshNodes().catch(() => undefined);
+  }, [pooled, d.place]);
+  const parts = [
+    priceOf(d, nodes ?? []), m?.spent_micro && m.currency ? t.soFar(money(m.spent_micro / 1e6, m.currency)) : '', m?.ends ? t.endsAt(clock(Date.parse(m.ends))) : '', m?.leaving ? t.leaving : '', limitOf(d),
+  ].filter(Boolean);
+  return parts.length ? <p class="muted price" data-test="price">{t.price}: {parts.join(text.common.dot)}</p> : null;
 }
 
 function Log({ name }: { name: string }) {
@@ -102,7 +132,8 @@ function Panel({ d, wanted }: { d: Deployment; wanted: boolean }) {
       <div class="panel-head">
         <div>
           <h2>{model?.name ?? d.model}</h2>
-          <p class="muted">{[d.name, d.variant, t.on(d.place)].filter(Boolean).join(text.common.dot)}</p>
+          <p class="muted">{[d.name, d.variant, t.on(d.place), d.machine ? t.got(d.machine.provider) : ''].filter(Boolean).join(text.common.dot)}</p>
+          {!isResting(d.state) && <Price d={d} />}
         </div>
         <span class={`chip state-${d.state}`}>{t.states[d.state] ?? d.state}</span>
       </div>
