@@ -72,7 +72,13 @@ export function since(ms: number): string {
 export function left(ms: number): string {
   if (ms < 5_000) return 'a few seconds';
   if (ms < 55_000) return `about ${Math.ceil(ms / 5_000) * 5} s`;
-  return `about ${Math.max(1, Math.round(ms / 60_000))} min`;
+  if (ms < 5_400_000) return `about ${Math.max(1, Math.round(ms / 60_000))} min`;
+  return `about ${number(ms / 3_600_000, ms < 36_000_000 ? 1 : 0)} h`;
+}
+
+/** Watt-hours as people read them: "56 Wh", "7.07 kWh". */
+export function energy(wh: number): string {
+  return wh < 1000 ? `${three.format(wh)}${NBSP}Wh` : `${three.format(wh / 1000)}${NBSP}kWh`;
 }
 
 /** 24 hours in every locale: times stand in columns and are compared with the log. */

@@ -113,7 +113,6 @@ export const text = {
     anHour: (amount: string) => `${amount} an hour`,
     million: (amount: string) => `${amount} a million`,
     tokensPerSecond: (n: string) => `${n} tokens/s`,
-    wattHours: (n: string) => `${n} Wh a million`,
     atOnce: 'at once',
     soon: 'a few seconds',
     basis: {
@@ -154,6 +153,7 @@ export const text = {
     readyIn: (t: string) => `ready in ${t}`,
     nowNone: 'No price is known for them yet: add an account, a hosted endpoint or a price list on Machines.',
     nowFree: 'this machine, free',
+    nowNowhere: 'No place that is known would do.',
   },
   running: {
     title: 'Running',

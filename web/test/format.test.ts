@@ -25,11 +25,17 @@ test('what took long is said in longer units', () => {
 });
 
 test('what remains is said no more exactly than it is known', () => {
-  assert.deepEqual([3000, 12_000, 240_000].map(f.left), ['a few seconds', 'about 15 s', 'about 4 min']);
+  assert.deepEqual([3000, 12_000, 240_000, 6_840_000, 50_400_000].map(f.left), ['a few seconds', 'about 15 s', 'about 4 min', 'about 1.9 h', 'about 14 h']);
 });
 
 test('dates of the catalogue may lack a day', () => {
   assert.match(f.day('2026-10-20'), /20/);
   assert.match(f.day('2026-07'), /2026/);
   assert.equal(f.day('autumn 2026'), 'autumn 2026');
+});
+
+test('money keeps the digits of a small amount, energy its unit', () => {
+  assert.deepEqual([28.9, 0.35, 0.0042, 0].map((n) => f.money(n)), ['$28.90', '$0.35', '$0.0042', '$0.00']);
+  assert.equal(f.money(0.35, 'EUR'), '€0.35');
+  assert.deepEqual([56.04, 7068].map((n) => plain(f.energy(n))), ['56 Wh', '7.07 kWh']);
 });

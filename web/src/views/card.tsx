@@ -50,7 +50,9 @@ function Details({ model }: { model: Model }) {
 /** "8 x H200 at lambda, $28.90 an hour, ready in about 12 min, 46 tokens/s, $1.20 a million", once it was asked for. */
 function BestNow({ model }: { model: Model }) {
   const row = useStore(best, (b) => b.rows[model.id]);
-  return row ? <p class="best-now"><span class="muted">{text.sheet.now}:</span> {nowLine(row)}</p> : null;
+  const others = useStore(best, (b) => Object.values(b.rows).some(Boolean)); // else the page says it once
+  if (!row) return row === null && others ? <p class="muted">{text.sheet.nowNowhere}</p> : null;
+  return <p class="best-now"><span class="muted">{text.sheet.now}:</span> {nowLine(row)}</p>;
 }
 
 function NearestWay({ model, machine, instead }: { model: Model; machine: Machine | null; instead: Model | null }) {

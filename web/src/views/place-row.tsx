@@ -1,6 +1,6 @@
 // One place of the run sheet: its price, speed, energy and time until it is ready, each with what it is known by.
 import type { Plan } from '../api/types.ts';
-import { left, money, number } from '../format.ts';
+import { energy, left, money, number } from '../format.ts';
 import { against, type Goal, type Row } from '../plans.ts';
 import { text } from '../text.ts';
 
@@ -50,7 +50,7 @@ function speedOf(p: Plan | null): Said {
 
 function energyOf(p: Plan | null): Said {
   if (p?.uj_per_million === null || !p) return { value: t.unknown, basis: '' };
-  return { value: t.wattHours(number(p.uj_per_million / UJ_PER_WH)), basis: t.basis.modelled ?? '' };
+  return { value: t.million(energy(p.uj_per_million / UJ_PER_WH)), basis: t.basis.modelled ?? '' };
 }
 
 function readyOf(row: Row): Said {
