@@ -3,7 +3,7 @@
 // that machines are rented of (a fake made from its provider's documents). Prints TAP. FREEHOLD_SCREENSHOTS=FOLDER keeps pictures.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -71,14 +71,23 @@ const field = (name) => page.getByRole('textbox', { name });
 const sheet = () => page.getByRole('dialog');
 const chosen = () => sheet().locator('.place-row.chosen');
 
-/** An account of a provider that machines are rented of: its address, and the file with its key. */
+const LAG_S = 3;
+
+/** An account of a provider that machines are rented of: each that is rented is a real process that runs freehold's node. */
 async function startAccount() {
-  const fake = spawn('python3', [join(dirname(fileURLToPath(import.meta.url)), '../rent/fakes/runpod.py')], { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
+  const folder = join(server.folder, 'cloud');
+  const bin = join(folder, 'bin');
+  mkdirSync(bin, { recursive: true });
+  symlinkSync(PROGRAM, join(bin, 'freehold'));
+  const fake = spawn('python3', [join(dirname(fileURLToPath(import.meta.url)), '../rent/fakes/runpod.py'), '--machines', join(folder, 'machines'), '--path', `${bin}:${process.env.PATH}`], {
+    stdio: ['ignore', 'pipe', 'ignore'], detached: true,
+  });
   joined.push(fake);
-  const port = await new Promise((done) => createInterface(fake.stdout).once('line', done));
+  const url = `http://127.0.0.1:${await new Promise((done) => createInterface(fake.stdout).once('line', done))}`;
+  await fetch(`${url}/_set`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ lag: LAG_S - 1, boot: 0.5 }) });
   const key = join(server.folder, 'runpod.key');
   writeFileSync(key, 'rentkey-4f1c9a7be2\n', { mode: 0o600 });
-  return { name: 'my-runpod', kind: 'runpod', url: `http://127.0.0.1:${port}`, key_file: key };
+  return { name: 'my-runpod', kind: 'runpod', url, key_file: key, settings: { lag: String(LAG_S), settle: '2' } };
 }
 
 /** What is known of prices beside that. */
@@ -180,6 +189,25 @@ await step('a provider that is named is asked first; what it says is shown, and 
   await provider('other').getByRole('button', { name: 'Remove other' }).click();
   await provider('other').getByRole('button', { name: 'Remove other now' }).click();
   await until('it to be gone', async () => (await provider('other').count()) === 0);
+});
+
+await step('a machine is rented by Run, serves, and is given back by Stop', async () => {
+  await open('Models');
+  await page.getByRole('button', { name: 'Other places for SmolLM2' }).first().click();
+  await sheet().locator('.place-row[data-place="provider/my-runpod"]').first().click();
+  await sheet().getByRole('textbox', { name: 'Hours' }).fill('1');
+  await sheet().getByRole('button', { name: 'Run at my-runpod' }).click();
+  await page.locator('.panel[data-state="provisioning"]').waitFor({ timeout: PATIENCE_MS });
+  await until('its limit', async () => /limit 1 h, \$[\d.]+ an hour, \$[\d.]+ in all/.test(await page.locator('[data-test="price"]').first().textContent()));
+  await picture('running-rented');
+  await page.locator('.composer textarea').waitFor({ timeout: PATIENCE_MS });
+  await open('Running');
+  await until('what it costs', async () => /got of my-runpod.*\$[\d.]+ an hour.*so far, at most/s.test(await page.locator('.panel[data-state="ready"]').textContent()), PATIENCE_MS);
+  await looksRight();
+  const { name } = await server.running();
+  await page.getByRole('button', { name: `Stop ${name}` }).click();
+  await until('the machine to be gone', async () => (await server.api('/api/v1/nodes')).items.length === 0, PATIENCE_MS);
+  await open('Machines');
 });
 
 await step('one press makes one line to copy, that says what its field asks for', async () => {

@@ -1,6 +1,6 @@
 // Where a model can run: what the server's planner says, asked by each preference, put together and ranked anew as the slider moves.
 import { json } from './api/http.ts';
-import type { Plan, PoolNode, Provider, Ranking } from './api/types.ts';
+import { kindClass, type Plan, type PoolNode, type Provider, type Ranking } from './api/types.ts';
 import { createStore } from './store.ts';
 
 export const GOALS = ['price', 'speed', 'energy'] as const;
@@ -56,7 +56,7 @@ export function rowsOf(rankings: Ranking[], nodes: PoolNode[], providers: Provid
   }
   for (const p of providers) {
     const place = `provider/${p.name}`;
-    if (p.settings && ![...rows.values()].some((r) => r.place === place)) rows.set(place, { id: place, place, plan: null, ask: null, kind: 'got' });
+    if (kindClass(p.kind) === 'got') rows.set(place, { id: place, place, plan: null, ask: null, kind: 'got' });
   }
   return [...poolRow(nodes, [...rows.values()]), ...rows.values()];
 }

@@ -1,15 +1,12 @@
 // Providers: hosted endpoints, accounts that machines are rented of, and what machines are got of by a login.
 import { json, request } from './api/http.ts';
-import type { List, Provider } from './api/types.ts';
+import { kindClass, type List, type Provider } from './api/types.ts';
 import { forgetBest } from './best.ts';
 import { createStore } from './store.ts';
 
 export const providers = createStore<{ list: Provider[] | null }>({ list: null });
 
 export const PROVIDER_KINDS = ['openai', 'anthropic', 'runpod', 'vast', 'lambda'] as const;
-const RENTED = new Set(['runpod', 'vast', 'lambda']);
-const HOSTED = new Set(['openai', 'anthropic']);
-export const kindClass = (kind: string): 'hosted' | 'rented' | 'got' => (HOSTED.has(kind) ? 'hosted' : RENTED.has(kind) ? 'rented' : 'got');
 
 export interface ProviderFields { // as they are typed
   kind: string;
@@ -34,7 +31,7 @@ export function bodyOf(f: ProviderFields): Record<string, unknown> {
   if (kind === 'hosted' && f.key) body.key = f.key;
   if (kind !== 'hosted' && f.keyFile) body.key_file = f.keyFile;
   if (kind === 'hosted' && f.priceIn && f.priceOut) body.prices = [{ input_nusd_per_million: nusd(f.priceIn), output_nusd_per_million: nusd(f.priceOut) }];
-  if (kind === 'got' && f.settings) body.settings = Object.fromEntries(f.settings.split(/\s+/).map((s) => [s.split('=')[0], s.slice(s.indexOf('=') + 1)]));
+  if (kind !== 'hosted' && f.settings) body.settings = Object.fromEntries(f.settings.split(/\s+/).map((s) => [s.split('=')[0], s.slice(s.indexOf('=') + 1)]));
   return body;
 }
 

@@ -258,7 +258,7 @@ export const text = {
     } as Record<string, string>,
     hints: {
       name: 'Small letters, digits and dashes.', url: 'For example https://api.example.com', key: 'It is kept on the server and never shown again.', keyFile: 'For example /etc/freehold/runpod.key, readable by the server alone.',
-      price: 'Empty: not known, and it is not ranked.', login: 'For example user@host', loginKey: 'Empty: the keys that the server has.', settings: 'KEY=VALUE, with spaces between them.',
+      price: 'Empty: not known, and it is not ranked.', login: 'For example user@host', loginKey: 'Empty: the keys that the server has.', settings: 'KEY=VALUE, with spaces between them; mostly none.',
     },
     serves: (n: string, names: string) => `serves ${n}: ${names}`, servesNothing: 'serves nothing', onRequest: 'gets a machine when a model is run there', offers: (n: string) => `${n} offers`, notAsked: 'not asked yet',
     prices: (a: string, b: string) => `${a} in, ${b} out a million`,

@@ -15,7 +15,7 @@ const places = (rows: { place: string }[]) => rows.map((r) => r.place);
 
 test('the same offer in several rankings is one row, and what cannot be planned for stands behind', () => {
   const a = plan('provider/a', {});
-  const rows = rowsOf([ranking([a, plan('here', { hour_nusd: 0 })], ['node/den']), ranking([a])], [node('den')], [{ name: 'lab', settings: {} } as Provider]);
+  const rows = rowsOf([ranking([a, plan('here', { hour_nusd: 0 })], ['node/den']), ranking([a])], [node('den')], [{ name: 'lab', kind: 'slurm' }, { name: 'full', kind: 'vast' }] as Provider[]);
   assert.deepEqual(places(rows), ['pool', 'provider/a', 'here', 'node/den', 'provider/lab']);
   assert.deepEqual(rows.map((r) => r.kind), ['pool', 'rented', 'own', 'pool', 'got']);
   assert.deepEqual(rows[3]?.ask, { hour: 0.35, currency: 'EUR' });

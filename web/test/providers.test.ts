@@ -7,6 +7,6 @@ const all = { ...newProvider(), name: 'x', url: 'u', key: 'k', keyFile: '/f', pr
 test('of each kind only its own fields are sent, and only those that were filled in', () => {
   assert.deepEqual(bodyOf({ ...newProvider(), name: 'x', url: 'u' }), { name: 'x', kind: 'openai', url: 'u' });
   assert.deepEqual(bodyOf(all), { name: 'x', kind: 'openai', url: 'u', key: 'k', prices: [{ input_nusd_per_million: 100_000_000, output_nusd_per_million: 400_000_000 }] });
-  assert.deepEqual(bodyOf({ ...all, kind: 'runpod' }), { name: 'x', kind: 'runpod', key_file: '/f' });
+  assert.deepEqual(bodyOf({ ...all, kind: 'runpod' }), { name: 'x', kind: 'runpod', key_file: '/f', settings: { partition: 'gpu', gres: 'gpu:1' } });
   assert.deepEqual(bodyOf({ ...all, kind: 'slurm' }), { name: 'x', kind: 'slurm', url: 'u', key_file: '/f', settings: { partition: 'gpu', gres: 'gpu:1' } });
 });

@@ -188,8 +188,12 @@ export interface Provider {
   models: string[];
   prices: { model: string | null; input_nusd_per_million: number; output_nusd_per_million: number }[];
   standing: Standing;
-  settings: Record<string, string> | null; // of one that machines are got of
 }
+
+const HOSTED = new Set(['openai', 'anthropic']);
+const RENTED = new Set(['runpod', 'vast', 'lambda']);
+/** Hosted endpoints; accounts that machines are rented of by the hour; others that machines are got of, as a cluster or a box with a login. */
+export const kindClass = (kind: string): 'hosted' | 'rented' | 'got' => (HOSTED.has(kind) ? 'hosted' : RENTED.has(kind) ? 'rented' : 'got');
 
 export interface PlanHost {
   host: string | null; // null: an endpoint

@@ -1,10 +1,10 @@
 // Where machines or tokens can be had of others: what was named, whether it answers, how it stands, and naming one more.
 import { useState } from 'preact/hooks';
 import { ApiError } from '../api/http.ts';
-import type { Provider } from '../api/types.ts';
+import { kindClass, type Provider } from '../api/types.ts';
 import { money, number } from '../format.ts';
 import { say } from '../notices.ts';
-import { addProvider, checkProvider, kindClass, newProvider, PROVIDER_KINDS, removeProvider, type ProviderFields } from '../providers.ts';
+import { addProvider, checkProvider, newProvider, PROVIDER_KINDS, removeProvider, type ProviderFields } from '../providers.ts';
 import { text } from '../text.ts';
 import { Icon } from './icons.tsx';
 import { ActionButton, Consequence, Field } from './parts.tsx';
@@ -57,7 +57,7 @@ function Fields({ f, change }: { f: ProviderFields; change: Change }) {
       {kind === 'hosted' ? field('key', t.hints.key, true) : field('keyFile', kind === 'got' ? t.hints.loginKey : t.hints.keyFile)}
       {kind === 'hosted' && field('priceIn', t.hints.price)}
       {kind === 'hosted' && field('priceOut', t.hints.price)}
-      {kind === 'got' && field('settings', t.hints.settings)}
+      {kind !== 'hosted' && field('settings', t.hints.settings)}
     </div>
   );
 }
