@@ -194,6 +194,7 @@ export const text = {
     chat: 'Chat',
     stop: 'Stop',
     stopLoses: (memory: string) => `Ends answers that are being written and frees ${memory}. Weights stay on disk.`,
+    stopGivesBack: 'Ends answers that are being written, and gives its machine back.',
     stopping: 'Stopping',
     again: 'Run again',
     logs: 'Log',

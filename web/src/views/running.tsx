@@ -107,7 +107,7 @@ function Actions({ d, logOpen, onLog }: { d: Deployment; logOpen: boolean; onLog
       {!resting && d.state !== 'draining' && (
         <>
           <ActionButton class="button danger" run={() => stop(d.name)} busy={t.stopping} label={`${t.stop} ${d.name}`}><Icon name="stop" size={16} /> {t.stop}</ActionButton>
-          <p class="muted stop-loses">{t.stopLoses(d.rss_bytes ? bytes(d.rss_bytes) : t.memory.toLowerCase())}</p>
+          <p class="muted stop-loses">{d.machine ? t.stopGivesBack : t.stopLoses(d.rss_bytes ? bytes(d.rss_bytes) : t.memory.toLowerCase())}</p>
         </>
       )}
     </div>
@@ -132,7 +132,7 @@ function Panel({ d, wanted }: { d: Deployment; wanted: boolean }) {
       <div class="panel-head">
         <div>
           <h2>{model?.name ?? d.model}</h2>
-          <p class="muted">{[d.name, d.variant, t.on(d.place), d.machine ? t.got(d.machine.provider) : ''].filter(Boolean).join(text.common.dot)}</p>
+          <p class="muted">{[d.name, d.variant, t.on(d.place), d.machine && d.machine.provider !== d.place ? t.got(d.machine.provider) : ''].filter(Boolean).join(text.common.dot)}</p>
           {!isResting(d.state) && <Price d={d} />}
         </div>
         <span class={`chip state-${d.state}`}>{t.states[d.state] ?? d.state}</span>
