@@ -44,7 +44,7 @@ export function percent(p: number): string {
 /** An amount of money, with as many digits as it takes to say a small one: $28.90, €0.35, $0.0042. */
 export function money(amount: number, currency = 'USD'): string {
   const digits = amount !== 0 && Math.abs(amount) < 0.1 ? 4 : 2;
-  return new Intl.NumberFormat(undefined, { style: 'currency', currency, minimumFractionDigits: 2, maximumFractionDigits: digits }).format(amount);
+  return new Intl.NumberFormat(undefined, { style: 'currency', currency, currencyDisplay: 'narrowSymbol', minimumFractionDigits: 2, maximumFractionDigits: digits }).format(amount);
 }
 
 /** How long something took: "40 ms", "1.3 s", "4 min 10 s". */
