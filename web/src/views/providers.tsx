@@ -53,7 +53,7 @@ function Fields({ f, change }: { f: ProviderFields; change: Change }) {
   return (
     <div class="fields">
       {field('name', t.hints.name)}
-      {kind !== 'rented' && field('url', kind === 'got' ? t.hints.login : t.hints.url)}
+      {kind !== 'rented' && field('url', kind === 'hosted' ? t.hints.url : f.kind === 'slurm' ? t.hints.loginHere : t.hints.login)}
       {kind === 'hosted' ? field('key', t.hints.key, true) : field('keyFile', kind === 'got' ? t.hints.loginKey : t.hints.keyFile)}
       {kind === 'hosted' && field('priceIn', t.hints.price)}
       {kind === 'hosted' && field('priceOut', t.hints.price)}
