@@ -49,10 +49,10 @@ export function rowsOf(rankings: Ranking[], nodes: PoolNode[], providers: Provid
     const id = [plan.place, plan.name, plan.source, plan.region, plan.host, plan.hour_nusd, plan.spot].join('|');
     if (!rows.has(id)) rows.set(id, { id, place: plan.place, plan, ask: null, kind: kindOf(plan) });
   }
-  const unpriced = new Set(rankings.flatMap((r) => r.unpriced));
   for (const n of nodes) {
     const place = `node/${n.name}`;
-    if (unpriced.has(place)) rows.set(place, { id: place, place, plan: null, ask: { hour: n.ask_micro_per_hour / 1e6, currency: n.ask_currency }, kind: 'pool' });
+    const planned = [...rows.values()].some((r) => r.place === place);
+    if (!planned && n.here && n.state === 'joined') rows.set(place, { id: place, place, plan: null, ask: { hour: n.ask_micro_per_hour / 1e6, currency: n.ask_currency }, kind: 'pool' });
   }
   for (const p of providers) {
     const place = `provider/${p.name}`;

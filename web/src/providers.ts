@@ -6,7 +6,7 @@ import { createStore } from './store.ts';
 
 export const providers = createStore<{ list: Provider[] | null }>({ list: null });
 
-export const PROVIDER_KINDS = ['openai', 'anthropic', 'runpod', 'vast', 'lambda', 'slurm'] as const;
+export const PROVIDER_KINDS = ['openai', 'anthropic', 'runpod', 'vast', 'lambda', 'slurm', 'ssh'] as const;
 
 export interface ProviderFields { // as they are typed
   kind: string;

@@ -252,14 +252,14 @@ export const text = {
     add: 'Add a provider', addNow: 'Add', added: (name: string) => `${name} answers, and is kept.`, asking: 'Asking it',
     kind: 'What it is',
     kinds: {
-      openai: 'Hosted endpoint, OpenAI API', anthropic: 'Hosted endpoint, Anthropic API', runpod: 'RunPod account', vast: 'Vast.ai account', lambda: 'Lambda account', slurm: 'Slurm cluster',
+      openai: 'Hosted endpoint, OpenAI API', anthropic: 'Hosted endpoint, Anthropic API', runpod: 'RunPod account', vast: 'Vast.ai account', lambda: 'Lambda account', slurm: 'Slurm cluster', ssh: 'Linux machine with a login',
     } as Record<string, string>,
     fields: {
       name: 'Name', url: 'Address', key: 'Key', keyFile: 'File with the key, on the server', priceIn: 'Dollars a million tokens in', priceOut: 'Dollars a million tokens out', settings: 'Settings',
     } as Record<string, string>,
     hints: {
       name: 'Small letters, digits and dashes.', url: 'For example https://api.example.com', key: 'It is kept on the server and never shown again.', keyFile: 'For example /etc/freehold/runpod.key, readable by the server alone.',
-      price: 'Empty: not known, and it is not ranked.', login: 'For example ssh://me@login.example.org', loginKey: 'Empty: the keys that the server has.', loginHere: 'For example ssh://me@login.example.org. Empty: this machine is a login node.', settings: 'KEY=VALUE, with spaces between them; mostly none.',
+      price: 'Empty: not known, and it is not ranked.', login: 'For example ssh://me@box.example.org', loginKey: 'Empty: the keys that the server has.', loginHere: 'For example ssh://me@login.example.org. Empty: this machine is a login node.', settings: 'KEY=VALUE, with spaces between them; mostly none.',
     },
     serves: (n: string, names: string) => `serves ${n}: ${names}`, servesNothing: 'serves nothing', onRequest: 'gets a machine when a model is run there', offers: (n: string) => `${n} offers`, notAsked: 'not asked yet',
     prices: (a: string, b: string) => `${a} in, ${b} out a million`,

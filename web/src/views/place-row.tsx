@@ -34,7 +34,7 @@ interface Said { value: string; more?: string; basis: string }
 function priceOf(row: Row): Said {
   const p = row.plan;
   const listed = row.kind === 'pool' ? t.basis.asked : t.basis.listed;
-  if (row.ask) return { value: t.anHour(money(row.ask.hour, row.ask.currency)), basis: t.basis.asked ?? '' };
+  if (row.ask) return { value: row.ask.hour === 0 ? t.free : t.anHour(money(row.ask.hour, row.ask.currency)), basis: t.basis.asked ?? '' };
   if (!p) return { value: t.unknown, basis: '' };
   if (p.hour_nusd === 0) return { value: t.free, basis: row.kind === 'own' ? '' : (listed ?? '') };
   const million = p.nusd_per_million === null ? '' : t.million(money(p.nusd_per_million / NUSD));
