@@ -63,18 +63,18 @@ static void gpus_of(const fh_json *facts, char *out, size_t out_size)
         snprintf(out, out_size, "%zu GPUs", count);
 }
 
-static void ask_of(const fh_json *node, char *out, size_t out_size)
+static void price_of(const fh_json *o, const char *member, const char *nothing, char *out, size_t out_size)
 {
-    long long micro = fh_json_int(fh_json_get(node, "ask_micro_per_hour"), 0), part = micro % 1000000;
+    long long micro = fh_json_int(fh_json_get(o, member), 0), part = micro % 1000000;
     int digits = 6;
     while (digits > 2 && part % 10 == 0) {
         part /= 10;
         digits--;
     }
     if (micro == 0)
-        snprintf(out, out_size, "free");
+        snprintf(out, out_size, "%s", nothing);
     else
-        snprintf(out, out_size, "%lld.%0*lld %s", micro / 1000000, digits, part, fh_cli_str_of(node, "ask_currency"));
+        snprintf(out, out_size, "%lld.%0*lld %s", micro / 1000000, digits, part, fh_cli_str_of(o, "ask_currency"));
 }
 
 static void seen_of(const fh_json *node, char *out, size_t out_size)
@@ -109,23 +109,24 @@ static void standing_of(const fh_json *node, char *out, size_t out_size)
 
 static bool add_row(fh_cli_table *t, const fh_json *node)
 {
-    char cores[24], memory[24], gpus[128], ask[40], seen[24], standing[40];
+    char cores[24], memory[24], gpus[128], ask[40], million[40], seen[24], standing[40];
     const fh_json *facts = fh_json_get(node, "facts");
     count_of(facts, "cores", 1, cores, sizeof cores);
     count_of(facts, "memory_bytes", GIB, memory, sizeof memory);
     gpus_of(facts, gpus, sizeof gpus);
-    ask_of(node, ask, sizeof ask);
+    price_of(node, "ask_micro_per_hour", "free", ask, sizeof ask);
+    price_of(fh_json_get(facts, "offer"), "ask_micro_per_million", "-", million, sizeof million);
     seen_of(node, seen, sizeof seen);
     standing_of(node, standing, sizeof standing);
-    const char *cells[] = {fh_cli_str_of(node, "name"), fh_cli_str_of(node, "state"), seen, standing, cores, memory, ask, gpus};
+    const char *cells[] = {fh_cli_str_of(node, "name"), fh_cli_str_of(node, "state"), seen, standing, cores, memory, ask, million, gpus};
     return fh_cli_table_add(t, cells);
 }
 
 static int print_rows(const fh_json *items, fh_err **err)
 {
-    static const fh_cli_column columns[] = {{"NAME", FH_CLI_LEFT},      {"STATE", FH_CLI_LEFT},  {"SEEN", FH_CLI_RIGHT},
-                                            {"STANDING", FH_CLI_RIGHT}, {"CORES", FH_CLI_RIGHT}, {"GIB", FH_CLI_RIGHT},
-                                            {"AN HOUR", FH_CLI_RIGHT},  {"GPUS", FH_CLI_SHRINK}, {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {
+        {"NAME", FH_CLI_LEFT}, {"STATE", FH_CLI_LEFT},    {"SEEN", FH_CLI_RIGHT},      {"STANDING", FH_CLI_RIGHT}, {"CORES", FH_CLI_RIGHT},
+        {"GIB", FH_CLI_RIGHT}, {"AN HOUR", FH_CLI_RIGHT}, {"A MILLION", FH_CLI_RIGHT}, {"GPUS", FH_CLI_SHRINK},    {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++)

@@ -1,7 +1,9 @@
 /* freehold node join: this machine becomes one of a server's pool, and stays it until it is stopped. */
+#include "base/limits.h"
 #include "base/log.h"
 #include "client.h"
 #include "node/agent.h"
+#include "node_offer.h"
 #include "pool/facts.h"
 #include "pool/member.h"
 #include "sys/file.h"
@@ -20,6 +22,7 @@ typedef struct joining {
     int lock_fd;
     fh_identity *id;
     bool joins;
+    fh_node_offer offer;
     fh_json *facts;
     fh_loop *loop;
     fh_resolver *resolver;
@@ -81,6 +84,7 @@ static int read_words(const fh_cli *c, joining *j, fh_err **err)
     name_of_host(j->name, sizeof j->name);
     if (!rc && name && fh_node_name_check(fh_str_of(name), &why)) rc = wrong("--name", why, err);
     if (!rc && name) snprintf(j->name, sizeof j->name, "%s", name);
+    if (!rc) rc = fh_node_offer_flags(c, &j->offer, err);
     return rc ? rc : find_folder(c, j, err);
 }
 
@@ -232,6 +236,7 @@ static int open_all(joining *j, fh_err **err)
                                .arg = j};
     signal(SIGPIPE, SIG_IGN);
     int rc = fh_facts_read(&j->facts, j->folder, err);
+    if (!rc && !fh_json_set(j->facts, "offer", fh_node_offer_write(&j->offer))) rc = fh_err_nomem(err);
     if (!rc) rc = fh_loop_new(&j->loop, err);
     if (!rc) rc = open_agent(j, err);
     if (!rc) rc = fh_resolver_new(&j->resolver, NULL, NULL, err);
@@ -273,6 +278,7 @@ static const fh_cli_flag flags[] = {
     {"token-file", 0, FH_CLI_TEXT, "FILE", "file that holds the token (- for standard input, where it is read without this flag too)", 0,
      0},
     {"ask", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "what its owner wants for an hour, as 0.35 or 0.35EUR (default nothing)", 0, 0},
+    FH_CLI_NODE_OFFER_FLAGS,
     {"name", 0, FH_CLI_TEXT, "NAME", "its name in the pool (default that of the host)", 0, 0},
     {"data", 0, FH_CLI_TEXT, "DIR", "this machine's own folder (default $XDG_DATA_HOME/freehold-node)", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},

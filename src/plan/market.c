@@ -213,10 +213,11 @@ static int add_on(fh_plan_book *b, uint32_t host, const fh_plan_listing *l, fh_e
                        .start_s = l->start_s,
                        .fetch_mb_s = l->fetch_mb_s,
                        .spot = l->spot,
+                       .failing_percent = (uint8_t)FH_MIN(l->failing_percent, (uint8_t)99),
                        .hour_nusd = l->hour_nusd,
                        .in_nusd = l->in_nusd,
                        .out_nusd = l->out_nusd};
-    fh_plan_label label = {keep(b, l->place), keep(b, l->name), keep(b, l->source), l->row};
+    fh_plan_label label = {keep(b, l->place), keep(b, l->name), keep(b, l->source), l->row, l->judged, l->standing};
     if (!label.place || !label.name || !label.source) return fh_err_nomem(err);
     int rc = region_of(b, l->region, &o.region, err);
     return rc ? rc : put(b, &o, &label, err);

@@ -77,9 +77,10 @@ static int64_t clamp(__int128 v)
 
 static int64_t mtok_of(const fh_plan_offer *o, const brief *e, const fh_plan_wishes *w)
 {
-    if (!e) return clamp((__int128)o->out_nusd + (__int128)o->in_nusd * w->prompt_tok / w->answer_tok);
-    if (!e->mtok_known) return o->hour_nusd ? -1 : 0;
-    return clamp(((__int128)o->hour_nusd * e->mtok_share) >> 32);
+    __int128 tokens = o->in_nusd | o->out_nusd ? (__int128)o->out_nusd + (__int128)o->in_nusd * w->prompt_tok / w->answer_tok : 0;
+    if (e && !e->mtok_known && o->hour_nusd) return -1;
+    __int128 sum = e && e->mtok_known ? tokens + (((__int128)o->hour_nusd * e->mtok_share) >> 32) : tokens;
+    return clamp(o->failing_percent ? sum * 100 / (100 - o->failing_percent) : sum);
 }
 
 /* What an hour costs: of a hosted endpoint, what is asked of it. */

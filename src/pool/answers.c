@@ -1,5 +1,6 @@
 /* What server and machine tell each other while one joins (see answers.h). */
 #include "answers.h"
+#include "pool/offer.h"
 
 static fh_json *with(fh_json *o, const char *name, const char *text)
 {
@@ -81,6 +82,8 @@ int pool_facts_read(const fh_json *doc, const fh_json **ret_facts, fh_node_ask *
         rc = fh_err_set(err, FH_E_INVALID, "'facts' must be an object");
         fh_err_param(err, "facts");
     }
+    fh_node_offer offer;
+    if (!rc) rc = fh_node_offer_read(facts, &offer, err);
     if (rc) return rc;
     *ret_facts = facts;
     *ret_ask = ask;

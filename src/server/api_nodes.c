@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "fleet/nodes.h"
 #include "pool/service.h"
+#include "pool_offers.h"
 #include "server_private.h"
 #include "standings.h"
 
@@ -160,6 +161,7 @@ static void remove_node(void *arg)
     int64_t id;
     if (fh_nodes_remove(a->server->nodes, a->name, &id, &a->err)) return;
     fh_fleet_node_remove(a->server->fleet, a->name);
+    fh_pool_offers_note(a->server->pool_offers, fh_nodes_find_id(a->server->nodes, id), false);
     fh_pool_service_drop(a->server->pool, id);
 }
 

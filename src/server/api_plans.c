@@ -3,11 +3,13 @@
  * which are asked first unless they were a moment ago. */
 #include "base/mem.h"
 #include "plan/market.h"
+#include "pool_offers.h"
 #include "price_lists.h"
 #include "providers.h"
 #include "rental_offers.h"
 #include "server/plans.h"
 #include "server_private.h"
+#include "standings.h"
 
 #include <stdio.h>
 
@@ -21,7 +23,18 @@ static const char *name_there(const fh_provider *p, const fh_catalog_model *m)
     return NULL;
 }
 
-static int add_endpoint(fh_plan_book *b, const fh_provider *p, const char *model, fh_json *unpriced, fh_err **err)
+/* What is expected of a place that others have; a cheat is none to plan with. */
+static bool judge(fh_standings *all, const char *place, fh_plan_listing *l)
+{
+    fh_place_standing s;
+    fh_standings_place(all, place, &s);
+    l->judged = true;
+    l->standing = (uint8_t)s.standing;
+    l->failing_percent = (uint8_t)(fh_honesty_work_failing(&s.work) * 100);
+    return s.verdict != FH_HONESTY_CHEATS;
+}
+
+static int add_endpoint(fh_plan_book *b, fh_server *s, const fh_provider *p, const char *model, fh_json *unpriced, fh_err **err)
 {
     char place[80];
     snprintf(place, sizeof place, "provider/%s", p->name);
@@ -32,25 +45,57 @@ static int add_endpoint(fh_plan_book *b, const fh_provider *p, const char *model
                          .region = fh_str_of(p->region),
                          .in_nusd = price->in_nusd,
                          .out_nusd = price->out_nusd};
-    return fh_plan_book_add(b, &l, err);
+    return judge(s->standings, p->name, &l) ? fh_plan_book_add(b, &l, err) : 0;
 }
 
-static int add_endpoints(fh_plan_book *b, fh_providers *all, const fh_catalog_model *m, fh_json *unpriced, fh_err **err)
+static int add_endpoints(fh_plan_book *b, fh_server *s, const fh_catalog_model *m, fh_json *unpriced, fh_err **err)
 {
+    fh_providers *all = s->providers;
     int rc = 0;
     fh_providers_begin(all);
     for (size_t i = 0; m && i < fh_providers_count(all) && !rc; i++) {
         const fh_provider *p = fh_providers_at(all, i);
         const char *model = name_there(p, m);
-        if (model) rc = add_endpoint(b, p, model, unpriced, err);
+        if (model) rc = add_endpoint(b, s, p, model, unpriced, err);
     }
     fh_providers_end(all);
     return rc;
 }
 
-/* ---- accounts that machines are rented of ---- */
-
 #define FETCH_MB_S 125 /* of a machine whose link is not told: 1 Gbit/s */
+
+/* ---- machines of the pool ---- */
+
+/* What it claims of itself, and what was measured of it. What its owner says of its energy is not ranked on. */
+static int add_machine(fh_plan_book *b, fh_server *s, const fh_pool_offer *o, fh_json *unpriced, fh_err **err)
+{
+    fh_plan_host h = {.name = "a machine of the pool",
+                      .devices = 1,
+                      .opens = FH_PLAN_OURS,
+                      .cpu = true,
+                      .memory_bytes = o->memory_bytes,
+                      .bandwidth_bytes = o->read_bytes_per_s};
+    fh_plan_listing l = {.place = fh_str_of(o->place),
+                         .region = fh_str_of(o->region),
+                         .fetch_mb_s = FETCH_MB_S,
+                         .hour_nusd = o->hour_nusd,
+                         .in_nusd = o->mtok_nusd,
+                         .out_nusd = o->mtok_nusd};
+    if (!o->priced) return fh_json_append(unpriced, fh_json_new_cstr(o->place)) ? 0 : fh_err_nomem(err);
+    return judge(s->standings, o->place, &l) ? fh_plan_book_add_host(b, &h, &l, err) : 0;
+}
+
+static int add_pool(fh_plan_book *b, fh_server *s, fh_json *unpriced, fh_err **err)
+{
+    FH_AUTO(ptr) fh_pool_offer *list = fh_calloc(FH_LIMIT_NODES, sizeof *list);
+    if (!list) return fh_err_nomem(err);
+    size_t count = fh_pool_offers_list(s->pool_offers, list, FH_LIMIT_NODES);
+    int rc = 0;
+    for (size_t i = 0; i < count && !rc; i++) rc = add_machine(b, s, &list[i], unpriced, err);
+    return rc;
+}
+
+/* ---- accounts that machines are rented of ---- */
 
 typedef struct planning planning;
 typedef struct account {
@@ -129,7 +174,8 @@ static int make(planning *p, fh_json **ret, fh_err **err)
     FH_AUTO(json) fh_json *unpriced = fh_json_new_array(), *doc = NULL;
     const fh_catalog_model *m = fh_catalog_find(fh_json_str(fh_json_get(c->body, "model")));
     int rc = unpriced ? fh_plan_book_new(&places, err) : fh_err_nomem(err);
-    if (!rc) rc = add_endpoints(places, c->server->providers, m, unpriced, err);
+    if (!rc) rc = add_endpoints(places, c->server, m, unpriced, err);
+    if (!rc) rc = add_pool(places, c->server, unpriced, err);
     if (!rc) rc = add_accounts(places, p, err);
     if (rc) return rc;
     fh_plan_known known = {

@@ -84,6 +84,8 @@ static fh_json *plan_json(const plan_ask *a, const fh_plan *p)
     fh_json_set(o, "source", source_json(label));
     fh_json_set(o, "region", known_text(fh_plan_book_region_name(a->book, of->region)));
     fh_json_set(o, "spot", fh_json_new_bool(of->spot));
+    fh_json_set(o, "standing", known(label->standing, label->judged));
+    fh_json_set(o, "failing", fh_json_new_real(of->failing_percent / 100.0));
     set_host(o, owned ? &on.hosts[of->host] : NULL, p);
     set_measured(o, p->offer == HERE ? &a->here : NULL, p->decode_millitok_s);
     fh_json_set(o, "ul_per_million", known(p->mtok_ul, p->mtok_ul >= 0));

@@ -7,6 +7,7 @@
 #include "db/schema.h"
 #include "fleet/nodes.h"
 #include "fleet/supplies.h"
+#include "pool_offers.h"
 #include "server_private.h"
 #include "standings.h"
 
@@ -28,7 +29,9 @@ static void node_done(void *arg, const char *name)
 {
     fh_server *s = arg;
     int64_t id;
-    if (fh_nodes_remove(s->nodes, name, &id, NULL) == 0) fh_pool_service_drop(s->pool, id);
+    if (fh_nodes_remove(s->nodes, name, &id, NULL)) return;
+    fh_pool_offers_note(s->pool_offers, fh_nodes_find_id(s->nodes, id), false);
+    fh_pool_service_drop(s->pool, id);
 }
 
 /* Machines that came when nobody wanted them any more. */
@@ -51,6 +54,7 @@ static void on_here(void *arg, const fh_node *n, fh_link *l)
         fh_loop_post(fh_fleet_loop(s->fleet), remove_late, s);
         return;
     }
+    fh_pool_offers_note(s->pool_offers, n, true);
     if (fh_fleet_node_set(s->fleet, &f, &err) == 0)
         fh_fleet_node_up(s->fleet, f.name, l);
     else
@@ -59,6 +63,7 @@ static void on_here(void *arg, const fh_node *n, fh_link *l)
 
 static void on_left(void *arg, const fh_node *n)
 {
+    fh_pool_offers_note(((fh_server *)arg)->pool_offers, n, false);
     fh_fleet_node_down(((fh_server *)arg)->fleet, n->name);
 }
 
@@ -141,11 +146,15 @@ int fh_server_pool_open(fh_server *s, fh_err **err)
 {
     int rc = fh_db_open(&s->pool_db, s->store_url, err);
     if (!rc) rc = fh_db_migrate_schema(s->pool_db, err);
-    return rc ? rc : fh_nodes_open(&s->nodes, s->pool_db, fh_clock_utc_ns(), err);
+    if (!rc) rc = fh_nodes_open(&s->nodes, s->pool_db, fh_clock_utc_ns(), err);
+    if (!rc) rc = fh_pool_offers_new(&s->pool_offers, err);
+    for (size_t i = 0; !rc && i < fh_nodes_count(s->nodes); i++) fh_pool_offers_note(s->pool_offers, fh_nodes_at(s->nodes, i), false);
+    return rc;
 }
 
 void fh_server_pool_close(fh_server *s)
 {
+    fh_pool_offers_free(s->pool_offers);
     fh_nodes_close(s->nodes);
     fh_db_close(s->pool_db);
 }

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "figures.h"
 #include "honesty_target.h"
+#include "pool_offers.h"
 #include "providers.h"
 #include "route_wanted.h"
 #include "standings.h"
@@ -138,6 +139,7 @@ static int not_found(const fh_wanted *w, const fh_fleet_snapshot *snap, fh_err *
 /* What could answer, and where each came from. Texts of candidates lie here, or in the fleet's snapshot, the providers and the groups. */
 typedef char place_name[80];
 typedef char arm_name[FH_ARM_CHARS];
+typedef char region_name[FH_REGION_CHARS];
 typedef struct gathering {
     const char *region; /* of this machine; NULL: not known */
     int64_t pool_canaries_per_day;
@@ -145,12 +147,14 @@ typedef struct gathering {
     const fh_providers *providers;
     fh_candidate list[FH_CANDIDATES_MAX];
     arm_name arms[FH_CANDIDATES_MAX];
+    region_name regions[FH_CANDIDATES_MAX]; /* of machines of the pool */
     bool hosted[FH_CANDIDATES_MAX];
     size_t index[FH_CANDIDATES_MAX]; /* of the deployment, or of the provider */
     size_t count;
     place_name places[FH_LIMIT_PROVIDERS]; /* by provider */
     const fh_deployment_view *waiting;     /* one that is known but not ready, or NULL */
     fh_standings *standings;
+    fh_pool_offers *pool_offers;
     fh_standing *cheat; /* of one that would serve it, but was found to cheat; "" as its provider: none */
 } gathering;
 
@@ -187,6 +191,23 @@ static void judge_place(const gathering *g, fh_candidate *c, const char *place, 
     c->watched = canaries_per_day && s.record.positions > 0 && has_reference(g, c->model, digest);
 }
 
+/* What a token costs on a machine of the pool: what is asked for it, and its share of the hour, at the speed of one stream that was
+ * measured there. Without that, and in other currencies, it is not known. */
+static void set_terms(gathering *g, fh_candidate *c)
+{
+    fh_pool_offer o;
+    fh_standing s;
+    if (!fh_pool_offers_find(g->pool_offers, c->place, &o)) return;
+    fh_standings_find(g->standings, c->place, c->model, &s);
+    double speed = fh_honesty_work_tok_per_s(&s.work), share = speed > 0 ? (double)o.hour_nusd / 3600 / speed * 1e6 : 0;
+    snprintf(g->regions[g->count], sizeof *g->regions, "%s", o.region);
+    c->region = g->regions[g->count];
+    c->paid = !o.priced || o.hour_nusd || o.mtok_nusd;
+    c->priced = o.priced && (!o.hour_nusd || speed > 0);
+    c->in_nusd = c->priced ? o.mtok_nusd : 0;
+    c->out_nusd = c->priced ? o.mtok_nusd + (int64_t)share : 0;
+}
+
 static void gather_deployments(gathering *g, const fh_wanted *w)
 {
     for (size_t i = 0; i < g->snap->count && g->count < FH_CANDIDATES_MAX; i++) {
@@ -208,6 +229,7 @@ static void gather_deployments(gathering *g, const fh_wanted *w)
         c->arm = g->arms[g->count];
         c->open = w->kind == BY_AUTO;
         fh_figures_here(c, w->known ? w->known : fh_catalog_find(fh_str_of(d->model)));
+        if (!here) set_terms(g, c);
         g->hosted[g->count] = false;
         g->index[g->count++] = i;
     }
@@ -362,6 +384,7 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
     g.snap = fh_fleet_snapshot_get(s->fleet);
     g.providers = s->providers;
     g.standings = s->standings;
+    g.pool_offers = s->pool_offers;
     g.cheat = &cheat;
     g.waiting = NULL;
     g.count = 0;

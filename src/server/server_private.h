@@ -56,6 +56,7 @@ typedef struct fh_server {
     struct fh_standings *standings;
     struct fh_honesty_check *check; /* the last one; NULL: none yet */
     struct fh_nodes *nodes;
+    struct fh_pool_offers *pool_offers;
     struct fh_pool_service *pool; /* NULL: no --pool, or a newer server has it; with nodes the fleet's thread's (pool.c) */
     fh_db *pool_db;
     int pool_port; /* 0: no --pool */

@@ -763,6 +763,8 @@ static const api_field plan[] = {
     {"source", "string", true, true, "where its price stands: the list, and the line or entry in it"},
     {"region", "string", true, true, "where it stands; null: not known"},
     {"spot", "boolean", true, false, "it may be taken away"},
+    {"standing", "integer", true, true, "0 to 100, of places that others have and that were seen to work; null: it has none"},
+    {"failing", "number", true, false, "the share of requests that is expected to fail there, which the price a million has in it"},
     PLAN_HOST,
     {"measured_runs", "integer", true, false,
      "of this engine, machine and family, which its speed is predicted by; 0: nothing was measured"},

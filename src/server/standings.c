@@ -12,13 +12,24 @@ struct fh_standings {
     pthread_rwlock_t lock;
     fh_db *db;
     fh_standing *list[FH_LIMIT_HONESTY_STANDINGS];
-    bool unwritten[FH_LIMIT_HONESTY_STANDINGS]; /* work was noted since */
+    uint32_t hashes[FH_LIMIT_HONESTY_STANDINGS]; /* of place and model: whoever looks for one compares these first */
+    bool unwritten[FH_LIMIT_HONESTY_STANDINGS];  /* work was noted since */
     size_t count;
 };
 
 static void copy(char *out, size_t out_size, fh_str s)
 {
     snprintf(out, out_size, "%.*s", (int)FH_MIN(s.len, out_size - 1), s.ptr ? s.ptr : "");
+}
+
+/* FNV-1a. */
+static uint32_t hash_of(const char *provider, const char *model)
+{
+    uint32_t h = 2166136261u;
+    for (const char *p = provider; *p; p++) h = (h ^ (uint8_t)*p) * 16777619u;
+    h *= 16777619u;
+    for (const char *p = model; *p; p++) h = (h ^ (uint8_t)*p) * 16777619u;
+    return h;
 }
 
 static int load_row(fh_standings *all, fh_stmt *row, fh_err **err)
@@ -33,7 +44,9 @@ static int load_row(fh_standings *all, fh_stmt *row, fh_err **err)
     if (!rc) rc = fh_honesty_record_read(&s->record, doc, err);
     if (!rc) rc = fh_json_parse(&work, fh_stmt_str(row, 4), RECORD_BYTES, err);
     if (!rc) rc = fh_honesty_work_read(&s->work, work, err);
-    if (!rc && all->count < FH_COUNT(all->list)) all->list[all->count++] = fh_take(s);
+    if (rc || all->count == FH_COUNT(all->list)) return rc;
+    all->hashes[all->count] = hash_of(s->provider, s->model);
+    all->list[all->count++] = fh_take(s);
     return rc;
 }
 
@@ -66,10 +79,16 @@ void fh_standings_close(fh_standings *all)
     fh_free(all);
 }
 
+static bool is_of(const fh_standing *s, const char *provider, const char *model)
+{
+    return strcmp(s->provider, provider) == 0 && strcmp(s->model, model) == 0;
+}
+
 static size_t index_of(const fh_standings *all, const char *provider, const char *model)
 {
+    uint32_t h = hash_of(provider, model);
     size_t i = 0;
-    while (i < all->count && (strcmp(all->list[i]->provider, provider) != 0 || strcmp(all->list[i]->model, model) != 0)) i++;
+    while (i < all->count && (all->hashes[i] != h || !is_of(all->list[i], provider, model))) i++;
     return i;
 }
 
@@ -83,6 +102,7 @@ static size_t find_or_make(fh_standings *all, const char *provider, const char *
     snprintf(made->provider, sizeof made->provider, "%s", provider);
     snprintf(made->model, sizeof made->model, "%s", model);
     all->list[i] = made;
+    all->hashes[i] = hash_of(provider, model);
     all->unwritten[i] = false;
     all->count++;
     return i;
@@ -166,6 +186,7 @@ int fh_standings_forget(fh_standings *all, const char *provider, fh_err **err)
             fh_free(all->list[i]);
         else {
             all->unwritten[kept] = all->unwritten[i];
+            all->hashes[kept] = all->hashes[i];
             all->list[kept++] = all->list[i];
         }
     }

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "node"))
 from honest import F16, MOST, NAME, measure, rewrite
 from machines import PATIENCE, Node, Pool, Tap
 
+FAIR = ("--ask", "0.50", "--ask-tokens", "2.00", "--min-time", "60", "--region", "eu-west-1", "--watts", "90", "--pue", "1.2", "--wue", "0.3")
 ASK = {"model": NAME, "prompt": "The whale", "max_tokens": 24, "temperature": 0.9}
 
 
@@ -57,11 +58,26 @@ def check(pool, node, canaries):
 
 def newcomers_stand_low(pool, nodes):
     for node in nodes:
-        node.join(pool.token(), "--ask", "0.50" if node.name == "fair" else "0.10")
+        node.join(pool.token(), *(FAIR if node.name == "fair" else ("--ask", "0.10")))
         pool.wait_here(node.name)
     found = pool.nodes()
     assert all(found[n.name]["standing"]["honesty"] == "unknown" and 40 <= found[n.name]["standing"]["standing"] <= 45 for n in nodes), found
     assert "42" in pool.cli("node", "list").stdout
+
+
+def asks_are_told(pool):
+    """What its owner asks and says of it stands in the list and in plans; energy and water are shown alone."""
+    fair = pool.nodes()["fair"]
+    assert fair["ask_micro_per_hour"] == 500000 and fair["facts"]["offer"] == {
+        "ask_micro_per_million": 2000000, "ask_currency": "USD", "min_time_s": 3600, "region": "eu-west-1", "watts": 90, "pue_milli": 1200, "wue_ml_kwh": 300}, fair
+    assert "2.00 USD" in pool.cli("node", "list").stdout
+    plans = {p["place"]: p for p in pool.json("POST", "/api/v1/plans", {"model": "smollm2-135m"})["plans"]}
+    assert plans["node/fair"]["hour_nusd"] == 500_000_000 and plans["node/fair"]["region"] == "eu-west-1" and plans["node/fair"]["uj_per_million"] is None, plans["node/fair"]
+    assert plans["node/fair"]["standing"] == plans["node/cheap"]["standing"] == 42 and abs(plans["node/fair"]["failing"] - 0.25) < 0.01, plans
+    assert plans["here"]["standing"] is None and plans["here"]["nusd_per_million"] < plans["node/cheap"]["nusd_per_million"] < plans["node/fair"]["nusd_per_million"], plans
+    for words, says in ((("--ask-tokens", "dear"), "no price of a million tokens"), (("--region", "Mars!"), "no name of a region"), (("--pue", "0.5"), "pue")):
+        done = Node(pool, "wrong").join("", *words)
+        assert done.ended() == 2 and says in done.said(), done.said()
 
 
 def honest(pool):
@@ -82,6 +98,13 @@ def work_is_noted(pool):
     after = pool.nodes()["fair"]["standing"]
     assert after["requests"] >= before["requests"] + 19 and after["failing"] < before["failing"] and after["standing"] > before["standing"], (before, after)
     assert after["tokens_per_second"] > 0, after
+    status, headers, body = pool.request("POST", "/v1/completions", {**ASK, "model": "deployment/fair"})
+    used = json.loads(body)["usage"]
+    tokens, hour = (used["prompt_tokens"] + used["completion_tokens"]) * 2e-6, used["completion_tokens"] / 3600 * 0.5
+    least, most = tokens + hour / (after["tokens_per_second"] * 2), tokens + hour / (after["tokens_per_second"] / 2)
+    assert headers["x-freehold-basis"] == "modelled" and least < float(headers["x-freehold-cost"]) < most, (headers, least, most)
+    assert pool.request("POST", "/v1/completions", {**ASK, "model": "deployment/fair"}, headers={"x-freehold-region": "us-east-1"})[0] == 403
+    assert pool.request("POST", "/v1/completions", {**ASK, "model": "deployment/fair"}, headers={"x-freehold-region": "eu-west-1"})[0] == 200
     return f"standing {before['standing']} to {after['standing']}, {after['tokens_per_second']:.0f} tokens/s"
 
 
@@ -181,6 +204,7 @@ def main():
         with Market(files["Q8_0"]) as pool:
             fair, cheap = Node(pool, "fair"), Node(pool, "cheap")
             tap.check("newcomers stand low", newcomers_stand_low, pool, (fair, cheap))
+            tap.check("what owners ask is told", asks_are_told, pool)
             tap.check("an honest machine is not accused", honest, pool)
             tap.check("an honest engine is the measure for others", measure, pool, files["Q8_0"])
             tap.check("work raises the standing of a machine", work_is_noted, pool)

@@ -206,6 +206,8 @@
     X(HONESTY_POOL_PER_DAY, 48, "canaries a day that each machine of the pool is sent, unless `serve --pool-check` says otherwise")        \
     X(WORK_HALF_DAYS, 7, "after which half of what is known of how a place has worked is forgotten")                                       \
     X(WORK_SPEED_TOK, 256, "tokens of answers from which on the speed of a place counts as measured")                                      \
+    X(NODE_MIN_TIME_S, 2592000, "shortest time that a machine of the pool may be lent for; beyond: refused")                               \
+    X(NODE_WATTS, 1000000, "that a machine of the pool may be said to take; beyond: refused")                                              \
     X(GROUPS, 64, "groups of models; beyond: 409")                                                                                         \
     X(PLAN_OFFERS, 100000, "offers in one request for plans; beyond: 400")                                                                 \
     X(SPEED_RUNS, 128, "measured runs of this machine that are kept; beyond: the oldest is forgotten")                                     \

@@ -18,7 +18,10 @@ typedef struct fh_plan_listing {      /* strings are borrowed for the call */
     uint32_t start_s, fetch_mb_s;     /* as in fh_plan_offer */
     bool spot;                        /* may be taken away */
     int64_t hour_nusd;                /* of all of it */
-    int64_t in_nusd, out_nusd;        /* an endpoint: a million tokens */
+    int64_t in_nusd, out_nusd;        /* a million tokens, of a machine besides the hour */
+    uint8_t failing_percent;          /* as in fh_plan_offer */
+    bool judged;                      /* it has a standing: */
+    uint8_t standing;                 /* 0 to 100 */
 } fh_plan_listing;
 
 #define FH_PLAN_MOST 64 /* devices of a machine, and machines of an offer */
@@ -26,6 +29,8 @@ typedef struct fh_plan_listing {      /* strings are borrowed for the call */
 typedef struct fh_plan_label { /* of an offer; the strings live as long as the market that it was first added to */
     const char *place, *name, *source;
     uint32_t row;
+    bool judged;
+    uint8_t standing;
 } fh_plan_label;
 
 typedef struct fh_plan_book fh_plan_book;

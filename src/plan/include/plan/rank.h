@@ -39,8 +39,9 @@ typedef struct fh_plan_offer {
     uint32_t fetch_mb_s;       /* at which weights come there, in 1,000,000 bytes; 0: they are there */
     uint16_t region;           /* index into regions + 1; 0: unknown */
     bool spot;                 /* may be taken away */
+    uint8_t failing_percent;   /* of requests are expected to fail there, and are paid for; below 100 */
     int64_t hour_nusd;         /* of all its machines together; 0: free */
-    int64_t in_nusd, out_nusd; /* hosted: a million tokens */
+    int64_t in_nusd, out_nusd; /* a million tokens; of a host besides the hour */
 } fh_plan_offer;
 
 typedef struct fh_plan_region { /* litres a kWh are millilitres a Wh; sources: the factors' own rows */
@@ -89,7 +90,7 @@ typedef struct fh_plan {
     int64_t ready_s;           /* image, weights, load */
     int64_t start_nusd;        /* what that time costs */
     int64_t hour_nusd;
-    int64_t mtok_nusd;        /* a million answered tokens with their prompts, at the load; -1: unknown */
+    int64_t mtok_nusd;        /* a million answered tokens with their prompts, at the load, failures paid for; -1: unknown */
     int64_t mtok_uj, mtok_ul; /* the same in micro-joules and micro-litres, modelled; -1: unknown */
 } fh_plan;
 
