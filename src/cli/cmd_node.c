@@ -1,4 +1,4 @@
-/* freehold node token, list, drain, remove: the machines of a server's pool. */
+/* freehold node token, list, drain, undrain, remove: the machines of a server's pool. */
 #include "client.h"
 
 #include <stdio.h>
@@ -118,7 +118,9 @@ static bool add_row(fh_cli_table *t, const fh_json *node)
     price_of(fh_json_get(facts, "offer"), "ask_micro_per_million", "-", million, sizeof million);
     seen_of(node, seen, sizeof seen);
     standing_of(node, standing, sizeof standing);
-    const char *cells[] = {fh_cli_str_of(node, "name"), fh_cli_str_of(node, "state"), seen, standing, cores, memory, ask, million, gpus};
+    bool lent = !fh_json_get(fh_json_get(node, "owner"), "closed");
+    const char *cells[] = {
+        fh_cli_str_of(node, "name"), lent ? fh_cli_str_of(node, "state") : "not lent", seen, standing, cores, memory, ask, million, gpus};
     return fh_cli_table_add(t, cells);
 }
 
@@ -172,6 +174,14 @@ static int run_drain(fh_cli *c, fh_err **err)
     return c->json ? fh_cli_print_json(node, err) : say(c, "is draining: nothing new is started on it", err);
 }
 
+static int run_undrain(fh_cli *c, fh_err **err)
+{
+    FH_AUTO(json) fh_json *body = fh_json_new_object(), *node = NULL;
+    int rc = call_one(c, "POST", "/undrain", body, &node, err);
+    if (rc) return rc;
+    return c->json ? fh_cli_print_json(node, err) : say(c, "is used again", err);
+}
+
 static int run_remove(fh_cli *c, fh_err **err)
 {
     FH_AUTO(json) fh_json *nothing = NULL, *said = fh_json_new_object();
@@ -214,6 +224,15 @@ const fh_cli_verb fh_verb_node_drain = {
     .min_operands = 1,
     .max_operands = 1,
     .run = run_drain,
+};
+const fh_cli_verb fh_verb_node_undrain = {
+    .name = "node undrain",
+    .group = "Server",
+    .summary = "use a machine again that was drained",
+    .operands = "NAME",
+    .min_operands = 1,
+    .max_operands = 1,
+    .run = run_undrain,
 };
 const fh_cli_verb fh_verb_node_remove = {
     .name = "node remove",

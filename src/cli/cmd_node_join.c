@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "client.h"
 #include "node/agent.h"
+#include "node_here.h"
 #include "node_offer.h"
 #include "pool/facts.h"
 #include "pool/member.h"
@@ -23,32 +24,17 @@ typedef struct joining {
     fh_identity *id;
     bool joins;
     fh_node_offer offer;
+    fh_node_owner owner;
     fh_json *facts;
     fh_loop *loop;
     fh_resolver *resolver;
     fh_node_agent *agent;
     fh_pool_member *member;
+    bool leaves;
     fh_err *refused; /* what ends it */
 } joining;
 
 /* ---- what was said ---- */
-
-static int find_folder(const fh_cli *c, joining *j, fh_err **err)
-{
-    const char *given = fh_cli_text(c, "data", NULL), *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    int n;
-    if (given)
-        n = snprintf(j->folder, sizeof j->folder, "%s", given);
-    else if (data && data[0])
-        n = snprintf(j->folder, sizeof j->folder, "%s/freehold-node", data);
-    else if (home && home[0])
-        n = snprintf(j->folder, sizeof j->folder, "%s/.local/share/freehold-node", home);
-    else
-        return fh_err_set(err, FH_E_USAGE, "where is this machine's folder? Neither --data nor HOME is set");
-    return n < (int)sizeof j->folder
-               ? 0
-               : fh_err_set(err, FH_E_USAGE, "the path of the data folder is longer than %zu bytes", sizeof j->folder - 1);
-}
 
 /* That of the host, as far as a name may have it. */
 static void name_of_host(char *out, size_t out_size)
@@ -65,27 +51,19 @@ static void name_of_host(char *out, size_t out_size)
     if (!n) snprintf(out, out_size, "node");
 }
 
-/* What is wrong with a flag is wrong usage. */
-static int wrong(const char *flag, const fh_err *why, fh_err **err)
-{
-    fh_err_set(err, FH_E_USAGE, "%s: %s", flag, fh_err_message(why));
-    fh_err_hint(err, "%s", fh_err_hint_get(why));
-    return FH_E_USAGE;
-}
-
 static int read_words(const fh_cli *c, joining *j, fh_err **err)
 {
     FH_AUTO(fh_err) fh_err *why = NULL;
     const char *ask = fh_cli_text(c, "ask", NULL), *name = fh_cli_text(c, "name", NULL);
     int rc = fh_pool_place_parse(fh_str_of(fh_cli_operand(c, 0)), &j->server, err);
     j->ask = (fh_node_ask){.currency = "USD"};
-    if (!rc && ask && fh_node_ask_parse(fh_str_of(ask), &j->ask, &why)) rc = wrong("--ask", why, err);
+    if (!rc && ask && fh_node_ask_parse(fh_str_of(ask), &j->ask, &why)) rc = fh_node_flag_wrong("--ask", why, err);
     if (ask) j->asked = &j->ask;
     name_of_host(j->name, sizeof j->name);
-    if (!rc && name && fh_node_name_check(fh_str_of(name), &why)) rc = wrong("--name", why, err);
+    if (!rc && name && fh_node_name_check(fh_str_of(name), &why)) rc = fh_node_flag_wrong("--name", why, err);
     if (!rc && name) snprintf(j->name, sizeof j->name, "%s", name);
     if (!rc) rc = fh_node_offer_flags(c, &j->offer, err);
-    return rc ? rc : find_folder(c, j, err);
+    return rc ? rc : fh_node_folder(c, j->folder, sizeof j->folder, err);
 }
 
 /* ---- the token ---- */
@@ -140,6 +118,7 @@ static int prepare(const fh_cli *c, joining *j, fh_err **err)
     if (!rc) rc = fh_identity_open(&j->id, j->folder, err);
     if (!rc) rc = read_token(c, j, &token, err);
     if (!rc) rc = choose(j, fh_str_trim((fh_str){fh_buf_cstr(&token), token.len}), err);
+    if (!rc) rc = fh_node_pid_write(j->folder, err);
     if (token.data) explicit_bzero(token.data, token.len);
     return rc;
 }
@@ -160,6 +139,7 @@ static void on_joined(void *arg)
 static void on_here(void *arg, fh_link *l)
 {
     (void)l;
+    fh_node_agent_server(((joining *)arg)->agent, true);
     say(arg, "is in the pool of");
 }
 
@@ -185,27 +165,31 @@ static void stopped(void *arg)
     fh_loop_stop(((joining *)arg)->loop);
 }
 
-/* Its engines end first. */
+/* Once: the server takes away what runs, then its engines end. Twice: they end now. */
 static void on_stop(void *arg)
 {
-    fh_node_agent_stop(((joining *)arg)->agent, stopped, arg);
+    joining *j = arg;
+    fh_node_agent_stop(j->agent, j->leaves, stopped, j);
+    j->leaves = true;
 }
 
 /* What the server said no to is not tried again. */
 static void heard(joining *j, const fh_err *why, const char *what)
 {
+    if (j->leaves) return;
     if (fh_err_code(why) != FH_E_FORBIDDEN) {
         fh_log_err(FH_LOG_WARN, "node", why, "%s %s:%d; trying again", what, j->server.host, j->server.port);
         return;
     }
     fh_err_set(&j->refused, FH_E_FORBIDDEN, "%s", fh_err_message(why));
     if (fh_err_hint_get(why)) fh_err_hint(&j->refused, "%s", fh_err_hint_get(why));
-    fh_node_agent_stop(j->agent, stopped, j);
+    fh_node_agent_stop(j->agent, true, stopped, j);
 }
 
 static void on_gone(void *arg, fh_link *l, const fh_err *why)
 {
     (void)l;
+    fh_node_agent_server(((joining *)arg)->agent, false);
     heard(arg, why, "the connection is lost to");
 }
 
@@ -218,7 +202,7 @@ static int open_agent(joining *j, fh_err **err)
 {
     FH_AUTO(ptr) char *program = NULL;
     int rc = fh_path_real("/proc/self/exe", &program, err);
-    fh_node_agent_config c = {.data_dir = j->folder, .program = program};
+    fh_node_agent_config c = {.data_dir = j->folder, .program = program, .owner = &j->owner};
     return rc ? rc : fh_node_agent_new(&j->agent, j->loop, &c, err);
 }
 
@@ -262,6 +246,7 @@ static int run_join(fh_cli *c, fh_err **err)
 {
     joining j = {.lock_fd = -1};
     int rc = read_words(c, &j, err);
+    if (!rc) rc = fh_node_owner_read(c, &j.owner, err);
     if (!rc) rc = prepare(c, &j, err);
     if (!rc) rc = open_all(&j, err);
     if (!rc) rc = fh_loop_run(j.loop, err);
@@ -280,6 +265,15 @@ static const fh_cli_flag flags[] = {
     {"ask", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "what its owner wants for an hour, as 0.35 or 0.35EUR (default nothing)", 0, 0},
     FH_CLI_NODE_OFFER_FLAGS,
     {"name", 0, FH_CLI_TEXT, "NAME", "its name in the pool (default that of the host)", 0, 0},
+    {"hours", 0, FH_CLI_TEXT, "HOURS", "when it is lent, as 22:00-07:00 or \"mon-fri 18:00-08:00,sat-sun 00:00-24:00\" (default always)", 0,
+     0},
+    {"max-memory", 0, FH_CLI_REAL, "GIB", "memory of all engines together (default all that is free)", 0, 1 << 20},
+    {"max-disk", 0, FH_CLI_REAL, "GIB", "disk of weights (default all but the last GiB)", 0, 1 << 20},
+    {"max-engines", 0, FH_CLI_INT, "N", "engines at once", 1, FH_LIMIT_NODE_ENGINES},
+    {"max-threads", 0, FH_CLI_INT, "N", "processors that engines compute on (default all)", 1, 4096},
+    {"models", 0, FH_CLI_TEXT, "LIST", "models that it is lent for, or SHA-256 of weights, with commas (default all)", 0, 0},
+    {"not-models", 0, FH_CLI_TEXT, "LIST", "models that it is not lent for", 0, 0},
+    {"alone", 0, FH_CLI_INT, "MINUTES", "how long engines go on when the server is gone (default 10)", 1, 43200},
     {"data", 0, FH_CLI_TEXT, "DIR", "this machine's own folder (default $XDG_DATA_HOME/freehold-node)", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
@@ -297,7 +291,11 @@ const fh_cli_verb fh_verb_node_join = {
         "It dials out to where `freehold serve --pool` listens, and needs no open port. The token, of `freehold node token`, says which "
         "server it is; with it the machine gets a certificate of its own, whose key never leaves it. From then on it needs no token, and "
         "dials again by itself whenever the connection is lost. It says of itself what docs/POOL.md lists, and nothing else.\n\n"
-        "It runs until it is stopped. A server that removed it ends it, with the reason.",
+        "It runs until it is stopped, by Ctrl-C, SIGTERM or `freehold node leave`: then the server takes away what runs there, for up to "
+        "half a "
+        "minute; a second time ends it at once. What its owner allows (--hours, --max-..., --models) holds whatever the server asks, and "
+        "is "
+        "told to it. A server that removed it ends it, with the reason.",
     .examples = examples,
     .flags = flags,
     .run = run_join,

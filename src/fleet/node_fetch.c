@@ -99,6 +99,8 @@ static bool accepted(fh_node_place *n, int status, fh_str body, const fh_err *li
     n->fetch.ask = NULL;
     if (!link_err && (status == 200 || status == 201)) return true;
     fh_node_refusal(n->name, status, body, link_err, &err);
+    if (fh_err_code(err) == FH_E_TOO_LARGE)
+        memcpy(n->no_room[n->no_room_count++ % FH_COUNT(n->no_room)], n->fetch.item.digest, sizeof(n->no_room[0]));
     if (fh_err_code(err) == FH_E_NOT_FOUND) fh_err_add(&err, "the weights cannot be brought there");
     failed(n, err);
     return false;

@@ -18,26 +18,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-struct fh_node_engine {
-    fh_node_engine *next;
-    fh_node_place *node;
-    fh_engine *e;
-    char deployment[64], id[96], socket_path[108]; /* id: "NAME.ACT" */
-    int listen_fd;
-    fh_watch *watch;
-    fh_link_ask *start, *log;
-    bool taken; /* the node has said yes, or may have */
-    bool ended; /* to be told from the timer */
-    char why[200];
-    uint64_t rss_bytes, own_bytes;
-    int64_t log_at;
-};
-
 int fh_node_refusal(const char *what, int status, fh_str body, const fh_err *link_err, fh_err **err)
 {
     FH_AUTO(json) fh_json *o = NULL;
     if (link_err) return fh_err_set(err, fh_err_code(link_err), "%s: %s", what, fh_err_message(link_err));
-    int code = status == 404 ? FH_E_NOT_FOUND : status == 409 || status == 403 ? FH_E_FORBIDDEN : FH_E_UPSTREAM;
+    int code = status == 404                    ? FH_E_NOT_FOUND
+               : status == 413                  ? FH_E_TOO_LARGE
+               : status == 409 || status == 403 ? FH_E_FORBIDDEN
+                                                : FH_E_UPSTREAM;
     fh_str says = {0};
     if (fh_json_parse(&o, body, FH_LIMIT_LINK_REPLY_BYTES, NULL) == 0) says = fh_json_str(fh_json_get(o, "error"));
     if (says.len) return fh_err_set(err, code, "%s: %.*s", what, (int)FH_MIN(says.len, 160), says.ptr);
@@ -46,7 +34,7 @@ int fh_node_refusal(const char *what, int status, fh_str body, const fh_err *lin
 
 /* ---- the list ---- */
 
-static fh_node_engine *find(fh_node_place *n, fh_str id)
+fh_node_engine *fh_node_engine_find(fh_node_place *n, fh_str id)
 {
     fh_node_engine *ne = n->engines;
     while (ne && !fh_str_eqs(id, ne->id)) ne = ne->next;
@@ -78,8 +66,7 @@ static void unlist(fh_node_engine *ne)
     engine_free(ne);
 }
 
-/* Told from the timer: never from inside a call. */
-static void end_soon(fh_node_engine *ne, const char *why)
+void fh_node_engine_end_soon(fh_node_engine *ne, const char *why)
 {
     if (ne->ended) return;
     ne->ended = true;
@@ -113,7 +100,7 @@ static void wait_until(fh_node_place *n, int64_t from_now_ns)
     fh_timer_start(n->timer, from_now_ns);
 }
 
-static void set_away(fh_node_engine *ne, bool away)
+void fh_node_engine_set_away(fh_node_engine *ne, bool away)
 {
     if (ne->e->away == away || ne->ended) return;
     ne->e->away = away;
@@ -127,7 +114,7 @@ static void on_timer(void *arg)
     if (n->away_until_ns && left <= 0) {
         n->away_until_ns = 0;
         for (fh_node_engine *ne = n->engines; ne; ne = ne->next)
-            if (ne->e->away) end_soon(ne, "its machine did not come back");
+            if (ne->e->away) fh_node_engine_end_soon(ne, "its machine did not come back");
     }
     tell_ended(n);
     if (n->away_until_ns) fh_timer_start(n->timer, FH_MAX(n->away_until_ns - fh_clock_mono_ns(), 0));
@@ -196,25 +183,7 @@ static int engine_new(fh_node_engine **ret, fh_node_place *n, const char *socket
     return 0;
 }
 
-/* ---- the report ---- */
-
-static bool holds(const fh_json *list, const char *id, const fh_json **ret)
-{
-    for (size_t i = 0; i < fh_json_count(list); i++) {
-        *ret = fh_json_at(list, i);
-        if (fh_str_eqs(fh_json_str(fh_json_get(*ret, "id")), id)) return true;
-    }
-    return false;
-}
-
-static void ended_there(fh_node_engine *ne, const fh_json *ended)
-{
-    const fh_json *one;
-    char why[200] = "";
-    fh_str said = holds(ended, ne->id, &one) ? fh_json_str(fh_json_get(one, "why")) : (fh_str){0};
-    if (said.len) snprintf(why, sizeof(why), "%.*s", (int)FH_MIN(said.len, sizeof(why) - 1), said.ptr);
-    end_soon(ne, why);
-}
+/* ---- ending ---- */
 
 /* Whether it has ended its next report shows. */
 static void dismissed(void *arg, int status, fh_str body, const fh_err *err)
@@ -225,95 +194,12 @@ static void dismissed(void *arg, int status, fh_str body, const fh_err *err)
     (void)err;
 }
 
-static void dismiss(fh_node_place *n, const char *id, bool force)
+void fh_node_dismiss(fh_node_place *n, const char *id, bool force)
 {
     char path[160];
     snprintf(path, sizeof(path), "/v1/engines/%s%s", id, force ? "?force=1" : "");
     fh_link_ask_spec s = {.method = "DELETE", .path = path, .idle_timeout_ns = FH_LIMIT_NODE_IDLE_MS * FH_NS_PER_MS, .on_done = dismissed};
     fh_link_ask_start(NULL, n->link, &s, NULL);
-}
-
-/* What runs there and nobody here accounts for. */
-static void sweep_there(fh_node_place *n, const fh_json *running)
-{
-    for (size_t i = 0; i < fh_json_count(running); i++) {
-        char id[96];
-        fh_str said = fh_json_str(fh_json_get(fh_json_at(running, i), "id"));
-        if (!said.len || said.len >= sizeof(id) || find(n, said)) continue;
-        snprintf(id, sizeof(id), "%.*s", (int)said.len, said.ptr);
-        fh_log(FH_LOG_INFO, "fleet", "%s: its engine %s is nobody's; it is ended", n->name, id);
-        dismiss(n, id, false);
-    }
-}
-
-static void take_kinds(fh_node_place *n, const fh_json *kinds)
-{
-    n->kind_count = 0;
-    for (size_t i = 0; i < fh_json_count(kinds) && n->kind_count < FH_COUNT(n->kinds); i++) {
-        const fh_catalog_engine *kind = fh_catalog_engine_find(fh_json_str(fh_json_at(kinds, i)));
-        if (kind) n->kinds[n->kind_count++] = kind;
-    }
-}
-
-static void take_report(fh_node_place *n, const fh_json *o)
-{
-    const fh_json *running = fh_json_get(o, "engines"), *one;
-    int64_t memory = 0, available = 0;
-    fh_str sandbox = {0};
-    if (fh_json_read_i64(o, "memory_bytes", true, 0, INT64_MAX, &memory, NULL) != 0 ||
-        fh_json_read_i64(o, "memory_available_bytes", true, 0, INT64_MAX, &available, NULL) != 0 ||
-        fh_json_read_str(o, "sandbox", true, &sandbox, NULL) != 0)
-        return;
-    take_kinds(n, fh_json_get(o, "kinds"));
-    n->machine = (fh_plan_machine){.memory_bytes = (uint64_t)memory, .memory_available_bytes = (uint64_t)available};
-    snprintf(n->sandbox, sizeof(n->sandbox), "%.*s", (int)FH_MIN(sandbox.len, sizeof(n->sandbox) - 1), sandbox.ptr);
-    n->reported = true;
-    n->away_until_ns = 0;
-    for (fh_node_engine *ne = n->engines; ne; ne = ne->next) {
-        if (!ne->taken || ne->start) continue;
-        if (!holds(running, ne->id, &one)) {
-            ended_there(ne, fh_json_get(o, "ended"));
-            continue;
-        }
-        ne->rss_bytes = (uint64_t)fh_json_int(fh_json_get(one, "rss_bytes"), 0);
-        ne->own_bytes = (uint64_t)fh_json_int(fh_json_get(one, "own_bytes"), 0);
-        set_away(ne, false);
-    }
-    sweep_there(n, running);
-}
-
-static bool report_data(void *arg, const void *data, size_t bytes)
-{
-    fh_node_place *n = arg;
-    fh_buf_add(&n->line, data, bytes);
-    for (const char *end; fh_buf_ok(&n->line) && (end = memchr(n->line.data, '\n', n->line.len));) {
-        FH_AUTO(json) fh_json *o = NULL;
-        size_t len = (size_t)(end - (const char *)n->line.data);
-        if (fh_json_parse(&o, (fh_str){n->line.data, len}, FH_LIMIT_NODE_REPORT_BYTES, NULL) == 0) take_report(n, o);
-        fh_buf_consume(&n->line, len + 1);
-    }
-    return true;
-}
-
-static void report_done(void *arg, int status, fh_str body, const fh_err *err)
-{
-    fh_node_place *n = arg;
-    (void)status;
-    (void)body;
-    n->report = NULL;
-    if (n->link) fh_link_close(n->link, FH_E_UNAVAILABLE, err ? "the report ended" : "the report is no report");
-}
-
-static void ask_report(fh_node_place *n)
-{
-    fh_buf_clear(&n->line);
-    fh_link_ask_spec s = {.method = "GET",
-                          .path = "/v1/report",
-                          .idle_timeout_ns = FH_LIMIT_NODE_IDLE_MS * FH_NS_PER_MS,
-                          .on_data = report_data,
-                          .on_done = report_done,
-                          .arg = n};
-    if (fh_link_ask_start(&n->report, n->link, &s, NULL) != 0) fh_link_close(n->link, FH_E_UNAVAILABLE, "it cannot be asked");
 }
 
 /* ---- the port ---- */
@@ -322,7 +208,9 @@ static fh_place_terms node_terms(void *ctx)
 {
     const fh_node_place *n = ctx;
     fh_place_terms t = n->terms;
-    t.there = n->link && n->reported && !n->draining && !n->removed;
+    bool here = n->link && n->reported && !n->draining && !n->removed, full = fh_node_report_full(n);
+    t.there = here && !*n->closed && !full;
+    t.why = !here ? NULL : *n->closed ? n->closed : full ? "its owner lets no more engines run" : NULL;
     return t;
 }
 
@@ -389,7 +277,7 @@ static void started(void *arg, int status, fh_str body, const fh_err *link_err)
     if (link_err && fh_err_code(link_err) == FH_E_UNAVAILABLE) return;
     if (status == 200 || status == 201) return;
     fh_node_refusal(ne->node->name, status, body, link_err, &err);
-    end_soon(ne, fh_err_message(err));
+    fh_node_engine_end_soon(ne, fh_err_message(err));
 }
 
 static int ask_start(fh_node_engine *ne, const fh_engine_spec *s, fh_err **err)
@@ -446,9 +334,9 @@ static void node_stop(void *ctx, fh_engine *e, bool force)
     fh_node_engine *ne = of(n, e);
     if (!ne) return;
     if (n->link)
-        dismiss(n, ne->id, force);
+        fh_node_dismiss(n, ne->id, force);
     else
-        end_soon(ne, "");
+        fh_node_engine_end_soon(ne, "");
 }
 
 static void node_let_go(void *ctx, fh_engine *e)
@@ -560,6 +448,7 @@ int fh_node_place_new(fh_node_place **ret, fh_loop *loop, fh_place *home, const 
                           .terms = node_terms,
                           .machine = node_machine,
                           .has = node_has,
+                          .takes = fh_node_report_takes,
                           .ready = node_ready,
                           .fetch = node_fetch,
                           .socket_path = node_socket_path,
@@ -587,7 +476,8 @@ void fh_node_place_up(fh_node_place *n, fh_link *l)
     fh_node_place_down(n);
     n->link = l;
     n->reported = false;
-    ask_report(n);
+    memset(n->no_room, 0, sizeof(n->no_room)); /* its owner may lend more than before */
+    fh_node_report_ask(n);
 }
 
 void fh_node_place_down(fh_node_place *n)
@@ -600,7 +490,7 @@ void fh_node_place_down(fh_node_place *n)
         if (ne->log) fh_link_ask_cancel(fh_take(ne->log));
         if (ne->start) fh_link_ask_cancel(fh_take(ne->start));
     }
-    for (fh_node_engine *ne = n->engines; ne; ne = ne->next) set_away(ne, true);
+    for (fh_node_engine *ne = n->engines; ne; ne = ne->next) fh_node_engine_set_away(ne, true);
     if (n->engines) wait_until(n, FH_LIMIT_NODE_AWAY_MS * FH_NS_PER_MS);
 }
 
@@ -608,7 +498,7 @@ void fh_node_place_remove(fh_node_place *n, const char *why)
 {
     n->removed = true;
     fh_node_place_down(n);
-    for (fh_node_engine *ne = n->engines; ne; ne = ne->next) end_soon(ne, why);
+    for (fh_node_engine *ne = n->engines; ne; ne = ne->next) fh_node_engine_end_soon(ne, why);
 }
 
 void fh_node_place_free(fh_node_place *n)
@@ -617,6 +507,7 @@ void fh_node_place_free(fh_node_place *n)
     if (n->report) fh_link_ask_cancel(n->report);
     fh_node_fetch_drop(n);
     while (n->engines) unlist(n->engines);
+    fh_json_unref(n->owner);
     fh_buf_fini(&n->line);
     fh_timer_free(n->timer);
     fh_free(n);

@@ -24,6 +24,21 @@ typedef struct fh_node_fetch {
     fh_err *err;
 } fh_node_fetch;
 
+struct fh_node_engine { /* one that runs there */
+    fh_node_engine *next;
+    fh_node_place *node;
+    fh_engine *e;
+    char deployment[64], id[96], socket_path[108]; /* id: "NAME.ACT" */
+    int listen_fd;
+    fh_watch *watch;
+    fh_link_ask *start, *log;
+    bool taken; /* the node has said yes, or may have */
+    bool ended; /* to be told from the timer */
+    char why[200];
+    uint64_t rss_bytes, own_bytes;
+    int64_t log_at;
+};
+
 struct fh_node_place {
     fh_place place;
     fh_node_place *next; /* of the fleet's */
@@ -35,6 +50,13 @@ struct fh_node_place {
     fh_link_ask *report;
     fh_buf line; /* of the report, until it is whole */
     bool reported, draining, removed;
+    fh_json *owner;      /* of the last report: what its owner allows; NULL: nothing was said of it */
+    size_t running;      /* engines, by the last report */
+    char closed[200];    /* why its owner does not lend it now; "": it is lent */
+    char no_room[4][65]; /* weights that its disk has no room for, by their digests */
+    size_t no_room_count;
+    void (*on_closed)(void *arg, fh_node_place *n); /* it is not lent any more: what runs there is to go elsewhere */
+    void *on_closed_arg;
     fh_place_terms terms;
     fh_plan_machine machine;
     char sandbox[16];
@@ -52,6 +74,16 @@ void fh_node_place_set(fh_node_place *n, const fh_fleet_node *to);
 void fh_node_place_up(fh_node_place *n, fh_link *l);
 void fh_node_place_down(fh_node_place *n);
 void fh_node_place_remove(fh_node_place *n, const char *why);
+
+fh_node_engine *fh_node_engine_find(fh_node_place *n, fh_str id);
+void fh_node_engine_end_soon(fh_node_engine *ne, const char *why); /* told from the timer: never from inside a call */
+void fh_node_engine_set_away(fh_node_engine *ne, bool away);
+void fh_node_dismiss(fh_node_place *n, const char *id, bool force); /* asks it to end that engine */
+
+/* node_report.c */
+void fh_node_report_ask(fh_node_place *n);
+int fh_node_report_takes(void *ctx, const char *model, const char *digest, fh_err **err); /* as the port's takes */
+bool fh_node_report_full(const fh_node_place *n);                                         /* as many engines as its owner lets run */
 
 /* node_fetch.c. As the port's fetch. */
 int fh_node_fetch_step(fh_node_place *n, const fh_weights_item *item, bool *ret_whole, int64_t *ret_done, int64_t *ret_total, fh_err **err);

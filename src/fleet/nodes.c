@@ -35,6 +35,27 @@ static int keep_name(fh_fleet *f, const char *name, fh_node_place *np, fh_err **
     return fh_err_nomem(err);
 }
 
+/* A drained engine whose deployment is still wanted is planned anew. What may wait, and is ready and may run elsewhere, goes on until its
+ * successor is ready (sets_leave.c). */
+static void leave(fh_fleet *f, const fh_node_place *np, bool may_wait, const char *why)
+{
+    for (fh_deployment *d = f->first; d; d = d->next) {
+        if (d->place != &np->place || !d->engine.runs || d->view.state == FH_DEPLOYMENT_DRAINING || d->view.state == FH_DEPLOYMENT_FAILED)
+            continue;
+        if (may_wait && d->view.state == FH_DEPLOYMENT_READY && fh_set_must_leave(d)) continue;
+        fh_deployment_drop_call(d);
+        fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "%s%s", np->name, why);
+    }
+    fh_sets_look(f);
+}
+
+static void on_closed(void *arg, fh_node_place *np)
+{
+    char why[sizeof(np->closed) + 2];
+    snprintf(why, sizeof(why), ": %s", np->closed);
+    leave(arg, np, false, why); /* its owner gives no longer than an engine needs to end */
+}
+
 /* Behind those that are there: what was known first comes first. */
 int fh_fleet_node_set(fh_fleet *f, const fh_fleet_node *n, fh_err **err)
 {
@@ -50,6 +71,8 @@ int fh_fleet_node_set(fh_fleet *f, const fh_fleet_node *n, fh_err **err)
         fh_node_place_free(np);
         return rc;
     }
+    np->on_closed = on_closed;
+    np->on_closed_arg = f;
     fh_place **end = &f->places;
     while (*end) end = &(*end)->next;
     *end = &np->place;
@@ -71,32 +94,24 @@ void fh_fleet_node_down(fh_fleet *f, const char *name)
     if (np) fh_node_place_down(np);
 }
 
-/* A drained engine whose deployment is still wanted is planned anew. What may wait, and is ready and may run elsewhere, goes on until its
- * successor is ready (sets_leave.c). */
-static void leave(fh_fleet *f, const fh_node_place *np, bool may_wait, const char *why)
-{
-    for (fh_deployment *d = f->first; d; d = d->next) {
-        if (d->place != &np->place || !d->engine.runs || d->view.state == FH_DEPLOYMENT_DRAINING || d->view.state == FH_DEPLOYMENT_FAILED)
-            continue;
-        if (may_wait && d->view.state == FH_DEPLOYMENT_READY && fh_set_must_leave(d)) continue;
-        fh_deployment_drop_call(d);
-        fh_deployment_set_state(d, FH_DEPLOYMENT_DRAINING, "", "%s %s", np->name, why);
-    }
-    fh_sets_look(f);
-}
-
 void fh_fleet_node_drain(fh_fleet *f, const char *name)
 {
     fh_node_place *np = fh_fleet_node_find(f, name);
     if (!np) return;
     np->draining = true;
-    leave(f, np, true, "is drained");
+    leave(f, np, true, " is drained");
+}
+
+void fh_fleet_node_undrain(fh_fleet *f, const char *name)
+{
+    fh_node_place *np = fh_fleet_node_find(f, name);
+    if (np) np->draining = false;
 }
 
 void fh_fleet_node_distrust(fh_fleet *f, const char *name)
 {
     fh_node_place *np = fh_fleet_node_find(f, name);
-    if (np) leave(f, np, false, "was found to cheat");
+    if (np) leave(f, np, false, " was found to cheat");
 }
 
 void fh_fleet_node_remove(fh_fleet *f, const char *name)
@@ -126,7 +141,8 @@ bool fh_fleet_node_last_report(fh_fleet *f, const char *name, fh_fleet_node_repo
 {
     const fh_node_place *np = fh_fleet_node_find(f, name);
     if (!np || !np->link || !np->reported) return false;
-    *ret = (fh_fleet_node_report){.memory_bytes = np->machine.memory_bytes, .memory_free_bytes = np->machine.memory_available_bytes};
+    *ret = (fh_fleet_node_report){
+        .memory_bytes = np->machine.memory_bytes, .memory_free_bytes = np->machine.memory_available_bytes, .owner = np->owner};
     snprintf(ret->sandbox, sizeof(ret->sandbox), "%s", np->sandbox);
     for (size_t i = 0, used = 0; i < np->kind_count && used < sizeof(ret->engines); i++)
         used += (size_t)snprintf(ret->engines + used, sizeof(ret->engines) - used, "%s%s", i ? " " : "", np->kinds[i]->id);

@@ -108,6 +108,11 @@ void fh_planning_only_place(const fh_deployment *d, char *out, size_t out_size)
     snprintf(out, out_size, "%s", count == 1 ? only->name : "");
 }
 
+static int takes(const fh_deployment *d, const fh_place *p, fh_err **err)
+{
+    return p->takes ? p->takes(p->ctx, d->view.model, *d->view.digest ? d->view.digest : d->item.digest, err) : 0;
+}
+
 static int has_engine(const fh_place *p, const fh_catalog_engine *kind, fh_err **err)
 {
     if (p->has) return p->has(p->ctx, kind, err);
@@ -206,12 +211,12 @@ typedef struct choice {
     trial best; /* place NULL: none could be looked at */
     unsigned fitting, absent, cheats;
     bool by_speed; /* that of all that cost something was measured */
-    const char *absent_name, *cheats_name;
+    const char *absent_name, *absent_why, *cheats_name;
 } choice;
 
 static bool may_get(const fh_deployment *d, const fh_place *p)
 {
-    return may_run_at(d->wanted_place, p) && has_engine(p, d->kind, NULL) == 0;
+    return may_run_at(d->wanted_place, p) && has_engine(p, d->kind, NULL) == 0 && takes(d, p, NULL) == 0;
 }
 
 /* Speeds are compared only when there is one of each that has a price. */
@@ -247,12 +252,14 @@ static choice choose_place(const fh_deployment *d, const fh_plan_model *m)
     reckon_promised(d);
     for (fh_place *p = d->fleet->places; p; p = p->next) {
         if (!may_get(d, p)) continue;
-        if (p->terms(p->ctx).there) {
+        fh_place_terms terms = p->terms(p->ctx);
+        if (terms.there) {
             look_at(&c, d, m, p);
             continue;
         }
         c.absent++;
         c.absent_name = p->name;
+        c.absent_why = terms.why;
     }
     return c;
 }
@@ -299,8 +306,10 @@ static void too_large(fh_deployment *d, const trial *t)
 /* It is wanted, so it waits for a machine to come back; who looks is told once. */
 static void wait_for_place(fh_deployment *d, const choice *c)
 {
-    char why[160];
-    if (c->absent == 1)
+    char why[320];
+    if (c->absent == 1 && c->absent_why)
+        snprintf(why, sizeof(why), "waiting for %s: %s", c->absent_name, c->absent_why);
+    else if (c->absent == 1)
         snprintf(why, sizeof(why), "waiting for %s, which is not connected or takes nothing new", c->absent_name);
     else
         snprintf(why, sizeof(why), "waiting for one of %u machines, none of which is connected and takes anything new", c->absent);
@@ -361,6 +370,14 @@ static void only_cheats(fh_deployment *d, const choice *c)
     fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, hint, "%s was found to cheat, and gets nothing new", c->cheats_name);
 }
 
+/* The first of the places that it may run on says why it does not take it. */
+static int check_takes(const fh_deployment *d, fh_err **err)
+{
+    for (const fh_place *p = d->fleet->places; p; p = p->next)
+        if (may_run_at(d->wanted_place, p) && takes(d, p, err) != 0) return FH_E_FORBIDDEN;
+    return 0;
+}
+
 static void no_place(fh_deployment *d, const choice *c)
 {
     fh_err *err = NULL;
@@ -368,7 +385,7 @@ static void no_place(fh_deployment *d, const choice *c)
         only_cheats(d, c);
         return;
     }
-    if (fh_planning_check_engine(d, d->kind, &err) != 0 && err)
+    if ((fh_planning_check_engine(d, d->kind, &err) != 0 || check_takes(d, &err) != 0) && err)
         fh_step_fail(d, err);
     else
         fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, "`freehold node list` shows the machines of the pool",

@@ -65,7 +65,7 @@ static bool bring_weights(fh_deployment *d)
     int64_t done = 0, total = 0;
     if (!d->place->fetch) return true;
     int rc = d->place->fetch(d->place->ctx, &d->item, &whole, &done, &total, &err);
-    if (rc == FH_E_UNAVAILABLE) {
+    if (rc == FH_E_UNAVAILABLE || rc == FH_E_TOO_LARGE) {
         fh_deployment_set_state(d, FH_DEPLOYMENT_REQUESTED, "", "%s; looking for a place again", fh_err_message(err));
     } else if (rc != 0) {
         fh_step_fail(d, err);

@@ -192,17 +192,21 @@ static int open_parts(fh_node_agent *a, const fh_node_agent_config *c, fh_err **
     fh_fleet_config here = {.data_dir = c->data_dir, .program = c->program, .engines = c->engines};
     if (rc == 0) rc = fh_here_new(&a->here, a->loop, &here, err);
     if (rc == 0) rc = fh_timer_new(&a->timer, a->loop, on_timer, a, err);
+    if (rc == 0) rc = node_lending_open(a, err);
     if (rc != 0) return rc;
     fh_here_place(a->here, &a->place);
     a->place.sweep(a->place.ctx, spare_none, NULL);
     return a->place.ready(a->place.ctx, fh_catalog_engine_at(0), "", a->sandbox, sizeof(a->sandbox), err);
 }
 
+static const fh_node_owner everything;
+
 int fh_node_agent_new(fh_node_agent **ret, fh_loop *loop, const fh_node_agent_config *c, fh_err **err)
 {
     fh_node_agent *a = fh_calloc(1, sizeof(*a));
     if (!a) return fh_err_nomem(err);
     a->loop = loop;
+    a->owner = c->owner ? c->owner : &everything;
     int rc = open_parts(a, c, err);
     if (rc == 0)
         *ret = a;
@@ -216,20 +220,12 @@ void node_agent_settle(fh_node_agent *a)
     if (a->stopping && !a->engines && !a->keeping) a->stopped(a->stopped_arg);
 }
 
-void fh_node_agent_stop(fh_node_agent *a, void (*done)(void *arg), void *arg)
-{
-    a->stopping = true;
-    a->stopped = done;
-    a->stopped_arg = arg;
-    node_engines_end(a);
-    node_agent_settle(a);
-}
-
 void fh_node_agent_free(fh_node_agent *a)
 {
     if (!a) return;
     node_reports_free(a);
     node_engines_free(a);
+    node_lending_free(a);
     fh_timer_free(a->timer);
     fh_here_free(a->here);
     fh_weights_close(a->weights);

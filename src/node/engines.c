@@ -176,17 +176,47 @@ static int start(fh_node_agent *a, fh_str id, const wish *w, fh_err **err)
     return 0;
 }
 
-/* The server asks; what a machine can bear is its own to say. */
-static int may_start(const fh_node_agent *a, wish *w, fh_err **err)
+static uint64_t used_bytes(const fh_node_agent *a)
+{
+    uint64_t sum = 0;
+    for (const node_engine *e = a->engines; e; e = e->next) {
+        fh_process_use use = {0};
+        a->place.usage(a->place.ctx, &e->e, &use);
+        sum += use.own_bytes;
+    }
+    return sum;
+}
+
+fh_plan_machine node_machine(const fh_node_agent *a)
+{
+    fh_plan_machine m = a->place.machine(a->place.ctx);
+    uint64_t lent = (uint64_t)a->owner->memory_bytes;
+    if (!lent || lent >= m.memory_bytes) return m;
+    uint64_t used = used_bytes(a);
+    m.memory_bytes = lent;
+    m.memory_available_bytes = FH_MIN(m.memory_available_bytes, lent > used ? lent - used : 0);
+    return m;
+}
+
+size_t node_engines_count(const fh_node_agent *a)
 {
     size_t count = 0;
     for (const node_engine *e = a->engines; e; e = e->next) count++;
-    if (a->stopping) return fh_err_set(err, FH_E_UNAVAILABLE, "this machine takes no engines any more");
-    if (count >= FH_LIMIT_NODE_ENGINES)
-        return fh_err_set(err, FH_E_CONFLICT, "%d engines run on this machine already", FH_LIMIT_NODE_ENGINES);
-    uint64_t memory = a->place.machine(a->place.ctx).memory_bytes;
-    w->memory_bytes = (int64_t)FH_MIN((uint64_t)w->memory_bytes, memory);
-    return 0;
+    return count;
+}
+
+/* The server asks; what a machine can bear is its own to say. */
+static int may_start(const fh_node_agent *a, wish *w, fh_err **err)
+{
+    int64_t most = a->owner->engines ? FH_MIN(a->owner->engines, FH_LIMIT_NODE_ENGINES) : FH_LIMIT_NODE_ENGINES;
+    uint64_t lent = (uint64_t)a->owner->memory_bytes, used = lent ? used_bytes(a) : 0;
+    if (*a->closed || a->stopping) return fh_err_set(err, FH_E_UNAVAILABLE, "this machine takes no engines now");
+    if ((int64_t)node_engines_count(a) >= most)
+        return fh_err_set(err, FH_E_CONFLICT, "%lld engines run on this machine already", (long long)most);
+    if (lent && used >= lent) return fh_err_set(err, FH_E_CONFLICT, "the memory that its owner lends is in use");
+    uint64_t memory = node_machine(a).memory_bytes;
+    w->memory_bytes = (int64_t)FH_MIN((uint64_t)w->memory_bytes, lent ? FH_MIN(memory, lent - used) : memory);
+    return fh_node_owner_takes(a->owner, w->model, w->digest, err);
 }
 
 void node_engine_put(fh_node_agent *a, fh_link_req *r, fh_str id)

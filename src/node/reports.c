@@ -29,13 +29,22 @@ static fh_json *kinds_json(fh_node_agent *a)
     return list;
 }
 
+/* What its owner allows, and why nothing now where that is so. */
+static fh_json *owner_json(const fh_node_agent *a)
+{
+    fh_json *o = fh_node_owner_json(a->owner);
+    if (o && *a->closed) fh_json_set(o, "closed", fh_json_new_cstr(a->closed));
+    return o;
+}
+
 static int write_report(fh_node_agent *a, fh_buf *out)
 {
     FH_AUTO(json) fh_json *o = fh_json_new_object();
-    fh_plan_machine m = a->place.machine(a->place.ctx);
+    fh_plan_machine m = node_machine(a);
     bool good = fh_json_set(o, "kinds", kinds_json(a)) && fh_json_set(o, "memory_bytes", fh_json_new_int((int64_t)m.memory_bytes)) &&
                 fh_json_set(o, "memory_available_bytes", fh_json_new_int((int64_t)m.memory_available_bytes)) &&
-                fh_json_set(o, "sandbox", fh_json_new_cstr(a->sandbox)) && node_engines_json(a, o);
+                fh_json_set(o, "sandbox", fh_json_new_cstr(a->sandbox)) && fh_json_set(o, "owner", owner_json(a)) &&
+                node_engines_json(a, o);
     int rc = good ? fh_json_write(o, out, NULL) : FH_E_NOMEM;
     fh_buf_add(out, "\n", 1);
     return rc;

@@ -76,6 +76,7 @@ void node_weights_get(fh_node_agent *a, fh_link_req *r, fh_str digest)
 /* ---- a piece of a file ---- */
 
 typedef struct node_upload {
+    fh_node_agent *agent;
     int fd;
     fh_err *err;
 } node_upload;
@@ -91,6 +92,8 @@ static void upload_free(void *arg)
 static bool take_piece(void *arg, const void *data, size_t bytes)
 {
     node_upload *u = arg;
+    u->agent->disk_left -= (int64_t)bytes;
+    if (!u->err && u->agent->disk_left < 0) fh_err_set(&u->err, FH_E_TOO_LARGE, "the disk that its owner lends for weights is full");
     if (!u->err) fh_file_append(u->fd, data, bytes, "the weights", &u->err);
     return true;
 }
@@ -114,7 +117,8 @@ void node_weights_head(fh_node_agent *a, fh_link_req *r, fh_str digest, fh_str f
     char folder[1024], path[1300];
     node_upload *u = fh_calloc(1, sizeof(*u));
     if (!u) return; /* node_weights_put refuses it */
-    *u = (node_upload){.fd = -1};
+    *u = (node_upload){.agent = a, .fd = -1};
+    a->disk_left = node_disk_left(a);
     int rc = folder_of(a, digest, folder, sizeof(folder), &u->err);
     if (rc == 0) rc = fh_dir_make(folder, 0700, &u->err);
     if (rc == 0) rc = file_in(folder, file, path, sizeof(path), &u->err);

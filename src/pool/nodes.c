@@ -378,6 +378,11 @@ int fh_nodes_drain(fh_nodes *n, const char *name, int64_t *ret_id, fh_err **err)
     return change_state(n, name, FH_NODE_DRAINING, ret_id, err);
 }
 
+int fh_nodes_undrain(fh_nodes *n, const char *name, int64_t *ret_id, fh_err **err)
+{
+    return change_state(n, name, FH_NODE_JOINED, ret_id, err);
+}
+
 int fh_nodes_remove(fh_nodes *n, const char *name, int64_t *ret_id, fh_err **err)
 {
     return change_state(n, name, FH_NODE_REMOVED, ret_id, err);

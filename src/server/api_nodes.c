@@ -1,4 +1,4 @@
-/* Machines of the pool over HTTP: list, one, a token to join with, drain, remove. */
+/* Machines of the pool over HTTP: list, one, a token to join with, drain, undrain, remove. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
@@ -32,6 +32,7 @@ static void set_report(fh_json *o, fh_fleet *f, const char *name)
     fh_json_set(o, "memory_bytes", is ? fh_json_new_int((int64_t)r.memory_bytes) : fh_json_new_null());
     fh_json_set(o, "memory_free_bytes", is ? fh_json_new_int((int64_t)r.memory_free_bytes) : fh_json_new_null());
     fh_json_set(o, "sandbox", fh_json_new_cstr(is ? r.sandbox : NULL));
+    fh_json_set(o, "owner", is && r.owner ? fh_json_ref(r.owner) : fh_json_new_null());
     fh_json_set(o, "engines", is ? words_json(r.engines) : fh_json_new_array());
 }
 
@@ -154,6 +155,15 @@ static void drain(void *arg)
     a->made = node_json(a->server, fh_nodes_find_id(a->server->nodes, id));
 }
 
+static void undrain(void *arg)
+{
+    asked *a = arg;
+    int64_t id;
+    if (fh_nodes_undrain(a->server->nodes, a->name, &id, &a->err)) return;
+    fh_fleet_node_undrain(a->server->fleet, a->name);
+    a->made = node_json(a->server, fh_nodes_find_id(a->server->nodes, id));
+}
+
 /* What ran there counts as ended before the machine is told. */
 static void remove_node(void *arg)
 {
@@ -208,6 +218,12 @@ void api_nodes_drain(api_call *c)
 {
     fh_json *made;
     if (ask(c, drain, &made)) api_reply(c, 200, made);
+}
+
+void api_nodes_undrain(api_call *c)
+{
+    fh_json *made;
+    if (ask(c, undrain, &made)) api_reply(c, 200, made);
 }
 
 /* Who comes again, with another certificate, begins anew. */

@@ -99,6 +99,8 @@ const api_route api_routes[] = {
     {"GET", "/api/v1/nodes/{name}", API_READ, 0, "getNode", "One machine of the pool", NULL, "Node", 200, api_nodes_get},
     {"POST", "/api/v1/nodes/{name}/drain", API_ADMIN, 0, "drainNode", "Nothing new is started on a machine from now on", "Empty", "Node",
      200, api_nodes_drain},
+    {"POST", "/api/v1/nodes/{name}/undrain", API_ADMIN, 0, "undrainNode", "A machine that was drained is used again", "Empty", "Node", 200,
+     api_nodes_undrain},
     {"GET", "/api/v1/nodes/{name}/honesty", API_ADMIN, 0, "listNodeHonesty",
      "What was found out about the honesty of a machine of the pool, one row a model, and how far the check that runs is", NULL,
      "Honesty[]", 200, api_node_honesty_list},

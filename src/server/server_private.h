@@ -232,7 +232,7 @@ void api_node_honesty_list(api_call *c), api_node_honesty_check(api_call *c), ap
 bool api_node_is(api_call *c, fh_err **err);      /* the machine that the path names; FH_E_NOT_FOUND */
 void api_providers_load_tokenizers(fh_server *s); /* of all of them, at the start; the loop need not run yet */
 void api_nodes_list(api_call *c), api_nodes_get(api_call *c), api_nodes_token(api_call *c), api_nodes_drain(api_call *c),
-    api_nodes_delete(api_call *c);
+    api_nodes_undrain(api_call *c), api_nodes_delete(api_call *c);
 void api_groups_list(api_call *c), api_groups_create(api_call *c), api_groups_delete(api_call *c);
 void api_outcomes_create(api_call *c);
 void api_plans_create(api_call *c);

@@ -414,6 +414,7 @@ static const api_field node[] = {
     {"memory_free_bytes", "integer", true, true, "of that, what is free now"},
     {"sandbox", "string", true, true, "what shuts engines in there"},
     {"engines", "string[]", true, false, "that its owner installed; none while it is not here"},
+    {"owner", "object", true, true, "what its owner allows, and why nothing now (docs/POOL.md); null: it is not here"},
     {"facts", "object", true, false,
      "what it says of itself: processor, memory, GPUs, what it measured; empty until it has (docs/POOL.md)"},
     END,

@@ -114,7 +114,7 @@ static void machine_stopped(void *arg)
 
 static void machine_stop(void *arg)
 {
-    fh_node_agent_stop(far.agent, machine_stopped, NULL);
+    fh_node_agent_stop(far.agent, true, machine_stopped, NULL);
 }
 
 static void *machine_run(void *arg)

@@ -148,6 +148,7 @@ export interface PoolNode { // a machine of the pool
   memory_free_bytes: number | null;
   sandbox: string | null;
   engines: string[];
+  owner: { closed?: string } | null; // what its owner allows; closed: why it is not lent now
   standing: Standing;
   facts: Facts;
 }

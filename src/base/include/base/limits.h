@@ -299,6 +299,9 @@
     X(NODE_BACK_MS, 30000, "the same after the server was started")                                                                        \
     X(NODE_CHECK_MS, 3600000, "time that a machine of the pool may take to check weights that it was sent")                                \
     X(NODE_LOG_BYTES, 262144, "of an engine's log that comes from a machine of the pool at once")                                          \
+    X(NODE_ALONE_MS, 600000, "time that engines of a machine of the pool go on without the server, unless its owner says another")         \
+    X(NODE_LEAVE_MS, 30000, "time that they get to end what they do when their machine is not lent any more; beyond: they end")            \
+    X(NODE_DISK_SPARE_BYTES, 1073741824, "of the disk of a machine of the pool that weights leave free, whatever its owner says")          \
     X(NODE_TERM_MS, 10000, "time that an engine on a machine of the pool has to end by itself; beyond: SIGKILL")                           \
     X(NODE_IDLE_MS, 30000, "time without progress of what a machine of the pool is asked; beyond: it has failed")                          \
     X(LINK_UNCERTIFIED, 64, "of them without a certificate at once; beyond: the new one is told to come again")                            \

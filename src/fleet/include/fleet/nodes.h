@@ -3,7 +3,8 @@
  * The server asks a node over its link (link/link.h); everything is level-triggered: a node's report is the truth of what runs there, and
  * both ends may be started again, or lose each other, at any moment. Paths, all under /v1:
  *
- *   GET    report                       a line of JSON at each change, and now and then: memory, engines that run, ones that have ended
+ *   GET    report                       a line of JSON at each change, and now and then: memory, what its owner allows, engines that run,
+ *                                       ones that have ended
  *   PUT    engines/NAME.ACT             start it; a second time does nothing. 404: its weights are not there
  *   DELETE engines/NAME.ACT[?force=1]   end it
  *   GET    engines/NAME.ACT/log?from=N  what its log has from there on, up to NODE_LOG_BYTES
@@ -18,6 +19,7 @@
 #define FH_FLEET_NODES_H
 
 #include "fleet/fleet.h"
+#include "json/json.h"
 #include "link/link.h"
 
 typedef struct fh_fleet_node {
@@ -38,6 +40,7 @@ void fh_fleet_node_up(fh_fleet *f, const char *name, fh_link *l);
 void fh_fleet_node_down(fh_fleet *f, const char *name); /* l is gone, or about to */
 /* What runs there goes elsewhere, as far as it may; what may not waits. */
 void fh_fleet_node_drain(fh_fleet *f, const char *name);
+void fh_fleet_node_undrain(fh_fleet *f, const char *name); /* it takes engines again */
 /* It was found to cheat: what runs there goes elsewhere likewise. Nothing new goes there while fh_fleet_config's quality says so. */
 void fh_fleet_node_distrust(fh_fleet *f, const char *name);
 /* It was removed from the pool: what ran there counts as ended now. */
@@ -46,6 +49,7 @@ void fh_fleet_node_remove(fh_fleet *f, const char *name);
 typedef struct fh_fleet_node_report { /* what it said last, a few seconds ago at most */
     uint64_t memory_bytes, memory_free_bytes;
     char sandbox[16], engines[256]; /* ids of those that its owner installed, with spaces between them */
+    fh_json *owner;                     /* what its owner allows, as docs/POOL.md has it; borrowed until the fleet's loop goes on; NULL */
 } fh_fleet_node_report;
 /* False: it is not connected, or has not reported yet. */
 bool fh_fleet_node_last_report(fh_fleet *f, const char *name, fh_fleet_node_report *ret);

@@ -39,6 +39,7 @@ typedef struct fh_engine {
 
 typedef struct fh_place_terms {
     bool there;        /* it can be reached, and takes engines */
+    const char *why;   /* it is not there although it is connected: its owner's words; NULL: it is not connected. Borrowed for now */
     int64_t ask_micro; /* what an hour of it costs, in millionths of the currency; 0: nothing */
     char currency[4];
 } fh_place_terms;
@@ -54,6 +55,8 @@ struct fh_place {
     fh_plan_machine (*machine)(void *ctx);
     /* Is that engine there? Its version is not looked at. NULL: our own is, and no other. */
     int (*has)(void *ctx, const fh_catalog_engine *kind, fh_err **err);
+    /* Is it lent for that model, and those weights ("": not known yet)? FH_E_FORBIDDEN, FH_E_TOO_LARGE. NULL: for all. */
+    int (*takes)(void *ctx, const char *model, const char *digest, fh_err **err);
     /* Can it be started at all, and is it of a version that we know, from `least` on ("": any)? what holds engines in is written to
      * sandbox. */
     int (*ready)(void *ctx, const fh_catalog_engine *kind, const char *least, char *sandbox, size_t sandbox_size, fh_err **err);

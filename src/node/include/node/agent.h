@@ -8,6 +8,7 @@
 #define FH_NODE_AGENT_H
 
 #include "link/link.h"
+#include "node/owner.h"
 
 typedef struct fh_node_agent fh_node_agent;
 
@@ -15,11 +16,15 @@ typedef struct fh_node_agent_config {
     const char *data_dir;       /* the machine's own, locked by the caller */
     const char *program;        /* absolute path of this binary */
     const char *const *engines; /* as fh_fleet_config's; borrowed while the agent lives */
+    const fh_node_owner *owner; /* borrowed while the agent lives; NULL allows everything */
 } fh_node_agent_config;
 
 int fh_node_agent_new(fh_node_agent **ret, fh_loop *loop, const fh_node_agent_config *c, fh_err **err);
-/* Ends every engine; done is called, from the loop, once none is left. Nothing is started from now on. */
-void fh_node_agent_stop(fh_node_agent *a, void (*done)(void *arg), void *arg);
+/* The server is there, or is not any more. While it is gone engines go on for as long as the owner says. */
+void fh_node_agent_server(fh_node_agent *a, bool here);
+/* Nothing is started from now on. The server, where it is there, is told to take away what runs, and gets NODE_LEAVE_MS for it; what is
+ * left, all of it at_once, is ended. done is called, from the loop, once nothing runs; of two calls the second one's is. */
+void fh_node_agent_stop(fh_node_agent *a, bool at_once, void (*done)(void *arg), void *arg);
 void fh_node_agent_free(fh_node_agent *a); /* where the loop does not run; what still runs is left to the next agent */
 
 /* For fh_link_dial_config, of links with a certificate; arg: the agent. */

@@ -68,6 +68,7 @@ bool fh_nodes_expect(const fh_nodes *n,
                      int64_t now_utc_ns); /* there is a token that is not over: somebody may come without a certificate */
 
 /* By name; *ret_id (may be NULL) is its id. FH_E_NOT_FOUND when there is none. A second time: as the first. */
+int fh_nodes_undrain(fh_nodes *n, const char *name, int64_t *ret_id, fh_err **err);
 int fh_nodes_drain(fh_nodes *n, const char *name, int64_t *ret_id, fh_err **err);
 int fh_nodes_remove(fh_nodes *n, const char *name, int64_t *ret_id, fh_err **err);
 
