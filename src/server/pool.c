@@ -54,7 +54,8 @@ static void on_here(void *arg, const fh_node *n, fh_link *l)
         fh_loop_post(fh_fleet_loop(s->fleet), remove_late, s);
         return;
     }
-    fh_pool_offers_note(s->pool_offers, n, true);
+    fh_pool_offers_note(s->pool_offers, n,
+                        fh_fleet_node_is(s->fleet, n->name) == FH_NODE_OF_ITS_OWN); /* what was got for one is not offered */
     if (fh_fleet_node_set(s->fleet, &f, &err) == 0)
         fh_fleet_node_up(s->fleet, f.name, l);
     else

@@ -26,6 +26,13 @@ def cheapest_serves(pool, cheap, dear):
     return found["smollm2-135m"]["reason"]
 
 
+def planned_with(pool, cheap, dear):
+    plans = {p["place"]: p for p in pool.json("POST", "/api/v1/plans", {"model": "smollm2", "variant": "q4_1", "context_tok": 512})["plans"]}
+    for node, ask in ((cheap, 10), (dear, 90)):
+        p = plans[f"node/{node.name}"]
+        assert p["hour_nusd"] == ask * 10**7 and p["tokens_per_second"] > 0, p
+
+
 def who_may_read_it(pool):
     """A machine of the pool is none of the owner's own: a request can keep away from it."""
     status, _, body = pool.request("POST", "/v1/chat/completions", ASK, headers={"x-freehold-trust": "own"})
@@ -152,6 +159,7 @@ def main():
         cheap, dear = Node(pool, "cheap"), Node(pool, "dear")
         nodes = {"cheap": cheap, "dear": dear}
         tap.check("the cheapest machine that it fits on serves", cheapest_serves, pool, cheap, dear)
+        tap.check("they stand in plans, at what they ask for", planned_with, pool, cheap, dear)
         tap.check("a request may keep away from machines of others", who_may_read_it, pool)
         tap.check("what the owner did not install is not run there", not_installed, pool)
         tap.check("what an engine says is read here", logs_come_here, pool)
