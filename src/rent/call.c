@@ -15,6 +15,7 @@ struct rent_call {
     void (*answered)(const rent_answer *a);
     rent_done done;
     void *arg;
+    bool frees;
 };
 
 /* ---- the key ---- */
@@ -150,8 +151,13 @@ int fh_rent_ask(rent_account *a, const rent_question *q, fh_err **err)
     FH_AUTO(buf) fh_buf body = FH_BUF(FH_LIMIT_CONTROL_BODY_BYTES);
     rent_call *c = fh_calloc(1, sizeof *c);
     if (!c) return fh_err_nomem(err);
-    *c = (rent_call){
-        .account = a, .next = a->open, .reply = FH_BUF(FH_LIMIT_RENT_REPLY_BYTES), .answered = q->answered, .done = q->done, .arg = q->arg};
+    *c = (rent_call){.account = a,
+                     .next = a->open,
+                     .reply = FH_BUF(FH_LIMIT_RENT_REPLY_BYTES),
+                     .answered = q->answered,
+                     .done = q->done,
+                     .arg = q->arg,
+                     .frees = q->frees};
     int rc = held ? fh_json_write(held, &body, err) : 0;
     if (!rc) rc = start(c, q, &body, err);
     if (rc)
@@ -272,6 +278,7 @@ static void close_account(void *ctx)
         a->open = c->next;
         fh_http_call_cancel(c->http);
         fh_buf_fini(&c->reply);
+        if (c->frees) fh_free(c->arg);
         fh_free(c);
     }
     fh_free(a->key_file);

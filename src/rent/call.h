@@ -42,6 +42,7 @@ typedef struct rent_question {
     void (*answered)(const rent_answer *a);
     rent_done done;
     void *arg;
+    bool frees; /* arg is the question's: freed when the port is closed before the answer, else by answered */
 } rent_question;
 
 int fh_rent_ask(rent_account *a, const rent_question *q, fh_err **err);
@@ -66,6 +67,8 @@ typedef struct rent_adapter {
     void (*read_machine)(const fh_json *v, fh_rent_machine *out);
     void (*fill)(fh_rental *ret);
 } rent_adapter;
+/* Pure; what Vast.ai charged for a machine, of its list of charges. FH_E_NOT_FOUND: nothing is said of it. */
+int fh_rent_vast_charged(const fh_json *doc, const char *machine, int64_t *ret_micro, fh_err **err);
 extern const rent_adapter fh_rent_runpod, fh_rent_vast, fh_rent_lambda;
 
 /* Whoever asked for offers or a list is told what its adapter reads. */

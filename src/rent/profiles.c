@@ -6,12 +6,14 @@
 
 #define LAG_NS    (60 * FH_NS_PER_S)
 #define SETTLE_NS (60 * FH_NS_PER_S)
+#define BILL_NS   (36 * 3600 * FH_NS_PER_S) /* charges are summed by days */
 
 static const fh_rent_profile profiles[] = {
     {.kind = "runpod",
      .url = "https://api.runpod.io/v2",
      .lag_ns = LAG_NS,
      .settle_ns = SETTLE_NS,
+     .bill_ns = BILL_NS,
      .start_ns = 1200 * FH_NS_PER_S,
      .rent_gap_ns = 1 * FH_NS_PER_S,
      .start_s = 120,
@@ -21,6 +23,7 @@ static const fh_rent_profile profiles[] = {
      .url = "https://console.vast.ai",
      .lag_ns = LAG_NS,
      .settle_ns = SETTLE_NS,
+     .bill_ns = BILL_NS,
      .start_ns = 1800 * FH_NS_PER_S,
      .rent_gap_ns = 5 * FH_NS_PER_S,
      .start_s = 240,
@@ -31,6 +34,7 @@ static const fh_rent_profile profiles[] = {
      .url = "https://cloud.lambda.ai",
      .lag_ns = LAG_NS,
      .settle_ns = SETTLE_NS,
+     .bill_ns = BILL_NS,
      .start_ns = 1800 * FH_NS_PER_S,
      .rent_gap_ns = 12 * FH_NS_PER_S,
      .start_s = 300},

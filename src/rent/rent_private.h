@@ -91,6 +91,8 @@ struct fh_renter {
     size_t offer_count;
     int64_t offers_mono; /* when they came; 0: never */
     bool offers_calling, listing;
+    struct renter_billing *billing;      /* a question about what was charged; NULL: none is under way */
+    int64_t bill_not_before, bill_after; /* the second: acts up to this one were asked about in this round */
     unsigned offers_failures, list_failures;
     int64_t offers_not_before, list_not_before, rent_not_before;
     fh_rent_now list_asked;
@@ -119,5 +121,6 @@ void fh_renter_heard(const fh_renter *r);               /* at the end of each an
 void fh_renter_look(fh_renter *r, rent_rental *t);  /* renter_look.c */
 void fh_renter_step_end(fh_renter *r, rent_act *a); /* renter_watch.c */
 void fh_renter_step_list(fh_renter *r);             /* renter_watch.c */
+void fh_renter_step_bill(fh_renter *r);             /* renter_bill.c */
 
 #endif

@@ -120,6 +120,7 @@ void fh_renter_act_over(fh_renter *r, rent_act *a, const char *why, int64_t gone
     if (why) snprintf(row.reason, sizeof row.reason, "%s", why);
     if (!fh_renter_write_act(r, a, &row)) return;
     if (a->of) add_spent(a->of, &row);
+    r->bill_not_before = FH_MIN(r->bill_not_before, fh_renter_now(r).mono_ns + r->profile->bill_ns);
     fh_renter_forget_act(r, a);
 }
 
@@ -239,6 +240,7 @@ int64_t fh_renter_step(fh_renter *r)
     drop_over(r);
     for (size_t i = 0; i < r->act_count; i++) fh_renter_step_end(r, r->acts[i]);
     fh_renter_step_list(r);
+    fh_renter_step_bill(r);
     return r->next_mono;
 }
 
@@ -474,6 +476,7 @@ void fh_renter_close(fh_renter *r)
     if (!r) return;
     for (size_t i = 0; i < r->rental_count; i++) free_rental(r->rentals[i]);
     for (size_t i = 0; i < r->act_count; i++) fh_free(r->acts[i]);
+    fh_free(r->billing);
     fh_free(r->offers);
     fh_free(r);
 }

@@ -2,6 +2,7 @@
  * machine. Offers that may be outbid are not taken. */
 #include "call.h"
 
+#include "base/clock.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -142,8 +143,68 @@ static int end(void *ctx, const char *machine, fh_rent_ended_fn *done, void *arg
     return fh_rent_ask(ctx, &q, err);
 }
 
+/* ---- what was charged ---- */
+
+#define DAY_S 86400
+
+int fh_rent_vast_charged(const fh_json *doc, const char *machine, int64_t *ret_micro, fh_err **err)
+{
+    const fh_json *rows = fh_json_get(doc, "results");
+    char source[FH_RENT_ID_CHARS + 16];
+    bool found = false;
+    int64_t micro = 0;
+    if (fh_json_kind_of(rows) != FH_JSON_ARRAY) return fh_err_set(err, FH_E_UPSTREAM, "Vast.ai's charges have no list 'results'");
+    if (fh_json_kind_of(fh_json_get(doc, "next_token")) != FH_JSON_NULL)
+        return fh_err_set(err, FH_E_UPSTREAM, "Vast.ai's charges have more pages than are known how to read");
+    snprintf(source, sizeof source, "instance-%s", machine);
+    for (size_t i = 0; i < fh_json_count(rows); i++) {
+        const fh_json *row = fh_json_at(rows, i);
+        if (!fh_str_eqs(fh_json_str(fh_json_get(row, "source")), source)) continue;
+        found = true;
+        micro += fh_rent_micro(fh_json_get(row, "amount"));
+    }
+    if (!found) return fh_err_set(err, FH_E_NOT_FOUND, "Vast.ai says nothing of what it charged for machine %s", machine);
+    *ret_micro = micro;
+    return 0;
+}
+
+/* Whose machine that was is no part of the answer's head: it is the argument, with what is to be called. */
+typedef struct billing {
+    fh_rent_billed_fn *done;
+    void *arg;
+    char machine[FH_RENT_ID_CHARS];
+} billing;
+
+static void bill_answered(const rent_answer *a)
+{
+    FH_AUTO(ptr) billing *b = a->arg;
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    int64_t micro = -1;
+    if (!a->why) (void)fh_rent_vast_charged(a->doc, b->machine, &micro, &err);
+    b->done(b->arg, micro, a->why ? a->why : err);
+}
+
+/* The filter is JSON in the query; days are told whole. */
+static int bill(void *ctx, const char *machine, int64_t from_utc_ns, int64_t to_utc_ns, fh_rent_billed_fn *done, void *arg, fh_err **err)
+{
+    char path[256];
+    long long from = from_utc_ns / FH_NS_PER_S - DAY_S, to = to_utc_ns / FH_NS_PER_S + DAY_S;
+    snprintf(path, sizeof path,
+             "/api/v0/charges/?limit=500&select_filters=%%7B%%22day%%22%%3A%%7B%%22gte%%22%%3A%lld%%2C%%22lte%%22%%3A%lld%%7D%%7D", from,
+             to);
+    billing *b = fh_calloc(1, sizeof *b);
+    if (!b) return fh_err_nomem(err);
+    *b = (billing){.done = done, .arg = arg};
+    snprintf(b->machine, sizeof b->machine, "%s", machine);
+    rent_question q = {.method = "GET", .path = path, .answered = bill_answered, .done = {.billed = done}, .arg = b, .frees = true};
+    int rc = fh_rent_ask(ctx, &q, err);
+    if (rc) fh_free(b);
+    return rc;
+}
+
 static void fill(fh_rental *ret)
 {
+    ret->bill = bill;
     ret->offers = offers;
     ret->rent = rent;
     ret->list = list;

@@ -441,7 +441,7 @@ static void close_rented(void *ctx)
 static int bad_setting(fh_str name, const char *why, fh_err **err)
 {
     fh_err_set(err, FH_E_INVALID, "setting '%.*s' %s", (int)FH_MIN(name.len, (size_t)40), name.ptr, why);
-    fh_err_hint(err, "settings are image, ssh-key, program-url, server, and in seconds lag, settle and start");
+    fh_err_hint(err, "settings are image, ssh-key, program-url, server, and in seconds lag, settle, start and bill");
     fh_err_param(err, "settings");
     return FH_E_INVALID;
 }
@@ -469,6 +469,7 @@ static int take_setting(rented *r, fh_str name, fh_str value, fh_err **err)
     if (fh_str_eqs(name, "server")) return take_word(name, value, r->pool_url, sizeof r->pool_url, err);
     if (fh_str_eqs(name, "lag")) return take_seconds(name, value, &r->profile.lag_ns, err);
     if (fh_str_eqs(name, "settle")) return take_seconds(name, value, &r->profile.settle_ns, err);
+    if (fh_str_eqs(name, "bill")) return take_seconds(name, value, &r->profile.bill_ns, err);
     if (fh_str_eqs(name, "start")) return take_seconds(name, value, &r->profile.start_ns, err);
     return bad_setting(name, "is not known", err);
 }

@@ -2,6 +2,7 @@
 """serve.py KIND: machines rented by the real server of a fake account, whose machines really run the script that they are rented with: they join the pool by freehold's own node,
 serve, and are given back. Whatever call fails and whenever the server is killed: never two machines at once, none left, none of others touched, each bill explained. Prints TAP."""
 import contextlib
+import http.server
 import json
 import shutil
 import sqlite3
@@ -11,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from rented import PATIENCE, Renting
-from freehold import Skip, Tap, need_starter
+from freehold import PROGRAM, Skip, Tap, need_starter
 
 KIND = sys.argv[1]
 ASK = {"model": "smollm2", "messages": [{"role": "user", "content": "What is a lighthouse for?"}], "temperature": 0, "max_tokens": 16}
@@ -40,7 +41,7 @@ def stop(s, name):
 # ---- as it should go ----
 
 def plain():
-    with Renting(KIND) as s:
+    with Renting(KIND, settings=["bill=1"]) as s:
         ask = ["run", "smollm2", "Say hello.", "--on", "provider/cloud", "--max-hour", "2", "--hours", "1"]
         said = s.cli(*ask, timeout=PATIENCE)
         assert said.returncode == 4 and "an hour (1 x" in said.stderr and "at most 1 h, $2.00; start-up about $" in said.stderr, said
@@ -63,6 +64,9 @@ def plain():
         s.cloud.check(machines=1)
         s.bills()
         s.no_key_about()
+        if KIND == "vast":  # the only one of which it is known how it says what it charged
+            s.wait(lambda: s.rentals()[0]["acts"][0]["charged_micro"] is not None, "what it was charged is not asked")
+            assert "which is between" in s.rentals()[0]["acts"][0]["bill"], s.rentals()
         text = s.cli("provider", "rentals").stdout
         assert "rented " in text and "before it ran" in text, text
         return text.splitlines()[-1].strip()
@@ -125,6 +129,32 @@ def taken_away():
         s.bills()
         orders = s.rows("SELECT count(*) FROM rentals WHERE order_id <> 0")
         assert orders == [(2,)], orders
+
+
+class Program(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(PROGRAM.stat().st_size))
+        self.end_headers()
+        self.wfile.write(PROGRAM.read_bytes())
+
+    def log_message(self, *_):
+        pass
+
+
+def gets_the_program():
+    """A machine without freehold gets it from where the account's settings say."""
+    if not shutil.which("curl"):
+        raise Skip("curl is not here")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Program) as there:
+        threading.Thread(target=there.serve_forever, daemon=True).start()
+        with Renting(KIND, settings=[f"program-url=http://127.0.0.1:{there.server_address[1]}/freehold"], freehold=False) as s:
+            name = s.order()
+            ready(s, name)
+            assert list(s.cloud.folder.glob("machines/*/freehold/freehold")), "it came from elsewhere"
+            stop(s, name)
+            s.cloud.check(machines=1)
+        there.shutdown()
 
 
 def ends_itself():
@@ -248,6 +278,7 @@ CHECKS = (("a machine is rented, joins, serves and is given back; its bill is ex
           ("faults at every call", faults),
           ("a machine that never starts is given back, and the next-best is rented", never_starts),
           ("a machine that is taken away is followed by another", taken_away),
+          ("a machine without freehold gets it from where it is told", gets_the_program),
           ("a machine whose server is gone ends itself", ends_itself),
           ("a copied database leaves machines alone until it is told to go on", copied))
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Vast.ai as documented: search, asks, instances. A rate that is exceeded is told in plain text, without Retry-After; an ask that somebody else took is no_such_ask."""
+import json
 import re
+from urllib.parse import parse_qs, urlparse
 
 from account import Refused, check_setup, main
 
@@ -18,6 +20,8 @@ class Vast:
     def call_of(method, path):
         if path.startswith("/api/v0/bundles/"):
             return "offers"
+        if path.startswith("/api/v0/charges/"):
+            return "bill"
         return {"GET": "list", "PUT": "rent", "DELETE": "end"}[method]
 
     @staticmethod
@@ -42,6 +46,12 @@ class Vast:
         if path == "/api/v1/instances/" and method == "GET":
             return 200, {"instances": [{"id": int(m["id"]), "label": m["tag"], "actual_status": {"running": "running"}.get(m["state"], "loading"), "dph_total": m["price"],
                                         "start_date": m["utc"], "public_ipaddr": "192.0.2.9"} for m in account.shown()]}
+        if path.startswith("/api/v0/charges/") and method == "GET":
+            day = json.loads(parse_qs(urlparse(path).query)["select_filters"][0])["day"]
+            ours = [m for m in account.machines.values() if m["gone"] is not None and day["gte"] <= m["utc"] <= day["lte"]]
+            return 200, {"success": True, "count": len(ours), "total": len(ours), "next_token": None, "results": [
+                {"start": m["utc"], "end": m["utc"], "type": "instance", "source": f"instance-{m['id']}", "description": "charges", "metadata": {"label": m["tag"]}, "items": [],
+                 "amount": m["price"] * (m["gone"] - m["made"]) / 3600} for m in ours]}
         ask, instance = re.fullmatch(r"/api/v0/asks/(\d+)/", path), re.fullmatch(r"/api/v0/instances/(\d+)/", path)
         if ask and method == "PUT":
             return 200, {"success": True, "new_contract": int(self.rent(int(ask[1]), body, account)["id"])}

@@ -2,6 +2,7 @@
  * the memory that they have. The provider is calm here; test_renter.c is where it is not. */
 #include "cmocka_all.h"
 #include "db/schema.h"
+#include "call.h"
 #include "sim.h"
 
 typedef struct test {
@@ -199,6 +200,67 @@ static void an_order_is_released_with_and_without_a_renter(void **state)
     assert_int_equal(fh_renter_release_order(the.renter, db, "p", 99, "never was", NULL), 0);
 }
 
+static fh_rent_billed_fn *told;
+static void *told_arg;
+static int asked;
+
+static int bill(void *ctx, const char *machine, int64_t from_utc_ns, int64_t to_utc_ns, fh_rent_billed_fn *done, void *arg, fh_err **err)
+{
+    (void)ctx;
+    (void)err;
+    assert_true(machine[0] && from_utc_ns < to_utc_ns);
+    asked++;
+    told = done;
+    told_arg = arg;
+    return 0;
+}
+
+static void note_charged(void *arg, const fh_rent_act *a)
+{
+    *(int64_t *)arg = a->charged_micro;
+}
+
+static void what_was_charged_is_asked_when_it_is_final(void **state)
+{
+    int64_t charged = 0;
+    (void)state;
+    asked = 0;
+    the.sim.port.bill = bill;
+    one_runs(7);
+    assert_int_equal(fh_renter_release_order(the.renter, db, "p", 7, "enough", NULL), 0);
+    pass(35 * 3600);
+    assert_int_equal(asked, 0);
+    pass(2 * 3600);
+    assert_int_equal(asked, 1);
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    fh_err_set(&err, FH_E_NOT_FOUND, "nothing is said of it");
+    told(told_arg, -1, err); /* it is asked again, later */
+    pass(900);
+    assert_int_equal(asked, 2);
+    told(told_arg, 4321, NULL);
+    pass(3600);
+    assert_int_equal(asked, 2);
+    assert_int_equal(fh_renter_acts(db, "p", view(7).id, note_charged, &charged, NULL), 0);
+    assert_int_equal(charged, 4321);
+}
+
+static void charges_of_vast_are_read_for_one_machine(void **state)
+{
+    static const char doc[] = "{\"next_token\":null,\"results\":[{\"source\":\"instance-17\",\"amount\":0.25},"
+                              "{\"source\":\"instance-170\",\"amount\":9},{\"source\":\"instance-17\",\"amount\":1.5}]}";
+    static const char more[] = "{\"next_token\":\"x\",\"results\":[]}";
+    FH_AUTO(json) fh_json *list = NULL, *part = NULL;
+    FH_AUTO(fh_err) fh_err *err = NULL, *none = NULL, *cut = NULL;
+    int64_t micro = 0;
+    (void)state;
+    assert_int_equal(fh_json_parse(&list, fh_str_of(doc), sizeof doc, NULL), 0);
+    assert_int_equal(fh_json_parse(&part, fh_str_of(more), sizeof more, NULL), 0);
+    assert_int_equal(fh_rent_vast_charged(list, "17", &micro, &err), 0);
+    assert_int_equal(micro, 1750000);
+    assert_int_equal(fh_rent_vast_charged(list, "1", &micro, &none), FH_E_NOT_FOUND);
+    assert_int_equal(fh_rent_vast_charged(part, "17", &micro, &cut), FH_E_UPSTREAM);
+}
+
 static void an_offer_must_have_the_memory_that_is_asked_for(void **state)
 {
     const fh_rent_offer box = {.device = "h200", .gpus = 2, .gpu_memory_bytes = 141000000000, .ram_bytes = 64000000000};
@@ -242,6 +304,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_reached_its_limit_was_not_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_machine_that_is_given_back_is_followed_by_one_of_another_offer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_order_is_released_with_and_without_a_renter, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_charged_is_asked_when_it_is_final, set_up, tear_down),
+        cmocka_unit_test(charges_of_vast_are_read_for_one_machine),
         cmocka_unit_test(an_offer_must_have_the_memory_that_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -224,6 +224,8 @@
     X(RENTALS, 64, "machines that are rented of one provider at once; beyond: 409")                                                        \
     X(RENT_HOURS, 24, "that a machine is rented for at most, where nobody says how long")                                                  \
     X(RENTALS_SHOWN, 200, "rentals that are listed: the last; the others stand in the database")                                           \
+    X(RENT_BILL_MS, 600000, "between two looks for machines of which the provider has not said what they cost")                            \
+    X(RENT_BILL_DAYS, 30, "after a machine's end in which that is asked")                                                                  \
     X(RENT_STRAYS, 64, "machines of ours that nothing accounts for, which are ended at once; the others after them")                       \
     X(RENT_REFUSED, 32, "offers of which is remembered that they were refused; beyond: the oldest may be tried again")                     \
     X(RENT_REFUSED_MS, 600000, "for how long")                                                                                             \
