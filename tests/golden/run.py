@@ -26,6 +26,7 @@ RULES = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d\.\d+Z)?", "TIME"),
     (r"[\d,.]+ [kMGT]B of the [\d,.]+ [MGT]B here", "SIZE of the SIZE here"), (r"this machine has [\d,.]+ [MGT]B", "this machine has SIZE"),
     (r'("has_bytes"|"missing_bytes"|"pid"|"rss_bytes"|"created"|"changed"|"restarts"|"imported"): [^,\n]+', r"\1: VALUE"),
+    (r'"load": (null|\{[^}]*\})', '"load": LOAD'),
     (r"after \d+ ms", "after N ms"), (r"(?m) +\d+s$", "  AGE"),
     (r"too large|family not yet known|weights not here", "HERE"),
 ]
