@@ -360,13 +360,29 @@ static void ends(slurm_order *o, const fh_slurm_row *r)
     fh_slurm_stir(o->of);
 }
 
+static void nobody(void *arg, const supply_result *r)
+{
+    (void)arg;
+    (void)r;
+}
+
+/* A submission whose answer was lost came through after another was made. While it is listed it is cancelled again. */
+static void cancel_twin(const slurm_order *o, int64_t job)
+{
+    char number[32];
+    const char *const argv[] = {"scancel", number, NULL};
+    const supply_command c = {.argv = argv, .timeout_ms = FH_LIMIT_SLURM_COMMAND_MS, .done = nobody};
+    snprintf(number, sizeof number, "%" PRId64, job);
+    if (fh_supply_run(o->of->host, &c, NULL) == 0)
+        fh_log(FH_LOG_WARN, "slurm", "supply=%s job %" PRId64 " has the name of job %" PRId64 " and is cancelled", o->of->name, job,
+               o->job);
+}
+
 void fh_slurm_order_seen(slurm_order *o, const fh_slurm_row *r)
 {
     if (!fh_slurm_order_is_open(o)) return;
     if (r->job != o->job) {
-        bool alive = r->state->class == FH_SLURM_WAITS || r->state->class == FH_SLURM_RUNS || r->state->class == FH_SLURM_HALTS;
-        if (alive && o->wanted)
-            fh_log(FH_LOG_WARN, "slurm", "supply=%s job %" PRId64 " has the name of job %" PRId64, o->of->name, r->job, o->job);
+        if (r->state->class != FH_SLURM_ENDS && r->state->class != FH_SLURM_ENDED) cancel_twin(o, r->job);
         return;
     }
     o->missed = 0;

@@ -5,7 +5,7 @@
  *
  * A submission looks for a job of its name first, and holds a lock while it looks and submits. The program that asked for it may be killed
  * meanwhile: what it began goes on, and the next one waits for the lock and finds the job. Should one slip through nevertheless (a lost
- * answer of the controller), `singleton` keeps it from running beside the first, and the next list shows it. */
+ * answer of the controller), `singleton` keeps it from running beside the first until the next list shows it. */
 #include "slurm_private.h"
 
 const char fh_slurm_prepare[] = "f=$1 sum=$2 p=$3; [ -n \"$f\" ] || f=$HOME/.freehold\n"
