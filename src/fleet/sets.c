@@ -93,7 +93,8 @@ void fh_set_took_effect(fh_set *s, int64_t from)
 static int64_t pause_of(fh_set *s)
 {
     const fh_fleet_timing *t = &s->fleet->timing;
-    unsigned n = FH_MIN(s->failed_in_row++, 16u);
+    unsigned n = FH_MIN(s->failed_in_row, 16u);
+    s->failed_in_row++;
     return FH_MIN(t->set_retry_ns << n, t->set_retry_most_ns);
 }
 
