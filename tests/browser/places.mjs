@@ -44,6 +44,14 @@ function type(line, name) {
   return shell;
 }
 
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 async function finish() {
   await browser.close();
   for (const shell of joined) {
@@ -272,6 +280,7 @@ await step('its state follows a process that is ended, and one that comes back',
   process.kill(-den.pid, 'SIGTERM');
   await page.locator('[data-node="den-2"][data-state="away"]').waitFor({ timeout: PATIENCE_MS });
   assert.match(await machine('den-2').textContent(), /Seen last .* ago/);
+  await until('its process to end, which has its folder', () => !isAlive(-den.pid), PATIENCE_MS);
   spawn('bash', ['-c', `exec freehold node join https://127.0.0.1:${(await server.api('/api/v1/nodes/token', { method: 'POST', body: {} })).port}`], {
     stdio: 'ignore', detached: true, env: { HOME: join(server.folder, 'den'), PATH: `${dirname(PROGRAM)}:${process.env.PATH}` },
   });
