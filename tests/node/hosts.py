@@ -37,7 +37,7 @@ def ip(*words):
 def enter():
     """Inside, with the bridge: None. Outside: does not come back, or why not."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"  # not everybody's
-    missing = [tool for tool in ("ip", "bridge", "nsenter", "unshare") if not shutil.which(tool)]
+    missing = [tool for tool in ("ip", "bridge", "nsenter", "unshare", "setpriv") if not shutil.which(tool)]
     if missing:
         return f"{missing[0]} is not here: install iproute2 and util-linux"
     if not inside.enter():
@@ -57,7 +57,7 @@ class Host:
         """link: makes its eth0; a cable to the bridge without it."""
         self.name, self.number, self.port = name, number, f"p{number}"
         self.address, self.address6 = f"10.99.0.{number}", f"fd99::{number}"
-        command = ["unshare", "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
+        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
                    f"hostname {name}; ip link set lo up; echo; exec sleep infinity"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         self.process.stdout.readline()

@@ -163,7 +163,7 @@ def six(pool, host, name, address):
 
 def drained(pool, nodes):
     assert pool.cli("node", "drain", "cheap").returncode == 0
-    pool.wait_live(lambda f: f.get(FIRST, {}).get("state") == "ready" and f[FIRST]["place"] != "node/cheap", "it does not leave the machine that is drained")
+    pool.wait_live(lambda f: any(n.startswith(FIRST) and d["state"] == "ready" and d["place"] != "node/cheap" for n, d in f.items()), "it does not leave the machine that is drained")
     until(lambda: not nodes["cheap"].engines(), "its engine does not end")
 
 
