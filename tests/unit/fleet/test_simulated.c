@@ -462,7 +462,7 @@ int fh_talk_prove(fh_deployment *d, fh_proof_fn *fn, fh_err **err)
     return talk(d, NULL, fn, SECONDS(1));
 }
 
-int fh_talk_busy(fh_deployment *d, fh_busy_fn *fn, fh_err **err)
+int fh_talk_load(fh_deployment *d, fh_load_fn *fn, fh_err **err)
 {
     return fh_err_set(err, FH_E_UNAVAILABLE, "nobody asks it");
 }
