@@ -73,7 +73,7 @@ static uint64_t draw(uint64_t below)
     return (z ^ (z >> 31)) % below;
 }
 
-static void wrong(const char *fmt, ...)
+__attribute__((format(printf, 1, 2))) static void wrong(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
