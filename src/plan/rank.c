@@ -80,7 +80,7 @@ static int64_t mtok_of(const fh_plan_offer *o, const brief *e, const fh_plan_wis
     __int128 tokens = o->in_nusd | o->out_nusd ? (__int128)o->out_nusd + (__int128)o->in_nusd * w->prompt_tok / w->answer_tok : 0;
     if (e && !e->mtok_known && o->hour_nusd) return -1;
     __int128 sum = e && e->mtok_known ? tokens + (((__int128)o->hour_nusd * e->mtok_share) >> 32) : tokens;
-    return clamp(o->failing_percent ? sum * 100 / (100 - o->failing_percent) : sum);
+    return clamp(sum);
 }
 
 /* What an hour costs: of a hosted endpoint, what is asked of it. */
@@ -101,12 +101,18 @@ static int64_t ul_of(const pass *p, const fh_plan_offer *o, const brief *e)
     return e ? estimate_mtok_ul(e->mtok_uj, o->region ? &p->on->regions[o->region - 1] : NULL) : -1;
 }
 
+/* What fails is paid for too: by this places are compared, the price that is said of them is what they ask for. */
+static int64_t expected_of(const fh_plan_offer *o, int64_t mtok)
+{
+    return mtok < 0 ? INT64_MAX : clamp((__int128)mtok * 100 / (100 - o->failing_percent));
+}
+
 /* First what was asked for, then price (or speed, where price was asked for). Unknown is worst. */
 static struct scored score(const pass *p, uint32_t i, const brief *e, int64_t mtok)
 {
     const fh_plan_offer *o = &p->on->offers[i];
     int64_t slow = e ? -e->decode_millitok_s : 0;
-    if (mtok < 0) mtok = INT64_MAX;
+    mtok = expected_of(o, mtok);
     switch (p->w->prefer) {
     case FH_PLAN_SPEED: return (struct scored){slow, mtok, i};
     case FH_PLAN_ENERGY: return (struct scored){e && e->mtok_uj >= 0 ? e->mtok_uj : INT64_MAX, mtok, i};
