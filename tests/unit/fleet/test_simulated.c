@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <semaphore.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -82,6 +83,31 @@ __attribute__((format(printf, 1, 2))) static void wrong(const char *fmt, ...)
     fprintf(stderr, "\n");
     va_end(ap);
     _exit(1);
+}
+
+/* What waits for a moment that never comes, since the server was killed, is given back at the end of the run. */
+typedef struct sim_block {
+    struct sim_block *next, **at;
+    max_align_t data[];
+} sim_block;
+static sim_block *sim_blocks;
+
+static void *sim_alloc(size_t bytes)
+{
+    sim_block *b = calloc(1, sizeof(*b) + bytes);
+    if (!b) abort();
+    *b = (sim_block){.next = sim_blocks, .at = &sim_blocks};
+    if (b->next) b->next->at = &b->next;
+    sim_blocks = b;
+    return b->data;
+}
+
+static void sim_free(void *data)
+{
+    sim_block *b = (sim_block *)(void *)((char *)data - offsetof(sim_block, data));
+    *b->at = b->next;
+    if (b->next) b->next->at = b->at;
+    free(b);
 }
 
 /* ---- what stands in for weights, this machine and HTTP ---- */
@@ -192,7 +218,7 @@ struct fh_link_ask {
 static void ask_free(fh_link_ask *a)
 {
     if (a->node->report == a) a->node->report = NULL;
-    fh_free(a);
+    sim_free(a);
 }
 
 static void ask_reply(void *arg)
@@ -214,7 +240,7 @@ void fh_link_ask_cancel(fh_link_ask *a)
     a->over = true; /* its answer, or the end of its link, frees it */
     if (a->node->report == a) {
         a->node->report = NULL;
-        fh_free(a);
+        sim_free(a);
     }
 }
 
@@ -249,7 +275,7 @@ static void tick(void *arg)
 {
     ticking *t = arg;
     if (t->node->link != t->link || t->link->lost) {
-        free(t);
+        sim_free(t);
         return;
     }
     send_report(t->node);
@@ -263,8 +289,7 @@ static void report_change(void *arg)
 
 static void begin_reports(sim_node *n)
 {
-    ticking *t = calloc(1, sizeof(*t));
-    if (!t) abort();
+    ticking *t = sim_alloc(sizeof(*t));
     *t = (ticking){n, n->link};
     virtual_after(SECONDS(0.001), tick, t);
 }
@@ -329,7 +354,7 @@ static void end_there(void *arg)
         drop_engine(x->node, e);
         send_report(x->node);
     }
-    free(x);
+    sim_free(x);
 }
 
 static void stop_there(sim_node *n, const char *id)
@@ -341,8 +366,7 @@ static void stop_there(sim_node *n, const char *id)
     const fh_deployment_view *v = view_of(snap, id, name);
     if (v && v->state == FH_DEPLOYMENT_READY && v->act == strtoll(id + name + 1, NULL, 10)) wrong("%s is ended, which serves", id);
     fh_fleet_snapshot_release(snap);
-    ending *x = calloc(1, sizeof(*x));
-    if (!x) abort();
+    ending *x = sim_alloc(sizeof(*x));
     *x = (ending){.node = n, .life = n->life};
     snprintf(x->id, sizeof(x->id), "%s", id);
     e->ending = true;
@@ -353,8 +377,7 @@ int fh_link_ask_start(fh_link_ask **ret, fh_link *l, const fh_link_ask_spec *spe
 {
     sim_node *n = l->node;
     if (l->lost) return fh_err_set(err, FH_E_UNAVAILABLE, "the link is lost");
-    fh_link_ask *a = fh_calloc(1, sizeof(*a));
-    if (!a) abort();
+    fh_link_ask *a = sim_alloc(sizeof(*a));
     *a = (fh_link_ask){.spec = *spec, .node = n, .link = l};
     if (ret) *ret = a;
     char id[96] = "";
@@ -439,13 +462,12 @@ static void talk_done(void *arg)
         else
             c->on_proof(d, e && virtual_ns >= e->ready_ns, "it does not answer");
     }
-    free(c);
+    sim_free(c);
 }
 
 static int talk(fh_deployment *d, fh_health_fn *health, fh_proof_fn *proof, int64_t takes_ns)
 {
-    fh_http_call *c = calloc(1, sizeof(*c));
-    if (!c) abort();
+    fh_http_call *c = sim_alloc(sizeof(*c));
     *c = (fh_http_call){.d = d, .on_health = health, .on_proof = proof};
     d->call = c;
     virtual_after(takes_ns, talk_done, c);
@@ -480,8 +502,7 @@ static void come(void *arg)
     fh_err *err = NULL;
     fh_fleet_node f = {.ask_micro = n->ask_micro, .currency = "USD"};
     if (!n->alive || n->link || !sim.fleet) return;
-    n->link = calloc(1, sizeof(*n->link)); /* kept: late answers look at it */
-    if (!n->link) abort();
+    n->link = sim_alloc(sizeof(*n->link)); /* kept: late answers look at it */
     n->link->node = n;
     snprintf(f.name, sizeof(f.name), "%s", n->name);
     if (fh_fleet_node_set(sim.fleet, &f, &err) != 0) wrong("%s: %s", n->name, fh_err_message(err));
@@ -744,6 +765,7 @@ static void live(uint64_t seed)
                   (unsigned long long)sim.reports);
     kill_server();
     assert_int_equal(fh_dir_remove(sim.folder, NULL), 0);
+    while (sim_blocks) sim_free(sim_blocks->data);
     free(sim.all);
     free(unserved_since);
 }

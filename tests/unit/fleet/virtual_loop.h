@@ -111,7 +111,9 @@ void fh_loop_free(fh_loop *l)
         fh_timer *t = virtual_loop.heap[i].timer;
         if (t && --t->pending == 0 && t->freed) free(t);
     }
-    virtual_loop.count = 0;
+    free(virtual_loop.heap);
+    virtual_loop.heap = NULL;
+    virtual_loop.count = virtual_loop.room = 0;
 }
 
 static void virtual_fire(const virtual_event *e)
