@@ -277,7 +277,7 @@ await tap.check('a server that is started again is said to be back, and the page
   await w.forgiving(DEAD_SERVER, async () => {
     if (!page.url().startsWith('http')) await page.goto(`${server.url}/#/chat`).catch(() => undefined);
     await server.start();
-    await page.goto(`${server.url}/#/chat`);
+    await until('the page', () => page.goto(`${server.url}/#/chat`).then(() => true, () => false), 30_000); // the reload may fail a moment later only
     await composer().waitFor();
     await server.kill();
     await page.getByText('The server is away.').first().waitFor();
