@@ -180,6 +180,7 @@ static void *run_thread(void *arg)
 {
     fh_fleet *f = arg;
     fh_err *err = NULL;
+    f->looping = true;
     if (fh_loop_run(f->loop, &err) != 0) fh_log_err(FH_LOG_ERROR, "fleet", err, "the fleet's loop ended");
     fh_err_free(err);
     fh_fleet_publish_now(f);

@@ -232,6 +232,7 @@ struct fh_fleet {
     bool stopping;
     int64_t published_ns;
     bool changed; /* since the snapshot */
+    bool looping; /* timers fire: before that a snapshot cannot wait */
     fh_timer *publish_timer;
     fh_timer *stop_timer;
 

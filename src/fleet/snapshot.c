@@ -83,7 +83,7 @@ void fh_fleet_publish(fh_fleet *f)
     int64_t wait = f->published_ns + PUBLISH_NS - fh_clock_mono_ns();
     if (f->changed) return; /* the timer runs */
     f->changed = true;
-    if (wait <= 0 || !f->thread_runs)
+    if (wait <= 0 || !f->looping)
         publish(f);
     else
         fh_timer_start(f->publish_timer, wait);

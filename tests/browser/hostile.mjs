@@ -44,7 +44,7 @@ const w = await Watched.open(browser, server);
 const { page } = w;
 
 await page.goto(server.link());
-await page.locator('.try-now .button').click();
+await page.locator('.try-now .button.primary').click();
 await page.locator('.composer textarea').waitFor({ timeout: 30_000 });
 
 let reply = '';

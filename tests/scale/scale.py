@@ -116,8 +116,7 @@ def sleeps_and_is_woken(s):
     assert "asleep" in s.cli("ps").stdout
     done = s.cli("wake", "smollm2")
     assert done.returncode == 0, done.stderr
-    awake = wait_set(s, "it does not wake", lambda r: r["ready"] == 1)
-    assert awake["woke_ms"] > 0, awake
+    wait_set(s, "it does not wake", lambda r: r["ready"] == 1 and (r["woke_ms"] or 0) > 0)
     assert s.metric("freehold_set_wake_seconds") > 0 and s.metric("freehold_set_changes_total") >= 2 and s.metric("freehold_set_replicas") >= 2
 
 

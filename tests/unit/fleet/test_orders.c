@@ -11,7 +11,7 @@ typedef struct order {
     char node[80], place[96];
     int64_t limit_micro;
     fh_supply_view view;
-    unsigned asked, released, forgotten;
+    _Atomic unsigned asked, released, forgotten;
     far machine;
     bool came;
 } order;
@@ -43,7 +43,8 @@ static int ask_order(void *ctx, const fh_supply_want *w, fh_err **err)
     order *o = order_of(w->order);
     if (!o) {
         o = &cluster.orders[cluster.count++];
-        *o = (order){.id = w->order, .limit_micro = w->limit_micro};
+        o->id = w->order;
+        o->limit_micro = w->limit_micro;
         snprintf(o->node, sizeof(o->node), "%s", w->node);
         snprintf(o->place, sizeof(o->place), "node/%s", w->node);
         snprintf(o->view.says, sizeof(o->view.says), "job 7 waits in the queue: Priority");
@@ -141,6 +142,13 @@ static void told(order *o, fh_supply_state state, const char *says, bool again)
     snprintf(o->view.says, sizeof(o->view.says), "%s", says);
     pthread_mutex_unlock(&cluster.lock);
     assert_true(fh_loop_post(fleet->loop, say_on_fleet, &o->id));
+}
+
+static void spent(order *o, int64_t micro)
+{
+    pthread_mutex_lock(&cluster.lock);
+    o->view.spent_micro = micro;
+    pthread_mutex_unlock(&cluster.lock);
 }
 
 /* Its machine is there, and joins. */
@@ -303,11 +311,11 @@ static void what_a_limit_leaves_is_asked_for_and_no_more(void **state)
     assert_int_equal(fh_loop_run(loop, NULL), 0);
     order *o = wait_order(0);
     assert_int_equal(o->limit_micro, 1000);
-    o->view.spent_micro = 400;
+    spent(o, 400);
     told(o, FH_SUPPLY_OVER, "it was taken away", true);
     o = wait_order(1);
     assert_int_equal(o->limit_micro, 600);
-    o->view.spent_micro = 600;
+    spent(o, 600);
     told(o, FH_SUPPLY_OVER, "it was taken away", true);
     fh_deployment_view v = wait_state("good", FH_DEPLOYMENT_FAILED);
     assert_non_null(strstr(v.reason, "limit of money is used up"));
@@ -337,7 +345,9 @@ static void one_that_is_about_to_be_taken_away_has_a_successor_first(void **stat
     come(o);
     wait_place("good", "node/cluster-1");
     assert_int_equal(wait_set("good", 0, 1).idle_s, FH_LIMIT_SCALE_IDLE_S); /* its machine is somebody's: it sleeps when nobody asks */
+    pthread_mutex_lock(&cluster.lock);
     o->view.leaving = true;
+    pthread_mutex_unlock(&cluster.lock);
     told(o, FH_SUPPLY_HELD, "job 7 is pre-empted in a minute", false);
     order *next = wait_order(1);
     fh_sleep_ns(50 * FH_NS_PER_MS);
@@ -358,7 +368,9 @@ static void one_whose_time_is_nearly_up_goes_on_where_there_is_no_other(void **s
     come(o);
     wait_place("good", "node/cluster-1");
     cluster.refuses = true;
+    pthread_mutex_lock(&cluster.lock);
     o->view.ends_utc_ns = fh_clock_utc_ns() + 2 * FH_NS_PER_S;
+    pthread_mutex_unlock(&cluster.lock);
     told(o, FH_SUPPLY_HELD, "job 7 runs", false);
     wait_state("good-2", FH_DEPLOYMENT_FAILED);
     fh_sleep_ns(300 * FH_NS_PER_MS); /* another was tried meanwhile */
@@ -377,8 +389,10 @@ static void replicas_of_a_set_share_its_limit(void **state)
     order *o = wait_order(0);
     come(o);
     wait_place("good", "node/cluster-1");
-    o->view.spent_micro = 300;
+    spent(o, 300);
+    pthread_mutex_lock(&cluster.lock);
     o->view.leaving = true;
+    pthread_mutex_unlock(&cluster.lock);
     told(o, FH_SUPPLY_HELD, "job 7 is pre-empted in a minute", false);
     assert_int_equal(wait_order(1)->limit_micro, 700);
 }

@@ -649,7 +649,6 @@ static void start_fleet(void)
     virtual_loop.stopped = true; /* until everything is set: the fleet's thread looks once, and ends */
     if (fh_fleet_start(&sim.fleet, &c, &err) != 0) wrong("the fleet does not start: %s", fh_err_message(err));
     pthread_join(sim.fleet->thread, NULL);
-    sim.fleet->thread_runs = true;
     virtual_loop.stopped = false;
     free(list);
 }
