@@ -56,7 +56,7 @@ typedef struct fh_order {
     int64_t id, deployment; /* rows */
     char supply_name[80], node[64];
     fh_supply *supply; /* NULL: it is not there (yet) */
-    bool wanted, asked;
+    bool wanted;
     int64_t held_ns; /* since when its machine is there */
     fh_supply_view view;
 } fh_order;

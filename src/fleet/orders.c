@@ -107,21 +107,27 @@ static int ask(fh_order *o, fh_deployment *d, fh_err **err)
     int rc = take_off_used(d, &w, err);
     w.order = o->id;
     w.node = o->node;
-    if (rc == 0) rc = o->supply->order(o->supply->ctx, &w, err);
-    o->asked = rc == 0;
-    return rc;
+    return rc != 0 ? rc : o->supply->order(o->supply->ctx, &w, err);
 }
 
 /* ---- the end ---- */
 
+/* Its deployment has it no more, and shows it no more. */
+static void detach(const fh_order *o)
+{
+    fh_deployment *d = deployment_of(o);
+    if (!d || d->order != o) return;
+    d->order = NULL;
+    d->view.order = (fh_order_terms){.id = 0};
+    fh_fleet_publish(o->fleet);
+}
+
 static void forget(fh_order *o)
 {
-    fh_fleet *f = o->fleet;
-    fh_order **p = &f->orders;
+    fh_order **p = &o->fleet->orders;
     while (*p != o) p = &(*p)->next;
     *p = o->next;
-    for (fh_deployment *d = f->first; d; d = d->next)
-        if (d->order == o) d->order = NULL;
+    detach(o);
     fh_free(o);
 }
 
@@ -171,8 +177,7 @@ static void release(fh_order *o, const char *why)
         return;
     }
     o->wanted = false;
-    for (fh_deployment *d = o->fleet->first; d; d = d->next)
-        if (d->order == o) d->order = NULL;
+    detach(o);
     if (o->supply) o->supply->release(o->supply->ctx, o->id, why);
 }
 
@@ -198,8 +203,8 @@ static void show(fh_order *o)
 static bool is_needed(const fh_order *o)
 {
     const fh_deployment *d = deployment_of(o);
-    if (!d || d->order != o || !d->wanted) return d && d->order == o && d->engine.runs;
-    return d->view.state != FH_DEPLOYMENT_STOPPED && (d->view.state != FH_DEPLOYMENT_FAILED || d->engine.runs);
+    bool over = d && (!d->wanted || d->view.state == FH_DEPLOYMENT_STOPPED || d->view.state == FH_DEPLOYMENT_FAILED);
+    return d && d->order == o && (d->engine.runs || !over);
 }
 
 static void look_at(fh_order *o)
@@ -209,7 +214,10 @@ static void look_at(fh_order *o)
     if (!o->supply) return;
     o->view = (fh_supply_view){.state = FH_SUPPLY_WAITING};
     o->supply->look(o->supply->ctx, o->id, &o->view);
-    if (o->view.state == FH_SUPPLY_HELD && !o->held_ns) o->held_ns = fh_clock_mono_ns();
+    if (o->view.state != FH_SUPPLY_HELD) /* one that was lost on its way is followed by another, with a time of its own */
+        o->held_ns = 0;
+    else if (!o->held_ns)
+        o->held_ns = fh_clock_mono_ns();
     fh_deployment *d = deployment_of(o);
     bool told = o->view.state != before.state || strcmp(o->view.says, before.says) != 0;
     if (told && d && d->order == o && d->view.state == FH_DEPLOYMENT_PROVISIONING) fh_deployment_step_soon(d, 0);

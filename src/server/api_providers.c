@@ -295,6 +295,12 @@ static int read_settings(const fh_json *body, fh_provider *p, fh_err **err)
     if (!given || fh_json_kind_of(given) == FH_JSON_NULL) return 0;
     if (fh_json_kind_of(given) != FH_JSON_OBJECT)
         return bad(err, "settings", "'settings' must be an object of texts", "for example {\"partition\": \"gpu\"}");
+    void *it = NULL;
+    fh_str key;
+    const fh_json *value;
+    while (fh_json_next(given, &it, &key, &value))
+        if (fh_json_kind_of(value) != FH_JSON_STRING)
+            return bad(err, "settings", "each of 'settings' must be a text, a number too", "for example {\"cpus\": \"8\"}");
     int rc = fh_json_write(given, &text, err);
     if (!rc && text.len >= sizeof p->settings)
         return bad(err, "settings", "'settings' is too long", "all settings together have at most 2047 bytes");
@@ -356,7 +362,7 @@ static int read_provider(const fh_json *body, fh_provider *p, fh_err **err)
     if (!p->rents && !p->supplies && !fh_str_eqs(kind, "openai") && !fh_str_eqs(kind, "anthropic"))
         return bad(err, "kind", "there is no such kind of provider",
                    "openai and anthropic are hosted endpoints, by the API that they speak; machines are rented of runpod, vast and lambda; "
-                   "slurm is a cluster");
+                   "slurm is a cluster, ssh a machine with a login");
     p->dialect = fh_str_eqs(kind, "anthropic") ? FH_DIALECT_MESSAGES : FH_DIALECT_CHAT;
     rc = p->rents ? read_account(body, p, err) : p->supplies ? read_supply(body, p, err) : read_endpoint(body, p, err);
     return rc ? rc : read_common(body, p, err); /* its trust replaces the usual one */

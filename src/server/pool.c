@@ -49,13 +49,13 @@ static void on_here(void *arg, const fh_node *n, fh_link *l)
     fh_server *s = arg;
     fh_fleet_node f = fleet_node(n);
     FH_AUTO(fh_err) fh_err *err = NULL;
-    if (fh_fleet_node_is(s->fleet, f.name) == FH_NODE_OF_PAST_ORDER) {
+    fh_order_node is = fh_fleet_node_is(s->fleet, f.name);
+    if (is == FH_NODE_OF_PAST_ORDER) {
         fh_log(FH_LOG_INFO, "pool", "%s came when nobody wanted it any more; it is removed", f.name);
         fh_loop_post(fh_fleet_loop(s->fleet), remove_late, s);
         return;
     }
-    fh_pool_offers_note(s->pool_offers, n,
-                        fh_fleet_node_is(s->fleet, n->name) == FH_NODE_OF_ITS_OWN); /* what was got for one is not offered */
+    fh_pool_offers_note(s->pool_offers, n, is == FH_NODE_OF_ITS_OWN); /* what was got for one is not offered */
     if (fh_fleet_node_set(s->fleet, &f, &err) == 0)
         fh_fleet_node_up(s->fleet, f.name, l);
     else

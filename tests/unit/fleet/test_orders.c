@@ -210,6 +210,9 @@ static void stopped_it_gives_its_machine_back(void **state)
     wait_state("good", FH_DEPLOYMENT_STOPPED);
     wait_forgotten(&cluster.orders[0]);
     assert_int_equal(cluster.orders[0].released, 1);
+    fh_deployment_view v = {.order = {.id = 1}};
+    for (int i = 0; i < 1000 && (!look("good", &v) || v.order.id); i++) fh_sleep_ns(5 * FH_NS_PER_MS);
+    assert_int_equal(v.order.id, 0);
 }
 
 static void one_that_waits_can_be_stopped(void **state)
