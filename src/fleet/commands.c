@@ -147,7 +147,7 @@ static int make_room(fh_fleet *f, fh_err **err)
     return rc;
 }
 
-static void name_it(fh_fleet *f, const fh_deploy_spec *s, const fh_set *set, fh_deployment *d)
+static void name_it(fh_fleet *f, const fh_deploy_spec *s, fh_set *set, fh_deployment *d)
 {
     fh_deployment_view *v = &d->view;
     if (set)
@@ -156,7 +156,7 @@ static void name_it(fh_fleet *f, const fh_deploy_spec *s, const fh_set *set, fh_
         snprintf(v->name, sizeof(v->name), "%s", s->name);
     else
         make_name(f, v->model, NULL, v->name, sizeof(v->name));
-    d->set = (fh_set *)(uintptr_t)set;
+    fh_set_join(d, set);
     if (set) d->generation = set->generation;
     if (set) snprintf(v->set, sizeof(v->set), "%s", set->shape.name);
 }
@@ -273,8 +273,8 @@ static int is_a_replica(const fh_deployment *d, fh_err **err)
 static void view_of_set(const fh_set *s, fh_deployment_view *ret)
 {
     fh_set_view v;
-    const fh_deployment *d = s->fleet->first;
-    while (d && (d->set != s || d->view.state == FH_DEPLOYMENT_STOPPED)) d = d->next;
+    const fh_deployment *d = s->members;
+    while (d && d->view.state == FH_DEPLOYMENT_STOPPED) d = d->next_member;
     fh_set_view_fill(s, &v);
     if (d)
         *ret = d->view;

@@ -94,6 +94,7 @@ void fh_deployment_free(fh_deployment *d)
     if (!d) return;
     fh_deployment_drop_call(d);
     forget_engine(d);
+    fh_set_join(d, NULL);
     fh_timer_free(d->timer);
     fh_buf_fini(&d->reply);
     fh_free(d);

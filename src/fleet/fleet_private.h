@@ -65,10 +65,11 @@ struct fh_deployment {
     fh_fleet *fleet;
     fh_deployment *next; /* newest first */
     int64_t id;
-    struct fh_set *set; /* that it is a replica of, or NULL (sets.h) */
-    int64_t generation; /* of the set's shape that it has */
-    bool was_ready;     /* the set knows how long its start took, or cannot */
-    int64_t leaves_ns;  /* since when its machine has to be left; 0: it need not be */
+    struct fh_set *set;         /* that it is a replica of, or NULL (sets.h) */
+    fh_deployment *next_member; /* of it */
+    int64_t generation;         /* of the set's shape that it has */
+    bool was_ready;             /* the set knows how long its start took, or cannot */
+    int64_t leaves_ns;          /* since when its machine has to be left; 0: it need not be */
     fh_deployment_view view;
     const fh_catalog_engine *kind; /* of its engine */
     fh_weights_item item;          /* of the weights, once chosen */

@@ -18,9 +18,19 @@ typedef struct tally {
     int64_t streams;                /* of a ready one */
 } tally;
 
-static bool is_member(const fh_set *s, const fh_deployment *d)
+void fh_set_join(fh_deployment *d, fh_set *s)
 {
-    return d->set == s && d->view.state != FH_DEPLOYMENT_STOPPED;
+    fh_deployment **at = d->set ? &d->set->members : NULL;
+    while (at && *at != d) at = &(*at)->next_member;
+    if (at) *at = d->next_member;
+    d->set = s;
+    d->next_member = s ? s->members : NULL;
+    if (s) s->members = d;
+}
+
+static bool is_there(const fh_deployment *d)
+{
+    return d->view.state != FH_DEPLOYMENT_STOPPED;
 }
 
 static bool is_ready(const fh_deployment *d)
@@ -51,16 +61,16 @@ static void count_one(tally *t, fh_deployment *d)
 static tally count(const fh_set *s)
 {
     tally t = {0};
-    for (fh_deployment *d = s->fleet->first; d; d = d->next)
-        if (is_member(s, d)) count_one(&t, d);
+    for (fh_deployment *d = s->members; d; d = d->next_member)
+        if (is_there(d)) count_one(&t, d);
     return t;
 }
 
 fh_deployment *fh_set_best(const fh_set *s)
 {
     fh_deployment *best = NULL;
-    for (fh_deployment *d = s->fleet->first; d; d = d->next) {
-        if (!is_member(s, d) || !fh_deployment_is_live(d)) continue;
+    for (fh_deployment *d = s->members; d; d = d->next_member) {
+        if (!is_there(d) || !fh_deployment_is_live(d)) continue;
         if (is_ready(d) && !has_to_go(d)) return d;
         if (!best || is_ready(d)) best = d;
     }
@@ -116,8 +126,8 @@ static void clear(fh_deployment *failed, const char *why)
 
 void fh_set_clear_failed(fh_set *s, int64_t count, const char *why)
 {
-    for (fh_deployment *d = s->fleet->first; d && count > 0; d = d->next) {
-        if (!is_member(s, d) || d->view.state != FH_DEPLOYMENT_FAILED) continue;
+    for (fh_deployment *d = s->members; d && count > 0; d = d->next_member) {
+        if (!is_there(d) || d->view.state != FH_DEPLOYMENT_FAILED) continue;
         clear(d, why);
         count--;
     }
@@ -125,8 +135,8 @@ void fh_set_clear_failed(fh_set *s, int64_t count, const char *why)
 
 static void clear_outdated(fh_set *s)
 {
-    for (fh_deployment *d = s->fleet->first; d; d = d->next)
-        if (is_member(s, d) && d->view.state == FH_DEPLOYMENT_FAILED && has_to_go(d)) clear(d, "it is not wanted any more");
+    for (fh_deployment *d = s->members; d; d = d->next_member)
+        if (is_there(d) && d->view.state == FH_DEPLOYMENT_FAILED && has_to_go(d)) clear(d, "it is not wanted any more");
 }
 
 /* One that failed keeps its place for a while: what made it fail would make the next one fail too. */
@@ -175,8 +185,8 @@ static void start_missing(fh_set *s, tally *t, int64_t now)
 static fh_deployment *least_missed(const fh_set *s, bool leaving)
 {
     fh_deployment *found = NULL;
-    for (fh_deployment *d = s->fleet->first; d; d = d->next) {
-        if (!is_member(s, d) || !fh_deployment_is_live(d) || has_to_go(d) != leaving) continue;
+    for (fh_deployment *d = s->members; d; d = d->next_member) {
+        if (!is_there(d) || !fh_deployment_is_live(d) || has_to_go(d) != leaving) continue;
         if (!is_ready(d) || (leaving && !fh_set_may_wait(d))) return d;
         if (!found) found = d;
     }
@@ -224,8 +234,8 @@ static void scale(fh_set *s, const tally *t, int64_t now)
 /* How long a start takes, from being asked for to the first token. */
 static void see_starts(fh_set *s)
 {
-    for (fh_deployment *d = s->fleet->first; d; d = d->next) {
-        if (!is_member(s, d) || !is_ready(d) || d->was_ready) continue;
+    for (fh_deployment *d = s->members; d; d = d->next_member) {
+        if (!is_there(d) || !is_ready(d) || d->was_ready) continue;
         d->was_ready = true;
         s->start_ns = fh_clock_utc_ns() - d->view.created_utc_ns;
     }
@@ -279,8 +289,7 @@ static void forget(fh_set **at)
 {
     fh_set *s = *at;
     *at = s->next;
-    for (fh_deployment *d = s->fleet->first; d; d = d->next)
-        if (d->set == s) d->set = NULL;
+    while (s->members) fh_set_join(s->members, NULL);
     fh_free(s);
 }
 
@@ -327,7 +336,7 @@ static void take_member(fh_fleet *f, int64_t deployment, int64_t set, int64_t ge
     while (d && d->id != deployment) d = d->next;
     while (s && s->id != set) s = s->next;
     if (!d || !s) return; /* its set was stopped, and it is about to be */
-    d->set = s;
+    fh_set_join(d, s);
     d->generation = generation;
     d->was_ready = d->view.state == FH_DEPLOYMENT_READY;
     snprintf(d->view.set, sizeof d->view.set, "%s", s->shape.name);

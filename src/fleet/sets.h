@@ -12,6 +12,7 @@
 typedef struct fh_set {
     fh_fleet *fleet;
     struct fh_set *next;
+    fh_deployment *members; /* newest first; those that have stopped too, while they are known */
     int64_t id, generation;
     fh_deploy_spec shape; /* of a replica; name: the set's */
     char model[128], variant[64];
@@ -32,7 +33,8 @@ typedef struct fh_set {
 
 int64_t fh_set_id(const fh_set *s); /* 0 for NULL */
 fh_set *fh_set_find(const fh_fleet *f, const char *name);
-fh_deployment *fh_set_best(const fh_set *s); /* a replica that is ready, else one on its way; NULL: none */
+void fh_set_join(fh_deployment *d, fh_set *s); /* it leaves the one that it was in; s NULL: it is alone */
+fh_deployment *fh_set_best(const fh_set *s);   /* a replica that is ready, else one on its way; NULL: none */
 /* The set that d is a replica of; made of it when it is alone. */
 int fh_set_of(fh_deployment *d, fh_set **ret, fh_err **err);
 int fh_set_change(fh_set *s, const fh_replicas *r, fh_err **err);   /* how many; FH_E_INVALID names the field */

@@ -58,7 +58,8 @@ int fh_set_of(fh_deployment *d, fh_set **ret, fh_err **err)
         return rc;
     }
     fh_sets_link(f, s);
-    d->set = *ret = s;
+    fh_set_join(d, s);
+    *ret = s;
     d->generation = s->generation;
     d->was_ready = d->view.state == FH_DEPLOYMENT_READY;
     snprintf(d->view.set, sizeof d->view.set, "%s", s->shape.name);

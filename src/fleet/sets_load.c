@@ -12,8 +12,8 @@ typedef struct told {
 
 static bool is_of(const fh_set *s, const char *deployment)
 {
-    for (const fh_deployment *d = s->fleet->first; d; d = d->next)
-        if (d->set == s && strcmp(d->view.name, deployment) == 0) return true;
+    for (const fh_deployment *d = s->members; d; d = d->next_member)
+        if (strcmp(d->view.name, deployment) == 0) return true;
     return false;
 }
 

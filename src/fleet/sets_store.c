@@ -112,7 +112,7 @@ int fh_sets_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_set *s, fh_err **e
 int fh_sets_store_members(fh_fleet *f, void (*fn)(fh_fleet *f, int64_t deployment, int64_t set, int64_t generation), fh_err **err)
 {
     FH_AUTO(fh_stmt) fh_stmt *row = NULL;
-    int rc = fh_db_query(f->db, &row, err, "SELECT id, set_id, generation FROM deployments WHERE state<>'stopped' AND set_id<>0", "");
+    int rc = fh_db_query(f->db, &row, err, "SELECT id, set_id, generation FROM deployments WHERE state<>'stopped' AND set_id<>0 ORDER BY id", "");
     bool more = true;
     while (rc == 0 && (rc = fh_stmt_step(row, &more, err)) == 0 && more)
         fn(f, fh_stmt_int(row, 0), fh_stmt_int(row, 1), fh_stmt_int(row, 2));
