@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 
+#define YEAR_S (365 * 24 * 3600LL)
+
 static const fh_slurm_state states[] = {
     {"PENDING", FH_SLURM_WAITS, false, "waits in the queue", ""},
     {"CONFIGURING", FH_SLURM_WAITS, false, "has its node, which is being made ready", ""},
@@ -93,17 +95,24 @@ static int64_t seconds_of(fh_str s)
     return fh_str_u64(s, 253402300799, &v) ? (int64_t)v : 0;
 }
 
+/* When the job's time is up. Where there is no limit it is made up: the main scheduler says UNLIMITED, the backfill scheduler a year from
+ * the start. */
+static int64_t end_of(fh_str limit, fh_str ends, fh_str starts)
+{
+    int64_t limit_s = 0, end_s = seconds_of(ends);
+    return fh_slurm_time_parse(limit, &limit_s) && end_s - seconds_of(starts) < YEAR_S ? end_s : 0;
+}
+
 static bool row_parse(fh_str line, fh_slurm_row *ret)
 {
     uint64_t job = 0;
-    int64_t limit_s = 0;
     fh_str field[7];
     for (size_t i = 0; i < FH_COUNT(field); i++) field[i] = take_until(&line, '|');
     if (!fh_str_u64(field[0], INT64_MAX, &job) || !job || !field[1].len || !line.len) return false;
     *ret = (fh_slurm_row){.job = (int64_t)job,
                           .state = fh_slurm_state_find(field[1]),
                           .reason = field[2],
-                          .ends_s = fh_slurm_time_parse(field[3], &limit_s) ? seconds_of(field[4]) : 0, /* without a limit it is made up */
+                          .ends_s = end_of(field[3], field[4], field[5]),
                           .starts_s = seconds_of(field[5]),
                           .node = field[6],
                           .name = line};

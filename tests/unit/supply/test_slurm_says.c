@@ -27,10 +27,20 @@ static void a_list_of_jobs_is_read_line_by_line(void **state)
 
 static void a_job_without_a_limit_has_no_end(void **state)
 {
-    fh_str text = FH_STR("17|RUNNING|None|UNLIMITED|1827499532|1795963532|n1|x\n");
+    fh_str text = FH_STR("17|RUNNING|None|UNLIMITED|1827499532|1795963532|n1|x\n17|RUNNING|None|365-00:00:00|1827499532|1795963532|n1|x\n");
+    fh_slurm_row r;
+    for (int i = 0; i < 2; i++) { /* as the main scheduler and the backfill scheduler leave it */
+        assert_true(fh_slurm_row_next(&text, &r));
+        assert_int_equal(r.ends_s, 0);
+    }
+}
+
+static void a_job_without_a_limit_that_must_go_has_an_end(void **state)
+{
+    fh_str text = FH_STR("17|RUNNING|None|365-00:00:00|1795963592|1795963532|n1|x\n");
     fh_slurm_row r;
     assert_true(fh_slurm_row_next(&text, &r));
-    assert_int_equal(r.ends_s, 0);
+    assert_int_equal(r.ends_s, 1795963592);
 }
 
 static void lines_that_are_no_jobs_are_passed_over(void **state)
@@ -134,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_of_jobs_is_read_line_by_line),
         cmocka_unit_test(a_job_without_a_limit_has_no_end),
+        cmocka_unit_test(a_job_without_a_limit_that_must_go_has_an_end),
         cmocka_unit_test(lines_that_are_no_jobs_are_passed_over),
         cmocka_unit_test(every_state_has_a_class_and_words),
         cmocka_unit_test(a_state_of_a_later_slurm_does_not_end_a_job),
