@@ -231,10 +231,13 @@ void fh_rent_tell_offers(const rent_answer *a)
 static int check_whole(const fh_json *doc, const fh_json *rows, fh_err **err)
 {
     static const char *const more[] = {"next_token", "nextToken", "next_page_token", "nextPageToken", "next_cursor", "nextCursor", "next"};
+    const fh_json *paging = fh_json_get(doc, "pagination");
+    bool paged = fh_json_is_true(fh_json_get(paging, "hasNextPage"));
     if (fh_json_kind_of(rows) != FH_JSON_ARRAY) return fh_err_set(err, FH_E_UPSTREAM, "the provider's list of machines is none");
     for (size_t i = 0; i < FH_COUNT(more); i++)
-        if (fh_json_kind_of(fh_json_get(doc, more[i])) != FH_JSON_NULL)
-            return fh_err_set(err, FH_E_UPSTREAM, "the provider's list of machines has more pages than are known how to read");
+        paged |=
+            fh_json_kind_of(fh_json_get(doc, more[i])) != FH_JSON_NULL || fh_json_kind_of(fh_json_get(paging, more[i])) != FH_JSON_NULL;
+    if (paged) return fh_err_set(err, FH_E_UPSTREAM, "the provider's list of machines has more pages than are known how to read");
     if (fh_json_count(rows) > FH_LIMIT_RENT_MACHINES)
         return fh_err_set(err, FH_E_TOO_LARGE, "there are more than %d machines on the account", FH_LIMIT_RENT_MACHINES);
     return 0;
@@ -265,6 +268,43 @@ void fh_rent_tell_list(const rent_answer *a)
     size_t count = 0;
     if (!a->why) (void)fh_rent_machines_read(a->account->profile, a->doc, &list, &count, &err);
     a->done.list(a->arg, list, count, a->why ? a->why : err);
+}
+
+/* ---- what was charged ---- */
+
+int fh_rent_charged_read(const fh_rent_profile *p, const fh_json *doc, const char *machine, int64_t *ret_micro, fh_err **err)
+{
+    const rent_adapter *by = adapter_of(p);
+    if (!by->read_charged) return fh_err_set(err, FH_E_NOT_FOUND, "%s does not say what it charges for a machine", p->kind);
+    return by->read_charged(doc, machine, ret_micro, err);
+}
+
+/* Whose machine that was is no part of the answer's head: it is the argument, with what is to be called. */
+typedef struct charging {
+    fh_rent_billed_fn *done;
+    void *arg;
+    char machine[FH_RENT_ID_CHARS];
+} charging;
+
+static void charged(const rent_answer *a)
+{
+    FH_AUTO(ptr) charging *c = a->arg;
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    int64_t micro = -1;
+    if (!a->why) (void)fh_rent_charged_read(a->account->profile, a->doc, c->machine, &micro, &err);
+    c->done(c->arg, micro, a->why ? a->why : err);
+}
+
+int fh_rent_ask_charged(rent_account *a, const char *path, const char *machine, fh_rent_billed_fn *done, void *arg, fh_err **err)
+{
+    charging *c = fh_calloc(1, sizeof *c);
+    if (!c) return fh_err_nomem(err);
+    *c = (charging){.done = done, .arg = arg};
+    snprintf(c->machine, sizeof c->machine, "%s", machine);
+    rent_question q = {.method = "GET", .path = path, .answered = charged, .done = {.billed = done}, .arg = c, .frees = true};
+    int rc = fh_rent_ask(a, &q, err);
+    if (rc) fh_free(c);
+    return rc;
 }
 
 /* ---- opening ---- */

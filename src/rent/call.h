@@ -65,15 +65,16 @@ typedef struct rent_adapter {
     int (*read_offers)(const fh_json *doc, rent_offers *out, fh_err **err);
     const char *machines; /* the member of an answer that lists them */
     void (*read_machine)(const fh_json *v, fh_rent_machine *out);
+    int (*read_charged)(const fh_json *doc, const char *machine, int64_t *ret_micro, fh_err **err); /* NULL: it does not say */
     void (*fill)(fh_rental *ret);
 } rent_adapter;
-/* Pure; what Vast.ai charged for a machine, of its list of charges. FH_E_NOT_FOUND: nothing is said of it. */
-int fh_rent_vast_charged(const fh_json *doc, const char *machine, int64_t *ret_micro, fh_err **err);
 extern const rent_adapter fh_rent_runpod, fh_rent_vast, fh_rent_lambda;
 
 /* Whoever asked for offers or a list is told what its adapter reads. */
 void fh_rent_tell_offers(const rent_answer *a);
 void fh_rent_tell_list(const rent_answer *a);
+/* Asks what was charged for a machine, by an answer that the adapter's read_charged reads. */
+int fh_rent_ask_charged(rent_account *a, const char *path, const char *machine, fh_rent_billed_fn *done, void *arg, fh_err **err);
 
 /* ---- reading what they say (read.c) ---- */
 

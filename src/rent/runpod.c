@@ -2,10 +2,19 @@
  * clouds; it has no id of its own, so ours is TYPE|CLOUD|COUNT. */
 #include "call.h"
 
+#include "base/clock.h"
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { DISK_GB = 100, COUNTS = 4 };
+#define DAY_NS (86400 * FH_NS_PER_S)
+
+enum { DISK_GB = 100, COUNTS = 4, MONTH_H = 720, DISK_MONTH_CENTS = 10 }; /* a container's disk costs that a GB and month while it runs */
+
+/* Prices, and what a pod says of its cost, are taken to be its GPUs' alone: its disk comes on top of them. */
+static int64_t with_disk(int64_t hour_micro)
+{
+    return hour_micro ? hour_micro + (int64_t)DISK_GB * DISK_MONTH_CENTS * (MICRO / 100) / MONTH_H + 1 : 0;
+}
 
 /* ---- offers ---- */
 
@@ -18,7 +27,7 @@ static void add_offer(const fh_json *gpu, const char *cloud, const char *cloud_k
     o->gpu_memory_bytes = fh_rent_gb(fh_json_get(gpu, "memory"), 1000000000);
     fh_rent_device_of(o->gpu, o->gpu_memory_bytes, o->device);
     o->gpus = count;
-    o->hour_micro = each * count;
+    o->hour_micro = with_disk(each * count);
     snprintf(o->id, sizeof o->id, "%s|%s|%u", o->gpu, cloud, count);
 }
 
@@ -62,9 +71,9 @@ static void read_pod(const fh_json *v, fh_rent_machine *m)
 {
     fh_rent_text(m->id, sizeof m->id, fh_json_get(v, "id"));
     fh_rent_text(m->tag, sizeof m->tag, fh_json_get(v, "name"));
-    fh_rent_text(m->address, sizeof m->address, fh_json_get(fh_json_get(v, "ssh"), "direct"));
+    fh_rent_text(m->address, sizeof m->address, fh_json_get(fh_json_get(fh_json_get(v, "ssh"), "direct"), "host"));
     m->status = status_of(fh_json_str(fh_json_get(v, "status")));
-    m->hour_micro = fh_rent_micro(fh_json_get(v, "cost"));
+    m->hour_micro = with_disk(fh_rent_micro(fh_json_get(v, "cost")));
     m->started_utc_ns = fh_rent_utc(fh_json_get(v, "startedAt"));
 }
 
@@ -143,8 +152,39 @@ static int end(void *ctx, const char *machine, fh_rent_ended_fn *done, void *arg
     return fh_rent_ask(ctx, &q, err);
 }
 
+/* ---- what was charged ---- */
+
+/* A record a day; each has what its GPUs and its disk cost, and both together. */
+static int read_charged(const fh_json *doc, const char *machine, int64_t *ret_micro, fh_err **err)
+{
+    const fh_json *rows = fh_json_get(doc, "records");
+    bool found = false;
+    int64_t micro = 0;
+    if (fh_json_kind_of(rows) != FH_JSON_ARRAY) return fh_err_set(err, FH_E_UPSTREAM, "RunPod's bill has no list 'records'");
+    for (size_t i = 0; i < fh_json_count(rows); i++) {
+        const fh_json *row = fh_json_at(rows, i);
+        if (!fh_str_eqs(fh_json_str(fh_json_get(row, "podId")), machine)) continue;
+        found = true;
+        micro += fh_rent_micro(fh_json_get(row, "totalAmount"));
+    }
+    if (!found) return fh_err_set(err, FH_E_NOT_FOUND, "RunPod says nothing of what it charged for machine %s", machine);
+    *ret_micro = micro;
+    return 0;
+}
+
+/* Days are told whole; both ends must be said. */
+static int bill(void *ctx, const char *machine, int64_t from_utc_ns, int64_t to_utc_ns, fh_rent_billed_fn *done, void *arg, fh_err **err)
+{
+    char path[256], from[32], to[32];
+    fh_clock_format_utc(from_utc_ns - from_utc_ns % DAY_NS, from, sizeof from);
+    fh_clock_format_utc(to_utc_ns - to_utc_ns % DAY_NS + DAY_NS, to, sizeof to);
+    snprintf(path, sizeof path, "/billing/pods?podId=%s&bucketSize=day&startTime=%s&endTime=%s", machine, from, to);
+    return fh_rent_ask_charged(ctx, path, machine, done, arg, err);
+}
+
 static void fill(fh_rental *ret)
 {
+    ret->bill = bill;
     ret->offers = offers;
     ret->rent = rent;
     ret->list = list;
@@ -152,4 +192,4 @@ static void fill(fh_rental *ret)
 }
 
 const rent_adapter fh_rent_runpod = {
-    .kind = "runpod", .read_offers = read_offers, .machines = "pods", .read_machine = read_pod, .fill = fill};
+    .kind = "runpod", .read_offers = read_offers, .machines = "pods", .read_machine = read_pod, .read_charged = read_charged, .fill = fill};

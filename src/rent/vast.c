@@ -147,7 +147,7 @@ static int end(void *ctx, const char *machine, fh_rent_ended_fn *done, void *arg
 
 #define DAY_S 86400
 
-int fh_rent_vast_charged(const fh_json *doc, const char *machine, int64_t *ret_micro, fh_err **err)
+static int read_charged(const fh_json *doc, const char *machine, int64_t *ret_micro, fh_err **err)
 {
     const fh_json *rows = fh_json_get(doc, "results");
     char source[FH_RENT_ID_CHARS + 16];
@@ -168,22 +168,6 @@ int fh_rent_vast_charged(const fh_json *doc, const char *machine, int64_t *ret_m
     return 0;
 }
 
-/* Whose machine that was is no part of the answer's head: it is the argument, with what is to be called. */
-typedef struct billing {
-    fh_rent_billed_fn *done;
-    void *arg;
-    char machine[FH_RENT_ID_CHARS];
-} billing;
-
-static void bill_answered(const rent_answer *a)
-{
-    FH_AUTO(ptr) billing *b = a->arg;
-    FH_AUTO(fh_err) fh_err *err = NULL;
-    int64_t micro = -1;
-    if (!a->why) (void)fh_rent_vast_charged(a->doc, b->machine, &micro, &err);
-    b->done(b->arg, micro, a->why ? a->why : err);
-}
-
 /* The filter is JSON in the query; days are told whole. */
 static int bill(void *ctx, const char *machine, int64_t from_utc_ns, int64_t to_utc_ns, fh_rent_billed_fn *done, void *arg, fh_err **err)
 {
@@ -192,14 +176,7 @@ static int bill(void *ctx, const char *machine, int64_t from_utc_ns, int64_t to_
     snprintf(path, sizeof path,
              "/api/v0/charges/?limit=500&select_filters=%%7B%%22day%%22%%3A%%7B%%22gte%%22%%3A%lld%%2C%%22lte%%22%%3A%lld%%7D%%7D", from,
              to);
-    billing *b = fh_calloc(1, sizeof *b);
-    if (!b) return fh_err_nomem(err);
-    *b = (billing){.done = done, .arg = arg};
-    snprintf(b->machine, sizeof b->machine, "%s", machine);
-    rent_question q = {.method = "GET", .path = path, .answered = bill_answered, .done = {.billed = done}, .arg = b, .frees = true};
-    int rc = fh_rent_ask(ctx, &q, err);
-    if (rc) fh_free(b);
-    return rc;
+    return fh_rent_ask_charged(ctx, path, machine, done, arg, err);
 }
 
 static void fill(fh_rental *ret)
@@ -211,5 +188,9 @@ static void fill(fh_rental *ret)
     ret->end = end;
 }
 
-const rent_adapter fh_rent_vast = {
-    .kind = "vast", .read_offers = read_offers, .machines = "instances", .read_machine = read_instance, .fill = fill};
+const rent_adapter fh_rent_vast = {.kind = "vast",
+                                   .read_offers = read_offers,
+                                   .machines = "instances",
+                                   .read_machine = read_instance,
+                                   .read_charged = read_charged,
+                                   .fill = fill};

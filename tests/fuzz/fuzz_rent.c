@@ -37,6 +37,15 @@ static void read_machines(const fh_rent_profile *p, const fh_json *doc)
     fh_err_free(err);
 }
 
+static void read_charged(const fh_rent_profile *p, const fh_json *doc)
+{
+    fh_err *err = NULL;
+    int64_t micro = -1;
+    int rc = fh_rent_charged_read(p, doc, "4003", &micro, &err);
+    check((rc == 0) == (err == NULL) && (rc == 0) == (micro >= 0));
+    fh_err_free(err);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     FH_AUTO(json) fh_json *doc = NULL;
@@ -44,6 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; fh_rent_profile_at(i); i++) {
         read_offers(fh_rent_profile_at(i), doc);
         read_machines(fh_rent_profile_at(i), doc);
+        read_charged(fh_rent_profile_at(i), doc);
     }
     return 0;
 }

@@ -75,7 +75,7 @@ class Accounts:
         of = lambda place: [p for p in said["plans"] if p["place"] == f"provider/my-{place}"]
         eight = next(p for p in of("vast") if p["name"] == "71001")
         assert eight["hour_nusd"] == 27_500_000_000 and eight["host"] == "8 x H200 SXM 141 GB" and eight["region"] == "Sweden, SE", eight
-        assert [p["hour_nusd"] for p in of("runpod") if p["name"] == "NVIDIA H200|SECURE|8"] == [31_920_000_000], of("runpod")
+        assert [p["hour_nusd"] for p in of("runpod") if p["name"] == "NVIDIA H200|SECURE|8"] == [31_933_889_000], of("runpod")
         told = {p["name"]: p for p in said["providers"]}
         assert [told["my-vast"][k] for k in ("offers", "planned", "error", "note")] == [6, 5, None, None], told
         assert "the bill goes on" in told["my-lambda"]["note"] and told["my-lambda"]["planned"] == 4, told

@@ -251,14 +251,55 @@ static void charges_of_vast_are_read_for_one_machine(void **state)
     static const char more[] = "{\"next_token\":\"x\",\"results\":[]}";
     FH_AUTO(json) fh_json *list = NULL, *part = NULL;
     FH_AUTO(fh_err) fh_err *err = NULL, *none = NULL, *cut = NULL;
+    const fh_rent_profile *vast = fh_rent_profile_find(FH_STR("vast"));
     int64_t micro = 0;
     (void)state;
     assert_int_equal(fh_json_parse(&list, fh_str_of(doc), sizeof doc, NULL), 0);
     assert_int_equal(fh_json_parse(&part, fh_str_of(more), sizeof more, NULL), 0);
-    assert_int_equal(fh_rent_vast_charged(list, "17", &micro, &err), 0);
+    assert_int_equal(fh_rent_charged_read(vast, list, "17", &micro, &err), 0);
     assert_int_equal(micro, 1750000);
-    assert_int_equal(fh_rent_vast_charged(list, "1", &micro, &none), FH_E_NOT_FOUND);
-    assert_int_equal(fh_rent_vast_charged(part, "17", &micro, &cut), FH_E_UPSTREAM);
+    assert_int_equal(fh_rent_charged_read(vast, list, "1", &micro, &none), FH_E_NOT_FOUND);
+    assert_int_equal(fh_rent_charged_read(vast, part, "17", &micro, &cut), FH_E_UPSTREAM);
+}
+
+static void charges_of_runpod_are_summed_by_days_with_its_disk(void **state)
+{
+    static const char doc[] = "{\"records\":[{\"podId\":\"p17\",\"gpuAmount\":0.2,\"diskAmount\":0.05,\"totalAmount\":0.25},"
+                              "{\"podId\":\"p170\",\"totalAmount\":9},{\"podId\":\"p17\",\"totalAmount\":1.5}],\"metadata\":{}}";
+    const fh_rent_profile *runpod = fh_rent_profile_find(FH_STR("runpod")), *lambda = fh_rent_profile_find(FH_STR("lambda"));
+    FH_AUTO(json) fh_json *list = NULL, *odd = NULL;
+    FH_AUTO(fh_err) fh_err *none = NULL, *odder = NULL, *silent = NULL;
+    int64_t micro = 0;
+    (void)state;
+    assert_int_equal(fh_json_parse(&list, fh_str_of(doc), sizeof doc, NULL), 0);
+    assert_int_equal(fh_json_parse(&odd, FH_STR("{\"records\":{}}"), 64, NULL), 0);
+    assert_int_equal(fh_rent_charged_read(runpod, list, "p17", &micro, NULL), 0);
+    assert_int_equal(micro, 1750000);
+    assert_int_equal(fh_rent_charged_read(runpod, list, "p1", &micro, &none), FH_E_NOT_FOUND);
+    assert_int_equal(fh_rent_charged_read(runpod, odd, "p17", &micro, &odder), FH_E_UPSTREAM);
+    assert_int_equal(fh_rent_charged_read(lambda, list, "p17", &micro, &silent), FH_E_NOT_FOUND);
+    assert_int_equal(micro, 1750000);
+}
+
+static void half_a_list_of_machines_is_none(void **state)
+{
+    static const char *const half[] = {"{\"pods\":[],\"nextCursor\":\"x\"}", "{\"pods\":[],\"pagination\":{\"nextCursor\":\"x\"}}",
+                                       "{\"pods\":[],\"pagination\":{\"nextCursor\":null,\"hasNextPage\":true}}"};
+    static const char whole[] = "{\"pods\":[],\"pagination\":{\"nextCursor\":null,\"hasNextPage\":false}}";
+    const fh_rent_profile *runpod = fh_rent_profile_find(FH_STR("runpod"));
+    FH_AUTO(ptr) fh_rent_machine *list = NULL;
+    FH_AUTO(json) fh_json *doc = NULL;
+    size_t count = 1;
+    (void)state;
+    for (size_t i = 0; i < FH_COUNT(half); i++) {
+        FH_AUTO(json) fh_json *part = NULL;
+        FH_AUTO(fh_err) fh_err *err = NULL;
+        assert_int_equal(fh_json_parse(&part, fh_str_of(half[i]), 256, NULL), 0);
+        assert_int_equal(fh_rent_machines_read(runpod, part, &list, &count, &err), FH_E_UPSTREAM);
+    }
+    assert_int_equal(fh_json_parse(&doc, fh_str_of(whole), 256, NULL), 0);
+    assert_int_equal(fh_rent_machines_read(runpod, doc, &list, &count, NULL), 0);
+    assert_int_equal(count, 0);
 }
 
 static void an_offer_must_have_the_memory_that_is_asked_for(void **state)
@@ -306,6 +347,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_order_is_released_with_and_without_a_renter, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_charged_is_asked_when_it_is_final, set_up, tear_down),
         cmocka_unit_test(charges_of_vast_are_read_for_one_machine),
+        cmocka_unit_test(charges_of_runpod_are_summed_by_days_with_its_disk),
+        cmocka_unit_test(half_a_list_of_machines_is_none),
         cmocka_unit_test(an_offer_must_have_the_memory_that_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

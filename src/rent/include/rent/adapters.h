@@ -26,5 +26,7 @@ int fh_rent_key_check(const char *key_file, fh_err **err);
  * of machines also when it is not whole. */
 int fh_rent_offers_read(const fh_rent_profile *p, const fh_json *doc, fh_rent_offer **ret, size_t *ret_count, fh_err **err);
 int fh_rent_machines_read(const fh_rent_profile *p, const fh_json *doc, fh_rent_machine **ret, size_t *ret_count, fh_err **err);
+/* What it charged for a machine in all, of its list of charges. FH_E_NOT_FOUND: nothing is said of it (yet). */
+int fh_rent_charged_read(const fh_rent_profile *p, const fh_json *doc, const char *machine, int64_t *ret_micro, fh_err **err);
 
 #endif
