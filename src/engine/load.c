@@ -91,7 +91,7 @@ static int check_tensor(const fh_load *l, const char *name, uint64_t rows, uint6
     if (!fh_type_known(t->gguf_type)) {
         fh_err_set(err, FH_E_UNSUPPORTED, "tensor %s has type %s (%u), which this engine cannot compute with", name,
                    fh_type_name(t->gguf_type), t->gguf_type);
-        fh_err_hint(err, "take a variant of the model in F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K");
+        fh_err_hint(err, "take a variant of the model in F16, BF16, MXFP4, or any of the types Q2_K to Q8_0, IQ1_S to IQ4_XS");
         return FH_E_UNSUPPORTED;
     }
     *ret = t;

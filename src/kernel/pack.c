@@ -13,7 +13,7 @@ typedef struct block {
 
 fh_pack_kind fh_pack_kind_of(fh_type type)
 {
-    switch (type) {
+    switch ((unsigned)type) {
     case FH_TYPE_Q4_0: return (fh_pack_kind){4, false, false};
     case FH_TYPE_Q4_1: return (fh_pack_kind){4, false, true};
     case FH_TYPE_Q5_0: return (fh_pack_kind){5, false, false};
@@ -22,9 +22,6 @@ fh_pack_kind fh_pack_kind_of(fh_type type)
     case FH_TYPE_Q4_K: return (fh_pack_kind){4, true, true};
     case FH_TYPE_Q5_K: return (fh_pack_kind){5, true, true};
     case FH_TYPE_Q6_K: return (fh_pack_kind){6, true, false};
-    case FH_TYPE_F32:
-    case FH_TYPE_F16:
-    case FH_TYPE_BF16: break;
     }
     return (fh_pack_kind){0};
 }
@@ -80,7 +77,7 @@ static void read_q6_k(const uint8_t *p, size_t j, block *b)
 static void read_block(fh_type type, const uint8_t *row, size_t j, block *b)
 {
     const uint8_t *p = row + j * FH_PACK_COLS / fh_type_block_elems(type) * fh_type_block_bytes(type);
-    switch (type) {
+    switch ((unsigned)type) {
     case FH_TYPE_Q4_0: b->d = read_u16(p), read_nibbles(p + 2, b->q); return;
     case FH_TYPE_Q4_1: b->d = read_u16(p), b->m = read_u16(p + 2), read_nibbles(p + 4, b->q); return;
     case FH_TYPE_Q5_0: b->d = read_u16(p), read_nibbles(p + 6, b->q), read_fifths(p + 2, b->q); return;
@@ -92,9 +89,6 @@ static void read_block(fh_type type, const uint8_t *row, size_t j, block *b)
     case FH_TYPE_Q4_K: read_q45_k(p, j % 8, false, b); return;
     case FH_TYPE_Q5_K: read_q45_k(p, j % 8, true, b); return;
     case FH_TYPE_Q6_K: read_q6_k(p, j % 8, b); return;
-    case FH_TYPE_F32:
-    case FH_TYPE_F16:
-    case FH_TYPE_BF16: break;
     }
     assert(!"a type that is not packed");
 }

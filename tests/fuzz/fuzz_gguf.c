@@ -1,6 +1,7 @@
-/* GGUF files from arbitrary bytes. Whatever opens is walked to its last byte: keys, every element of every array, every tensor; tensors
- * must lie apart and be found by their names. Then a vocabulary is made of it, and if that works too, every token is decoded and a text
- * encoded and back. */
+/* GGUF files from arbitrary bytes. Whatever opens is walked to its last byte: keys, every element of every array, every tensor, rows made
+ * into floats where the type is one that we compute with; tensors must lie apart and be found by their names. Then a vocabulary is made of
+ * it, and if that works too, every token is decoded and a text encoded and back. */
+#include "kernel/ref.h"
 #include "model/gguf.h"
 #include "model/vocab.h"
 #include <stdio.h>
@@ -59,6 +60,20 @@ static void walk_keys(const fh_gguf *g)
     }
 }
 
+/* The first block of each row of the tensor's first matrix. */
+static void dequantise(const fh_gguf_tensor *t)
+{
+    float y[256];
+    size_t row_bytes = 0;
+    if (!fh_type_known(t->gguf_type)) return;
+    fh_type type = (fh_type)t->gguf_type;
+    check(fh_type_row_bytes(type, t->dims[0], &row_bytes));
+    for (size_t r = 0; r < t->dims[1]; r++) {
+        fh_ref_dequant(type, (const uint8_t *)t->data + r * row_bytes, y, fh_type_block_elems(type));
+        sink = sink + (y[0] > 0);
+    }
+}
+
 static void walk_tensors(const fh_gguf *g)
 {
     for (size_t i = 0; i < fh_gguf_tensor_count(g); i++) {
@@ -67,6 +82,7 @@ static void walk_tensors(const fh_gguf *g)
         check(name && fh_gguf_tensor_find(g, name) == t);
         fh_free(name);
         read_bytes(t->data, t->bytes);
+        dequantise(t);
         for (size_t k = 0; k < i && k < 64; k++) {
             const fh_gguf_tensor *o = fh_gguf_tensor_at(g, k);
             check((const char *)o->data + o->bytes <= (const char *)t->data || (const char *)t->data + t->bytes <= (const char *)o->data);

@@ -1,6 +1,8 @@
-/* What the bytes of each type mean. Layouts are ggml's: a block begins with its scale (and minimum) as half floats, then the high bits,
- * then the low ones. In blocks of 32, element i < 16 is the low nibble of byte i and element i + 16 the high one. Blocks of 256 hold eight
- * sub-blocks of 32 with 6-bit scales and minima (Q4_K, Q5_K) or sixteen of 16 with 8-bit scales (Q6_K). */
+/* What the bytes of each type mean. Layouts are ggml's: a block mostly begins with its scale (and minimum) as half floats, then the high
+ * bits, then the low ones. In blocks of 32, element i < 16 is the low nibble of byte i and element i + 16 the high one. Blocks of 256 hold
+ * eight sub-blocks of 32 with 6-bit scales and minima (Q4_K, Q5_K) or sixteen of 16 with 8-bit scales (Q6_K) or 4-bit scales and minima
+ * (Q2_K). Types whose quants are places in a codebook are read by codes.c. */
+#include "codes.h"
 #include "kernel/ref.h"
 
 #include <assert.h>
@@ -82,6 +84,16 @@ static void q8_0_block(const uint8_t *b, float *y)
     for (int i = 0; i < 32; i++) y[i] = (float)(int8_t)b[2 + i] * d;
 }
 
+/* Four sub-blocks of 32 columns share 32 bytes, two bits each; a byte for each 16 columns has their scale and minimum. */
+static void q2_k_block(const uint8_t *b, float *y)
+{
+    float d = read_f16(b + 80), dmin = read_f16(b + 82);
+    for (int e = 0; e < 256; e++) {
+        int q = b[16 + e / 128 * 32 + e % 32] >> e % 128 / 32 * 2 & 3, pair = b[e / 16];
+        y[e] = d * (float)(pair & 15) * (float)q - dmin * (float)(pair >> 4);
+    }
+}
+
 /* The 6-bit scale and minimum of sub-block j: twelve bytes hold eight pairs, the last four's top two bits in the first eight's. */
 static void scale_min(const uint8_t *s, int j, int *scale, int *min)
 {
@@ -138,7 +150,7 @@ typedef void block_fn(const uint8_t *b, float *y);
 
 static block_fn *block_of(fh_type type)
 {
-    switch (type) {
+    switch ((unsigned)type) {
     case FH_TYPE_F32: return f32_block;
     case FH_TYPE_F16: return f16_block;
     case FH_TYPE_BF16: return bf16_block;
@@ -147,6 +159,7 @@ static block_fn *block_of(fh_type type)
     case FH_TYPE_Q5_0: return q5_0_block;
     case FH_TYPE_Q5_1: return q5_1_block;
     case FH_TYPE_Q8_0: return q8_0_block;
+    case FH_TYPE_Q2_K: return q2_k_block;
     case FH_TYPE_Q4_K: return q4_k_block;
     case FH_TYPE_Q5_K: return q5_k_block;
     case FH_TYPE_Q6_K: return q6_k_block;
@@ -154,25 +167,31 @@ static block_fn *block_of(fh_type type)
     return NULL;
 }
 
+static void dequant_block(fh_type type, block_fn *block, const uint8_t *b, float *y)
+{
+    if (block)
+        block(b, y);
+    else
+        fh_ref_codes_block(type, b, y);
+}
+
 void fh_ref_dequant(fh_type type, const void *src, float *dst, size_t n)
 {
     block_fn *block = block_of(type);
-    assert(block);
     size_t elems = fh_type_block_elems(type), bytes = fh_type_block_bytes(type);
     assert(n % elems == 0);
-    for (size_t i = 0; i < n / elems; i++) block((const uint8_t *)src + i * bytes, dst + i * elems);
+    for (size_t i = 0; i < n / elems; i++) dequant_block(type, block, (const uint8_t *)src + i * bytes, dst + i * elems);
 }
 
 double fh_ref_dot(fh_type type, const void *row, const float *x, size_t n)
 {
     block_fn *block = block_of(type);
-    assert(block);
     size_t elems = fh_type_block_elems(type), bytes = fh_type_block_bytes(type);
     assert(n % elems == 0);
     double sum = 0;
     float w[256] = {0};
     for (size_t i = 0; i < n; i += elems) {
-        block((const uint8_t *)row + i / elems * bytes, w);
+        dequant_block(type, block, (const uint8_t *)row + i / elems * bytes, w);
         for (size_t j = 0; j < elems; j++) sum += (double)w[j] * (double)x[i + j];
     }
     return sum;

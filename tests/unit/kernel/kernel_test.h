@@ -28,8 +28,11 @@ static inline void random_floats(float *x, size_t n, float scale)
     for (size_t i = 0; i < n; i++) x[i] = scale * random_unit();
 }
 
-static const fh_type all_types[] = {FH_TYPE_F32,  FH_TYPE_F16,  FH_TYPE_BF16, FH_TYPE_Q4_0, FH_TYPE_Q4_1, FH_TYPE_Q5_0,
-                                    FH_TYPE_Q5_1, FH_TYPE_Q8_0, FH_TYPE_Q4_K, FH_TYPE_Q5_K, FH_TYPE_Q6_K};
+static const fh_type all_types[] = {FH_TYPE_F32,    FH_TYPE_F16,     FH_TYPE_BF16,  FH_TYPE_Q4_0,    FH_TYPE_Q4_1,
+                                    FH_TYPE_Q5_0,   FH_TYPE_Q5_1,    FH_TYPE_Q8_0,  FH_TYPE_Q4_K,    FH_TYPE_Q5_K,
+                                    FH_TYPE_Q6_K,   FH_TYPE_Q2_K,    FH_TYPE_Q3_K,  FH_TYPE_MXFP4,   FH_TYPE_IQ4_NL,
+                                    FH_TYPE_IQ4_XS, FH_TYPE_TQ1_0,   FH_TYPE_TQ2_0, FH_TYPE_IQ2_XXS, FH_TYPE_IQ2_XS,
+                                    FH_TYPE_IQ2_S,  FH_TYPE_IQ3_XXS, FH_TYPE_IQ3_S, FH_TYPE_IQ1_S,   FH_TYPE_IQ1_M};
 
 static inline void put_half(uint8_t *p, float f)
 {
@@ -37,18 +40,47 @@ static inline void put_half(uint8_t *p, float f)
     memcpy(p, &h, sizeof h);
 }
 
+static inline void random_bytes(uint8_t *data, size_t n)
+{
+    for (size_t i = 0; i < n; i++) data[i] = (uint8_t)(random_u64() >> 24);
+}
+
+/* A block has a minimum beside its scale. */
+static inline bool has_min(fh_type type)
+{
+    return type == FH_TYPE_Q4_1 || type == FH_TYPE_Q5_1 || type == FH_TYPE_Q2_K || type == FH_TYPE_Q4_K || type == FH_TYPE_Q5_K;
+}
+
+/* Sets the scale (and minimum) of the block at p. */
+static inline void put_scales(fh_type type, uint8_t *p, float d, float m)
+{
+    size_t at = 0;
+    if (type == FH_TYPE_Q6_K) at = 208;
+    if (type == FH_TYPE_Q2_K) at = 80;
+    if (type == FH_TYPE_Q3_K) at = 108;
+    if (type == FH_TYPE_TQ1_0) at = 52;
+    if (type == FH_TYPE_TQ2_0) at = 64;
+    if (type == FH_TYPE_MXFP4) {
+        p[0] = (uint8_t)(128 + ilogbf(d));
+    } else if (type == FH_TYPE_IQ1_M) {
+        for (int i = 0; i < 4; i++) p[49 + 2 * i] = (uint8_t)((p[49 + 2 * i] & 15) | (fh_f32_to_f16(d) >> 4 * i & 15) << 4);
+    } else {
+        put_half(p + at, d);
+        if (has_min(type)) put_half(p + at + 2, m);
+    }
+}
+
 /* Any bytes are quants; the scales of each block are set to values near `scale`. */
 static inline void random_blocks(fh_type type, uint8_t *data, size_t bytes, float scale)
 {
     size_t block = fh_type_block_bytes(type);
-    for (size_t i = 0; i < bytes; i++) data[i] = (uint8_t)(random_u64() >> 24);
+    random_bytes(data, bytes);
     for (uint8_t *p = data; p < data + bytes; p += block) {
         float d = scale * (1.5f + 0.5f * random_unit()), m = scale * random_unit();
         if (type == FH_TYPE_F32) memcpy(p, &m, sizeof m);
         if (type == FH_TYPE_F16) put_half(p, m);
         if (type == FH_TYPE_BF16) memcpy(p, &(uint16_t){fh_f32_to_bf16(m)}, 2);
-        if (block > 4) put_half(type == FH_TYPE_Q6_K ? p + 208 : p, d);
-        if (type == FH_TYPE_Q4_1 || type == FH_TYPE_Q5_1 || type == FH_TYPE_Q4_K || type == FH_TYPE_Q5_K) put_half(p + 2, m);
+        if (block > 4) put_scales(type, p, d, m);
     }
 }
 

@@ -4,6 +4,7 @@
  * rounding only. The quantisation: against the reference on the float activations, the root mean square error of random data stays below
  * the row of the type in the table. */
 #include "kernel_test.h"
+#include "../../../src/kernel/ref/codes.h"
 
 #define ROUNDING 3e-6 /* of the sum of magnitudes */
 
@@ -13,13 +14,17 @@ typedef struct bound {
 } bound;
 
 static const bound bounds[] = {
-    {FH_TYPE_F32, 1e-6},  {FH_TYPE_F16, 1e-6},  {FH_TYPE_BF16, 1e-6}, {FH_TYPE_Q4_0, 6e-3}, {FH_TYPE_Q4_1, 6e-3}, {FH_TYPE_Q5_0, 6e-3},
-    {FH_TYPE_Q5_1, 6e-3}, {FH_TYPE_Q8_0, 6e-3}, {FH_TYPE_Q4_K, 6e-3}, {FH_TYPE_Q5_K, 6e-3}, {FH_TYPE_Q6_K, 6e-3},
+    {FH_TYPE_F32, 1e-6},    {FH_TYPE_F16, 1e-6},     {FH_TYPE_BF16, 1e-6},  {FH_TYPE_Q4_0, 6e-3},    {FH_TYPE_Q4_1, 6e-3},
+    {FH_TYPE_Q5_0, 6e-3},   {FH_TYPE_Q5_1, 6e-3},    {FH_TYPE_Q8_0, 6e-3},  {FH_TYPE_Q4_K, 6e-3},    {FH_TYPE_Q5_K, 6e-3},
+    {FH_TYPE_Q6_K, 6e-3},   {FH_TYPE_Q2_K, 6e-3},    {FH_TYPE_Q3_K, 6e-3},  {FH_TYPE_MXFP4, 6e-3},   {FH_TYPE_IQ4_NL, 6e-3},
+    {FH_TYPE_IQ4_XS, 6e-3}, {FH_TYPE_TQ1_0, 6e-3},   {FH_TYPE_TQ2_0, 6e-3}, {FH_TYPE_IQ2_XXS, 6e-3}, {FH_TYPE_IQ2_XS, 6e-3},
+    {FH_TYPE_IQ2_S, 6e-3},  {FH_TYPE_IQ3_XXS, 6e-3}, {FH_TYPE_IQ3_S, 6e-3}, {FH_TYPE_IQ1_S, 6e-3},   {FH_TYPE_IQ1_M, 6e-3},
 };
 
+/* Multiplied as floats, or not packed yet. */
 static bool is_float(fh_type t)
 {
-    return t == FH_TYPE_F32 || t == FH_TYPE_F16 || t == FH_TYPE_BF16;
+    return t == FH_TYPE_F32 || t == FH_TYPE_F16 || t == FH_TYPE_BF16 || t == FH_TYPE_Q2_K || fh_ref_meaning(t).book != FH_BOOK_NONE;
 }
 
 typedef struct problem {
@@ -120,7 +125,7 @@ static double check(const problem *p)
         for (size_t r = 0; r < p->rows; r++) {
             double want = fh_ref_dot(p->type, p->data + r * p->row_bytes, x, p->cols);
             double ideal = fh_ref_dot(p->type, p->data + r * p->row_bytes, xi, p->cols);
-            double slack = ROUNDING * magnitude(p, r, x) * (p->type == FH_TYPE_Q4_K || p->type == FH_TYPE_Q5_K ? 2 : 1) + 1e-30;
+            double slack = ROUNDING * magnitude(p, r, x) * (has_min(p->type) ? 2 : 1) + 1e-30;
             if (!(fabs((double)y[r] - want) <= slack))
                 fail_msg("%s [%zu x %zu] n %zu: row %zu of %zu is %.9g, should be %.9g +- %.3g", fh_type_name(p->type), p->rows, p->cols,
                          p->n, r, i, (double)y[r], want, slack);
@@ -174,7 +179,7 @@ static void errors_stay_within_the_bound_of_each_type(void **state)
     FOR_EACH_TABLE(k)
     {
         for (size_t i = 0; i < FH_COUNT(bounds); i++) {
-            problem p = problem_make(k, bounds[i].type, 64, fh_type_block_elems(bounds[i].type) == 256 ? 1536 : 576, 9);
+            problem p = problem_make(k, bounds[i].type, 64, fh_type_block_elems(bounds[i].type) == 256 ? 1536 : 576, 40);
             solve(&p);
             double rms = check(&p);
             if (rms > bounds[i].rms) fail_msg("%s: relative error %.3g, bound %.3g", fh_type_name(p.type), rms, bounds[i].rms);
@@ -252,9 +257,7 @@ static void extreme_quants_do_not_overflow(void **state)
                 memset(p.data, byte ? 0xff : 0, p.rows * p.row_bytes);
                 if (p.type == FH_TYPE_Q8_0) memset(p.data, byte ? 0x80 : 0x7f, p.rows * p.row_bytes);
                 for (size_t at = 0; at < p.rows * p.row_bytes; at += fh_type_block_bytes(p.type)) {
-                    put_half(p.data + at + (p.type == FH_TYPE_Q6_K ? 208 : 0), 1.0f);
-                    if (p.type == FH_TYPE_Q4_1 || p.type == FH_TYPE_Q5_1 || p.type == FH_TYPE_Q4_K || p.type == FH_TYPE_Q5_K)
-                        put_half(p.data + at + 2, -1.0f);
+                    put_scales(p.type, p.data + at, 1.0f, -1.0f);
                 }
                 fill(&p, 1.0f);
                 solve_and_check(&p);

@@ -100,7 +100,7 @@ static void tensors_are_found_where_they_lie(void **state)
     tensor_f32(&m, "b", 10);
     tensor_f32(&m, "a", 33);
     const uint64_t dims[] = {256, 2};
-    tensor_at(&m, "iq", 16, 2, dims, m.data.len); /* IQ2_XXS: no kernel of ours, but listed */
+    tensor_at(&m, "iq", FH_TYPE_IQ2_XXS, 2, dims, m.data.len);
     for (int i = 0; i < 132; i++) fh_buf_addc(&m.data, 1);
     fh_gguf *g = open_made(&m);
     assert_int_equal(fh_gguf_tensor_count(g), 3);

@@ -269,6 +269,39 @@ static void bad_tensors_are_refused(void **state)
     one_tensor(name, 0, 1, ok, 0, "name", "at most 255");
 }
 
+/* Three blocks in each of two rows, and the file ends behind `bytes`. */
+static void blocks_of(maker *m, uint32_t type, uint64_t cols, size_t bytes)
+{
+    maker_init(m);
+    tensor_at(m, "t", type, 2, (const uint64_t[]){cols, 2}, 0);
+    for (size_t i = 0; i < bytes; i++) fh_buf_addc(&m->data, 0);
+}
+
+static void every_type_is_as_large_as_its_blocks(void **state)
+{
+#define TYPE_ROW(name, id, elems, bytes) {id, elems, bytes},
+    static const struct {
+        uint32_t id, elems, bytes;
+    } types[] = {FH_TYPE_LIST(TYPE_ROW)};
+#undef TYPE_ROW
+    maker m;
+    for (size_t i = 0; i < FH_COUNT(types); i++) {
+        uint64_t cols = 3 * types[i].elems;
+        if (types[i].elems > 1) {
+            blocks_of(&m, types[i].id, cols + 1, 4096);
+            expect_broken_made(&m, "type", "has blocks of");
+        }
+        blocks_of(&m, types[i].id, cols, 6 * types[i].bytes - 1);
+        expect_broken_made(&m, "offset", "beyond the end");
+        blocks_of(&m, types[i].id, cols, 6 * types[i].bytes);
+        maker_write(&m, in_scratch("whole.gguf"));
+        maker_fini(&m);
+        FH_AUTO(fh_gguf) fh_gguf *g = NULL;
+        assert_int_equal(fh_gguf_open(&g, in_scratch("whole.gguf"), NULL), 0);
+        assert_int_equal(fh_gguf_tensor_find(g, "t")->bytes, 6 * types[i].bytes);
+    }
+}
+
 static void tensors_that_overlap_or_repeat_are_refused(void **state)
 {
     maker m;
@@ -347,6 +380,7 @@ int main(void)
         cmocka_unit_test(bad_keys_are_refused),
         cmocka_unit_test(absurd_alignments_are_refused),
         cmocka_unit_test(bad_tensors_are_refused),
+        cmocka_unit_test(every_type_is_as_large_as_its_blocks),
         cmocka_unit_test(tensors_that_overlap_or_repeat_are_refused),
         cmocka_unit_test(splits_that_lie_are_refused),
         cmocka_unit_test(the_most_tensors_cost_little),

@@ -15,10 +15,24 @@
     X(Q5_0, 6, 32, 22)                                                                                                                     \
     X(Q5_1, 7, 32, 24)                                                                                                                     \
     X(Q8_0, 8, 32, 34)                                                                                                                     \
+    X(Q2_K, 10, 256, 84)                                                                                                                   \
+    X(Q3_K, 11, 256, 110)                                                                                                                  \
     X(Q4_K, 12, 256, 144)                                                                                                                  \
     X(Q5_K, 13, 256, 176)                                                                                                                  \
     X(Q6_K, 14, 256, 210)                                                                                                                  \
-    X(BF16, 30, 1, 2)
+    X(IQ2_XXS, 16, 256, 66)                                                                                                                \
+    X(IQ2_XS, 17, 256, 74)                                                                                                                 \
+    X(IQ3_XXS, 18, 256, 98)                                                                                                                \
+    X(IQ1_S, 19, 256, 50)                                                                                                                  \
+    X(IQ4_NL, 20, 32, 18)                                                                                                                  \
+    X(IQ3_S, 21, 256, 110)                                                                                                                 \
+    X(IQ2_S, 22, 256, 82)                                                                                                                  \
+    X(IQ4_XS, 23, 256, 136)                                                                                                                \
+    X(IQ1_M, 29, 256, 56)                                                                                                                  \
+    X(BF16, 30, 1, 2)                                                                                                                      \
+    X(TQ1_0, 34, 256, 54)                                                                                                                  \
+    X(TQ2_0, 35, 256, 66)                                                                                                                  \
+    X(MXFP4, 39, 32, 17)
 
 typedef enum fh_type {
 #define FH_TYPE_ENUM(name, id, elems, bytes) FH_TYPE_##name = id,
@@ -27,7 +41,7 @@ typedef enum fh_type {
 } fh_type;
 
 bool fh_type_known(uint32_t gguf_id);
-const char *fh_type_name(uint32_t gguf_id); /* also names types that are not supported (IQ2_XXS ...); "?" for unheard of */
+const char *fh_type_name(uint32_t gguf_id); /* also names types that are not supported (NVFP4 ...); "?" for unheard of */
 size_t fh_type_block_elems(fh_type t);
 size_t fh_type_block_bytes(fh_type t);
 /* Bytes of a row of `cols` elements; false when cols is no multiple of the block or the product overflows. */
