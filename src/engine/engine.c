@@ -173,7 +173,7 @@ static int make_weights(fh_engine *e, const fh_engine_options *o, fh_load *l, fh
     l->arena = e->arena;
     fh_load_progress p = {o->progress, o->progress_arg, o->cancel};
     if (!rc) rc = fh_load_run(l, e->pool, &p, err);
-    if (!rc) rc = e->model.family->finish(&e->model, l, err);
+    if (!rc) rc = e->model.family->does->finish(&e->model, l, err);
     return rc;
 }
 
@@ -184,7 +184,7 @@ static int make_rest(fh_engine *e, fh_err **err)
     int rc = fh_kv_init(&e->model.kv, err);
     fh_step_sizes z = {
         .batch_tok = e->info.batch_tok, .seqs = e->info.parallel, .logit_rows = e->logit_rows, .workers = fh_pool_count(e->pool)};
-    if (!rc) rc = e->model.family->prepare(&e->model, &z, err);
+    if (!rc) rc = e->model.family->does->prepare(&e->model, &z, err);
     return rc ? rc : make_buffers(e, err);
 }
 
@@ -201,7 +201,7 @@ static void fill_info(fh_engine *e, const fh_load *l)
     e->info.file_bytes = fh_gguf_file_bytes(e->gguf);
     e->info.weight_bytes = fh_load_bytes(l);
     e->info.kv_bytes = kv_bytes;
-    e->info.token_bytes = e->model.family->token_bytes(&e->model);
+    e->info.token_bytes = e->model.family->does->token_bytes(&e->model);
     e->stats.kv_total_tok = (uint64_t)e->info.context_tok * e->info.parallel;
 }
 
@@ -214,7 +214,7 @@ static int load(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **e
     e->model.kernels = fh_kernels_get(isa);
     rc = fh_load_init(l, e->gguf, e->model.kernels, o->exact, err);
     if (!rc) rc = find_family(e, l, err);
-    if (!rc) rc = e->model.family->plan(&e->model, l, err);
+    if (!rc) rc = e->model.family->does->plan(&e->model, l, err);
     if (!rc) rc = fh_load_refuse_rest(l, err);
     if (!rc) rc = check_options(e, o, err);
     if (!rc && !o->no_vocab) rc = open_vocab(e, err);
@@ -281,7 +281,7 @@ void fh_engine_close(fh_engine *e)
     free_slots(e);
     void *buffers[] = {e->ids, e->pos, e->seqs, e->out, e->logits, e->out_gens, e->sampled, e->state_rows, e->states};
     for (size_t i = 0; i < FH_COUNT(buffers); i++) fh_free(buffers[i]);
-    if (e->model.family) e->model.family->free(&e->model);
+    if (e->model.family) e->model.family->does->free(&e->model);
     if (e->arena) fh_weight_arena_free(e->arena);
     fh_kv_fini(&e->model.kv);
     if (e->pool) fh_pool_free(e->pool);

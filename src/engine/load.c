@@ -237,19 +237,3 @@ int fh_load_run(fh_load *l, fh_pool *pool, const fh_load_progress *p, fh_err **e
     if (rc == 0 && p->fn) p->fn(p->arg, m.total, m.total);
     return rc;
 }
-
-/* ---- families ---- */
-
-static const fh_family *const families[] = {&fh_family_llama};
-
-const fh_family *fh_family_find(fh_str architecture)
-{
-    for (size_t i = 0; i < FH_COUNT(families); i++)
-        if (fh_str_eqs(architecture, families[i]->architecture)) return families[i];
-    return NULL;
-}
-
-void fh_family_list(fh_buf *out)
-{
-    for (size_t i = 0; i < FH_COUNT(families); i++) fh_buf_addf(out, "%s%s", i ? ", " : "", families[i]->architecture);
-}

@@ -1,7 +1,8 @@
 /* What the files of engine/ share about a model: its shape, its weights as a family loads them, its cache, and one step of computing.
  *
- * A family is a struct of functions (family_llama.c is the first). It reads its keys and names its tensors (plan: nothing is made yet,
- * everything is checked), the loader then makes all weights at once on all threads, and forward computes one step on all workers together.
+ * A family is an arithmetic, which is a struct of functions, and what sets the family apart in it. It reads its keys and names its tensors
+ * (plan: nothing is made yet, everything is checked), the loader then makes all weights at once on all threads, and forward computes one
+ * step on all workers together.
  */
 #ifndef FH_ENGINE_MODEL_H
 #define FH_ENGINE_MODEL_H
@@ -111,23 +112,30 @@ typedef struct fh_model {
     const fh_family *family;
     const fh_kernels *kernels;
     fh_shape shape;
-    void *weights;   /* the family's own */
-    void *workspace; /* the family's own: sized by fh_family.prepare */
+    void *weights;   /* the arithmetic's own */
+    void *workspace; /* the arithmetic's own: sized by fh_arithmetic.prepare */
     fh_kv kv;
     bool split_keys; /* attention may be split along keys: faster, results then depend on the number of workers and sequences */
 } fh_model;
 
-struct fh_family {
-    const char *architecture;
+/* How the models of some architectures are computed (transformer.c is the first). */
+typedef struct fh_arithmetic {
     int (*plan)(fh_model *m, fh_load *l, fh_err **err);                /* fills shape, makes weights (empty), plans every tensor */
     int (*finish)(fh_model *m, const fh_load *l, fh_err **err);        /* after the tensors were made */
     int (*prepare)(fh_model *m, const fh_step_sizes *z, fh_err **err); /* makes the workspace */
     void (*forward)(const fh_model *m, const fh_step *s, fh_worker *w);
     void (*free)(fh_model *m); /* weights and workspace, half-made ones too */
     uint64_t (*token_bytes)(const fh_model *m);
+} fh_arithmetic;
+extern const fh_arithmetic fh_transformer_arithmetic;
+
+struct fh_family {
+    const char *architecture; /* general.architecture of its files */
+    const fh_arithmetic *does;
+    const void *traits; /* what sets it apart, of the arithmetic's own type */
 };
+/* families.c */
 const fh_family *fh_family_find(fh_str architecture);
-void fh_family_list(fh_buf *out); /* "llama, ..." for errors */
-extern const fh_family fh_family_llama;
+void fh_family_list(fh_buf *out); /* "llama, qwen2, ..." for errors */
 
 #endif

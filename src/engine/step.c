@@ -13,7 +13,7 @@ static void step_main(fh_worker *w, void *arg)
 {
     const run *r = arg;
     fh_engine *e = r->e;
-    e->model.family->forward(&e->model, &e->step, w);
+    e->model.family->does->forward(&e->model, &e->step, w);
     for (size_t i = w->index; r->sample && i < e->step.out_count; i += w->count) r->sample(e, i);
 }
 

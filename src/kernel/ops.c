@@ -59,28 +59,84 @@ static void *element_at(void *row, fh_type type, size_t index)
     return (uint8_t *)row + index * fh_type_block_bytes(type);
 }
 
-static void store_key(const fh_kernels *k, const fh_rope_job *j, const float *x, const float *cs, void *dst)
+/* ---- from products to attention ---- */
+
+typedef struct room { /* for one head on its way */
+    float plain[FH_HEAD_DIM_MAX], paired[FH_HEAD_DIM_MAX];
+} room;
+
+static const float *add_bias(const float *x, const float *bias, size_t n, float *to)
 {
+    for (size_t i = 0; i < n; i++) to[i] = x[i] + bias[i];
+    return to;
+}
+
+static const float *norm_head(const fh_kernels *k, const float *x, const float *weight, float eps, size_t n, float *to)
+{
+    k->norm_row(x, weight, k->rms_scale(x, n, eps), n, to);
+    return to;
+}
+
+static const float *pair_halves(const float *x, size_t dims, size_t n, float *to)
+{
+    for (size_t i = 0; i < dims / 2; i++) {
+        to[2 * i] = x[i];
+        to[2 * i + 1] = x[i + dims / 2];
+    }
+    for (size_t i = dims; i < n; i++) to[i] = x[i];
+    return to;
+}
+
+/* A head as the rotation wants it: x itself where nothing is to be done. */
+static const float *ready_head(const fh_kernels *k, const fh_rope_job *j, const float *x, const float *bias, const float *norm, room *r)
+{
+    if (bias) x = add_bias(x, bias, j->head_dim, r->plain);
+    if (norm) x = norm_head(k, x, norm, j->norm_eps, j->head_dim, r->plain);
+    return j->halves ? pair_halves(x, j->rope_dims, j->head_dim, r->paired) : x;
+}
+
+static const float *bias_at(const float *bias, size_t at)
+{
+    return bias ? bias + at : NULL;
+}
+
+static void turn_query(const fh_kernels *k, const fh_rope_job *j, size_t row, size_t at)
+{
+    room r;
+    float *q = j->q + row * j->q_stride + at;
+    const float *x = ready_head(k, j, q, bias_at(j->q_bias, at), j->q_norm, &r);
+    k->rope(x, j->cs + row * j->rope_dims, j->rope_dims / 2, q);
+    for (size_t i = j->rope_dims; x != q && i < j->head_dim; i++) q[i] = x[i];
+}
+
+static void store_key(const fh_kernels *k, const fh_rope_job *j, size_t row, size_t at)
+{
+    room r;
     float turned[FH_HEAD_DIM_MAX];
-    k->rope(x, cs, j->rope_dims / 2, turned);
+    void *dst = element_at(j->k_rows[row], j->kv_type, at);
+    const float *x = ready_head(k, j, j->k + row * j->k_stride + at, bias_at(j->k_bias, at), j->k_norm, &r);
+    k->rope(x, j->cs + row * j->rope_dims, j->rope_dims / 2, turned);
     k->store(j->kv_type, turned, j->rope_dims, dst);
     k->store(j->kv_type, x + j->rope_dims, j->head_dim - j->rope_dims, element_at(dst, j->kv_type, j->rope_dims));
+}
+
+static void store_value(const fh_kernels *k, const fh_rope_job *j, size_t row, size_t at)
+{
+    float biased[FH_HEAD_DIM_MAX];
+    const float *x = j->v + row * j->v_stride + at;
+    if (j->v_bias) x = add_bias(x, j->v_bias + at, j->head_dim, biased);
+    k->store(j->kv_type, x, j->head_dim, element_at(j->v_rows[row], j->kv_type, at));
 }
 
 /* Heads of a row in the order q, k, v. */
 static void rope_store_head(const fh_kernels *k, const fh_rope_job *j, size_t row, size_t head)
 {
-    const float *cs = j->cs + row * j->rope_dims;
-    if (head < j->heads) {
-        float *q = j->q + row * j->q_stride + head * j->head_dim;
-        k->rope(q, cs, j->rope_dims / 2, q);
-        return;
-    }
-    size_t at = (head - j->heads) % j->kv_heads * j->head_dim;
-    if (head < j->heads + j->kv_heads)
-        store_key(k, j, j->k + row * j->k_stride + at, cs, element_at(j->k_rows[row], j->kv_type, at));
+    if (head < j->heads)
+        turn_query(k, j, row, head * j->head_dim);
+    else if (head < j->heads + j->kv_heads)
+        store_key(k, j, row, (head - j->heads) * j->head_dim);
     else
-        k->store(j->kv_type, j->v + row * j->v_stride + at, j->head_dim, element_at(j->v_rows[row], j->kv_type, at));
+        store_value(k, j, row, (head - j->heads - j->kv_heads) * j->head_dim);
 }
 
 void fh_rope_store(const fh_kernels *k, const fh_rope_job *job, fh_worker *w)

@@ -177,6 +177,14 @@ static int choose_id(import *im, const char *digest, fh_err **err)
 }
 
 /* Grouped-query attention keeps one key and one value a layer and KV head; other families are not reckoned here. */
+static bool keeps_keys_and_values(const char *architecture)
+{
+    static const char *const known[] = {"llama", "qwen2", "qwen3"};
+    for (size_t i = 0; i < FH_COUNT(known); i++)
+        if (strcmp(architecture, known[i]) == 0) return true;
+    return false;
+}
+
 static void read_memory_rule(const fh_gguf *g, fh_weights_meta *m)
 {
     fh_str arch = {0};
@@ -186,7 +194,7 @@ static void read_memory_rule(const fh_gguf *g, fh_weights_meta *m)
     uint64_t context = 0, layers = 0, width = 0, heads = 0, kv_heads = 0, head = 0;
 #define READ(name, to) (snprintf(key, sizeof(key), "%s.%s", m->architecture, name), fh_gguf_get_u64(g, key, 1, 1u << 30, to, NULL) == 0)
     if (READ("context_length", &context)) m->context_tok = (int64_t)context;
-    if (strcmp(m->architecture, "llama") != 0) return;
+    if (!keeps_keys_and_values(m->architecture)) return;
     if (!READ("block_count", &layers) || !READ("embedding_length", &width) || !READ("attention.head_count", &heads)) return;
     if (!READ("attention.head_count_kv", &kv_heads)) kv_heads = heads;
     if (!READ("attention.key_length", &head)) head = width / heads;

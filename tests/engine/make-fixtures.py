@@ -3,7 +3,7 @@
 
 make-fixtures.py --starter STARTER.gguf --tiny-gguf PROGRAM [--only NAME]
 
-Reads weights from a GGUF, dequantises them, gives them to transformers' LlamaForCausalLM (float32, eager attention, CPU), runs one full forward and
+Reads weights from a GGUF, dequantises them, gives them to transformers' class of that architecture (float32, eager attention, CPU), runs one full forward and
 keeps what is needed to compare: fixtures/NAME.bin. Needs: torch, transformers, numpy, gguf, tokenizers. The starter's text is text.txt (the end of
 Moby-Dick, public domain); tiny models are written by PROGRAM (tests/support/tiny-gguf.c) with random weights, the same on every machine.
 
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from gguf import GGUFReader
 from gguf.quants import dequantize
-from transformers import LlamaConfig, LlamaForCausalLM
+import transformers
 
 HERE = Path(__file__).resolve().parent
 TINY = {  # name: arguments of tiny-gguf, rope of transformers
@@ -30,7 +30,14 @@ TINY = {  # name: arguments of tiny-gguf, rope of transformers
     "tiny-yarn": (["--rope", "yarn"], {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64, "beta_fast": 32.0, "beta_slow": 1.0}),
     "tiny-llama3": (["--rope", "llama3"], {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
                                            "original_max_position_embeddings": 64}),
+    "tiny-qwen2": (["--architecture", "qwen2", "--type", "Q8_0", "--tied"], {}),
+    "tiny-qwen3": (["--architecture", "qwen3", "--head-dim", "32"], {}),
 }
+CLASSES = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}
+NAMES = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "attn_q_norm": "self_attn.q_norm",
+         "attn_k_norm": "self_attn.k_norm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm",
+         "ffn_norm": "post_attention_layernorm"}
+ENDS = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight"}
 
 
 def halves(weight, heads):
@@ -39,35 +46,36 @@ def halves(weight, heads):
     return weight.reshape(heads, rows // heads // 2, 2, cols).swapaxes(1, 2).reshape(rows, cols)
 
 
-def state(reader, heads, kv_heads, tied):
-    names = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj",
-             "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
-    ends = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight"}
+def state(reader, config, permuted):
+    heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
     out = {}
     for t in reader.tensors:
         w = dequantize(t.data, t.tensor_type).astype(np.float32)
-        if t.name in ends:
-            out[ends[t.name]] = w
+        if t.name in ENDS:
+            out[ENDS[t.name]] = w
         elif t.name.startswith("blk."):
-            _, layer, part, _ = t.name.split(".")
-            w = halves(w, heads) if part == "attn_q" else halves(w, kv_heads) if part == "attn_k" else w
-            out[f"model.layers.{layer}.{names[part]}.weight"] = w
-    if tied:
+            _, layer, part, kind = t.name.split(".")
+            if permuted and part in heads:
+                w = halves(w, heads[part])
+            out[f"model.layers.{layer}.{NAMES[part]}.{kind}"] = w
+    if config.tie_word_embeddings:
         out["lm_head.weight"] = out["model.embed_tokens.weight"]
     return {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in out.items()}
 
 
 def load(path, rope):
     reader = GGUFReader(str(path))
-    key = lambda name: reader.fields[f"llama.{name}"].contents()
-    tied = not any(t.name == "output.weight" for t in reader.tensors)
-    config = LlamaConfig(vocab_size=key("vocab_size"), hidden_size=key("embedding_length"), intermediate_size=key("feed_forward_length"),
-                         num_hidden_layers=key("block_count"), num_attention_heads=key("attention.head_count"), num_key_value_heads=key("attention.head_count_kv"),
-                         max_position_embeddings=key("context_length"), rms_norm_eps=key("attention.layer_norm_rms_epsilon"), tie_word_embeddings=tied,
-                         rope_parameters={"rope_type": "default", "rope_theta": key("rope.freq_base"), **rope}, attn_implementation="eager", dtype="float32")
-    model = LlamaForCausalLM(config).float().eval()
-    weights = state(reader, config.num_attention_heads, config.num_key_value_heads, tied)
-    missing, unexpected = model.load_state_dict(weights, strict=False)
+    arch = reader.fields["general.architecture"].contents()
+    key = lambda name, absent=None: reader.fields[f"{arch}.{name}"].contents() if f"{arch}.{name}" in reader.fields else absent
+    heads = key("attention.head_count")
+    config = getattr(transformers, CLASSES[arch] + "Config")(
+        vocab_size=key("vocab_size"), hidden_size=key("embedding_length"), intermediate_size=key("feed_forward_length"), num_hidden_layers=key("block_count"),
+        num_attention_heads=heads, num_key_value_heads=key("attention.head_count_kv"), head_dim=key("attention.key_length", key("embedding_length") // heads),
+        max_position_embeddings=key("context_length"), rms_norm_eps=key("attention.layer_norm_rms_epsilon"),
+        tie_word_embeddings=not any(t.name == "output.weight" for t in reader.tensors),
+        rope_parameters={"rope_type": "default", "rope_theta": key("rope.freq_base"), **rope}, attn_implementation="eager", dtype="float32")
+    model = getattr(transformers, CLASSES[arch] + "ForCausalLM")(config).float().eval()
+    missing, unexpected = model.load_state_dict(state(reader, config, arch == "llama"), strict=False)
     assert not unexpected and not [m for m in missing if "rotary" not in m], (missing, unexpected)
     return model
 

@@ -1,5 +1,5 @@
-/* tiny-gguf OUT.gguf [--type F32|Q8_0|Q4_0] [--context N] [--layers N] [--files N] [--seed N] [--tied] [--rope linear|yarn|llama3]: writes
- * the model of tiny_gguf.h. */
+/* tiny-gguf OUT.gguf [--type F32|Q8_0|Q4_0] [--context N] [--layers N] [--files N] [--seed N] [--tied] [--rope linear|yarn|llama3]
+ * [--architecture llama|qwen2|qwen3] [--head-dim N]: writes the model of tiny_gguf.h. */
 #include "tiny_gguf.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 static int usage(void)
 {
     fputs("usage: tiny-gguf OUT.gguf [--type F32|Q8_0|Q4_0] [--context N] [--layers N] [--files N] [--seed N] [--tied] [--rope "
-          "linear|yarn|llama3]\n",
+          "linear|yarn|llama3] [--architecture llama|qwen2|qwen3] [--head-dim N]\n",
           stderr);
     return 2;
 }
@@ -19,11 +19,16 @@ static bool set(tiny_gguf *t, const char *flag, const char *value)
     struct {
         const char *flag;
         uint32_t *slot;
-    } numbers[] = {{"--context", &t->context}, {"--layers", &t->layers}, {"--files", &t->files}, {"--seed", &t->seed}};
+    } numbers[] = {
+        {"--context", &t->context}, {"--layers", &t->layers}, {"--files", &t->files}, {"--seed", &t->seed}, {"--head-dim", &t->head_dim}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (strcmp(flag, numbers[i].flag) == 0) return (*numbers[i].slot = (uint32_t)strtoul(value, NULL, 10)) > 0;
-    if (strcmp(flag, "--rope") == 0) t->rope_scaling = value;
-    if (strcmp(flag, "--type") != 0) return strcmp(flag, "--rope") == 0;
+    const struct {
+        const char *flag, **slot;
+    } words[] = {{"--rope", &t->rope_scaling}, {"--architecture", &t->architecture}};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(flag, words[i].flag) == 0) return (*words[i].slot = value) != NULL;
+    if (strcmp(flag, "--type") != 0) return false;
     t->type = strcmp(value, "Q8_0") == 0 ? TINY_Q8_0 : strcmp(value, "Q4_0") == 0 ? TINY_Q4_0 : TINY_F32;
     return true;
 }

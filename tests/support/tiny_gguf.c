@@ -174,6 +174,16 @@ static bool llama3(const tiny_gguf *t)
     return t->rope_scaling && strcmp(t->rope_scaling, "llama3") == 0;
 }
 
+static bool is(const tiny_gguf *t, const char *architecture)
+{
+    return strcmp(t->architecture, architecture) == 0;
+}
+
+static uint32_t head_dim(const tiny_gguf *t)
+{
+    return t->head_dim ? t->head_dim : t->embd / t->heads;
+}
+
 static bool scaled_by_keys(const tiny_gguf *t)
 {
     return t->rope_scaling && !llama3(t);
@@ -182,7 +192,7 @@ static bool scaled_by_keys(const tiny_gguf *t)
 static unsigned put_keys(FILE *f, const tiny_gguf *t, bool count_only)
 {
     const char *template = t->chat_template ? t->chat_template : chatml;
-    unsigned count = 3 + 9 + 7 + (template[0] != '\0') + (scaled_by_keys(t) ? 3 : 0);
+    unsigned count = 3 + 9 + 7 + (template[0] != '\0') + (scaled_by_keys(t) ? 3 : 0) + (t->head_dim ? 2 : 0);
     if (count_only) return count;
     char arch[64];
     snprintf(arch, sizeof arch, "%s.", t->architecture);
@@ -203,6 +213,10 @@ static unsigned put_keys(FILE *f, const tiny_gguf *t, bool count_only)
         key_f32(f, arch, "rope.scaling.factor", 4);
         key_u32(f, arch, "rope.scaling.original_context_length", 64);
     }
+    if (t->head_dim) {
+        key_u32(f, arch, "attention.key_length", t->head_dim);
+        key_u32(f, arch, "attention.value_length", t->head_dim);
+    }
     put_vocabulary(f);
     if (template[0]) key_str(f, "tokenizer.", "chat_template", template);
     return count;
@@ -217,14 +231,37 @@ static void add(plan *p, tiny_type type, float gain, uint64_t rows, uint64_t col
     snprintf(n->name, sizeof n->name, "%s", name);
 }
 
+static void add_vector(plan *p, unsigned layer, const char *name, float gain, uint64_t count)
+{
+    char full[64];
+    snprintf(full, sizeof full, "blk.%u.%s", layer, name);
+    add(p, TINY_F32, gain, 1, count, full);
+}
+
+static void add_vectors(plan *p, const tiny_gguf *t, unsigned layer)
+{
+    uint64_t qd = (uint64_t)head_dim(t) * t->heads, kd = (uint64_t)head_dim(t) * t->kv_heads;
+    add_vector(p, layer, "attn_norm.weight", 0, t->embd);
+    add_vector(p, layer, "ffn_norm.weight", 0, t->embd);
+    if (is(t, "qwen2")) {
+        add_vector(p, layer, "attn_q.bias", 8, qd);
+        add_vector(p, layer, "attn_k.bias", 8, kd);
+        add_vector(p, layer, "attn_v.bias", 4, kd);
+    }
+    if (is(t, "qwen3")) {
+        add_vector(p, layer, "attn_q_norm.weight", 0, head_dim(t));
+        add_vector(p, layer, "attn_k_norm.weight", 0, head_dim(t));
+    }
+}
+
 static void add_layer(plan *p, const tiny_gguf *t, unsigned layer)
 {
-    uint64_t e = t->embd, kd = (uint64_t)t->embd / t->heads * t->kv_heads, ff = t->ff;
+    uint64_t e = t->embd, qd = (uint64_t)head_dim(t) * t->heads, kd = (uint64_t)head_dim(t) * t->kv_heads, ff = t->ff;
     const struct {
         const char *name;
         uint64_t rows, cols;
         float gain;
-    } matrices[] = {{"attn_q", e, e, 2},    {"attn_k", kd, e, 2}, {"attn_v", kd, e, 1},  {"attn_output", e, e, 1},
+    } matrices[] = {{"attn_q", qd, e, 2},   {"attn_k", kd, e, 2}, {"attn_v", kd, e, 1},  {"attn_output", e, qd, 1},
                     {"ffn_gate", ff, e, 1}, {"ffn_up", ff, e, 1}, {"ffn_down", e, ff, 1}};
     char name[64];
     for (unsigned i = 0; i < sizeof matrices / sizeof matrices[0]; i++) {
@@ -232,10 +269,7 @@ static void add_layer(plan *p, const tiny_gguf *t, unsigned layer)
         if (layer == 0 && t->skip_layer_tensor == i + 1) continue;
         add(p, t->type, matrices[i].gain, matrices[i].rows, matrices[i].cols, name);
     }
-    snprintf(name, sizeof name, "blk.%u.attn_norm.weight", layer);
-    add(p, TINY_F32, 0, 1, e, name);
-    snprintf(name, sizeof name, "blk.%u.ffn_norm.weight", layer);
-    add(p, TINY_F32, 0, 1, e, name);
+    add_vectors(p, t, layer);
 }
 
 static void make_plan(plan *p, const tiny_gguf *t)
@@ -245,7 +279,7 @@ static void make_plan(plan *p, const tiny_gguf *t)
     add(p, TINY_F32, 0, 1, t->embd, "output_norm.weight");
     if (!t->tied) add(p, t->type, 3, TINY_VOCAB, t->embd, "output.weight");
     for (unsigned i = 0; i < t->layers; i++) add_layer(p, t, i);
-    if (llama3(t)) add(p, TINY_F32, 0, 1, t->embd / t->heads / 2, "rope_freqs.weight");
+    if (llama3(t)) add(p, TINY_F32, 0, 1, head_dim(t) / 2, "rope_freqs.weight");
     if (t->extra_tensor) add(p, TINY_F32, 0, 1, t->embd, t->extra_tensor);
 }
 

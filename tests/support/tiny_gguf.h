@@ -1,4 +1,4 @@
-/* A tiny llama with random weights, written as a GGUF: for tests that need a model that loads at once and computes in microseconds.
+/* A tiny model with random weights, written as a GGUF: for tests that need a model that loads at once and computes in microseconds.
  *
  * Vocabulary: 256 bytes (GPT-2's letters for them, so any text has tokens), a few merges, and the control tokens <|endoftext|>,
  * <|im_start|>,
@@ -16,7 +16,8 @@ typedef struct tiny_gguf {
     tiny_type type;             /* of the matrices; rows are multiples of 32 */
     unsigned files;             /* 1, or a split of so many: path ends in .gguf, files are named …-00001-of-0000N.gguf */
     bool tied;                  /* no output matrix of its own */
-    const char *architecture;   /* "llama" */
+    const char *architecture;   /* "llama"; "qwen2" has biases, "qwen3" norms of heads */
+    uint32_t head_dim;          /* 0: embd / heads */
     const char *rope_scaling;   /* NULL, "linear", "yarn", "llama3" (as divisors), or anything */
     const char *extra_tensor;   /* NULL, or the name of one more vector */
     const char *chat_template;  /* NULL: ChatML; "": none */

@@ -44,18 +44,22 @@ static inline const char *write_tiny(const tiny_gguf *t, const char *name)
 static inline const char *write_tiny_case(size_t i, const char **ret_name)
 {
     static const struct {
-        const char *name, *rope;
+        const char *name, *architecture, *rope;
         tiny_type type;
         bool tied;
-    } cases[] = {{"tiny-f32", NULL, TINY_F32, false},    {"tiny-q8_0", NULL, TINY_Q8_0, false},
-                 {"tiny-q4_0", NULL, TINY_Q4_0, true},   {"tiny-linear", "linear", TINY_F32, false},
-                 {"tiny-yarn", "yarn", TINY_F32, false}, {"tiny-llama3", "llama3", TINY_F32, false}};
+        uint32_t head_dim;
+    } cases[] = {{"tiny-f32", "llama", NULL, TINY_F32, false, 0},    {"tiny-q8_0", "llama", NULL, TINY_Q8_0, false, 0},
+                 {"tiny-q4_0", "llama", NULL, TINY_Q4_0, true, 0},   {"tiny-linear", "llama", "linear", TINY_F32, false, 0},
+                 {"tiny-yarn", "llama", "yarn", TINY_F32, false, 0}, {"tiny-llama3", "llama", "llama3", TINY_F32, false, 0},
+                 {"tiny-qwen2", "qwen2", NULL, TINY_Q8_0, true, 0},  {"tiny-qwen3", "qwen3", NULL, TINY_F32, false, 32}};
     if (i == sizeof cases / sizeof *cases) return NULL;
     tiny_gguf t;
     tiny_gguf_default(&t);
     t.type = cases[i].type;
     t.tied = cases[i].tied;
     t.rope_scaling = cases[i].rope;
+    t.architecture = cases[i].architecture;
+    t.head_dim = cases[i].head_dim;
     *ret_name = cases[i].name;
     return write_tiny(&t, cases[i].name);
 }

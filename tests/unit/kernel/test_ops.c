@@ -183,6 +183,66 @@ static void rotations_and_stores_agree(void **state)
     }
 }
 
+/* What a head goes through, written out in double: bias, norm, and dimension i turned with i + TURNED / 2. */
+static void dress_plainly(const float *x, const float *bias, const float *norm, const float *cs, size_t dim, size_t dims, float *out)
+{
+    double y[128], sum = 0;
+    for (size_t i = 0; i < dim; i++) y[i] = (double)x[i] + (double)bias[i];
+    for (size_t i = 0; i < dim; i++) sum += y[i] * y[i];
+    for (size_t i = 0; i < dim; i++) y[i] *= (double)norm[i] / sqrt(sum / (double)dim + 1e-6);
+    for (size_t i = 0; i < dim; i++) out[i] = (float)y[i];
+    for (size_t i = 0; i < dims / 2; i++) {
+        double c = (double)cs[2 * i], s = (double)cs[2 * i + 1], a = y[i], b = y[i + dims / 2];
+        out[2 * i] = (float)(a * c - b * s);
+        out[2 * i + 1] = (float)(b * c + a * s);
+    }
+}
+
+static void heads_take_biases_norms_and_turn_by_halves(void **state)
+{
+    enum { HEADS = 3, KV = 1, DIM = 72, TURNED = 40 };
+    float q[HEADS * DIM], before[HEADS * DIM], k_in[DIM], v_in[DIM], want[DIM], key[DIM], value[DIM], cs[TURNED], freq[TURNED / 2];
+    float q_bias[HEADS * DIM], k_bias[DIM], v_bias[DIM], q_norm[DIM], k_norm[DIM];
+    const int32_t pos = 77;
+    fh_worker alone = {NULL, 0, 1};
+    for (size_t i = 0; i < TURNED / 2; i++) freq[i] = powf(10000, -(float)i / 20);
+    fh_rope_table(freq, TURNED, 1, &pos, 1, cs, &alone);
+    float *all[] = {before, k_in, v_in, q_bias, k_bias, v_bias, q_norm, k_norm};
+    for (size_t i = 0; i < FH_COUNT(all); i++) random_floats(all[i], all[i] == before || all[i] == q_bias ? HEADS * DIM : DIM, 1);
+    FOR_EACH_TABLE(k)
+    {
+        memcpy(q, before, sizeof q);
+        fh_rope_job job = {.n = 1,
+                           .heads = HEADS,
+                           .kv_heads = KV,
+                           .head_dim = DIM,
+                           .rope_dims = TURNED,
+                           .halves = true,
+                           .q = q,
+                           .k = k_in,
+                           .v = v_in,
+                           .q_bias = q_bias,
+                           .k_bias = k_bias,
+                           .v_bias = v_bias,
+                           .q_norm = q_norm,
+                           .k_norm = k_norm,
+                           .norm_eps = 1e-6f,
+                           .cs = cs,
+                           .kv_type = FH_TYPE_F32,
+                           .k_rows = &(void *){key},
+                           .v_rows = &(void *){value}};
+        fh_rope_store(k, &job, &alone);
+        for (size_t h = 0; h < HEADS; h++) {
+            dress_plainly(before + h * DIM, q_bias + h * DIM, q_norm, cs, DIM, TURNED, want);
+            near(q + h * DIM, want, DIM, 1e-5f, 1e-6f, "query");
+        }
+        dress_plainly(k_in, k_bias, k_norm, cs, DIM, TURNED, want);
+        near(key, want, DIM, 1e-5f, 1e-6f, "key");
+        for (size_t i = 0; i < DIM; i++) want[i] = v_in[i] + v_bias[i];
+        assert_memory_equal(value, want, sizeof want);
+    }
+}
+
 static void store_rounds_as_the_scalar_conversion_does(void **state)
 {
     static float x[MAX];
@@ -359,6 +419,7 @@ int main(void)
         cmocka_unit_test(norms_agree),
         cmocka_unit_test(activations_agree_over_their_whole_range),
         cmocka_unit_test(rotations_and_stores_agree),
+        cmocka_unit_test(heads_take_biases_norms_and_turn_by_halves),
         cmocka_unit_test(store_rounds_as_the_scalar_conversion_does),
         cmocka_unit_test(attention_agrees_on_many_shapes),
         cmocka_unit_test(a_long_cache_split_along_its_keys_agrees),

@@ -101,13 +101,17 @@ void fh_rope_pairs(const fh_kernels *k, float *x, size_t n, size_t heads, size_t
 
 /* cos and sin of every pair's angle, times mscale: cs [n][rope_dims] as (cos, sin) pairs. Made once a batch, used by all its layers. */
 void fh_rope_table(const float *inv_freq, size_t rope_dims, float mscale, const int32_t *pos, size_t n, float *cs, fh_worker *wk);
-/* The step between the products q, k, v and attention, as one pass without barriers inside: rotates q in place by cs, rotates k and stores
- * it and v as kv_type into the cache rows k_rows[i] and v_rows[i]. */
+/* The step between the products q, k, v and attention, as one pass without barriers inside: adds biases, norms each head of q and k,
+ * rotates q in place by cs, rotates k and stores it and v as kv_type into the cache rows k_rows[i] and v_rows[i]. */
 typedef struct fh_rope_job {
     size_t n, heads, kv_heads, head_dim, rope_dims;
+    bool halves; /* dimension i turns with i + rope_dims / 2; they come out side by side, of q and k alike: their products are the same */
     float *q;
-    const float *k, *v; /* k is left unrotated */
+    const float *k, *v; /* are left as they are */
     size_t q_stride, k_stride, v_stride;
+    const float *q_bias, *k_bias, *v_bias; /* NULL, or a bias for each dimension of each head */
+    const float *q_norm, *k_norm;          /* NULL, or weights [head_dim] of the norm of each head */
+    float norm_eps;
     const float *cs; /* of fh_rope_table; n rows */
     fh_type kv_type;
     void *const *k_rows, *const *v_rows; /* n addresses each; not overlapping */

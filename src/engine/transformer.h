@@ -1,0 +1,71 @@
+/* The arithmetic that llama, Qwen2, Qwen3 and others share: x += Attn(RMS(x)); x += FFN(RMS(x)); logits = W_out RMS(x), with grouped
+ * queries and SwiGLU. What sets an architecture apart is a row of traits (families.c), no code of its own.
+ *
+ * transformer_plan.c reads keys and names tensors, transformer.c computes the layers, logits.c the last product. */
+#ifndef FH_ENGINE_TRANSFORMER_H
+#define FH_ENGINE_TRANSFORMER_H
+
+#include "model.h"
+
+/* What sets an architecture apart (facts of each: its code in transformers, its tensors in llama.cpp). */
+typedef struct fh_transformer_traits {
+    bool halves;    /* dimension i of a head turns with i + dims / 2, as published; else 2i with 2i + 1, as llama's files are permuted */
+    bool qkv_bias;  /* q, k and v have biases */
+    bool head_norm; /* each head of q and k is normed before it is turned */
+} fh_transformer_traits;
+
+typedef struct fh_transformer_layer {
+    float *attn_norm, *ffn_norm;
+    float *q_bias, *k_bias, *v_bias, *q_norm, *k_norm; /* NULL where the architecture has none */
+    fh_weight *q, *k, *v, *o, *gate, *up, *down;
+} fh_transformer_layer;
+
+typedef struct fh_transformer { /* fh_model.weights */
+    const fh_transformer_traits *traits;
+    uint32_t ff, rope_dims;
+    float eps, mscale, scale;
+    fh_weight *embd, *output; /* output: NULL when tied to embd */
+    float *output_norm, *rope_factors, *inv_freq;
+    fh_transformer_layer *layers;
+    size_t layer_count;
+} fh_transformer;
+
+typedef struct fh_transformer_lane { /* one worker's own */
+    fh_attn_seq *seqs;
+    void **k_rows, **v_rows;
+} fh_transformer_lane;
+
+typedef struct fh_transformer_work { /* fh_model.workspace */
+    float *x, *q, *k, *v, *att, *h, *cs, *x_out, *att_out, *scratch;
+    float *parts, *part_logits; /* NULL unless the output matrix is multiplied in two parts */
+    fh_act *act;
+    fh_transformer_lane *lanes;
+    unsigned workers;
+} fh_transformer_work;
+
+typedef struct fh_transformer_pass { /* one worker's view of a step */
+    const fh_model *m;
+    const fh_transformer *w;
+    fh_transformer_work *ws;
+    fh_transformer_lane *lane;
+    const fh_step *step;
+    fh_worker *wk;
+    float *x, *att; /* the rows that are still needed */
+    size_t rows;
+} fh_transformer_pass;
+
+static inline const fh_weight *fh_transformer_output(const fh_transformer *w)
+{
+    return w->output ? w->output : w->embd;
+}
+
+/* transformer_plan.c */
+int fh_transformer_plan(fh_model *m, fh_load *l, fh_err **err);
+int fh_transformer_finish(fh_model *m, const fh_load *l, fh_err **err);
+void fh_transformer_weights_free(fh_transformer *w);
+uint64_t fh_transformer_token_bytes(const fh_model *m);
+
+/* logits.c: of the first p->rows rows of p->x, into the step's logits; all workers, ends with a barrier. */
+void fh_transformer_logits(const fh_transformer_pass *p);
+
+#endif

@@ -1,0 +1,166 @@
+/* Loading a transformer: its keys, its tensors by name and shape, and giving them back. A file that asks for more than transformer.c
+ * computes is refused by the name of the key or tensor. */
+#include "transformer.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* One error about a key of the architecture. */
+#define KEY_ERROR(err, code, l, format, ...) fh_err_set(err, code, "%.*s." format, (int)(l)->arch.len, (l)->arch.ptr, __VA_ARGS__)
+
+static int read_shape(fh_shape *s, fh_transformer *w, const fh_load *l, fh_err **err)
+{
+    double eps = 0;
+    int rc = fh_load_u32(l, "block_count", 1, 1024, &s->layers, err);
+    if (!rc) rc = fh_load_u32(l, "embedding_length", 32, 65536, &s->embd, err);
+    if (!rc) rc = fh_load_u32(l, "feed_forward_length", 32, 1 << 20, &w->ff, err);
+    if (!rc) rc = fh_load_u32(l, "attention.head_count", 1, 1024, &s->heads, err);
+    s->kv_heads = s->heads;
+    if (!rc) rc = fh_load_u32_optional(l, "attention.head_count_kv", 1, 1024, &s->kv_heads, err);
+    if (!rc) rc = fh_load_u32(l, "context_length", 1, 1 << 30, &s->trained_context_tok, err);
+    if (!rc) rc = fh_load_f32_optional(l, "attention.layer_norm_rms_epsilon", 0, 1, &eps, err);
+    if (rc) return rc;
+    if (eps == 0) return KEY_ERROR(err, FH_E_CORRUPT, l, "attention.layer_norm_rms_epsilon is %s", "missing");
+    w->eps = (float)eps;
+    if (s->heads % s->kv_heads != 0)
+        return KEY_ERROR(err, FH_E_CORRUPT, l, "attention.head_count %u is no multiple of head_count_kv %u", s->heads, s->kv_heads);
+    return 0;
+}
+
+static int read_heads(fh_shape *s, fh_transformer *w, const fh_load *l, fh_err **err)
+{
+    s->head_dim = s->embd / s->heads;
+    int rc = fh_load_u32_optional(l, "attention.key_length", 2, 1024, &s->head_dim, err);
+    uint32_t value_dim = s->head_dim, experts = 0;
+    if (!rc) rc = fh_load_u32_optional(l, "attention.value_length", 2, 1024, &value_dim, err);
+    w->rope_dims = s->head_dim;
+    if (!rc) rc = fh_load_u32_optional(l, "rope.dimension_count", 2, 1024, &w->rope_dims, err);
+    if (!rc) rc = fh_load_u32_optional(l, "expert_count", 0, UINT32_MAX, &experts, err);
+    if (rc) return rc;
+    if (experts)
+        return KEY_ERROR(err, FH_E_UNSUPPORTED, l,
+                         "expert_count is %u: this engine does not compute mixtures of experts of this architecture", experts);
+    if (value_dim != s->head_dim)
+        return KEY_ERROR(err, FH_E_UNSUPPORTED, l, "attention.value_length %u differs from key_length %u", value_dim, s->head_dim);
+    if (s->head_dim < 2 || s->head_dim % 2 || s->head_dim > 1024 || w->rope_dims % 2 || w->rope_dims > s->head_dim)
+        return fh_err_set(err, FH_E_CORRUPT, "head length %u with %u rotated dimensions cannot be", s->head_dim, w->rope_dims);
+    w->scale = 1 / sqrtf((float)s->head_dim);
+    return 0;
+}
+
+static int plan_matrices(fh_load *l, const fh_shape *s, const fh_transformer *w, size_t i, fh_err **err)
+{
+    fh_transformer_layer *y = &w->layers[i];
+    uint64_t e = s->embd, qd = (uint64_t)s->heads * s->head_dim, kd = (uint64_t)s->kv_heads * s->head_dim;
+    const struct {
+        const char *name;
+        fh_weight **slot;
+        uint64_t rows, cols;
+    } matrices[] = {{"attn_q", &y->q, qd, e},        {"attn_k", &y->k, kd, e},         {"attn_v", &y->v, kd, e},
+                    {"attn_output", &y->o, e, qd},   {"ffn_gate", &y->gate, w->ff, e}, {"ffn_up", &y->up, w->ff, e},
+                    {"ffn_down", &y->down, e, w->ff}};
+    char name[64];
+    int rc = 0;
+    for (size_t m = 0; m < FH_COUNT(matrices) && !rc; m++) {
+        snprintf(name, sizeof name, "blk.%zu.%s.weight", i, matrices[m].name);
+        rc = fh_load_matrix(l, matrices[m].slot, name, matrices[m].rows, matrices[m].cols, err);
+    }
+    return rc;
+}
+
+static int plan_vectors(fh_load *l, const fh_shape *s, const fh_transformer *w, size_t i, fh_err **err)
+{
+    fh_transformer_layer *y = &w->layers[i];
+    const fh_transformer_traits *t = w->traits;
+    uint64_t e = s->embd, qd = (uint64_t)s->heads * s->head_dim, kd = (uint64_t)s->kv_heads * s->head_dim;
+    const struct {
+        bool has;
+        const char *name;
+        float **slot;
+        uint64_t count;
+    } vectors[] = {{true, "attn_norm.weight", &y->attn_norm, e},
+                   {true, "ffn_norm.weight", &y->ffn_norm, e},
+                   {t->qkv_bias, "attn_q.bias", &y->q_bias, qd},
+                   {t->qkv_bias, "attn_k.bias", &y->k_bias, kd},
+                   {t->qkv_bias, "attn_v.bias", &y->v_bias, kd},
+                   {t->head_norm, "attn_q_norm.weight", &y->q_norm, s->head_dim},
+                   {t->head_norm, "attn_k_norm.weight", &y->k_norm, s->head_dim}};
+    char name[64];
+    int rc = 0;
+    for (size_t v = 0; v < FH_COUNT(vectors) && !rc; v++) {
+        if (!vectors[v].has) continue;
+        snprintf(name, sizeof name, "blk.%zu.%s", i, vectors[v].name);
+        rc = fh_load_vector(l, vectors[v].slot, name, vectors[v].count, err);
+    }
+    return rc;
+}
+
+static int plan_ends(fh_load *l, fh_shape *s, fh_transformer *w, fh_err **err)
+{
+    const fh_gguf_tensor *embd = fh_gguf_tensor_find(l->gguf, "token_embd.weight");
+    if (embd && (embd->dims[1] < 1 || embd->dims[1] > INT32_MAX))
+        return fh_err_set(err, FH_E_CORRUPT, "tensor token_embd.weight has %llu rows", (unsigned long long)embd->dims[1]);
+    s->vocab = embd ? (uint32_t)embd->dims[1] : 1;
+    int rc = fh_load_matrix(l, &w->embd, "token_embd.weight", s->vocab, s->embd, err);
+    if (!rc && fh_load_has(l, "output.weight")) rc = fh_load_matrix(l, &w->output, "output.weight", s->vocab, s->embd, err);
+    if (!rc) rc = fh_load_vector(l, &w->output_norm, "output_norm.weight", s->embd, err);
+    if (!rc && fh_load_has(l, "rope_freqs.weight")) rc = fh_load_vector(l, &w->rope_factors, "rope_freqs.weight", w->rope_dims / 2, err);
+    return rc;
+}
+
+int fh_transformer_plan(fh_model *m, fh_load *l, fh_err **err)
+{
+    fh_transformer *w = m->weights = fh_calloc(1, sizeof *w);
+    if (!w) return fh_err_nomem(err);
+    w->traits = m->family->traits;
+    int rc = read_shape(&m->shape, w, l, err);
+    if (!rc) rc = read_heads(&m->shape, w, l, err);
+    if (!rc) rc = plan_ends(l, &m->shape, w, err);
+    if (rc) return rc;
+    w->layers = fh_calloc(m->shape.layers, sizeof *w->layers);
+    if (!w->layers) return fh_err_nomem(err);
+    w->layer_count = m->shape.layers;
+    for (size_t i = 0; i < w->layer_count && !rc; i++) {
+        rc = plan_matrices(l, &m->shape, w, i, err);
+        if (!rc) rc = plan_vectors(l, &m->shape, w, i, err);
+    }
+    return rc;
+}
+
+int fh_transformer_finish(fh_model *m, const fh_load *l, fh_err **err)
+{
+    fh_transformer *w = m->weights;
+    return fh_rope_inv_freq(l, w->rope_dims, w->rope_factors, &w->inv_freq, &w->mscale, err);
+}
+
+static void free_layer(fh_transformer_layer *y)
+{
+    fh_weight *matrices[] = {y->q, y->k, y->v, y->o, y->gate, y->up, y->down};
+    float *vectors[] = {y->attn_norm, y->ffn_norm, y->q_bias, y->k_bias, y->v_bias, y->q_norm, y->k_norm};
+    for (size_t i = 0; i < FH_COUNT(matrices); i++) fh_weight_free(matrices[i]);
+    for (size_t i = 0; i < FH_COUNT(vectors); i++) fh_free(vectors[i]);
+}
+
+void fh_transformer_weights_free(fh_transformer *w)
+{
+    if (!w) return;
+    for (size_t i = 0; i < w->layer_count; i++) free_layer(&w->layers[i]);
+    fh_weight_free(w->embd);
+    fh_weight_free(w->output);
+    float *vectors[] = {w->output_norm, w->rope_factors, w->inv_freq};
+    for (size_t i = 0; i < FH_COUNT(vectors); i++) fh_free(vectors[i]);
+    fh_free(w->layers);
+    fh_free(w);
+}
+
+uint64_t fh_transformer_token_bytes(const fh_model *m)
+{
+    const fh_transformer *w = m->weights;
+    uint64_t bytes = fh_weight_bytes(fh_transformer_output(w));
+    for (size_t i = 0; i < w->layer_count; i++) {
+        const fh_transformer_layer *y = &w->layers[i];
+        const fh_weight *matrices[] = {y->q, y->k, y->v, y->o, y->gate, y->up, y->down};
+        for (size_t j = 0; j < FH_COUNT(matrices); j++) bytes += fh_weight_bytes(matrices[j]);
+    }
+    return bytes;
+}
