@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { lacking, sleep, Server, startBrowser, Tap, until, Watched } from './harness.mjs';
+import { lacking, reads, sleep, Server, startBrowser, Tap, until, Watched } from './harness.mjs';
 
 const why = lacking();
 if (why) {
@@ -13,7 +13,6 @@ if (why) {
 
 const PICTURES = process.env.FREEHOLD_SCREENSHOTS;
 const DEAD_SERVER = /ERR_(CONNECTION|EMPTY|INCOMPLETE|NETWORK|ABORTED)|Failed to load resource/;
-const PATIENCE_MS = 120_000;
 const LONGEST_TOK = 80; // a small model may ramble on until its context is full, and then no question fits any more
 const LONG = 'Write a very long story about a ship, at least a thousand words.';
 
@@ -38,7 +37,7 @@ async function picture(name, on = page) {
 const answers = () => page.locator('.answer');
 const lastAnswer = () => answers().last();
 const composer = () => page.locator('.composer textarea');
-const answerEnds = (...states) => until(`an answer that is ${states.join(' or ')}`, async () => states.includes(await lastAnswer().getAttribute('data-state')), PATIENCE_MS);
+const answerEnds = (...states) => until(`an answer that is ${states.join(' or ')}`, async () => states.includes(await lastAnswer().getAttribute('data-state')));
 const answerIsWhole = () => answerEnds('done', 'length');
 const openPage = (name) => page.getByRole('link', { name, exact: false }).first().click();
 
@@ -62,7 +61,7 @@ async function writingSome(least, start) {
   await limitAnswers('');
   for (let begin = start; ; begin = retry) {
     await begin();
-    await until('some words, or the end', async () => !(await writing()) || (await text()).length > least, PATIENCE_MS);
+    await until('some words, or the end', async () => !(await writing()) || (await text()).length > least);
     if (await writing()) return;
   }
 }
@@ -133,7 +132,7 @@ const ran = await tap.check('Run shows the states as they pass, then opens the c
     }).observe(document.body, { subtree: true, childList: true, attributes: true });
   });
   await page.getByRole('button', { name: /^Run / }).first().click();
-  await composer().waitFor({ timeout: 30_000 });
+  await composer().waitFor();
   await until('the cursor', () => page.evaluate(() => document.activeElement?.tagName === 'TEXTAREA'));
   const seen = await page.evaluate(() => window.seenStates);
   assert.ok(seen.length >= 1, 'no state was drawn');
@@ -148,7 +147,7 @@ await tap.check('a question is answered in a stream, with its tokens a second', 
   await page.keyboard.type('What is the capital of France?');
   await page.keyboard.press('Enter');
   await answerIsWhole();
-  assert.match(await lastAnswer().locator('.footnote').textContent(), /\d+ tokens · [\d.,]+ tokens\/s · first after/);
+  await reads(lastAnswer().locator('.footnote'), /\d+ tokens · [\d.,]+ tokens\/s · first after/);
   assert.ok((await lastAnswer().locator('.markdown').textContent()).length > 5);
   await picture('chat');
   return `first token ${Math.round(Number(await lastAnswer().getAttribute('data-from-run-ms')))} ms after pressing Run (typing included)`;
@@ -192,9 +191,9 @@ await tap.check('an answer and a question can be copied, a question can be chang
   await page.locator('.question').last().getByRole('button', { name: 'Edit' }).click();
   await page.locator('.editor textarea').fill('Name one colour.');
   await page.keyboard.press('Enter');
+  await reads(page.locator('.question > p').last(), /^Name one colour\.$/);
   await answerIsWhole();
   assert.equal(await answers().count(), 3);
-  assert.equal(await page.locator('.question > p').last().textContent(), 'Name one colour.');
 });
 
 await tap.check('a reload keeps the session and the conversation', async () => {
@@ -230,7 +229,7 @@ await tap.check('Running shows the way, the figures and the log', async () => {
   await page.locator('.panel[data-state="ready"] .figures').waitFor();
   const panel = page.locator('.panel').first();
   for (const state of ['Requested', 'Planning', 'Loading', 'Proving', 'Ready']) await panel.locator('.step-name', { hasText: state }).first().waitFor();
-  assert.match(await panel.locator('.figures').textContent(), /tokens\/s.*MB.*(bubblewrap|landlock)/s);
+  await reads(panel.locator('.figures'), /tokens\/s.*MB.*(bubblewrap|landlock)/s);
   await panel.getByRole('button', { name: 'Log' }).click();
   await panel.locator('.log').waitFor();
   await picture('running');
@@ -247,9 +246,9 @@ await tap.check('an engine that is killed is seen to heal by itself', async () =
   });
   const at = Date.now();
   process.kill(pid, 'SIGKILL');
-  await until('the page to notice', () => page.evaluate(() => window.seenStates.some((s) => s && s !== 'ready')), 10_000);
+  await until('the page to notice', () => page.evaluate(() => window.seenStates.some((s) => s && s !== 'ready')));
   const noticed = Date.now() - at;
-  await page.locator('.panel[data-state="ready"]').waitFor({ timeout: 30_000 });
+  await page.locator('.panel[data-state="ready"]').waitFor();
   const healed = Date.now() - at;
   const now = await until('another engine', async () => { const d = await server.running(); return d?.state === 'ready' && d.pid !== pid && d; });
   assert.ok(now.restarts > restarts);
@@ -261,7 +260,6 @@ await tap.check('an engine that is killed is seen to heal by itself', async () =
 
 await tap.check('a server that is killed is said to be away, and nothing typed is lost', async () => {
   await w.forgiving(DEAD_SERVER, async () => {
-    const at = Date.now();
     await server.kill();
     await page.getByText('The server is away.').first().waitFor();
     await composer().fill('Are you back?');
@@ -269,7 +267,6 @@ await tap.check('a server that is killed is said to be away, and nothing typed i
     assert.equal(await composer().inputValue(), 'Are you back?');
     await picture('away');
     await page.reload().catch(() => undefined);
-    assert.ok(Date.now() - at < 30_000);
   });
 });
 
@@ -277,15 +274,15 @@ await tap.check('a server that is started again is said to be back, and the page
   await w.forgiving(DEAD_SERVER, async () => {
     if (!page.url().startsWith('http')) await page.goto(`${server.url}/#/chat`).catch(() => undefined);
     await server.start();
-    await until('the page', () => page.goto(`${server.url}/#/chat`).then(() => true, () => false), 30_000); // the reload may fail a moment later only
+    await until('the page', () => page.goto(`${server.url}/#/chat`).then(() => true, () => false)); // the reload may fail a moment later only
     await composer().waitFor();
     await server.kill();
     await page.getByText('The server is away.').first().waitFor();
     await server.start();
-    await page.getByText('The server is back. Everything goes on.').first().waitFor({ timeout: 20_000 });
+    await page.getByText('The server is back. Everything goes on.').first().waitFor();
     await page.getByText('The server is away.').first().waitFor({ state: 'hidden' });
   });
-  await until('a ready deployment', async () => (await server.running())?.state === 'ready', 30_000);
+  await until('a ready deployment', async () => (await server.running())?.state === 'ready');
   assert.equal(await composer().inputValue(), 'Are you back?');
   await composer().press('Enter');
   await answerIsWhole();
@@ -298,9 +295,9 @@ await tap.check('an answer that is cut by a dying server stays and can be asked 
     await until('its end', async () => ['cut', 'failed'].includes(await lastAnswer().getAttribute('data-state')));
     assert.ok((await lastAnswer().locator('.markdown').textContent()).length > 20);
     await server.start();
-    await page.getByText('The server is away.').first().waitFor({ state: 'hidden', timeout: 20_000 });
+    await page.getByText('The server is away.').first().waitFor({ state: 'hidden' });
   });
-  await until('a ready deployment', async () => (await server.running())?.state === 'ready', 30_000);
+  await until('a ready deployment', async () => (await server.running())?.state === 'ready');
   await lastAnswer().getByRole('button', { name: 'Retry' }).click();
   await until('writing', async () => (await lastAnswer().getAttribute('data-state')) === 'writing');
   await page.keyboard.press('Escape');
@@ -314,11 +311,11 @@ await tap.check('Stop frees the model and says what it loses, Run again brings i
   await page.getByText('Nothing is running.').waitFor();
   await picture('stopped');
   await page.getByRole('button', { name: 'Run again' }).first().click();
-  await composer().waitFor({ timeout: 30_000 });
+  await composer().waitFor();
 });
 
 await tap.check('an engine killed under a stream: the page shows how another one went on', async () => {
-  const ready = (name) => until(`${name} to be ready`, async () => (await server.deployment(name))?.state === 'ready', PATIENCE_MS);
+  const ready = (name) => until(`${name} to be ready`, async () => (await server.deployment(name))?.state === 'ready');
   const other = await server.api('/api/v1/deployments', { method: 'POST', body: { model: 'smollm2' } });
   await ready(other.name);
   await openPage('Running');
@@ -334,7 +331,7 @@ await tap.check('an engine killed under a stream: the page shows how another one
   for (let piece = await reader.read(); !piece.done; piece = await reader.read()) said += piece.value;
   assert.match(said, /data: \[DONE\]\s*$/);
   const box = page.locator('.failover[data-over="true"]');
-  await box.waitFor({ timeout: PATIENCE_MS });
+  await box.waitFor();
   const { failover } = await server.api('/api/v1/traffic');
   const moments = await box.locator('.moment').allTextContents();
   const [first, second] = failover.attempts;
@@ -347,10 +344,10 @@ await tap.check('an engine killed under a stream: the page shows how another one
   await picture('failover');
   await box.getByRole('button', { name: 'Replay' }).click();
   await until('the replay to hide what is to come', async () => (await box.locator('.moment.later').count()) > 0);
-  await until('the replay to end', async () => (await box.locator('.moment.later').count()) === 0, 30_000);
+  await until('the replay to end', async () => (await box.locator('.moment.later').count()) === 0);
   await ready(busy);
   await server.fetch(`/api/v1/deployments/${other.name}`, { method: 'DELETE' });
-  await until('the other to stop', async () => (await server.deployment(other.name))?.state === 'stopped', PATIENCE_MS);
+  await until('the other to stop', async () => (await server.deployment(other.name))?.state === 'stopped');
   await openPage('Chat');
   await composer().waitFor();
   return moments.join('; ');
@@ -392,7 +389,7 @@ for (const colorScheme of ['light', 'dark']) {
         await p.getByLabel('Longest answer').fill('200');
         await p.locator('.composer textarea').fill('Write a Python function that adds two numbers, in a code block.');
         await p.keyboard.press('Enter');
-        await p.locator('.answer:not([data-state="writing"])').waitFor({ timeout: PATIENCE_MS });
+        await p.locator('.answer:not([data-state="writing"])').waitFor();
       });
       assert.deepEqual(second.wrong, []);
     });

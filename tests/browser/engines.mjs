@@ -7,7 +7,6 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { lacking, Server, startBrowser, Tap, until, Watched } from './harness.mjs';
 
-const PATIENCE_MS = 300_000;
 const folder = mkdtempSync(join(tmpdir(), 'fh-engines-'));
 const others = join(dirname(fileURLToPath(import.meta.url)), '../engines/others.py');
 const found = spawnSync('python3', [others, folder], { encoding: 'utf8' });
@@ -37,7 +36,7 @@ await tap.check('Run offers the engines that take the weights, our own first', a
 await tap.check('the same button starts llama-server, and the chat opens', async () => {
   await page.getByRole('combobox', { name: /^Engine that runs/ }).first().selectOption('llama-server');
   await page.getByRole('button', { name: /^Run SmolLM2/ }).first().click();
-  await until('the engine to be ready', async () => (await server.running())?.state === 'ready', PATIENCE_MS);
+  await until('the engine to be ready', async () => (await server.running())?.state === 'ready');
   assert.equal((await server.running()).engine, 'llama-server');
   await page.locator('.composer textarea').waitFor();
 });
@@ -48,7 +47,7 @@ await tap.check('it answers on the page', async () => {
   await page.getByRole('button', { name: 'Options' }).click();
   await page.locator('.composer textarea').fill('Say hello.');
   await page.locator('.composer textarea').press('Enter');
-  await until('an answer that has ended', async () => ['done', 'length'].includes(await page.locator('.answer').last().getAttribute('data-state').catch(() => '')), PATIENCE_MS);
+  await until('an answer that has ended', async () => ['done', 'length'].includes(await page.locator('.answer').last().getAttribute('data-state').catch(() => '')));
   assert.ok((await page.locator('.answer .markdown').last().textContent()).trim());
 });
 

@@ -15,7 +15,8 @@ export const PROGRAM = process.env.FREEHOLD_PROGRAM ?? join(TOP, 'build/src/free
 export const STARTER = process.env.FREEHOLD_STARTER_GGUF ??
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf');
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
-const START_MS = 20_000;
+const SLOWER = Number(process.env.FREEHOLD_BROWSER_SLOWER ?? 0);
+export const PATIENCE_MS = 120_000; // a test may meet a machine that is slow and busy
 
 /** Why nothing can run here, or ''. */
 export function lacking() {
@@ -27,7 +28,7 @@ export function lacking() {
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-export async function until(what, fn, ms = 15_000) {
+export async function until(what, fn, ms = PATIENCE_MS) {
   const end = Date.now() + ms;
   let last;
   while (Date.now() < end) {
@@ -36,6 +37,14 @@ export async function until(what, fn, ms = 15_000) {
     await sleep(20);
   }
   throw new Error(`waited ${ms} ms for: ${what}`);
+}
+
+/** What is drawn may come a moment after its frame: waits until the text is as told, and says what it was where it never is. */
+export async function reads(locator, pattern, ms = PATIENCE_MS) {
+  let text = '';
+  const look = async () => pattern.test(text = await locator.textContent({ timeout: ms }));
+  await until(`${pattern}`, look, ms).catch((e) => { throw new Error(`${e.message}; it reads: ${text}`); });
+  return text;
 }
 
 export function freePort() {
@@ -79,7 +88,7 @@ export class Server {
       stdio: ['ignore', log, log], env: this.environment(), detached: true,
     });
     this.ended = new Promise((done) => this.process.once('exit', done));
-    await until(`the server to start\n${this.output()}`, () => fetch(`${this.url}/healthz`).then((r) => r.ok, () => false), START_MS);
+    await until(`the server to start\n${this.output()}`, () => fetch(`${this.url}/healthz`).then((r) => r.ok, () => false));
   }
 
   output() {
@@ -145,7 +154,7 @@ export class Server {
 
 export async function startBrowser() {
   const flags = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-  return load('playwright-core').chromium.launch({ executablePath: CHROMIUM, args: process.getuid() === 0 ? [...flags, '--no-sandbox'] : flags });
+  return load('playwright-core').chromium.launch({ executablePath: CHROMIUM, timeout: PATIENCE_MS, args: process.getuid() === 0 ? [...flags, '--no-sandbox'] : flags });
 }
 
 /** A page that notes errors in its console, policy violations, and requests to anywhere but our server. */
@@ -155,7 +164,8 @@ export class Watched {
     w.context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
     await w.context.grantPermissions(['clipboard-read', 'clipboard-write']);
     w.page = await w.context.newPage();
-    w.page.setDefaultTimeout(15_000);
+    w.page.setDefaultTimeout(PATIENCE_MS);
+    if (SLOWER) await (await w.context.newCDPSession(w.page)).send('Emulation.setCPUThrottlingRate', { rate: SLOWER });
     w.wrong = [];
     w.requests = [];
     w.forgiven = null; // a pattern of what may be complained about for now
@@ -187,7 +197,8 @@ export class Watched {
 
   /** axe's findings on what is shown now, as lines. */
   async accessibility() {
-    await this.page.evaluate(() => Promise.all(document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations === 1).map((a) => a.finished.catch(() => {}))));
+    await this.page.emulateMedia({ reducedMotion: 'reduce' }); // what fades in has no contrast yet
+    await this.page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
     const cdp = await this.context.newCDPSession(this.page);
     const source = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
     const run = `${source};axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })

@@ -1,7 +1,7 @@
 // A model's answer is untrusted. Each trick here arrives as an answer would: streamed by the server's reply (answered in its place), and kept in the
 // tab's storage across a reload. It may appear; it may not run, load, ask, cover the page, or lead somewhere other than it says. Prints TAP.
 import assert from 'node:assert/strict';
-import { lacking, sleep, Server, startBrowser, Tap, Watched } from './harness.mjs';
+import { lacking, sleep, Server, startBrowser, Tap, until, Watched } from './harness.mjs';
 
 const why = lacking();
 if (why) {
@@ -45,7 +45,7 @@ const { page } = w;
 
 await page.goto(server.link());
 await page.locator('.try-now .button.primary').click();
-await page.locator('.composer textarea').waitFor({ timeout: 30_000 });
+await page.locator('.composer textarea').waitFor();
 
 let reply = '';
 await page.route('**/v1/chat/completions', (route) => {
@@ -55,9 +55,9 @@ await page.route('**/v1/chat/completions', (route) => {
   return route.fulfill({ status: 200, contentType: 'text/event-stream', body });
 });
 
-async function inspect(answer) {
+async function inspect(shown) {
   await sleep(30);
-  const found = await answer.evaluate((root) => {
+  const found = await shown.evaluate((root) => {
     const body = root.querySelector('.markdown');
     const allowed = new Set(['P', 'BR', 'HR', 'H1', 'H2', 'H3', 'H4', 'H5', 'H6', 'UL', 'OL', 'LI', 'BLOCKQUOTE', 'PRE', 'CODE', 'EM', 'STRONG', 'DEL', 'TABLE', 'THEAD', 'TBODY', 'TR', 'TH', 'TD',
       'A', 'SPAN', 'DIV', 'BUTTON', 'svg', 'path']);
@@ -82,14 +82,19 @@ async function inspect(answer) {
   assert.deepEqual(w.wrong, []);
 }
 
+/** One more answer, which is that. */
+async function answer(markdown) {
+  const done = page.locator('.answer[data-state="done"]');
+  const before = await done.count();
+  reply = markdown;
+  await page.locator('.composer textarea').fill('x');
+  await page.keyboard.press('Enter');
+  await until('an answer that has ended', async () => (await done.count()) === before + 1);
+  return done.last();
+}
+
 for (const [name, markdown] of Object.entries(TRICKS)) {
-  await tap.check(`${name} does nothing but appear`, async () => {
-    reply = markdown;
-    await page.locator('.composer textarea').fill('x');
-    await page.keyboard.press('Enter');
-    await page.locator('.answer[data-state="done"] .markdown').last().waitFor();
-    await inspect(page.locator('.answer').last());
-  });
+  await tap.check(`${name} does nothing but appear`, async () => inspect(await answer(markdown)));
 }
 
 await tap.check('nor after a reload, from the tab\'s storage', async () => {
@@ -97,16 +102,13 @@ await tap.check('nor after a reload, from the tab\'s storage', async () => {
   await page.locator('.answer .markdown').first().waitFor();
   await sleep(300);
   assert.equal(await page.locator('.answer').count(), Object.keys(TRICKS).length);
-  for (const answer of await page.locator('.answer').all()) await inspect(answer);
+  for (const kept of await page.locator('.answer').all()) await inspect(kept);
 });
 
 await tap.check('a link opens elsewhere without a word about us', async () => {
-  reply = '[shown](https://good.example/)';
-  await page.locator('.composer textarea').fill('x');
-  await page.keyboard.press('Enter');
-  await page.locator('.answer[data-state="done"]').last().waitFor();
+  const shown = await answer('[shown](https://good.example/)');
   await w.forgiving(/popup|request: https:\/\/good\.example/, async () => {
-    const [popup] = await Promise.all([w.context.waitForEvent('page'), page.locator('.answer').last().getByRole('link').click()]);
+    const [popup] = await Promise.all([w.context.waitForEvent('page'), shown.getByRole('link').click()]);
     assert.equal(await popup.evaluate(() => window.opener).catch(() => null), null);
     await sleep(200);
   });

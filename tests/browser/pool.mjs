@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { freePort, lacking, PROGRAM, Server, startBrowser, Tap, until, Watched } from './harness.mjs';
+import { freePort, lacking, PROGRAM, reads, Server, startBrowser, Tap, until, Watched } from './harness.mjs';
 
 const why = lacking();
 if (why) {
@@ -12,8 +12,6 @@ if (why) {
   process.exit(0);
 }
 
-const PATIENCE_MS = 180_000;
-const NOTICED_MS = 10_000;
 const REFUSED = 4;
 const PICTURES = process.env.FREEHOLD_SCREENSHOTS;
 const HOSTS = JSON.parse(process.env.FREEHOLD_HOSTS);
@@ -56,10 +54,9 @@ async function joins(name, ask) {
   await page.getByRole('button', { name: 'Show the line' }).click();
   await line().waitFor();
   await page.getByRole('textbox', { name: 'What it asks for, an hour' }).fill(ask);
-  used = await line().textContent();
-  assert.match(used, new RegExp(`^echo \\S+ \\| freehold node join https://10\\.99\\.0\\.1:${port} --ask ${ask}$`));
+  used = await reads(line(), new RegExp(`^echo \\S+ \\| freehold node join https://10\\.99\\.0\\.1:${port} --ask ${ask}$`));
   void type(name, used);
-  await machine(name, 'here').waitFor({ timeout: PATIENCE_MS });
+  await machine(name, 'here').waitFor();
 }
 
 /** Whatever it is called by then: a successor has a name of its own. */
@@ -67,7 +64,7 @@ async function runsAt(place) {
   await until(`the model to run at ${place}`, async () => {
     const all = (await server.api('/api/v1/deployments')).items;
     return all.some((d) => d.name.startsWith('smollm2-135m') && d.state === 'ready' && d.place === place);
-  }, PATIENCE_MS);
+  });
 }
 
 await tap.check('two machines join, each by the line that the page shows', async () => {
@@ -93,7 +90,7 @@ await tap.check('Run offers the pool with what its machines ask, the cheaper fir
   await page.locator('[data-place="node/cheap"]').waitFor();
   const places = await page.locator('[data-place]').evaluateAll((all) => all.map((e) => e.dataset.place));
   assert.deepEqual(places.filter((p) => p.startsWith('node/')), ['node/cheap', 'node/dear']);
-  assert.match(await page.locator('[data-place="node/cheap"]').textContent(), /0\.10 an hour/);
+  await reads(page.locator('[data-place="node/cheap"]'), /0\.10 an hour/);
   await page.locator('[data-place="pool"] input').check();
   await picture('pool-run');
   assert.deepEqual(await w.accessibility(), []);
@@ -112,16 +109,16 @@ await tap.check('a chat goes on when the machine that answers loses power, and t
   await page.getByRole('button', { name: 'Options' }).click();
   await page.locator('.composer textarea').fill('Tell me a long story about a lighthouse.');
   await page.locator('.composer textarea').press('Enter');
-  await until('the first words', async () => ((await page.locator('.answer .markdown').last().textContent().catch(() => '')) ?? '').length > 40, PATIENCE_MS);
+  await until('the first words', async () => ((await page.locator('.answer .markdown').last().textContent().catch(() => '')) ?? '').length > 40);
   const busy = (await server.api('/api/v1/deployments')).items.filter((d) => d.state === 'ready');
   assert.equal(busy.length, 2);
   cutPower('cheap');
   const begun = Date.now();
-  await until('its loss to be noticed', async () => !(await server.api('/api/v1/nodes/cheap')).here, NOTICED_MS);
+  await until('its loss to be noticed', async () => !(await server.api('/api/v1/nodes/cheap')).here);
   const noticed = Date.now() - begun;
-  await until('an answer that has ended', async () => ['done', 'length'].includes(await page.locator('.answer').last().getAttribute('data-state').catch(() => '')), PATIENCE_MS);
+  await until('an answer that has ended', async () => ['done', 'length'].includes(await page.locator('.answer').last().getAttribute('data-state').catch(() => '')));
   await go('Machines');
-  await machine('cheap', 'away').waitFor({ timeout: PATIENCE_MS });
+  await machine('cheap', 'away').waitFor();
   await picture('pool-lost');
   return `noticed after ${noticed} ms`;
 });
@@ -130,7 +127,7 @@ await tap.check('what ran there gets another place', () => runsAt('node/dear'));
 
 await tap.check('the machine comes back with no token', async () => {
   void type('cheap', `exec freehold node join https://10.99.0.1:${port}`);
-  await machine('cheap', 'here').waitFor({ timeout: PATIENCE_MS });
+  await machine('cheap', 'here').waitFor();
 });
 
 await tap.check('drained on the page, a machine is left', async () => {

@@ -150,10 +150,6 @@ function sumUp(limit: ReturnType<typeof limitOf> | undefined): string {
 function Foot({ model, row, wishes, note }: { model: Model; row: Row; wishes: Wishes; note: string }) {
   const [limits, setLimits] = useState(filledIn(row));
   const [problem, setProblem] = useState<ApiError | null>(null);
-  useEffect(() => {
-    setLimits(filledIn(row));
-    setProblem(null);
-  }, [row.id]);
   const costs = row.kind === 'rented' || row.kind === 'got';
   const limit = costs ? limitOf(limits, row.kind === 'got') : undefined;
   const { context_tok, streams } = wishes;
@@ -224,7 +220,7 @@ function Places({ model, ranking, rows, wishes, options }: PlacesProps) {
       {words && <p><strong>{t.why}:</strong> {words}</p>}
       <WhyNot ranking={ranking} />
       {options}
-      <Foot model={model} row={chosen} wishes={wishes} note={note} />
+      <Foot key={chosen.id} model={model} row={chosen} wishes={wishes} note={note} />
     </>
   );
 }
