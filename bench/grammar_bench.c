@@ -4,6 +4,7 @@
  * microseconds of processor time: to compile, a token when each state is met for the first time, and again later (the best of several
  * passes). bench/structured runs it. */
 #include "base/clock.h"
+#include "model/gguf.h"
 #include "model/grammar.h"
 
 #include <stdio.h>

@@ -293,13 +293,27 @@ int fh_grammar_state_mask(fh_grammar_state *s, uint64_t tokens_left, uint64_t *m
     return rc;
 }
 
-/* A word at a time: most allow all or nothing. */
+/* Without a branch: what a mask allows is no pattern that a processor learns. */
+static void forbid_four(uint64_t allowed, float *logits)
+{
+#define ALL UINT32_MAX
+    static const uint32_t lanes[16][4] = {{0, 0, 0, 0},     {ALL, 0, 0, 0},     {0, ALL, 0, 0},     {ALL, ALL, 0, 0},
+                                          {0, 0, ALL, 0},   {ALL, 0, ALL, 0},   {0, ALL, ALL, 0},   {ALL, ALL, ALL, 0},
+                                          {0, 0, 0, ALL},   {ALL, 0, 0, ALL},   {0, ALL, 0, ALL},   {ALL, ALL, 0, ALL},
+                                          {0, 0, ALL, ALL}, {ALL, 0, ALL, ALL}, {0, ALL, ALL, ALL}, {ALL, ALL, ALL, ALL}};
+#undef ALL
+    const uint32_t minus_infinity = 0xff800000u;
+    uint32_t bits[4];
+    memcpy(bits, logits, sizeof bits);
+    for (size_t i = 0; i < FH_COUNT(bits); i++) bits[i] = (bits[i] & lanes[allowed][i]) | (minus_infinity & ~lanes[allowed][i]);
+    memcpy(logits, bits, sizeof bits);
+}
+
 void fh_grammar_forbid(const uint64_t *mask, float *logits, size_t count)
 {
-    for (size_t i = 0; i < count; i += 64) {
-        uint64_t allowed = mask[i / 64];
-        if (allowed == UINT64_MAX) continue;
-        for (size_t k = i; k < count && k < i + 64; k++)
-            if (!(allowed >> (k - i) & 1)) logits[k] = -INFINITY;
-    }
+    size_t i = 0;
+    for (; i + 64 <= count; i += 64)
+        for (unsigned k = 0; k < 64 && mask[i / 64] != UINT64_MAX; k += 4) forbid_four(mask[i / 64] >> k & 15, logits + i + k);
+    for (; i < count; i++)
+        if (!(mask[i / 64] >> (i % 64) & 1)) logits[i] = -INFINITY;
 }

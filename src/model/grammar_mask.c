@@ -30,7 +30,9 @@ static bool fits(filler *f, uint32_t state)
 static uint32_t step(filler *f, const uint32_t *walk, size_t depth, uint8_t byte)
 {
     grammar_automaton *a = &f->g->automaton;
-    uint32_t to = grammar_step(a, walk[depth - 1], byte);
+    uint32_t to = a->sets[walk[depth - 1]].steps[a->program->class_of[byte]];
+    if (to != STATE_UNKNOWN) return to;
+    to = grammar_step(a, walk[depth - 1], byte);
     if (to != STATE_FULL) return to;
     grammar_forget(a, walk, depth);
     to = grammar_step(a, walk[depth - 1], byte);
