@@ -3,7 +3,7 @@
  * kernel_bench [THREADS [MATCH]]: lines whose name contains MATCH. Each line is the best of several repeats. Weights of the vector products
  * are many matrices in turn, 256 MiB in all, so that they come from memory as they do in decoding. */
 #include "base/clock.h"
-#include "kernel/kernel.h"
+#include "kernel/speed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,6 @@ typedef struct bench {
 typedef struct task {
     const fh_kernels *k;
     size_t n, cols, rows, count; /* count: matrices, or times */
-    fh_weight **w;
     fh_act *a;
     float *x, *y;
     fh_attn attn;
@@ -77,59 +76,17 @@ static void bench_barrier(const bench *b)
 
 /* ---- products ---- */
 
-static void products(fh_worker *w, void *arg)
-{
-    task *t = arg;
-    fh_act_set(t->a, t->x, t->n, t->cols, t->cols, w);
-    for (size_t i = 0; i < t->count; i++) {
-        fh_matmul(t->w[i], t->a, t->y, t->rows, false, w);
-        fh_barrier(w);
-    }
-}
-
-/* Data of zeros would be one page of zeros that the processor knows by heart. */
-static uint8_t *bytes_make(size_t bytes)
-{
-    uint8_t *data = must(fh_alloc(bytes));
-    for (size_t i = 0; i < bytes; i++) data[i] = (uint8_t)(i * 31 >> 5 & 0x37);
-    return data;
-}
-
-static fh_weight *weight_make(const bench *b, fh_type type, size_t rows, size_t cols, fh_weight_arena *arena)
-{
-    size_t row_bytes;
-    fh_weight *w = NULL;
-    if (!fh_type_row_bytes(type, cols, &row_bytes)) exit(1);
-    uint8_t *data = bytes_make(rows * row_bytes);
-    fh_weight_spec spec = {.type = type, .rows = rows, .cols = cols, .data = data, .name = "bench", .arena = arena};
-    must_do(fh_weight_new(&w, b->k, &spec, NULL));
-    if (!fh_weight_borrows(w)) fh_free(data); /* else it lives as long as the process */
-    return w;
-}
-
 static void bench_product(const bench *b, fh_type type, size_t rows, size_t cols, size_t n)
 {
     char name[64];
     snprintf(name, sizeof name, "%s %s [%zu x %zu] n %zu", n == 1 ? "vector" : "matrix", fh_type_name((uint32_t)type), rows, cols, n);
     if (!wanted(b, name)) return;
-    task t = {.k = b->k, .n = n, .rows = rows, .cols = cols, .x = floats(n * cols), .y = floats(n * rows)};
-    fh_weight_arena *arena = NULL;
-    must_do(fh_weight_arena_new(&arena, POOL_BYTES, NULL));
-    fh_weight *first = weight_make(b, type, rows, cols, arena);
-    t.count = n == 1 ? FH_MAX(POOL_BYTES / fh_weight_bytes(first), 1) : 4;
-    t.w = must(fh_calloc(t.count, sizeof(fh_weight *)));
-    t.w[0] = first;
-    for (size_t i = 1; i < t.count; i++) t.w[i] = weight_make(b, type, rows, cols, arena);
-    must_do(fh_act_new(&t.a, b->k, n, cols, NULL));
-    double ns = best_ns(b, products, &t) / (double)t.count;
-    printf("%-32s %10.2f us %8.2f GB/s %9.1f Gop/s\n", name, ns / 1000, (double)fh_weight_bytes(first) / ns,
-           2.0 * (double)(rows * cols * n) / ns);
-    for (size_t i = 0; i < t.count; i++) fh_weight_free(t.w[i]);
-    fh_free(t.w);
-    fh_weight_arena_free(arena);
-    fh_act_free(t.a);
-    fh_free(t.x);
-    fh_free(t.y);
+    fh_products_shape shape = {.type = type, .rows = rows, .cols = cols, .bytes = n == 1 ? POOL_BYTES : 0, .max_n = n};
+    fh_products *p = NULL;
+    must_do(fh_products_new(&p, b->k, b->pool, &shape, NULL));
+    fh_product_speed s = fh_products_measure(p, n, 0);
+    fh_products_free(p);
+    printf("%-32s %10.2f us %8.2f GB/s %9.1f Gop/s\n", name, s.seconds * 1e6, s.weight_bytes / s.seconds / 1e9, s.ops / s.seconds / 1e9);
 }
 
 /* ---- the rest ---- */

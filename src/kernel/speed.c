@@ -1,0 +1,214 @@
+/* Measuring: a pass is timed as a whole, from the first worker's start to the last one's end. */
+#include "kernel/speed.h"
+#include "peak.h"
+#include "base/clock.h"
+#include "sys/cpu.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+
+#define LONG_NS (FH_NS_PER_S / 2)
+enum { PEAK_PASSES = 8, PRODUCT_PASSES = 5 };
+
+/* One pass to warm caches and clocks, then up to `passes`, but no more once that took a while. */
+static double best_seconds(fh_pool *pool, void (*fn)(fh_worker *w, void *arg), void *arg, int passes)
+{
+    int64_t best_ns = INT64_MAX, began_ns, first_ns = fh_clock_mono_ns();
+    fh_pool_run(pool, fn, arg);
+    for (int i = 0; i < passes && (i == 0 || fh_clock_mono_ns() - first_ns < LONG_NS); i++) {
+        began_ns = fh_clock_mono_ns();
+        fh_pool_run(pool, fn, arg);
+        best_ns = FH_MIN(best_ns, fh_clock_mono_ns() - began_ns);
+    }
+    return (double)FH_MAX(best_ns, (int64_t)1) / FH_NS_PER_S;
+}
+
+/* ---- integer peaks ---- */
+
+/* turns: about 10 ms on a slow core of those that have the instructions */
+typedef struct peak_row {
+    const char *name;
+    uint32_t (*loop)(uint64_t turns);
+    uint64_t ops;
+    uint64_t turns;
+} peak_row;
+
+static const peak_row peaks[FH_PEAK_COUNT] = {
+#if defined(__x86_64__)
+    {"avx2", fh_peak_loop_avx2, FH_PEAK_AVX2_OPS, 4000000},
+    {"avx512_vnni", fh_peak_loop_avx512, FH_PEAK_AVX512_OPS, 2000000},
+    {"amx_int8", fh_peak_loop_amx, FH_PEAK_AMX_OPS, 500000},
+#else
+    {"avx2", NULL, 0, 0},
+    {"avx512_vnni", NULL, 0, 0},
+    {"amx_int8", NULL, 0, 0},
+#endif
+};
+
+const char *fh_peak_name(fh_peak p)
+{
+    return p < FH_PEAK_COUNT ? peaks[p].name : NULL;
+}
+
+fh_peak fh_peak_of(fh_isa isa)
+{
+    switch (isa) {
+    case FH_ISA_AVX2: return FH_PEAK_AVX2;
+    case FH_ISA_AVX512_VNNI: return FH_PEAK_AVX512_VNNI;
+    case FH_ISA_REF:
+    case FH_ISA_COUNT: break;
+    }
+    return FH_PEAK_COUNT;
+}
+
+static bool has_peak(fh_peak p)
+{
+#if defined(__x86_64__)
+    switch (p) {
+    case FH_PEAK_AVX2: return fh_isa_available(FH_ISA_AVX2);
+    case FH_PEAK_AVX512_VNNI: return fh_isa_available(FH_ISA_AVX512_VNNI);
+    case FH_PEAK_AMX_INT8: return fh_cpu_get()->amx_int8 && fh_peak_amx_allowed();
+    case FH_PEAK_COUNT: break;
+    }
+#endif
+    (void)p;
+    return false;
+}
+
+typedef struct spin {
+    const peak_row *row;
+    _Atomic uint64_t turns;
+    _Atomic uint32_t sum; /* of what they return: how many operations there were */
+} spin;
+
+static void spin_share(fh_worker *w, void *arg)
+{
+    spin *s = arg;
+    (void)w;
+    atomic_fetch_add(&s->turns, s->row->turns);
+    atomic_fetch_add(&s->sum, s->row->loop(s->row->turns));
+}
+
+bool fh_peak_measure(fh_peak p, fh_pool *pool, double *ret_ops_per_s)
+{
+    if (!has_peak(p)) return false;
+    spin s = {.row = &peaks[p]};
+    double seconds = best_seconds(pool, spin_share, &s, PEAK_PASSES);
+    assert(s.sum == (uint32_t)(s.turns * s.row->ops));
+    *ret_ops_per_s = (double)(s.row->ops * s.row->turns) * fh_pool_count(pool) / seconds;
+    return true;
+}
+
+/* ---- products ---- */
+
+struct fh_products {
+    const fh_kernels *k;
+    fh_pool *pool;
+    fh_products_shape shape;
+    size_t count, matrix_bytes; /* matrices, and bytes of one as in a file */
+    fh_weight **weights;
+    fh_weight_arena *arena;
+    uint8_t *data; /* [count][matrix_bytes] */
+    fh_act *act;
+    float *x, *y;
+    _Atomic size_t next; /* to make */
+    _Atomic int failed;
+    size_t n, turns; /* of a pass: rows of activations, matrices */
+};
+
+void fh_products_free(fh_products *p)
+{
+    if (!p) return;
+    for (size_t i = 0; p->weights && i < p->count; i++) fh_weight_free(p->weights[i]);
+    fh_free(p->weights);
+    fh_weight_arena_free(p->arena);
+    fh_act_free(p->act);
+    fh_free(p->data);
+    fh_free(p->x);
+    fh_free(p->y);
+    fh_free(p);
+}
+
+static fh_weight_spec spec_of(const fh_products *p, size_t i)
+{
+    return (fh_weight_spec){.type = p->shape.type,
+                            .rows = p->shape.rows,
+                            .cols = p->shape.cols,
+                            .data = p->data + i * p->matrix_bytes,
+                            .name = "measured",
+                            .arena = p->arena};
+}
+
+/* Written, so that it is not one page of zeros that the processor knows by heart; as half floats all of it is finite. */
+static void make_share(fh_worker *w, void *arg)
+{
+    fh_products *p = arg;
+    (void)w;
+    for (size_t i; (i = atomic_fetch_add(&p->next, 1)) < p->count;) {
+        fh_weight_spec spec = spec_of(p, i);
+        uint8_t *data = p->data + i * p->matrix_bytes;
+        for (size_t j = 0; j < p->matrix_bytes; j++) data[j] = (uint8_t)(j * 31 >> 5 & 0x37);
+        if (fh_weight_new(&p->weights[i], p->k, &spec, NULL) != 0) atomic_store(&p->failed, FH_E_NOMEM);
+    }
+}
+
+static float *make_floats(size_t n)
+{
+    float *x = fh_alloc_aligned(64, n * sizeof *x);
+    for (size_t i = 0; x && i < n; i++) x[i] = (float)((i * 2654435761u >> 7) % 2048) / 1024.0f - 1.0f;
+    return x;
+}
+
+static int make(fh_products *p, fh_err **err)
+{
+    const fh_products_shape *s = &p->shape;
+    size_t row_bytes = 0;
+    if (!fh_type_row_bytes(s->type, s->cols, &row_bytes)) return fh_err_set(err, FH_E_INVALID, "%zu columns are no whole blocks", s->cols);
+    p->matrix_bytes = s->rows * row_bytes;
+    p->count = FH_MAX(s->bytes / p->matrix_bytes, (size_t)1);
+    p->weights = fh_calloc(p->count, sizeof(fh_weight *));
+    p->data = fh_alloc_aligned(64, p->count * p->matrix_bytes);
+    p->x = make_floats(s->max_n * s->cols);
+    p->y = make_floats(s->max_n * s->rows);
+    if (!p->weights || !p->data || !p->x || !p->y) return fh_err_nomem(err);
+    fh_weight_spec spec = spec_of(p, 0);
+    size_t arena_bytes = p->count * fh_weight_arena_bytes(p->k, &spec);
+    int rc = arena_bytes ? fh_weight_arena_new(&p->arena, arena_bytes, err) : 0;
+    if (!rc) rc = fh_act_new(&p->act, p->k, s->max_n, s->cols, err);
+    if (rc) return rc;
+    fh_pool_run(p->pool, make_share, p);
+    return atomic_load(&p->failed) ? fh_err_nomem(err) : 0;
+}
+
+int fh_products_new(fh_products **ret, const fh_kernels *k, fh_pool *pool, const fh_products_shape *shape, fh_err **err)
+{
+    FH_AUTO(fh_products) fh_products *p = fh_calloc(1, sizeof *p);
+    if (!p) return fh_err_nomem(err);
+    p->k = k;
+    p->pool = pool;
+    p->shape = *shape;
+    int rc = make(p, err);
+    if (!rc) *ret = fh_take(p);
+    return rc;
+}
+
+static void multiply_all(fh_worker *w, void *arg)
+{
+    const fh_products *p = arg;
+    fh_act_set(p->act, p->x, p->n, p->shape.cols, p->shape.cols, w);
+    for (size_t i = 0; i < p->turns; i++) {
+        fh_matmul(p->weights[i], p->act, p->y, p->shape.rows, false, w);
+        fh_barrier(w);
+    }
+}
+
+fh_product_speed fh_products_measure(fh_products *p, size_t n, size_t count)
+{
+    assert(n <= p->shape.max_n && count <= p->count);
+    p->n = n;
+    p->turns = count ? count : p->count;
+    return (fh_product_speed){.seconds = best_seconds(p->pool, multiply_all, p, PRODUCT_PASSES) / (double)p->turns,
+                              .weight_bytes = (double)fh_weight_bytes(p->weights[0]),
+                              .ops = 2.0 * (double)p->shape.rows * (double)p->shape.cols * (double)n,
+                              .integers = !fh_weight_borrows(p->weights[0])};
+}
