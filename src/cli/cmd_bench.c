@@ -1,8 +1,8 @@
-/* freehold bench: prefill and decode speed of one model on this machine, and how near decode comes to what memory gives. */
+/* freehold bench: what this machine gives at most, prefill and decode speed of one model on it, and how near they come to that. */
 #include "base/limits.h"
-#include "tokens.h"
+#include "bench.h"
 #include "client.h"
-#include "engine/engine.h"
+#include "tokens.h"
 #include "server/speeds.h"
 #include "sys/cpu.h"
 
@@ -17,6 +17,7 @@ typedef struct row {
     fh_bench_spec spec;
     double runs[RUNS_MAX], mean, deviation; /* tokens a second */
     double bytes_per_token, bandwidth_share;
+    double ops_per_token, peak_share; /* of products; share 0: the engine multiplies no integers */
 } row;
 
 typedef struct bench {
@@ -25,7 +26,7 @@ typedef struct bench {
     fh_topo topo; /* read before the engine pins this thread to one core */
     row rows[3];
     size_t count, runs;
-    double bandwidth; /* bytes a second */
+    fh_machine_speed machine;
 } bench;
 
 static uint64_t tokens_of(const fh_bench_spec *s)
@@ -39,15 +40,24 @@ static double steps_of(const fh_bench_spec *s, const fh_engine_info *i)
     return s->generate_tok ? s->generate_tok : (double)s->streams * ceil((double)s->prompt_tok / i->batch_tok);
 }
 
-static void summarise(row *r, size_t runs, const fh_engine_info *i, double bandwidth)
+/* Logits are wanted of each token that is generated, and of a prompt's last one. */
+static double ops_of(const fh_bench_spec *s, const fh_engine_info *i)
 {
-    double sum = 0, squares = 0;
+    double outputs = s->generate_tok ? 1 : 1.0 / s->prompt_tok;
+    return (double)i->token_ops + outputs * (double)i->output_ops;
+}
+
+static void summarise(row *r, size_t runs, const fh_engine_info *i, const fh_machine_speed *m)
+{
+    double sum = 0, squares = 0, peak = i->peak ? fh_machine_peak_get(m, i->peak) : 0;
     for (size_t k = 0; k < runs; k++) sum += r->runs[k];
     r->mean = sum / (double)runs;
     for (size_t k = 0; k < runs; k++) squares += (r->runs[k] - r->mean) * (r->runs[k] - r->mean);
     r->deviation = runs > 1 ? sqrt(squares / (double)(runs - 1)) : 0;
     r->bytes_per_token = (double)i->token_bytes * steps_of(&r->spec, i) / (double)tokens_of(&r->spec);
-    r->bandwidth_share = r->mean * r->bytes_per_token / bandwidth;
+    r->bandwidth_share = r->mean * r->bytes_per_token / m->read_bytes_per_s;
+    r->ops_per_token = ops_of(&r->spec, i);
+    r->peak_share = peak > 0 ? r->mean * r->ops_per_token / peak : 0;
 }
 
 static int measure(const bench *b, row *r, fh_err **err)
@@ -58,7 +68,7 @@ static int measure(const bench *b, row *r, fh_err **err)
         rc = fh_engine_bench(b->engine, &r->spec, &seconds, err);
         if (!rc) r->runs[k] = (double)tokens_of(&r->spec) / seconds;
     }
-    if (!rc) summarise(r, b->runs, fh_engine_info_get(b->engine), b->bandwidth);
+    if (!rc) summarise(r, b->runs, fh_engine_info_get(b->engine), &b->machine);
     return rc;
 }
 
@@ -75,12 +85,10 @@ static void name_row(row *r)
 static void add_machine(fh_buf *out, const bench *b)
 {
     const fh_engine_info *i = fh_engine_info_get(b->engine);
-    const char *cpu = fh_cpu_get()->model, *slash = strrchr(b->model, '/'), *file = slash ? slash + 1 : b->model;
-    fh_buf_adds(out, "{\"machine\":{\"cpu\":");
-    fh_buf_add_json_string(out, cpu, strlen(cpu));
-    fh_buf_addf(
-        out, ",\"cores\":%u,\"threads\":%u,\"isa\":\"%s\",\"memory_bytes\":%llu,\"read_bandwidth_bytes_per_s\":%.0f},\"model\":{\"file\":",
-        b->topo.cores, i->threads, i->isa, (unsigned long long)b->topo.memory_bytes, b->bandwidth);
+    const char *slash = strrchr(b->model, '/'), *file = slash ? slash + 1 : b->model;
+    fh_buf_adds(out, "{\"machine\":");
+    fh_bench_machine_json(out, &b->machine, b->topo.cores, b->topo.memory_bytes);
+    fh_buf_addf(out, ",\"isa\":\"%s\"},\"model\":{\"file\":", i->isa);
     fh_buf_add_json_string(out, file, strlen(file));
     fh_buf_addf(out, ",\"architecture\":\"%s\",\"file_bytes\":%llu,\"token_bytes\":%llu},\"version\":\"" FH_VERSION "\",\"rows\":[",
                 i->architecture, (unsigned long long)i->file_bytes, (unsigned long long)i->token_bytes);
@@ -90,8 +98,10 @@ static void add_row(fh_buf *out, const row *r, size_t runs)
 {
     fh_buf_addf(out, "{\"test\":\"%s\",\"tokens_per_second\":%.3f,\"deviation\":%.3f,\"runs\":[", r->test, r->mean, r->deviation);
     for (size_t k = 0; k < runs; k++) fh_buf_addf(out, k ? ",%.3f" : "%.3f", r->runs[k]);
-    fh_buf_addf(out, "],\"bytes_per_token\":%.0f,\"bandwidth_share\":%.4f,\"depth\":%u,\"streams\":%u}", r->bytes_per_token,
-                r->bandwidth_share, r->spec.depth_tok, r->spec.streams);
+    fh_buf_addf(out, "],\"bytes_per_token\":%.0f,\"bandwidth_share\":%.4f,\"ops_per_token\":%.0f,\"peak_share\":", r->bytes_per_token,
+                r->bandwidth_share, r->ops_per_token);
+    fh_buf_addf(out, r->peak_share > 0 ? "%.4f" : "null", r->peak_share);
+    fh_buf_addf(out, ",\"depth\":%u,\"streams\":%u}", r->spec.depth_tok, r->spec.streams);
 }
 
 static int print_json(const bench *b, fh_err **err)
@@ -109,25 +119,28 @@ static int print_json(const bench *b, fh_err **err)
 
 static bool table_row(fh_cli_table *t, const row *r)
 {
-    char speed[32], spread[32], bytes[32], share[32];
+    char speed[32], spread[32], bytes[32], of_bandwidth[32], of_peak[32];
     snprintf(speed, sizeof speed, "%.1f", r->mean);
     snprintf(spread, sizeof spread, "%.1f", r->deviation);
     snprintf(bytes, sizeof bytes, "%.2f", r->bytes_per_token / 1e6);
-    snprintf(share, sizeof share, "%.0f %%", r->bandwidth_share * 100);
-    return fh_cli_table_add(t, (const char *const[]){r->test, speed, spread, bytes, share});
+    fh_bench_share(r->bandwidth_share, of_bandwidth);
+    fh_bench_share(r->peak_share, of_peak);
+    return fh_cli_table_add(t, (const char *const[]){r->test, speed, spread, bytes, of_bandwidth, of_peak});
 }
 
 static int print_table(const bench *b, fh_err **err)
 {
     static const fh_cli_column columns[] = {{"TEST", FH_CLI_LEFT},      {"TOKENS/S", FH_CLI_RIGHT},  {"+-", FH_CLI_RIGHT},
-                                            {"MB/TOKEN", FH_CLI_RIGHT}, {"BANDWIDTH", FH_CLI_RIGHT}, {NULL, FH_CLI_LEFT}};
+                                            {"MB/TOKEN", FH_CLI_RIGHT}, {"BANDWIDTH", FH_CLI_RIGHT}, {"PEAK", FH_CLI_RIGHT},
+                                            {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(65536);
     const fh_engine_info *i = fh_engine_info_get(b->engine);
     if (!t) return fh_err_nomem(err);
     for (size_t k = 0; k < b->count; k++)
         if (!table_row(t, &b->rows[k])) return fh_err_nomem(err);
-    fh_buf_addf(&out, "%s, %u threads, %s; memory reads %.1f GB/s\n", fh_cpu_get()->model, i->threads, i->isa, b->bandwidth / 1e9);
+    fh_bench_machine_line(&out, &b->machine);
+    fh_buf_addf(&out, "%s kernels\n", i->isa);
     fh_cli_table_write(t, &out);
     return fh_cli_print(&out, err);
 }
@@ -185,7 +198,7 @@ static int record(const fh_cli *c, const bench *b, fh_err **err)
     fh_speed_run run = {.engine = "freehold",
                         .device = fh_cpu_get()->model,
                         .family = fh_engine_info_get(b->engine)->architecture,
-                        .bandwidth_bytes = b->bandwidth,
+                        .bandwidth_bytes = b->machine.read_bytes_per_s,
                         .decode_bytes = empty->mean * empty->bytes_per_token,
                         .cache_bytes = cache_bytes(b, empty, full)};
     return rc ? rc : fh_speeds_add(data, &run, err);
@@ -202,6 +215,7 @@ static int check_record(const fh_cli *c, fh_err **err)
 
 static int run_bench(fh_cli *c, fh_err **err)
 {
+    if (fh_cli_has(c, "kernels")) return fh_bench_kernels(c, err);
     FH_AUTO(ptr) bench *b = fh_calloc(1, sizeof *b);
     if (!b) return fh_err_nomem(err);
     b->runs = (size_t)fh_cli_int(c, "repeat", 5);
@@ -211,7 +225,7 @@ static int run_bench(fh_cli *c, fh_err **err)
     if (!rc) rc = fh_cli_require(c, "model", &b->model, err);
     if (!rc && b->count == 0) rc = fh_err_set(err, FH_E_USAGE, "-p 0 and -n 0 leave nothing to measure");
     if (!rc) rc = open_engine(c, b, err);
-    if (!rc) rc = fh_engine_read_bandwidth(b->engine, fh_engine_info_get(b->engine)->token_bytes, &b->bandwidth, err);
+    if (!rc) rc = fh_engine_measure_machine(b->engine, &b->machine, err);
     for (size_t i = 0; i < b->count && !rc; i++) rc = measure(b, &b->rows[i], err);
     if (!rc && fh_cli_has(c, "record")) rc = record(c, b, err);
     if (!rc) rc = c->json ? print_json(b, err) : print_table(b, err);
@@ -229,6 +243,7 @@ static const fh_cli_flag flags[] = {
     {"streams", 0, FH_CLI_INT, "N", "sequences at once (default 1)", 1, FH_LIMIT_STREAMS},
     {"batch", 0, FH_CLI_INT, "N", "tokens of one step (default 512)", 1, FH_ENGINE_BATCH_MAX},
     {"deterministic", 0, FH_CLI_BOOL, NULL, "attention is not split along keys", 0, 0},
+    {"kernels", 0, FH_CLI_BOOL, NULL, "no model: the products of each type of weights by each instruction set, alone", 0, 0},
     {"record", 0, FH_CLI_BOOL, NULL, "keep the decode speed, also with 1,024 tokens in the cache: plans predict this machine's speed by it",
      0, 0},
     {"data", 0, FH_CLI_TEXT, "DIR", "the data folder where it is kept", 0, 0},
@@ -236,15 +251,19 @@ static const fh_cli_flag flags[] = {
 };
 
 static const char *const examples[] = {"freehold bench --model model.gguf",
-                                       "freehold bench --model model.gguf -p 0 -n 128 --depth 4096 --streams 4 --json", NULL};
+                                       "freehold bench --model model.gguf -p 0 -n 128 --depth 4096 --streams 4 --json",
+                                       "freehold bench --kernels", NULL};
 
 const fh_cli_verb fh_verb_bench = {
     .name = "bench",
     .group = "One model, no server",
     .summary = "prefill and decode speed of one model",
     .operands = "",
-    .about = "Speeds are means over the runs. Bandwidth is the share of this machine's measured read bandwidth (of as many bytes as one "
-             "token's weights) that reading the weights takes.",
+    .about =
+        "First the machine is measured: what all threads together read from memory (as many bytes as one token's weights), and what they "
+        "multiply and add of 8-bit integers in each instruction set that is here (two operations each, in trillions a second).\n\n"
+        "Speeds are means over the runs. BANDWIDTH is the share of the first that reading the weights takes, PEAK the share of the second "
+        "that the products with them take.",
     .examples = examples,
     .flags = flags,
     .run = run_bench,

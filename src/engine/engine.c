@@ -1,6 +1,7 @@
 /* Opening a model: the file, the family, the memory it will need, the weights, the cache and the buffers of a step. */
 #include "base/limits.h"
 #include "engine_private.h"
+#include "kernel/speed.h"
 #include "sys/cpu.h"
 
 #include <stdio.h>
@@ -201,7 +202,10 @@ static void fill_info(fh_engine *e, const fh_load *l)
     e->info.file_bytes = fh_gguf_file_bytes(e->gguf);
     e->info.weight_bytes = fh_load_bytes(l);
     e->info.kv_bytes = kv_bytes;
-    e->info.token_bytes = e->model.family->does->token_bytes(&e->model);
+    fh_token_cost cost = e->model.family->does->token_cost(&e->model);
+    e->info.token_bytes = cost.bytes;
+    e->info.token_ops = cost.ops;
+    e->info.output_ops = cost.output_ops;
     e->stats.kv_total_tok = (uint64_t)e->info.context_tok * e->info.parallel;
 }
 
@@ -211,6 +215,7 @@ static int load(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **e
     int rc = fh_isa_choose(&isa, err);
     if (rc) return rc;
     e->info.isa = fh_isa_name(isa);
+    e->info.peak = fh_peak_name(fh_peak_of(isa));
     e->model.kernels = fh_kernels_get(isa);
     rc = fh_load_init(l, e->gguf, e->model.kernels, o->exact, err);
     if (!rc) rc = find_family(e, l, err);

@@ -118,6 +118,12 @@ typedef struct fh_model {
     bool split_keys; /* attention may be split along keys: faster, results then depend on the number of workers and sequences */
 } fh_model;
 
+/* What one token costs. Products count a multiplication and an addition as two operations. */
+typedef struct fh_token_cost {
+    uint64_t bytes;           /* weights that are read when it is decoded alone */
+    uint64_t ops, output_ops; /* of products in all layers; of the output matrix, where its logits are wanted */
+} fh_token_cost;
+
 /* How the models of some architectures are computed (transformer.c is the first). */
 typedef struct fh_arithmetic {
     int (*plan)(fh_model *m, fh_load *l, fh_err **err);                /* fills shape, makes weights (empty), plans every tensor */
@@ -125,7 +131,7 @@ typedef struct fh_arithmetic {
     int (*prepare)(fh_model *m, const fh_step_sizes *z, fh_err **err); /* makes the workspace */
     void (*forward)(const fh_model *m, const fh_step *s, fh_worker *w);
     void (*free)(fh_model *m); /* weights and workspace, half-made ones too */
-    uint64_t (*token_bytes)(const fh_model *m);
+    fh_token_cost (*token_cost)(const fh_model *m);
 } fh_arithmetic;
 extern const fh_arithmetic fh_transformer_arithmetic;
 

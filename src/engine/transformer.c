@@ -241,4 +241,4 @@ const fh_arithmetic fh_transformer_arithmetic = {.plan = fh_transformer_plan,
                                                  .prepare = prepare,
                                                  .forward = forward,
                                                  .free = free_all,
-                                                 .token_bytes = fh_transformer_token_bytes};
+                                                 .token_cost = fh_transformer_token_cost};

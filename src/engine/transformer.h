@@ -63,7 +63,7 @@ static inline const fh_weight *fh_transformer_output(const fh_transformer *w)
 int fh_transformer_plan(fh_model *m, fh_load *l, fh_err **err);
 int fh_transformer_finish(fh_model *m, const fh_load *l, fh_err **err);
 void fh_transformer_weights_free(fh_transformer *w);
-uint64_t fh_transformer_token_bytes(const fh_model *m);
+fh_token_cost fh_transformer_token_cost(const fh_model *m);
 
 /* logits.c: of the first p->rows rows of p->x, into the step's logits; all workers, ends with a barrier. */
 void fh_transformer_logits(const fh_transformer_pass *p);

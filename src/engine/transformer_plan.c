@@ -153,14 +153,23 @@ void fh_transformer_weights_free(fh_transformer *w)
     fh_free(w);
 }
 
-uint64_t fh_transformer_token_bytes(const fh_model *m)
+static uint64_t ops_of(const fh_weight *w)
+{
+    return (uint64_t)2 * fh_weight_rows(w) * fh_weight_cols(w);
+}
+
+fh_token_cost fh_transformer_token_cost(const fh_model *m)
 {
     const fh_transformer *w = m->weights;
-    uint64_t bytes = fh_weight_bytes(fh_transformer_output(w));
+    const fh_weight *output = fh_transformer_output(w);
+    fh_token_cost cost = {.bytes = fh_weight_bytes(output), .output_ops = ops_of(output)};
     for (size_t i = 0; i < w->layer_count; i++) {
         const fh_transformer_layer *y = &w->layers[i];
         const fh_weight *matrices[] = {y->q, y->k, y->v, y->o, y->gate, y->up, y->down};
-        for (size_t j = 0; j < FH_COUNT(matrices); j++) bytes += fh_weight_bytes(matrices[j]);
+        for (size_t j = 0; j < FH_COUNT(matrices); j++) {
+            cost.bytes += fh_weight_bytes(matrices[j]);
+            cost.ops += ops_of(matrices[j]);
+        }
     }
-    return bytes;
+    return cost;
 }

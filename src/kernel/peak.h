@@ -1,5 +1,5 @@
-/* The loops of fh_peak_measure, one an instruction set, each compiled for its own. All they do is multiply 1 by 2 and add it up: so the sum of
- * all sums, which they return modulo 2^32, is the number of operations, turns times FH_PEAK_*_OPS. */
+/* The loops of fh_peak_measure, one an instruction set, each compiled for its own. All they do is multiply 1 by 2 and add it up: so the sum
+ * of all sums, which they return modulo 2^32, is the number of operations, turns times FH_PEAK_*_OPS. */
 #ifndef FH_KERNEL_PEAK_H
 #define FH_KERNEL_PEAK_H
 

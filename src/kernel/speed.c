@@ -139,7 +139,7 @@ static fh_weight_spec spec_of(const fh_products *p, size_t i)
                             .arena = p->arena};
 }
 
-/* Written, so that it is not one page of zeros that the processor knows by heart; as half floats all of it is finite. */
+/* Bytes of which any two or four are a normal float of each kind: what is not would be multiplied more slowly. */
 static void make_share(fh_worker *w, void *arg)
 {
     fh_products *p = arg;
@@ -147,7 +147,7 @@ static void make_share(fh_worker *w, void *arg)
     for (size_t i; (i = atomic_fetch_add(&p->next, 1)) < p->count;) {
         fh_weight_spec spec = spec_of(p, i);
         uint8_t *data = p->data + i * p->matrix_bytes;
-        for (size_t j = 0; j < p->matrix_bytes; j++) data[j] = (uint8_t)(j * 31 >> 5 & 0x37);
+        for (size_t j = 0; j < p->matrix_bytes; j++) data[j] = (uint8_t)(0x30 | (j * 31 >> 5 & 7));
         if (fh_weight_new(&p->weights[i], p->k, &spec, NULL) != 0) atomic_store(&p->failed, FH_E_NOMEM);
     }
 }

@@ -1,9 +1,9 @@
 /* One loaded model that serves several requests at once.
  *
  * Threads: one thread, the batch thread, owns the model. It calls fh_engine_open, then either fh_engine_run (serves until fh_engine_stop)
- * or fh_engine_eval / fh_engine_bench, and last fh_engine_close: the pinned computing threads belong to it. fh_engine_submit, fh_gen_*,
- * fh_engine_stop, fh_engine_stats and the readers of what never changes (info, vocab, template) may be called from any thread while the
- * engine is open.
+ * or fh_engine_eval / fh_engine_bench (bench.h), and last fh_engine_close: the pinned computing threads belong to it. fh_engine_submit,
+ * fh_gen_*, fh_engine_stop, fh_engine_stats and the readers of what never changes (info, vocab, template) may be called from any thread
+ * while the engine is open.
  *
  * What holds: each submitted request ends with exactly one on_end; a sequence never holds more than info.context_tok tokens; at most
  * info.parallel sequences are in the batch and ENGINE_QUEUE wait; all memory that grows is made in open. After open no file is opened and
@@ -45,11 +45,12 @@ FH_DEFINE_AUTO(fh_engine, fh_engine_close);
 
 typedef struct fh_engine_info {
     const char *architecture, *name; /* borrowed from the engine; name "" when the file says none */
-    const char *isa;
+    const char *isa, *peak;          /* peak: of bench.h, what its products are held against; NULL: none */
     uint32_t context_tok, trained_context_tok, vocab_size, layers, embd, batch_tok;
     unsigned parallel, threads;
     uint64_t file_bytes, weight_bytes, owned_bytes, kv_bytes; /* owned: anonymous memory made for weights; kv: of the whole arena */
     uint64_t token_bytes;                                     /* weights that one decoded token reads */
+    uint64_t token_ops, output_ops;                           /* of products: of a token in all layers; of one whose logits are wanted */
     bool deterministic, exact;
 } fh_engine_info;
 const fh_engine_info *fh_engine_info_get(const fh_engine *e);
@@ -141,15 +142,5 @@ void fh_engine_stats_get(fh_engine *e, fh_engine_stats *ret);
 typedef int fh_eval_row(void *arg, size_t position, const float *logits, fh_err **err);
 /* One sequence from an empty cache, step_tok tokens at a time (0: as many as suit; 1: through the decoding path). */
 int fh_engine_eval(fh_engine *e, const fh_token *ids, size_t count, uint32_t step_tok, fh_eval_row *row, void *arg, fh_err **err);
-
-/* Seconds for: prompt_tok tokens on top of depth_tok cached ones, or generate_tok tokens in each of `streams` sequences. Caches are filled
- * untimed. */
-typedef struct fh_bench_spec {
-    uint32_t prompt_tok, generate_tok, depth_tok;
-    unsigned streams;
-} fh_bench_spec;
-int fh_engine_bench(fh_engine *e, const fh_bench_spec *b, double *ret_seconds, fh_err **err);
-/* What all computing threads together read from memory, bytes a second: the best of several passes over `bytes`. */
-int fh_engine_read_bandwidth(fh_engine *e, size_t bytes, double *ret_bytes_per_s, fh_err **err);
 
 #endif
