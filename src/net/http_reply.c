@@ -101,20 +101,37 @@ fh_str fh_http_req_query(const fh_http_req *r)
     return msg(r)->query;
 }
 
+/* The next pair of what is left of a query; what stands behind it stays. */
+static void take_pair(fh_str *rest, fh_str *ret_name, fh_str *ret_value)
+{
+    size_t end = fh_str_find(*rest, FH_STR("&")), used = FH_MIN(end + 1, rest->len);
+    fh_str pair = {rest->ptr, end};
+    size_t name = fh_str_find(pair, FH_STR("=")), value = FH_MIN(name + 1, end);
+    *ret_name = (fh_str){pair.ptr, name};
+    *ret_value = (fh_str){pair.ptr + value, end - value};
+    *rest = (fh_str){rest->ptr + used, rest->len - used};
+}
+
 bool fh_http_req_query_get(const fh_http_req *r, const char *name, char *out, size_t out_size)
 {
-    fh_str rest = msg(r)->query;
+    fh_str rest = msg(r)->query, key, value;
+    char decoded[64];
     while (rest.len) {
-        const char *amp = memchr(rest.ptr, '&', rest.len);
-        fh_str pair = {rest.ptr, amp ? (size_t)(amp - rest.ptr) : rest.len}, value = {NULL, 0};
-        const char *eq = memchr(pair.ptr, '=', pair.len);
-        if (eq) value = (fh_str){eq + 1, pair.len - (size_t)(eq + 1 - pair.ptr)};
-        if (eq) pair.len = (size_t)(eq - pair.ptr);
-        char key[64];
-        if (fh_http_percent_decode(pair, true, key, sizeof key) && strcmp(key, name) == 0)
+        take_pair(&rest, &key, &value);
+        if (fh_http_percent_decode(key, true, decoded, sizeof decoded) && strcmp(decoded, name) == 0)
             return fh_http_percent_decode(value, true, out, out_size);
-        size_t used = pair.len + (eq ? 1 + value.len : 0) + (amp ? 1 : 0);
-        rest = (fh_str){rest.ptr + used, rest.len - used};
+    }
+    return false;
+}
+
+bool fh_http_req_query_name(const fh_http_req *r, size_t i, char *out, size_t out_size)
+{
+    fh_str rest = msg(r)->query, key, value;
+    for (size_t n = 0; rest.len;) {
+        take_pair(&rest, &key, &value);
+        if (!key.len || n++ != i) continue;
+        if (!fh_http_percent_decode(key, true, out, out_size)) snprintf(out, out_size, "?");
+        return true;
     }
     return false;
 }

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { TYPING_ERRORS = 4 }; /* names that differ by as many letters are not taken for one another */
+
 fh_json *api_time(int64_t utc_ns)
 {
     char text[32];
@@ -165,21 +167,48 @@ static void no_route(fh_http_req *req, const fh_buf *allow)
     reply_error(req, err);
 }
 
+/* The nearest of known names so far, for who mistyped one. */
+typedef struct nearest {
+    fh_str name;
+    const char *near;
+    unsigned distance;
+} nearest;
+
+static void compare(nearest *n, const char *known)
+{
+    unsigned d = fh_str_distance(n->name, fh_str_of(known));
+    if (d >= n->distance) return;
+    n->distance = d;
+    n->near = known;
+}
+
+static int unknown(const nearest *n, const char *what, fh_err **err)
+{
+    int shown = (int)FH_MIN(n->name.len, (size_t)64);
+    fh_err_set(err, FH_E_INVALID, "the request has a %s '%.*s' that is not known here", what, shown, n->name.ptr);
+    fh_err_param(err, "%.*s", shown, n->name.ptr);
+    if (n->near) fh_err_hint(err, "did you mean '%s'?", n->near);
+    return FH_E_INVALID;
+}
+
 static int unknown_member(const api_shape *shape, fh_str name, fh_err **err)
 {
-    const char *near = NULL;
-    unsigned best = 4;
-    for (const api_field *f = shape->fields; f->name; f++) {
-        unsigned d = fh_str_distance(name, fh_str_of(f->name));
-        if (d >= best) continue;
-        best = d;
-        near = f->name;
+    nearest n = {.name = name, .distance = TYPING_ERRORS};
+    for (const api_field *f = shape->fields; f->name; f++) compare(&n, f->name);
+    return unknown(&n, "member", err);
+}
+
+/* What stands behind "?" is described for the route. */
+static int check_query(const api_call *c, fh_err **err)
+{
+    char name[64];
+    for (size_t i = 0; fh_http_req_query_name(c->req, i, name, sizeof name); i++) {
+        nearest n = {.name = fh_str_of(name), .distance = TYPING_ERRORS};
+        for (const api_query *q = api_queries; q->route; q++)
+            if (strcmp(q->route, c->route->id) == 0) compare(&n, q->name);
+        if (!n.near || n.distance) return unknown(&n, "parameter", err);
     }
-    int shown = (int)FH_MIN(name.len, (size_t)64);
-    fh_err_set(err, FH_E_INVALID, "the request has a member '%.*s' that is not known here", shown, name.ptr);
-    fh_err_param(err, "%.*s", shown, name.ptr);
-    if (near) fh_err_hint(err, "did you mean '%s'?", near);
-    return FH_E_INVALID;
+    return 0;
 }
 
 /* Members are those of the shape, and all that it requires are there; types are checked by who reads them. */
@@ -244,7 +273,8 @@ static void run_route(fh_server *s, fh_http_req *req, const api_route *route, co
     }
     *c = (api_call){.server = s, .req = req, .route = route, .key = *key};
     snprintf(c->param, sizeof c->param, "%s", param);
-    int rc = read_body(c, &err);
+    int rc = check_query(c, &err);
+    if (!rc) rc = read_body(c, &err);
     if (!rc) fh_http_req_on_gone(req, client_gone, c);
     if (!rc) rc = api_token_begin(c, &err);
     if (rc < 0) {

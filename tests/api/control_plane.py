@@ -113,6 +113,9 @@ def check_all(tap, s, with_weights):
                     problem(400, "GET", f"{path}?{p['name']}={value}", param=p["name"])
                 tried += 1
         assert tried >= 5, tried
+        assert "'limit'" in problem(400, "GET", "/api/v1/usage?cursor=3&limt=3", param="limt")["hint"]
+        problem(400, "POST", "/api/v1/keys?dry=1", {"name": "x"}, param="dry")
+        problem(400, "GET", "/api/v1/machine?%zz", param="?")
         return f"{tried} parameters"
 
     def reads_fit():

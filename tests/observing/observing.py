@@ -182,7 +182,7 @@ class Run:
     def the_control_plane_is_logged_too(self):
         _, head, _ = self.server.request("GET", "/api/v1/deployments?secret=" + SECRET)
         line = self.line(head["x-request-id"])
-        assert line["path"] == "/api/v1/deployments" and line["status"] == 200 and line["key"], line
+        assert line["path"] == "/api/v1/deployments" and line["status"] == 400 and line["key"], line
 
     def spans_are_what_the_protocol_says(self):
         want = bytes.fromhex(TRACE)

@@ -70,7 +70,9 @@ fh_str fh_http_req_method(const fh_http_req *r); /* HEAD is shown as GET, and it
 fh_str fh_http_req_path(const fh_http_req *r);   /* percent-decoded, without query; never holds NUL, "//" or dot segments */
 fh_str fh_http_req_query(const fh_http_req *r);  /* raw */
 bool fh_http_req_query_get(const fh_http_req *r, const char *name, char *out,
-                           size_t out_size);                       /* percent-decoded; false if absent or too long */
+                           size_t out_size); /* percent-decoded; false if absent or too long */
+bool fh_http_req_query_name(const fh_http_req *r, size_t i, char *out,
+                            size_t out_size); /* of the parameter i, percent-decoded ("?" where that fails); false behind the last */
 fh_str fh_http_req_header(const fh_http_req *r, const char *name); /* {NULL,0} when absent */
 const fh_header *fh_http_req_headers(const fh_http_req *r, size_t *ret_count);
 fh_str fh_http_req_body(const fh_http_req *r);
