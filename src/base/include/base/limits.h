@@ -238,6 +238,12 @@
     X(RENT_CALL_MS, 30000, "time for one question to such a provider; beyond: it counts as not answered")                                  \
     X(RENT_OFFERS_MS, 30000, "age of offers from which one is rented; beyond: they are asked for again")                                   \
     X(RENT_PAUSE_MS, 60000, "the longest pause before a provider that fails is asked again")                                               \
+    X(GUARD_MACHINES, 256, "machines of one account that a cost guard remembers, and ends in one round; the others in the next")           \
+    X(GUARD_EPOCHS, 32, "epochs of one installation that a cost guard is told of: the newest")                                             \
+    X(GUARD_BYTES, 262144, "what a cost guard keeps, or is told by its server; beyond: it counts as not heard")                            \
+    X(GUARD_GRACE_MS, 120000, "behind a machine's limit in which its server ends it itself; then its guard does")                          \
+    X(GUARD_FRESH_MS, 600000, "since a cost guard asked last in which it counts as one that watches")                                      \
+    X(GUARD_TIME_S, 604800, "the longest silence or pause that a cost guard is told to keep")                                              \
     X(SUPPLY_COMMANDS, 8, "commands that run at once on the machine that a supply is reached by; beyond: they come later")                 \
     X(SUPPLY_COMMAND_BYTES, 65536, "words of one such command, or what it finds in its environment; beyond: an error")                     \
     X(SUPPLY_OUTPUT_BYTES, 1048576, "what such a command prints; beyond: it is ended")                                                     \
