@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const scope_names[] = {"chat",     "completions", "embeddings", "responses", "messages",
-                                          "tokenize", "read",        "spend",      "wake",      "admin"};
+static const char *const scope_names[] = {"chat", "completions", "embeddings", "responses", "messages", "tokenize",
+                                          "read", "spend",       "wake",       "guard",     "admin"};
 static const char *const priority_names[] = {"low", "normal", "high"};
 
 const char *fh_scope_name(fh_scope s)

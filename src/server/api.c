@@ -245,9 +245,13 @@ static int read_body(api_call *c, fh_err **err)
 static int admit_key(fh_server *s, fh_http_req *req, api_who who, fh_key *ret, fh_err **err)
 {
     if (who == API_OPEN) return 0;
-    fh_scope need = who == API_ADMIN ? FH_SCOPE_ADMIN : who == API_KEY ? FH_SCOPES : FH_SCOPE_READ;
-    int rc = fh_admit_key(s->keys, fh_http_req_header(req, "authorization"), fh_http_req_header(req, "x-api-key"), need, fh_clock_utc_ns(),
-                          ret, err);
+    static const fh_scope needs[] = {[API_KEY] = FH_SCOPES,
+                                     [API_READ] = FH_SCOPE_READ,
+                                     [API_GUARD] = FH_SCOPE_GUARD,
+                                     [API_RUN] = FH_SCOPE_READ,
+                                     [API_ADMIN] = FH_SCOPE_ADMIN};
+    int rc = fh_admit_key(s->keys, fh_http_req_header(req, "authorization"), fh_http_req_header(req, "x-api-key"), needs[who],
+                          fh_clock_utc_ns(), ret, err);
     if (!rc) fh_http_req_who_set(req, ret->id);
     return rc;
 }

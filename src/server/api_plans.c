@@ -1,7 +1,9 @@
 /* Plans over HTTP: nothing is started, and nothing is kept. Beside what the request brings, all offers that the server knows are planned
  * with: the lists that it keeps, the hosted endpoints that serve the model, and what can be rented of the accounts that the operator named,
  * which are asked first unless they were a moment ago. */
+#include "base/clock.h"
 #include "base/mem.h"
+#include "guards.h"
 #include "plan/market.h"
 #include "pool_offers.h"
 #include "price_lists.h"
@@ -145,6 +147,19 @@ static int add_accounts(fh_plan_book *b, planning *p, fh_err **err)
     return rc;
 }
 
+static fh_json *note_of(const planning *p, const account *a)
+{
+    char text[160];
+    int64_t guarded_s = fh_guards_silence_s(p->call->server->guards, a->name, fh_clock_mono_ns());
+    if (a->profile->end_itself) return fh_json_new_null();
+    if (!guarded_s)
+        return fh_json_new_cstr(
+            "if this server dies, the bill goes on: its machines cannot end themselves, and no `freehold guard` watches");
+    snprintf(text, sizeof text, "its machines cannot end themselves: a guard ends them when this server was not heard for %lld s",
+             (long long)guarded_s);
+    return fh_json_new_cstr(text);
+}
+
 static fh_json *accounts_json(const planning *p)
 {
     fh_json *list = fh_json_new_array();
@@ -156,9 +171,7 @@ static fh_json *accounts_json(const planning *p)
         fh_json_set(o, "offers", a->failed ? fh_json_new_null() : fh_json_new_int((int64_t)a->offers));
         fh_json_set(o, "planned", fh_json_new_int((int64_t)a->planned));
         fh_json_set(o, "error", fh_json_new_cstr(a->failed ? fh_err_message(a->failed) : NULL));
-        fh_json_set(
-            o, "note",
-            fh_json_new_cstr(a->profile->end_itself ? NULL : "if this server dies, the bill goes on: its machines cannot end themselves"));
+        fh_json_set(o, "note", note_of(p, a));
         fh_json_append(list, o);
     }
     return list;

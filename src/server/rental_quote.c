@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "catalog/engines.h"
 #include "plan/plan.h"
+#include "guards.h"
 #include "providers.h"
 #include "rental_offers.h"
 #include "rented.h"
@@ -71,12 +72,25 @@ static int64_t start_s(const quoting *q, const fh_rent_offer *o)
     return q->profile->start_s + (int64_t)(q->want.weights_bytes / fetch + q->want.weights_bytes / LOAD_BYTES_S);
 }
 
-static void say(const quoting *q, const fh_rent_offer *o, const fh_rent_want *w, int64_t start_micro, char *out, size_t out_size)
+/* What holds the bill when this server dies. */
+static void say_held(const quoting *q, int64_t guarded_s, char *out, size_t out_size)
 {
+    if (q->profile->end_itself)
+        snprintf(out, out_size, "it ends itself at the limit if this server dies");
+    else if (guarded_s)
+        snprintf(out, out_size, "a guard ends it when this server was not heard for %lld s", (long long)guarded_s);
+    else
+        snprintf(out, out_size, "nothing holds the bill if this server dies: the bill goes on, unless `freehold guard` runs elsewhere");
+}
+
+static void say(const quoting *q, const fh_rent_offer *o, const fh_rent_want *w, int64_t start_micro, int64_t guarded_s, char *out,
+                size_t out_size)
+{
+    char held[120];
+    say_held(q, guarded_s, held, sizeof held);
     snprintf(out, out_size, "$%.2f an hour (%u x %s at provider/%s), at most %.4g h, $%.2f; start-up about $%.2f; %s",
              (double)o->hour_micro / 1e6, o->gpus, o->gpu, q->account, (double)w->limit_s / 3600, (double)w->limit_micro / 1e6,
-             (double)start_micro / 1e6,
-             q->profile->end_itself ? "it ends itself at the limit if this server dies" : "the bill goes on if this server dies");
+             (double)start_micro / 1e6, held);
 }
 
 static fh_json *limit_json(const fh_rent_want *w)
@@ -93,7 +107,8 @@ static fh_json *quote_json(const quoting *q, const fh_rent_offer *o, const fh_re
 {
     char text[400];
     int64_t s = start_s(q, o), start_micro = (int64_t)((__int128)s * o->hour_micro / 3600);
-    say(q, o, w, start_micro, text, sizeof text);
+    int64_t guarded_s = fh_guards_silence_s(q->call->server->guards, q->account, fh_clock_mono_ns());
+    say(q, o, w, start_micro, guarded_s, text, sizeof text);
     fh_json *doc = fh_json_new_object();
     fh_json_set(doc, "provider", fh_json_new_cstr(q->account));
     fh_json_set(doc, "model", fh_json_new_cstr(q->model ? q->model->id : NULL));
@@ -105,6 +120,7 @@ static fh_json *quote_json(const quoting *q, const fh_rent_offer *o, const fh_re
     fh_json_set(doc, "start_s", fh_json_new_int(s));
     fh_json_set(doc, "start_micro", fh_json_new_int(start_micro));
     fh_json_set(doc, "ends_itself", fh_json_new_bool(q->profile->end_itself != NULL));
+    fh_json_set(doc, "guarded_s", guarded_s ? fh_json_new_int(guarded_s) : fh_json_new_null());
     fh_json_set(doc, "text", fh_json_new_cstr(text));
     return doc;
 }

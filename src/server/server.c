@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "db/schema.h"
 #include "groups.h"
+#include "guards.h"
 #include "honesty.h"
 #include "price_lists.h"
 #include "server/catalog_folder.h"
@@ -159,7 +160,8 @@ static int open_store(fh_server *s, fh_err **err)
     s->imports = fh_imports_new(s);
     s->in_flight_tokens = fh_map_new(NULL);
     s->rental_offers = fh_rental_offers_new();
-    return s->signin && s->imports && s->in_flight_tokens && s->rental_offers ? 0 : fh_err_nomem(err);
+    s->guards = fh_guards_new();
+    return s->signin && s->imports && s->in_flight_tokens && s->rental_offers && s->guards ? 0 : fh_err_nomem(err);
 }
 
 static int open_listener(fh_server *s, fh_err **err)
@@ -329,6 +331,7 @@ static void close_all(fh_server *s)
     fh_tls_free(s->tls);
     fh_gateway_free(s->gateway);
     fh_rental_offers_free(s->rental_offers);
+    fh_free(s->guards);
     fh_providers_close(s->providers);
     fh_price_lists_close(s->price_lists);
     fh_tokenizers_free(s->tokenizers);

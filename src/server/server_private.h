@@ -51,6 +51,7 @@ typedef struct fh_server {
     fh_keys *keys;
     struct fh_providers *providers;
     struct fh_rental_offers *rental_offers;
+    struct fh_guards *guards;
     struct fh_groups *groups;
     struct fh_price_lists *price_lists;
     struct fh_standings *standings;
@@ -105,7 +106,8 @@ typedef enum api_who {
     API_OPEN,
     API_KEY, /* whoever has a key: the gateway looks at its scopes */
     API_READ,
-    API_RUN, /* read; what it would start wants an admin, which its handler looks at */
+    API_GUARD, /* a cost guard */
+    API_RUN,   /* read; what it would start wants an admin, which its handler looks at */
     API_ADMIN
 } api_who;
 enum {
@@ -223,7 +225,7 @@ void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights
     api_weights_import_cancel(api_call *c);
 void api_providers_list(api_call *c), api_providers_create(api_call *c), api_providers_check(api_call *c),
     api_providers_delete(api_call *c);
-void api_rentals_list(api_call *c), api_rentals_take_over(api_call *c), api_rentals_quote(api_call *c);
+void api_rentals_list(api_call *c), api_rentals_take_over(api_call *c), api_rentals_quote(api_call *c), api_rentals_guard(api_call *c);
 int api_limit_read(const fh_json *body, fh_deploy_limit *l, fh_err **err); /* its member "limit", which may not be there */
 /* rental_quote.c: of a place that rents, limits that were not said are filled in. */
 void fh_rental_fill_limit(const fh_server *s, fh_deploy_spec *spec);

@@ -356,8 +356,8 @@ static const api_field new_key[] = {{"key", "string", true, false, "its text, sh
 static const api_field key_create[] = {
     {"name", "string", true, false, "what it is for"},
     {"scope", "string", false, false,
-     "use (the default), admin, or some of chat, completions, embeddings, responses, messages, tokenize, read, spend and wake, with commas "
-     "between them"},
+     "use (the default), admin, or some of chat, completions, embeddings, responses, messages, tokenize, read, spend, wake and guard, with "
+     "commas between them"},
     {"models", "string[]", false, false, "models, groups, deployment/NAME or provider/NAME that it may ask for; without: all"},
     {"regions", "string[]", false, false, "regions that its requests may be answered in; without: anywhere"},
     {"days", "integer", false, false, "how long it is valid; without: until it is revoked"},
@@ -501,8 +501,33 @@ static const api_field rental_quote[] = {
     {"limit", "DeploymentLimit", true, false, "that would hold"},
     {"start_s", "integer", true, false, "about so long until it is ready"},
     {"start_micro", "integer", true, false, "what that costs; it counts against the limit"},
-    {"ends_itself", "boolean", true, false, "its machine ends itself at the limit when the server is gone; false: the bill goes on"},
+    {"ends_itself", "boolean", true, false, "its machine ends itself at the limit when the server is gone"},
+    {"guarded_s", "integer", true, true,
+     "a guard watches the account, and ends its machines after so many seconds without the server; null: none does. Without one, and when "
+     "it does "
+     "not end itself, the bill goes on if the server dies"},
     {"text", "string", true, false, "all that in one line"},
+    END,
+};
+static const api_field guard_ask[] = {
+    {"provider", "string", true, false, "the account that it watches, as it is called here"},
+    {"silence_s", "integer", false, false,
+     "of the server, after which it ends machines; without: it only asks, and does not count as a guard"},
+    END,
+};
+static const api_field guard_machine[] = {
+    {"tag", "string", true, false, "how the machine is called there: freehold:INSTALLATION:EPOCH.ACT"},
+    {"machine", "string", true, true, "the provider's number of it; null: not known (yet)"},
+    {"left_s", "integer", true, false, "until its limits are reached; below zero: they have been"},
+    END,
+};
+static const api_field guard_told[] = {
+    {"provider", "string", true, false, "the account"},
+    {"kind", "string", true, false, "runpod, vast or lambda"},
+    {"installation", "string", true, false, "who this server is, as machines carry it"},
+    {"epochs", "string[]", true, false,
+     "of its database that are its own, the newest first; what it rented before it was copied is not among them"},
+    {"machines", "GuardMachine[]", true, false, "each try to get a machine that is not over"},
     END,
 };
 static const api_field rentals_taken_over[] = {
@@ -871,6 +896,9 @@ const api_shape api_shapes[] = {
     {"RentalQuote", rental_quote},
     {"RentalQuoteAsk", rental_quote_ask},
     {"RentalsTakenOver", rentals_taken_over},
+    {"GuardAsk", guard_ask},
+    {"GuardMachine", guard_machine},
+    {"GuardTold", guard_told},
     {"ProviderPrice", provider_price},
     {"Honesty", honesty},
     {"HonestyCheck", honesty_check},

@@ -94,7 +94,7 @@ def main():
             asks = {"chat": ("/v1/chat/completions", ASK), "completions": ("/v1/completions", {"model": "smollm2", "prompt": "Hi", "max_tokens": 1}),
                     "responses": ("/v1/responses", {"model": "smollm2", "input": "Hi", "max_output_tokens": 1}),
                     "messages": ("/v1/messages", {"model": "smollm2", "max_tokens": 1, "messages": ASK["messages"]}), "tokenize": ("/tokenize", {"content": "Hi"})}
-            for scope in (*asks, "read", "spend", "wake"):
+            for scope in (*asks, "read", "spend", "wake", "guard"):
                 key = make(scope=scope)["key"]
                 for name, (path, body) in asks.items():
                     status, _, text = s.request("POST", path, body, key=key)

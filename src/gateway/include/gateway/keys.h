@@ -29,11 +29,12 @@ typedef enum fh_scope {
     FH_SCOPE_READ,  /* the control plane, and the metrics */
     FH_SCOPE_SPEND, /* replicas that somebody is paid for */
     FH_SCOPE_WAKE,  /* rented places that sleep */
+    FH_SCOPE_GUARD, /* being told what is rented, to end it when the server is gone */
     FH_SCOPE_ADMIN, /* may all */
     FH_SCOPES       /* as what is needed: any key will do */
 } fh_scope;
 #define FH_SCOPE_BIT(scope) (1u << (scope))
-#define FH_SCOPES_USE       ((FH_SCOPE_BIT(FH_SCOPE_SPEND) << 1) - 1) /* "use": all but wake and admin */
+#define FH_SCOPES_USE       ((FH_SCOPE_BIT(FH_SCOPE_SPEND) << 1) - 1) /* "use": all but wake, guard and admin */
 #define FH_SCOPES_ADMIN     FH_SCOPE_BIT(FH_SCOPE_ADMIN)
 enum { FH_SCOPES_TEXT = 128 };
 const char *fh_scope_name(fh_scope s);
