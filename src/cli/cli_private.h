@@ -81,6 +81,8 @@ const char *fh_cli_text(const fh_cli *c, const char *flag, const char *otherwise
 const char *fh_cli_nth(const fh_cli *c, const char *flag, size_t n);               /* the nth given, from 0; NULL beyond */
 int64_t fh_cli_int(const fh_cli *c, const char *flag, int64_t otherwise);
 double fh_cli_real(const fh_cli *c, const char *flag, double otherwise);
+/* A time as "90s", "10m", "12h" or "7d", up to most_s; *ret_s stays when the flag was not given. */
+int fh_cli_duration(const fh_cli *c, const char *flag, int64_t most_s, int64_t *ret_s, fh_err **err);
 static inline const char *fh_cli_operand(const fh_cli *c, size_t i)
 {
     return i < c->operand_count ? c->operands[i] : NULL;
@@ -143,7 +145,7 @@ extern const fh_cli_verb fh_verb_offers_import, fh_verb_offers_lists, fh_verb_of
 extern const fh_cli_verb fh_verb_node_token, fh_verb_node_join, fh_verb_node_list, fh_verb_node_leave, fh_verb_node_drain,
     fh_verb_node_undrain, fh_verb_node_remove, fh_verb_node_check, fh_verb_node_clear;
 extern const fh_cli_verb fh_verb_provider_add, fh_verb_provider_list, fh_verb_provider_check, fh_verb_provider_clear,
-    fh_verb_provider_remove, fh_verb_provider_rentals, fh_verb_provider_take_over;
+    fh_verb_provider_remove, fh_verb_provider_rentals, fh_verb_provider_take_over, fh_verb_guard;
 extern const fh_cli_verb fh_verb_usage_list, fh_verb_usage_show;
 extern const fh_cli_verb fh_verb_group_create, fh_verb_group_list, fh_verb_group_remove;
 extern const fh_cli_verb fh_verb_doctor;

@@ -142,25 +142,6 @@ static void id_of(const char *given, char out[16])
     snprintf(out, 16, "%.8s", id);
 }
 
-/* "90s", "10m", "12h", "7d". */
-static int read_duration(const char *text, int64_t *ret_s, fh_err **err)
-{
-    static const struct {
-        char unit;
-        int64_t s;
-    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-    fh_str t = fh_str_of(text);
-    uint64_t n = 0;
-    for (size_t i = 0; t.len && i < FH_COUNT(units); i++) {
-        if (t.ptr[t.len - 1] != units[i].unit || !fh_str_u64((fh_str){t.ptr, t.len - 1}, FH_LIMIT_KEY_GRACE_S, &n)) continue;
-        *ret_s = (int64_t)n * units[i].s;
-        if (*ret_s <= FH_LIMIT_KEY_GRACE_S) return 0;
-    }
-    fh_err_set(err, FH_E_USAGE, "--grace wants a time up to %dd, as 90s, 10m, 12h or 7d, not '%.32s'", FH_LIMIT_KEY_GRACE_S / 86400, text);
-    fh_err_param(err, "--grace");
-    return FH_E_USAGE;
-}
-
 static int run_key_rotate(fh_cli *c, fh_err **err)
 {
     fh_cli_client s;
@@ -168,7 +149,7 @@ static int run_key_rotate(fh_cli *c, fh_err **err)
     int64_t grace_s = 0;
     FH_AUTO(json) fh_json *body = fh_json_new_object(), *shown = NULL;
     id_of(fh_cli_operand(c, 0), id);
-    int rc = fh_cli_has(c, "grace") ? read_duration(fh_cli_text(c, "grace", ""), &grace_s, err) : 0;
+    int rc = fh_cli_duration(c, "grace", FH_LIMIT_KEY_GRACE_S, &grace_s, err);
     fh_json_set(body, "grace_s", fh_json_new_int(grace_s));
     if (!rc) rc = fh_client_open(c, &s, err);
     if (!rc && !fh_client_path(path, sizeof path, "/api/v1/keys/", id, "/rotate"))
@@ -211,7 +192,7 @@ static const fh_cli_flag create_flags[] = {
     {"scope", 0, FH_CLI_TEXT, "LIST",
      "use (the default) may ask models; admin may change everything; or some of chat, completions, embeddings, responses, messages, "
      "tokenize, "
-     "read, spend and wake, with commas between them",
+     "read, spend, wake and guard, with commas between them",
      0, 0},
     {"models", 0, FH_CLI_TEXT, "LIST", "models, groups, deployment/NAME or provider/NAME that it may ask for, with commas; default all", 0,
      0},

@@ -168,6 +168,27 @@ int64_t fh_cli_int(const fh_cli *c, const char *flag, int64_t otherwise)
     return text && parse_int(text, &n) ? n : otherwise;
 }
 
+int fh_cli_duration(const fh_cli *c, const char *flag, int64_t most_s, int64_t *ret_s, fh_err **err)
+{
+    static const struct {
+        char unit;
+        int64_t s;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    const char *text = fh_cli_text(c, flag, NULL);
+    if (!text) return 0;
+    fh_str t = fh_str_of(text);
+    uint64_t n = 0;
+    for (size_t i = 0; t.len && i < FH_COUNT(units); i++) {
+        if (t.ptr[t.len - 1] != units[i].unit || !fh_str_u64((fh_str){t.ptr, t.len - 1}, (uint64_t)(most_s / units[i].s), &n)) continue;
+        *ret_s = (int64_t)n * units[i].s;
+        return 0;
+    }
+    fh_err_set(err, FH_E_USAGE, "--%s wants a time up to %lldd, as 90s, 10m, 12h or 7d, not '%.32s'", flag, (long long)(most_s / 86400),
+               text);
+    fh_err_param(err, "--%s", flag);
+    return FH_E_USAGE;
+}
+
 double fh_cli_real(const fh_cli *c, const char *flag, double otherwise)
 {
     const char *text = fh_cli_text(c, flag, NULL);

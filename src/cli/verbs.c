@@ -50,6 +50,7 @@ const fh_cli_verb *const fh_cli_verbs[] = {
     &fh_verb_provider_remove,
     &fh_verb_provider_rentals,
     &fh_verb_provider_take_over,
+    &fh_verb_guard,
     &fh_verb_group_create,
     &fh_verb_group_list,
     &fh_verb_group_remove,

@@ -104,6 +104,29 @@ static void too_many_flags_are_refused(void **state)
     assert_int_equal(fh_cli_parse(&c, &verb, words, FH_COUNT(words), NULL), FH_E_USAGE);
 }
 
+static void times_have_a_unit_and_an_end(void **state)
+{
+    static const char *const bad[] = {
+        "a --name 5", "a --name s", "a --name 3d", "a --name 172801s", "a --name -1s", "a --name 1w", "a --name 99999999999999999999s"};
+    fh_cli c;
+    char *words[16];
+    int64_t s = 7;
+    (void)state;
+    parse(&c, "a", words);
+    assert_int_equal(fh_cli_duration(&c, "name", 2 * 86400, &s, NULL), 0);
+    assert_int_equal(s, 7);
+    parse(&c, "a --name 90s --name 48h", words);
+    assert_int_equal(fh_cli_duration(&c, "name", 2 * 86400, &s, NULL), 0);
+    assert_int_equal(s, 2 * 86400);
+    for (size_t i = 0; i < FH_COUNT(bad); i++) {
+        FH_AUTO(fh_err) fh_err *err = NULL;
+        parse(&c, bad[i], words);
+        assert_int_equal(fh_cli_duration(&c, "name", 2 * 86400, &s, &err), FH_E_USAGE);
+        assert_string_equal(fh_err_param_get(err), "--name");
+    }
+    assert_int_equal(s, 2 * 86400);
+}
+
 static void every_verb_is_complete_and_found(void **state)
 {
     (void)state;
@@ -148,6 +171,7 @@ int main(void)
         cmocka_unit_test(decimals_are_in_their_range),
         cmocka_unit_test(what_is_not_declared_is_wrong_usage),
         cmocka_unit_test(too_many_flags_are_refused),
+        cmocka_unit_test(times_have_a_unit_and_an_end),
         cmocka_unit_test(every_verb_is_complete_and_found),
         cmocka_unit_test(help_fits_its_columns),
     };
