@@ -25,10 +25,12 @@ struct fh_act {
     view_slot views[FH_POOL_MAX];
 };
 
-/* One call of fh_act_set. norm is NULL when rows are taken as they are. */
+/* One call of fh_act_set, or one part of fh_act_set_parts. norm is NULL when rows are taken as they are; rows: where they lie, or NULL. */
 typedef struct fill {
     const fh_kernels *kernels;
     const float *x, *norm;
+    const uint32_t *rows;
+    bool copies; /* rows are wanted as floats too */
     size_t x_stride, n, cols;
     float eps;
     float *floats;
@@ -79,10 +81,12 @@ static void quantise_blocks(const fill *f, const float *x, size_t row, size_t bl
 /* Blocks [block, block_end) of a row; the scale of the norm is computed by each worker that has a part of the row. */
 static void fill_row(const fill *f, size_t row, size_t block, size_t block_end)
 {
-    const float *x = f->x + row * f->x_stride;
+    const float *x = f->x + (f->rows ? f->rows[row] : row) * f->x_stride;
+    float *y = f->floats + row * f->cols;
+    size_t col = block * FH_PACK_COLS, col_end = FH_MIN(block_end * FH_PACK_COLS, f->cols);
+    if (f->copies) memcpy(y + col, x + col, (col_end - col) * sizeof *y);
     if (f->norm) {
-        float scale = f->kernels->rms_scale(x, f->cols, f->eps), *y = f->floats + row * f->cols;
-        size_t col = block * FH_PACK_COLS, col_end = FH_MIN(block_end * FH_PACK_COLS, f->cols);
+        float scale = f->kernels->rms_scale(x, f->cols, f->eps);
         f->kernels->norm_row(x + col, f->norm + col, scale, col_end - col, y + col);
         x = y;
     }
@@ -123,6 +127,47 @@ void fh_act_set(fh_act *a, const float *x, size_t n, size_t cols, size_t x_strid
 void fh_act_set_norm(fh_act *a, const float *x, size_t x_stride, const float *norm, float eps, size_t n, size_t cols, fh_worker *w)
 {
     set(a, (fill){.x = x, .x_stride = x_stride, .norm = norm, .eps = eps, .n = n, .cols = cols}, w);
+}
+
+/* ---- parts of a mixture of experts: each has tiles of its own ---- */
+
+static fill fill_of_part(const fill *all, const fh_expert_part *p)
+{
+    fill f = *all;
+    f.n = p->count;
+    if (f.rows)
+        f.rows += p->first;
+    else
+        f.x += p->first * f.x_stride;
+    f.floats += p->first * f.cols;
+    if (f.tiles) f.tiles += p->first * (f.cols / FH_PACK_COLS) * FH_ACT_BLOCK_BYTES;
+    return f;
+}
+
+static void fill_parts(const fill *f, fh_expert_parts parts, size_t first, size_t last)
+{
+    size_t blocks = (f->cols + FH_PACK_COLS - 1) / FH_PACK_COLS;
+    for (size_t i = 0; i < parts.count; i++) {
+        const fh_expert_part *p = &parts.part[i];
+        size_t begin = p->first * blocks, end = begin + p->count * blocks, from = FH_MAX(first, begin), to = FH_MIN(last, end);
+        fill mine = fill_of_part(f, p);
+        if (from < to) fill_range(&mine, from - begin, to - begin);
+    }
+}
+
+void fh_act_set_parts(fh_act *a, const float *x, size_t cols, const uint32_t *rows, fh_expert_parts parts, bool floats, fh_worker *w)
+{
+    const fh_expert_part *end = &parts.part[parts.count - 1];
+    size_t n = end->first + end->count, first, last;
+    bool quantises = a->kernels->packs && cols % FH_PACK_COLS == 0;
+    fill f = {.kernels = a->kernels, .x = x, .rows = rows, .x_stride = cols, .n = n, .cols = cols, .floats = a->floats};
+    assert(n <= a->max_rows && cols <= a->max_cols && w->index < FH_POOL_MAX);
+    f.copies = rows && (floats || !quantises);
+    f.tiles = quantises ? a->tiles : NULL;
+    a->views[w->index].view = (fh_act_view){f.copies ? a->floats : x, cols, n, cols, f.tiles};
+    fh_worker_range(w, n * ((cols + FH_PACK_COLS - 1) / FH_PACK_COLS), 1, &first, &last);
+    if (f.tiles || f.copies) fill_parts(&f, parts, first, last);
+    fh_barrier(w);
 }
 
 const fh_act_view *fh_act_view_get(const fh_act *a, const fh_worker *w)

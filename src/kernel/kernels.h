@@ -125,6 +125,10 @@ typedef struct fh_product {
     bool add;
 } fh_product;
 
+void fh_product_run(const fh_product *p);
+/* One group of rows of gate and up against one panel: gate.y = silu(gate x) * (up x). */
+void fh_product_glu(fh_product gate, const fh_weight *up);
+
 /* Query rows [row, row_end) of one sequence and one head of keys and values over its keys [key, key_end). Row r is query r / group of the
  * sequence, head r % group of the heads that share these keys, where group = heads / kv_heads. */
 typedef struct fh_attn_part {

@@ -9,7 +9,7 @@ static size_t group_count(const fh_weight *w)
     return (w->rows + FH_PACK_ROWS - 1) / FH_PACK_ROWS;
 }
 
-static void product(const fh_product *p)
+void fh_product_run(const fh_product *p)
 {
     const fh_kernels *k = p->weight->kernels;
     if (p->weight->packed)
@@ -29,7 +29,7 @@ static void multiply(const fh_matmul_job *job, const fh_act_view *a, size_t firs
         p.act_row = i;
         p.act_end = FH_MIN(i + FH_PANEL_ROWS, a->n);
         p.y = job->y + i * job->y_stride + p.row;
-        product(&p);
+        fh_product_run(&p);
     }
 }
 
@@ -52,16 +52,16 @@ void fh_matmul(const fh_weight *weight, const fh_act *a, float *y, size_t y_stri
     fh_matmul_many(&job, 1, a, w);
 }
 
-/* One group of rows against one panel: the gate into y, up beside it, and the activation while both are in the first cache. */
-static void glu_group(fh_product gate, const fh_weight *up)
+/* The gate into y, up beside it, and the activation while both are in the first cache. */
+void fh_product_glu(fh_product gate, const fh_weight *up)
 {
     float beside[FH_PANEL_ROWS * FH_PACK_ROWS];
-    product(&gate);
+    fh_product_run(&gate);
     fh_product other = gate;
     other.weight = up;
     other.y = beside;
     other.y_stride = FH_PACK_ROWS;
-    product(&other);
+    fh_product_run(&other);
     for (size_t i = 0; i < gate.act_end - gate.act_row; i++) {
         float *row = gate.y + i * gate.y_stride;
         gate.weight->kernels->silu_mul(row, beside + i * FH_PACK_ROWS, gate.row_end - gate.row, row);
@@ -83,7 +83,7 @@ void fh_matmul_glu(const fh_weight *gate, const fh_weight *up, const fh_act *act
             p.row = g * FH_PACK_ROWS;
             p.row_end = FH_MIN(p.row + FH_PACK_ROWS, gate->rows);
             p.y = y + i * y_stride + p.row;
-            glu_group(p, up);
+            fh_product_glu(p, up);
         }
     }
 }

@@ -89,6 +89,30 @@ void fh_matmul_many(const fh_matmul_job *jobs, size_t count, const fh_act *a, fh
 void fh_matmul_glu(const fh_weight *gate, const fh_weight *up, const fh_act *a, float *y, size_t y_stride, fh_worker *w);
 FH_DEFINE_AUTO(fh_act, fh_act_free);
 
+/* ---- mixtures of experts ----
+ *
+ * The matrices of all experts are one weight: expert e has its rows [e * rows, (e + 1) * rows), rows a multiple of FH_EXPERT_ROWS.
+ * Activations are gathered so that those of one expert lie together: a part. So each expert's matrix is read once a batch. */
+
+#define FH_EXPERT_ROWS 16
+
+typedef struct fh_expert_part { /* rows [first, first + count) of the activations go through that expert; count > 0 */
+    uint32_t expert, first, count;
+} fh_expert_part;
+typedef struct fh_expert_parts { /* one behind the other, from row 0 on */
+    const fh_expert_part *part;
+    size_t count;
+} fh_expert_parts;
+
+/* As fh_act_set; row i is row rows[i] of x, or row i where rows is NULL. floats: a weight that it is for wants floats (fh_weight_borrows).
+ */
+void fh_act_set_parts(fh_act *a, const float *x, size_t cols, const uint32_t *rows, fh_expert_parts parts, bool floats, fh_worker *w);
+/* y[i][r] = row r of row i's expert times row i; y has `rows` floats a row. */
+void fh_matmul_parts(const fh_weight *weight, size_t rows, const fh_act *a, fh_expert_parts parts, float *y, fh_worker *w);
+/* y = silu(gate x) * (up x), of each row's expert. */
+void fh_matmul_glu_parts(const fh_weight *gate, const fh_weight *up, size_t rows, const fh_act *a, fh_expert_parts parts, float *y,
+                         fh_worker *w);
+
 /* ---- vector operations (this worker's rows of n) ---- */
 
 /* y = x * w / sqrt(mean(x^2) + eps); the sum in float32 pairs or double. */
