@@ -110,7 +110,7 @@ static int fit_memory(fh_engine *e, const fh_engine_options *o, const fh_load *l
     sizes need = {.weights = fh_load_arena_bytes(l),
                   .kv = kv_bytes,
                   .fixed =
-                      ((uint64_t)e->logit_rows * 3 * s->vocab + (uint64_t)e->info.batch_tok * s->embd * 25) * sizeof(float) + (16u << 20)};
+                      ((uint64_t)e->logit_rows * 3 * s->vocab + (uint64_t)e->info.batch_tok * s->row_floats) * sizeof(float) + (16u << 20)};
     if (need.weights + need.kv + need.fixed <= have) return 0;
     uint64_t rest = have > need.weights + need.fixed ? have - need.weights - need.fixed : 0, fits = rest / per_tok / 64 * 64;
     if (o->context_tok || fits < FH_MIN(512u, e->info.context_tok)) return refuse_memory(&need, have, fits, err);

@@ -4,11 +4,13 @@
 static const fh_transformer_traits llama = {0}; /* SmolLM2, Llama 2 and 3, Mistral 7B */
 static const fh_transformer_traits qwen2 = {.halves = true, .qkv_bias = true};
 static const fh_transformer_traits qwen3 = {.halves = true, .head_norm = true};
+static const fh_transformer_traits qwen3moe = {.halves = true, .head_norm = true, .experts = true};
 
 static const fh_family families[] = {
     {"llama", &fh_transformer_arithmetic, &llama},
     {"qwen2", &fh_transformer_arithmetic, &qwen2},
     {"qwen3", &fh_transformer_arithmetic, &qwen3},
+    {"qwen3moe", &fh_transformer_arithmetic, &qwen3moe},
 };
 
 const fh_family *fh_family_find(fh_str architecture)

@@ -72,12 +72,30 @@ int fh_load_str_optional(const fh_load *l, const char *key, fh_str *ret, fh_err 
     return key_absent(l, key) ? 0 : fh_gguf_get_str(l->gguf, full_key(l, key, full), ret, err);
 }
 
+int fh_load_bool_optional(const fh_load *l, const char *key, bool *ret, fh_err **err)
+{
+    char full[KEY_BYTES];
+    return key_absent(l, key) ? 0 : fh_gguf_get_bool(l->gguf, full_key(l, key, full), ret, err);
+}
+
 bool fh_load_has(const fh_load *l, const char *tensor)
 {
     return fh_gguf_tensor_find(l->gguf, tensor) != NULL;
 }
 
-static int check_tensor(const fh_load *l, const char *name, uint64_t rows, uint64_t cols, const fh_gguf_tensor **ret, fh_err **err)
+static int refuse_shape(const fh_gguf_tensor *t, const char *name, uint64_t depth, uint64_t rows, uint64_t cols, fh_err **err)
+{
+    const uint64_t *d = t->dims;
+    if (depth == 1 && d[2] == 1 && d[3] == 1)
+        return fh_err_set(err, FH_E_CORRUPT, "tensor %s is %llu x %llu, expected %llu x %llu", name, (unsigned long long)d[1],
+                          (unsigned long long)d[0], (unsigned long long)rows, (unsigned long long)cols);
+    return fh_err_set(err, FH_E_CORRUPT, "tensor %s is %llu x %llu x %llu x %llu, expected %llu x %llu x %llu", name,
+                      (unsigned long long)d[3], (unsigned long long)d[2], (unsigned long long)d[1], (unsigned long long)d[0],
+                      (unsigned long long)depth, (unsigned long long)rows, (unsigned long long)cols);
+}
+
+static int check_tensor(const fh_load *l, const char *name, uint64_t depth, uint64_t rows, uint64_t cols, const fh_gguf_tensor **ret,
+                        fh_err **err)
 {
     const fh_gguf_tensor *t = fh_gguf_tensor_find(l->gguf, name);
     if (!t) {
@@ -85,9 +103,8 @@ static int check_tensor(const fh_load *l, const char *name, uint64_t rows, uint6
         fh_err_hint(err, "the file is incomplete, or not of architecture %.*s", (int)l->arch.len, l->arch.ptr);
         return FH_E_CORRUPT;
     }
-    if (t->dims[0] != cols || t->dims[1] != rows || t->dims[2] != 1 || t->dims[3] != 1)
-        return fh_err_set(err, FH_E_CORRUPT, "tensor %s is %llu x %llu, expected %llu x %llu", name, (unsigned long long)t->dims[1],
-                          (unsigned long long)t->dims[0], (unsigned long long)rows, (unsigned long long)cols);
+    if (t->dims[0] != cols || t->dims[1] != rows || t->dims[2] != depth || t->dims[3] != 1)
+        return refuse_shape(t, name, depth, rows, cols, err);
     if (!fh_type_known(t->gguf_type)) {
         fh_err_set(err, FH_E_UNSUPPORTED, "tensor %s has type %s (%u), which this engine cannot compute with", name,
                    fh_type_name(t->gguf_type), t->gguf_type);
@@ -112,19 +129,24 @@ static int add_item(fh_load *l, fh_load_item item, fh_err **err)
     return 0;
 }
 
-int fh_load_matrix(fh_load *l, fh_weight **slot, const char *tensor, uint64_t rows, uint64_t cols, fh_err **err)
+int fh_load_experts(fh_load *l, fh_weight **slot, const char *tensor, uint64_t experts, uint64_t rows, uint64_t cols, fh_err **err)
 {
     const fh_gguf_tensor *t = NULL;
-    int rc = check_tensor(l, tensor, rows, cols, &t, err);
+    int rc = check_tensor(l, tensor, experts, rows, cols, &t, err);
     if (rc || !t) return rc;
-    fh_weight_spec spec = {.type = (fh_type)t->gguf_type, .rows = rows, .cols = cols, .data = t->data, .exact = l->exact};
+    fh_weight_spec spec = {.type = (fh_type)t->gguf_type, .rows = experts * rows, .cols = cols, .data = t->data, .exact = l->exact};
     return add_item(l, (fh_load_item){.weight = slot, .tensor = t, .spec = spec}, err);
+}
+
+int fh_load_matrix(fh_load *l, fh_weight **slot, const char *tensor, uint64_t rows, uint64_t cols, fh_err **err)
+{
+    return fh_load_experts(l, slot, tensor, 1, rows, cols, err);
 }
 
 int fh_load_vector(fh_load *l, float **slot, const char *tensor, uint64_t count, fh_err **err)
 {
     const fh_gguf_tensor *t = NULL;
-    int rc = check_tensor(l, tensor, 1, count, &t, err);
+    int rc = check_tensor(l, tensor, 1, 1, count, &t, err);
     if (rc || !t) return rc;
     fh_weight_spec spec = {.type = (fh_type)t->gguf_type, .rows = 1, .cols = count};
     return add_item(l, (fh_load_item){.vector = slot, .tensor = t, .spec = spec}, err);

@@ -15,6 +15,7 @@ typedef struct fh_family fh_family;
 
 typedef struct fh_shape {
     uint32_t layers, embd, heads, kv_heads, head_dim, vocab, trained_context_tok;
+    uint64_t row_floats; /* of the workspace, for a row of a step, about */
 } fh_shape;
 
 /* ---- loading (load.c) ---- */
@@ -44,9 +45,12 @@ int fh_load_u32(const fh_load *l, const char *key, uint32_t min, uint32_t max, u
 int fh_load_u32_optional(const fh_load *l, const char *key, uint32_t min, uint32_t max, uint32_t *ret, fh_err **err);
 int fh_load_f32_optional(const fh_load *l, const char *key, double min, double max, double *ret, fh_err **err);
 int fh_load_str_optional(const fh_load *l, const char *key, fh_str *ret, fh_err **err);
+int fh_load_bool_optional(const fh_load *l, const char *key, bool *ret, fh_err **err);
 bool fh_load_has(const fh_load *l, const char *tensor);
 /* Plans a matrix or a vector of that shape into *slot. The tensor must exist, have that shape and a known type. */
 int fh_load_matrix(fh_load *l, fh_weight **slot, const char *tensor, uint64_t rows, uint64_t cols, fh_err **err);
+/* Matrices of that shape one behind the other in one tensor, as one weight of experts * rows rows. */
+int fh_load_experts(fh_load *l, fh_weight **slot, const char *tensor, uint64_t experts, uint64_t rows, uint64_t cols, fh_err **err);
 int fh_load_vector(fh_load *l, float **slot, const char *tensor, uint64_t count, fh_err **err);
 int fh_load_refuse_rest(const fh_load *l, fh_err **err); /* tensors that nobody planned would be silently ignored arithmetic */
 

@@ -10,6 +10,7 @@ static void free_workspace(fh_transformer_work *ws)
     float *floats[] = {ws->x, ws->q, ws->k, ws->v, ws->att, ws->h, ws->cs, ws->x_out, ws->att_out, ws->scratch, ws->parts, ws->part_logits};
     for (size_t i = 0; i < FH_COUNT(floats); i++) fh_free(floats[i]);
     fh_act_free(ws->act);
+    fh_mixture_work_free(ws->mixture);
     for (unsigned i = 0; ws->lanes && i < ws->workers; i++) {
         fh_free(ws->lanes[i].seqs);
         fh_free(ws->lanes[i].k_rows);
@@ -19,7 +20,7 @@ static void free_workspace(fh_transformer_work *ws)
     fh_free(ws);
 }
 
-static bool make_floats(float **slot, size_t rows, size_t cols)
+bool fh_transformer_floats(float **slot, size_t rows, size_t cols)
 {
     size_t bytes;
     if (fh_mul_overflows(rows, cols, &bytes) || fh_mul_overflows(bytes, sizeof(float), &bytes)) return false;
@@ -50,15 +51,18 @@ static int prepare(fh_model *m, const fh_step_sizes *z, fh_err **err)
     size_t e = s->embd, qd = (size_t)s->heads * s->head_dim, kd = (size_t)s->kv_heads * s->head_dim;
     fh_transformer_work *ws = m->workspace = fh_calloc(1, sizeof *ws);
     if (!ws) return fh_err_nomem(err);
-    bool ok = make_floats(&ws->x, batch, e) && make_floats(&ws->q, batch, qd) && make_floats(&ws->k, batch, kd) &&
-              make_floats(&ws->v, batch, kd) && make_floats(&ws->att, batch, qd) && make_floats(&ws->h, batch, w->ff) &&
-              make_floats(&ws->cs, batch, w->rope_dims) && make_floats(&ws->x_out, batch, e) && make_floats(&ws->att_out, batch, qd) &&
-              make_lanes(ws, batch, z->seqs, z->workers);
-    if (ok && m->split_keys) ok = make_floats(&ws->scratch, 1, fh_attn_scratch_floats(s->heads, s->head_dim, z->workers));
+    bool ok = fh_transformer_floats(&ws->x, batch, e) && fh_transformer_floats(&ws->q, batch, qd) &&
+              fh_transformer_floats(&ws->k, batch, kd) && fh_transformer_floats(&ws->v, batch, kd) &&
+              fh_transformer_floats(&ws->att, batch, qd) && fh_transformer_floats(&ws->h, w->mixture.experts ? 0 : batch, w->ff) &&
+              fh_transformer_floats(&ws->cs, batch, w->rope_dims) && fh_transformer_floats(&ws->x_out, batch, e) &&
+              fh_transformer_floats(&ws->att_out, batch, qd) && make_lanes(ws, batch, z->seqs, z->workers);
+    if (ok && m->split_keys) ok = fh_transformer_floats(&ws->scratch, 1, fh_attn_scratch_floats(s->heads, s->head_dim, z->workers));
     if (ok && !fh_weight_borrows(fh_transformer_output(w)))
-        ok = make_floats(&ws->parts, 2 * z->logit_rows, e) && make_floats(&ws->part_logits, 2 * z->logit_rows, s->vocab);
+        ok =
+            fh_transformer_floats(&ws->parts, 2 * z->logit_rows, e) && fh_transformer_floats(&ws->part_logits, 2 * z->logit_rows, s->vocab);
     if (!ok) return fh_err_nomem(err);
-    return fh_act_new(&ws->act, m->kernels, act_rows, FH_MAX(FH_MAX(e, qd), (size_t)w->ff), err);
+    int rc = w->mixture.experts ? fh_mixture_work_new(&ws->mixture, m, batch, z->workers, err) : 0;
+    return rc ? rc : fh_act_new(&ws->act, m->kernels, act_rows, FH_MAX(FH_MAX(e, qd), (size_t)w->ff), err);
 }
 
 /* ---- computing: all workers together ---- */
@@ -229,7 +233,10 @@ static void forward(const fh_model *m, const fh_step *step, fh_worker *wk)
         if (i + 1 == w->layer_count) keep_wanted_rows(&p);
         if (p.rows == 0) return; /* the cache is all that was wanted */
         project_out(&p, &w->layers[i]);
-        feed_forward(&p, &w->layers[i]);
+        if (w->mixture.experts)
+            fh_mixture_add(&p, &w->layers[i]);
+        else
+            feed_forward(&p, &w->layers[i]);
     }
     p.rows = step->out_count;
     if (step->out_count) fh_transformer_logits(&p);

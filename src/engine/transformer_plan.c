@@ -13,7 +13,7 @@ static int read_shape(fh_shape *s, fh_transformer *w, const fh_load *l, fh_err *
     double eps = 0;
     int rc = fh_load_u32(l, "block_count", 1, 1024, &s->layers, err);
     if (!rc) rc = fh_load_u32(l, "embedding_length", 32, 65536, &s->embd, err);
-    if (!rc) rc = fh_load_u32(l, "feed_forward_length", 32, 1 << 20, &w->ff, err);
+    if (!rc) rc = fh_load_u32(l, w->traits->experts ? "expert_feed_forward_length" : "feed_forward_length", 32, 1 << 20, &w->ff, err);
     if (!rc) rc = fh_load_u32(l, "attention.head_count", 1, 1024, &s->heads, err);
     s->kv_heads = s->heads;
     if (!rc) rc = fh_load_u32_optional(l, "attention.head_count_kv", 1, 1024, &s->kv_heads, err);
@@ -31,21 +31,49 @@ static int read_heads(fh_shape *s, fh_transformer *w, const fh_load *l, fh_err *
 {
     s->head_dim = s->embd / s->heads;
     int rc = fh_load_u32_optional(l, "attention.key_length", 2, 1024, &s->head_dim, err);
-    uint32_t value_dim = s->head_dim, experts = 0;
+    uint32_t value_dim = s->head_dim;
     if (!rc) rc = fh_load_u32_optional(l, "attention.value_length", 2, 1024, &value_dim, err);
     w->rope_dims = s->head_dim;
     if (!rc) rc = fh_load_u32_optional(l, "rope.dimension_count", 2, 1024, &w->rope_dims, err);
-    if (!rc) rc = fh_load_u32_optional(l, "expert_count", 0, UINT32_MAX, &experts, err);
     if (rc) return rc;
-    if (experts)
-        return KEY_ERROR(err, FH_E_UNSUPPORTED, l,
-                         "expert_count is %u: this engine does not compute mixtures of experts of this architecture", experts);
     if (value_dim != s->head_dim)
         return KEY_ERROR(err, FH_E_UNSUPPORTED, l, "attention.value_length %u differs from key_length %u", value_dim, s->head_dim);
     if (s->head_dim < 2 || s->head_dim % 2 || s->head_dim > 1024 || w->rope_dims % 2 || w->rope_dims > s->head_dim)
         return fh_err_set(err, FH_E_CORRUPT, "head length %u with %u rotated dimensions cannot be", s->head_dim, w->rope_dims);
     w->scale = 1 / sqrtf((float)s->head_dim);
     return 0;
+}
+
+static int read_shares(fh_mixture *x, const fh_load *l, fh_err **err)
+{
+    double scale = 1;
+    uint32_t gating = 1;
+    *x = (fh_mixture){.experts = x->experts, .used = x->used, .norm = true};
+    int rc = fh_load_bool_optional(l, "expert_weights_norm", &x->norm, err);
+    if (!rc) rc = fh_load_f32_optional(l, "expert_weights_scale", 0, 1e6, &scale, err);
+    if (!rc) rc = fh_load_u32_optional(l, "expert_gating_func", 0, UINT32_MAX, &gating, err);
+    if (rc) return rc;
+    x->scale = scale > 0 ? (float)scale : 1; /* 0 means "none" in files */
+    if (gating > 1) return KEY_ERROR(err, FH_E_UNSUPPORTED, l, "expert_gating_func is %u; this engine knows 1, softmax", gating);
+    return 0;
+}
+
+static int read_mixture(const fh_shape *s, fh_transformer *w, const fh_load *l, fh_err **err)
+{
+    fh_mixture *x = &w->mixture;
+    int rc = fh_load_u32_optional(l, "expert_count", 0, 1 << 16, &x->experts, err);
+    if (rc) return rc;
+    if (!w->traits->experts) {
+        if (x->experts == 0) return 0;
+        return KEY_ERROR(err, FH_E_UNSUPPORTED, l,
+                         "expert_count is %u: this engine does not compute mixtures of experts of this architecture", x->experts);
+    }
+    if (x->experts == 0) return KEY_ERROR(err, FH_E_CORRUPT, l, "expert_count is %s", "missing");
+    if (w->ff % FH_EXPERT_ROWS || s->embd % FH_EXPERT_ROWS)
+        return KEY_ERROR(err, FH_E_UNSUPPORTED, l, "expert_feed_forward_length %u or embedding_length %u is no multiple of %d", w->ff,
+                         s->embd, FH_EXPERT_ROWS);
+    rc = fh_load_u32(l, "expert_used_count", 1, x->experts, &x->used, err);
+    return rc ? rc : read_shares(x, l, err);
 }
 
 static int plan_matrices(fh_load *l, const fh_shape *s, const fh_transformer *w, size_t i, fh_err **err)
@@ -56,9 +84,7 @@ static int plan_matrices(fh_load *l, const fh_shape *s, const fh_transformer *w,
         const char *name;
         fh_weight **slot;
         uint64_t rows, cols;
-    } matrices[] = {{"attn_q", &y->q, qd, e},        {"attn_k", &y->k, kd, e},         {"attn_v", &y->v, kd, e},
-                    {"attn_output", &y->o, e, qd},   {"ffn_gate", &y->gate, w->ff, e}, {"ffn_up", &y->up, w->ff, e},
-                    {"ffn_down", &y->down, e, w->ff}};
+    } matrices[] = {{"attn_q", &y->q, qd, e}, {"attn_k", &y->k, kd, e}, {"attn_v", &y->v, kd, e}, {"attn_output", &y->o, e, qd}};
     char name[64];
     int rc = 0;
     for (size_t m = 0; m < FH_COUNT(matrices) && !rc; m++) {
@@ -66,6 +92,28 @@ static int plan_matrices(fh_load *l, const fh_shape *s, const fh_transformer *w,
         rc = fh_load_matrix(l, matrices[m].slot, name, matrices[m].rows, matrices[m].cols, err);
     }
     return rc;
+}
+
+/* Of one network, or of all experts and the matrix that chooses among them. */
+static int plan_feed_forward(fh_load *l, const fh_shape *s, const fh_transformer *w, size_t i, fh_err **err)
+{
+    fh_transformer_layer *y = &w->layers[i];
+    uint64_t e = s->embd, experts = FH_MAX(w->mixture.experts, 1u);
+    const char *of = w->mixture.experts ? "_exps" : "";
+    const struct {
+        const char *name;
+        fh_weight **slot;
+        uint64_t rows, cols;
+    } matrices[] = {{"ffn_gate", &y->gate, w->ff, e}, {"ffn_up", &y->up, w->ff, e}, {"ffn_down", &y->down, e, w->ff}};
+    char name[64];
+    int rc = 0;
+    for (size_t m = 0; m < FH_COUNT(matrices) && !rc; m++) {
+        snprintf(name, sizeof name, "blk.%zu.%s%s.weight", i, matrices[m].name, of);
+        rc = fh_load_experts(l, matrices[m].slot, name, experts, matrices[m].rows, matrices[m].cols, err);
+    }
+    if (rc || !w->mixture.experts) return rc;
+    snprintf(name, sizeof name, "blk.%zu.ffn_gate_inp.weight", i);
+    return fh_load_matrix(l, &y->router, name, experts, e, err);
 }
 
 static int plan_vectors(fh_load *l, const fh_shape *s, const fh_transformer *w, size_t i, fh_err **err)
@@ -115,13 +163,16 @@ int fh_transformer_plan(fh_model *m, fh_load *l, fh_err **err)
     w->traits = m->family->traits;
     int rc = read_shape(&m->shape, w, l, err);
     if (!rc) rc = read_heads(&m->shape, w, l, err);
+    if (!rc) rc = read_mixture(&m->shape, w, l, err);
     if (!rc) rc = plan_ends(l, &m->shape, w, err);
     if (rc) return rc;
     w->layers = fh_calloc(m->shape.layers, sizeof *w->layers);
     if (!w->layers) return fh_err_nomem(err);
     w->layer_count = m->shape.layers;
+    m->shape.row_floats = (uint64_t)m->shape.embd * 25 + (uint64_t)w->mixture.used * 3 * (m->shape.embd + w->ff);
     for (size_t i = 0; i < w->layer_count && !rc; i++) {
         rc = plan_matrices(l, &m->shape, w, i, err);
+        if (!rc) rc = plan_feed_forward(l, &m->shape, w, i, err);
         if (!rc) rc = plan_vectors(l, &m->shape, w, i, err);
     }
     return rc;
@@ -135,7 +186,7 @@ int fh_transformer_finish(fh_model *m, const fh_load *l, fh_err **err)
 
 static void free_layer(fh_transformer_layer *y)
 {
-    fh_weight *matrices[] = {y->q, y->k, y->v, y->o, y->gate, y->up, y->down};
+    fh_weight *matrices[] = {y->q, y->k, y->v, y->o, y->router, y->gate, y->up, y->down};
     float *vectors[] = {y->attn_norm, y->ffn_norm, y->q_bias, y->k_bias, y->v_bias, y->q_norm, y->k_norm};
     for (size_t i = 0; i < FH_COUNT(matrices); i++) fh_weight_free(matrices[i]);
     for (size_t i = 0; i < FH_COUNT(vectors); i++) fh_free(vectors[i]);
@@ -153,23 +204,27 @@ void fh_transformer_weights_free(fh_transformer *w)
     fh_free(w);
 }
 
-static uint64_t ops_of(const fh_weight *w)
+/* What `used` of the `experts` matrices in each weight cost. */
+static void add_cost(fh_token_cost *cost, const fh_weight *const *weights, size_t count, uint64_t experts, uint64_t used)
 {
-    return (uint64_t)2 * fh_weight_rows(w) * fh_weight_cols(w);
+    for (size_t i = 0; i < count; i++) {
+        if (!weights[i]) continue;
+        cost->bytes += fh_weight_bytes(weights[i]) / experts * used;
+        cost->ops += (uint64_t)2 * (fh_weight_rows(weights[i]) / experts * used) * fh_weight_cols(weights[i]);
+    }
 }
 
 fh_token_cost fh_transformer_token_cost(const fh_model *m)
 {
     const fh_transformer *w = m->weights;
     const fh_weight *output = fh_transformer_output(w);
-    fh_token_cost cost = {.bytes = fh_weight_bytes(output), .output_ops = ops_of(output)};
+    uint64_t experts = FH_MAX(w->mixture.experts, 1u), used = FH_MAX(w->mixture.used, 1u);
+    fh_token_cost cost = {.bytes = fh_weight_bytes(output), .output_ops = (uint64_t)2 * fh_weight_rows(output) * fh_weight_cols(output)};
     for (size_t i = 0; i < w->layer_count; i++) {
         const fh_transformer_layer *y = &w->layers[i];
-        const fh_weight *matrices[] = {y->q, y->k, y->v, y->o, y->gate, y->up, y->down};
-        for (size_t j = 0; j < FH_COUNT(matrices); j++) {
-            cost.bytes += fh_weight_bytes(matrices[j]);
-            cost.ops += ops_of(matrices[j]);
-        }
+        const fh_weight *always[] = {y->q, y->k, y->v, y->o, y->router}, *forward[] = {y->gate, y->up, y->down};
+        add_cost(&cost, always, FH_COUNT(always), 1, 1);
+        add_cost(&cost, forward, FH_COUNT(forward), experts, used);
     }
     return cost;
 }

@@ -179,7 +179,7 @@ static int choose_id(import *im, const char *digest, fh_err **err)
 /* Grouped-query attention keeps one key and one value a layer and KV head; other families are not reckoned here. */
 static bool keeps_keys_and_values(const char *architecture)
 {
-    static const char *const known[] = {"llama", "qwen2", "qwen3"};
+    static const char *const known[] = {"llama", "qwen2", "qwen3", "qwen3moe"};
     for (size_t i = 0; i < FH_COUNT(known); i++)
         if (strcmp(architecture, known[i]) == 0) return true;
     return false;

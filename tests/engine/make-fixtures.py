@@ -32,11 +32,14 @@ TINY = {  # name: arguments of tiny-gguf, rope of transformers
                                            "original_max_position_embeddings": 64}),
     "tiny-qwen2": (["--architecture", "qwen2", "--type", "Q8_0", "--tied"], {}),
     "tiny-qwen3": (["--architecture", "qwen3", "--head-dim", "32"], {}),
+    "tiny-qwen3moe": (["--architecture", "qwen3moe", "--head-dim", "32", "--type", "Q8_0"], {}),
+    "tiny-qwen3moe-shares": (["--architecture", "qwen3moe", "--head-dim", "32", "--tied", "--shares-as-they-are"], {}),
 }
-CLASSES = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}
+CLASSES = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3", "qwen3moe": "Qwen3Moe"}
 NAMES = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "attn_q_norm": "self_attn.q_norm",
          "attn_k_norm": "self_attn.k_norm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm",
-         "ffn_norm": "post_attention_layernorm"}
+         "ffn_norm": "post_attention_layernorm",
+         "ffn_gate_inp": "mlp.gate"}
 ENDS = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight"}
 
 
@@ -46,18 +49,29 @@ def halves(weight, heads):
     return weight.reshape(heads, rows // heads // 2, 2, cols).swapaxes(1, 2).reshape(rows, cols)
 
 
+def experts(layer, parts):
+    """The matrices of all experts as transformers keeps them: no module's weights but parameters, gate and up in one."""
+    return {f"model.layers.{layer}.mlp.experts.gate_up_proj": np.concatenate([parts["ffn_gate_exps"], parts["ffn_up_exps"]], axis=1),
+            f"model.layers.{layer}.mlp.experts.down_proj": parts["ffn_down_exps"]}
+
+
 def state(reader, config, permuted):
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
-    out = {}
+    out, stacks = {}, {}
     for t in reader.tensors:
         w = dequantize(t.data, t.tensor_type).astype(np.float32)
         if t.name in ENDS:
             out[ENDS[t.name]] = w
         elif t.name.startswith("blk."):
             _, layer, part, kind = t.name.split(".")
+            if part.endswith("_exps"):
+                stacks.setdefault(layer, {})[part] = w
+                continue
             if permuted and part in heads:
                 w = halves(w, heads[part])
             out[f"model.layers.{layer}.{NAMES[part]}.{kind}"] = w
+    for layer, parts in stacks.items():
+        out.update(experts(layer, parts))
     if config.tie_word_embeddings:
         out["lm_head.weight"] = out["model.embed_tokens.weight"]
     return {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in out.items()}
@@ -68,12 +82,15 @@ def load(path, rope):
     arch = reader.fields["general.architecture"].contents()
     key = lambda name, absent=None: reader.fields[f"{arch}.{name}"].contents() if f"{arch}.{name}" in reader.fields else absent
     heads = key("attention.head_count")
+    mixture = {} if key("expert_count") is None else dict(
+        num_experts=key("expert_count"), num_experts_per_tok=key("expert_used_count"), moe_intermediate_size=key("expert_feed_forward_length"),
+        norm_topk_prob=key("expert_weights_norm"), decoder_sparse_step=1, mlp_only_layers=[])
     config = getattr(transformers, CLASSES[arch] + "Config")(
         vocab_size=key("vocab_size"), hidden_size=key("embedding_length"), intermediate_size=key("feed_forward_length"), num_hidden_layers=key("block_count"),
         num_attention_heads=heads, num_key_value_heads=key("attention.head_count_kv"), head_dim=key("attention.key_length", key("embedding_length") // heads),
         max_position_embeddings=key("context_length"), rms_norm_eps=key("attention.layer_norm_rms_epsilon"),
         tie_word_embeddings=not any(t.name == "output.weight" for t in reader.tensors),
-        rope_parameters={"rope_type": "default", "rope_theta": key("rope.freq_base"), **rope}, attn_implementation="eager", dtype="float32")
+        rope_parameters={"rope_type": "default", "rope_theta": key("rope.freq_base"), **rope}, attn_implementation="eager", dtype="float32", **mixture)
     model = getattr(transformers, CLASSES[arch] + "ForCausalLM")(config).float().eval()
     missing, unexpected = model.load_state_dict(state(reader, config, arch == "llama"), strict=False)
     assert not unexpected and not [m for m in missing if "rotary" not in m], (missing, unexpected)

@@ -1,5 +1,5 @@
 /* tiny-gguf OUT.gguf [--type F32|Q8_0|Q4_0] [--context N] [--layers N] [--files N] [--seed N] [--tied] [--rope linear|yarn|llama3]
- * [--architecture llama|qwen2|qwen3] [--head-dim N]: writes the model of tiny_gguf.h. */
+ * [--architecture llama|qwen2|qwen3|qwen3moe] [--head-dim N] [--shares-as-they-are]: writes the model of tiny_gguf.h. */
 #include "tiny_gguf.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 static int usage(void)
 {
     fputs("usage: tiny-gguf OUT.gguf [--type F32|Q8_0|Q4_0] [--context N] [--layers N] [--files N] [--seed N] [--tied] [--rope "
-          "linear|yarn|llama3] [--architecture llama|qwen2|qwen3] [--head-dim N]\n",
+          "linear|yarn|llama3] [--architecture llama|qwen2|qwen3|qwen3moe] [--head-dim N] [--shares-as-they-are]\n",
           stderr);
     return 2;
 }
@@ -43,6 +43,8 @@ int main(int argc, char **argv)
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--tied") == 0)
             t.tied = true;
+        else if (strcmp(argv[i], "--shares-as-they-are") == 0)
+            t.shares_as_they_are = true;
         else if (i + 1 >= argc || !set(&t, argv[i], argv[i + 1]))
             return usage();
         else

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 32, TENSORS_MAX = 512 };
+enum { ALIGN = 32, TENSORS_MAX = 512, EXPERTS = 8 };
 
 typedef struct tensor {
     char name[64];
-    uint64_t rows, cols;
+    uint64_t depth, rows, cols; /* depth: matrices in it */
     tiny_type type;
     float gain; /* 0: a norm's weights, near 1 */
 } tensor;
@@ -30,6 +30,8 @@ void tiny_gguf_default(tiny_gguf *t)
                      .seed = 1,
                      .type = TINY_F32,
                      .files = 1,
+                     .experts_used = 2,
+                     .expert_gating = 1,
                      .architecture = "llama"};
 }
 
@@ -79,6 +81,15 @@ static void key_u16(FILE *f, const char *key, uint16_t v)
     put_str(f, key);
     put_u32(f, 2);
     put(f, &v, sizeof v);
+}
+
+static void key_bool(FILE *f, const char *prefix, const char *key, bool v)
+{
+    char full[128];
+    snprintf(full, sizeof full, "%s%s", prefix, key);
+    put_str(f, full);
+    put_u32(f, 7);
+    fputc(v, f);
 }
 
 static void key_f32(FILE *f, const char *prefix, const char *key, float v)
@@ -179,6 +190,11 @@ static bool is(const tiny_gguf *t, const char *architecture)
     return strcmp(t->architecture, architecture) == 0;
 }
 
+static bool mixture(const tiny_gguf *t)
+{
+    return is(t, "qwen3moe");
+}
+
 static uint32_t head_dim(const tiny_gguf *t)
 {
     return t->head_dim ? t->head_dim : t->embd / t->heads;
@@ -192,7 +208,7 @@ static bool scaled_by_keys(const tiny_gguf *t)
 static unsigned put_keys(FILE *f, const tiny_gguf *t, bool count_only)
 {
     const char *template = t->chat_template ? t->chat_template : chatml;
-    unsigned count = 3 + 9 + 7 + (template[0] != '\0') + (scaled_by_keys(t) ? 3 : 0) + (t->head_dim ? 2 : 0);
+    unsigned count = 3 + 9 + 7 + (template[0] != '\0') + (scaled_by_keys(t) ? 3 : 0) + (t->head_dim ? 2 : 0) + (mixture(t) ? 5 : 0);
     if (count_only) return count;
     char arch[64];
     snprintf(arch, sizeof arch, "%s.", t->architecture);
@@ -217,6 +233,13 @@ static unsigned put_keys(FILE *f, const tiny_gguf *t, bool count_only)
         key_u32(f, arch, "attention.key_length", t->head_dim);
         key_u32(f, arch, "attention.value_length", t->head_dim);
     }
+    if (mixture(t)) {
+        key_u32(f, arch, "expert_count", EXPERTS);
+        key_u32(f, arch, "expert_used_count", t->experts_used);
+        key_u32(f, arch, "expert_gating_func", t->expert_gating);
+        key_u32(f, arch, "expert_feed_forward_length", t->ff);
+        key_bool(f, arch, "expert_weights_norm", !t->shares_as_they_are);
+    }
     put_vocabulary(f);
     if (template[0]) key_str(f, "tokenizer.", "chat_template", template);
     return count;
@@ -227,7 +250,7 @@ static unsigned put_keys(FILE *f, const tiny_gguf *t, bool count_only)
 static void add(plan *p, tiny_type type, float gain, uint64_t rows, uint64_t cols, const char *name)
 {
     tensor *n = &p->tensors[p->count++];
-    *n = (tensor){.rows = rows, .cols = cols, .type = type, .gain = gain};
+    *n = (tensor){.depth = 1, .rows = rows, .cols = cols, .type = type, .gain = gain};
     snprintf(n->name, sizeof n->name, "%s", name);
 }
 
@@ -248,10 +271,17 @@ static void add_vectors(plan *p, const tiny_gguf *t, unsigned layer)
         add_vector(p, layer, "attn_k.bias", 8, kd);
         add_vector(p, layer, "attn_v.bias", 4, kd);
     }
-    if (is(t, "qwen3")) {
+    if (is(t, "qwen3") || mixture(t)) {
         add_vector(p, layer, "attn_q_norm.weight", 0, head_dim(t));
         add_vector(p, layer, "attn_k_norm.weight", 0, head_dim(t));
     }
+}
+
+static void add_router(plan *p, const tiny_gguf *t, unsigned layer)
+{
+    char name[64];
+    snprintf(name, sizeof name, "blk.%u.ffn_gate_inp.weight", layer);
+    add(p, TINY_F32, 4, EXPERTS, t->embd, name);
 }
 
 static void add_layer(plan *p, const tiny_gguf *t, unsigned layer)
@@ -261,14 +291,19 @@ static void add_layer(plan *p, const tiny_gguf *t, unsigned layer)
         const char *name;
         uint64_t rows, cols;
         float gain;
-    } matrices[] = {{"attn_q", qd, e, 2},   {"attn_k", kd, e, 2}, {"attn_v", kd, e, 1},  {"attn_output", e, qd, 1},
-                    {"ffn_gate", ff, e, 1}, {"ffn_up", ff, e, 1}, {"ffn_down", e, ff, 1}};
+        bool of_experts;
+    } matrices[] = {{"attn_q", qd, e, 2, false},      {"attn_k", kd, e, 2, false},  {"attn_v", kd, e, 1, false},
+                    {"attn_output", e, qd, 1, false}, {"ffn_gate", ff, e, 1, true}, {"ffn_up", ff, e, 1, true},
+                    {"ffn_down", e, ff, 1, true}};
     char name[64];
     for (unsigned i = 0; i < sizeof matrices / sizeof matrices[0]; i++) {
-        snprintf(name, sizeof name, "blk.%u.%s.weight", layer, matrices[i].name);
+        bool many = mixture(t) && matrices[i].of_experts;
+        snprintf(name, sizeof name, "blk.%u.%s%s.weight", layer, matrices[i].name, many ? "_exps" : "");
         if (layer == 0 && t->skip_layer_tensor == i + 1) continue;
         add(p, t->type, matrices[i].gain, matrices[i].rows, matrices[i].cols, name);
+        if (many) p->tensors[p->count - 1].depth = EXPERTS;
     }
+    if (mixture(t)) add_router(p, t, layer);
     add_vectors(p, t, layer);
 }
 
@@ -285,7 +320,7 @@ static void make_plan(plan *p, const tiny_gguf *t)
 
 static uint64_t tensor_bytes(const tensor *n)
 {
-    uint64_t elems = n->rows * n->cols;
+    uint64_t elems = n->depth * n->rows * n->cols;
     if (n->type == TINY_F32) return elems * 4;
     return elems / 32 * (n->type == TINY_Q8_0 ? 34 : 18);
 }
@@ -347,7 +382,7 @@ static void put_tensor(FILE *f, const tensor *n, uint32_t seed)
     uint64_t state = seed;
     for (const char *c = n->name; *c; c++) state = (state ^ (uint8_t)*c) * 0x100000001b3u + 0x9e3779b97f4a7c15u;
     float spread = n->gain * sqrtf(3.0f / (float)n->cols), block[32];
-    for (uint64_t i = 0; i < n->rows * n->cols; i++) {
+    for (uint64_t i = 0; i < n->depth * n->rows * n->cols; i++) {
         float r = next_random(&state);
         block[i % 32] = n->gain > 0 ? r * spread : 1 + r * 0.2f;
         if (i % 32 != 31) continue;
@@ -368,9 +403,10 @@ static void put_infos(FILE *f, const plan *p, unsigned file, unsigned files)
         const tensor *n = &p->tensors[i];
         bool vector = n->rows == 1;
         put_str(f, n->name);
-        put_u32(f, vector ? 1 : 2);
+        put_u32(f, vector ? 1 : n->depth > 1 ? 3 : 2);
         put_u64(f, n->cols);
         if (!vector) put_u64(f, n->rows);
+        if (n->depth > 1) put_u64(f, n->depth);
         put_u32(f, n->type);
         put_u64(f, offset);
         offset += (tensor_bytes(n) + ALIGN - 1) / ALIGN * ALIGN;

@@ -16,11 +16,14 @@ typedef struct tiny_gguf {
     tiny_type type;             /* of the matrices; rows are multiples of 32 */
     unsigned files;             /* 1, or a split of so many: path ends in .gguf, files are named …-00001-of-0000N.gguf */
     bool tied;                  /* no output matrix of its own */
-    const char *architecture;   /* "llama"; "qwen2" has biases, "qwen3" norms of heads */
-    uint32_t head_dim;          /* 0: embd / heads */
+    const char *architecture;   /* "llama"; "qwen2" has biases, "qwen3" norms of heads, "qwen3moe" norms and 8 experts */
+    uint32_t head_dim;          /* 0: embd / heads; with norms of heads a multiple of 32 */
     const char *rope_scaling;   /* NULL, "linear", "yarn", "llama3" (as divisors), or anything */
     const char *extra_tensor;   /* NULL, or the name of one more vector */
     const char *chat_template;  /* NULL: ChatML; "": none */
+    uint32_t experts_used;      /* 2 of 8 */
+    uint32_t expert_gating;     /* 1: softmax */
+    bool shares_as_they_are;    /* of experts: their probabilities, not divided by the sum of those chosen */
     uint32_t skip_layer_tensor; /* n > 0: the nth matrix of layer 0 is left out */
 } tiny_gguf;
 

@@ -48,10 +48,11 @@ static inline const char *write_tiny_case(size_t i, const char **ret_name)
         tiny_type type;
         bool tied;
         uint32_t head_dim;
-    } cases[] = {{"tiny-f32", "llama", NULL, TINY_F32, false, 0},    {"tiny-q8_0", "llama", NULL, TINY_Q8_0, false, 0},
-                 {"tiny-q4_0", "llama", NULL, TINY_Q4_0, true, 0},   {"tiny-linear", "llama", "linear", TINY_F32, false, 0},
-                 {"tiny-yarn", "llama", "yarn", TINY_F32, false, 0}, {"tiny-llama3", "llama", "llama3", TINY_F32, false, 0},
-                 {"tiny-qwen2", "qwen2", NULL, TINY_Q8_0, true, 0},  {"tiny-qwen3", "qwen3", NULL, TINY_F32, false, 32}};
+    } cases[] = {{"tiny-f32", "llama", NULL, TINY_F32, false, 0},           {"tiny-q8_0", "llama", NULL, TINY_Q8_0, false, 0},
+                 {"tiny-q4_0", "llama", NULL, TINY_Q4_0, true, 0},          {"tiny-linear", "llama", "linear", TINY_F32, false, 0},
+                 {"tiny-yarn", "llama", "yarn", TINY_F32, false, 0},        {"tiny-llama3", "llama", "llama3", TINY_F32, false, 0},
+                 {"tiny-qwen2", "qwen2", NULL, TINY_Q8_0, true, 0},         {"tiny-qwen3", "qwen3", NULL, TINY_F32, false, 32},
+                 {"tiny-qwen3moe", "qwen3moe", NULL, TINY_Q8_0, false, 32}, {"tiny-qwen3moe-shares", "qwen3moe", NULL, TINY_F32, true, 32}};
     if (i == sizeof cases / sizeof *cases) return NULL;
     tiny_gguf t;
     tiny_gguf_default(&t);
@@ -60,6 +61,7 @@ static inline const char *write_tiny_case(size_t i, const char **ret_name)
     t.rope_scaling = cases[i].rope;
     t.architecture = cases[i].architecture;
     t.head_dim = cases[i].head_dim;
+    t.shares_as_they_are = strcmp(cases[i].name, "tiny-qwen3moe-shares") == 0;
     *ret_name = cases[i].name;
     return write_tiny(&t, cases[i].name);
 }

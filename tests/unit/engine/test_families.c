@@ -7,7 +7,7 @@ static const struct family {
     const char *architecture;
     tiny_type type;
     uint32_t head_dim;
-} families[] = {{"llama", TINY_Q4_0, 0}, {"qwen2", TINY_Q8_0, 0}, {"qwen3", TINY_Q4_0, 32}};
+} families[] = {{"llama", TINY_Q4_0, 0}, {"qwen2", TINY_Q8_0, 0}, {"qwen3", TINY_Q4_0, 32}, {"qwen3moe", TINY_Q8_0, 32}};
 
 static void prompt(fh_token *ids, size_t count, unsigned seed)
 {

@@ -99,6 +99,30 @@ static void a_missing_or_misshapen_tensor_is_named(void **state)
     tiny_gguf_default(&t);
     t.kv_heads = 3; /* 4 heads are no multiple of it */
     refused(&t, "heads", FH_E_CORRUPT, "head_count");
+    tiny_gguf_default(&t);
+    t.architecture = "qwen2";
+    t.extra_tensor = "blk.0.attn_output.bias";
+    refused(&t, "output-bias", FH_E_UNSUPPORTED, "blk.0.attn_output.bias");
+}
+
+static void experts_that_cannot_be_computed_are_named(void **state)
+{
+    (void)state;
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    t.architecture = "qwen3moe";
+    t.head_dim = 32;
+    t.skip_layer_tensor = 6;
+    refused(&t, "expert", FH_E_CORRUPT, "blk.0.ffn_up_exps.weight");
+    t.skip_layer_tensor = 0;
+    t.ff = 40;
+    refused(&t, "narrow", FH_E_UNSUPPORTED, "qwen3moe.expert_feed_forward_length 40");
+    t.ff = 64;
+    t.experts_used = 9;
+    refused(&t, "used", FH_E_CORRUPT, "qwen3moe.expert_used_count");
+    t.experts_used = 8;
+    t.expert_gating = 2;
+    refused(&t, "gating", FH_E_UNSUPPORTED, "qwen3moe.expert_gating_func");
 }
 
 static void a_context_beyond_the_model_or_the_memory_is_refused(void **state)
@@ -164,9 +188,13 @@ static void opening_survives_every_allocation_that_fails(void **state)
     tiny_gguf t;
     tiny_gguf_default(&t);
     t.layers = 1;
+    t.head_dim = 32;
     char path[600];
-    snprintf(path, sizeof path, "%s", write_tiny(&t, "torture"));
-    assert_true(fh_torture(FH_FAULT_ALLOC, open_and_close, path, 5000) > 20);
+    for (unsigned i = 0; i < 2; i++) {
+        t.architecture = i ? "llama" : "qwen3moe";
+        snprintf(path, sizeof path, "%s", write_tiny(&t, "torture"));
+        assert_true(fh_torture(FH_FAULT_ALLOC, open_and_close, path, 5000) > 20);
+    }
     assert_true(fh_torture(FH_FAULT_OPEN, open_and_close, path, 100) > 0);
 }
 
@@ -200,6 +228,7 @@ int main(void)
         cmocka_unit_test(a_split_file_computes_as_a_whole_one),
         cmocka_unit_test(what_is_not_known_is_named),
         cmocka_unit_test(a_missing_or_misshapen_tensor_is_named),
+        cmocka_unit_test(experts_that_cannot_be_computed_are_named),
         cmocka_unit_test(a_context_beyond_the_model_or_the_memory_is_refused),
         cmocka_unit_test(loading_reports_progress_and_can_be_given_up),
         cmocka_unit_test(a_model_without_chat_template_opens),
