@@ -230,6 +230,9 @@ static const fh_migration schema[] = {
          "ALTER TABLE rentals ADD COLUMN arrived INTEGER NOT NULL DEFAULT 0;" /* its machine is or was in use */
          "ALTER TABLE rentals ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;"    /* and went by itself */
          "CREATE UNIQUE INDEX rentals_order ON rentals(order_id) WHERE order_id <> 0;"},
+    {23, "ALTER TABLE nodes ADD COLUMN measured TEXT NOT NULL DEFAULT '{}';"}, /* JSON: by the server; src/pool/measured.c says what */
+    {24, "ALTER TABLE machine_orders ADD COLUMN limit_s INTEGER NOT NULL DEFAULT 0;" /* that it was asked for with; 0: none */
+         "ALTER TABLE machine_orders ADD COLUMN limit_micro INTEGER NOT NULL DEFAULT 0;"},
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -54,6 +54,7 @@ typedef struct fh_order {
     fh_fleet *fleet;
     struct fh_order *next;
     int64_t id, deployment; /* rows */
+    int64_t limit_s, limit_micro, opened_utc_ns; /* it may have so much of its set's limits; 0: there is none */
     char supply_name[80], node[64];
     fh_supply *supply; /* NULL: it is not there (yet) */
     bool wanted;
@@ -192,7 +193,7 @@ int fh_store_order_unwanted(fh_db *db, int64_t id, fh_err **err);
 int fh_store_order_over(fh_db *db, int64_t id, const char *reason, int64_t spent_micro, const char *currency, fh_err **err);
 int fh_store_orders_load(fh_db *db, int (*fn)(void *arg, const fh_order *row, fh_err **err), void *arg, fh_err **err); /* those open */
 int fh_store_orders_used(fh_db *db, int64_t deployment, int64_t *ret_micro, int64_t *ret_ns,
-                         fh_err **err); /* by those over, and all of its set */
+                         fh_err **err); /* by those over, of it and of its set */
 bool fh_store_order_had(fh_db *db, const char *node);
 int fh_store_act_begin(fh_db *db, int64_t deployment, int64_t *ret_act, fh_err **err);
 int fh_store_act_socket(fh_db *db, int64_t act, const char *socket_path, fh_err **err);

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "fleet/supplies.h"
 #include "node_place.h"
+#include "sets.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,43 +72,71 @@ static fh_supply_want want_of(const fh_deployment *d)
     return w;
 }
 
-static int used_up(const char *what, fh_err **err)
+static int used_up(const char *what, bool by_others, fh_err **err)
 {
-    int rc = fh_err_set(err, FH_E_FORBIDDEN, "its limit of %s is used up by the machines that it had", what);
+    int rc = by_others ? fh_err_set(err, FH_E_FORBIDDEN, "its limit of %s is kept for the machines that its replicas have", what)
+                       : fh_err_set(err, FH_E_FORBIDDEN, "its limit of %s is used up by the machines that it had", what);
     fh_err_hint(err, "`freehold run` with another limit starts it again");
     return rc;
 }
 
-/* By machines that other replicas of its set have now. */
-static int64_t spent_beside(const fh_deployment *d)
+typedef struct share {                   /* of the limits of a deployment, or of its set */
+    int64_t micro, ns;                   /* used, or kept for machines that are there or on their way */
+    int64_t kept_micro, kept_ns, others; /* of that what is kept, and for how many that stay */
+} share;
+
+/* Its machine goes once its successor is ready, which is to be had of what it leaves. */
+static bool goes(const fh_deployment *d)
 {
-    int64_t micro = 0;
-    for (const fh_order *o = d->fleet->orders; o; o = o->next) {
-        const fh_deployment *other = deployment_of(o);
-        if (other && other != d && d->set && other->set == d->set) micro += o->view.spent_micro;
-    }
-    return micro;
+    return d->leaves_ns || d->generation < d->set->generation;
 }
 
-/* What is left of its limits after the machines that it had, and that its set had and has. */
+/* What stays may come to cost all that it was given. */
+static void add_kept(share *s, const fh_order *o, const fh_deployment *its)
+{
+    bool stays = o->wanted && !(its->set && goes(its));
+    int64_t ns = FH_MAX(fh_clock_utc_ns() - o->opened_utc_ns, (int64_t)0);
+    s->others += stays;
+    s->kept_micro += FH_MAX(o->view.spent_micro, stays ? o->limit_micro : 0);
+    s->kept_ns += FH_MAX(ns, stays ? o->limit_s * FH_NS_PER_S : 0);
+}
+
+static int take_share(const fh_deployment *d, share *ret, fh_err **err)
+{
+    share s = {0};
+    int rc = fh_store_orders_used(d->fleet->db, d->id, &s.micro, &s.ns, err);
+    for (const fh_order *o = d->fleet->orders; o && rc == 0; o = o->next) {
+        const fh_deployment *its = deployment_of(o);
+        if (its && (its == d || (d->set && its->set == d->set))) add_kept(&s, o, its);
+    }
+    s.micro += s.kept_micro;
+    s.ns += s.kept_ns;
+    if (rc == 0) *ret = s;
+    return rc;
+}
+
+/* What is left of its limits, in equal parts for all replicas that may still start beside those that have machines: whatever starts at the
+ * same time, all of them together stay within the limits. */
 static int take_off_used(const fh_deployment *d, fh_supply_want *w, fh_err **err)
 {
-    int64_t micro = 0, ns = 0;
-    int rc = fh_store_orders_used(d->fleet->db, d->id, &micro, &ns, err);
+    share s = {0};
+    if (!w->limit_micro && !w->limit_s) return 0;
+    int rc = take_share(d, &s, err);
     if (rc != 0) return rc;
-    micro += spent_beside(d);
-    if (w->limit_micro && (w->limit_micro -= micro) <= 0) return used_up("money", err);
-    if (w->limit_s && (w->limit_s -= ns / FH_NS_PER_S) <= 0) return used_up("hours", err);
+    int64_t parts = FH_MAX(d->set ? d->set->rule.max - s.others : 1, (int64_t)1);
+    if (w->limit_micro && (w->limit_micro = (w->limit_micro - s.micro) / parts) <= 0) return used_up("money", s.kept_micro > 0, err);
+    if (w->limit_s && (w->limit_s = (w->limit_s - s.ns / FH_NS_PER_S) / parts) <= 0) return used_up("hours", s.kept_ns > 0, err);
     return 0;
 }
 
-static int ask(fh_order *o, fh_deployment *d, fh_err **err)
+static int ask(const fh_order *o, const fh_deployment *d, fh_err **err)
 {
     fh_supply_want w = want_of(d);
-    int rc = take_off_used(d, &w, err);
+    w.limit_micro = o->limit_micro;
+    w.limit_s = o->limit_s;
     w.order = o->id;
     w.node = o->node;
-    return rc != 0 ? rc : o->supply->order(o->supply->ctx, &w, err);
+    return o->supply->order(o->supply->ctx, &w, err);
 }
 
 /* ---- the end ---- */
@@ -339,7 +368,7 @@ fh_order_node fh_orders_of_node(const fh_fleet *f, const char *node, int64_t *re
 /* ---- the steps of a deployment ---- */
 
 /* The first of those that are meant which can. */
-static int pick_supply(const fh_deployment *d, fh_supply **ret, fh_err **err)
+static int pick_supply(const fh_deployment *d, fh_supply **ret, fh_supply_want *ret_want, fh_err **err)
 {
     fh_supply_want w = want_of(d);
     fh_err *first = NULL;
@@ -351,14 +380,16 @@ static int pick_supply(const fh_deployment *d, fh_supply **ret, fh_err **err)
         rc = s->check(s->ctx, &w, first ? NULL : &first);
         if (rc == 0) *ret = s;
     }
+    *ret_want = w;
     if (rc != 0 && first) fh_err_move(err, &first);
     fh_err_free(first);
     return rc;
 }
 
-static int begin_order(fh_deployment *d, fh_supply *s, fh_err **err)
+static int begin_order(fh_deployment *d, fh_supply *s, const fh_supply_want *w, fh_err **err)
 {
-    fh_order row = {.fleet = d->fleet, .deployment = d->id, .supply = s, .wanted = true};
+    fh_order row = {
+        .fleet = d->fleet, .deployment = d->id, .supply = s, .wanted = true, .limit_s = w->limit_s, .limit_micro = w->limit_micro};
     snprintf(row.supply_name, sizeof(row.supply_name), "%s", s->name);
     int rc = fh_store_order_begin(d->fleet->db, &row, err);
     if (rc == 0) rc = keep(d->fleet, &row, err);
@@ -395,8 +426,9 @@ void fh_step_order(fh_deployment *d)
     } else if (wait > 0) {
         fh_deployment_step_soon(d, wait);
     } else {
+        fh_supply_want w;
         fh_planning_reckon(d);
-        if (pick_supply(d, &s, &err) != 0 || begin_order(d, s, &err) != 0)
+        if (pick_supply(d, &s, &w, &err) != 0 || begin_order(d, s, &w, &err) != 0)
             fh_step_fail(d, err);
         else
             fh_deployment_set_state(d, FH_DEPLOYMENT_PROVISIONING, "", "a machine is asked for at %s", s->name);

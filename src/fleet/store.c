@@ -121,8 +121,10 @@ int fh_store_order_begin(fh_db *db, fh_order *o, fh_err **err)
 {
     int rc = fh_db_begin(db, err);
     if (rc != 0) return rc;
-    rc = fh_db_exec(db, err, "INSERT INTO machine_orders(deployment, supply, node, opened_utc_ns) VALUES(?1,?2,'',?3)", "isi",
-                    o->deployment, o->supply_name, fh_clock_utc_ns());
+    o->opened_utc_ns = fh_clock_utc_ns();
+    rc = fh_db_exec(db, err,
+                    "INSERT INTO machine_orders(deployment, supply, node, opened_utc_ns, limit_s, limit_micro) VALUES(?1,?2,'',?3,?4,?5)",
+                    "isiii", o->deployment, o->supply_name, o->opened_utc_ns, o->limit_s, o->limit_micro);
     if (rc == 0) rc = last_id(db, &o->id, err);
     name_node(o);
     if (rc == 0) rc = fh_db_exec(db, err, "UPDATE machine_orders SET node=?2 WHERE id=?1", "is", o->id, o->node);
@@ -144,12 +146,11 @@ int fh_store_orders_used(fh_db *db, int64_t deployment, int64_t *ret_micro, int6
 {
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     bool row = false;
-    int rc = fh_db_query(
-        db, &s, err,
-        "SELECT coalesce(sum(spent_micro),0), coalesce(sum(CASE over_utc_ns WHEN 0 THEN ?2 ELSE over_utc_ns END-opened_utc_ns),0) "
-        "FROM machine_orders WHERE (deployment=?1 AND over_utc_ns<>0) OR deployment IN (SELECT o.id FROM deployments o "
-        "JOIN deployments d ON o.set_id=d.set_id WHERE d.id=?1 AND d.set_id<>0 AND o.id<>d.id)",
-        "ii", deployment, fh_clock_utc_ns());
+    int rc = fh_db_query(db, &s, err,
+                         "SELECT coalesce(sum(spent_micro),0), coalesce(sum(over_utc_ns-opened_utc_ns),0) FROM machine_orders "
+                         "WHERE over_utc_ns<>0 AND (deployment=?1 OR deployment IN (SELECT o.id FROM deployments o "
+                         "JOIN deployments d ON o.set_id=d.set_id WHERE d.id=?1 AND d.set_id<>0))",
+                         "i", deployment);
     if (rc == 0) rc = fh_stmt_step(s, &row, err);
     if (rc != 0) return rc;
     *ret_micro = fh_stmt_int(s, 0);
@@ -245,10 +246,17 @@ int fh_store_orders_load(fh_db *db, int (*fn)(void *arg, const fh_order *row, fh
 {
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     bool row = true;
-    int rc =
-        fh_db_query(db, &s, err, "SELECT id, deployment, supply, node, wanted FROM machine_orders WHERE over_utc_ns=0 ORDER BY id", "");
+    int rc = fh_db_query(db, &s, err,
+                         "SELECT id, deployment, supply, node, wanted, limit_s, limit_micro, opened_utc_ns FROM machine_orders "
+                         "WHERE over_utc_ns=0 ORDER BY id",
+                         "");
     while (rc == 0 && (rc = fh_stmt_step(s, &row, err)) == 0 && row) {
-        fh_order o = {.id = fh_stmt_int(s, 0), .deployment = fh_stmt_int(s, 1), .wanted = fh_stmt_int(s, 4) != 0};
+        fh_order o = {.id = fh_stmt_int(s, 0),
+                      .deployment = fh_stmt_int(s, 1),
+                      .wanted = fh_stmt_int(s, 4) != 0,
+                      .limit_s = fh_stmt_int(s, 5),
+                      .limit_micro = fh_stmt_int(s, 6),
+                      .opened_utc_ns = fh_stmt_int(s, 7)};
         put(o.supply_name, sizeof(o.supply_name), fh_stmt_str(s, 2));
         put(o.node, sizeof(o.node), fh_stmt_str(s, 3));
         rc = fn(arg, &o, err);

@@ -9,7 +9,7 @@ enum { ORDERS = 16 };
 typedef struct order {
     int64_t id;
     char node[80], place[96];
-    int64_t limit_micro;
+    int64_t limit_micro, limit_s;
     fh_supply_view view;
     _Atomic unsigned asked, released, forgotten;
     far machine;
@@ -45,6 +45,7 @@ static int ask_order(void *ctx, const fh_supply_want *w, fh_err **err)
         o = &cluster.orders[cluster.count++];
         o->id = w->order;
         o->limit_micro = w->limit_micro;
+        o->limit_s = w->limit_s;
         snprintf(o->node, sizeof(o->node), "%s", w->node);
         snprintf(o->place, sizeof(o->place), "node/%s", w->node);
         snprintf(o->view.says, sizeof(o->view.says), "job 7 waits in the queue: Priority");
@@ -400,6 +401,29 @@ static void replicas_of_a_set_share_its_limit(void **state)
     assert_int_equal(wait_order(1)->limit_micro, 700);
 }
 
+/* The limit is the set's: however many start at the same moment, what they may cost together is no more. */
+static void replicas_that_start_together_share_the_limit_of_their_set(void **state)
+{
+    (void)state;
+    fh_deploy_spec s = {.model = "good", .place = "slurm", .limit = {.micro = 1000, .seconds = 3600, .currency = "USD"}};
+    s.replicas = (fh_replicas){.min_said = true, .max_said = true, .min = 3, .max = 3};
+    answer a = {0};
+    assert_int_equal(fh_fleet_deploy(fleet, &s, loop, answered, &a, NULL), 0);
+    assert_int_equal(fh_loop_run(loop, NULL), 0);
+    int64_t micro = 0, seconds = 0;
+    wait_order(2);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(cluster.orders[i].limit_micro > 300);
+        micro += cluster.orders[i].limit_micro;
+        seconds += cluster.orders[i].limit_s;
+    }
+    assert_true(micro <= 1000 && seconds <= 3600);
+    spent(&cluster.orders[0], 300);
+    told(&cluster.orders[0], FH_SUPPLY_OVER, "it was taken away", true);
+    order *next = wait_order(3);
+    assert_true(next->limit_micro > 0 && 300 + micro - cluster.orders[0].limit_micro + next->limit_micro <= 1000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_orders, teardown_orders)
 
 int main(int argc, char **argv)
@@ -421,6 +445,7 @@ int main(int argc, char **argv)
         TEST(one_that_is_about_to_be_taken_away_has_a_successor_first),
         TEST(one_whose_time_is_nearly_up_goes_on_where_there_is_no_other),
         TEST(replicas_of_a_set_share_its_limit),
+        TEST(replicas_that_start_together_share_the_limit_of_their_set),
     };
     fh_log_set_level(getenv("FH_TEST_VERBOSE") ? FH_LOG_DEBUG : FH_LOG_ERROR + 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
