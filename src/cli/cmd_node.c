@@ -107,9 +107,16 @@ static void standing_of(const fh_json *node, char *out, size_t out_size)
         snprintf(out, out_size, "%lld", (long long)fh_json_int(fh_json_get(s, "standing"), 0));
 }
 
+/* Thousands of millions of bytes a second that it reads of its memory. */
+static void speed_of(const fh_json *o, char *out, size_t out_size)
+{
+    double speed = (double)fh_json_int(fh_json_get(o, "memory_read_bytes_per_s"), 0) / 1e9;
+    snprintf(out, out_size, speed > 0 ? "%.1f" : "-", speed);
+}
+
 static bool add_row(fh_cli_table *t, const fh_json *node)
 {
-    char cores[24], memory[24], gpus[128], ask[40], million[40], seen[24], standing[40];
+    char cores[24], memory[24], gpus[128], ask[40], million[40], seen[24], standing[40], said[24], measured[24];
     const fh_json *facts = fh_json_get(node, "facts");
     count_of(facts, "cores", 1, cores, sizeof cores);
     count_of(facts, "memory_bytes", GIB, memory, sizeof memory);
@@ -117,18 +124,30 @@ static bool add_row(fh_cli_table *t, const fh_json *node)
     price_of(node, "ask_micro_per_hour", "free", ask, sizeof ask);
     price_of(fh_json_get(facts, "offer"), "ask_micro_per_million", "-", million, sizeof million);
     seen_of(node, seen, sizeof seen);
+    speed_of(facts, said, sizeof said);
+    speed_of(fh_json_get(node, "measured"), measured, sizeof measured);
     standing_of(node, standing, sizeof standing);
     bool lent = !fh_json_get(fh_json_get(node, "owner"), "closed");
-    const char *cells[] = {
-        fh_cli_str_of(node, "name"), lent ? fh_cli_str_of(node, "state") : "not lent", seen, standing, cores, memory, ask, million, gpus};
+    const char *cells[] = {fh_cli_str_of(node, "name"),
+                           lent ? fh_cli_str_of(node, "state") : "not lent",
+                           seen,
+                           standing,
+                           cores,
+                           memory,
+                           said,
+                           measured,
+                           ask,
+                           million,
+                           gpus};
     return fh_cli_table_add(t, cells);
 }
 
 static int print_rows(const fh_json *items, fh_err **err)
 {
-    static const fh_cli_column columns[] = {
-        {"NAME", FH_CLI_LEFT}, {"STATE", FH_CLI_LEFT},    {"SEEN", FH_CLI_RIGHT},      {"STANDING", FH_CLI_RIGHT}, {"CORES", FH_CLI_RIGHT},
-        {"GIB", FH_CLI_RIGHT}, {"AN HOUR", FH_CLI_RIGHT}, {"A MILLION", FH_CLI_RIGHT}, {"GPUS", FH_CLI_SHRINK},    {NULL, FH_CLI_LEFT}};
+    static const fh_cli_column columns[] = {{"NAME", FH_CLI_LEFT},       {"STATE", FH_CLI_LEFT},  {"SEEN", FH_CLI_RIGHT},
+                                            {"STANDING", FH_CLI_RIGHT},  {"CORES", FH_CLI_RIGHT}, {"GIB", FH_CLI_RIGHT},
+                                            {"SAYS", FH_CLI_RIGHT},      {"READS", FH_CLI_RIGHT}, {"AN HOUR", FH_CLI_RIGHT},
+                                            {"A MILLION", FH_CLI_RIGHT}, {"GPUS", FH_CLI_SHRINK}, {NULL, FH_CLI_LEFT}};
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
     for (size_t i = 0; t && i < fh_json_count(items); i++)
@@ -214,6 +233,9 @@ const fh_cli_verb fh_verb_node_list = {
     .group = "Server",
     .summary = "the machines of the pool",
     .operands = "",
+    .about = "SAYS is how many GB a second a machine says that it reads of its memory, READS what the server measured (`freehold node "
+             "show`); \"-\": "
+             "not yet.",
     .run = run_list,
 };
 const fh_cli_verb fh_verb_node_drain = {

@@ -160,6 +160,11 @@ static void on_tunnel(void *arg, fh_link_req *r)
     fh_node_agent_tunnel(((joining *)arg)->agent, r);
 }
 
+static bool lends(void *arg)
+{
+    return fh_node_agent_lends(((joining *)arg)->agent);
+}
+
 static void stopped(void *arg)
 {
     fh_loop_stop(((joining *)arg)->loop);
@@ -217,6 +222,7 @@ static int open_all(joining *j, fh_err **err)
                                .on_head = on_head,
                                .on_request = on_request,
                                .on_tunnel = on_tunnel,
+                               .lends = lends,
                                .arg = j};
     signal(SIGPIPE, SIG_IGN);
     int rc = fh_facts_read(&j->facts, j->folder, err);

@@ -37,6 +37,7 @@ const fh_cli_verb *const fh_cli_verbs[] = {
     &fh_verb_node_token,
     &fh_verb_node_join,
     &fh_verb_node_list,
+    &fh_verb_node_show,
     &fh_verb_node_check,
     &fh_verb_node_clear,
     &fh_verb_node_leave,

@@ -7,14 +7,24 @@
 #include <stddef.h>
 
 #define HOUR_S 3600.0
+#define MOST   1e24 /* operations of years */
 #define DAY_NS (24 * HOUR_S * 1e9)
 
 static const struct {
     const char *name;
     size_t offset;
-} fields[] = {{"good", offsetof(fh_honesty_work, good)},      {"failed", offsetof(fh_honesty_work, failed)},
-              {"tok", offsetof(fh_honesty_work, answer_tok)}, {"busy_s", offsetof(fh_honesty_work, busy_s)},
-              {"up_s", offsetof(fh_honesty_work, up_s)},      {"down_s", offsetof(fh_honesty_work, down_s)}};
+} fields[] = {{"good", offsetof(fh_honesty_work, good)},
+              {"failed", offsetof(fh_honesty_work, failed)},
+              {"tok", offsetof(fh_honesty_work, answer_tok)},
+              {"busy_s", offsetof(fh_honesty_work, busy_s)},
+              {"up_s", offsetof(fh_honesty_work, up_s)},
+              {"down_s", offsetof(fh_honesty_work, down_s)},
+              {"prompt_tok", offsetof(fh_honesty_work, prompt_tok)},
+              {"prompt_s", offsetof(fh_honesty_work, prompt_s)},
+              {"prompt_ops", offsetof(fh_honesty_work, prompt_ops)},
+              {"decode_tok", offsetof(fh_honesty_work, decode_tok)},
+              {"decode_s", offsetof(fh_honesty_work, decode_s)},
+              {"read_bytes", offsetof(fh_honesty_work, read_bytes)}};
 
 static double *field(fh_honesty_work *w, size_t i)
 {
@@ -46,6 +56,31 @@ double fh_honesty_work_tok_per_s(const fh_honesty_work *w)
     return w->answer_tok >= FH_LIMIT_WORK_SPEED_TOK && w->busy_s > 0 ? w->answer_tok / w->busy_s : 0;
 }
 
+static double rate(double what, double tok, double seconds)
+{
+    return tok >= FH_LIMIT_WORK_SPEED_TOK && seconds > 0 ? what / seconds : 0;
+}
+
+double fh_honesty_work_decode_tok_s(const fh_honesty_work *w)
+{
+    return rate(w->decode_tok, w->decode_tok, w->decode_s);
+}
+
+double fh_honesty_work_prompt_tok_s(const fh_honesty_work *w)
+{
+    return rate(w->prompt_tok, w->prompt_tok, w->prompt_s);
+}
+
+double fh_honesty_work_read_bytes_s(const fh_honesty_work *w)
+{
+    return rate(w->read_bytes, w->decode_tok, w->decode_s);
+}
+
+double fh_honesty_work_prompt_ops_s(const fh_honesty_work *w)
+{
+    return rate(w->prompt_ops, w->prompt_tok, w->prompt_s);
+}
+
 int fh_honesty_standing(const fh_honesty_work *w, fh_honesty_verdict v)
 {
     static const double word[] = {
@@ -71,7 +106,7 @@ int fh_honesty_work_read(fh_honesty_work *ret, const fh_json *doc, fh_err **err)
     for (size_t i = 0; ok && i < FH_COUNT(fields); i++) {
         double *v = field(&w, i);
         *v = fh_json_num(fh_json_get(doc, fields[i].name), 0);
-        ok = isfinite(*v) && *v >= 0 && *v < 1e15;
+        ok = isfinite(*v) && *v >= 0 && *v < MOST;
     }
     if (!ok) return fh_err_set(err, FH_E_CORRUPT, "how a place has worked is not well-formed");
     *ret = w;

@@ -70,6 +70,11 @@ void fh_node_agent_server(fh_node_agent *a, bool here)
     if (!here && *a->closed) node_engines_end(a); /* nobody takes it away any more */
 }
 
+bool fh_node_agent_lends(const fh_node_agent *a)
+{
+    return !*a->closed && !a->stopping;
+}
+
 /* ---- its life ---- */
 
 int node_lending_open(fh_node_agent *a, fh_err **err)

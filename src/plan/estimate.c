@@ -203,7 +203,8 @@ static double step_s(const setting *s, double streams)
 
 static double prefill_tok_s(const setting *s)
 {
-    return active_params(s) > 0 ? arithmetic(s) * s->machines / (2 * active_params(s)) : 0;
+    double ops = s->h->prefill_ops ? (double)s->h->prefill_ops : arithmetic(s) * s->machines;
+    return active_params(s) > 0 ? ops / (2 * active_params(s)) : 0;
 }
 
 /* Answered tokens a second over all streams, each of which brings its prompt, with steps of so many seconds. */

@@ -1,6 +1,7 @@
 /* The machine's side of the pool (see pool/member.h). */
 #include "pool/member.h"
 #include "answers.h"
+#include "examined.h"
 #include "base/limits.h"
 #include "base/log.h"
 
@@ -10,6 +11,7 @@ struct fh_pool_member {
     fh_pool_member_config config;
     fh_link_dial *dial;
     bool joining, here;
+    pool_examined *examined;
     fh_pool_key *fresh; /* of a certificate that was asked for and has not come */
 };
 
@@ -128,7 +130,11 @@ static const question *question_of(const fh_pool_member *m, const fh_link_req *r
 static void on_head(void *arg, fh_link_req *r)
 {
     fh_pool_member *m = arg;
-    if (!m->joining && m->config.on_head && !question_of(m, r)) m->config.on_head(m->config.arg, r);
+    if (m->joining || question_of(m, r)) return;
+    if (pool_examined_is(r))
+        pool_examined_head(r);
+    else if (m->config.on_head)
+        m->config.on_head(m->config.arg, r);
 }
 
 static void on_request(void *arg, fh_link_req *r)
@@ -137,6 +143,8 @@ static void on_request(void *arg, fh_link_req *r)
     const question *q = question_of(m, r);
     if (q)
         q->answer(m, r);
+    else if (!m->joining && pool_examined_is(r))
+        pool_examined_answer(m->examined, r);
     else if (!m->joining && m->config.on_request)
         m->config.on_request(m->config.arg, r);
     else
@@ -208,7 +216,8 @@ int fh_pool_member_start(fh_pool_member **ret, fh_loop *l, const fh_pool_member_
                                 .on_tunnel = on_tunnel,
                                 .arg = m,
                                 .times = c->times};
-    int rc = fh_link_dial_new(&m->dial, l, &dial, err);
+    int rc = pool_examined_new(&m->examined, l, c->lends, c->arg, err);
+    if (!rc) rc = fh_link_dial_new(&m->dial, l, &dial, err);
     if (!rc) *ret = fh_take(m);
     return rc;
 }
@@ -217,6 +226,7 @@ void fh_pool_member_free(fh_pool_member *m)
 {
     if (!m) return;
     fh_link_dial_free(m->dial);
+    pool_examined_free(m->examined);
     fh_pool_key_free(m->fresh);
     fh_free(m);
 }

@@ -79,6 +79,10 @@ static int load_row(fh_nodes *n, fh_stmt *s, fh_err **err)
     copy(node->ask.currency, sizeof node->ask.currency, fh_stmt_str(s, 7));
     node->joined_utc_ns = fh_stmt_int(s, 9);
     node->seen_utc_ns = fh_stmt_int(s, 10);
+    FH_AUTO(json) fh_json *measured = NULL;
+    if (fh_json_parse(&measured, fh_stmt_str(s, 11), FH_LIMIT_NODE_FACTS_BYTES, err) ||
+        fh_node_measured_read(&node->measured, measured, err))
+        return FH_E_CORRUPT;
     if (!read_state(fh_stmt_str(s, 2), &node->state) || !read_digest(fh_stmt_str(s, 3), &node->certificate) ||
         !read_digest(fh_stmt_str(s, 4), &node->next))
         return fh_err_set(err, FH_E_CORRUPT, "the database has a node that is not well-formed ('%s')", node->name);
@@ -92,7 +96,7 @@ static int load(fh_nodes *n, fh_err **err)
     bool row = false;
     int rc = fh_db_query(n->db, &s, err,
                          "SELECT id, name, state, certificate_sha256, next_sha256, until_utc_ns, ask_micro, ask_currency, facts, "
-                         "joined_utc_ns, seen_utc_ns FROM nodes ORDER BY id",
+                         "joined_utc_ns, seen_utc_ns, measured FROM nodes ORDER BY id",
                          "");
     while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) rc = load_row(n, s, err);
     return rc;
@@ -354,6 +358,19 @@ int fh_nodes_told(fh_nodes *n, int64_t id, const fh_json *facts, const fh_node_a
     node->facts = taken;
     node->ask = *ask;
     return 0;
+}
+
+int fh_nodes_measured(fh_nodes *n, int64_t id, const fh_node_measured *m, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_NODE_FACTS_BYTES);
+    FH_AUTO(json) fh_json *doc = fh_node_measured_json(m);
+    fh_node *node = at_id(n, id);
+    if (!node) return absent(err);
+    int rc = doc ? fh_json_write(doc, &text, err) : fh_err_nomem(err);
+    if (!rc) rc = fh_buf_check(&text, err, "what was measured of a machine");
+    if (!rc) rc = fh_db_exec(n->db, err, "UPDATE nodes SET measured = ?2 WHERE id = ?1", "is", id, fh_buf_cstr(&text));
+    if (!rc) node->measured = *m;
+    return rc;
 }
 
 /* ---- draining and removing ---- */

@@ -2,6 +2,7 @@
  * of ours about who it is, and the next begins where that ends. */
 #include "pool/service.h"
 #include "answers.h"
+#include "examiner.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "sys/file.h"
@@ -17,6 +18,7 @@ typedef struct guest {
     int64_t node;       /* 0: it joins */
     bool changes;       /* a certificate is on its way to it */
     bool here;          /* on_here was called, on_left was not */
+    pool_exam *exam;    /* while it is here */
     struct guest *next; /* of the service's list */
 } guest;
 
@@ -31,6 +33,8 @@ struct fh_pool_service {
     fh_link_listener *listener;
     fh_timer *watch;
     guest *guests;
+    pool_examiner *examiner;
+    void (*on_measured)(void *arg, const fh_node *n);
 };
 
 /* ---- asking ---- */
@@ -156,13 +160,18 @@ static void renew(guest *g, int64_t now_utc_ns)
 static void tell_here(guest *g)
 {
     fh_pool_service *s = g->service;
+    const fh_node *n = fh_nodes_find_id(s->nodes, g->node);
+    FH_AUTO(json) fh_json *facts = NULL;
     g->here = true;
-    if (s->on_here) s->on_here(s->arg, fh_nodes_find_id(s->nodes, g->node), g->link);
+    if (s->on_here) s->on_here(s->arg, n, g->link);
+    fh_json_parse(&facts, fh_str_of(n->facts), FH_LIMIT_NODE_FACTS_BYTES, NULL);
+    g->exam = pool_exam_begin(s->examiner, g->link, g->node, facts, &n->measured);
 }
 
 static void tell_left(guest *g)
 {
     fh_pool_service *s = g->service;
+    pool_exam_end(fh_take(g->exam));
     if (g->here && s->on_left) s->on_left(s->arg, fh_nodes_find_id(s->nodes, g->node));
     g->here = false;
 }
@@ -266,6 +275,16 @@ static bool admit(void *arg, const fh_link_peer *peer, fh_err **why)
 
 /* ---- as time passes ---- */
 
+static void measured(void *arg, int64_t node, const fh_node_measured *m)
+{
+    fh_pool_service *s = arg;
+    fh_err *err = NULL;
+    if (fh_nodes_measured(s->nodes, node, m, &err))
+        fh_log_err(FH_LOG_WARN, "pool", err, "what was measured of node %lld is not written down", (long long)node);
+    fh_err_free(err);
+    if (s->on_measured) s->on_measured(s->arg, fh_nodes_find_id(s->nodes, node));
+}
+
 static void watch(void *arg)
 {
     fh_pool_service *s = arg;
@@ -301,7 +320,8 @@ static int start(fh_pool_service *s, const fh_pool_service_config *c, fh_err **e
                                     .on_up = on_up,
                                     .on_gone = on_gone,
                                     .arg = s};
-    rc = fh_link_listen(&s->listener, s->loop, &listen, err);
+    rc = pool_examiner_new(&s->examiner, s->loop, s->now, measured, s, err);
+    if (!rc) rc = fh_link_listen(&s->listener, s->loop, &listen, err);
     if (!rc) rc = fh_timer_new(&s->watch, s->loop, watch, s, err);
     if (!rc) fh_timer_start(s->watch, WATCH_NS);
     return rc;
@@ -315,6 +335,7 @@ int fh_pool_service_start(fh_pool_service **ret, fh_loop *l, const fh_pool_servi
     s->nodes = c->nodes;
     s->on_here = c->on_here;
     s->on_left = c->on_left;
+    s->on_measured = c->on_measured;
     s->arg = c->arg;
     s->now = c->now_utc_ns ? c->now_utc_ns : fh_clock_utc_ns;
     int rc = start(s, c, err);
@@ -326,6 +347,7 @@ void fh_pool_service_free(fh_pool_service *s)
 {
     if (!s) return;
     fh_link_listener_free(s->listener);
+    pool_examiner_free(s->examiner);
     fh_timer_free(s->watch);
     fh_pool_ca_close(s->ca);
     fh_free(s);

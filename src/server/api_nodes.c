@@ -36,6 +36,23 @@ static void set_report(fh_json *o, fh_fleet *f, const char *name)
     fh_json_set(o, "engines", is ? words_json(r.engines) : fh_json_new_array());
 }
 
+static fh_json *known(int64_t v)
+{
+    return v ? fh_json_new_int(v) : fh_json_new_null();
+}
+
+static fh_json *measured_json(const fh_node_measured *m)
+{
+    fh_json *o = fh_json_new_object();
+    fh_json_set(o, "at", api_time(m->at_utc_ns));
+    fh_json_set(o, "round_trip_us", known(m->round_trip_us));
+    fh_json_set(o, "link_to_bytes_per_s", known(m->to_bytes_s));
+    fh_json_set(o, "link_from_bytes_per_s", known(m->from_bytes_s));
+    fh_json_set(o, "memory_read_bytes_per_s", known(m->memory_bytes_s));
+    fh_json_set(o, "work_done", m->wrong || m->memory_bytes_s ? fh_json_new_bool(!m->wrong) : fh_json_new_null());
+    return o;
+}
+
 static fh_json *node_json(const fh_server *s, const fh_node *n)
 {
     FH_AUTO(json) fh_json *facts = NULL;
@@ -55,6 +72,7 @@ static fh_json *node_json(const fh_server *s, const fh_node *n)
     fh_json_set(o, "seen", api_time(n->seen_utc_ns));
     fh_json_set(o, "certificate_expires", api_time(n->until_utc_ns));
     set_report(o, s->fleet, n->name);
+    fh_json_set(o, "measured", measured_json(&n->measured));
     fh_json_set(o, "facts", facts ? fh_take(facts) : fh_json_new_object());
     return o;
 }

@@ -26,14 +26,13 @@ static const char *name_there(const fh_provider *p, const fh_catalog_model *m)
 }
 
 /* What is expected of a place that others have; a cheat is none to plan with. */
-static bool judge(fh_standings *all, const char *place, fh_plan_listing *l)
+static bool judge(fh_standings *all, const char *place, fh_plan_listing *l, fh_place_standing *ret)
 {
-    fh_place_standing s;
-    fh_standings_place(all, place, &s);
+    fh_standings_place(all, place, ret);
     l->judged = true;
-    l->standing = (uint8_t)s.standing;
-    l->failing_percent = (uint8_t)(fh_honesty_work_failing(&s.work) * 100);
-    return s.verdict != FH_HONESTY_CHEATS;
+    l->standing = (uint8_t)ret->standing;
+    l->failing_percent = (uint8_t)(fh_honesty_work_failing(&ret->work) * 100);
+    return ret->verdict != FH_HONESTY_CHEATS;
 }
 
 static int add_endpoint(fh_plan_book *b, fh_server *s, const fh_provider *p, const char *model, fh_json *unpriced, fh_err **err)
@@ -47,7 +46,8 @@ static int add_endpoint(fh_plan_book *b, fh_server *s, const fh_provider *p, con
                          .region = fh_str_of(p->region),
                          .in_nusd = price->in_nusd,
                          .out_nusd = price->out_nusd};
-    return judge(s->standings, p->name, &l) ? fh_plan_book_add(b, &l, err) : 0;
+    fh_place_standing standing;
+    return judge(s->standings, p->name, &l, &standing) ? fh_plan_book_add(b, &l, err) : 0;
 }
 
 static int add_endpoints(fh_plan_book *b, fh_server *s, const fh_catalog_model *m, fh_json *unpriced, fh_err **err)
@@ -68,7 +68,16 @@ static int add_endpoints(fh_plan_book *b, fh_server *s, const fh_catalog_model *
 
 /* ---- machines of the pool ---- */
 
-/* What it claims of itself, and what was measured of it. What its owner says of its energy is not ranked on. */
+/* What was measured of it, and what it claims where nothing was. What its owner says of its energy is not ranked on. */
+/* How fast it answered what it was asked, of whatever model: it counts more than its memory's speed. */
+static void correct(fh_plan_host *h, const fh_honesty_work *w)
+{
+    double read = fh_honesty_work_read_bytes_s(w);
+    if (read > 0 && !h->bandwidth_bytes) h->bandwidth_bytes = (uint64_t)read;
+    if (read > 0) h->speed_per_mille = (uint32_t)fh_plan_speed_per_mille(read, (double)h->bandwidth_bytes);
+    h->prefill_ops = (uint64_t)fh_honesty_work_prompt_ops_s(w);
+}
+
 static int add_machine(fh_plan_book *b, fh_server *s, const fh_pool_offer *o, fh_json *unpriced, fh_err **err)
 {
     fh_plan_host h = {.name = "a machine of the pool",
@@ -79,12 +88,15 @@ static int add_machine(fh_plan_book *b, fh_server *s, const fh_pool_offer *o, fh
                       .bandwidth_bytes = o->read_bytes_per_s};
     fh_plan_listing l = {.place = fh_str_of(o->place),
                          .region = fh_str_of(o->region),
-                         .fetch_mb_s = FETCH_MB_S,
+                         .fetch_mb_s = o->fetch_mb_s ? o->fetch_mb_s : FETCH_MB_S,
                          .hour_nusd = o->hour_nusd,
                          .in_nusd = o->mtok_nusd,
                          .out_nusd = o->mtok_nusd};
+    fh_place_standing standing;
     if (!o->priced) return fh_json_append(unpriced, fh_json_new_cstr(o->place)) ? 0 : fh_err_nomem(err);
-    return judge(s->standings, o->place, &l) ? fh_plan_book_add_host(b, &h, &l, err) : 0;
+    if (!judge(s->standings, o->place, &l, &standing)) return 0;
+    correct(&h, &standing.work);
+    return fh_plan_book_add_host(b, &h, &l, err);
 }
 
 static int add_pool(fh_plan_book *b, fh_server *s, fh_json *unpriced, fh_err **err)

@@ -1,6 +1,9 @@
 /* GET /metrics: the gateway's figures, the fleet's and the server's own, as Prometheus text. */
 #include "base/clock.h"
+#include "pool_offers.h"
 #include "server_private.h"
+
+#include <string.h>
 
 static void write_deployments(fh_server *s, fh_buf *out)
 {
@@ -43,12 +46,49 @@ static void write_sets(fh_server *s, fh_buf *out)
     fh_fleet_snapshot_release(snap);
 }
 
+static void write_machine(const fh_pool_offer *o, int part, fh_buf *out)
+{
+    const char *name = o->place + strlen("node/");
+    const fh_node_measured *m = &o->measured;
+    if (part == 0 && o->claimed_bytes_per_s)
+        fh_buf_addf(out, "freehold_node_memory_read_bytes_per_second{node=\"%s\",basis=\"claimed\"} %llu\n", name,
+                    (unsigned long long)o->claimed_bytes_per_s);
+    if (part == 0 && (m->memory_bytes_s || m->wrong))
+        fh_buf_addf(out, "freehold_node_memory_read_bytes_per_second{node=\"%s\",basis=\"measured\"} %lld\n", name,
+                    (long long)m->memory_bytes_s);
+    if (part == 1 && m->to_bytes_s)
+        fh_buf_addf(out,
+                    "freehold_node_link_bytes_per_second{node=\"%s\",direction=\"to\"} %lld\n"
+                    "freehold_node_link_bytes_per_second{node=\"%s\",direction=\"from\"} %lld\n",
+                    name, (long long)m->to_bytes_s, name, (long long)m->from_bytes_s);
+    if (part == 2 && m->round_trip_us)
+        fh_buf_addf(out, "freehold_node_round_trip_seconds{node=\"%s\"} %.6f\n", name, (double)m->round_trip_us / 1e6);
+}
+
+/* Of the machines of the pool that are connected. */
+static void write_pool(fh_server *s, fh_buf *out)
+{
+    static const char *const heads[] = {"# HELP freehold_node_memory_read_bytes_per_second How fast a machine reads its memory.\n"
+                                        "# TYPE freehold_node_memory_read_bytes_per_second gauge\n",
+                                        "# HELP freehold_node_link_bytes_per_second What the link of a machine was measured to carry.\n"
+                                        "# TYPE freehold_node_link_bytes_per_second gauge\n",
+                                        "# HELP freehold_node_round_trip_seconds There and back over the link of a machine.\n"
+                                        "# TYPE freehold_node_round_trip_seconds gauge\n"};
+    FH_AUTO(ptr) fh_pool_offer *list = s->pool_port ? fh_calloc(FH_LIMIT_NODES, sizeof *list) : NULL;
+    size_t count = list ? fh_pool_offers_list(s->pool_offers, list, FH_LIMIT_NODES) : 0;
+    for (int part = 0; count && part < (int)FH_COUNT(heads); part++) {
+        fh_buf_adds(out, heads[part]);
+        for (size_t i = 0; i < count; i++) write_machine(&list[i], part, out);
+    }
+}
+
 void fh_server_metrics(fh_server *s, fh_http_req *req)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(4 << 20);
     fh_gateway_metrics(s->gateway, &out);
     write_deployments(s, &out);
     write_sets(s, &out);
+    write_pool(s, &out);
     fh_buf_addf(
         &out, "# HELP freehold_connections Open connections of the server.\n# TYPE freehold_connections gauge\nfreehold_connections %zu\n",
         fh_http_server_connections(s->http));

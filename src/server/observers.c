@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "catalog/catalog.h"
 #include "observe/access_log.h"
 #include "observe/otlp.h"
 #include "sys/file.h"
@@ -14,9 +15,10 @@
 enum { KEY_BYTES = 512 };
 
 struct fh_observers {
-    fh_standings *standings; /* borrowed */
-    fh_access_log *log;      /* NULL: none is written */
-    fh_otlp *otlp;           /* likewise */
+    fh_server *server; /* borrowed, as are its standings */
+    fh_standings *standings;
+    fh_access_log *log; /* NULL: none is written */
+    fh_otlp *otlp;      /* likewise */
 };
 
 /* A peer without its port; whom a trusted proxy speaks for has none. */
@@ -48,6 +50,49 @@ static const char *place_of(const fh_attempt *a)
     return strncmp(a->place, provider, strlen(provider)) == 0 ? a->place + strlen(provider) : a->place;
 }
 
+/* The variant that a deployment has; false: it is not known here, or no more. */
+static bool variant_of(const fh_observers *o, const char *deployment, char *out, size_t out_size)
+{
+    const fh_fleet_snapshot *all = fh_fleet_snapshot_get(o->server->fleet);
+    bool found = false;
+    for (size_t i = 0; all && i < all->count && !found; i++) {
+        found = strcmp(all->deployments[i].name, deployment) == 0;
+        if (found) snprintf(out, out_size, "%s", all->deployments[i].variant);
+    }
+    fh_fleet_snapshot_release(all);
+    return found;
+}
+
+/* The time of the tokens after the first. Of an answer that came in one burst at its end nothing is learned, 0: whoever holds tokens back
+ * would look fast. One that was not streamed came after its prompt was computed too, which is little where the answer is longer. */
+static int64_t decoding_ns(const fh_record *r, const fh_attempt *a)
+{
+    int64_t first = a->first_ns - a->began_ns, rest = a->ended_ns - a->first_ns;
+    if (r->completion_tok < 2) return 0;
+    if (!a->first_ns) return r->prompt_tok <= r->completion_tok ? a->ended_ns - a->began_ns : 0;
+    return rest >= first ? rest : 0;
+}
+
+/* How fast a machine of the pool computes, in bytes and operations, so that it is known of other models too. */
+static void note_speed(const fh_observers *o, const fh_record *r, const fh_attempt *a, fh_honesty_work *w)
+{
+    const fh_catalog_model *m = fh_catalog_find(fh_str_of(r->model));
+    char name[64];
+    if (!m || m->params_total_b <= 0 || !fh_str_starts(fh_str_of(a->place), FH_STR("node/"))) return;
+    double active = m->params_active_b > 0 ? m->params_active_b : m->params_total_b;
+    if (a->first_ns && r->prompt_tok >= FH_LIMIT_WORK_PROMPT_TOK) {
+        w->prompt_tok = (double)r->prompt_tok;
+        w->prompt_s = (double)(a->first_ns - a->began_ns) / 1e9;
+        w->prompt_ops = 2 * active * 1e9 * w->prompt_tok;
+    }
+    int64_t ns = decoding_ns(r, a);
+    const fh_catalog_variant *v = ns && variant_of(o, a->deployment, name, sizeof name) ? fh_catalog_variant_find(m, name) : NULL;
+    if (!v) return;
+    w->decode_tok = (double)(r->completion_tok - 1);
+    w->decode_s = (double)ns / 1e9;
+    w->read_bytes = w->decode_tok * (double)v->bytes * active / m->params_total_b;
+}
+
 /* One that was the only one asked made all of the answer. */
 static void note_work(const fh_observers *o, const fh_record *r)
 {
@@ -59,6 +104,7 @@ static void note_work(const fh_observers *o, const fh_record *r)
         if (w.good > 0 && r->attempt_count == 1 && r->completion_tok) {
             w.answer_tok = (double)r->completion_tok;
             w.busy_s = (double)(a->ended_ns - a->began_ns) / 1e9;
+            note_speed(o, r, a, &w);
         }
         fh_standings_worked(o->standings, place_of(a), r->model, &w, r->ended_utc_ns);
     }
@@ -121,6 +167,7 @@ int fh_observers_open(fh_observers **ret, fh_server *s, fh_err **err)
     int rc = log ? fh_access_log_open(&o->log, log, FH_LIMIT_ACCESS_LOG_FILE_BYTES, err) : 0;
     if (!rc && s->config->otlp_url) rc = open_otlp(o, s, err);
     if (rc) return rc;
+    o->server = s;
     o->standings = s->standings;
     fh_http_server_on_end(s->http, on_end, o);
     *ret = fh_take(o);

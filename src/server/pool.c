@@ -68,6 +68,12 @@ static void on_left(void *arg, const fh_node *n)
     fh_fleet_node_down(((fh_server *)arg)->fleet, n->name);
 }
 
+static void on_measured(void *arg, const fh_node *n)
+{
+    fh_server *s = arg;
+    fh_pool_offers_note(s->pool_offers, n, fh_fleet_node_is(s->fleet, n->name) == FH_NODE_OF_ITS_OWN);
+}
+
 static void end_service(void *arg)
 {
     fh_server *s = arg;
@@ -87,8 +93,13 @@ static void start_service(void *arg)
     fh_server *s = st->server;
     char folder[1100];
     snprintf(folder, sizeof folder, "%s/pool", s->config->data_dir);
-    fh_pool_service_config c = {
-        .address = s->config->pool, .folder = folder, .nodes = s->nodes, .on_here = on_here, .on_left = on_left, .arg = s};
+    fh_pool_service_config c = {.address = s->config->pool,
+                                .folder = folder,
+                                .nodes = s->nodes,
+                                .on_here = on_here,
+                                .on_left = on_left,
+                                .on_measured = on_measured,
+                                .arg = s};
     st->rc = fh_pool_service_start(&s->pool, fh_fleet_loop(s->fleet), &c, &st->err);
     if (st->rc == 0) s->pool_port = fh_pool_service_port(s->pool);
     fh_fleet_at_end(s->fleet, end_service, s);

@@ -2,6 +2,7 @@
 #include "pool_offers.h"
 
 #include "base/limits.h"
+#include "base/map.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@ struct fh_pool_offers {
     pthread_rwlock_t lock;
     fh_pool_offer *list; /* owned */
     size_t count;
+    fh_map *at; /* of each, by its place */
 };
 
 int fh_pool_offers_new(fh_pool_offers **ret, fh_err **err)
@@ -20,7 +22,8 @@ int fh_pool_offers_new(fh_pool_offers **ret, fh_err **err)
     if (!all) return fh_err_nomem(err);
     pthread_rwlock_init(&all->lock, NULL);
     all->list = fh_calloc(FH_LIMIT_NODES, sizeof *all->list);
-    if (!all->list) return fh_err_nomem(err);
+    all->at = fh_map_new(NULL);
+    if (!all->list || !all->at) return fh_err_nomem(err);
     *ret = fh_take(all);
     return 0;
 }
@@ -29,6 +32,7 @@ void fh_pool_offers_free(fh_pool_offers *all)
 {
     if (!all) return;
     pthread_rwlock_destroy(&all->lock);
+    fh_map_free(all->at);
     fh_free(all->list);
     fh_free(all);
 }
@@ -52,39 +56,54 @@ static fh_pool_offer offer_of(const fh_node *n, bool here)
     o.min_s = said.min_s;
     memcpy(o.region, said.region, sizeof o.region);
     o.memory_bytes = (uint64_t)FH_MAX(fh_json_int(fh_json_get(facts, "memory_bytes"), 0), (int64_t)0);
-    o.read_bytes_per_s = (uint64_t)FH_MAX(fh_json_int(fh_json_get(facts, "memory_read_bytes_per_s"), 0), (int64_t)0);
+    int64_t claimed = FH_MAX(fh_json_int(fh_json_get(facts, "memory_read_bytes_per_s"), 0), (int64_t)0);
+    o.claimed_bytes_per_s = (uint64_t)claimed;
+    o.measured = n->measured;
+    o.read_bytes_per_s = (uint64_t)fh_node_measured_memory(&n->measured, claimed);
+    if (n->measured.to_bytes_s) o.fetch_mb_s = (uint32_t)FH_MIN(FH_MAX(n->measured.to_bytes_s / 1000000, (int64_t)1), (int64_t)UINT32_MAX);
     return o;
 }
 
-static size_t index_of(const fh_pool_offers *all, const char *place)
+static void forget(fh_pool_offers *all, const char *place)
 {
-    size_t i = 0;
-    while (i < all->count && strcmp(all->list[i].place, place) != 0) i++;
-    return i;
+    fh_pool_offer *gone = fh_map_remove(all->at, fh_str_of(place));
+    if (!gone) return;
+    const fh_pool_offer *last = &all->list[all->count - 1];
+    *gone = *last;
+    if (gone != last) fh_map_put(all->at, fh_str_of(gone->place), gone); /* is there already: needs no memory */
+    all->count--;
+}
+
+/* One that there is no room or memory for is not offered. */
+static void keep(fh_pool_offers *all, const fh_pool_offer *o)
+{
+    fh_pool_offer *known = fh_map_find(all->at, fh_str_of(o->place)), *free_one = &all->list[all->count];
+    if (known) {
+        *known = *o;
+    } else if (all->count < FH_LIMIT_NODES && fh_map_put(all->at, fh_str_of(o->place), free_one)) {
+        *free_one = *o;
+        all->count++;
+    }
 }
 
 void fh_pool_offers_note(fh_pool_offers *all, const fh_node *n, bool here)
 {
     fh_pool_offer o = offer_of(n, here);
     pthread_rwlock_wrlock(&all->lock);
-    size_t i = index_of(all, o.place);
-    if (n->state == FH_NODE_REMOVED) {
-        if (i < all->count) all->list[i] = all->list[--all->count];
-    } else if (i < FH_LIMIT_NODES) {
-        all->list[i] = o;
-        all->count = FH_MAX(all->count, i + 1);
-    }
+    if (n->state == FH_NODE_REMOVED)
+        forget(all, o.place);
+    else
+        keep(all, &o);
     pthread_rwlock_unlock(&all->lock);
 }
 
 bool fh_pool_offers_find(fh_pool_offers *all, const char *place, fh_pool_offer *ret)
 {
     pthread_rwlock_rdlock(&all->lock);
-    size_t i = index_of(all, place);
-    bool found = i < all->count;
-    if (found) *ret = all->list[i];
+    const fh_pool_offer *found = fh_map_find(all->at, fh_str_of(place));
+    if (found) *ret = *found;
     pthread_rwlock_unlock(&all->lock);
-    return found;
+    return found != NULL;
 }
 
 size_t fh_pool_offers_list(fh_pool_offers *all, fh_pool_offer *ret, size_t max)

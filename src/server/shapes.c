@@ -398,6 +398,20 @@ static const api_field standing[] = {
     {"failing", "number", true, false, "the share of requests that is expected to fail there"},
     {"up", "number", true, false, "the share of time that it is expected to be there"},
     {"tokens_per_second", "number", true, true, "of one stream, over all its models; null: not measured yet"},
+    {"decode_tokens_per_second", "number", true, true,
+     "of a machine of the pool: of one stream after its first token; null: not measured yet"},
+    {"prompt_tokens_per_second", "number", true, true, "of prompts until the first token; null: not measured yet"},
+    {"weights_read_bytes_per_second", "number", true, true,
+     "of weights while it answers one stream, which plans for any model reckon with; null: not measured yet"},
+    END,
+};
+static const api_field node_measured[] = {
+    {"at", "time", true, true, "when the server measured it last; null: not yet"},
+    {"round_trip_us", "integer", true, true, "there and back over its link"},
+    {"link_to_bytes_per_s", "integer", true, true, "to the machine"},
+    {"link_from_bytes_per_s", "integer", true, true, "from it"},
+    {"memory_read_bytes_per_s", "integer", true, true, "that it reads of its memory, by work that the server has checked"},
+    {"work_done", "boolean", true, true, "false: it did not do that work, and what it says of its memory's speed counts for nothing"},
     END,
 };
 static const api_field node[] = {
@@ -417,6 +431,7 @@ static const api_field node[] = {
     {"owner", "object", true, true, "what its owner allows, and why nothing now (docs/POOL.md); null: it is not here"},
     {"facts", "object", true, false,
      "what it says of itself: processor, memory, GPUs, what it measured; empty until it has (docs/POOL.md)"},
+    {"measured", "NodeMeasured", true, false, "what the server has measured of it"},
     END,
 };
 static const api_field node_token[] = {
@@ -910,6 +925,7 @@ const api_shape api_shapes[] = {
     {"Failover", failover},
     {"FailoverAttempt", failover_attempt},
     {"Node", node},
+    {"NodeMeasured", node_measured},
     {"Standing", standing},
     {"NodeToken", node_token},
     {"GroupMember", group_member},

@@ -195,6 +195,28 @@ int fh_standings_forget(fh_standings *all, const char *provider, fh_err **err)
     return 0;
 }
 
+/* The next one from *at on; false: there is none. */
+static bool next_stale(fh_standings *all, size_t *at, bool (*is_stale)(void *arg, const char *provider), void *arg, char *out,
+                       size_t out_size)
+{
+    bool found = false;
+    pthread_rwlock_rdlock(&all->lock);
+    while (*at < all->count && !(found = is_stale(arg, all->list[*at]->provider))) ++*at;
+    if (found) snprintf(out, out_size, "%s", all->list[*at]->provider);
+    pthread_rwlock_unlock(&all->lock);
+    return found;
+}
+
+/* What is forgotten makes room: others take its place in the list. */
+int fh_standings_forget_stale(fh_standings *all, bool (*is_stale)(void *arg, const char *provider), void *arg, fh_err **err)
+{
+    char name[sizeof((fh_standing *)NULL)->provider];
+    size_t at = 0;
+    int rc = 0;
+    while (!rc && next_stale(all, &at, is_stale, arg, name, sizeof name)) rc = fh_standings_forget(all, name, err);
+    return rc;
+}
+
 bool fh_standings_find(fh_standings *all, const char *provider, const char *model, fh_standing *ret)
 {
     pthread_rwlock_rdlock(&all->lock);
@@ -249,6 +271,11 @@ void fh_standings_place(fh_standings *all, const char *provider, fh_place_standi
     ret->standing = fh_honesty_standing(&ret->work, ret->verdict);
 }
 
+static fh_json *known_real(double v)
+{
+    return v > 0 ? fh_json_new_real(v) : fh_json_new_null();
+}
+
 fh_json *fh_place_standing_json(const fh_place_standing *s)
 {
     double speed = fh_honesty_work_tok_per_s(&s->work);
@@ -259,6 +286,9 @@ fh_json *fh_place_standing_json(const fh_place_standing *s)
     fh_json_set(o, "requests", fh_json_new_real(s->work.good + s->work.failed));
     fh_json_set(o, "failing", fh_json_new_real(fh_honesty_work_failing(&s->work)));
     fh_json_set(o, "up", fh_json_new_real(fh_honesty_work_up(&s->work)));
-    fh_json_set(o, "tokens_per_second", speed > 0 ? fh_json_new_real(speed) : fh_json_new_null());
+    fh_json_set(o, "tokens_per_second", known_real(speed));
+    fh_json_set(o, "decode_tokens_per_second", known_real(fh_honesty_work_decode_tok_s(&s->work)));
+    fh_json_set(o, "prompt_tokens_per_second", known_real(fh_honesty_work_prompt_tok_s(&s->work)));
+    fh_json_set(o, "weights_read_bytes_per_second", known_real(fh_honesty_work_read_bytes_s(&s->work)));
     return o;
 }

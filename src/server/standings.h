@@ -27,6 +27,9 @@ FH_DEFINE_AUTO(fh_standings, fh_standings_close);
 int fh_standings_put(fh_standings *all, const fh_standing *s, fh_err **err);
 int fh_standings_forget(fh_standings *all, const char *provider, fh_err **err);
 
+/* Of all places that is_stale says so of, as it is asked once for each record. */
+int fh_standings_forget_stale(fh_standings *all, bool (*is_stale)(void *arg, const char *provider), void *arg, fh_err **err);
+
 /* Any thread: in memory at once, in the database when fh_standings_write is called next (the server's loop). */
 void fh_standings_worked(fh_standings *all, const char *provider, const char *model, const fh_honesty_work *more, int64_t now_utc_ns);
 int fh_standings_write(fh_standings *all, fh_err **err);

@@ -111,10 +111,11 @@ class Pool(Server):
 
 
 class Node:
-    """A machine: its folder, and the process that is in the pool. server: how it names that; inside: the words of a command that runs others where it is."""
+    """A machine: its folder, and the process that is in the pool. server: how it names that; inside: the words of a command that runs others where it is; more: of
+    its environment."""
 
-    def __init__(self, pool, name, server=None, inside=()):
-        self.pool, self.name, self.process = pool, name, None
+    def __init__(self, pool, name, server=None, inside=(), more=None):
+        self.pool, self.name, self.process, self.more = pool, name, None, more or {}
         self.server, self.inside = server or pool.address, list(inside)
         self.data, self.log = pool.folder / f"node-{name}", pool.folder / f"node-{name}.log"
 
@@ -122,7 +123,7 @@ class Node:
         words = [*self.inside, str(PROGRAM), "node", "join", f"https://{self.server}:{self.pool.pool_port}", "--data", str(self.data), *flags]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(words + (["--name", self.name] if name else []), stdin=subprocess.PIPE, stdout=log, stderr=log,
-                                            env=self.pool.environment(), text=True)
+                                            env={**self.pool.environment(), **self.more}, text=True)
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(f"{token}\n" if token else "")
             self.process.stdin.close()

@@ -69,6 +69,18 @@ static void it_is_kept_as_it_is(void **state)
     assert_memory_equal(&w, &again, sizeof w);
 }
 
+static void how_fast_it_reads_and_computes_is_known_of_enough_tokens(void **state)
+{
+    fh_honesty_work w = {
+        .decode_tok = FH_LIMIT_WORK_SPEED_TOK - 1, .decode_s = 4, .read_bytes = 8e9, .prompt_tok = 1000, .prompt_s = 5, .prompt_ops = 3e11};
+    assert_true(fh_honesty_work_decode_tok_s(&w) <= 0 && fh_honesty_work_read_bytes_s(&w) <= 0);
+    assert_true(fabs(fh_honesty_work_prompt_tok_s(&w) - 200) < 1e-9 && fabs(fh_honesty_work_prompt_ops_s(&w) - 6e10) < 1);
+    w.decode_tok = 400;
+    assert_true(fabs(fh_honesty_work_decode_tok_s(&w) - 100) < 1e-9 && fabs(fh_honesty_work_read_bytes_s(&w) - 2e9) < 1);
+    w.prompt_tok = FH_LIMIT_WORK_SPEED_TOK - 1;
+    assert_true(fh_honesty_work_prompt_tok_s(&w) <= 0 && fh_honesty_work_prompt_ops_s(&w) <= 0);
+}
+
 static void what_is_no_work_is_refused(void **state)
 {
     static const char *const bad[] = {"[]", "7", "{\"good\":-1}", "{\"up_s\":1e300}", "{\"at_utc_ns\":-5}"};
@@ -89,6 +101,7 @@ int main(void)
                                        cmocka_unit_test(failures_and_absence_lower_it_and_cheating_ends_it),
                                        cmocka_unit_test(what_was_is_forgotten_by_halves),
                                        cmocka_unit_test(speed_is_known_from_enough_tokens_on),
+                                       cmocka_unit_test(how_fast_it_reads_and_computes_is_known_of_enough_tokens),
                                        cmocka_unit_test(it_is_kept_as_it_is),
                                        cmocka_unit_test(what_is_no_work_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "estimate.h"
+#include <math.h>
 #include <stdio.h>
 
 #define G UINT64_C(1000000000)
@@ -156,6 +157,19 @@ static estimate on(const char *id, const char *variant, const fh_plan_host *h, i
     return e;
 }
 
+static void prompts_are_as_fast_as_they_were_measured_and_answers_no_slower(void **state)
+{
+    (void)state;
+    fh_plan_host h = several(&h200, 1);
+    h.ops_16bit = h.ops_8bit = h.ops_4bit = 0;
+    h.prefill_ops = 2000000000000;
+    estimate e = on("smollm2-135m", "q4_1", &h, 1, 2048);
+    double params = fh_catalog_find(FH_STR("smollm2-135m"))->params_total_b * 1e9;
+    assert_true(e.plan.prefill_tok_s > 0 && fabs((double)e.plan.prefill_tok_s / (1e12 / params) - 1) < 0.01);
+    h.prefill_ops = 0;
+    assert_int_equal(on("smollm2-135m", "q4_1", &h, 1, 2048).plan.decode_millitok_s, e.plan.decode_millitok_s);
+}
+
 /* The hosts that are published as the smallest sane ones, at 128K tokens and one stream, and a class below that does not do. Where none is
  * given the class below does hold it here too: V4.1 Flash and MiMo are published for eight H200, with room for many streams. */
 static void the_ten_fit_the_hosts_that_are_published_for_them(void **state)
@@ -284,6 +298,7 @@ int main(void)
         cmocka_unit_test(decoding_is_predicted_as_it_was_measured),
         cmocka_unit_test(energy_is_predicted_as_it_was_measured),
         cmocka_unit_test(a_measured_host_is_faster_or_slower_by_its_measure),
+        cmocka_unit_test(prompts_are_as_fast_as_they_were_measured_and_answers_no_slower),
         cmocka_unit_test(the_ten_fit_the_hosts_that_are_published_for_them),
         cmocka_unit_test(latents_on_every_rank_bound_the_streams),
         cmocka_unit_test(several_machines_hold_ranges_of_layers),

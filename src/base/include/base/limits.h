@@ -206,6 +206,7 @@
     X(HONESTY_POOL_PER_DAY, 48, "canaries a day that each machine of the pool is sent, unless `serve --pool-check` says otherwise")        \
     X(WORK_HALF_DAYS, 7, "after which half of what is known of how a place has worked is forgotten")                                       \
     X(WORK_SPEED_TOK, 256, "tokens of answers from which on the speed of a place counts as measured")                                      \
+    X(WORK_PROMPT_TOK, 64, "tokens of a prompt from which on it counts for the speed of prompts")                                          \
     X(NODE_MIN_TIME_S, 2592000, "shortest time that a machine of the pool may be lent for; beyond: refused")                               \
     X(NODE_WATTS, 1000000, "that a machine of the pool may be said to take; beyond: refused")                                              \
     X(GROUPS, 64, "groups of models; beyond: 409")                                                                                         \
@@ -349,6 +350,16 @@
     X(POOL_ADDRESSES, 16, "addresses of the server that are named with a token; beyond: they are not")                                     \
     X(NODE_ANSWER_MS, 30000, "time that a node takes to say who it is and what it has; beyond: its link closes")                           \
     X(NODE_SEEN_MS, 60000, "time between two times that it is written down when nodes were seen last")                                     \
+    X(MEASURES, 4, "machines of the pool that are measured at once; beyond: the next wait")                                                \
+    X(MEASURE_SETTLE_MS, 1000, "how long a machine of the pool is there before it is measured")                                            \
+    X(MEASURE_AGAIN_MS, 21600000, "time until it is measured again, when nothing goes over its link")                                      \
+    X(MEASURE_RETRY_MS, 60000, "time until it is tried again after it had something to do, or refused")                                    \
+    X(MEASURE_STEP_MS, 20000, "time that a step of that may take; beyond: it is tried again later")                                        \
+    X(MEASURE_FIRST_BYTES, 262144, "bytes that are sent each way over the link of a machine that is measured; over a fast one:")           \
+    X(MEASURE_LINK_BYTES, 8388608, "the same over a link that took less than half a second for the first ones")                            \
+    X(MEASURE_MEMORY_BYTES, 536870912, "memory of a machine that it reads while measured; at most a sixteenth of what is free")            \
+    X(MEASURE_PASSES, 256, "times that it reads it")                                                                                       \
+    X(NODE_SETTINGS_BYTES, 32768, "what the owner of a machine allows, as the machine keeps it; beyond: an error")                         \
     X(SSE_SUBSCRIBERS, 256, "open streams of /api/v1/events; beyond: 503")
 
 enum {

@@ -25,7 +25,8 @@ void fh_node_agent_server(fh_node_agent *a, bool here);
 /* Nothing is started from now on. The server, where it is there, is told to take away what runs, and gets NODE_LEAVE_MS for it; what is
  * left, all of it at_once, is ended. done is called, from the loop, once nothing runs; of two calls the second one's is. */
 void fh_node_agent_stop(fh_node_agent *a, bool at_once, void (*done)(void *arg), void *arg);
-void fh_node_agent_free(fh_node_agent *a); /* where the loop does not run; what still runs is left to the next agent */
+bool fh_node_agent_lends(const fh_node_agent *a); /* its owner lends the machine now, and nothing ends it */
+void fh_node_agent_free(fh_node_agent *a);        /* where the loop does not run; what still runs is left to the next agent */
 
 /* For fh_link_dial_config, of links with a certificate; arg: the agent. */
 void fh_node_agent_head(void *arg, fh_link_req *r);

@@ -27,6 +27,7 @@ typedef struct fh_plan_host {               /* a kind of machine, or of several 
     uint64_t ops_16bit, ops_8bit, ops_4bit; /* of a device, multiplications and additions a second, dense; 0: it has none of that width */
     uint64_t load_bytes;                    /* from disk into the devices, a second; 0: 1 GB */
     uint32_t watts;                         /* rated, of a device; 0: unknown */
+    uint64_t prefill_ops;                   /* that prompts were measured to be computed with, of all of it; 0: reckoned from the others */
     uint32_t cache_per_mille;               /* the same of reading the cache; 0: as speed_per_mille */
     uint32_t speed_per_mille; /* measured over predicted decoding of this engine, device and family; 0 = 1000, nothing measured */
 } fh_plan_host;

@@ -1,6 +1,8 @@
 /* The machine's side of the pool: dials the server, joins, keeps its certificate fresh, says what it has. Everything else that the server
  * asks is passed on to whoever serves the node.
  *
+ * Once it has joined it also lets itself be measured: bytes both ways, and work on its memory, when lends says so.
+ *
  * While it joins it shows no certificate, and answers nothing but GET /v1/join and PUT /v1/certificate; once the certificate is stored it
  * comes again with it. Threads: all on the loop's thread. */
 #ifndef FH_POOL_MEMBER_H
@@ -24,6 +26,7 @@ typedef struct fh_pool_member_config {
     void (*on_head)(void *arg, fh_link_req *r);
     void (*on_request)(void *arg, fh_link_req *r);
     void (*on_tunnel)(void *arg, fh_link_req *r);
+    bool (*lends)(void *arg); /* may the server's work be done now, by which it measures this machine? NULL: always */
     void *arg;
     fh_link_times times; /* of its dialling; zeros take the defaults */
 } fh_pool_member_config;

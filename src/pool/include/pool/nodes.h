@@ -14,6 +14,7 @@
 #include "json/json.h"
 #include "pool/ca.h"
 #include "pool/join_token.h"
+#include "pool/measured.h"
 #include "pool/node_words.h"
 
 typedef enum fh_node_state { FH_NODE_JOINED, FH_NODE_DRAINING, FH_NODE_REMOVED } fh_node_state;
@@ -27,6 +28,7 @@ typedef struct fh_node {
     int64_t until_utc_ns;             /* end of the later one of them */
     fh_node_ask ask;
     const char *facts;                  /* JSON text: what it says of itself; "{}" until it has */
+    fh_node_measured measured;          /* what the server has measured of it */
     int64_t joined_utc_ns, seen_utc_ns; /* the second: 0 until it came with a certificate */
     bool linked;                        /* it is connected now */
 } fh_node;
@@ -62,6 +64,7 @@ void fh_nodes_seen(fh_nodes *n, int64_t id, int64_t now_utc_ns);              /*
 int fh_nodes_write_seen(fh_nodes *n, fh_err **err);
 /* What it says of itself, and what it asks for now. FH_E_TOO_LARGE over NODE_FACTS_BYTES. */
 int fh_nodes_told(fh_nodes *n, int64_t id, const fh_json *facts, const fh_node_ask *ask, fh_err **err);
+int fh_nodes_measured(fh_nodes *n, int64_t id, const fh_node_measured *m, fh_err **err);
 /* Two thirds of the certificate's time have passed, and none that was made since waits for the node. */
 bool fh_node_wants_certificate(const fh_node *n, int64_t now_utc_ns);
 bool fh_nodes_expect(const fh_nodes *n,

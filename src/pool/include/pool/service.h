@@ -3,8 +3,8 @@
  * A machine without a certificate is asked to join (GET /v1/join): it answers with its token, its name, what it asks for, and a request for
  * a certificate. The token is checked, the certificate made, written down and sent (PUT /v1/certificate); it comes again with it. One that
  * shows a certificate of a node is asked what it has (GET /v1/facts), and for a new request (GET /v1/certificate-request) when its
- * certificate has used two thirds of its time. Who is refused is told why. Of two links of one node the newer stays.
- * Threads: all on the loop's thread, which owns the nodes too. */
+ * certificate has used two thirds of its time; and it is measured while it is idle (examiner.h). Who is refused is told why. Of two links
+ * of one node the newer stays. Threads: all on the loop's thread, which owns the nodes too. */
 #ifndef FH_POOL_SERVICE_H
 #define FH_POOL_SERVICE_H
 
@@ -20,6 +20,7 @@ typedef struct fh_pool_service_config {
     /* A machine is here, and has said what it has and asks for; l may be used until on_left. Both may be NULL. */
     void (*on_here)(void *arg, const fh_node *n, fh_link *l);
     void (*on_left)(void *arg, const fh_node *n);
+    void (*on_measured)(void *arg, const fh_node *n); /* n->measured is another; may be NULL */
     void *arg;
 } fh_pool_service_config;
 int fh_pool_service_start(fh_pool_service **ret, fh_loop *l, const fh_pool_service_config *c, fh_err **err);
