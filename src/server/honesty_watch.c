@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/secret.h"
+#include "pool_offers.h"
 #include "providers.h"
 
 #include <string.h>
@@ -58,9 +59,21 @@ static bool starts_node(fh_server *s)
     return started;
 }
 
+/* A machine that was got on request and given back does not come again. What it was still doing then is noted a moment later, so this is
+ * looked at again and again. */
+static bool is_of_nobody(void *arg, const char *place)
+{
+    fh_pool_offer o;
+    return fh_str_starts(fh_str_of(place), FH_STR("node/")) && !fh_pool_offers_find(((fh_server *)arg)->pool_offers, place, &o);
+}
+
 static void write_down(fh_server *s)
 {
     FH_AUTO(fh_err) fh_err *err = NULL;
+    if (fh_standings_forget_stale(s->standings, is_of_nobody, s, &err)) {
+        fh_log_err(FH_LOG_WARN, "server", err, "the standing of machines that are gone is not forgotten");
+        fh_err_free(fh_take(err));
+    }
     fh_server_note_uptime(s, FH_LIMIT_HONESTY_TICK_MS / 1000.0);
     if (fh_standings_write(s->standings, &err)) fh_log_err(FH_LOG_WARN, "server", err, "how places have worked is not written down");
 }
