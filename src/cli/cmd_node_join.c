@@ -5,6 +5,7 @@
 #include "node/agent.h"
 #include "node_here.h"
 #include "node_offer.h"
+#include "node_settings.h"
 #include "pool/facts.h"
 #include "pool/member.h"
 #include "sys/file.h"
@@ -25,7 +26,7 @@ typedef struct joining {
     bool joins;
     fh_node_offer offer;
     fh_node_owner owner;
-    fh_json *facts;
+    fh_json *facts, *settings; /* the second: what was said at an earlier start */
     fh_loop *loop;
     fh_resolver *resolver;
     fh_node_agent *agent;
@@ -63,7 +64,7 @@ static int read_words(const fh_cli *c, joining *j, fh_err **err)
     if (!rc && name && fh_node_name_check(fh_str_of(name), &why)) rc = fh_node_flag_wrong("--name", why, err);
     if (!rc && name) snprintf(j->name, sizeof j->name, "%s", name);
     if (!rc) rc = fh_node_offer_flags(c, &j->offer, err);
-    return rc ? rc : fh_node_folder(c, j->folder, sizeof j->folder, err);
+    return rc;
 }
 
 /* ---- the token ---- */
@@ -108,6 +109,15 @@ static int choose(joining *j, fh_str token, fh_err **err)
     return fh_identity_begin(j->id, &j->server, token.len < sizeof text ? fh_str_of(text) : token, j->name, &j->ask, err);
 }
 
+/* What was said before counts too, and is kept with what is said now once the folder is ours. */
+static int read_all(fh_cli *c, joining *j, fh_err **err)
+{
+    int rc = fh_node_folder(c, j->folder, sizeof j->folder, err);
+    if (!rc) rc = fh_node_settings_read(c, j->folder, &j->settings, err);
+    if (!rc) rc = read_words(c, j, err);
+    return rc ? rc : fh_node_owner_read(c, &j->owner, err);
+}
+
 static int prepare(const fh_cli *c, joining *j, fh_err **err)
 {
     FH_AUTO(buf) fh_buf token = FH_BUF(TOKEN_BYTES);
@@ -118,6 +128,7 @@ static int prepare(const fh_cli *c, joining *j, fh_err **err)
     if (!rc) rc = fh_identity_open(&j->id, j->folder, err);
     if (!rc) rc = read_token(c, j, &token, err);
     if (!rc) rc = choose(j, fh_str_trim((fh_str){fh_buf_cstr(&token), token.len}), err);
+    if (!rc) rc = fh_node_settings_write(c, j->folder, err);
     if (!rc) rc = fh_node_pid_write(j->folder, err);
     if (token.data) explicit_bzero(token.data, token.len);
     return rc;
@@ -244,6 +255,7 @@ static void close_all(joining *j)
     fh_resolver_free(j->resolver);
     fh_loop_free(j->loop);
     fh_json_unref(j->facts);
+    fh_json_unref(j->settings);
     fh_identity_close(j->id);
     if (j->lock_fd >= 0) close(j->lock_fd);
 }
@@ -251,8 +263,7 @@ static void close_all(joining *j)
 static int run_join(fh_cli *c, fh_err **err)
 {
     joining j = {.lock_fd = -1};
-    int rc = read_words(c, &j, err);
-    if (!rc) rc = fh_node_owner_read(c, &j.owner, err);
+    int rc = read_all(c, &j, err);
     if (!rc) rc = prepare(c, &j, err);
     if (!rc) rc = open_all(&j, err);
     if (!rc) rc = fh_loop_run(j.loop, err);
@@ -280,6 +291,7 @@ static const fh_cli_flag flags[] = {
     {"models", 0, FH_CLI_TEXT, "LIST", "models that it is lent for, or SHA-256 of weights, with commas (default all)", 0, 0},
     {"not-models", 0, FH_CLI_TEXT, "LIST", "models that it is not lent for", 0, 0},
     {"alone", 0, FH_CLI_INT, "MINUTES", "how long engines go on when the server is gone (default 10)", 1, 43200},
+    {"reset", 0, FH_CLI_BOOL, NULL, "forget what was said at earlier starts: prices, limits, hours and models", 0, 0},
     {"data", 0, FH_CLI_TEXT, "DIR", "this machine's own folder (default $XDG_DATA_HOME/freehold-node)", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
@@ -301,7 +313,8 @@ const fh_cli_verb fh_verb_node_join = {
         "half a "
         "minute; a second time ends it at once. What its owner allows (--hours, --max-..., --models) holds whatever the server asks, and "
         "is "
-        "told to it. A server that removed it ends it, with the reason.",
+        "told to it. All of that is kept in its folder and holds at each start until something else is said; --reset forgets it. "
+        "A server that removed it ends it, with the reason.",
     .examples = examples,
     .flags = flags,
     .run = run_join,

@@ -88,6 +88,11 @@ static int add_given(fh_cli *c, const fh_cli_flag *f, const char *value, fh_err 
     return 0;
 }
 
+int fh_cli_give(fh_cli *c, const char *flag, const char *value, fh_err **err)
+{
+    return add_given(c, find_in(c->verb->flags, fh_str_of(flag)), value, err);
+}
+
 /* Takes the flag at args[*i] and its value; leaves *i on the last word taken. */
 static int take_flag(fh_cli *c, char **args, size_t count, size_t *i, fh_err **err)
 {

@@ -53,7 +53,7 @@ typedef void fh_load_fn(fh_deployment *d, const fh_load_reading *r); /* r NULL: 
 typedef struct fh_order {
     fh_fleet *fleet;
     struct fh_order *next;
-    int64_t id, deployment; /* rows */
+    int64_t id, deployment;                      /* rows */
     int64_t limit_s, limit_micro, opened_utc_ns; /* it may have so much of its set's limits; 0: there is none */
     char supply_name[80], node[64];
     fh_supply *supply; /* NULL: it is not there (yet) */

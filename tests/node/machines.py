@@ -119,7 +119,9 @@ class Node:
         self.server, self.inside = server or pool.address, list(inside)
         self.data, self.log = pool.folder / f"node-{name}", pool.folder / f"node-{name}.log"
 
-    def join(self, token=None, *flags, name=True):
+    def join(self, token=None, *flags, name=True, reset=True):
+        """reset: nothing counts that was said at an earlier start."""
+        flags = [*flags, "--reset"] if reset else flags
         words = [*self.inside, str(PROGRAM), "node", "join", f"https://{self.server}:{self.pool.pool_port}", "--data", str(self.data), *flags]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(words + (["--name", self.name] if name else []), stdin=subprocess.PIPE, stdout=log, stderr=log,

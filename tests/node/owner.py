@@ -195,6 +195,37 @@ def alone(pool, den):
     return f"its engines ended {took:.0f} s after the server"
 
 
+def kept(pool, den):
+    """What its owner said holds after kill -9, until something else is said."""
+    hours = f"{clock(-60)}-{clock(36000)}"
+    den.stop()
+    den.join(None, "--max-engines", "3", "--hours", hours, "--not-models", "qwen3-0.6b", "--ask-tokens", "0.2EUR")
+    first = owner_of(pool, "den")
+    assert first["engines"] == 3 and first["hours"] == hours and first["not_models"] == ["qwen3-0.6b"], first
+    den.kill()
+    pool.wait_away("den")
+    den.join(reset=False)
+    assert owner_of(pool, "den") == first
+    assert pool.nodes()["den"]["facts"]["offer"] == {"ask_micro_per_million": 200000, "ask_currency": "EUR"}
+    den.kill()
+    pool.wait_away("den")
+    den.join(None, "--max-engines", "1", reset=False)
+    assert owner_of(pool, "den") == {**first, "engines": 1}
+    den.kill()
+    wrong = pool.cli("node", "join", f"https://127.0.0.1:{pool.pool_port}", "--data", str(den.data), "--max-engines", "2", "--models", "a,,b", stdin="")
+    assert wrong.returncode == USAGE, wrong
+    den.join(reset=False)
+    assert owner_of(pool, "den") == {**first, "engines": 1}, "what was wrong changed something"
+    den.stop()
+    settings = den.data / "settings.json"
+    settings.write_text(settings.read_text()[:-5])
+    broken = pool.cli("node", "join", f"https://127.0.0.1:{pool.pool_port}", "--data", str(den.data), stdin="")
+    assert broken.returncode == 1 and str(settings) in broken.stderr and "--reset" in broken.stderr, broken
+    den.join()
+    assert owner_of(pool, "den") == {"alone_s": 600}
+    den.stop()
+
+
 def bad_words(pool):
     for flag, value in (("--hours", "nine to five"), ("--models", "a,,b"), ("--max-engines", "0"), ("--alone", "0")):
         done = pool.cli("node", "join", "https://127.0.0.1:1", "--data", str(pool.folder / "nobody"), flag, value, stdin="")
@@ -215,6 +246,7 @@ def main():
         tap.check("node leave ends it from another shell", told_to_leave, pool, den)
         tap.check("a drained machine is used again", undrained, pool, den)
         tap.check("engines end when the server stays away", alone, pool, den)
+        tap.check("what its owner said is kept over kill -9, until something else is said", kept, pool, den)
         tap.check("what is no such word is wrong usage", bad_words, pool)
         for node in (den, attic):
             if node.process.poll() is None:
