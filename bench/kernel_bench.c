@@ -106,13 +106,32 @@ static void bench_attention(const bench *b, size_t queries, size_t keys)
     char name[64];
     snprintf(name, sizeof name, "attention %zu x %zu", queries, keys);
     if (!wanted(b, name)) return;
-    uint16_t *cache = must(fh_calloc(2 * keys, KV * DIM * sizeof *cache));
-    fh_attn_seq seq = {0, queries, keys, cache, cache + keys * KV * DIM};
+    size_t pages = keys / FH_KV_PAGE_TOK + 1, half = (size_t)FH_KV_PAGE_TOK * KV * DIM;
+    uint16_t *cache = must(fh_calloc(pages, 2 * half * sizeof *cache));
+    uint32_t *table = must(fh_calloc(pages, sizeof *table));
+    for (size_t i = 0; i < pages; i++) table[i] = (uint32_t)i;
+    fh_attn_seq seq = {0, queries, keys, table};
     task t = {.k = b->k, .count = queries == 1 ? 200 : 2, .x = floats(queries * HEADS * DIM), .y = floats(queries * HEADS * DIM)};
     float *scratch = floats(fh_attn_scratch_floats(HEADS, DIM, fh_pool_count(b->pool)));
-    t.attn = (fh_attn){HEADS, KV, DIM, 0.125f, FH_TYPE_F16, KV * DIM * 2, &seq, 1, t.x, HEADS * DIM, t.y, HEADS * DIM, scratch};
+    t.attn = (fh_attn){.heads = HEADS,
+                       .kv_heads = KV,
+                       .head_dim = DIM,
+                       .scale = 0.125f,
+                       .kv_type = FH_TYPE_F16,
+                       .kv_stride_bytes = KV * DIM * 2,
+                       .page_bytes = 2 * half * sizeof *cache,
+                       .k = cache,
+                       .v = cache + half,
+                       .seqs = &seq,
+                       .seq_count = 1,
+                       .q = t.x,
+                       .q_stride = HEADS * DIM,
+                       .out = t.y,
+                       .out_stride = HEADS * DIM,
+                       .scratch = scratch};
     printf("%-32s %10.2f us\n", name, best_ns(b, attention, &t) / (double)t.count / 1000);
     fh_free(cache);
+    fh_free(table);
     fh_free(scratch);
     fh_free(t.x);
     fh_free(t.y);

@@ -41,6 +41,7 @@ static int run_engine(fh_cli *c, fh_err **err)
     o.engine.threads = (unsigned)fh_cli_int(c, "threads", 0);
     o.engine.context_tok = (uint32_t)fh_cli_int(c, "context", 0);
     o.engine.parallel = (unsigned)fh_cli_int(c, "parallel", 0);
+    o.engine.kv_tok = (uint64_t)fh_cli_int(c, "kv-tokens", 0);
     o.engine.deterministic = fh_cli_has(c, "deterministic");
     o.engine.memory_limit_bytes = (uint64_t)fh_cli_int(c, "memory-limit", 0) << 20;
     return fh_engine_serve(&o, err);
@@ -54,6 +55,8 @@ static const fh_cli_flag flags[] = {
     {"threads", 't', FH_CLI_INT, "N", "computing threads (default: one a physical core)", 1, 256},
     {"context", 'c', FH_CLI_INT, "N", "tokens of one sequence (default: the model's own, at most 8192)", 1, FH_LIMIT_CONTEXT_TOK},
     {"parallel", 0, FH_CLI_INT, "N", "sequences computed at once (default 4)", 1, FH_LIMIT_STREAMS},
+    {"kv-tokens", 0, FH_CLI_INT, "N", "tokens in the cache, of all sequences and kept for later ones (default: context x parallel)", 1,
+     1 << 30},
     {"deterministic", 0, FH_CLI_BOOL, NULL, "answers do not depend on what else is being computed", 0, 0},
     {"memory-limit", 0, FH_CLI_INT, "MIB", "refuse to start when weights and cache need more", 1, 1 << 30},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},

@@ -46,6 +46,21 @@ static void decode(fh_engine *e, unsigned streams, size_t past, size_t count)
     }
 }
 
+static void give_pages(fh_engine *e, unsigned streams)
+{
+    for (unsigned s = 0; s < streams; s++) fh_kv_seq_truncate(&e->slots[s].kv, &e->model.kv, 0);
+}
+
+static int take_pages(fh_engine *e, unsigned streams, size_t tok, fh_err **err)
+{
+    bool ok = true;
+    for (unsigned s = 0; s < streams && ok; s++) ok = fh_kv_seq_grow(&e->slots[s].kv, &e->model.kv, tok);
+    if (ok) return 0;
+    give_pages(e, streams);
+    return fh_err_set(err, FH_E_INVALID, "%u streams of %zu tokens do not fit the cache of %zu", streams, tok,
+                      e->model.kv.page_count * FH_KV_PAGE_TOK);
+}
+
 int fh_engine_bench(fh_engine *e, const fh_bench_spec *b, double *ret_seconds, fh_err **err)
 {
     unsigned streams = b->streams ? b->streams : 1;
@@ -54,14 +69,14 @@ int fh_engine_bench(fh_engine *e, const fh_bench_spec *b, double *ret_seconds, f
         return fh_err_set(err, FH_E_INVALID, "%u streams do not fit the engine's %u sequences", streams, e->info.parallel);
     if (most > e->info.context_tok)
         return fh_err_set(err, FH_E_INVALID, "%llu tokens do not fit the context of %u", (unsigned long long)most, e->info.context_tok);
-    for (unsigned s = 0; s < streams; s++) {
-        e->slots[s].cached.count = 0;
-        prefill(e, s, 0, b->depth_tok, false);
-    }
+    int rc = take_pages(e, streams, (size_t)most, err);
+    if (rc) return rc;
+    for (unsigned s = 0; s < streams; s++) prefill(e, s, 0, b->depth_tok, false);
     int64_t began_ns = fh_clock_mono_ns();
     for (unsigned s = 0; s < streams && b->prompt_tok; s++) prefill(e, s, b->depth_tok, b->prompt_tok, true);
     decode(e, streams, b->depth_tok + b->prompt_tok, b->generate_tok);
     *ret_seconds = (double)(fh_clock_mono_ns() - began_ns) / FH_NS_PER_S;
+    give_pages(e, streams);
     return 0;
 }
 

@@ -71,12 +71,17 @@ static void read_name(fh_engine *e)
 
 /* ---- memory ---- */
 
+static uint64_t kv_tokens(const fh_engine_info *i)
+{
+    return (uint64_t)i->parallel * fh_kv_pages_of(i->context_tok) * FH_KV_PAGE_TOK;
+}
+
 static fh_kv kv_shape(const fh_engine *e)
 {
     const fh_shape *s = &e->model.shape;
     fh_type type = e->info.exact ? FH_TYPE_F32 : FH_TYPE_F16;
     size_t row = (size_t)s->kv_heads * s->head_dim * fh_type_block_bytes(type);
-    return (fh_kv){.type = type, .layers = s->layers, .slots = e->info.parallel, .rows = e->info.context_tok, .row_bytes = row};
+    return (fh_kv){.type = type, .layers = s->layers, .row_bytes = row, .page_count = e->info.kv_tok / FH_KV_PAGE_TOK};
 }
 
 static uint64_t memory_available(const fh_engine_options *o)
@@ -105,16 +110,17 @@ static int fit_memory(fh_engine *e, const fh_engine_options *o, const fh_load *l
     fh_kv kv = kv_shape(e);
     size_t kv_bytes;
     if (!fh_kv_bytes(&kv, &kv_bytes)) return fh_err_nomem(err);
-    uint64_t per_tok = kv_bytes / kv.rows, have = memory_available(o);
+    uint64_t per_page = kv_bytes / kv.page_count * e->info.parallel, have = memory_available(o); /* of each sequence */
     const fh_shape *s = &e->model.shape;
     sizes need = {.weights = fh_load_arena_bytes(l),
                   .kv = kv_bytes,
                   .fixed =
                       ((uint64_t)e->logit_rows * 3 * s->vocab + (uint64_t)e->info.batch_tok * s->row_floats) * sizeof(float) + (16u << 20)};
     if (need.weights + need.kv + need.fixed <= have) return 0;
-    uint64_t rest = have > need.weights + need.fixed ? have - need.weights - need.fixed : 0, fits = rest / per_tok / 64 * 64;
-    if (o->context_tok || fits < FH_MIN(512u, e->info.context_tok)) return refuse_memory(&need, have, fits, err);
+    uint64_t rest = have > need.weights + need.fixed ? have - need.weights - need.fixed : 0, fits = rest / per_page * FH_KV_PAGE_TOK;
+    if (o->context_tok || o->kv_tok || fits < FH_MIN(512u, e->info.context_tok)) return refuse_memory(&need, have, fits, err);
     e->info.context_tok = (uint32_t)FH_MIN(fits, (uint64_t)e->info.context_tok);
+    e->info.kv_tok = kv_tokens(&e->info);
     return 0;
 }
 
@@ -126,6 +132,7 @@ static void choose_sizes(fh_engine *e, const fh_engine_options *o)
     i->context_tok = o->context_tok ? o->context_tok : FH_MIN(trained, (uint32_t)FH_ENGINE_CONTEXT_DEFAULT);
     i->parallel = o->parallel ? o->parallel : FH_ENGINE_PARALLEL_DEFAULT;
     i->batch_tok = FH_MAX(o->batch_tok ? o->batch_tok : FH_ENGINE_BATCH_DEFAULT, i->parallel);
+    i->kv_tok = o->kv_tok ? fh_kv_pages_of(o->kv_tok) * FH_KV_PAGE_TOK : kv_tokens(i);
     i->deterministic = o->deterministic;
     i->exact = o->exact;
     e->logit_rows = FH_MAX((size_t)i->parallel, (size_t)EVAL_ROWS);
@@ -144,6 +151,16 @@ static int check_options(const fh_engine *e, const fh_engine_options *o, fh_err 
     return FH_E_USAGE;
 }
 
+static int check_cache(const fh_engine *e, fh_err **err)
+{
+    const fh_engine_info *i = &e->info;
+    if (i->kv_tok >= i->context_tok) return 0;
+    fh_err_set(err, FH_E_USAGE, "a cache of %llu tokens asked for, less than one context of %u", (unsigned long long)i->kv_tok,
+               i->context_tok);
+    fh_err_hint(err, "ask for at least --kv-tokens %u, or for a smaller --context", i->context_tok);
+    return FH_E_USAGE;
+}
+
 /* ---- open and close ---- */
 
 static int make_buffers(fh_engine *e, fh_err **err)
@@ -154,6 +171,7 @@ static int make_buffers(fh_engine *e, fh_err **err)
     e->ids = fh_calloc(batch, sizeof *e->ids);
     e->pos = fh_calloc(batch, sizeof *e->pos);
     e->seqs = fh_calloc(seqs, sizeof *e->seqs);
+    e->shares = fh_calloc(seqs, sizeof *e->shares);
     e->out = fh_calloc(rows, sizeof *e->out);
     e->logits = fh_alloc_aligned(64, bytes);
     if (fh_mul_overflows(batch * sizeof(float), e->model.shape.embd, &bytes)) return fh_err_nomem(err);
@@ -161,9 +179,12 @@ static int make_buffers(fh_engine *e, fh_err **err)
     e->states = fh_alloc_aligned(64, bytes);
     e->out_gens = fh_calloc(rows, sizeof(fh_gen *));
     e->sampled = fh_calloc(seqs, sizeof *e->sampled);
-    if (!e->slots || !e->ids || !e->pos || !e->seqs || !e->out || !e->logits || !e->out_gens || !e->sampled || !e->state_rows || !e->states)
+    if (!e->slots || !e->shares || !e->ids || !e->pos || !e->seqs || !e->out || !e->logits || !e->out_gens || !e->sampled ||
+        !e->state_rows || !e->states)
         return fh_err_nomem(err);
-    return 0;
+    int rc = fh_prefix_new(&e->prefix, &e->model.kv, err);
+    for (size_t i = 0; i < seqs && !rc; i++) rc = fh_kv_seq_init(&e->slots[i].kv, e->info.context_tok, err);
+    return rc;
 }
 
 static int make_weights(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **err)
@@ -206,7 +227,7 @@ static void fill_info(fh_engine *e, const fh_load *l)
     e->info.token_bytes = cost.bytes;
     e->info.token_ops = cost.ops;
     e->info.output_ops = cost.output_ops;
-    e->stats.kv_total_tok = (uint64_t)e->info.context_tok * e->info.parallel;
+    e->stats.kv_total_tok = e->info.kv_tok;
 }
 
 static int load(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **err)
@@ -226,7 +247,8 @@ static int load(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **e
     if (!rc && e->vocab) rc = check_vocab(e, err);
     if (rc) return rc;
     choose_sizes(e, o);
-    rc = fit_memory(e, o, l, err);
+    rc = check_cache(e, err);
+    if (!rc) rc = fit_memory(e, o, l, err);
     if (!rc) rc = make_weights(e, o, l, err);
     return rc ? rc : make_rest(e, err);
 }
@@ -274,7 +296,7 @@ static void free_slots(fh_engine *e)
 {
     for (size_t i = 0; e->slots && i < e->info.parallel; i++) {
         if (e->slots[i].gen) gen_end(e->slots[i].gen, FH_GEN_SHUTDOWN, NULL);
-        fh_tokens_fini(&e->slots[i].cached);
+        fh_kv_seq_fini(&e->slots[i].kv);
     }
     fh_free(e->slots);
 }
@@ -284,10 +306,11 @@ void fh_engine_close(fh_engine *e)
     if (!e) return;
     end_waiting(e);
     free_slots(e);
-    void *buffers[] = {e->ids, e->pos, e->seqs, e->out, e->logits, e->out_gens, e->sampled, e->state_rows, e->states};
+    void *buffers[] = {e->ids, e->pos, e->seqs, e->shares, e->out, e->logits, e->out_gens, e->sampled, e->state_rows, e->states};
     for (size_t i = 0; i < FH_COUNT(buffers); i++) fh_free(buffers[i]);
     if (e->model.family) e->model.family->does->free(&e->model);
     if (e->arena) fh_weight_arena_free(e->arena);
+    fh_prefix_free(e->prefix);
     fh_kv_fini(&e->model.kv);
     if (e->pool) fh_pool_free(e->pool);
     if (e->chat_template) fh_template_free(e->chat_template);

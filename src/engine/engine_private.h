@@ -6,11 +6,13 @@
 #define FH_ENGINE_PRIVATE_H
 
 #include "model.h"
+#include "prefix.h"
 #include "prompt.h"
 
 #include <pthread.h>
 
-enum { SALT_MAX = 64, PREFILL_BESIDE_DECODE_TOK = 128, EVAL_ROWS = 64, PENDING_MAX = 64, TOP_MAX = 20, REUSE_MIN_TOK = 8 };
+enum { PREFILL_BESIDE_DECODE_TOK = 128, PREFILL_LEAST_TOK = 32, EVAL_ROWS = 64, PENDING_MAX = 64, TOP_MAX = 20 };
+#define PRIORITY_NS (10 * (int64_t)1000000000)
 
 /* ---- one request (gen.c) ---- */
 
@@ -24,7 +26,10 @@ struct fh_gen {
     fh_engine *engine;
     atomic_uint refs;
     atomic_bool cancelled, paused;
-    fh_gen *next; /* in the waiting list */
+    fh_gen *next;    /* in the waiting list */
+    int64_t rank_ns; /* when it came, or what counts as that: who comes first is admitted first and gives its pages back last */
+    uint64_t order;  /* among those that came at once */
+    bool preempted;  /* it gave its pages back once */
 
     fh_tokens tokens;    /* the prompt, then what was generated */
     size_t prompt_count; /* of tokens: what is computed before the first one is sampled, so with what was begun elsewhere */
@@ -36,7 +41,7 @@ struct fh_gen {
     uint64_t generated, max_tok;
     bool ignore_eos, logprobs;
     uint32_t top_count;
-    char salt[SALT_MAX + 1];
+    char salt[FH_PREFIX_SALT_MAX + 1];
 
     fh_sampler *sampler;
     fh_detok *detok;
@@ -51,7 +56,6 @@ struct fh_gen {
     size_t pending_count;
 
     int64_t submitted_ns, admitted_ns, first_ns, last_ns;
-    uint64_t order; /* of admission: the oldest prompt is prefilled first */
     void (*on_piece)(void *arg, const fh_gen_piece *piece);
     void (*on_end)(void *arg, const fh_gen_end *end);
     void *arg;
@@ -69,12 +73,14 @@ void gen_end(fh_gen *g, fh_gen_finish how, const fh_err *err);
 
 /* ---- the engine ---- */
 
-typedef struct slot {
+typedef struct slot { /* a place in the batch */
     fh_gen *gen;      /* NULL: free */
-    fh_tokens cached; /* free: what its rows hold */
-    char salt[SALT_MAX + 1];
-    uint64_t used; /* when it was freed, in steps of `order` */
+    fh_kv_seq kv;
 } slot;
+
+typedef struct step_share { /* what a sequence gets of the next step */
+    size_t slot, count;
+} step_share;
 
 struct fh_engine {
     fh_gguf *gguf;
@@ -90,8 +96,11 @@ struct fh_engine {
     fh_engine_info info;
     char name[128];
 
+    fh_prefix *prefix;
     slot *slots;
-    uint64_t order;
+    step_share *shares; /* [parallel] */
+    size_t share_count;
+    double decode_ns, row_ns; /* of a step without prompts; of a prompt's row: running means, 0 until there was one */
     /* buffers of one step, [batch_tok] or [parallel] or, out and logits, [logit_rows] */
     fh_token *ids;
     int32_t *pos;
@@ -109,9 +118,30 @@ struct fh_engine {
     pthread_cond_t wake;
     bool lock_made;
     fh_gen *waiting_first, *waiting_last;
+    uint64_t order; /* requests so far */
     bool stopping;
     fh_engine_stats stats;
 };
+
+/* ---- who waits (queue.c): under the lock ---- */
+
+void queue_append(fh_engine *e, fh_gen *g);
+void queue_take(fh_engine *e, const fh_gen *wanted);
+fh_gen *queue_take_cancelled(fh_engine *e);          /* NULL: none of them is */
+fh_gen *queue_first(const fh_engine *e);             /* by rank, of those that are not paused; NULL: there is none */
+bool queue_before(const fh_gen *a, const fh_gen *b); /* by rank; any thread */
+
+/* ---- places and pages (places.c): the batch thread ---- */
+
+bool place_wanted(const fh_engine *e); /* under the lock: someone who waits can be admitted */
+void place_admit(fh_engine *e);
+void place_match(fh_engine *e, slot *s); /* takes what is kept of the tokens that are to be computed next */
+void place_keep(fh_engine *e, const slot *s, bool last);
+/* Room for so many tokens, at the cost of kept pages and then of those that come after it; false: there was none, it waits again. */
+bool place_grow(fh_engine *e, slot *s, size_t tok);
+void place_end(fh_engine *e, slot *s, fh_gen_finish how, const fh_err *err);
+
+/* ---- a step (step.c) ---- */
 
 /* Runs the step's forward pass, then sample(e, row) for each wanted row (NULL: none) on all workers. */
 void engine_step(fh_engine *e, void (*sample)(fh_engine *e, size_t row));

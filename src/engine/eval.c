@@ -25,7 +25,7 @@ int fh_engine_eval(fh_engine *e, const fh_token *ids, size_t count, uint32_t ste
 {
     int rc = check_tokens(e, ids, count, err);
     size_t most = FH_MIN((size_t)EVAL_ROWS, (size_t)e->info.batch_tok), step = step_tok ? FH_MIN(step_tok, most) : most;
-    e->slots[0].cached.count = 0; /* its rows are overwritten */
+    if (!rc && !fh_prefix_grow(e->prefix, &e->slots[0].kv, count)) rc = fh_err_nomem(err);
     for (size_t at = 0; at < count && !rc; at += step) {
         size_t n = FH_MIN(step, count - at);
         engine_step_clear(e);
@@ -33,5 +33,6 @@ int fh_engine_eval(fh_engine *e, const fh_token *ids, size_t count, uint32_t ste
         engine_step(e, NULL);
         rc = hand_out(e, at, row, arg, err);
     }
+    fh_kv_seq_truncate(&e->slots[0].kv, &e->model.kv, 0);
     return rc;
 }

@@ -123,6 +123,7 @@ int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err)
                   .submitted_ns = fh_clock_mono_ns()};
     atomic_init(&g->refs, 2); /* the engine's and the caller's */
     fh_buf_init(&g->text, TEXT_MAX);
+    g->rank_ns = g->submitted_ns - r->priority * PRIORITY_NS;
     memcpy(g->salt, r->cache_salt.ptr ? r->cache_salt.ptr : "", r->cache_salt.len);
     int rc = copy_tokens(g, r, err);
     if (!rc) rc = r->embed ? make_pooling(g, err) : make_answering(g, r, err);

@@ -8,7 +8,7 @@
 #define FH_ENGINE_MODEL_H
 
 #include "engine/engine.h"
-#include "kernel/kernel.h"
+#include "kv.h"
 #include "model/gguf.h"
 
 typedef struct fh_family fh_family;
@@ -68,28 +68,13 @@ size_t fh_load_arena_bytes(const fh_load *l); /* memory that the planned weights
  * divisors of the file's tensor rope_freqs (Llama 3.1), [dims / 2]. */
 int fh_rope_inv_freq(const fh_load *l, uint32_t dims, const float *factors, float **ret, float *ret_mscale, fh_err **err);
 
-/* ---- cache (kv.c) ---- */
-
-/* Keys and values of every slot: one arena, [layer][k, v][slot][row]. Pages that were never written cost nothing. */
-typedef struct fh_kv {
-    fh_type type;
-    size_t layers, slots, rows, row_bytes;
-    char *data; /* owned */
-} fh_kv;
-/* Bytes of such an arena; false on overflow. */
-bool fh_kv_bytes(const fh_kv *shape, size_t *ret);
-int fh_kv_init(fh_kv *kv, fh_err **err); /* the shape's fields are set by the caller */
-void fh_kv_fini(fh_kv *kv);
-static inline char *fh_kv_row(const fh_kv *kv, size_t layer, bool value, size_t slot, size_t row)
-{
-    return kv->data + (((layer * 2 + value) * kv->slots + slot) * kv->rows + row) * kv->row_bytes;
-}
-
 /* ---- one step ---- */
 
-/* A sequence's part of a step: rows first .. first + count of the batch, on top of `past` rows of its slot. */
+/* A sequence's part of a step: rows first .. first + count of the batch, on top of `past` tokens that its pages hold; they have room for
+ * all of them. */
 typedef struct fh_step_seq {
     size_t slot, first, count, past;
+    const uint32_t *pages;
 } fh_step_seq;
 
 typedef struct fh_step {

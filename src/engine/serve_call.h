@@ -37,6 +37,7 @@ struct call {
     fh_wire_request wire;
     fh_wire_reply reply;
     char id[48];
+    fh_gen_priority priority;
     bool tells_tokens;   /* to a gateway, which can go on with them elsewhere */
     fh_grammar *grammar; /* NULL: anything may come */
     fh_buf echo;         /* the first chunks of a stream that echoes its prompt */

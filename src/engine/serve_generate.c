@@ -175,6 +175,14 @@ static int read_begun(const call *c, fh_tokens *out, fh_err **err)
     return 0;
 }
 
+static int read_priority(call *c, fh_err **err)
+{
+    fh_str text = fh_http_req_header(c->req, "x-freehold-priority");
+    c->priority = fh_str_eqs(text, "low") ? FH_GEN_LOW : fh_str_eqs(text, "high") ? FH_GEN_HIGH : FH_GEN_NORMAL;
+    if (text.len == 0 || c->priority != FH_GEN_NORMAL || fh_str_eqs(text, "normal")) return 0;
+    return fh_err_set(err, FH_E_INVALID, "the header x-freehold-priority says low, normal or high");
+}
+
 /* All choices are asked for with the same words; each draws for itself. */
 static int submit(call *c, const fh_tokens *tokens, const fh_tokens *begun, fh_err **err)
 {
@@ -199,6 +207,7 @@ static int submit(call *c, const fh_tokens *tokens, const fh_tokens *begun, fh_e
                         .logprobs = s->logprobs,
                         .top_logprobs = s->logprobs ? s->top_logprobs : 0,
                         .cache_salt = fh_http_req_header(c->req, "x-freehold-salt"),
+                        .priority = c->priority,
                         .grammar = c->grammar,
                         .markers = c->choices[0].parts != NULL,
                         .on_begun = choice_on_begun,
@@ -272,6 +281,7 @@ static int start(call *c, bool chat, fh_err **err)
     int rc = parse(c, chat, err);
     if (!rc) rc = make_choices(c, err);
     c->tells_tokens = c->wire.stream && c->count == 1 && fh_http_req_header(c->req, "x-freehold-tokens").len > 0;
+    if (!rc) rc = read_priority(c, err);
     if (!rc) rc = read_begun(c, &begun, err);
     if (!rc) c->choices[0].role_sent = c->prompt_told = begun.count > 0;
     if (!rc) rc = make_tokens(c, &tokens, err);

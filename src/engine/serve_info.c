@@ -73,7 +73,10 @@ static void add_engine_metrics(fh_engine *e, fh_buf *out)
     metric(out, "steps_total", "counter", "steps of the batch", (double)t.steps);
     metric(out, "step_rows_total", "counter", "tokens computed in all steps; divided by steps: the mean batch size", (double)t.step_rows);
     metric(out, "busy_seconds_total", "counter", "time spent in steps", (double)t.busy_ns / FH_NS_PER_S);
+    metric(out, "preempted_total", "counter", "times that a request gave its place back for want of cache, and waited again",
+           (double)t.preempted);
     metric(out, "kv_used_tokens", "gauge", "cache rows held by running requests", (double)t.kv_used_tok);
+    metric(out, "kv_kept_tokens", "gauge", "cache rows kept for later requests", (double)t.kv_kept_tok);
     metric(out, "kv_total_tokens", "gauge", "cache rows that there are", (double)t.kv_total_tok);
 }
 

@@ -42,7 +42,9 @@ void engine_step_add(fh_engine *e, size_t slot_index, const fh_token *ids, size_
     memcpy(e->ids + s->count, ids, count * sizeof *ids);
     for (size_t i = 0; i < count; i++) e->pos[s->count + i] = (int32_t)(past + i);
     for (size_t i = count - wanted; i < count; i++) e->out[s->out_count++] = (uint32_t)(s->count + i);
-    e->seqs[s->seq_count++] = (fh_step_seq){.slot = slot_index, .first = s->count, .count = count, .past = past};
+    const fh_kv_seq *kv = &e->slots[slot_index].kv;
+    assert(fh_kv_pages_of(past + count) <= kv->count);
+    e->seqs[s->seq_count++] = (fh_step_seq){.slot = slot_index, .first = s->count, .count = count, .past = past, .pages = kv->pages};
     s->count += count;
 }
 

@@ -87,17 +87,18 @@ static void project_qkv(const fh_transformer_pass *p, const fh_transformer_layer
     fh_barrier(p->wk);
 }
 
-/* Where this step's keys and values of a layer go, and where each sequence's cache of that layer begins. */
+/* Where this step's keys and values of a layer go, and which pages each sequence reads. */
 static void address_cache(const fh_transformer_pass *p, size_t layer_index)
 {
     const fh_kv *kv = &p->m->kv;
     for (size_t i = 0; i < p->step->seq_count; i++) {
         const fh_step_seq *q = &p->step->seqs[i];
-        char *k = fh_kv_row(kv, layer_index, false, q->slot, 0), *v = fh_kv_row(kv, layer_index, true, q->slot, 0);
-        p->lane->seqs[i] = (fh_attn_seq){.q_first = q->first, .q_count = q->count, .kv_len = q->past + q->count, .k = k, .v = v};
+        p->lane->seqs[i] = (fh_attn_seq){.q_first = q->first, .q_count = q->count, .kv_len = q->past + q->count, .pages = q->pages};
         for (size_t j = 0; j < q->count; j++) {
-            p->lane->k_rows[q->first + j] = k + (q->past + j) * kv->row_bytes;
-            p->lane->v_rows[q->first + j] = v + (q->past + j) * kv->row_bytes;
+            uint32_t page = q->pages[(q->past + j) / FH_KV_PAGE_TOK];
+            size_t row = (q->past + j) % FH_KV_PAGE_TOK * kv->row_bytes;
+            p->lane->k_rows[q->first + j] = fh_kv_rows(kv, layer_index, false, page) + row;
+            p->lane->v_rows[q->first + j] = fh_kv_rows(kv, layer_index, true, page) + row;
         }
     }
 }
@@ -134,7 +135,7 @@ static void turn_and_store(const fh_transformer_pass *p, const fh_transformer_la
     fh_barrier(p->wk);
 }
 
-static void attend(const fh_transformer_pass *p)
+static void attend(const fh_transformer_pass *p, size_t layer_index)
 {
     const fh_shape *s = &p->m->shape;
     size_t qd = (size_t)s->heads * s->head_dim;
@@ -144,6 +145,9 @@ static void attend(const fh_transformer_pass *p)
                    .scale = p->w->scale,
                    .kv_type = p->m->kv.type,
                    .kv_stride_bytes = p->m->kv.row_bytes,
+                   .page_bytes = p->m->kv.page_bytes,
+                   .k = fh_kv_rows(&p->m->kv, layer_index, false, 0),
+                   .v = fh_kv_rows(&p->m->kv, layer_index, true, 0),
                    .seqs = p->lane->seqs,
                    .seq_count = p->step->seq_count,
                    .q = p->ws->q,
@@ -229,7 +233,7 @@ static void forward(const fh_model *m, const fh_step *step, fh_worker *wk)
         project_qkv(&p, &w->layers[i]);
         address_cache(&p, i);
         turn_and_store(&p, &w->layers[i]);
-        attend(&p);
+        attend(&p, i);
         if (i + 1 == w->layer_count) keep_wanted_rows(&p);
         if (p.rows == 0) return; /* the cache is all that was wanted */
         project_out(&p, &w->layers[i]);

@@ -9,7 +9,7 @@
 #include <math.h>
 
 #define SPLIT_KEYS 256 /* from this length on a barrier costs less than the imbalance */
-#define KEY_GRAIN  32
+#define KEY_GRAIN  32  /* a block of keys */
 
 static void walk_sequence(const fh_kernels *k, const fh_attn *job, const fh_attn_seq *seq, const fh_worker *w, size_t *turn)
 {

@@ -137,6 +137,13 @@ typedef struct fh_attn_part {
     size_t kv_head, row, row_end, key, key_end;
     float *partial; /* NULL: the result goes to job->out. Else for each row: head_dim sums, maximum, divisor; to be merged */
 } fh_attn_part;
+/* The first element of a head in row `key` of a sequence's keys or values; the rest of that page follows at kv_stride_bytes. */
+static inline const uint8_t *fh_attn_rows(const fh_attn_part *p, const void *base, size_t key)
+{
+    const fh_attn *j = p->job;
+    size_t page = p->seq->pages[key / FH_KV_PAGE_TOK], head = p->kv_head * j->head_dim * fh_type_block_bytes(j->kv_type);
+    return (const uint8_t *)base + page * j->page_bytes + key % FH_KV_PAGE_TOK * j->kv_stride_bytes + head;
+}
 #define FH_ATTN_ROWS                     48 /* at most, in a part */
 #define FH_ATTN_PARTIAL_FLOATS(head_dim) ((head_dim) + 2)
 

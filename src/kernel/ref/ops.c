@@ -26,25 +26,26 @@ void fh_ref_rope(const float *x, const float *cs, size_t pairs, float *y)
     }
 }
 
-static const void *row_at(const void *base, size_t row, size_t stride_bytes)
+static const void *row_at(const fh_attn *job, const fh_attn_seq *seq, size_t kv_head, const void *base, size_t row)
 {
-    return (const uint8_t *)base + row * stride_bytes;
+    const uint8_t *page = (const uint8_t *)base + seq->pages[row / FH_KV_PAGE_TOK] * job->page_bytes;
+    return page + row % FH_KV_PAGE_TOK * job->kv_stride_bytes + kv_head * job->head_dim * fh_type_block_bytes(job->kv_type);
 }
 
 /* Two passes over the keys and no state but sums, so that nothing of the online softmax is shared with the fast kernels. */
-void fh_ref_attend(const fh_attn *job, const float *q, const void *k, const void *v, size_t keys, float *out)
+void fh_ref_attend(const fh_attn *job, const fh_attn_seq *seq, size_t kv_head, const float *q, size_t keys, float *out)
 {
     assert(keys > 0 && job->head_dim <= FH_HEAD_DIM_MAX);
     double sums[FH_HEAD_DIM_MAX] = {0}, max = -HUGE_VAL, total = 0;
     float row[FH_HEAD_DIM_MAX];
     for (size_t i = 0; i < keys; i++) {
-        double score = fh_ref_dot(job->kv_type, row_at(k, i, job->kv_stride_bytes), q, job->head_dim) * (double)job->scale;
+        double score = fh_ref_dot(job->kv_type, row_at(job, seq, kv_head, job->k, i), q, job->head_dim) * (double)job->scale;
         if (!(score <= max)) max = score;
     }
     for (size_t i = 0; i < keys; i++) {
-        double score = fh_ref_dot(job->kv_type, row_at(k, i, job->kv_stride_bytes), q, job->head_dim) * (double)job->scale;
+        double score = fh_ref_dot(job->kv_type, row_at(job, seq, kv_head, job->k, i), q, job->head_dim) * (double)job->scale;
         double p = exp(score - max);
-        fh_ref_dequant(job->kv_type, row_at(v, i, job->kv_stride_bytes), row, job->head_dim);
+        fh_ref_dequant(job->kv_type, row_at(job, seq, kv_head, job->v, i), row, job->head_dim);
         total += p;
         for (size_t d = 0; d < job->head_dim; d++) sums[d] += p * (double)row[d];
     }

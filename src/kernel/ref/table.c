@@ -47,12 +47,12 @@ static void attend(const fh_attn_part *part)
     const fh_attn *job = part->job;
     const fh_attn_seq *seq = part->seq;
     assert(!part->partial && part->key == 0);
-    size_t group = job->heads / job->kv_heads, at = part->kv_head * job->head_dim * fh_type_block_bytes(job->kv_type);
+    size_t group = job->heads / job->kv_heads;
     for (size_t r = part->row; r < part->row_end; r++) {
         size_t query = r / group, head = part->kv_head * group + r % group, row = seq->q_first + query;
         size_t keys = FH_MIN(part->key_end, seq->kv_len - seq->q_count + query + 1);
-        fh_ref_attend(job, job->q + row * job->q_stride + head * job->head_dim, (const uint8_t *)seq->k + at, (const uint8_t *)seq->v + at,
-                      keys, job->out + row * job->out_stride + head * job->head_dim);
+        fh_ref_attend(job, seq, part->kv_head, job->q + row * job->q_stride + head * job->head_dim, keys,
+                      job->out + row * job->out_stride + head * job->head_dim);
     }
 }
 

@@ -21,6 +21,7 @@
 #define SMALL_DIM  256 /* larger heads take fewer rows at a time */
 #define LARGE_ROWS 8
 _Static_assert(FH_ATTN_ROWS % LANES == 0, "rows are whole vectors");
+_Static_assert(FH_KV_PAGE_TOK % KEYS == 0, "a block lies in one page");
 #define WORK_FLOATS (2 * KEYS * FH_HEAD_DIM_MAX + LARGE_ROWS * (2 * FH_HEAD_DIM_MAX + KEYS))
 _Static_assert(2 * KEYS * SMALL_DIM + FH_ATTN_ROWS * (2 * SMALL_DIM + KEYS) <= WORK_FLOATS, "both cases fit");
 
@@ -79,12 +80,6 @@ static void begin(state *s, float *work)
     }
 }
 
-static const uint8_t *cache_row(const state *s, const void *base, size_t key)
-{
-    size_t offset = s->part->kv_head * s->dim * fh_type_block_bytes(s->part->job->kv_type);
-    return (const uint8_t *)base + key * s->part->job->kv_stride_bytes + offset;
-}
-
 INLINE vf load_dims(fh_type type, const void *row, size_t d, size_t dim)
 {
     return d + LANES <= dim ? vf_load_typed(type, row, d) : vf_load_typed_part(type, row, d, dim - d);
@@ -92,11 +87,12 @@ INLINE vf load_dims(fh_type type, const void *row, size_t d, size_t dim)
 
 INLINE void load_keys(const state *s, fh_type type, size_t key, size_t count)
 {
+    const uint8_t *rows = fh_attn_rows(s->part, s->part->job->k, key);
+    size_t stride = s->part->job->kv_stride_bytes;
     for (size_t k = 0; k < KEYS; k += LANES) {
         for (size_t d = 0; d < s->dims; d += LANES) {
             vf square[LANES];
-            for (size_t i = 0; i < LANES; i++)
-                square[i] = k + i < count ? load_dims(type, cache_row(s, s->part->seq->k, key + k + i), d, s->dim) : vf_zero();
+            for (size_t i = 0; i < LANES; i++) square[i] = k + i < count ? load_dims(type, rows + (k + i) * stride, d, s->dim) : vf_zero();
             vf_transpose(square);
             for (size_t i = 0; i < LANES; i++) vf_store(s->keys + (d + i) * KEYS + k, square[i]);
         }
@@ -105,8 +101,8 @@ INLINE void load_keys(const state *s, fh_type type, size_t key, size_t count)
 
 INLINE void load_values(const state *s, fh_type type, size_t key, size_t count)
 {
-    for (size_t k = 0; k < count; k++) {
-        const uint8_t *row = cache_row(s, s->part->seq->v, key + k);
+    const uint8_t *row = fh_attn_rows(s->part, s->part->job->v, key);
+    for (size_t k = 0; k < count; k++, row += s->part->job->kv_stride_bytes) {
         for (size_t d = 0; d < s->dims; d += LANES) vf_store(s->values + k * s->dims + d, load_dims(type, row, d, s->dim));
     }
 }

@@ -4,7 +4,9 @@
 #define FH_TEST_ENGINE_FIXTURE_H
 
 #include "cmocka_all.h"
+#include "base/limits.h"
 #include "engine_private.h"
+#include "pages.h"
 #include "tiny_gguf.h"
 
 #include <pthread.h>
@@ -107,6 +109,13 @@ typedef struct running {
     int rc; /* 1 until open has ended */
 } running;
 
+static inline const char *engine_pages_wrong(const fh_engine *e)
+{
+    const fh_kv_seq *tables[FH_LIMIT_STREAMS];
+    for (size_t i = 0; i < e->info.parallel; i++) tables[i] = &e->slots[i].kv;
+    return pages_wrong(&e->model.kv, e->prefix, tables, e->info.parallel);
+}
+
 static inline void *running_main(void *arg)
 {
     running *r = arg;
@@ -118,6 +127,11 @@ static inline void *running_main(void *arg)
     pthread_cond_signal(&r->opened);
     pthread_mutex_unlock(&r->lock);
     if (rc == 0) fh_engine_run(e);
+    const char *wrong = rc ? NULL : engine_pages_wrong(e);
+    if (wrong) {
+        fprintf(stderr, "%s\n", wrong);
+        abort();
+    }
     fh_engine_close(e);
     return NULL;
 }
@@ -208,6 +222,19 @@ static inline void wait_pieces(asked *a, size_t pieces)
     pthread_mutex_lock(&a->lock);
     while (!a->ended && a->pieces < pieces) pthread_cond_wait(&a->changed, &a->lock);
     pthread_mutex_unlock(&a->lock);
+}
+
+/* Holds the batch thread at the first piece beyond so many, so that who comes now waits. */
+typedef struct gate {
+    asked a;
+    atomic_size_t beyond;
+} gate;
+
+static inline void wait_at_gate(void *arg, const fh_gen_piece *p)
+{
+    gate *g = arg;
+    asked_piece(&g->a, p);
+    while (g->a.pieces > atomic_load(&g->beyond)) usleep(1000);
 }
 
 /* Greedy, 16 tokens, logprobs so that ids are seen; end tokens do not end it. */

@@ -226,7 +226,8 @@ static void many_at_once_give_what_each_gives_alone(void **state)
     stop_engine(&r);
 }
 
-/* Beside somebody who generates a step takes PREFILL_BESIDE_DECODE_TOK tokens of a long text: so many tokens come while it is computed. */
+/* Beside somebody who generates a step takes PREFILL_BESIDE_DECODE_TOK tokens of a long text at most: so many tokens come while it is
+ * computed. */
 static void a_long_text_does_not_stop_who_generates(void **state)
 {
     (void)state;
@@ -315,27 +316,30 @@ static void what_is_cancelled_or_waits_at_the_end_has_no_vector(void **state)
 {
     (void)state;
     running r;
-    static asked a;
+    static gate a;
     static wanted cancelled, left;
     fh_token ids[40];
     start_tiny(&r, (fh_engine_options){.parallel = 1});
     prompt(ids, 40, 1);
     fh_gen_request q = request_of(ids, 40);
     q.max_tok = 0;
-    no_error(ask(&r, &a, &q, NULL), NULL);
-    wait_pieces(&a, 1);
-    fh_gen_pause(a.gen, true);
+    q.on_piece = wait_at_gate;
+    no_error(ask(&r, &a.a, &q, NULL), NULL);
+    wait_pieces(&a.a, 1);
     no_error(want(r.engine, &cancelled, ids, 40, NULL), NULL);
     no_error(want(r.engine, &left, ids, 40, NULL), NULL);
     fh_gen_cancel(cancelled.gen);
+    atomic_store(&a.beyond, 1);
     wait_vector(&cancelled);
     assert_int_equal(cancelled.end.finish, FH_GEN_CANCELLED);
     assert_false(cancelled.has_vector);
+    fh_engine_stop(r.engine);
+    atomic_store(&a.beyond, SIZE_MAX);
     stop_engine(&r);
     wait_vector(&left);
     assert_int_equal(left.end.finish, FH_GEN_SHUTDOWN);
     assert_false(left.has_vector);
-    wait_end(&a);
+    wait_end(&a.a);
 }
 
 static void on_end(void *arg, const fh_gen_end *end)

@@ -257,22 +257,25 @@ static void a_request_that_waits_can_be_cancelled(void **state)
 {
     (void)state;
     running r;
-    static asked first, second;
+    static gate first;
+    static asked second;
     fh_token ids[PROMPT];
     start_tiny(&r, (fh_engine_options){.parallel = 1});
     prompt(ids, PROMPT, 5);
     fh_gen_request q = request_of(ids, PROMPT);
     q.max_tok = 0;
-    no_error(ask(&r, &first, &q, NULL), NULL);
-    wait_pieces(&first, 1);
-    fh_gen_pause(first.gen, true);
+    q.on_piece = wait_at_gate;
+    no_error(ask(&r, &first.a, &q, NULL), NULL);
+    wait_pieces(&first.a, 1);
+    q.on_piece = NULL;
     no_error(ask(&r, &second, &q, NULL), NULL);
     fh_gen_cancel(second.gen);
+    atomic_store(&first.beyond, SIZE_MAX);
     wait_end(&second);
     assert_int_equal(second.end.finish, FH_GEN_CANCELLED);
     assert_int_equal(second.end.generated_tok, 0);
-    fh_gen_cancel(first.gen);
-    wait_end(&first);
+    fh_gen_cancel(first.a.gen);
+    wait_end(&first.a);
     stop_engine(&r);
 }
 
@@ -311,6 +314,7 @@ static void a_full_queue_refuses_and_says_busy(void **state)
 {
     (void)state;
     running r;
+    static gate first;
     asked *many = calloc(FH_LIMIT_ENGINE_QUEUE + 2, sizeof *many);
     fh_token ids[PROMPT];
     fh_err *err = NULL;
@@ -318,9 +322,10 @@ static void a_full_queue_refuses_and_says_busy(void **state)
     prompt(ids, PROMPT, 8);
     fh_gen_request q = request_of(ids, PROMPT);
     q.max_tok = 0;
-    no_error(ask(&r, &many[0], &q, NULL), NULL);
-    wait_pieces(&many[0], 1);
-    fh_gen_pause(many[0].gen, true);
+    q.on_piece = wait_at_gate;
+    no_error(ask(&r, &first.a, &q, NULL), NULL);
+    wait_pieces(&first.a, 1);
+    q.on_piece = NULL;
     for (size_t i = 1; i <= FH_LIMIT_ENGINE_QUEUE; i++) no_error(ask(&r, &many[i], &q, NULL), NULL);
     assert_int_equal(ask(&r, &many[FH_LIMIT_ENGINE_QUEUE + 1], &q, &err), FH_E_BUSY);
     fh_err_free(err);
@@ -328,8 +333,11 @@ static void a_full_queue_refuses_and_says_busy(void **state)
     fh_engine_stats_get(r.engine, &stats);
     assert_int_equal(stats.waiting, FH_LIMIT_ENGINE_QUEUE);
     assert_int_equal(stats.refused, 1);
+    fh_engine_stop(r.engine);
+    atomic_store(&first.beyond, SIZE_MAX);
     stop_engine(&r);
-    for (size_t i = 0; i <= FH_LIMIT_ENGINE_QUEUE; i++) {
+    wait_end(&first.a);
+    for (size_t i = 1; i <= FH_LIMIT_ENGINE_QUEUE; i++) {
         wait_end(&many[i]);
         assert_int_equal(many[i].end.finish, FH_GEN_SHUTDOWN);
     }

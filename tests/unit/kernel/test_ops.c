@@ -272,6 +272,7 @@ typedef struct attention {
     fh_attn_seq seqs[3];
     float *q, *out;
     uint8_t *cache;
+    uint32_t *pages;
     size_t rows; /* queries in all */
     const fh_kernels *k;
 } attention;
@@ -279,17 +280,22 @@ typedef struct attention {
 static attention attention_make(size_t heads, size_t kv_heads, size_t dim, fh_type type, size_t seq_count, const size_t (*shape)[2])
 {
     attention a = {.job = {.heads = heads, .kv_heads = kv_heads, .head_dim = dim, .scale = 1 / sqrtf((float)dim), .kv_type = type}};
-    size_t keys = 0, row = kv_heads * dim;
+    size_t pages = 0, row = kv_heads * dim;
     a.job.kv_stride_bytes = row * fh_type_block_bytes(type) + 64;
-    for (size_t i = 0; i < seq_count; i++) keys += shape[i][1];
-    a.cache = fh_alloc(2 * keys * a.job.kv_stride_bytes);
-    for (size_t i = 0; i < 2 * keys; i++) random_blocks(type, a.cache + i * a.job.kv_stride_bytes, row * fh_type_block_bytes(type), 2);
-    keys = 0;
-    for (size_t i = 0; i < seq_count; i++) {
-        const uint8_t *k = a.cache + 2 * keys * a.job.kv_stride_bytes;
-        a.seqs[i] = (fh_attn_seq){a.rows, shape[i][0], shape[i][1], k, k + shape[i][1] * a.job.kv_stride_bytes};
+    a.job.page_bytes = 2 * FH_KV_PAGE_TOK * a.job.kv_stride_bytes + 128;
+    for (size_t i = 0; i < seq_count; i++) pages += shape[i][1] / FH_KV_PAGE_TOK + 1;
+    a.cache = fh_alloc(pages * a.job.page_bytes);
+    a.pages = fh_calloc(pages, sizeof *a.pages);
+    a.job.k = a.cache;
+    a.job.v = a.cache + FH_KV_PAGE_TOK * a.job.kv_stride_bytes;
+    for (size_t i = 0; i < pages; i++) {
+        for (size_t r = 0; r < 2 * (size_t)FH_KV_PAGE_TOK; r++)
+            random_blocks(type, a.cache + i * a.job.page_bytes + r * a.job.kv_stride_bytes, row * fh_type_block_bytes(type), 2);
+    }
+    for (size_t i = 0, first = 0; i < seq_count; i++) { /* the last page comes first */
+        a.seqs[i] = (fh_attn_seq){a.rows, shape[i][0], shape[i][1], a.pages + first};
+        for (size_t end = first + shape[i][1] / FH_KV_PAGE_TOK + 1; first < end; first++) a.pages[first] = (uint32_t)(pages - 1 - first);
         a.rows += shape[i][0];
-        keys += shape[i][1];
     }
     a.job.seq_count = seq_count;
     a.job.q_stride = a.job.out_stride = heads * dim + 3;
@@ -303,6 +309,7 @@ static void attention_free(attention *a)
 {
     fh_free(a->q);
     fh_free(a->out);
+    fh_free(a->pages);
     fh_free(a->cache);
 }
 
@@ -331,8 +338,8 @@ static void attention_check(const attention *a)
         const fh_attn_seq *seq = &a->seqs[s];
         for (size_t q = 0; q < seq->q_count; q++) {
             for (size_t h = 0; h < j->heads; h++) {
-                size_t row = seq->q_first + q, at = h / (j->heads / j->kv_heads) * j->head_dim * fh_type_block_bytes(j->kv_type);
-                fh_ref_attend(j, a->q + row * j->q_stride + h * j->head_dim, (const uint8_t *)seq->k + at, (const uint8_t *)seq->v + at,
+                size_t row = seq->q_first + q;
+                fh_ref_attend(j, seq, h / (j->heads / j->kv_heads), a->q + row * j->q_stride + h * j->head_dim,
                               seq->kv_len - seq->q_count + q + 1, want);
                 near(a->out + row * j->out_stride + h * j->head_dim, want, j->head_dim, 1e-5f, 1e-5f, "attention");
             }

@@ -6,8 +6,8 @@
  * while the engine is open.
  *
  * What holds: each submitted request ends with exactly one on_end; a sequence never holds more than info.context_tok tokens; at most
- * info.parallel sequences are in the batch and ENGINE_QUEUE wait; all memory that grows is made in open. After open no file is opened and
- * no thread started. */
+ * info.parallel sequences are in the batch, with info.kv_tok tokens together, and ENGINE_QUEUE wait; all memory that grows is made in open.
+ * After open no file is opened and no thread started. */
 #ifndef FH_ENGINE_ENGINE_H
 #define FH_ENGINE_ENGINE_H
 
@@ -27,6 +27,7 @@ typedef struct fh_engine_options {
     unsigned threads;            /* 0: one a physical core */
     uint32_t context_tok;        /* a sequence's most tokens; 0: the model's own, at most ENGINE_CONTEXT_DEFAULT */
     unsigned parallel;           /* sequences in the batch at once; 0: 4 */
+    uint64_t kv_tok;             /* tokens that the cache holds, of all sequences and for later ones; 0: parallel times context_tok */
     uint32_t batch_tok;          /* tokens of one step; 0: 512 */
     bool deterministic;          /* a request's tokens do not depend on what else is in the batch, bit for bit */
     bool exact;                  /* float arithmetic: no quantised activations, float32 cache */
@@ -46,6 +47,7 @@ FH_DEFINE_AUTO(fh_engine, fh_engine_close);
 typedef struct fh_engine_info {
     const char *architecture, *name; /* borrowed from the engine; name "" when the file says none */
     const char *isa, *peak;          /* peak: of bench.h, what its products are held against; NULL: none */
+    uint64_t kv_tok;                 /* whole pages */
     uint32_t context_tok, trained_context_tok, vocab_size, layers, embd, batch_tok;
     unsigned parallel, threads;
     uint64_t file_bytes, weight_bytes, owned_bytes, kv_bytes; /* owned: anonymous memory made for weights; kv: of the whole arena */
@@ -89,6 +91,10 @@ typedef struct fh_gen_piece {
     uint64_t prompt_tok, cached_tok; /* as of fh_gen_end */
 } fh_gen_piece;
 
+/* Who is admitted first, and gives its place back last when the cache is full. A step counts like having come 10 seconds earlier, so that
+ * nobody waits for ever. */
+typedef enum fh_gen_priority { FH_GEN_LOW = -1, FH_GEN_NORMAL, FH_GEN_HIGH } fh_gen_priority;
+
 typedef struct fh_gen_request {
     const fh_token *tokens; /* copied; at least one */
     size_t token_count;
@@ -106,8 +112,9 @@ typedef struct fh_gen_request {
     /* No answer: the mean of the last hidden states (after the output norm) of all tokens, which on_end has. Of the rest only on_end and
      * arg count; the tokens may fill the context, and nothing of the cache is reused or left. */
     bool embed;
-    fh_str cache_salt; /* copied, at most 64 bytes: earlier tokens are reused only between requests of the same salt */
-    bool markers;      /* control tokens that are part of the markers of fh_engine_toolfmt come as text */
+    fh_str cache_salt; /* copied, at most 64 bytes without zeros: tokens are reused only between requests of the same salt */
+    fh_gen_priority priority;
+    bool markers; /* control tokens that are part of the markers of fh_engine_toolfmt come as text */
     /* What was begun, as text, while the request is submitted; NULL: not wanted. */
     void (*on_begun)(void *arg, fh_str text);
     /* On the batch thread, borrowed during the call. */
@@ -122,7 +129,7 @@ int fh_engine_submit(fh_engine *e, const fh_gen_request *r, fh_gen **ret, fh_err
 /* All of them, one behind the other, or none; at most CHOICES. ret: where each one's reference goes, before any of them runs. */
 int fh_engine_submit_all(fh_engine *e, const fh_gen_request *r, size_t count, fh_gen **const *ret, fh_err **err);
 void fh_gen_cancel(fh_gen *g);             /* it ends within a step, unless it has ended; on_end is still called */
-void fh_gen_pause(fh_gen *g, bool paused); /* a paused sequence keeps its place and computes nothing */
+void fh_gen_pause(fh_gen *g, bool paused); /* a paused sequence computes nothing, and keeps its place until others want it */
 void fh_gen_release(fh_gen *g);
 
 void fh_engine_run(fh_engine *e);  /* until fh_engine_stop; what still waits or runs then ends with FH_GEN_SHUTDOWN */
@@ -132,7 +139,8 @@ typedef struct fh_engine_stats {
     uint64_t requests, refused, prompt_tok, cached_tok, generated_tok, steps, step_rows;
     int64_t busy_ns;
     size_t waiting, running;
-    uint64_t kv_used_tok, kv_total_tok;
+    uint64_t preempted;                              /* times that a request gave its pages back and waited again */
+    uint64_t kv_used_tok, kv_kept_tok, kv_total_tok; /* room in pages: of running requests, kept for later ones (both: in both), in all */
 } fh_engine_stats;
 void fh_engine_stats_get(fh_engine *e, fh_engine_stats *ret);
 

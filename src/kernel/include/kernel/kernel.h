@@ -145,18 +145,21 @@ void fh_rope_store(const fh_kernels *k, const fh_rope_job *job, fh_worker *wk);
 /* ---- attention ---- */
 
 #define FH_HEAD_DIM_MAX 1024
+#define FH_KV_PAGE_TOK  64 /* tokens of a page of the cache; whole blocks of keys, so that a block never lies in two pages */
 
 /* One sequence's part of a batch: queries q_first .. q_first + q_count of the batch, positions kv_len - q_count .. kv_len - 1, over the
- * first kv_len rows of its cache (its own new rows already written). Causal. */
+ * first kv_len rows of its cache (its own new rows already written). Causal. Row r is row r % FH_KV_PAGE_TOK of page
+ * pages[r / FH_KV_PAGE_TOK]. */
 typedef struct fh_attn_seq {
     size_t q_first, q_count, kv_len;
-    const void *k, *v; /* rows [kv_len][kv_heads * head_dim] of kv_type, row stride kv_stride_bytes */
+    const uint32_t *pages;
 } fh_attn_seq;
 typedef struct fh_attn {
     size_t heads, kv_heads, head_dim; /* heads a multiple of kv_heads, head_dim at most FH_HEAD_DIM_MAX */
     float scale;
     fh_type kv_type; /* F16, BF16 or F32 */
-    size_t kv_stride_bytes;
+    size_t kv_stride_bytes, page_bytes;
+    const void *k, *v; /* of page 0: rows [FH_KV_PAGE_TOK][kv_heads * head_dim] of kv_type, row stride kv_stride_bytes */
     const fh_attn_seq *seqs;
     size_t seq_count;
     const float *q;

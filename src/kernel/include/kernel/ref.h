@@ -13,7 +13,7 @@ void fh_ref_rms_norm(const float *x, const float *w, float eps, size_t cols, flo
 void fh_ref_silu_mul(const float *gate, const float *up, size_t n, float *y);
 /* y_2i = x_2i cos - x_2i+1 sin, y_2i+1 = x_2i sin + x_2i+1 cos; cs holds (cos, sin) pairs; y may be x. */
 void fh_ref_rope(const float *x, const float *cs, size_t pairs, float *y);
-/* One query head: out = softmax(scale * q k^T) v over `keys` rows; k and v point at the head's first element, stride in bytes. */
-void fh_ref_attend(const fh_attn *job, const float *q, const void *k, const void *v, size_t keys, float *out);
+/* One query head: out = softmax(scale * q k^T) v over the first `keys` rows of the sequence, of the head kv_head of keys and values. */
+void fh_ref_attend(const fh_attn *job, const fh_attn_seq *seq, size_t kv_head, const float *q, size_t keys, float *out);
 
 #endif
