@@ -233,6 +233,12 @@ static const fh_migration schema[] = {
     {23, "ALTER TABLE nodes ADD COLUMN measured TEXT NOT NULL DEFAULT '{}';"}, /* JSON: by the server; src/pool/measured.c says what */
     {24, "ALTER TABLE machine_orders ADD COLUMN limit_s INTEGER NOT NULL DEFAULT 0;" /* that it was asked for with; 0: none */
          "ALTER TABLE machine_orders ADD COLUMN limit_micro INTEGER NOT NULL DEFAULT 0;"},
+    {25, "ALTER TABLE deployments ADD COLUMN offer TEXT NOT NULL DEFAULT '';"      /* picked of what its provider offers; '': none was */
+         "ALTER TABLE deployments ADD COLUMN offer_kind TEXT NOT NULL DEFAULT '';" /* what may stand for it */
+         "ALTER TABLE sets ADD COLUMN offer TEXT NOT NULL DEFAULT '';"
+         "ALTER TABLE sets ADD COLUMN offer_kind TEXT NOT NULL DEFAULT '';"
+         "ALTER TABLE rentals ADD COLUMN offer TEXT NOT NULL DEFAULT '';"
+         "ALTER TABLE rentals ADD COLUMN offer_kind TEXT NOT NULL DEFAULT '';"},
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

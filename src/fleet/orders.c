@@ -67,7 +67,9 @@ static fh_supply_want want_of(const fh_deployment *d)
                         .streams = d->view.streams,
                         .max_hour_micro = d->limit.max_hour_micro,
                         .limit_s = d->limit.seconds,
-                        .limit_micro = d->limit.micro};
+                        .limit_micro = d->limit.micro,
+                        .offer = d->limit.offer,
+                        .offer_kind = d->limit.offer_kind};
     memcpy(w.currency, d->limit.currency, sizeof(w.currency));
     return w;
 }
@@ -224,6 +226,7 @@ static void show(fh_order *o)
                         .leaving = o->view.leaving};
     snprintf(t.supply, sizeof(t.supply), "%s", o->supply_name);
     memcpy(t.currency, o->view.currency, sizeof(t.currency));
+    snprintf(t.note, sizeof(t.note), "%s", o->view.note);
     if (memcmp(&t, &v->order, sizeof(t)) == 0) return;
     memcpy(&v->order, &t, sizeof(t));
     fh_fleet_publish(o->fleet);

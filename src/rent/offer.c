@@ -16,6 +16,12 @@ bool fh_rent_offer_fits(const fh_rent_offer *o, const fh_rent_filter *f)
     return f->spot || !o->spot;
 }
 
+void fh_rent_offer_kind(const fh_rent_offer *o, char out[FH_RENT_KIND_CHARS])
+{
+    snprintf(out, FH_RENT_KIND_CHARS, "%u x %.31s%s%.31s", o->gpus, o->device[0] ? o->device : o->gpu, o->region[0] ? " in " : "",
+             o->region);
+}
+
 bool fh_rent_offer_is_better(const fh_rent_offer *a, const fh_rent_offer *b)
 {
     if (a->hour_micro != b->hour_micro) return a->hour_micro < b->hour_micro;

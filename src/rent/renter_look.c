@@ -13,13 +13,29 @@ static bool is_refused(const fh_renter *r, const char *offer, int64_t now)
     return false;
 }
 
+/* How near it is to what was picked: 2 the very offer, 1 one of its kind. */
+static int nearness(const fh_rent_want *w, const fh_rent_offer *o)
+{
+    char kind[FH_RENT_KIND_CHARS];
+    if (!w->offer[0]) return 0;
+    if (strcmp(o->id, w->offer) == 0) return 2;
+    fh_rent_offer_kind(o, kind);
+    return strcmp(kind, w->offer_kind) == 0;
+}
+
+static bool is_preferred(const fh_rent_want *w, const fh_rent_offer *a, const fh_rent_offer *b)
+{
+    int near_a = nearness(w, a), near_b = nearness(w, b);
+    return near_a != near_b ? near_a > near_b : fh_rent_offer_is_better(a, b);
+}
+
 static const fh_rent_offer *best_offer(const fh_renter *r, const rent_rental *t, int64_t now)
 {
     const fh_rent_offer *best = NULL;
     for (size_t i = 0; i < r->offer_count; i++) {
         const fh_rent_offer *o = &r->offers[i];
         if (!fh_rent_offer_fits(o, &t->row.want.filter) || is_refused(r, o->id, now)) continue;
-        if (!best || fh_rent_offer_is_better(o, best)) best = o;
+        if (!best || is_preferred(&t->row.want, o, best)) best = o;
     }
     return best;
 }
@@ -110,6 +126,8 @@ static void rent(fh_renter *r, rent_rental *t, const fh_rent_offer *o)
     memcpy(row.epoch, r->c.identity.epoch, sizeof row.epoch);
     memcpy(row.offer, o->id, sizeof row.offer);
     row.asked_utc_ns = fh_renter_now(r).utc_ns;
+    if (t->row.want.offer[0] && !nearness(&t->row.want, o))
+        snprintf(row.reason, sizeof row.reason, "%s is not to be had now, this is the next-best", t->row.want.offer_kind);
     rent_act *a = fh_renter_new_act(r, t, &row);
     if (!a) return;
     a->calling = true;

@@ -60,11 +60,12 @@ int fh_rent_store_rental(fh_db *db, const char *provider, fh_rental_row *r, fh_e
                           "iiisii", r->id, (int64_t)r->wanted, (int64_t)r->over, r->reason, (int64_t)r->arrived, (int64_t)r->lost);
     int rc = fh_db_exec(db, err,
                         "INSERT INTO rentals(provider, epoch, device, gpus, region, spot, max_hour_micro, limit_s, limit_micro, look_s, "
-                        "image, run, wanted, over, reason, asked_utc_ns, order_id, gpu_bytes, ram_bytes) "
-                        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
-                        "sssisiiiiissiisiiii", provider, r->epoch, r->device, (int64_t)w->filter.gpus, r->region, (int64_t)w->filter.spot,
+                        "image, run, wanted, over, reason, asked_utc_ns, order_id, gpu_bytes, ram_bytes, offer, offer_kind) "
+                        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+                        "sssisiiiiissiisiiiiss", provider, r->epoch, r->device, (int64_t)w->filter.gpus, r->region, (int64_t)w->filter.spot,
                         w->filter.max_hour_micro, w->limit_s, w->limit_micro, w->look_s, w->image, w->run, (int64_t)r->wanted,
-                        (int64_t)r->over, r->reason, r->asked_utc_ns, w->order, (int64_t)w->filter.gpu_bytes, (int64_t)w->filter.ram_bytes);
+                        (int64_t)r->over, r->reason, r->asked_utc_ns, w->order, (int64_t)w->filter.gpu_bytes, (int64_t)w->filter.ram_bytes,
+                        w->offer, w->offer_kind);
     return insert(db, &r->id, rc, err);
 }
 
@@ -116,6 +117,8 @@ static int read_rental(fh_stmt *s, fh_rental_row *r, fh_err **err)
                       .look_s = fh_stmt_int(s, 14),
                       .image = image,
                       .run = run};
+    copy(w.offer, sizeof w.offer, fh_stmt_str(s, 21));
+    copy(w.offer_kind, sizeof w.offer_kind, fh_stmt_str(s, 22));
     return fh_rental_row_copy_want(r, &w, err);
 }
 
@@ -126,7 +129,7 @@ int fh_rent_load_rentals(fh_db *db, const char *provider, int64_t order, int (*e
     bool row = false;
     int rc = fh_db_query(db, &s, err,
                          "SELECT id, epoch, device, gpus, region, spot, max_hour_micro, limit_s, limit_micro, image, run, wanted, reason, "
-                         "asked_utc_ns, look_s, order_id, gpu_bytes, ram_bytes, over, arrived, lost FROM rentals "
+                         "asked_utc_ns, look_s, order_id, gpu_bytes, ram_bytes, over, arrived, lost, offer, offer_kind FROM rentals "
                          "WHERE provider = ?1 AND (order_id = ?2 OR (?2 = -1 AND NOT over) OR "
                          "(?2 = -2 AND id > (SELECT coalesce(max(id), 0) FROM rentals) - ?3)) ORDER BY id",
                          "sii", provider, order, (int64_t)FH_LIMIT_RENTALS_SHOWN);

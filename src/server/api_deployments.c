@@ -34,6 +34,7 @@ static fh_json *machine_json(const fh_order_terms *t)
     fh_json_set(o, "currency", text_or_null(t->currency));
     fh_json_set(o, "ends", api_time(t->ends_utc_ns));
     fh_json_set(o, "leaving", fh_json_new_bool(t->leaving));
+    fh_json_set(o, "note", text_or_null(t->note));
     return o;
 }
 
@@ -301,6 +302,13 @@ int api_shape_read(api_call *c, bool model, fh_deploy_spec *ret, fh_err **err)
     return rc ? rc : check_path(c->server, ret, err);
 }
 
+static int read_offer(api_call *c, fh_deploy_spec *spec, fh_err **err)
+{
+    fh_str offer = {NULL, 0};
+    int rc = fh_json_read_str(c->body, "offer", false, &offer, err);
+    return rc || !offer.len ? rc : fh_rental_pick(c->server, offer, spec, err);
+}
+
 static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
 {
     int rc = read_mode(c, spec, err);
@@ -308,6 +316,7 @@ static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
     if (!rc) rc = api_replicas_read(c->body, &spec->replicas, err);
     if (!rc) rc = api_limit_read(c->body, &spec->limit, err);
     if (!rc) rc = api_shape_read(c, true, spec, err);
+    if (!rc) rc = read_offer(c, spec, err);
     if (!rc) fh_rental_fill_limit(c->server, spec);
     return rc;
 }

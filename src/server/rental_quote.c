@@ -196,6 +196,25 @@ void api_rentals_quote(api_call *c)
     api_reply_error(c, err);
 }
 
+int fh_rental_pick(const fh_server *s, fh_str offer, fh_deploy_spec *spec, fh_err **err)
+{
+    const fh_provider *p = account_of(s, fh_str_of(spec->place));
+    size_t count = 0;
+    bool fresh;
+    const fh_rent_offer *list = p ? fh_rental_offers_get(s->rental_offers, p->name, &count, &fresh) : NULL;
+    for (size_t i = 0; list && i < count; i++) {
+        if (!fh_str_eqs(offer, list[i].id)) continue;
+        memcpy(spec->limit.offer, list[i].id, sizeof list[i].id);
+        fh_rent_offer_kind(&list[i], spec->limit.offer_kind);
+        return 0;
+    }
+    fh_err_set(err, FH_E_NOT_FOUND, "%.80s did not offer '%.*s' when it was asked last", spec->place, (int)FH_MIN(offer.len, (size_t)64),
+               offer.ptr);
+    fh_err_hint(err, "ask for plans again, and take one of its names; without an offer the cheapest that fits is rented");
+    fh_err_param(err, "offer");
+    return FH_E_NOT_FOUND;
+}
+
 void fh_rental_fill_limit(const fh_server *s, fh_deploy_spec *spec)
 {
     fh_rent_want w = {.look_s = 0};

@@ -287,6 +287,8 @@ static void take_memory(const fh_supply_want *w, fh_rent_filter *f)
 int fh_rented_want(const fh_supply_want *w, fh_rent_want *ret, fh_err **err)
 {
     take_memory(w, &ret->filter);
+    snprintf(ret->offer, sizeof ret->offer, "%s", w->offer ? w->offer : "");
+    snprintf(ret->offer_kind, sizeof ret->offer_kind, "%s", w->offer_kind ? w->offer_kind : "");
     return take_limits(w, ret, err);
 }
 
@@ -380,6 +382,7 @@ static void say_act(const rented *r, const fh_rent_act *a, fh_supply_view *ret)
         snprintf(ret->says, sizeof ret->says, "machine %s runs and is to join, at %s an hour", a->machine, price);
     else
         snprintf(ret->says, sizeof ret->says, "machine %s is started, at %s an hour", a->machine, price);
+    if (a->phase != FH_RENT_ENDING) snprintf(ret->note, sizeof ret->note, "%s", a->reason);
 }
 
 static void say_live(const rented *r, const fh_rental_view *v, fh_supply_view *ret)

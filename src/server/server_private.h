@@ -229,6 +229,8 @@ void api_rentals_list(api_call *c), api_rentals_take_over(api_call *c), api_rent
 int api_limit_read(const fh_json *body, fh_deploy_limit *l, fh_err **err); /* its member "limit", which may not be there */
 /* rental_quote.c: of a place that rents, limits that were not said are filled in. */
 void fh_rental_fill_limit(const fh_server *s, fh_deploy_spec *spec);
+/* Notes that this one of the place's offers was picked: FH_E_NOT_FOUND when it was not among them. */
+int fh_rental_pick(const fh_server *s, fh_str offer, fh_deploy_spec *spec, fh_err **err);
 void api_honesty_list(api_call *c), api_honesty_check(api_call *c), api_honesty_clear(api_call *c);
 void api_node_honesty_list(api_call *c), api_node_honesty_check(api_call *c), api_node_honesty_clear(api_call *c);
 bool api_node_is(api_call *c, fh_err **err);      /* the machine that the path names; FH_E_NOT_FOUND */

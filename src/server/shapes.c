@@ -244,6 +244,7 @@ static const api_field deployment_machine[] = {
     {"currency", "string", true, true, "of both; null while nothing is known of a price"},
     {"ends", "time", true, true, "when it will be taken away; null: that is not known"},
     {"leaving", "boolean", true, false, "it is about to be taken away before that"},
+    {"note", "string", true, true, "it is another one than was picked, and why; null: it is not"},
     END,
 };
 static const api_field deployment_limit[] = {
@@ -267,6 +268,9 @@ static const api_field deployment_create[] = {
     {"replicas_max", "integer", false, false, "the most: between the two there are as many as there is work for"},
     {"idle_s", "integer", false, false, "seconds without a request until a set whose fewest are 0 sleeps"},
     {"limit", "DeploymentLimit", false, false, "what machines that are got for it may cost"},
+    {"offer", "string", false, false,
+     "of place provider/NAME, a plan's name: rented before others; when it is gone, one of its kind, then the cheapest that fits the "
+     "limit"},
     {"reuse", "boolean", false, false, "take what runs or is on its way of that model, if anything is; false: start another beside it"},
     END,
 };

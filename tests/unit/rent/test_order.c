@@ -56,19 +56,26 @@ static void open_renter(void)
     assert_int_equal(fh_renter_open(&the.renter, &c, NULL), 0);
 }
 
-static int64_t ask(int64_t order, int expect)
+static int64_t ask_for(int64_t order, const char *offer, const char *kind, int expect)
 {
     int64_t id = 0;
-    const fh_rent_want w = {.order = order,
-                            .filter = {.max_hour_micro = 9000000},
-                            .limit_s = 7200,
-                            .limit_micro = 9000000,
-                            .look_s = 1800,
-                            .image = "image",
-                            .run = "true"};
+    fh_rent_want w = {.order = order,
+                      .filter = {.max_hour_micro = 9000000},
+                      .limit_s = 7200,
+                      .limit_micro = 9000000,
+                      .look_s = 1800,
+                      .image = "image",
+                      .run = "true"};
     FH_AUTO(fh_err) fh_err *err = NULL;
+    snprintf(w.offer, sizeof w.offer, "%s", offer);
+    snprintf(w.offer_kind, sizeof w.offer_kind, "%s", kind);
     assert_int_equal(fh_renter_ask(the.renter, &w, &id, &err) == 0, expect == 0);
     return id;
+}
+
+static int64_t ask(int64_t order, int expect)
+{
+    return ask_for(order, "", "", expect);
 }
 
 static void pass(int64_t seconds)
@@ -302,6 +309,62 @@ static void half_a_list_of_machines_is_none(void **state)
     assert_int_equal(count, 0);
 }
 
+static void what_an_order_got(int64_t order, fh_rent_act *ret)
+{
+    fh_rental_view v;
+    pass(900);
+    assert_true(fh_renter_find_order(the.renter, order, &v) && v.act);
+    *ret = *v.act;
+}
+
+/* The sim's offers have prices that are drawn anew each time: the cheapest is seldom the same one. */
+static void the_offer_that_was_picked_is_rented_whatever_is_cheaper(void **state)
+{
+    char last[16];
+    fh_rent_act act;
+    (void)state;
+    snprintf(last, sizeof last, "offer-%d", SIM_OFFERS - 1);
+    for (int64_t order = 1; order <= 4; order++) {
+        ask_for(order, last, "1 x h200", 0);
+        what_an_order_got(order, &act);
+        assert_string_equal(act.offer, last);
+        assert_string_equal(act.reason, "");
+        fh_renter_end(the.renter, view(order).id, "", NULL);
+        pass(900);
+    }
+}
+
+static void a_picked_offer_that_is_gone_is_followed_by_the_next_best_and_that_is_said(void **state)
+{
+    fh_rent_act act;
+    (void)state;
+    ask_for(7, "offer-gone", "8 x h200 in EU-RO-1", 0);
+    what_an_order_got(7, &act);
+    assert_string_equal(act.reason, "8 x h200 in EU-RO-1 is not to be had now, this is the next-best");
+    fh_renter_close(the.renter);
+    the.sim.generation++;
+    open_renter();
+    fh_renter_give_back(the.renter, view(7).id, "it is of no use", NULL);
+    what_an_order_got(7, &act);
+    assert_string_equal(act.reason, "8 x h200 in EU-RO-1 is not to be had now, this is the next-best");
+}
+
+static void an_offer_of_the_same_kind_stands_for_one_that_is_gone(void **state)
+{
+    fh_rent_act act;
+    char kind[FH_RENT_KIND_CHARS];
+    const fh_rent_offer known = {.device = "h200", .gpu = "NVIDIA H200", .gpus = 8, .region = "EU-RO-1"},
+                        plain = {.gpu = "A100", .gpus = 1};
+    (void)state;
+    fh_rent_offer_kind(&known, kind);
+    assert_string_equal(kind, "8 x h200 in EU-RO-1");
+    fh_rent_offer_kind(&plain, kind);
+    assert_string_equal(kind, "1 x A100");
+    ask_for(7, "offer-gone", "1 x ", 0); /* as the sim's are */
+    what_an_order_got(7, &act);
+    assert_string_equal(act.reason, "");
+}
+
 static void an_offer_must_have_the_memory_that_is_asked_for(void **state)
 {
     const fh_rent_offer box = {.device = "h200", .gpus = 2, .gpu_memory_bytes = 141000000000, .ram_bytes = 64000000000};
@@ -346,6 +409,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_machine_that_is_given_back_is_followed_by_one_of_another_offer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_order_is_released_with_and_without_a_renter, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_charged_is_asked_when_it_is_final, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_offer_that_was_picked_is_rented_whatever_is_cheaper, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_picked_offer_that_is_gone_is_followed_by_the_next_best_and_that_is_said, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_offer_of_the_same_kind_stands_for_one_that_is_gone, set_up, tear_down),
         cmocka_unit_test(charges_of_vast_are_read_for_one_machine),
         cmocka_unit_test(charges_of_runpod_are_summed_by_days_with_its_disk),
         cmocka_unit_test(half_a_list_of_machines_is_none),

@@ -39,12 +39,14 @@ typedef struct fh_order_terms { /* of the machine that was got for a deployment 
     int64_t hour_micro, spent_micro; /* what an hour of it costs, and what it has cost at most; millionths */
     int64_t ends_utc_ns;             /* when it will be taken away; 0: not known */
     bool leaving;                    /* it is about to be taken away before that */
+    char note[128];                  /* it is another one than was picked, and why; "": it is not */
 } fh_order_terms;
 
 typedef struct fh_deploy_limit { /* of a machine that is got for a deployment. 0: none */
     int64_t max_hour_micro;      /* millionths of the currency */
     int64_t seconds, micro;      /* of all of them together */
     char currency[4];
+    char offer[64], offer_kind[80]; /* picked of what its provider offers (supply/supply.h); "": none was */
 } fh_deploy_limit;
 
 /* What an engine says of its load, by its own metrics; below 0: it does not say. */

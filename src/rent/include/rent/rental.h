@@ -10,8 +10,9 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define FH_RENT_ID_CHARS  64
-#define FH_RENT_TAG_CHARS 96
+#define FH_RENT_ID_CHARS   64
+#define FH_RENT_TAG_CHARS  96
+#define FH_RENT_KIND_CHARS 80
 
 typedef struct fh_rent_offer {
     char id[FH_RENT_ID_CHARS]; /* the provider's own word for it, or ours made of its words */
@@ -37,6 +38,8 @@ typedef struct fh_rent_filter { /* all zero: anything that is no spot offer */
     uint64_t ram_bytes;         /* of the host; where that is not said, it is taken to have as much as its GPUs. 0: any */
 } fh_rent_filter;
 bool fh_rent_offer_fits(const fh_rent_offer *o, const fh_rent_filter *f);
+/* What may stand for it: "8 x h200 in EU-RO-1". */
+void fh_rent_offer_kind(const fh_rent_offer *o, char out[FH_RENT_KIND_CHARS]);
 /* Cheaper, then more reliable, then faster to fetch weights to; of equals the provider's order decides. */
 bool fh_rent_offer_is_better(const fh_rent_offer *a, const fh_rent_offer *b);
 

@@ -45,7 +45,7 @@ typedef struct fh_rent_act {
     char epoch[17];
     fh_rent_phase phase;
     char offer[FH_RENT_ID_CHARS], machine[FH_RENT_ID_CHARS], address[64]; /* machine "": not known */
-    char reason[128];                                                     /* why it is ending or over */
+    char reason[128]; /* why it is ending or over; before: why it is not of the offer that was picked */
     int64_t hour_micro;
     int64_t asked_utc_ns;   /* it was not there before */
     int64_t held_utc_ns;    /* when it was known first; 0: never */
@@ -75,7 +75,9 @@ typedef struct fh_rent_want { /* copied */
     int64_t limit_s;          /* of all its acts together, > 0 */
     int64_t limit_micro;      /* likewise, > 0 */
     int64_t look_s;           /* that an offer is looked for before it fails; > 0 */
-    const char *image, *run;  /* run: what the machine starts, a shell script */
+    /* Picked by somebody, and taken before others while it is offered: its id, else one of its kind (fh_rent_offer_kind). "": none was. */
+    char offer[FH_RENT_ID_CHARS], offer_kind[FH_RENT_KIND_CHARS];
+    const char *image, *run; /* run: what the machine starts, a shell script */
 } fh_rent_want;
 
 typedef struct fh_rental_view {

@@ -25,10 +25,11 @@ typedef struct fh_supply_want { /* borrowed for the call */
     uint64_t bytes;         /* of memory that its engine takes, where it computes */
     uint64_t weights_bytes; /* of that */
     int64_t context_tok, streams;
-    int64_t max_hour_micro; /* 0: no limit */
-    int64_t limit_s;        /* that it may be had for, 0: no limit. Rented machines have one */
-    int64_t limit_micro;    /* that it may cost in all, likewise */
-    char currency[4];       /* of both; "" when neither is set */
+    int64_t max_hour_micro;         /* 0: no limit */
+    int64_t limit_s;                /* that it may be had for, 0: no limit. Rented machines have one */
+    int64_t limit_micro;            /* that it may cost in all, likewise */
+    char currency[4];               /* of both; "" when neither is set */
+    const char *offer, *offer_kind; /* picked of what its provider offers, and what may stand for it; NULL or "": none was */
 } fh_supply_want;
 
 typedef enum fh_supply_state {
@@ -40,6 +41,7 @@ typedef enum fh_supply_state {
 typedef struct fh_supply_view {
     fh_supply_state state;
     char says[200], hint[200]; /* "job 17 waits in the queue: Priority"; what to do when it is over */
+    char note[128];            /* on what it is, as long as it is had: another one than was picked; "": nothing */
     bool again;                /* over: another order may go better (it was taken away, it ended); else it would end in the same way */
     bool leaving;              /* it is about to be taken away, before ends_utc_ns */
     int64_t ends_utc_ns;       /* when it will be taken away; 0: that is not known */
