@@ -199,6 +199,7 @@ export class Watched {
   async accessibility() {
     await this.page.emulateMedia({ reducedMotion: 'reduce' }); // what fades in has no contrast yet
     await this.page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+    await this.page.evaluate(() => Promise.all(document.getAnimations().map((a) => a.finished.catch(() => {}))));
     const cdp = await this.context.newCDPSession(this.page);
     const source = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
     const run = `${source};axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })

@@ -24,11 +24,19 @@ const w = await Watched.open(browser, server);
 const { page } = w;
 const joined = [];
 let den;
+let cloud; // tells the fake account how to behave
 
 async function picture(name, fullPage = true) {
   if (!PICTURES) return;
   mkdirSync(PICTURES, { recursive: true });
-  await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage });
+  for (const colorScheme of ['light', 'dark']) {
+    for (const width of [360, 1280]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 900 });
+      await page.screenshot({ path: join(PICTURES, `${name}-${colorScheme}-${width}.png`), fullPage });
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
 }
 
 /** The line in a shell of "another machine", which has a home of its own. */
@@ -41,6 +49,13 @@ function type(line, name) {
   });
   joined.push(shell);
   return shell;
+}
+
+/** Of each day, those that are hours away. */
+function hoursElsewhen() {
+  const from = (new Date().getHours() + 6) % 24;
+  const clock = (hour) => `${String(hour % 24).padStart(2, '0')}:00`;
+  return `mon-sun ${clock(from)}-${clock(from + 2)}`;
 }
 
 function isAlive(pid) {
@@ -91,7 +106,8 @@ async function startAccount() {
   });
   joined.push(fake);
   const url = `http://127.0.0.1:${await new Promise((done) => createInterface(fake.stdout).once('line', done))}`;
-  await fetch(`${url}/_set`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ lag: LAG_S - 1, boot: 0.5 }) });
+  cloud = (path, body) => fetch(url + path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  await cloud('/_set', { lag: LAG_S - 1, boot: 0.5 });
   const key = join(server.folder, 'runpod.key');
   writeFileSync(key, 'rentkey-4f1c9a7be2\n', { mode: 0o600 });
   return { name: 'my-runpod', kind: 'runpod', url, key_file: key, settings: { lag: String(LAG_S), settle: '2' } };
@@ -197,11 +213,14 @@ await step('a provider that is named is asked first; what it says is shown, and 
   await until('it to be gone', async () => (await provider('other').count()) === 0);
 });
 
-await step('a machine is rented by Run, serves, and is given back by Stop', async () => {
+await step('the offer that is picked is asked for; it is gone, so the next-best is rented, which is said; it serves, and is given back by Stop', async () => {
   await open('Models');
   await page.getByRole('button', { name: 'Other places for SmolLM2' }).first().click();
-  await sheet().locator('.place-row[data-place="provider/my-runpod"]').first().click();
+  const row = sheet().locator('.place-row[data-place="provider/my-runpod"]').nth(3);
+  const picked = await row.getAttribute('data-offer');
+  await row.click();
   await sheet().getByRole('textbox', { name: 'Hours' }).fill('1');
+  await cloud('/_fault', { call: 'rent', kind: 'capacity', count: 1 });
   await sheet().getByRole('button', { name: 'Run at my-runpod' }).click();
   await page.locator('.panel[data-state="provisioning"]').waitFor();
   await reads(page.locator('[data-test="price"]').first(), /limit 1 h, \$[\d.]+ an hour, \$[\d.]+ in all/);
@@ -209,6 +228,9 @@ await step('a machine is rented by Run, serves, and is given back by Stop', asyn
   await page.locator('.composer textarea').waitFor();
   await open('Running');
   await reads(page.locator('.panel[data-state="ready"]'), /got of my-runpod.*\$[\d.]+ an hour.*so far, at most/s);
+  await reads(page.locator('[data-test="note"]'), /^Its machine: .* is not to be had now, this is the next-best\.$/);
+  const [rental] = (await server.api('/api/v1/rentals')).items;
+  assert.deepEqual(rental.acts.map((a) => a.offer === picked), [true, false]);
   await looksRight();
   const { name } = await server.running();
   await page.getByRole('button', { name: `Stop ${name}` }).click();
@@ -233,11 +255,12 @@ await step('one press makes one line to copy, that says what its field asks for'
 });
 
 await step('a machine where the line is typed appears by itself', async () => {
-  den = type(`${await page.evaluate(() => navigator.clipboard.readText())} --name den-2`, 'den');
+  den = type(`${await page.evaluate(() => navigator.clipboard.readText())} --name den-2 --models smollm2`, 'den');
   await page.locator('[data-node="den-2"][data-state="here"]').waitFor();
   await page.getByText('den-2 has joined.').first().waitFor();
   await line().waitFor({ state: 'hidden' });
   await reads(machine('den-2'), /[\d.,]+\s?[kMG]B of [\d.,]+\s?GB.*€0\.35 an hour/s);
+  await reads(machine('den-2').locator('[data-test="lent"]'), /^Its owner lends it only for smollm2-135m\.$/);
   await machine('den-2').getByRole('button', { name: 'What it has' }).click();
   await reads(machine('den-2').locator('.facts'), /cores.*Engines.*freehold/s);
   await page.getByRole('link', { name: /^den-2 ?[\d.,]+\s?[kMG]B of / }).waitFor();
@@ -278,22 +301,32 @@ await step('its state follows a process that is ended, and one that comes back',
   await page.locator('[data-node="den-2"][data-state="away"]').waitFor();
   await reads(machine('den-2'), /Seen last .* ago/);
   await until('its process to end, which has its folder', () => !isAlive(-den.pid));
-  spawn('bash', ['-c', `exec freehold node join https://127.0.0.1:${(await server.api('/api/v1/nodes/token', { method: 'POST', body: {} })).port}`], {
+  const { port } = await server.api('/api/v1/nodes/token', { method: 'POST', body: {} });
+  spawn('bash', ['-c', `exec freehold node join https://127.0.0.1:${port} --hours "${hoursElsewhen()}"`], {
     stdio: 'ignore', detached: true, env: { HOME: join(server.folder, 'den'), PATH: `${dirname(PROGRAM)}:${process.env.PATH}` },
   });
-  await page.locator('[data-node="den-2"][data-state="here"]').waitFor();
+  await page.locator('[data-node="den-2"][data-state="closed"]').waitFor();
+  await reads(machine('den-2'), /Not lent now: its owner lends it at other hours: mon-sun /);
+  await picture('machines-closed');
 });
 
 await step('a machine is drained, after the page has said what that does', async () => {
   await machine('den-2').getByRole('button', { name: 'Drain den-2' }).click();
   await machine('den-2').getByText('Nothing new starts on den-2').waitFor();
   await machine('den-2').getByRole('button', { name: 'Cancel' }).click();
-  assert.equal(await machine('den-2').getAttribute('data-state'), 'here');
+  assert.equal(await machine('den-2').getAttribute('data-state'), 'closed');
   await machine('den-2').getByRole('button', { name: 'Drain den-2' }).click();
   await picture('machines-drain');
   await machine('den-2').getByRole('button', { name: 'Drain den-2 now' }).click();
   await page.locator('[data-node="den-2"][data-state="draining"]').waitFor();
   assert.equal((await server.api('/api/v1/nodes/den-2')).state, 'draining');
+  await picture('machines-draining');
+});
+
+await step('and taken back from that, by one press', async () => {
+  await machine('den-2').getByRole('button', { name: 'Undrain den-2' }).click();
+  await page.locator('[data-node="den-2"][data-state="closed"]').waitFor();
+  assert.equal((await server.api('/api/v1/nodes/den-2')).state, 'joined');
 });
 
 await step('and removed', async () => {

@@ -1,8 +1,8 @@
 // The machines of the pool, asked for while somebody looks, and what may be done with them.
 import { json, request } from './api/http.ts';
-import type { Deployment, List, Machine, NodeToken, PoolNode } from './api/types.ts';
+import type { Deployment, List, Machine, NodeToken, Owner, PoolNode } from './api/types.ts';
 import { isResting } from './api/types.ts';
-import { money } from './format.ts';
+import { bytes, money, number } from './format.ts';
 import { createStore } from './store.ts';
 import { text } from './text.ts';
 
@@ -17,6 +17,11 @@ export async function drainNode(name: string): Promise<void> {
   await refreshNodes();
 }
 
+export async function undrainNode(name: string): Promise<void> {
+  await json(`/api/v1/nodes/${encodeURIComponent(name)}/undrain`, { method: 'POST', body: {} });
+  await refreshNodes();
+}
+
 export async function removeNode(name: string): Promise<void> {
   await request(`/api/v1/nodes/${encodeURIComponent(name)}`, { method: 'DELETE' });
   await refreshNodes();
@@ -27,7 +32,7 @@ export function newToken(): Promise<NodeToken> {
   return json<NodeToken>('/api/v1/nodes/token', { method: 'POST', body: {} });
 }
 
-export type Presence = 'here' | 'away' | 'draining';
+export type Presence = 'here' | 'closed' | 'away' | 'draining'; // closed: it is here, and its owner does not lend it now
 
 export interface Block { // one machine, whoever owns it, as the page draws it
   name: string; // '' is this machine
@@ -43,12 +48,17 @@ function blockOf(name: string, place: string, presence: Presence, has: number, f
   return { name, presence, hasBytes: has, usedBytes: free === null ? null : Math.max(0, has - free), modelBytes: runs.reduce((sum, d) => sum + d.rss_bytes, 0), runs };
 }
 
+export function presenceOf(n: PoolNode): Presence {
+  if (n.state === 'draining') return 'draining';
+  if (!n.here) return 'away';
+  return n.owner?.closed ? 'closed' : 'here';
+}
+
 /** This machine, where it is known, then the pool in the order of joining. Pure. */
 export function blocksOf(machine: Machine | null, nodes: PoolNode[], deployments: Deployment[]): Block[] {
   const own = machine ? [blockOf('', 'here', 'here', machine.memory_bytes, machine.memory_free_bytes, deployments)] : [];
   const others = nodes.map((n) => {
-    const presence = n.state === 'draining' ? 'draining' : n.here ? 'here' : 'away';
-    return blockOf(n.name, `node/${n.name}`, presence, n.memory_bytes ?? n.facts.memory_bytes ?? 0, n.memory_free_bytes, deployments);
+    return blockOf(n.name, `node/${n.name}`, presenceOf(n), n.memory_bytes ?? n.facts.memory_bytes ?? 0, n.memory_free_bytes, deployments);
   });
   return [...own, ...others];
 }
@@ -56,6 +66,17 @@ export function blocksOf(machine: Machine | null, nodes: PoolNode[], deployments
 /** '' where it asks for nothing. */
 export function askOf(n: PoolNode): string {
   return n.ask_micro_per_hour ? text.machines.anHour(money(n.ask_micro_per_hour / 1e6, n.ask_currency)) : '';
+}
+
+/** "Lent mon-fri 18:00-08:00 · only for smollm2 · with 2 GB of its memory"; '' where there is nothing to say. Pure. */
+export function lentOf(o: Owner | null): string {
+  const t = text.machines.lent;
+  const parts = [
+    o?.hours ? t.hours(o.hours) : '', o?.models?.length ? t.models(o.models.join(', ')) : '', o?.not_models?.length ? t.notModels(o.not_models.join(', ')) : '',
+    o?.memory_bytes ? t.memory(bytes(o.memory_bytes)) : '', o?.disk_bytes ? t.disk(bytes(o.disk_bytes)) : '',
+    o?.engines ? t.engines(o.engines, number(o.engines)) : '', o?.threads ? t.threads(o.threads, number(o.threads)) : '',
+  ].filter(Boolean);
+  return parts.length ? t.lead(parts.join(text.common.dot)) : '';
 }
 
 const ASK = /^\d{1,7}(\.\d{1,6})?([A-Z]{3})?$/;

@@ -1,6 +1,7 @@
 // Where a model can run: what the server's planner says, asked by each preference, put together and ranked anew as the slider moves.
 import { json } from './api/http.ts';
 import { kindClass, type Plan, type PoolNode, type Provider, type Ranking } from './api/types.ts';
+import { presenceOf } from './places.ts';
 import { createStore } from './store.ts';
 
 export const GOALS = ['price', 'speed', 'energy'] as const;
@@ -37,7 +38,7 @@ function kindOf(p: Plan): Row['kind'] {
 
 /** Whichever machine of the pool is the cheapest when it is wanted, and another one when that is lost. */
 function poolRow(nodes: PoolNode[], rows: Row[]): Row[] {
-  if (!nodes.some((n) => n.here && n.state === 'joined')) return [];
+  if (!nodes.some((n) => presenceOf(n) === 'here')) return [];
   const cheapest = ranked(rows.filter((r) => r.kind === 'pool'), 0)[0];
   return cheapest ? [{ ...cheapest, id: 'pool', place: 'pool' }] : [];
 }
@@ -52,7 +53,7 @@ export function rowsOf(rankings: Ranking[], nodes: PoolNode[], providers: Provid
   for (const n of nodes) {
     const place = `node/${n.name}`;
     const planned = [...rows.values()].some((r) => r.place === place);
-    if (!planned && n.here && n.state === 'joined') rows.set(place, { id: place, place, plan: null, ask: { hour: n.ask_micro_per_hour / 1e6, currency: n.ask_currency }, kind: 'pool' });
+    if (!planned && presenceOf(n) === 'here') rows.set(place, { id: place, place, plan: null, ask: { hour: n.ask_micro_per_hour / 1e6, currency: n.ask_currency }, kind: 'pool' });
   }
   for (const p of providers) {
     const place = `provider/${p.name}`;
@@ -142,8 +143,13 @@ export interface Limit {
 const HOURS = 8;
 const cents = (nusd: number): number => Math.ceil(nusd / 1e7) / 100;
 
+/** So many hours at that price, and its start. Dollars. Pure. */
+export function costFor(p: Plan, hours: number, hour: number): number {
+  return cents(Math.round(hour * hours * 1e9) + p.start_nusd);
+}
+
 /** What is filled in: eight hours at its price, and its start. Pure. */
 export function usualLimit(p: Plan): { hours: number; hour: number; cost: number } {
-  const hour = p.hour_nusd ?? 0;
-  return { hours: HOURS, hour: cents(hour), cost: cents(hour * HOURS + p.start_nusd) };
+  const hour = cents(p.hour_nusd ?? 0);
+  return { hours: HOURS, hour, cost: costFor(p, HOURS, hour) };
 }

@@ -1,11 +1,11 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { blocksOf, isAddress, isAsk, isLoopback, joinLine } from '../src/places.ts';
+import { blocksOf, isAddress, isAsk, isLoopback, joinLine, lentOf, presenceOf } from '../src/places.ts';
 import type { Deployment, Machine, PoolNode } from '../src/api/types.ts';
 
 const machine: Machine = { name: 'desk', cpu: '', cores: 4, memory_bytes: 32, memory_free_bytes: 20 };
 const node = (name: string, more: Partial<PoolNode>): PoolNode => ({
-  name, state: 'joined', here: true, ask_micro_per_hour: 0, ask_currency: 'USD', joined: '', seen: null, certificate_expires: null, memory_bytes: 64, memory_free_bytes: 60, sandbox: null,
+  name, state: 'joined', here: true, ask_micro_per_hour: 0, ask_currency: 'USD', joined: '', seen: null, certificate_expires: null, memory_bytes: 64, memory_free_bytes: 60, sandbox: null, owner: null,
   engines: [], standing: { standing: 42, honesty: 'unknown', reason: null }, facts: {}, ...more,
 });
 const at = (place: string, state: Deployment['state'], rss: number) => ({ name: `${place}-${rss}`, place, state, rss_bytes: rss }) as Deployment;
@@ -19,6 +19,18 @@ test('a machine is as full as it says, and what models have of that is theirs al
 test('of a machine that is away the memory is known, and not what is used of it', () => {
   const [den] = blocksOf(null, [node('den', { here: false, memory_bytes: null, memory_free_bytes: null, facts: { memory_bytes: 64 } })], []);
   assert.deepEqual([den?.presence, den?.hasBytes, den?.usedBytes], ['away', 64, null]);
+});
+
+test('a machine that its owner does not lend now is here and no place, one that drains stays that', () => {
+  const owner = { closed: 'its owner takes it back' };
+  assert.deepEqual([presenceOf(node('a', { owner })), presenceOf(node('b', { owner: {} })), presenceOf(node('c', { owner, state: 'draining' }))], ['closed', 'here', 'draining']);
+});
+
+test('what an owner allows is one sentence, and nothing where all is allowed', () => {
+  assert.equal(lentOf(null), '');
+  assert.equal(lentOf({ alone_s: 600 }), '');
+  assert.equal(lentOf({ hours: 'sat-sun 00:00-24:00', models: ['a', 'b'], engines: 1, threads: 4 }),
+    'Its owner lends it at sat-sun 00:00-24:00, its own time · only for a, b · for 1 engine at once · with 4 threads.');
 });
 
 test('the line carries the token through a pipe, and the ask only where there is one', () => {

@@ -54,5 +54,5 @@ test('another is compared with the first where both are known', () => {
 });
 
 test('the limit that is filled in is eight hours and the start, never rounded down', () => {
-  assert.deepEqual(usualLimit(plan('x', { hour_nusd: 28_901_000_000, start_nusd: 1_000_000_000 })), { hours: 8, hour: 28.91, cost: 232.21 });
+  assert.deepEqual(usualLimit(plan('x', { hour_nusd: 28_901_000_000, start_nusd: 1_000_000_000 })), { hours: 8, hour: 28.91, cost: 232.28 });
 });

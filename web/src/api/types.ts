@@ -57,7 +57,7 @@ export interface Deployment {
   sandbox: string;
   restarts: number;
   machine: { // that was got for it alone
-    provider: string; hour_micro: number; spent_micro: number; currency: string | null; ends: string | null; leaving: boolean;
+    provider: string; hour_micro: number; spent_micro: number; currency: string | null; ends: string | null; leaving: boolean; note: string | null;
   } | null;
   limit: { hour_micro: number; seconds: number; cost_micro: number; currency: string | null } | null;
 }
@@ -148,9 +148,21 @@ export interface PoolNode { // a machine of the pool
   memory_free_bytes: number | null;
   sandbox: string | null;
   engines: string[];
-  owner: { closed?: string } | null; // what its owner allows; closed: why it is not lent now
+  owner: Owner | null; // null: it is not here
   standing: Standing;
   facts: Facts;
+}
+
+export interface Owner { // what its owner allows; what is not said has no limit
+  closed?: string; // why it is not lent now
+  hours?: string;
+  models?: string[]; // those alone
+  not_models?: string[];
+  memory_bytes?: number;
+  disk_bytes?: number;
+  engines?: number;
+  threads?: number;
+  alone_s?: number; // that engines go on without the server
 }
 
 export interface Standing { // what was measured of a place

@@ -5,13 +5,13 @@ import type { Machine, PoolNode, Standing } from '../api/types.ts';
 import { bytes, day, number, since } from '../format.ts';
 import { live, refreshDeployments, refreshMachine } from '../live.ts';
 import { say } from '../notices.ts';
-import { askOf, blocksOf, drainNode, places, refreshNodes, removeNode, type Block } from '../places.ts';
+import { askOf, blocksOf, drainNode, lentOf, places, refreshNodes, removeNode, undrainNode, type Block } from '../places.ts';
 import { providers, refreshProviders } from '../providers.ts';
 import { route, routeHash } from '../route.ts';
 import { useStore, useTick } from '../store.ts';
 import { text } from '../text.ts';
 import { JoinSection } from './join.tsx';
-import { Bar, Consequence, Figure, Reveal } from './parts.tsx';
+import { ActionButton, Bar, Consequence, Figure, Reveal } from './parts.tsx';
 import { ProvidersSection } from './providers.tsx';
 
 const t = text.machines;
@@ -92,6 +92,7 @@ function nodeFacts(n: PoolNode): [string, string][] {
     [t.gpus, (f.gpus ?? []).map((g) => `${g.name} ${bytes(g.memory_bytes)}`).join(', ')],
     [t.disk, f.disk_free_bytes ? bytes(f.disk_free_bytes) : ''],
     [t.installed, n.engines.join(', ')], [t.sandbox, n.sandbox ?? ''], [t.version, f.version ?? ''],
+    [t.alone, n.owner?.alone_s ? t.goesOn(since(n.owner.alone_s * 1000)) : ''],
     [t.certificate, n.certificate_expires ? day(n.certificate_expires.slice(0, 10)) : ''],
   ];
 }
@@ -106,6 +107,7 @@ function NodeActions({ node, block }: { node: PoolNode; block: Block }) {
   if (asked === 'remove') return <Consequence what={t.removeSays(name, ends)} now={t.removeNow(name)} run={() => removeNode(name).then(then(t.removed(name)))} cancel={cancel} />;
   return (
     <div class="actions">
+      {node.state === 'draining' && <ActionButton class="button" label={t.undrainNamed(name)} run={() => undrainNode(name).then(() => say(t.undrained(name)))}>{t.undrain}</ActionButton>}
       {node.state === 'joined' && <button type="button" class="button" aria-label={t.drainNamed(name)} onClick={() => ask('drain')}>{t.drain}</button>}
       <button type="button" class="button danger" aria-label={t.removeNamed(name)} onClick={() => ask('remove')}>{t.remove}</button>
     </div>
@@ -152,10 +154,13 @@ function MachinePanel({ block, about, asks, standing, children }: PanelProps) {
 }
 
 function NodePanel({ node, block }: { node: PoolNode; block: Block }) {
-  useTick(1_000, block.presence !== 'here');
-  const seen = block.presence === 'here' || node.here ? '' : `${t.seen} ${node.seen ? t.ago(since(Date.now() - Date.parse(node.seen))) : t.never}. `;
+  useTick(1_000, !node.here);
+  const closed = node.owner?.closed;
+  const lent = lentOf(node.owner);
+  const seen = node.here ? '' : `${t.seen} ${node.seen ? t.ago(since(Date.now() - Date.parse(node.seen))) : t.never}. `;
   return (
-    <MachinePanel block={block} about={`${seen}${t.about[block.presence]}`} asks={askOf(node) || t.free} standing={node.standing}>
+    <MachinePanel block={block} about={block.presence === 'closed' && closed ? t.closedNow(closed) : `${seen}${t.about[block.presence]}`} asks={askOf(node) || t.free} standing={node.standing}>
+      {lent && <p class="muted" data-test="lent">{lent}</p>}
       <Facts rows={nodeFacts(node)} note={t.saysSo} />
       <NodeActions node={node} block={block} />
     </MachinePanel>

@@ -15,13 +15,19 @@ export function nameOf(row: Row): string {
   return row.place.replace('provider/', '');
 }
 
+/** "8 x H200 SXM 141 GB at my-runpod": an account has many. */
+export function hostAndName(row: Row): string {
+  return row.kind === 'rented' && row.plan?.host ? t.at(row.plan.host, nameOf(row)) : nameOf(row);
+}
+
 const some = (parts: (string | null | undefined | false)[]): string => parts.filter(Boolean).join(text.common.dot);
 
 function about(row: Row): string {
   const p = row.plan;
   const host = row.kind === 'rented' || row.kind === 'listed' ? p?.host : null;
   const where = row.place === 'pool' ? t.wherePool : t.where[row.kind];
-  return some([host, p?.name, p?.region, where, p?.spot && t.spot, row.kind === 'listed' && p?.source, precision(p)]);
+  const name = row.kind === 'rented' ? '' : p?.name; // an account's word for an offer is for machines
+  return some([host, name, p?.region, where, p?.spot && t.spot, row.kind === 'listed' && p?.source, precision(p)]);
 }
 
 /** The model's score belongs to one set of weights: another one is named. */
@@ -85,7 +91,7 @@ function Cell({ name, said }: { name: string; said: Said }) {
 export function PlaceRow({ row, first, chosen, choose }: { row: Row; first: Row; chosen: boolean; choose: () => void }) {
   const compared = comparison(row, first);
   return (
-    <label class={`place-row ${chosen ? 'chosen' : ''}`} data-place={row.place}>
+    <label class={`place-row ${chosen ? 'chosen' : ''}`} data-place={row.place} data-offer={row.plan?.name ?? ''}>
       <span class="place-what">
         <input type="radio" name="place" checked={chosen} onChange={choose} />
         <span>

@@ -134,6 +134,7 @@ function Panel({ d, wanted }: { d: Deployment; wanted: boolean }) {
           <h2>{model?.name ?? d.model}</h2>
           <p class="muted">{[d.name, d.variant, t.on(d.place), d.machine && d.machine.provider !== d.place ? t.got(d.machine.provider) : ''].filter(Boolean).join(text.common.dot)}</p>
           {!isResting(d.state) && <Price d={d} />}
+          {!isResting(d.state) && d.machine?.note && <p class="muted" data-test="note">{t.note(d.machine.note)}</p>}
         </div>
         <span class={`chip state-${d.state}`}>{t.states[d.state] ?? d.state}</span>
       </div>

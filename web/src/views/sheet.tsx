@@ -5,13 +5,13 @@ import { ApiError } from '../api/http.ts';
 import type { Model, Ranking } from '../api/types.ts';
 import { bytes, context, money, number } from '../format.ts';
 import { live, run } from '../live.ts';
-import { bestOf, closeSheet, GOALS, planFor, ranked, sheet, usualLimit, weightsOf, type Goal, type Row, type Wishes } from '../plans.ts';
+import { bestOf, closeSheet, costFor, GOALS, planFor, ranked, sheet, usualLimit, weightsOf, type Goal, type Row, type Wishes } from '../plans.ts';
 import { routeHash } from '../route.ts';
 import { useStore } from '../store.ts';
 import { text } from '../text.ts';
 import { Icon } from './icons.tsx';
 import { ActionButton, Command, Field, Reveal } from './parts.tsx';
-import { comparison, nameOf, PlaceRow, shortFigure } from './place-row.tsx';
+import { comparison, hostAndName, nameOf, PlaceRow, shortFigure } from './place-row.tsx';
 
 const t = text.sheet;
 const SHOWN = 12; // beside those, what is nobody else's or not for anybody
@@ -29,7 +29,7 @@ function Recommended({ rows, chosen, choose }: { rows: Row[]; chosen: string; ch
           <button key={goal} type="button" class="best-card" data-goal={goal} aria-pressed={row.id === chosen} onClick={() => choose(row, goal)}>
             <span class="best-word">{t.best[goal]}</span>
             <span class="best-figure">{shortFigure(row, goal)}</span>
-            <span class="best-place">{nameOf(row)}</span>
+            <span class="best-place">{hostAndName(row)}</span>
           </button>
         );
       })}
@@ -99,6 +99,12 @@ function Options({ wishes, change }: { wishes: Wishes; change: (w: Wishes) => vo
 interface Money { hours: string; hour: string; cost: string }
 const isPositive = (s: string): boolean => /^\d+(\.\d+)?$/.test(s) && Number(s) > 0;
 
+/** What it may cost in all follows the hours and their price, until somebody puts in something else. */
+function follow(row: Row, before: Money, now: Money): Money {
+  const all = (m: Money) => (isPositive(m.hours) && isPositive(m.hour) && row.plan ? costFor(row.plan, Number(m.hours), Number(m.hour)).toFixed(2) : '');
+  return before.cost && before.cost === all(before) && now.cost === before.cost && all(now) ? { ...now, cost: all(now) } : now;
+}
+
 function LimitFields({ money, set, free }: { money: Money; set: (m: Money) => void; free: boolean }) {
   const field = (name: keyof Money, label: string, optional: boolean) => (
     <Field label={label} value={money[name]} change={(v) => set({ ...money, [name]: v })} hint={optional ? t.noLimit : ''}
@@ -155,7 +161,8 @@ function Foot({ model, row, wishes, note }: { model: Model; row: Row; wishes: Wi
   const { context_tok, streams } = wishes;
   const start = async () => {
     try {
-      await run(model.id, { place: row.place, ...(context_tok ? { context_tok } : {}), ...(streams ? { streams } : {}), ...(limit ? { limit } : {}) });
+      const offer = row.kind === 'rented' ? row.plan?.name : null;
+      await run(model.id, { place: row.place, ...(offer ? { offer } : {}), ...(context_tok ? { context_tok } : {}), ...(streams ? { streams } : {}), ...(limit ? { limit } : {}) });
       closeSheet();
     } catch (e) {
       if (!(e instanceof ApiError)) throw e;
@@ -165,14 +172,14 @@ function Foot({ model, row, wishes, note }: { model: Model; row: Row; wishes: Wi
   const can = canStart(model, row);
   return (
     <>
-      {costs && <LimitFields money={limits} set={setLimits} free={row.kind === 'got'} />}
+      {costs && <LimitFields money={limits} set={(m) => setLimits(follow(row, limits, m))} free={row.kind === 'got'} />}
       {note && <p class="sheet-note">{note}</p>}
       <div class="sheet-foot">
         {problem && <div class="problem" role="alert"><p>{problem.message}</p>{problem.hint && <p>{problem.hint}</p>}</div>}
         {!can && <Instead model={model} row={row} />}
         {can && (
           <div class="sheet-run">
-            <p>{t.chosen(nameOf(row))} <span class="muted">{sumUp(limit ?? undefined)}</span></p>
+            <p>{t.chosen(hostAndName(row))} <span class="muted">{sumUp(limit ?? undefined)}</span></p>
             {limit !== null && <ActionButton class="button primary" run={start} busy={t.starting}><Icon name="play" size={16} /> {t.runAt(nameOf(row))}</ActionButton>}
           </div>
         )}
