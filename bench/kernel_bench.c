@@ -171,8 +171,8 @@ int main(int argc, char **argv)
         return 1;
     }
     bench b = {.k = fh_kernels_get(isa), .match = argc > 2 ? argv[2] : NULL};
-    static const fh_type types[] = {FH_TYPE_Q4_1, FH_TYPE_Q8_0, FH_TYPE_Q4_0, FH_TYPE_Q5_0, FH_TYPE_Q5_1, FH_TYPE_Q4_K,
-                                    FH_TYPE_Q5_K, FH_TYPE_Q6_K, FH_TYPE_F16,  FH_TYPE_BF16, FH_TYPE_F32};
+#define TYPE_ENTRY(name, ...) FH_TYPE_##name,
+    static const fh_type types[] = {FH_TYPE_LIST(TYPE_ENTRY)};
     must_do(fh_pool_new(&b.pool, argc > 1 ? (unsigned)atoi(argv[1]) : 0, NULL));
     printf("%s, %u threads\n", fh_isa_name(isa), fh_pool_count(b.pool));
     bench_barrier(&b);

@@ -4,25 +4,89 @@
 #define FH_KERNELS_H
 
 #include "kernel/kernel.h"
+#include "ref/codes.h"
 
 /* ---- packed weights ----
  *
- * Rows go in groups of 16, padded with zero rows. A group is a run of chunks, a chunk has 1, 2 or 8 blocks of 32 columns (so that it is
- * whole cache lines, and K types have their 256 columns), and everything is read once from front to back: a single stream that can be
- * fetched ahead. A chunk has, one behind the other and each for all its blocks, with "dword r" being row r's: low    4-bit quants: 4
- * vectors of 16 dwords; byte k of dword r of vector c has column 4c + k in its low nibble, 16 + 4c + k in its high. 8-bit quants: 8
- * vectors; byte k of dword r of vector j is column 4j + k, plus 128. high   fifth bits: 1 vector; bit j of byte k of dword r belongs to
- * column 4j + k. Top two bits of six: 2 vectors; bits 2i, 2i + 1 of byte k of dword r of vector v belong to column 16v + 4i + k. scale  f16
- * d[16] (and m[16]); K types: u8 scale[16], u8 min[16]; Q6_K: i8 scale[16] of columns 0-15, i8 scale[16] of 16-31. super  once a chunk; K
- * types: f16 d[16] (and dmin[16]). So one 32-bit lane of a dot product instruction works for one row, four columns at a time. */
-#define FH_PACK_ROWS 16
-#define FH_PACK_COLS 32
+ * Rows go in groups of 16, padded with zero rows. A group is a run of chunks, a chunk has 1, 2, 4 or 8 blocks of 32 columns (so that it is
+ * whole cache lines, and types with scales of scales have their 256 columns), and everything is read once from front to back: a single
+ * stream that can be fetched ahead. A chunk has, one behind the other and each for all its blocks, with "dword r" being row r's:
+ *
+ * low    4-bit quants and the low four bits of wider ones: 4 vectors of 16 dwords; byte k of dword r of vector c has column 4c + k in its
+ *        low nibble, 16 + 4c + k in its high. 2-bit quants and the low two bits of three: 2 vectors; bits 2i, 2i + 1 of byte k of dword r
+ *        of vector v belong to column 16v + 4i + k. 8-bit quants: 8 vectors; byte k of dword r of vector j is column 4j + k, plus 128.
+ * high   third or fifth bits: 1 vector; bit j of byte k of dword r belongs to column 4j + k. Top two bits of six: 2 vectors, as 2-bit
+ *        quants. IQ1's shifts: 16 bits for every eight columns, bit r being row r's.
+ * scale  what fh_pack_scale says of a block.
+ * super  what it says of a chunk: f16 d[16], and f16 dmin[16] or 32 bytes of nothing.
+ *
+ * So one 32-bit lane of a dot product instruction works for one row, four columns at a time. What a type becomes may take more bytes than
+ * its file: signs and grids are spelled out, because looking rows of a grid up takes longer than reading them. Whoever keeps packed weights
+ * on disk keeps FH_PACK_VERSION with them: it changes with these layouts. */
+#define FH_PACK_ROWS    16
+#define FH_PACK_COLS    32
+#define FH_PACK_VERSION 2
+
+typedef enum fh_pack_scale {
+    FH_SCALE_HALF,    /* a block: f16 d[16] (and m[16]) */
+    FH_SCALE_POWER,   /* a block: u8 exponent[16] of powers of two */
+    FH_SCALE_SUPER,   /* a chunk: f16 d[16] (and dmin[16]); so do those that follow, and beside it */
+    FH_SCALE_BYTE,    /* a block: i8 scale[16] */
+    FH_SCALE_BYTES,   /* a block: i8 scale[16] of columns 0-15, i8 scale[16] of 16-31 */
+    FH_SCALE_PAIR,    /* a block: u8 scale[16], u8 min[16] */
+    FH_SCALE_NIBBLES, /* a block: u8 both[16] of columns 0-15, u8 both[16] of 16-31; the low nibble is the scale, the high one the minimum
+                       */
+} fh_pack_scale;
 
 /* What sets the packed types apart. */
 typedef struct fh_pack_kind {
-    int bits;    /* of a quant; 0: not packed */
-    bool k, min; /* K type: scales of scales; has a minimum */
+    int bits; /* of a quant as it is stored; 0: not packed */
+    int wide; /* bits of the unsigned number that it is multiplied as */
+    fh_pack_scale scale;
+    bool min;     /* has a minimum; else that number is half of its range above the quant */
+    fh_book book; /* whose place a quant is; FH_BOOK_NONE: it is the number itself */
+    float unit;   /* of the scales: a power of two */
 } fh_pack_kind;
+
+/* name, bits, wide, scale, min, book, unit */
+#define FH_PACK_LIST(X)                                                                                                                    \
+    X(Q4_0, 4, 4, FH_SCALE_HALF, false, FH_BOOK_NONE, 1)                                                                                   \
+    X(Q4_1, 4, 4, FH_SCALE_HALF, true, FH_BOOK_NONE, 1)                                                                                    \
+    X(Q5_0, 5, 5, FH_SCALE_HALF, false, FH_BOOK_NONE, 1)                                                                                   \
+    X(Q5_1, 5, 5, FH_SCALE_HALF, true, FH_BOOK_NONE, 1)                                                                                    \
+    X(Q8_0, 8, 8, FH_SCALE_HALF, false, FH_BOOK_NONE, 1)                                                                                   \
+    X(Q2_K, 2, 2, FH_SCALE_NIBBLES, true, FH_BOOK_NONE, 1)                                                                                 \
+    X(Q3_K, 3, 3, FH_SCALE_BYTES, false, FH_BOOK_NONE, 1)                                                                                  \
+    X(Q4_K, 4, 4, FH_SCALE_PAIR, true, FH_BOOK_NONE, 1)                                                                                    \
+    X(Q5_K, 5, 5, FH_SCALE_PAIR, true, FH_BOOK_NONE, 1)                                                                                    \
+    X(Q6_K, 6, 6, FH_SCALE_BYTES, false, FH_BOOK_NONE, 1)                                                                                  \
+    X(IQ4_NL, 4, 8, FH_SCALE_HALF, false, FH_BOOK_IQ4, 1)                                                                                  \
+    X(IQ4_XS, 4, 8, FH_SCALE_BYTE, false, FH_BOOK_IQ4, 1)                                                                                  \
+    X(MXFP4, 4, 5, FH_SCALE_POWER, false, FH_BOOK_MXFP4, 1)                                                                                \
+    X(TQ1_0, 2, 3, FH_SCALE_SUPER, false, FH_BOOK_TERNARY, 1)                                                                              \
+    X(TQ2_0, 2, 3, FH_SCALE_SUPER, false, FH_BOOK_TERNARY, 1)                                                                              \
+    X(IQ3_XXS, 4, 7, FH_SCALE_BYTE, false, FH_BOOK_IQ3_XXS, 0.25f)                                                                         \
+    X(IQ3_S, 4, 5, FH_SCALE_BYTE, false, FH_BOOK_IQ3_S, 1)                                                                                 \
+    X(IQ2_XXS, 3, 7, FH_SCALE_BYTE, false, FH_BOOK_IQ2, 0.125f)                                                                            \
+    X(IQ2_XS, 3, 7, FH_SCALE_BYTES, false, FH_BOOK_IQ2, 0.125f)                                                                            \
+    X(IQ2_S, 3, 7, FH_SCALE_BYTES, false, FH_BOOK_IQ2, 0.125f)                                                                             \
+    X(IQ1_S, 2, 5, FH_SCALE_BYTE, false, FH_BOOK_IQ1, 0.125f)                                                                              \
+    X(IQ1_M, 2, 5, FH_SCALE_BYTES, false, FH_BOOK_IQ1, 0.125f)
+#define FH_PACK_KIND(bits, wide, scale, min, book, unit) ((fh_pack_kind){bits, wide, scale, min, book, unit})
+
+#define FH_PACK_INLINE static inline __attribute__((always_inline))
+
+/* The scale (and minimum) of columns 16-31 is another than that of 0-15. */
+FH_PACK_INLINE bool fh_pack_halves(fh_pack_kind t)
+{
+    return t.scale == FH_SCALE_BYTES || t.scale == FH_SCALE_NIBBLES;
+}
+
+/* By how much the unsigned numbers are above the quants. */
+FH_PACK_INLINE int fh_pack_bias(fh_pack_kind t)
+{
+    return t.min ? 0 : (1 << t.wide) / 2;
+}
 
 typedef struct fh_pack_layout {
     size_t blocks;           /* of a chunk */
@@ -30,19 +94,29 @@ typedef struct fh_pack_layout {
     size_t chunk;            /* bytes in all */
 } fh_pack_layout;
 
-static inline __attribute__((always_inline)) fh_pack_layout fh_pack_layout_of(fh_pack_kind t)
+FH_PACK_INLINE size_t fh_pack_scale_bytes(fh_pack_kind t)
 {
-    fh_pack_layout l = {.blocks = 2, .low = t.bits == 8 ? 512 : 256, .high = t.bits == 5 ? 64 : t.bits == 6 ? 128 : 0, .scale = 32};
-    size_t super = 0;
-    if (t.min && !t.k) {
-        l.blocks = 1;
-        l.scale = 64;
+    switch (t.scale) {
+    case FH_SCALE_HALF: return t.min ? 64 : 32;
+    case FH_SCALE_SUPER: return 0;
+    case FH_SCALE_POWER:
+    case FH_SCALE_BYTE: return 16;
+    case FH_SCALE_BYTES:
+    case FH_SCALE_PAIR:
+    case FH_SCALE_NIBBLES: return 32;
     }
-    if (t.k) {
-        l.blocks = 8;
-        super = 64;
-    }
-    l.chunk = l.blocks * (l.low + l.high + l.scale) + super;
+    return 0;
+}
+
+FH_PACK_INLINE fh_pack_layout fh_pack_layout_of(fh_pack_kind t)
+{
+    fh_pack_layout l = {.blocks = 8, .low = t.bits == 8 ? 512 : t.bits >= 4 ? 256 : 128, .scale = fh_pack_scale_bytes(t)};
+    if (t.bits == 3 || t.bits == 5) l.high = 64;
+    if (t.bits == 6) l.high = 128;
+    if (t.book == FH_BOOK_IQ1) l.high = 8;
+    if (t.scale == FH_SCALE_HALF) l.blocks = t.min ? 1 : 2;
+    if (t.scale == FH_SCALE_POWER) l.blocks = 4;
+    l.chunk = l.blocks * (l.low + l.high + l.scale) + (t.scale >= FH_SCALE_SUPER ? 64 : 0);
     return l;
 }
 
@@ -50,7 +124,7 @@ typedef struct fh_pack_block { /* where a block's parts lie */
     const uint8_t *low, *high, *scale, *super;
 } fh_pack_block;
 
-static inline __attribute__((always_inline)) fh_pack_block fh_pack_block_at(fh_pack_layout l, const uint8_t *chunk, size_t j)
+FH_PACK_INLINE fh_pack_block fh_pack_block_at(fh_pack_layout l, const uint8_t *chunk, size_t j)
 {
     const uint8_t *high = chunk + l.blocks * l.low, *scale = high + l.blocks * l.high;
     return (fh_pack_block){chunk + j * l.low, high + j * l.high, scale + j * l.scale, scale + l.blocks * l.scale};
@@ -71,7 +145,7 @@ static inline const uint8_t *fh_pack_group(const fh_weight *w, size_t row)
     return w->packed + row / FH_PACK_ROWS * w->group_bytes;
 }
 
-fh_pack_kind fh_pack_kind_of(fh_type type);
+fh_pack_kind fh_pack_kind_of(fh_type type); /* bits is 0 where it is not packed */
 /* Sets the bytes of a group and gives those of all; false when they overflow. */
 bool fh_pack_place(fh_weight *w, size_t *ret_bytes);
 void fh_pack_rows(fh_weight *w, const uint8_t *data);         /* fills w->packed from GGUF rows */

@@ -7,22 +7,18 @@
 /* One block of 32 columns of one row, whatever its type: quants from 0 on, and what scales them. */
 typedef struct block {
     uint8_t q[FH_PACK_COLS];
-    uint16_t d, m;      /* half floats */
-    uint8_t scale, min; /* of K types; Q6_K: signed scales of columns 0-15 and 16-31 */
+    uint16_t d, m;    /* half floats; d may be an exponent */
+    uint8_t scale[2]; /* the bytes of the block's scale, whatever they are */
 } block;
 
 fh_pack_kind fh_pack_kind_of(fh_type type)
 {
+#define KIND_CASE(name, ...)                                                                                                               \
+    case FH_TYPE_##name: return FH_PACK_KIND(__VA_ARGS__);
     switch ((unsigned)type) {
-    case FH_TYPE_Q4_0: return (fh_pack_kind){4, false, false};
-    case FH_TYPE_Q4_1: return (fh_pack_kind){4, false, true};
-    case FH_TYPE_Q5_0: return (fh_pack_kind){5, false, false};
-    case FH_TYPE_Q5_1: return (fh_pack_kind){5, false, true};
-    case FH_TYPE_Q8_0: return (fh_pack_kind){8, false, false};
-    case FH_TYPE_Q4_K: return (fh_pack_kind){4, true, true};
-    case FH_TYPE_Q5_K: return (fh_pack_kind){5, true, true};
-    case FH_TYPE_Q6_K: return (fh_pack_kind){6, true, false};
+        FH_PACK_LIST(KIND_CASE)
     }
+#undef KIND_CASE
     return (fh_pack_kind){0};
 }
 
@@ -48,8 +44,17 @@ static void read_fifths(const uint8_t *p, uint8_t *q)
 
 static void read_scale_min(const uint8_t *s, size_t j, block *b)
 {
-    b->scale = j < 4 ? s[j] & 63 : (uint8_t)((s[j + 4] & 15) | (s[j - 4] >> 6) << 4);
-    b->min = j < 4 ? s[j + 4] & 63 : (uint8_t)((s[j + 4] >> 4) | (s[j] >> 6) << 4);
+    b->scale[0] = j < 4 ? s[j] & 63 : (uint8_t)((s[j + 4] & 15) | (s[j - 4] >> 6) << 4);
+    b->scale[1] = j < 4 ? s[j + 4] & 63 : (uint8_t)((s[j + 4] >> 4) | (s[j] >> 6) << 4);
+}
+
+static void read_q2_k(const uint8_t *p, size_t j, block *b)
+{
+    b->d = read_u16(p + 80);
+    b->m = read_u16(p + 82);
+    b->scale[0] = p[2 * j];
+    b->scale[1] = p[2 * j + 1];
+    for (size_t i = 0; i < 32; i++) b->q[i] = p[16 + j / 4 * 32 + i] >> j % 4 * 2 & 3;
 }
 
 static void read_q45_k(const uint8_t *p, size_t j, bool five, block *b)
@@ -68,9 +73,18 @@ static void read_q6_k(const uint8_t *p, size_t j, block *b)
 {
     const uint8_t *low = p + 64 * (j / 4) + 32 * (j % 2), *high = p + 128 + 32 * (j / 4);
     b->d = read_u16(p + 208);
-    b->scale = p[192 + 2 * j];
-    b->min = p[192 + 2 * j + 1];
+    b->scale[0] = p[192 + 2 * j];
+    b->scale[1] = p[192 + 2 * j + 1];
     for (size_t i = 0; i < 32; i++) b->q[i] = (uint8_t)((low[i] >> j % 4 / 2 * 4 & 15) | (high[i] >> j % 4 * 2 & 3) << 4);
+}
+
+static void read_codes(fh_type type, const uint8_t *p, size_t j, block *b)
+{
+    fh_codes c;
+    fh_ref_codes(type, p, j, &c);
+    memcpy(b->q, c.q, sizeof b->q);
+    memcpy(b->scale, c.scale, sizeof b->scale);
+    b->d = c.d;
 }
 
 /* Block j of a row. */
@@ -89,8 +103,9 @@ static void read_block(fh_type type, const uint8_t *row, size_t j, block *b)
     case FH_TYPE_Q4_K: read_q45_k(p, j % 8, false, b); return;
     case FH_TYPE_Q5_K: read_q45_k(p, j % 8, true, b); return;
     case FH_TYPE_Q6_K: read_q6_k(p, j % 8, b); return;
+    case FH_TYPE_Q2_K: read_q2_k(p, j % 8, b); return;
+    default: read_codes(type, p, j % 8, b);
     }
-    assert(!"a type that is not packed");
 }
 
 /* ---- parts of a chunk ---- */
@@ -107,24 +122,34 @@ static parts parts_at(const fh_weight *w, size_t row, size_t j)
     return (parts){(uint8_t *)b.low, (uint8_t *)b.high, (uint8_t *)b.scale, (uint8_t *)b.super};
 }
 
-static void write_quants(const parts *p, int bits, size_t r, const uint8_t *q)
+static void write_quants(const parts *p, fh_pack_kind t, size_t r, const uint8_t *q)
 {
     for (size_t i = 0; i < 32; i++) {
         size_t v = i / 4, k = i % 4, byte = r * 4 + k; /* vector, byte of the row's dword */
-        if (bits == 8) p->low[v * 64 + byte] = q[i];
-        if (bits < 8 && i < 16) p->low[v * 64 + byte] = (uint8_t)((q[i] & 15) | q[i + 16] << 4);
-        if (bits == 5) p->high[byte] |= (uint8_t)(q[i] >> 4 << v);
-        if (bits == 6) p->high[i / 16 * 64 + byte] |= (uint8_t)(q[i] >> 4 << v % 4 * 2);
+        if (t.bits == 8) p->low[v * 64 + byte] = q[i];
+        if (t.bits >= 4 && t.bits < 8 && i < 16) p->low[v * 64 + byte] = (uint8_t)((q[i] & 15) | q[i + 16] << 4);
+        if (t.bits < 4) p->low[i / 16 * 64 + byte] |= (uint8_t)((q[i] & 3) << v % 4 * 2);
+        if (t.bits == 3) p->high[byte] |= (uint8_t)(q[i] >> 2 << v);
+        if (t.bits == 5) p->high[byte] |= (uint8_t)(q[i] >> 4 << v);
+        if (t.bits == 6) p->high[i / 16 * 64 + byte] |= (uint8_t)(q[i] >> 4 << v % 4 * 2);
+        if (t.book == FH_BOOK_IQ1) p->high[i / 8 * 2 + r / 8] |= (uint8_t)(q[i] >> 2 << r % 8);
     }
 }
 
-static void read_quants(const parts *p, int bits, size_t r, uint8_t *q)
+static void read_quants(const parts *p, fh_pack_kind t, size_t r, uint8_t *q)
 {
     for (size_t i = 0; i < 32; i++) {
         size_t v = i / 4, byte = r * 4 + i % 4;
-        q[i] = bits == 8 ? p->low[v * 64 + byte] : p->low[v % 4 * 64 + byte] >> v / 4 * 4 & 15;
-        if (bits == 5) q[i] |= (uint8_t)((p->high[byte] >> v & 1) << 4);
-        if (bits == 6) q[i] |= (uint8_t)((p->high[i / 16 * 64 + byte] >> v % 4 * 2 & 3) << 4);
+        if (t.bits == 8)
+            q[i] = p->low[v * 64 + byte];
+        else if (t.bits >= 4)
+            q[i] = p->low[v % 4 * 64 + byte] >> v / 4 * 4 & 15;
+        else
+            q[i] = p->low[i / 16 * 64 + byte] >> v % 4 * 2 & 3;
+        if (t.bits == 3) q[i] |= (uint8_t)((p->high[byte] >> v & 1) << 2);
+        if (t.bits == 5) q[i] |= (uint8_t)((p->high[byte] >> v & 1) << 4);
+        if (t.bits == 6) q[i] |= (uint8_t)((p->high[i / 16 * 64 + byte] >> v % 4 * 2 & 3) << 4);
+        if (t.book == FH_BOOK_IQ1) q[i] |= (uint8_t)((p->high[i / 8 * 2 + r / 8] >> r % 8 & 1) << 2);
     }
 }
 
@@ -142,43 +167,45 @@ static uint16_t read_half(const uint8_t *p, size_t index)
 
 static void write_block(const parts *p, fh_pack_kind t, size_t r, const block *b)
 {
-    write_quants(p, t.bits, r, b->q);
-    uint8_t *floats = t.k ? p->super : p->scale;
+    write_quants(p, t, r, b->q);
+    if (t.scale == FH_SCALE_POWER) {
+        p->scale[r] = (uint8_t)b->d;
+        return;
+    }
+    uint8_t *floats = t.scale == FH_SCALE_HALF ? p->scale : p->super;
     write_half(floats, r, b->d);
     if (t.min) write_half(floats, 16 + r, b->m);
-    if (!t.k) return;
-    p->scale[r] = b->scale;
-    p->scale[16 + r] = b->min;
+    if (t.scale >= FH_SCALE_BYTE) p->scale[r] = b->scale[0];
+    if (t.scale >= FH_SCALE_BYTES) p->scale[16 + r] = b->scale[1];
 }
 
 static block unpack_block(const parts *p, fh_pack_kind t, size_t r)
 {
-    block b = {.scale = 1, .min = 1};
-    read_quants(p, t.bits, r, b.q);
-    const uint8_t *floats = t.k ? p->super : p->scale;
-    b.d = read_half(floats, r);
+    block b = {.scale = {1, 1}};
+    read_quants(p, t, r, b.q);
+    const uint8_t *floats = t.scale == FH_SCALE_HALF ? p->scale : p->super;
+    b.d = t.scale == FH_SCALE_POWER ? p->scale[r] : read_half(floats, r);
     if (t.min) b.m = read_half(floats, 16 + r);
-    if (!t.k) return b;
-    b.scale = p->scale[r];
-    b.min = p->scale[16 + r];
+    if (t.scale >= FH_SCALE_BYTE) b.scale[0] = b.scale[1] = p->scale[r];
+    if (t.scale >= FH_SCALE_BYTES) b.scale[1] = p->scale[16 + r];
     return b;
 }
 
-/* The same arithmetic in the same order as ref/dequant.c. */
-static void dequant_block(fh_pack_kind t, const block *b, float *y)
+/* The same arithmetic in the same order as ref/dequant.c and ref/codes.c. */
+static float dequant(fh_pack_kind t, const block *b, float d, float m, int i)
 {
-    float d = fh_f16_to_f32(b->d), m = fh_f16_to_f32(b->m);
-    assert(t.bits > 0);
-    int bias = t.min ? 0 : 1 << (t.bits - 1);
-    for (int i = 0; i < 32; i++) {
-        float q = (float)(b->q[i] - bias);
-        if (t.k && !t.min)
-            y[i] = d * (float)(int8_t)(i < 16 ? b->scale : b->min) * q;
-        else if (t.k)
-            y[i] = d * (float)b->scale * q - m * (float)b->min;
-        else
-            y[i] = t.min ? q * d + m : q * d;
-    }
+    int scale = b->scale[i / 16], q = b->q[i];
+    if (t.scale == FH_SCALE_PAIR) return d * (float)b->scale[0] * (float)q - m * (float)b->scale[1];
+    if (t.scale == FH_SCALE_NIBBLES) return d * (float)(scale & 15) * (float)q - m * (float)(scale >> 4);
+    if (t.min) return (float)q * d + m;
+    int value = t.book == FH_BOOK_NONE ? q - fh_pack_bias(t) : fh_books[t.book][q];
+    return d * (float)(int8_t)scale * t.unit * (float)value;
+}
+
+static void dequant_block(fh_type type, const block *b, float *y)
+{
+    float d = fh_ref_code_scale(type, b->d), m = fh_f16_to_f32(b->m);
+    for (int i = 0; i < 32; i++) y[i] = dequant(fh_pack_kind_of(type), b, d, m, i);
 }
 
 /* ---- whole matrices ---- */
@@ -205,7 +232,7 @@ static void pack_row(const fh_weight *w, const uint8_t *row, size_t r)
 void fh_pack_rows(fh_weight *w, const uint8_t *data)
 {
     for (size_t r = 0; r < w->rows; r++) {
-        /* fifth and sixth bits are gathered into zeros, and the rows that fill up the last group are zero */
+        /* bits are gathered into zeros, and the rows that fill up the last group are zero */
         if (r % FH_PACK_ROWS == 0) memset(w->packed + r / FH_PACK_ROWS * w->group_bytes, 0, w->group_bytes);
         pack_row(w, data + r * w->row_bytes, r);
     }
@@ -217,6 +244,6 @@ void fh_pack_row(const fh_weight *w, size_t row, float *dst)
     for (size_t j = 0; j < w->cols / FH_PACK_COLS; j++) {
         parts p = parts_at(w, row, j);
         block b = unpack_block(&p, t, row % FH_PACK_ROWS);
-        dequant_block(t, &b, dst + j * FH_PACK_COLS);
+        dequant_block(w->type, &b, dst + j * FH_PACK_COLS);
     }
 }

@@ -1,6 +1,6 @@
 /* What the bytes of types with codebooks mean (ggml's layouts). Blocks of 256 columns are eight of 32, block j of which is read here: its
  * codes lie in the low bits, its scales elsewhere; fields are named as the format's own reader names them. */
-#include "codes.h"
+#include "../kernels.h"
 
 #include <assert.h>
 #include <string.h>
@@ -180,26 +180,6 @@ static void read_iq1_m(const uint8_t *b, size_t j, fh_codes *c)
 
 /* ---- by type ---- */
 
-fh_meaning fh_ref_meaning(fh_type type)
-{
-    switch ((unsigned)type) {
-    case FH_TYPE_Q3_K: return (fh_meaning){FH_BOOK_Q3, 1};
-    case FH_TYPE_IQ4_NL:
-    case FH_TYPE_IQ4_XS: return (fh_meaning){FH_BOOK_IQ4, 1};
-    case FH_TYPE_MXFP4: return (fh_meaning){FH_BOOK_MXFP4, 1};
-    case FH_TYPE_TQ1_0:
-    case FH_TYPE_TQ2_0: return (fh_meaning){FH_BOOK_TERNARY, 1};
-    case FH_TYPE_IQ2_XXS:
-    case FH_TYPE_IQ2_XS:
-    case FH_TYPE_IQ2_S: return (fh_meaning){FH_BOOK_IQ2, 0.125f};
-    case FH_TYPE_IQ3_XXS: return (fh_meaning){FH_BOOK_IQ3_XXS, 0.25f};
-    case FH_TYPE_IQ3_S: return (fh_meaning){FH_BOOK_IQ3_S, 1};
-    case FH_TYPE_IQ1_S:
-    case FH_TYPE_IQ1_M: return (fh_meaning){FH_BOOK_IQ1, 0.125f};
-    }
-    return (fh_meaning){FH_BOOK_NONE, 1};
-}
-
 float fh_ref_code_scale(fh_type type, uint16_t d)
 {
     if (type != FH_TYPE_MXFP4) return fh_f16_to_f32(d);
@@ -232,12 +212,14 @@ void fh_ref_codes(fh_type type, const uint8_t *b, size_t j, fh_codes *c)
 
 void fh_ref_codes_block(fh_type type, const uint8_t *b, float *y)
 {
-    const fh_meaning m = fh_ref_meaning(type);
-    const int8_t *book = fh_books[m.book];
+    const fh_pack_kind t = fh_pack_kind_of(type);
     fh_codes c;
     for (size_t j = 0; j < fh_type_block_elems(type) / 32; j++) {
         fh_ref_codes(type, b, j, &c);
         float d = fh_ref_code_scale(type, c.d);
-        for (size_t i = 0; i < 32; i++) y[32 * j + i] = d * (float)c.scale[i / 16] * m.unit * (float)book[c.q[i]];
+        for (size_t i = 0; i < 32; i++) {
+            int value = t.book == FH_BOOK_NONE ? c.q[i] - fh_pack_bias(t) : fh_books[t.book][c.q[i]];
+            y[32 * j + i] = d * (float)c.scale[i >= 16] * t.unit * (float)value;
+        }
     }
 }

@@ -11,32 +11,65 @@
 #define AT_ONCE 4 /* activation rows that one unpacked vector serves */
 
 typedef struct scales {
-    __m256 d, d1, min; /* d1: of columns 16-31 where they differ */
+    __m256 d, d1, min, min1; /* d1, min1: of columns 16-31 where they differ */
 } scales;
 
-/* Steps of four columns whose 16-bit sums do not overflow: (2^bits - 1) * 127 * 2 * steps < 2^15. */
+/* Steps of four columns whose 16-bit sums do not overflow: (2^wide - 1) * 127 * 2 * steps < 2^15; no more than have one scale. */
 INLINE int steps_in_16_bits(fh_pack_kind t)
 {
-    return t.bits == 4 ? 8 : t.bits == 5 ? 4 : t.bits == 6 ? 2 : 1;
+    if (t.wide <= 4) return fh_pack_halves(t) ? 4 : 8;
+    return t.wide == 5 ? 4 : t.wide == 6 ? 2 : 1;
+}
+
+/* Two bits of each quant from two vectors, at place `at` of the quants' bytes. */
+INLINE __m256i two_bits(const uint8_t *from, int j, const int at)
+{
+    __m256i four = _mm256_load_si256((const void *)(from + 64 * (j / 4)));
+    int shift = at - 2 * (j % 4);
+    __m256i placed = shift >= 0 ? _mm256_slli_epi16(four, shift) : _mm256_srli_epi16(four, -shift);
+    return _mm256_and_si256(placed, _mm256_set1_epi8((char)(3 << at)));
+}
+
+/* One bit of each quant from a vector, at place `at`. */
+INLINE __m256i one_bit(const uint8_t *from, int j, const int at)
+{
+    __m256i eight = _mm256_load_si256((const void *)from);
+    __m256i placed = j < at ? _mm256_slli_epi16(eight, at - j) : _mm256_srli_epi16(eight, j - at);
+    return _mm256_and_si256(placed, _mm256_set1_epi8((char)(1 << at)));
+}
+
+/* Marks the rows whose eight columns are shifted: one bit of a byte each. */
+INLINE __m256i mark_shifted(__m256i q, const uint8_t *from, int j)
+{
+    const __m256i bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(from[j / 2 * 2]), bits), bits);
+    return _mm256_or_si256(q, _mm256_and_si256(set, _mm256_set1_epi8(4)));
+}
+
+/* The numbers of a book, as much above them as the sums expect; of 8 bits as they are. */
+INLINE __m256i look_up(fh_pack_kind t, __m256i q)
+{
+    __m256i book = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)fh_books[t.book]));
+    if (t.wide < 8) book = _mm256_add_epi8(book, _mm256_set1_epi8((char)(1 << (t.wide - 1))));
+    return _mm256_shuffle_epi8(book, q);
 }
 
 /* Columns 4j .. 4j + 3 of eight rows: unsigned quants, 8-bit ones signed. */
 INLINE __m256i quants(fh_pack_kind t, int j, const uint8_t *low, const uint8_t *high)
 {
     if (t.bits == 8) return _mm256_xor_si256(_mm256_load_si256((const void *)(low + 64 * j)), _mm256_set1_epi8(-128));
-    __m256i q = _mm256_load_si256((const void *)(low + 64 * (j % 4)));
-    q = _mm256_and_si256(j < 4 ? q : _mm256_srli_epi16(q, 4), _mm256_set1_epi8(15));
-    if (t.bits == 5) {
-        __m256i h = _mm256_load_si256((const void *)high);
-        h = j < 4 ? _mm256_slli_epi16(h, 4 - j) : _mm256_srli_epi16(h, j - 4);
-        q = _mm256_or_si256(q, _mm256_and_si256(h, _mm256_set1_epi8(16)));
+    __m256i q;
+    if (t.bits >= 4) {
+        q = _mm256_load_si256((const void *)(low + 64 * (j % 4)));
+        q = _mm256_and_si256(j < 4 ? q : _mm256_srli_epi16(q, 4), _mm256_set1_epi8(15));
+    } else {
+        q = two_bits(low, j, 0);
     }
-    if (t.bits == 6) {
-        __m256i h = _mm256_load_si256((const void *)(high + 64 * (j / 4)));
-        h = j % 4 < 3 ? _mm256_slli_epi16(h, 4 - 2 * (j % 4)) : _mm256_srli_epi16(h, 2);
-        q = _mm256_or_si256(q, _mm256_and_si256(h, _mm256_set1_epi8(48)));
-    }
-    return q;
+    if (t.bits == 3) q = _mm256_or_si256(q, one_bit(high, j, 2));
+    if (t.bits == 5) q = _mm256_or_si256(q, one_bit(high, j, 4));
+    if (t.bits == 6) q = _mm256_or_si256(q, two_bits(high, j, 4));
+    if (t.book == FH_BOOK_IQ1) q = mark_shifted(q, high, j);
+    return t.book == FH_BOOK_NONE ? q : look_up(t, q);
 }
 
 INLINE __m256 halves(const uint8_t *p)
@@ -44,9 +77,14 @@ INLINE __m256 halves(const uint8_t *p)
     return _mm256_cvtph_ps(_mm_load_si128((const void *)p));
 }
 
+INLINE __m256i bytes(const uint8_t *p)
+{
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p));
+}
+
 INLINE __m256 bytes_u(const uint8_t *p)
 {
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p)));
+    return _mm256_cvtepi32_ps(bytes(p));
 }
 
 INLINE __m256 bytes_s(const uint8_t *p)
@@ -54,19 +92,44 @@ INLINE __m256 bytes_s(const uint8_t *p)
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)));
 }
 
+/* As fh_ref_code_scale has it: the smallest two exponents give no normal floats. */
+INLINE __m256 powers(const uint8_t *p)
+{
+    __m256i e = bytes(p), normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
+    __m256i tiny = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
+    return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, tiny, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
+}
+
+INLINE __m256 negated(__m256 d, __m256i by)
+{
+    return _mm256_sub_ps(_mm256_setzero_ps(), _mm256_mul_ps(d, _mm256_cvtepi32_ps(by)));
+}
+
+/* Scales and minima that four bits each have. */
+INLINE scales nibble_scales(__m256 d, __m256 dmin, const uint8_t *scale)
+{
+    const __m256i nibble = _mm256_set1_epi32(15);
+    __m256i first = bytes(scale), second = bytes(scale + 16);
+    return (scales){.d = _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_and_si256(first, nibble))),
+                    .d1 = _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_and_si256(second, nibble))),
+                    .min = negated(dmin, _mm256_srli_epi32(first, 4)),
+                    .min1 = negated(dmin, _mm256_srli_epi32(second, 4))};
+}
+
 /* Of rows first .. first + 7 of the group. */
 INLINE scales load_scales(fh_pack_kind t, const uint8_t *scale, const uint8_t *super, size_t first)
 {
-    scales s = {.d = halves((t.k ? super : scale) + 2 * first)};
-    if (!t.k && t.min) s.min = halves(scale + 32 + 2 * first);
-    if (t.k && t.min) {
+    if (t.scale == FH_SCALE_POWER) return (scales){.d = powers(scale + first)};
+    scales s = {.d = halves((t.scale == FH_SCALE_HALF ? scale : super) + 2 * first)};
+    if (t.scale == FH_SCALE_NIBBLES) return nibble_scales(s.d, halves(super + 32 + 2 * first), scale + first);
+    if (t.scale == FH_SCALE_HALF && t.min) s.min = halves(scale + 32 + 2 * first);
+    if (t.unit != 1) s.d = _mm256_mul_ps(s.d, _mm256_set1_ps(t.unit));
+    if (t.scale == FH_SCALE_PAIR) {
         s.d = _mm256_mul_ps(s.d, bytes_u(scale + first));
-        s.min = _mm256_sub_ps(_mm256_setzero_ps(), _mm256_mul_ps(halves(super + 32 + 2 * first), bytes_u(scale + 16 + first)));
+        s.min = negated(halves(super + 32 + 2 * first), bytes(scale + 16 + first));
     }
-    if (t.bits == 6) {
-        s.d1 = _mm256_mul_ps(s.d, bytes_s(scale + 16 + first));
-        s.d = _mm256_mul_ps(s.d, bytes_s(scale + first));
-    }
+    if (t.scale == FH_SCALE_BYTES) s.d1 = _mm256_mul_ps(s.d, bytes_s(scale + 16 + first));
+    if (t.scale == FH_SCALE_BYTE || t.scale == FH_SCALE_BYTES) s.d = _mm256_mul_ps(s.d, bytes_s(scale + first));
     return s;
 }
 
@@ -81,12 +144,12 @@ INLINE __m256i int_at(const void *p)
 INLINE __m256i pairs(fh_pack_kind t, __m256i w, const int8_t *x)
 {
     __m256i a = int_at(x);
-    return t.bits == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)) : _mm256_maddubs_epi16(w, a);
+    return t.wide == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)) : _mm256_maddubs_epi16(w, a);
 }
 
 INLINE __m256i start(fh_pack_kind t, const float *sum)
 {
-    return t.min || t.bits == 8 ? _mm256_setzero_si256() : _mm256_slli_epi32(int_at(sum), t.bits - 1);
+    return t.min || t.wide == 8 ? _mm256_setzero_si256() : _mm256_slli_epi32(int_at(sum), t.wide - 1);
 }
 
 /* The integer sums of one block over columns 4 * from .. 4 * to - 1. */
@@ -107,13 +170,23 @@ INLINE void integer_sums(fh_pack_kind t, int from, int to, const size_t count, c
     }
 }
 
+/* The minimum of half a block, times the sum of its activations. */
+INLINE void add_minimum(const size_t count, __m256 min, const int figure, const float *f, size_t m, __m256 acc[AT_ONCE])
+{
+    for (size_t r = 0; r < count; r++) {
+        int32_t minus_sum;
+        memcpy(&minus_sum, &f[r + (size_t)figure * m], sizeof minus_sum);
+        acc[r] = _mm256_fnmadd_ps(min, _mm256_set1_ps(f[r + FH_FIG_D * m] * (float)minus_sum), acc[r]);
+    }
+}
+
 INLINE void block(fh_pack_kind t, const size_t count, const uint8_t *low, const uint8_t *high, scales s, const int8_t *x, const float *f,
                   size_t m, __m256 acc[AT_ONCE])
 {
     __m256i sums[AT_ONCE];
-    const int parts = t.bits == 6 ? 2 : 1;
+    const int parts = fh_pack_halves(t) ? 2 : 1;
     for (int part = 0; part < parts; part++) {
-        int figure = t.bits != 6 ? FH_FIG_SUM : part == 0 ? FH_FIG_SUM0 : FH_FIG_SUM1;
+        int figure = parts == 1 ? FH_FIG_SUM : part == 0 ? FH_FIG_SUM0 : FH_FIG_SUM1;
         for (size_t r = 0; r < count; r++) sums[r] = start(t, f + r + (size_t)figure * m);
         integer_sums(t, part * 4, parts == 2 ? part * 4 + 4 : 8, count, low, high, x, sums);
         for (size_t r = 0; r < count; r++) {
@@ -122,6 +195,11 @@ INLINE void block(fh_pack_kind t, const size_t count, const uint8_t *low, const 
         }
     }
     if (!t.min) return;
+    if (parts == 2) {
+        add_minimum(count, s.min, FH_FIG_SUM0, f, m, acc);
+        add_minimum(count, s.min1, FH_FIG_SUM1, f, m, acc);
+        return;
+    }
     for (size_t r = 0; r < count; r++) acc[r] = _mm256_fmadd_ps(s.min, _mm256_set1_ps(f[r + FH_FIG_D_SUM * m]), acc[r]);
 }
 
@@ -146,7 +224,7 @@ INLINE void multiply(fh_pack_kind t, const size_t count, const uint8_t *chunk, s
         fh_pack_block at = fh_pack_block_at(l, chunk, b % l.blocks);
         if (cold) ahead = fetch(ahead, l.chunk / l.blocks);
         scales s = load_scales(t, at.scale, at.super, first);
-        block(t, count, at.low + 4 * first, at.high + 4 * first, s, x, f, tile.rows, acc);
+        block(t, count, at.low + 4 * first, at.high + (t.book == FH_BOOK_IQ1 ? first / 8 : 4 * first), s, x, f, tile.rows, acc);
         if (b % l.blocks == l.blocks - 1) chunk += l.chunk;
         x += tile.rows * FH_PACK_COLS;
         f += tile.rows * FH_FIGS;
@@ -196,15 +274,11 @@ INLINE void product(fh_pack_kind t, const fh_product *p)
 
 void ISA(product_packed)(const fh_product *p)
 {
+#define PRODUCT_CASE(name, ...)                                                                                                            \
+    case FH_TYPE_##name: product(FH_PACK_KIND(__VA_ARGS__), p); return;
     switch ((unsigned)p->weight->type) {
-    case FH_TYPE_Q4_0: product((fh_pack_kind){4, false, false}, p); return;
-    case FH_TYPE_Q4_1: product((fh_pack_kind){4, false, true}, p); return;
-    case FH_TYPE_Q5_0: product((fh_pack_kind){5, false, false}, p); return;
-    case FH_TYPE_Q5_1: product((fh_pack_kind){5, false, true}, p); return;
-    case FH_TYPE_Q8_0: product((fh_pack_kind){8, false, false}, p); return;
-    case FH_TYPE_Q4_K: product((fh_pack_kind){4, true, true}, p); return;
-    case FH_TYPE_Q5_K: product((fh_pack_kind){5, true, true}, p); return;
-    case FH_TYPE_Q6_K: product((fh_pack_kind){6, true, false}, p); return;
+        FH_PACK_LIST(PRODUCT_CASE)
     }
+#undef PRODUCT_CASE
     assert(!"a type that is not packed");
 }

@@ -4,76 +4,11 @@
  * activations, whose four bytes each are broadcast from memory. Types without a minimum have a bias instead (quants are stored unsigned):
  * the integer sum begins at minus bias times the sum of the activations, so it is exact. A row's operations are the same whatever the
  * number of rows beside it. */
-#include "lanes.h"
+#include "unpack_avx512.h"
 
 #include <assert.h>
 
-#define INLINE  static inline __attribute__((always_inline))
 #define AT_ONCE 4 /* activation rows whose sums run side by side */
-
-typedef struct scales {
-    __m512 d, d1, min; /* d1: of columns 16-31 where they differ */
-} scales;
-
-INLINE void unpack(fh_pack_kind t, const uint8_t *low, const uint8_t *high, __m512i q[8])
-{
-    if (t.bits == 8) {
-        for (int j = 0; j < 8; j++) q[j] = _mm512_load_si512(low + 64 * j);
-        return;
-    }
-    const __m512i nibble = _mm512_set1_epi8(15);
-    for (int c = 0; c < 4; c++) {
-        __m512i both = _mm512_load_si512(low + 64 * c);
-        q[c] = _mm512_and_si512(both, nibble);
-        q[c + 4] = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
-    }
-    if (t.bits == 5) {
-        const __m512i bit = _mm512_set1_epi8(16);
-        __m512i h = _mm512_load_si512(high);
-        for (int j = 0; j < 8; j++) {
-            __m512i placed = j < 4 ? _mm512_slli_epi16(h, 4 - j) : _mm512_srli_epi16(h, j - 4);
-            q[j] = _mm512_or_si512(q[j], _mm512_and_si512(placed, bit));
-        }
-    }
-    if (t.bits == 6) {
-        const __m512i top = _mm512_set1_epi8(48);
-        for (int j = 0; j < 8; j++) {
-            __m512i h = _mm512_load_si512(high + 64 * (j / 4));
-            __m512i placed = j % 4 < 3 ? _mm512_slli_epi16(h, 4 - 2 * (j % 4)) : _mm512_srli_epi16(h, 2);
-            q[j] = _mm512_or_si512(q[j], _mm512_and_si512(placed, top));
-        }
-    }
-}
-
-INLINE __m512 halves(const uint8_t *p)
-{
-    return _mm512_cvtph_ps(_mm256_load_si256((const void *)p));
-}
-
-INLINE __m512 bytes_u(const uint8_t *p)
-{
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_load_si128((const void *)p)));
-}
-
-INLINE __m512 bytes_s(const uint8_t *p)
-{
-    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_load_si128((const void *)p)));
-}
-
-INLINE scales load_scales(fh_pack_kind t, const uint8_t *scale, const uint8_t *super)
-{
-    scales s = {.d = halves(t.k ? super : scale)};
-    if (!t.k && t.min) s.min = halves(scale + 32);
-    if (t.k && t.min) {
-        s.d = _mm512_mul_ps(s.d, bytes_u(scale));
-        s.min = _mm512_sub_ps(_mm512_setzero_ps(), _mm512_mul_ps(halves(super + 32), bytes_u(scale + 16)));
-    }
-    if (t.bits == 6) {
-        s.d1 = _mm512_mul_ps(s.d, bytes_s(scale + 16));
-        s.d = _mm512_mul_ps(s.d, bytes_s(scale));
-    }
-    return s;
-}
 
 INLINE __m512i int_at(const void *p)
 {
@@ -85,7 +20,7 @@ INLINE __m512i int_at(const void *p)
 /* Minus the bias times the sum of the activations. */
 INLINE __m512i start(fh_pack_kind t, const float *sum)
 {
-    return t.min ? _mm512_setzero_si512() : _mm512_slli_epi32(int_at(sum), t.bits - 1);
+    return t.min ? _mm512_setzero_si512() : _mm512_slli_epi32(int_at(sum), t.wide - 1);
 }
 
 /* Columns 4 * from .. 4 * to - 1 of one block: x its bytes of `count` activation rows, f their figures. Step by step over all rows, so that
@@ -93,7 +28,7 @@ INLINE __m512i start(fh_pack_kind t, const float *sum)
 INLINE void add_columns(fh_pack_kind t, const int from, const int to, const size_t count, const __m512i w[8], __m512 d, const int8_t *x,
                         const float *f, size_t m, __m512 *acc)
 {
-    const int figure = t.bits != 6 ? FH_FIG_SUM : from == 0 ? FH_FIG_SUM0 : FH_FIG_SUM1;
+    const int figure = !fh_pack_halves(t) ? FH_FIG_SUM : from == 0 ? FH_FIG_SUM0 : FH_FIG_SUM1;
     __m512i sums[AT_ONCE];
     for (size_t r = 0; r < count; r++) sums[r] = start(t, f + (size_t)figure * m + r);
     for (int j = from; j < to; j++) {
@@ -105,16 +40,31 @@ INLINE void add_columns(fh_pack_kind t, const int from, const int to, const size
     }
 }
 
+/* The minimum of half a block, times the sum of its activations. */
+INLINE void add_minimum(const size_t count, __m512 min, const int figure, const float *f, size_t m, __m512 *acc)
+{
+    for (size_t r = 0; r < count; r++) {
+        int32_t minus_sum;
+        memcpy(&minus_sum, &f[(size_t)figure * m + r], sizeof minus_sum);
+        acc[r] = _mm512_fnmadd_ps(min, _mm512_set1_ps(f[FH_FIG_D * m + r] * (float)minus_sum), acc[r]);
+    }
+}
+
 INLINE void add_block(fh_pack_kind t, const size_t count, const __m512i w[8], scales s, const int8_t *x, const float *f, size_t m,
                       __m512 *acc)
 {
-    if (t.bits == 6) {
+    if (fh_pack_halves(t)) {
         add_columns(t, 0, 4, count, w, s.d, x, f, m, acc);
         add_columns(t, 4, 8, count, w, s.d1, x, f, m, acc);
     } else {
         add_columns(t, 0, 8, count, w, s.d, x, f, m, acc);
     }
     if (!t.min) return;
+    if (fh_pack_halves(t)) {
+        add_minimum(count, s.min, FH_FIG_SUM0, f, m, acc);
+        add_minimum(count, s.min1, FH_FIG_SUM1, f, m, acc);
+        return;
+    }
     for (size_t r = 0; r < count; r++) acc[r] = _mm512_fmadd_ps(s.min, _mm512_set1_ps(f[FH_FIG_D_SUM * m + r]), acc[r]);
 }
 
@@ -190,15 +140,11 @@ INLINE void product(fh_pack_kind t, const fh_product *p)
 
 void ISA(product_packed)(const fh_product *p)
 {
+#define PRODUCT_CASE(name, ...)                                                                                                            \
+    case FH_TYPE_##name: product(FH_PACK_KIND(__VA_ARGS__), p); return;
     switch ((unsigned)p->weight->type) {
-    case FH_TYPE_Q4_0: product((fh_pack_kind){4, false, false}, p); return;
-    case FH_TYPE_Q4_1: product((fh_pack_kind){4, false, true}, p); return;
-    case FH_TYPE_Q5_0: product((fh_pack_kind){5, false, false}, p); return;
-    case FH_TYPE_Q5_1: product((fh_pack_kind){5, false, true}, p); return;
-    case FH_TYPE_Q8_0: product((fh_pack_kind){8, false, false}, p); return;
-    case FH_TYPE_Q4_K: product((fh_pack_kind){4, true, true}, p); return;
-    case FH_TYPE_Q5_K: product((fh_pack_kind){5, true, true}, p); return;
-    case FH_TYPE_Q6_K: product((fh_pack_kind){6, true, false}, p); return;
+        FH_PACK_LIST(PRODUCT_CASE)
     }
+#undef PRODUCT_CASE
     assert(!"a type that is not packed");
 }
