@@ -94,6 +94,16 @@ static int plan_matrices(fh_load *l, const fh_shape *s, const fh_transformer *w,
     return rc;
 }
 
+static int refuse_fused(const fh_load *l, size_t layer, fh_err **err)
+{
+    char name[64];
+    snprintf(name, sizeof name, "blk.%zu.ffn_gate_up_exps.weight", layer);
+    if (!fh_load_has(l, name)) return 0;
+    fh_err_set(err, FH_E_UNSUPPORTED, "tensor %s holds gate and up in one, which this engine does not take apart", name);
+    fh_err_hint(err, "take a file with ffn_gate_exps and ffn_up_exps");
+    return FH_E_UNSUPPORTED;
+}
+
 /* Of one network, or of all experts and the matrix that chooses among them. */
 static int plan_feed_forward(fh_load *l, const fh_shape *s, const fh_transformer *w, size_t i, fh_err **err)
 {
@@ -106,7 +116,7 @@ static int plan_feed_forward(fh_load *l, const fh_shape *s, const fh_transformer
         uint64_t rows, cols;
     } matrices[] = {{"ffn_gate", &y->gate, w->ff, e}, {"ffn_up", &y->up, w->ff, e}, {"ffn_down", &y->down, e, w->ff}};
     char name[64];
-    int rc = 0;
+    int rc = refuse_fused(l, i, err);
     for (size_t m = 0; m < FH_COUNT(matrices) && !rc; m++) {
         snprintf(name, sizeof name, "blk.%zu.%s%s.weight", i, matrices[m].name, of);
         rc = fh_load_experts(l, matrices[m].slot, name, experts, matrices[m].rows, matrices[m].cols, err);

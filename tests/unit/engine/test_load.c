@@ -115,6 +115,9 @@ static void experts_that_cannot_be_computed_are_named(void **state)
     t.skip_layer_tensor = 6;
     refused(&t, "expert", FH_E_CORRUPT, "blk.0.ffn_up_exps.weight");
     t.skip_layer_tensor = 0;
+    t.extra_tensor = "blk.0.ffn_gate_up_exps.weight";
+    refused(&t, "fused", FH_E_UNSUPPORTED, "gate and up in one");
+    t.extra_tensor = NULL;
     t.ff = 40;
     refused(&t, "narrow", FH_E_UNSUPPORTED, "qwen3moe.expert_feed_forward_length 40");
     t.ff = 64;
