@@ -214,12 +214,12 @@ static int open_account(const fh_cli *c, guarding *g, fh_err **err)
 {
     const char *kind = fh_cli_text(c, "kind", NULL), *file = fh_cli_text(c, "key-file", NULL), *url = fh_cli_text(c, "url", NULL);
     const fh_rent_profile *p = kind ? fh_rent_profile_find(fh_str_of(kind)) : NULL;
-    if (!p) return wants(err, "--kind", "of which kind is the account?", "--kind runpod, vast or lambda");
-    if (!file)
+    if (!p) return wants(err, "--kind", "of which kind is the account?", "--kind runpod, vast, lambda or skypilot");
+    if (!file && !p->commands)
         return wants(err, "--key-file", "the account's key is wanted, to list and to end its machines",
                      "--key-file FILE, readable by you alone");
     int rc = check_url(url, err);
-    const fh_rent_account account = {.url = url, .key_file = file};
+    const fh_rent_account account = {.url = url, .key_file = file, .loop = g->loop, .folder = g->folder};
     g->guard.rules.lag_ns = p->lag_ns;
     g->guard.rules.grace_ns = FH_LIMIT_GUARD_GRACE_MS * FH_NS_PER_MS;
     return rc ? rc : fh_rental_open(&g->guard.port, p, g->guard.client, &account, err);
@@ -288,7 +288,7 @@ static int run_guard(fh_cli *c, fh_err **err)
 }
 
 static const fh_cli_flag flags[] = {
-    {"kind", 0, FH_CLI_TEXT, "KIND", "of the account: runpod, vast or lambda", 0, 0},
+    {"kind", 0, FH_CLI_TEXT, "KIND", "of the account: runpod, vast, lambda or skypilot", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "file that holds the account's key, readable by you alone", 0, 0},
     {"silence", 0, FH_CLI_TEXT, "TIME", "of the server, after which its machines are ended, as 90s, 10m or 1h; default 15m", 0, 0},
     {"every", 0, FH_CLI_TEXT, "TIME", "between two rounds; default 1m", 0, 0},

@@ -155,7 +155,8 @@ static int run_add(fh_cli *c, fh_err **err)
     if (fh_cli_has(c, "trust")) fh_json_set(body, "trust", fh_json_new_cstr(fh_cli_text(c, "trust", "")));
     if (fh_cli_has(c, "region")) fh_json_set(body, "region", fh_json_new_cstr(fh_cli_text(c, "region", "")));
     if (fh_cli_has(c, "check")) fh_json_set(body, "canaries_per_day", fh_json_new_int(fh_cli_int(c, "check", 0)));
-    bool rents = fh_rent_profile_find(fh_str_of(fh_cli_text(c, "kind", ""))) != NULL;
+    const fh_rent_profile *profile = fh_rent_profile_find(fh_str_of(fh_cli_text(c, "kind", "")));
+    bool rents = profile && !profile->commands;
     bool hosted =
         !fh_cli_has(c, "kind") || !strcmp(fh_cli_text(c, "kind", ""), "openai") || !strcmp(fh_cli_text(c, "kind", ""), "anthropic");
     int rc = hosted ? set_key(c, body, err) : set_key_file(c, rents, body, err);
@@ -246,7 +247,8 @@ static const fh_cli_flag add_flags[] = {
     {"url", 0, FH_CLI_TEXT, "URL", "where it is, with or without /v1, or ssh://USER@HOST; not needed to rent", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "file that holds the key for it (FREEHOLD_KEY_FILE names the key for the server)", 0, 0},
     {"kind", 0, FH_CLI_TEXT, "KIND",
-     "openai (without) or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there; slurm: a cluster; ssh: a box "
+     "openai (without) or anthropic: which API it speaks; runpod, vast, lambda or skypilot: machines are rented there; slurm: a cluster; "
+     "ssh: a box "
      "with a login",
      0, 0},
     {"set", 0, FH_CLI_TEXT, "KEY=VALUE", "of one that machines are got of: what its kind wants to know; may come several times", 0, 0},
@@ -282,7 +284,9 @@ const fh_cli_verb fh_verb_provider_add = {
         "them by their names, or for one endpoint's alone as provider/NAME/MODEL.\n\n"
         "With --kind runpod, vast or lambda it is an account that machines are rented of: what it offers now, at its prices, stands in "
         "plans (docs/RENTING.md). Its key stays in the file, which only its owner may read, and which the server reads for each "
-        "question.\n\n"
+        "question. With --kind skypilot the program `sky` rents, with the credentials that it has: --set infra=CLOUD --set "
+        "accelerators=NAME:COUNT,... "
+        "instead of a key.\n\n"
         "With --kind slurm it is a cluster, by its login node (without --url: this machine): `freehold run MODEL --on provider/NAME` runs "
         "on a node that the scheduler gives (docs/SLURM.md).\n\n"
         "A request goes no further than it allows: what the endpoint of another may answer needs the header x-freehold-trust: named.",

@@ -54,7 +54,7 @@ static int answer_once(const fh_cli *c, const fh_cli_client *s, const char *name
 
 static int check_place(const fh_cli *c, fh_err **err)
 {
-    static const char *const words[] = {"", "here", "pool", "slurm", "ssh", "runpod", "vast", "lambda"};
+    static const char *const words[] = {"", "here", "pool", "slurm", "ssh", "runpod", "vast", "lambda", "skypilot"};
     fh_str place = fh_str_of(fh_cli_text(c, "on", ""));
     for (size_t i = 0; i < FH_COUNT(words); i++)
         if (fh_str_eqs(place, words[i])) return 0;

@@ -7,7 +7,7 @@
 
 static bool may_rent(const char *place)
 {
-    static const char *const kinds[] = {"runpod", "vast", "lambda"};
+    static const char *const kinds[] = {"runpod", "vast", "lambda", "skypilot"};
     for (size_t i = 0; i < FH_COUNT(kinds); i++)
         if (strcmp(place, kinds[i]) == 0) return true;
     return strncmp(place, "provider/", 9) == 0;

@@ -199,7 +199,7 @@ fh_rent_offer *fh_rent_offers_add(rent_offers *l)
 
 static const rent_adapter *adapter_of(const fh_rent_profile *p)
 {
-    static const rent_adapter *const adapters[] = {&fh_rent_runpod, &fh_rent_vast, &fh_rent_lambda};
+    static const rent_adapter *const adapters[] = {&fh_rent_runpod, &fh_rent_vast, &fh_rent_lambda, &fh_rent_skypilot};
     size_t i = FH_COUNT(adapters) - 1; /* each profile has one */
     while (i > 0 && strcmp(adapters[i]->kind, p->kind) != 0) i--;
     return adapters[i];
@@ -327,6 +327,7 @@ static void close_account(void *ctx)
 
 int fh_rental_open(fh_rental *ret, const fh_rent_profile *p, fh_http_client *client, const fh_rent_account *account, fh_err **err)
 {
+    if (p->commands) return fh_rent_skypilot_open(ret, p, account, err);
     int rc = fh_rent_key_check(account->key_file, err);
     if (rc) return rc;
     rent_account *a = fh_calloc(1, sizeof *a);

@@ -68,7 +68,8 @@ typedef struct rent_adapter {
     int (*read_charged)(const fh_json *doc, const char *machine, int64_t *ret_micro, fh_err **err); /* NULL: it does not say */
     void (*fill)(fh_rental *ret);
 } rent_adapter;
-extern const rent_adapter fh_rent_runpod, fh_rent_vast, fh_rent_lambda;
+extern const rent_adapter fh_rent_runpod, fh_rent_vast, fh_rent_lambda, fh_rent_skypilot;
+int fh_rent_skypilot_open(fh_rental *ret, const fh_rent_profile *p, const fh_rent_account *account, fh_err **err);
 
 /* Whoever asked for offers or a list is told what its adapter reads. */
 void fh_rent_tell_offers(const rent_answer *a);

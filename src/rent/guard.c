@@ -100,9 +100,9 @@ int fh_guard_memory_read(const fh_json *doc, fh_guard_memory *ret, fh_err **err)
 static fh_json *row_json(const char *name, const char *text, const char *when, int64_t utc_ns)
 {
     fh_json *o = fh_json_new_object();
-    fh_json_set(o, name, fh_json_new_cstr(text));
-    fh_json_set(o, when, fh_json_new_int(utc_ns));
-    return o;
+    if (fh_json_set(o, name, fh_json_new_cstr(text)) && fh_json_set(o, when, fh_json_new_int(utc_ns))) return o;
+    fh_json_unref(o);
+    return NULL;
 }
 
 fh_json *fh_guard_memory_json(const fh_guard_memory *m)
@@ -112,14 +112,17 @@ fh_json *fh_guard_memory_json(const fh_guard_memory *m)
     for (size_t i = 0; i < m->held_count; i++) fh_json_append(held, row_json("tag", m->held[i].tag, "ends_utc_ns", m->held[i].ends_utc_ns));
     for (size_t i = 0; i < m->ended_count; i++)
         fh_json_append(ended, row_json("machine", m->ended[i].machine, "utc_ns", m->ended[i].utc_ns));
-    fh_json_set(o, "installation", fh_json_new_cstr(m->installation));
-    fh_json_set(o, "epochs", epochs);
-    fh_json_set(o, "machines", held);
-    fh_json_set(o, "ended", ended);
-    fh_json_set(o, "heard_utc_ns", fh_json_new_int(m->heard_utc_ns));
-    fh_json_set(o, "asked_utc_ns", fh_json_new_int(m->asked_utc_ns));
-    fh_json_set(o, "silent_utc_ns", fh_json_new_int(m->silent_utc_ns));
-    return o;
+    bool whole = fh_json_count(epochs) == m->epoch_count && fh_json_count(held) == m->held_count && fh_json_count(ended) == m->ended_count;
+    whole = fh_json_set(o, "epochs", epochs) && whole;
+    whole = fh_json_set(o, "machines", held) && whole;
+    whole = fh_json_set(o, "ended", ended) && whole;
+    whole = whole && fh_json_set(o, "installation", fh_json_new_cstr(m->installation));
+    whole = whole && fh_json_set(o, "heard_utc_ns", fh_json_new_int(m->heard_utc_ns));
+    whole = whole && fh_json_set(o, "asked_utc_ns", fh_json_new_int(m->asked_utc_ns));
+    whole = whole && fh_json_set(o, "silent_utc_ns", fh_json_new_int(m->silent_utc_ns));
+    if (whole) return o;
+    fh_json_unref(o);
+    return NULL;
 }
 
 /* ---- the server ---- */

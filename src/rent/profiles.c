@@ -38,6 +38,16 @@ static const fh_rent_profile profiles[] = {
      .start_ns = 1800 * FH_NS_PER_S,
      .rent_gap_ns = 12 * FH_NS_PER_S,
      .start_s = 300},
+    {.kind = "skypilot",
+     .url = "",
+     .lag_ns = LAG_NS,
+     .settle_ns = 300 * FH_NS_PER_S, /* its server goes on with a launch whose command was killed */
+     .bill_ns = BILL_NS,
+     .start_ns = 2400 * FH_NS_PER_S,
+     .rent_gap_ns = 1 * FH_NS_PER_S,
+     .start_s = 420,
+     .end_itself = "kill 0", /* the task is over: SkyPilot takes the machine down when it was idle for five minutes */
+     .commands = true},
 };
 
 const fh_rent_profile *fh_rent_profile_at(size_t i)

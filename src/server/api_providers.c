@@ -308,6 +308,32 @@ static int read_settings(const fh_json *body, fh_provider *p, fh_err **err)
     return rc;
 }
 
+/* Words of a command line: none may be taken for a flag. */
+static bool is_list(fh_str s, bool commas)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        bool first = i == 0 || s.ptr[i - 1] == ',', letter = (s.ptr[i] | 32) >= 'a' && (s.ptr[i] | 32) <= 'z';
+        bool more = (s.ptr[i] >= '0' && s.ptr[i] <= '9') || (s.ptr[i] && strchr(commas ? ":-_.," : "-_./", s.ptr[i]));
+        if (!letter && (first || !more)) return false;
+    }
+    return s.len > 0;
+}
+
+/* One that is reached by a program on the server's machine, with the credentials that this has. */
+static int read_program(const fh_json *body, fh_provider *p, fh_err **err)
+{
+    const fh_json *set = fh_json_get(body, "settings");
+    if (fh_json_get(body, "url") || fh_json_get(body, "key") || fh_json_get(body, "key_file"))
+        return bad(err, "key_file", "SkyPilot has the credentials of clouds itself: neither an address nor a key is wanted",
+                   "leave them out; `sky check`, as the server's user, shows which clouds it may use");
+    if (!is_list(fh_json_str(fh_json_get(set, "infra")), false))
+        return bad(err, "settings", "on which infrastructure of SkyPilot?", "--set infra=aws, or infra=aws/us-east-1");
+    if (!is_list(fh_json_str(fh_json_get(set, "accelerators")), true))
+        return bad(err, "settings", "which accelerators may be rented?", "--set accelerators=H100:8,A100-80GB:8");
+    p->trust = FH_TRUST_RENTED;
+    return read_settings(body, p, err);
+}
+
 /* An account that machines are rented of. Its key goes to the provider's own address, or to one of this machine (a test's). */
 static int read_account(const fh_json *body, fh_provider *p, fh_err **err)
 {
@@ -361,10 +387,14 @@ static int read_provider(const fh_json *body, fh_provider *p, fh_err **err)
     p->supplies = fh_supply_kind_find(kind);
     if (!p->rents && !p->supplies && !fh_str_eqs(kind, "openai") && !fh_str_eqs(kind, "anthropic"))
         return bad(err, "kind", "there is no such kind of provider",
-                   "openai and anthropic are hosted endpoints, by the API that they speak; machines are rented of runpod, vast and lambda; "
+                   "openai and anthropic are hosted endpoints, by the API that they speak; machines are rented of runpod, vast, lambda and "
+                   "skypilot; "
                    "slurm is a cluster, ssh a machine with a login");
     p->dialect = fh_str_eqs(kind, "anthropic") ? FH_DIALECT_MESSAGES : FH_DIALECT_CHAT;
-    rc = p->rents ? read_account(body, p, err) : p->supplies ? read_supply(body, p, err) : read_endpoint(body, p, err);
+    rc = p->rents && p->rents->commands ? read_program(body, p, err)
+         : p->rents                     ? read_account(body, p, err)
+         : p->supplies                  ? read_supply(body, p, err)
+                                        : read_endpoint(body, p, err);
     return rc ? rc : read_common(body, p, err); /* its trust replaces the usual one */
 }
 

@@ -12,22 +12,51 @@ typedef struct kept {
     int64_t mono_ns;
 } kept;
 
+typedef struct asking asking;
 struct fh_rental_offers {
     kept accounts[FH_LIMIT_PROVIDERS];
     size_t count;
+    fh_loop *loop;
+    char folder[1100]; /* of tasks; nothing is launched from here */
+    asking *open;
 };
 
-typedef struct asking {
+struct asking {
     fh_rental_offers *all;
+    asking *next;
     char name[64];
     fh_rental port; /* of this question alone, so that nothing of an account is held between */
     void (*done)(void *arg, const fh_err *err);
     void *arg;
-} asking;
+};
 
-fh_rental_offers *fh_rental_offers_new(void)
+fh_rental_offers *fh_rental_offers_new(fh_loop *loop, const char *data_dir)
 {
-    return fh_calloc(1, sizeof(fh_rental_offers));
+    fh_rental_offers *all = fh_calloc(1, sizeof *all);
+    if (!all) return NULL;
+    all->loop = loop;
+    snprintf(all->folder, sizeof all->folder, "%s/skypilot", data_dir);
+    return all;
+}
+
+static void unlink_asking(const asking *a)
+{
+    asking **at = &a->all->open;
+    while (*at != a) at = &(*at)->next;
+    *at = a->next;
+}
+
+void fh_rental_offers_stop(fh_rental_offers *all)
+{
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    fh_err_set(&err, FH_E_CANCELLED, "the server stops");
+    while (all && all->open) {
+        asking *a = all->open;
+        unlink_asking(a);
+        a->port.free(a->port.ctx);
+        a->done(a->arg, err);
+        fh_free(a);
+    }
 }
 
 void fh_rental_offers_free(fh_rental_offers *all)
@@ -64,6 +93,7 @@ static void offered(void *arg, const fh_rent_offer *offers, size_t count, const 
 {
     asking a = *(asking *)arg;
     FH_AUTO(fh_err) fh_err *why = NULL;
+    unlink_asking(arg);
     fh_free(arg);
     if (!err) (void)keep(a.all, a.name, offers, count, &why);
     a.done(a.arg, err ? err : why);
@@ -73,15 +103,25 @@ static void offered(void *arg, const fh_rent_offer *offers, size_t count, const 
 int fh_rental_offers_ask(fh_rental_offers *all, fh_http_client *client, const fh_provider *p, void (*done)(void *arg, const fh_err *err),
                          void *arg, fh_err **err)
 {
-    const fh_rent_account account = {.url = p->url, .key_file = p->key_file};
+    FH_AUTO(json) fh_json *set = NULL;
+    (void)fh_json_parse(&set, fh_str_of(p->settings), sizeof p->settings, NULL); /* they were checked when it was added */
+    const fh_rent_account account = {.url = p->url,
+                                     .key_file = p->key_file,
+                                     .loop = all->loop,
+                                     .folder = all->folder,
+                                     .infra = fh_json_str(fh_json_get(set, "infra")).ptr,
+                                     .accelerators = fh_json_str(fh_json_get(set, "accelerators")).ptr};
     const fh_rent_filter any = {.spot = false};
     asking *a = fh_calloc(1, sizeof *a);
     if (!a) return fh_err_nomem(err);
-    *a = (asking){.all = all, .done = done, .arg = arg};
+    *a = (asking){.all = all, .next = all->open, .done = done, .arg = arg};
     snprintf(a->name, sizeof a->name, "%s", p->name);
     int rc = fh_rental_open(&a->port, p->rents, client, &account, err);
     if (!rc) rc = a->port.offers(a->port.ctx, &any, offered, a, err);
-    if (!rc) return 0;
+    if (!rc) {
+        all->open = a;
+        return 0;
+    }
     if (a->port.free) a->port.free(a->port.ctx);
     fh_free(a);
     return rc;

@@ -7,8 +7,9 @@
 #include "providers.h"
 
 typedef struct fh_rental_offers fh_rental_offers;
-fh_rental_offers *fh_rental_offers_new(void);      /* NULL when memory is out */
-void fh_rental_offers_free(fh_rental_offers *all); /* once the client is freed */
+fh_rental_offers *fh_rental_offers_new(fh_loop *loop, const char *data_dir); /* NULL when memory is out */
+void fh_rental_offers_stop(fh_rental_offers *all);                           /* who still waits is told; NULL is fine */
+void fh_rental_offers_free(fh_rental_offers *all);                           /* once nobody waits */
 
 /* Asks the account of p, which rents, and keeps the answer under its name. done: once, never from inside; err is borrowed. */
 int fh_rental_offers_ask(fh_rental_offers *all, fh_http_client *client, const fh_provider *p, void (*done)(void *arg, const fh_err *err),

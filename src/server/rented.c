@@ -42,7 +42,7 @@ typedef struct rented {
     char name[80]; /* "provider/NAME" */
     char url[256], key_file[1024], data_dir[1024];
     char witness[1100];
-    char image[256], ssh_key[64], program_url[512], pool_url[300];
+    char image[256], ssh_key[64], program_url[512], pool_url[300], infra[64], accelerators[256], tasks[1100];
     fh_supply_door door;     /* its url: see pool_url */
     fh_rent_profile profile; /* the kind's, with what the operator knows better */
     fh_loop *loop;
@@ -124,7 +124,13 @@ static int open_identity(const rented *r, const char *witness, fh_rent_identity 
 static int open_renter(rented *r, fh_err **err)
 {
     fh_rent_identity id;
-    const fh_rent_account account = {.url = r->url, .key_file = r->key_file, .ssh_key = r->ssh_key};
+    const fh_rent_account account = {.url = r->url,
+                                     .key_file = r->key_file,
+                                     .ssh_key = r->ssh_key,
+                                     .loop = r->loop,
+                                     .folder = r->tasks,
+                                     .infra = r->infra,
+                                     .accelerators = r->accelerators};
     int rc = open_identity(r, r->witness, &id, err);
     if (!rc) rc = fh_rent_epochs_count(r->db, &r->epochs, err);
     if (!rc) rc = fh_rental_open(&r->port, &r->profile, r->client, &account, err);
@@ -444,7 +450,9 @@ static void close_rented(void *ctx)
 static int bad_setting(fh_str name, const char *why, fh_err **err)
 {
     fh_err_set(err, FH_E_INVALID, "setting '%.*s' %s", (int)FH_MIN(name.len, (size_t)40), name.ptr, why);
-    fh_err_hint(err, "settings are image, ssh-key, program-url, server, and in seconds lag, settle, start and bill");
+    fh_err_hint(
+        err,
+        "settings are image, ssh-key, program-url, server, infra and accelerators (skypilot), and in seconds lag, settle, start and bill");
     fh_err_param(err, "settings");
     return FH_E_INVALID;
 }
@@ -469,6 +477,8 @@ static int take_setting(rented *r, fh_str name, fh_str value, fh_err **err)
     if (fh_str_eqs(name, "image")) return take_word(name, value, r->image, sizeof r->image, err);
     if (fh_str_eqs(name, "ssh-key")) return take_word(name, value, r->ssh_key, sizeof r->ssh_key, err);
     if (fh_str_eqs(name, "program-url")) return take_word(name, value, r->program_url, sizeof r->program_url, err);
+    if (fh_str_eqs(name, "infra")) return take_word(name, value, r->infra, sizeof r->infra, err);
+    if (fh_str_eqs(name, "accelerators")) return take_word(name, value, r->accelerators, sizeof r->accelerators, err);
     if (fh_str_eqs(name, "server")) return take_word(name, value, r->pool_url, sizeof r->pool_url, err);
     if (fh_str_eqs(name, "lag")) return take_seconds(name, value, &r->profile.lag_ns, err);
     if (fh_str_eqs(name, "settle")) return take_seconds(name, value, &r->profile.settle_ns, err);
@@ -497,7 +507,7 @@ static int take_config(rented *r, const fh_supply_config *c, fh_err **err)
     snprintf(r->url, sizeof r->url, "%s", c->url);
     snprintf(r->key_file, sizeof r->key_file, "%s", c->key_file);
     snprintf(r->data_dir, sizeof r->data_dir, "%s", c->data_dir);
-    snprintf(r->image, sizeof r->image, DEFAULT_IMAGE);
+    if (!p->commands) snprintf(r->image, sizeof r->image, DEFAULT_IMAGE); /* clouds have systems of their own */
     snprintf(r->pool_url, sizeof r->pool_url, "%s", c->door.url);
     r->supply = (fh_supply){.name = r->name,
                             .kind = p->kind,
@@ -509,6 +519,7 @@ static int take_config(rented *r, const fh_supply_config *c, fh_err **err)
                             .forget = forget,
                             .close = close_rented};
     int rc = fh_path_join(r->witness, sizeof r->witness, c->data_dir, "rent-acts", err);
+    if (!rc) rc = fh_path_join(r->tasks, sizeof r->tasks, c->data_dir, "skypilot", err);
     return rc ? rc : take_settings(r, c->settings, err);
 }
 
@@ -516,6 +527,7 @@ int fh_rented_open(fh_supply **ret, fh_loop *loop, const fh_supply_config *c, fh
 {
     rented *r = fh_calloc(1, sizeof *r);
     if (!r) return fh_err_nomem(err);
+    r->loop = loop;
     int rc = take_config(r, c, err);
     if (!rc) rc = fh_db_open(&r->db, c->store_url, err);
     if (!rc) rc = fh_http_client_new(&r->client, loop, err);

@@ -159,15 +159,16 @@ static int open_store(fh_server *s, fh_err **err)
     s->signin = fh_signin_new();
     s->imports = fh_imports_new(s);
     s->in_flight_tokens = fh_map_new(NULL);
-    s->rental_offers = fh_rental_offers_new();
     s->guards = fh_guards_new();
-    return s->signin && s->imports && s->in_flight_tokens && s->rental_offers && s->guards ? 0 : fh_err_nomem(err);
+    return s->signin && s->imports && s->in_flight_tokens && s->guards ? 0 : fh_err_nomem(err);
 }
 
 static int open_listener(fh_server *s, fh_err **err)
 {
     int rc = fh_loop_new(&s->loop, err);
     if (!rc) rc = fh_http_client_new(&s->outbound, s->loop, err);
+    if (!rc) s->rental_offers = fh_rental_offers_new(s->loop, s->config->data_dir);
+    if (!rc && !s->rental_offers) rc = fh_err_nomem(err);
     if (!rc) rc = fh_http_server_new(&s->http, s->loop, on_request, s, err);
     if (!rc && s->tls) fh_http_server_tls(s->http, fh_take(s->tls));
     if (!rc) rc = fh_http_server_trust(s->http, s->config->trusted_proxies, err);
@@ -326,7 +327,8 @@ static void close_all(fh_server *s)
     fh_edges_stop(s->edges);
     fh_tokenizers_stop_loading(s->tokenizers);
     fh_honesty_check_end(s);
-    fh_http_client_free(s->outbound); /* what it was asked for ends with an error, while there is a server to say it */
+    fh_http_client_free(s->outbound);        /* what it was asked for ends with an error, while there is a server to say it */
+    fh_rental_offers_stop(s->rental_offers); /* likewise */
     fh_http_server_free(s->http);
     fh_tls_free(s->tls);
     fh_gateway_free(s->gateway);

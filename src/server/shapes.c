@@ -450,7 +450,7 @@ static const api_field provider[] = {
     {"name", "string", true, false, "how it is called here"},
     {"url", "string", true, false, "where it is, without /v1"},
     {"kind", "string", true, false,
-     "openai or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there; slurm: a cluster"},
+     "openai or anthropic: which API it speaks; runpod, vast, lambda or skypilot: machines are rented there; slurm: a cluster"},
     {"engine", "string", true, true, "llama-server or vllm, where it says so: what it cannot do is refused by name; null: not known"},
     {"trust", "string", true, false, "own, rented, named or any: requests that allow no more go there"},
     {"region", "string", true, true, "where it stands, as it was added; null: not known"},
@@ -542,7 +542,7 @@ static const api_field guard_machine[] = {
 };
 static const api_field guard_told[] = {
     {"provider", "string", true, false, "the account"},
-    {"kind", "string", true, false, "runpod, vast or lambda"},
+    {"kind", "string", true, false, "runpod, vast, lambda or skypilot"},
     {"installation", "string", true, false, "who this server is, as machines carry it"},
     {"epochs", "string[]", true, false,
      "of its database that are its own, the newest first; what it rented before it was copied is not among them"},
@@ -600,7 +600,8 @@ static const api_field provider_create[] = {
     {"name", "string", true, false, "how it is to be called: small letters, digits, dashes"},
     {"url", "string", false, false, "where it is, with or without /v1; not for those that machines are rented of, which are known"},
     {"kind", "string", false, false,
-     "openai (the default) or anthropic: which API it speaks; runpod, vast or lambda: machines are rented there; slurm: a cluster"},
+     "openai (the default) or anthropic: which API it speaks; runpod, vast, lambda or skypilot: machines are rented there; slurm: a "
+     "cluster"},
     {"key", "string", false, false, "the key for a hosted endpoint"},
     {"key_file", "string", false, false,
      "of an account that machines are rented of: the file on the server's machine that holds its key (mode 600)"},
@@ -825,7 +826,7 @@ static const api_field plan[] = {
 };
 static const api_field plan_provider[] = {
     {"name", "string", true, false, "the provider's"},
-    {"kind", "string", true, false, "runpod, vast or lambda"},
+    {"kind", "string", true, false, "runpod, vast, lambda or skypilot"},
     {"offers", "integer", true, true, "that it has; null: it did not say"},
     {"planned", "integer", true, false, "of those, with devices that the catalogue knows: the others are left out"},
     {"error", "string", true, true, "why it did not say what it offers; null: it did"},

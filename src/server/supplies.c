@@ -20,6 +20,7 @@ static const fh_supply_kind kinds[] = {
     {"runpod", fh_rented_open, NULL},
     {"vast", fh_rented_open, NULL},
     {"lambda", fh_rented_open, NULL},
+    {"skypilot", fh_rented_open, NULL},
     {"slurm", fh_supply_slurm_open, NULL},
     {"ssh", fh_supply_box_open, "ssh://user@host"},
     {NULL, NULL, NULL},

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "box.h"
-#include "command.h"
+#include "supply/command.h"
 
 typedef enum box_tunnel { BOX_TUNNEL_WHERE_NEEDED, BOX_TUNNEL_YES, BOX_TUNNEL_NO } box_tunnel;
 

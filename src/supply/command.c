@@ -1,6 +1,6 @@
 /* A command's life: descriptors for its streams, a process, watches on what it prints and on its end, a timer for its deadline. What it
  * left running when it ended is not waited for. */
-#include "command.h"
+#include "supply/command.h"
 
 #include "base/buf.h"
 #include "base/clock.h"

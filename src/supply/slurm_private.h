@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "command.h"
+#include "supply/command.h"
 #include "supply/slurm.h"
 #include "supply/slurm_says.h"
 

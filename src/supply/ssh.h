@@ -3,7 +3,7 @@
 #define FH_SUPPLY_SSH_H
 
 #include "base/buf.h"
-#include "command.h"
+#include "supply/command.h"
 
 enum { SUPPLY_SSH_WORDS = 48 };
 

@@ -31,8 +31,8 @@ class Guarded(Renting):
         super().__exit__(*args)
 
     def command(self, *flags, folder="guard", provider="cloud"):
-        return [str(PROGRAM), "guard", provider, "--kind", self.kind, "--url", self.cloud.url, "--key-file", str(self.account_key), "--server", self.url,
-                "--data", str(self.folder / folder), "--silence", f"{SILENCE}s", *flags]
+        account = [] if self.kind == "skypilot" else ["--url", self.cloud.url, "--key-file", str(self.account_key)]
+        return [str(PROGRAM), "guard", provider, "--kind", self.kind, *account, "--server", self.url, "--data", str(self.folder / folder), "--silence", f"{SILENCE}s", *flags]
 
     def env(self):
         return {**self.environment(), "FREEHOLD_KEY_FILE": str(self.guard_key)}
@@ -162,6 +162,18 @@ def a_limit_that_the_server_does_not_keep():
         s.cloud.check(machines=1)
 
 
+def by_a_program():
+    """SkyPilot's machines: the guard has a `sky` of its own, and no key."""
+    with Guarded("skypilot") as s:
+        s.rented()
+        said, status = s.once()
+        assert status == 0 and [m["state"] for m in said["machines"]] == ["left"], said
+        s.kill()
+        s.watch()
+        s.wait(lambda: not s.cloud.living(), "its machine is not ended")
+        s.cloud.check(machines=1)
+
+
 def other_installations():
     """Two servers with one account: each one's guard ends its own machines alone."""
     with Guarded("vast") as s, Guarded("vast") as other:
@@ -245,6 +257,7 @@ CHECKS = (("a server is killed, and its guard ends what it left", a_dead_server)
           ("a guard that is started for each round goes on with what it knew", a_guard_that_is_started_again),
           ("what fails at the provider is told, and tried again", faults_of_the_provider),
           ("a machine whose limit has passed is ended", a_limit_that_the_server_does_not_keep),
+          ("machines that a program rents are guarded too", by_a_program),
           ("other installations' machines are not touched", other_installations),
           ("who may ask as a guard, and what for", who_may_ask),
           ("bad words are told of", bad_words))

@@ -17,7 +17,8 @@ sys.path[:0] = [str(HERE / "fakes"), str(HERE.parent / "support")]
 from account import KEY
 from freehold import PROGRAM, Server, free_port, processes
 
-FAKES = {"runpod": "runpod.py", "vast": "vast.py", "lambda": "lambda_cloud.py"}
+FAKES = {"runpod": "runpod.py", "vast": "vast.py", "lambda": "lambda_cloud.py", "skypilot": "skypilot.py"}
+MORE = {"lambda": ["ssh-key=freehold"], "skypilot": ["infra=vast", "accelerators=RTX4090:1,H200:1"]}
 PATIENCE = 240  # seconds; the machines that run this are busy
 LAG, SETTLE = 3, 2  # the fake's lists and requests are no later than that
 
@@ -88,6 +89,10 @@ class Renting(Server):
         self.account_key = self.folder / "account.key"
         self.account_key.write_text(KEY + "\n")
         self.account_key.chmod(0o600)
+        (self.folder / ".fake-sky").write_text(self.cloud.url)
+
+    def environment(self):
+        return {**super().environment(), "PATH": f"{HERE / 'fakes/bin'}:{os.environ['PATH']}"}
 
     def __enter__(self):
         super().__enter__()
@@ -111,8 +116,9 @@ class Renting(Server):
         return super().start("--pool", f"127.0.0.1:{self.pool}", *flags)
 
     def add_account(self):
-        words = [f"lag={LAG}", f"settle={SETTLE}", *(["ssh-key=freehold"] if self.kind == "lambda" else []), *self.settings]
-        done = self.cli("provider", "add", "cloud", "--kind", self.kind, "--url", self.cloud.url, "--key-file", str(self.account_key), *[x for w in words for x in ("--set", w)])
+        words = [f"lag={LAG}", f"settle={SETTLE}", *MORE.get(self.kind, []), *self.settings]
+        account = [] if self.kind == "skypilot" else ["--url", self.cloud.url, "--key-file", str(self.account_key)]
+        done = self.cli("provider", "add", "cloud", "--kind", self.kind, *account, *[x for w in words for x in ("--set", w)])
         assert done.returncode == 0, done.stderr
 
     def order(self, **limit):
@@ -146,7 +152,7 @@ class Renting(Server):
         """Each machine has one bill that holds what it lived, and each bill with a machine is of one that was."""
         acts = {a["machine"]: a for r in self.rentals() for a in r["acts"] if a["machine"]}
         for m in self.cloud.machines():
-            a, lived = acts.pop(m["id"]), m["gone"] - m["made"]
+            a, lived = acts.pop(m["tag"] if self.kind == "skypilot" else m["id"]), m["gone"] - m["made"]
             assert a["phase"] == "over" and a["least_s"] <= lived + 1 and lived <= a["most_s"] + 1, (a, lived)
             assert a["hour_micro"] == round(m["price"] * 1e6) and a["amount_micro"] == -(-a["most_s"] * a["hour_micro"] // 3600), a
         assert not acts, f"bills for machines that never were: {acts}"

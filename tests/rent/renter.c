@@ -89,16 +89,19 @@ static int ask(program *p, fh_err **err)
 
 static int open_all(program *p, char **argv, fh_err **err)
 {
-    char store[600];
+    char store[600], folder[600];
     fh_rent_identity id;
     const uint64_t fresh[2] = {(uint64_t)fh_clock_utc_ns(), (uint64_t)fh_clock_utc_ns() ^ 0x5555555555555555ULL};
-    const fh_rent_account account = {.url = argv[2], .key_file = argv[3], .ssh_key = "freehold"};
+    fh_rent_account account = {
+        .url = argv[2], .key_file = argv[3], .ssh_key = "freehold", .folder = folder, .infra = "vast", .accelerators = "RTX4090:1,H200:1"};
     snprintf(store, sizeof store, "sqlite:%s", argv[4]);
+    snprintf(folder, sizeof folder, "%s.tasks", argv[4]);
     int rc = fh_db_open(&p->db, store, err);
     if (!rc) rc = fh_db_migrate_schema(p->db, err);
     if (!rc) rc = fh_rent_identity_open(p->db, argv[4], NULL, fresh, fh_clock_utc_ns(), &id, err);
     if (!rc) rc = fh_loop_new(&p->loop, err);
     if (!rc) rc = fh_http_client_new(&p->client, p->loop, err);
+    account.loop = p->loop;
     if (!rc) rc = fh_rental_open(&p->port, fh_rent_profile_find(fh_str_of(argv[1])), p->client, &account, err);
     if (rc) return rc;
     fh_renter_config c = {

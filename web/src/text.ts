@@ -268,7 +268,7 @@ export const text = {
     add: 'Add a provider', addNow: 'Add', added: (name: string) => `${name} answers, and is kept.`, asking: 'Asking it',
     kind: 'What it is',
     kinds: {
-      openai: 'Hosted endpoint, OpenAI API', anthropic: 'Hosted endpoint, Anthropic API', runpod: 'RunPod account', vast: 'Vast.ai account', lambda: 'Lambda account', slurm: 'Slurm cluster', ssh: 'Linux machine with a login',
+      openai: 'Hosted endpoint, OpenAI API', anthropic: 'Hosted endpoint, Anthropic API', runpod: 'RunPod account', vast: 'Vast.ai account', lambda: 'Lambda account', skypilot: 'Other clouds, by SkyPilot', slurm: 'Slurm cluster', ssh: 'Linux machine with a login',
     } as Record<string, string>,
     fields: {
       name: 'Name', url: 'Address', key: 'Key', keyFile: 'File with the key, on the server', priceIn: 'Dollars a million tokens in', priceOut: 'Dollars a million tokens out', settings: 'Settings',

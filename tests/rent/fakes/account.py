@@ -28,6 +28,7 @@ class Account:
         self.lock, self.begun, self.skipped = threading.Lock(), time.monotonic(), 0.0
         self.machines, self.offers, self.faults, self.calls = {}, {}, [], []
         self.lag, self.boot, self.latency = 60.0, 20.0, 0.0
+        self.autodown = False  # a machine is ended when what it runs has ended
         for tag in ("training", "", "freehold:00000000000000aa:00000000000000bb.1"):
             self.make(tag, {"price": 1.0, "setup": {}})["foreign"] = True
 

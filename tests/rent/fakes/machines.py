@@ -34,7 +34,9 @@ class Machines:
     def look(self, machine):
         now, number = self.account.now(), machine["id"]
         gone = machine["gone"] is not None and machine["gone"] <= now
-        if gone and number in self.running:
+        if self.account.autodown and not gone and number in self.running and self.running[number].poll() is not None:
+            machine["gone"] = now
+        elif gone and number in self.running:
             self.end(number)
         elif not gone and machine["runs"] <= now and not machine["foreign"] and not machine.get("started"):
             machine["started"] = True

@@ -288,6 +288,38 @@ static void charges_of_runpod_are_summed_by_days_with_its_disk(void **state)
     assert_int_equal(micro, 1750000);
 }
 
+static void what_skypilot_says_is_read(void **state)
+{
+    static const char offers[] =
+        "{\"H200\":[{\"cloud\":\"Vast\",\"instance_type\":\"1x-H200-32-65536\",\"accelerator_name\":\"H200\",\"accelerator_count\":1.0,"
+        "\"cpu_count\":32.0,\"device_memory\":140.4013671875,\"memory\":64.0,\"price\":3.1,\"region\":\"Sweden, SE, EU\"},"
+        "{\"cloud\":\"Vast\",\"instance_type\":null,\"accelerator_name\":\"H200\",\"accelerator_count\":8.0,\"price\":3.1,\"region\":\"x\"}"
+        "]}";
+    static const char clusters[] = "{\"clusters\":[{\"name\":\"freehold-00000000000000a1-00000000000000e1.7\",\"status\":\"UP\"},{\"name\":"
+                                   "\"dev\",\"status\":\"INIT\"},"
+                                   "{\"name\":\"freehold-x\",\"status\":\"STOPPED\"}]}";
+    const fh_rent_profile *sky = fh_rent_profile_find(FH_STR("skypilot"));
+    FH_AUTO(json) fh_json *offered = NULL, *listed = NULL;
+    FH_AUTO(ptr) fh_rent_offer *o = NULL;
+    FH_AUTO(ptr) fh_rent_machine *m = NULL;
+    size_t count = 0;
+    (void)state;
+    assert_int_equal(fh_json_parse(&offered, fh_str_of(offers), sizeof offers, NULL), 0);
+    assert_int_equal(fh_json_parse(&listed, fh_str_of(clusters), sizeof clusters, NULL), 0);
+    assert_int_equal(fh_rent_offers_read(sky, offered, &o, &count, NULL), 0);
+    assert_int_equal(count, 1); /* one without a type cannot be asked for */
+    assert_string_equal(o[0].id, "Vast|1x-H200-32-65536|Sweden, SE, EU");
+    assert_int_equal(o[0].hour_micro, 3100000);
+    assert_true(o[0].gpus == 1 && o[0].ram_bytes == 64ULL << 30);
+    assert_int_equal(fh_rent_machines_read(sky, listed, &m, &count, NULL), 0);
+    assert_int_equal(count, 3);
+    assert_string_equal(m[0].id, "freehold-00000000000000a1-00000000000000e1.7");
+    assert_string_equal(m[0].tag, "freehold:00000000000000a1:00000000000000e1.7");
+    assert_string_equal(m[1].tag, "dev");
+    assert_string_equal(m[2].tag, "freehold-x");
+    assert_true(m[0].status == FH_RENT_RUNNING && m[1].status == FH_RENT_PROVISIONING && m[2].status == FH_RENT_BROKEN);
+}
+
 static void half_a_list_of_machines_is_none(void **state)
 {
     static const char *const half[] = {"{\"pods\":[],\"nextCursor\":\"x\"}", "{\"pods\":[],\"pagination\":{\"nextCursor\":\"x\"}}",
@@ -414,6 +446,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_offer_of_the_same_kind_stands_for_one_that_is_gone, set_up, tear_down),
         cmocka_unit_test(charges_of_vast_are_read_for_one_machine),
         cmocka_unit_test(charges_of_runpod_are_summed_by_days_with_its_disk),
+        cmocka_unit_test(what_skypilot_says_is_read),
         cmocka_unit_test(half_a_list_of_machines_is_none),
         cmocka_unit_test(an_offer_must_have_the_memory_that_is_asked_for),
     };

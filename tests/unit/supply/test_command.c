@@ -1,5 +1,5 @@
 /* Commands beside a loop: what they print, how they end, and what is known of those that did not. */
-#include "command.h"
+#include "supply/command.h"
 
 #include "base/clock.h"
 #include "sys/file.h"

@@ -204,7 +204,7 @@ export interface Provider {
 }
 
 const HOSTED = new Set(['openai', 'anthropic']);
-const RENTED = new Set(['runpod', 'vast', 'lambda']);
+const RENTED = new Set(['runpod', 'vast', 'lambda', 'skypilot']);
 /** Hosted endpoints; accounts that machines are rented of by the hour; others that machines are got of, as a cluster or a box with a login. */
 export const kindClass = (kind: string): 'hosted' | 'rented' | 'got' => (HOSTED.has(kind) ? 'hosted' : RENTED.has(kind) ? 'rented' : 'got');
 

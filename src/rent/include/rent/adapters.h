@@ -1,5 +1,5 @@
-/* The providers that machines are rented of: RunPod (REST v2), Vast.ai and Lambda Cloud, each behind the port of rent/rental.h. Made from
- * their documented shapes (docs/RENTING.md says from which, and what is assumed); not run against the real ones.
+/* The providers that machines are rented of: RunPod (REST v2), Vast.ai, Lambda Cloud, and SkyPilot by its program, each behind the port of
+ * rent/rental.h. Made from their documented shapes (docs/RENTING.md says from which, and what is assumed); not run against the real ones.
  *
  * The account's key stands in a file that only its owner can read. It is read anew for each call and kept nowhere: not in memory, not in
  * the database, not on a machine that is rented. */
@@ -8,12 +8,17 @@
 
 #include "json/json.h"
 #include "net/http_client.h"
+#include "net/loop.h"
 #include "rent/rental.h"
 
 typedef struct fh_rent_account { /* copied */
     const char *url;             /* of the API; NULL: the provider's own */
     const char *key_file;
     const char *ssh_key; /* Lambda: the name there of the key that machines are opened with; NULL elsewhere */
+    /* SkyPilot; NULL elsewhere: */
+    fh_loop *loop;                    /* borrowed for as long as the port */
+    const char *folder;               /* where tasks lie while they are launched; made when it is needed */
+    const char *infra, *accelerators; /* CLOUD or CLOUD/REGION; names with counts, with commas between. Listing and ending need neither */
 } fh_rent_account;
 
 /* ret is to be freed by ret->free(ret->ctx). client is borrowed until then; all on its thread. FH_E_INVALID: the key file is not as it must

@@ -96,6 +96,7 @@ typedef struct fh_rent_profile {
     uint32_t start_s;       /* that a start usually takes, for plans */
     const char *end_itself; /* shell words by which a machine ends itself without an account's key; NULL: it cannot */
     bool bills;             /* it says what was charged */
+    bool commands;          /* it is reached by a program on this machine, with credentials of its own, and by no account's key */
     int64_t bill_ns;        /* after a machine's end, until what it says is final */
 } fh_rent_profile;
 const fh_rent_profile *fh_rent_profile_find(fh_str kind); /* NULL: there is none */
