@@ -177,10 +177,11 @@ static int make_buffers(fh_engine *e, fh_err **err)
     if (fh_mul_overflows(batch * sizeof(float), e->model.shape.embd, &bytes)) return fh_err_nomem(err);
     e->state_rows = fh_calloc(batch, sizeof *e->state_rows);
     e->states = fh_alloc_aligned(64, bytes);
+    e->hidden = fh_alloc_aligned(64, bytes);
     e->out_gens = fh_calloc(rows, sizeof(fh_gen *));
     e->sampled = fh_calloc(seqs, sizeof *e->sampled);
     if (!e->slots || !e->shares || !e->ids || !e->pos || !e->seqs || !e->out || !e->logits || !e->out_gens || !e->sampled ||
-        !e->state_rows || !e->states)
+        !e->state_rows || !e->states || !e->hidden)
         return fh_err_nomem(err);
     int rc = fh_prefix_new(&e->prefix, &e->model.kv, err);
     for (size_t i = 0; i < seqs && !rc; i++) rc = fh_kv_seq_init(&e->slots[i].kv, e->info.context_tok, err);
@@ -203,6 +204,9 @@ static int make_rest(fh_engine *e, fh_err **err)
 {
     e->model.kv = kv_shape(e);
     e->model.split_keys = !e->info.deterministic;
+    e->whole = (fh_stage){0, e->model.shape.layers};
+    e->model.stages = &e->whole;
+    e->model.stage_count = 1;
     int rc = fh_kv_init(&e->model.kv, err);
     fh_step_sizes z = {
         .batch_tok = e->info.batch_tok, .seqs = e->info.parallel, .logit_rows = e->logit_rows, .workers = fh_pool_count(e->pool)};
@@ -306,7 +310,7 @@ void fh_engine_close(fh_engine *e)
     if (!e) return;
     end_waiting(e);
     free_slots(e);
-    void *buffers[] = {e->ids, e->pos, e->seqs, e->shares, e->out, e->logits, e->out_gens, e->sampled, e->state_rows, e->states};
+    void *buffers[] = {e->ids, e->pos, e->seqs, e->shares, e->out, e->logits, e->out_gens, e->sampled, e->state_rows, e->states, e->hidden};
     for (size_t i = 0; i < FH_COUNT(buffers); i++) fh_free(buffers[i]);
     if (e->model.family) e->model.family->does->free(&e->model);
     if (e->arena) fh_weight_arena_free(e->arena);

@@ -110,6 +110,8 @@ struct fh_engine {
     size_t logit_rows;
     uint32_t *state_rows; /* [batch_tok] */
     float *states;        /* [batch_tok][embd] */
+    float *hidden;        /* [batch_tok][embd]: what one stage hands to the next */
+    fh_stage whole;       /* all layers in one */
     fh_gen **out_gens;
     gen_sampled *sampled;
     fh_step step; /* points into the buffers */
@@ -143,7 +145,7 @@ void place_end(fh_engine *e, slot *s, fh_gen_finish how, const fh_err *err);
 
 /* ---- a step (step.c) ---- */
 
-/* Runs the step's forward pass, then sample(e, row) for each wanted row (NULL: none) on all workers. */
+/* Runs the step through all stages, then sample(e, row) for each wanted row (NULL: none) on all workers. */
 void engine_step(fh_engine *e, void (*sample)(fh_engine *e, size_t row));
 void engine_step_clear(fh_engine *e);
 /* Adds count tokens of one slot, on top of past cached ones; wanted: rows at the end whose logits are needed. */

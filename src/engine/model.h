@@ -1,8 +1,8 @@
 /* What the files of engine/ share about a model: its shape, its weights as a family loads them, its cache, and one step of computing.
  *
  * A family is an arithmetic, which is a struct of functions, and what sets the family apart in it. It reads its keys and names its tensors
- * (plan: nothing is made yet, everything is checked), the loader then makes all weights at once on all threads, and forward computes one
- * step on all workers together.
+ * (plan: nothing is made yet, everything is checked), the loader then makes all weights at once on all threads, and its
+ * stages compute one step on all workers together.
  */
 #ifndef FH_ENGINE_MODEL_H
 #define FH_ENGINE_MODEL_H
@@ -97,10 +97,17 @@ typedef struct fh_step_sizes {
     unsigned workers;
 } fh_step_sizes;
 
+/* Layers [first, last) of a model, computed as one. All that one stage hands to the next is the hidden state of the step's rows. */
+typedef struct fh_stage {
+    size_t first, last;
+} fh_stage;
+
 typedef struct fh_model {
     const fh_family *family;
     const fh_kernels *kernels;
     fh_shape shape;
+    const fh_stage *stages; /* borrowed; in order, each layer once */
+    size_t stage_count;
     void *weights;   /* the arithmetic's own */
     void *workspace; /* the arithmetic's own: sized by fh_arithmetic.prepare */
     fh_kv kv;
@@ -118,7 +125,12 @@ typedef struct fh_arithmetic {
     int (*plan)(fh_model *m, fh_load *l, fh_err **err);                /* fills shape, makes weights (empty), plans every tensor */
     int (*finish)(fh_model *m, const fh_load *l, fh_err **err);        /* after the tensors were made */
     int (*prepare)(fh_model *m, const fh_step_sizes *z, fh_err **err); /* makes the workspace */
-    void (*forward)(const fh_model *m, const fh_step *s, fh_worker *w);
+    /* A step, by all workers together; x [rows][embd] is the hidden state. embed makes it of the tokens. layers takes it in and gives it
+     * out in its place; behind the model's last layer only the rows of s->out and then those of s->state_rows are left. outputs makes
+     * logits and states of those. Each ends with a barrier. */
+    void (*embed)(const fh_model *m, const fh_step *s, float *x, fh_worker *w);
+    void (*layers)(const fh_model *m, const fh_stage *stage, const fh_step *s, float *x, fh_worker *w);
+    void (*outputs)(const fh_model *m, const fh_step *s, float *x, fh_worker *w);
     void (*free)(fh_model *m); /* weights and workspace, half-made ones too */
     fh_token_cost (*token_cost)(const fh_model *m);
 } fh_arithmetic;

@@ -9,11 +9,20 @@ typedef struct run {
     void (*sample)(fh_engine *e, size_t row);
 } run;
 
+static void compute(fh_engine *e, fh_worker *w)
+{
+    const fh_model *m = &e->model;
+    const fh_arithmetic *does = m->family->does;
+    does->embed(m, &e->step, e->hidden, w);
+    for (size_t i = 0; i < m->stage_count; i++) does->layers(m, &m->stages[i], &e->step, e->hidden, w);
+    does->outputs(m, &e->step, e->hidden, w);
+}
+
 static void step_main(fh_worker *w, void *arg)
 {
     const run *r = arg;
     fh_engine *e = r->e;
-    e->model.family->does->forward(&e->model, &e->step, w);
+    compute(e, w);
     for (size_t i = w->index; r->sample && i < e->step.out_count; i += w->count) r->sample(e, i);
 }
 

@@ -1,13 +1,13 @@
 /* One step of a transformer (transformer.h).
  *
- * All workers run forward together; what one writes and another reads has a barrier between: six a layer. Only rows of which something is
+ * All workers run it together; what one writes and another reads has a barrier between: six a layer. Only rows of which something is
  * wanted go through the last layer's projections, and only those whose logits are through the output matrix. */
 #include "transformer.h"
 
 static void free_workspace(fh_transformer_work *ws)
 {
     if (!ws) return;
-    float *floats[] = {ws->x, ws->q, ws->k, ws->v, ws->att, ws->h, ws->cs, ws->x_out, ws->att_out, ws->scratch, ws->parts, ws->part_logits};
+    float *floats[] = {ws->q, ws->k, ws->v, ws->att, ws->h, ws->cs, ws->x_out, ws->att_out, ws->scratch, ws->parts, ws->part_logits};
     for (size_t i = 0; i < FH_COUNT(floats); i++) fh_free(floats[i]);
     fh_act_free(ws->act);
     fh_mixture_work_free(ws->mixture);
@@ -51,11 +51,11 @@ static int prepare(fh_model *m, const fh_step_sizes *z, fh_err **err)
     size_t e = s->embd, qd = (size_t)s->heads * s->head_dim, kd = (size_t)s->kv_heads * s->head_dim;
     fh_transformer_work *ws = m->workspace = fh_calloc(1, sizeof *ws);
     if (!ws) return fh_err_nomem(err);
-    bool ok = fh_transformer_floats(&ws->x, batch, e) && fh_transformer_floats(&ws->q, batch, qd) &&
-              fh_transformer_floats(&ws->k, batch, kd) && fh_transformer_floats(&ws->v, batch, kd) &&
-              fh_transformer_floats(&ws->att, batch, qd) && fh_transformer_floats(&ws->h, w->mixture.experts ? 0 : batch, w->ff) &&
-              fh_transformer_floats(&ws->cs, batch, w->rope_dims) && fh_transformer_floats(&ws->x_out, batch, e) &&
-              fh_transformer_floats(&ws->att_out, batch, qd) && make_lanes(ws, batch, z->seqs, z->workers);
+    bool ok = fh_transformer_floats(&ws->q, batch, qd) && fh_transformer_floats(&ws->k, batch, kd) &&
+              fh_transformer_floats(&ws->v, batch, kd) && fh_transformer_floats(&ws->att, batch, qd) &&
+              fh_transformer_floats(&ws->h, w->mixture.experts ? 0 : batch, w->ff) && fh_transformer_floats(&ws->cs, batch, w->rope_dims) &&
+              fh_transformer_floats(&ws->x_out, batch, e) && fh_transformer_floats(&ws->att_out, batch, qd) &&
+              make_lanes(ws, batch, z->seqs, z->workers);
     if (ok && m->split_keys) ok = fh_transformer_floats(&ws->scratch, 1, fh_attn_scratch_floats(s->heads, s->head_dim, z->workers));
     if (ok && !fh_weight_borrows(fh_transformer_output(w)))
         ok =
@@ -67,13 +67,27 @@ static int prepare(fh_model *m, const fh_step_sizes *z, fh_err **err)
 
 /* ---- computing: all workers together ---- */
 
-static void embed(const fh_transformer_pass *p)
+static fh_transformer_pass pass_of(const fh_model *m, const fh_step *step, float *x, fh_worker *wk)
 {
+    fh_transformer_work *ws = m->workspace;
+    return (fh_transformer_pass){.m = m,
+                                 .w = m->weights,
+                                 .ws = ws,
+                                 .lane = &ws->lanes[wk->index],
+                                 .step = step,
+                                 .wk = wk,
+                                 .x = x,
+                                 .att = ws->att,
+                                 .rows = step->count};
+}
+
+static void embed(const fh_model *m, const fh_step *step, float *x, fh_worker *wk)
+{
+    const fh_transformer *w = m->weights;
     size_t first, last;
-    fh_worker_range(p->wk, p->step->count, 1, &first, &last);
-    for (size_t i = first; i < last; i++) fh_weight_row(p->w->embd, (size_t)p->step->ids[i], p->ws->x + i * p->m->shape.embd);
-    fh_rope_table(p->w->inv_freq, p->w->rope_dims, p->w->mscale, p->step->pos, p->step->count, p->ws->cs, p->wk);
-    fh_barrier(p->wk);
+    fh_worker_range(wk, step->count, 1, &first, &last);
+    for (size_t i = first; i < last; i++) fh_weight_row(w->embd, (size_t)step->ids[i], x + i * m->shape.embd);
+    fh_barrier(wk);
 }
 
 static void project_qkv(const fh_transformer_pass *p, const fh_transformer_layer *y)
@@ -207,6 +221,43 @@ static void feed_forward(const fh_transformer_pass *p, const fh_transformer_laye
     fh_barrier(p->wk);
 }
 
+static void free_all(fh_model *m)
+{
+    fh_transformer_weights_free(m->weights);
+    free_workspace(m->workspace);
+    m->weights = m->workspace = NULL;
+}
+
+/* The rows that were kept, to where the hidden state is handed out. */
+static void hand_out(const fh_transformer_pass *p, float *x)
+{
+    size_t first, last;
+    fh_worker_range(p->wk, p->rows * p->m->shape.embd, 16, &first, &last);
+    copy_floats(x + first, p->x + first, last - first);
+    fh_barrier(p->wk);
+}
+
+static void layers(const fh_model *m, const fh_stage *stage, const fh_step *step, float *x, fh_worker *wk)
+{
+    fh_transformer_pass p = pass_of(m, step, x, wk);
+    fh_rope_table(p.w->inv_freq, p.w->rope_dims, p.w->mscale, step->pos, step->count, p.ws->cs, wk);
+    for (size_t i = stage->first; i < stage->last; i++) {
+        const fh_transformer_layer *y = &p.w->layers[i];
+        project_qkv(&p, y);
+        address_cache(&p, i);
+        turn_and_store(&p, y);
+        attend(&p, i);
+        if (i + 1 == p.w->layer_count) keep_wanted_rows(&p);
+        if (p.rows == 0) return; /* the cache is all that was wanted */
+        project_out(&p, y);
+        if (p.w->mixture.experts)
+            fh_mixture_add(&p, y);
+        else
+            feed_forward(&p, y);
+    }
+    if (p.x != x) hand_out(&p, x);
+}
+
 static void make_states(const fh_transformer_pass *p)
 {
     const fh_step *s = p->step;
@@ -215,33 +266,9 @@ static void make_states(const fh_transformer_pass *p)
     fh_barrier(p->wk);
 }
 
-static void free_all(fh_model *m)
+static void outputs(const fh_model *m, const fh_step *step, float *x, fh_worker *wk)
 {
-    fh_transformer_weights_free(m->weights);
-    free_workspace(m->workspace);
-    m->weights = m->workspace = NULL;
-}
-
-static void forward(const fh_model *m, const fh_step *step, fh_worker *wk)
-{
-    fh_transformer_work *ws = m->workspace;
-    const fh_transformer *w = m->weights;
-    fh_transformer_pass p = {
-        .m = m, .w = w, .ws = ws, .lane = &ws->lanes[wk->index], .step = step, .wk = wk, .x = ws->x, .att = ws->att, .rows = step->count};
-    embed(&p);
-    for (size_t i = 0; i < w->layer_count; i++) {
-        project_qkv(&p, &w->layers[i]);
-        address_cache(&p, i);
-        turn_and_store(&p, &w->layers[i]);
-        attend(&p, i);
-        if (i + 1 == w->layer_count) keep_wanted_rows(&p);
-        if (p.rows == 0) return; /* the cache is all that was wanted */
-        project_out(&p, &w->layers[i]);
-        if (w->mixture.experts)
-            fh_mixture_add(&p, &w->layers[i]);
-        else
-            feed_forward(&p, &w->layers[i]);
-    }
+    fh_transformer_pass p = pass_of(m, step, x, wk);
     p.rows = step->out_count;
     if (step->out_count) fh_transformer_logits(&p);
     if (step->state_count) make_states(&p);
@@ -250,6 +277,8 @@ static void forward(const fh_model *m, const fh_step *step, fh_worker *wk)
 const fh_arithmetic fh_transformer_arithmetic = {.plan = fh_transformer_plan,
                                                  .finish = fh_transformer_finish,
                                                  .prepare = prepare,
-                                                 .forward = forward,
+                                                 .embed = embed,
+                                                 .layers = layers,
+                                                 .outputs = outputs,
                                                  .free = free_all,
                                                  .token_cost = fh_transformer_token_cost};

@@ -49,7 +49,7 @@ typedef struct fh_transformer_lane { /* one worker's own */
 typedef struct fh_mixture_work fh_mixture_work;
 
 typedef struct fh_transformer_work { /* fh_model.workspace */
-    float *x, *q, *k, *v, *att, *h, *cs, *x_out, *att_out, *scratch;
+    float *q, *k, *v, *att, *h, *cs, *x_out, *att_out, *scratch;
     float *parts, *part_logits; /* NULL unless the output matrix is multiplied in two parts */
     fh_act *act;
     fh_mixture_work *mixture; /* NULL without experts */
@@ -64,7 +64,7 @@ typedef struct fh_transformer_pass { /* one worker's view of a step */
     fh_transformer_lane *lane;
     const fh_step *step;
     fh_worker *wk;
-    float *x, *att; /* the rows that are still needed */
+    float *x, *att; /* the hidden state, and what attention gave: the rows that are still needed */
     size_t rows;
 } fh_transformer_pass;
 

@@ -14,15 +14,19 @@ static void prompt(fh_token *ids, size_t count, unsigned seed)
     for (size_t i = 0; i < count; i++) ids[i] = (fh_token)((i * 29 + seed * 13 + i * i) % 256);
 }
 
-static void start_family(running *r, const struct family *f, unsigned threads)
+static const char *write_family(const struct family *f)
 {
     tiny_gguf t;
     tiny_gguf_default(&t);
     t.type = f->type;
     t.head_dim = f->head_dim;
     t.architecture = f->architecture;
-    fh_engine_options o = {
-        .model_path = write_tiny(&t, f->architecture), .threads = threads, .parallel = 4, .batch_tok = 64, .deterministic = true};
+    return write_tiny(&t, f->architecture);
+}
+
+static void start_family(running *r, const struct family *f, unsigned threads)
+{
+    fh_engine_options o = {.model_path = write_family(f), .threads = threads, .parallel = 4, .batch_tok = 64, .deterministic = true};
     start_engine(r, &o);
 }
 
@@ -70,8 +74,42 @@ static void every_family_answers_the_same_whatever_is_beside(void **state)
         for (unsigned threads = 1; threads <= 4; threads *= 2) hold(&families[i], threads, want);
 }
 
+typedef struct rows {
+    float *data;
+    size_t vocab;
+} rows;
+
+static int keep_row(void *arg, size_t position, const float *logits, fh_err **err)
+{
+    (void)err;
+    rows *r = arg;
+    memcpy(r->data + position * r->vocab, logits, r->vocab * sizeof *logits);
+    return 0;
+}
+
+/* Nothing but the hidden state goes from one stage to the next. */
+static void a_model_in_stages_gives_what_it_gives_in_one(void **state)
+{
+    static float whole[PROMPT * TINY_VOCAB], parts[PROMPT * TINY_VOCAB];
+    static const fh_stage stages[] = {{0, 1}, {1, 2}};
+    (void)state;
+    for (size_t i = 0; i < FH_COUNT(families); i++) {
+        fh_token ids[PROMPT];
+        FH_AUTO(fh_engine) fh_engine *e = NULL;
+        fh_engine_options o = {.model_path = write_family(&families[i]), .threads = 2, .parallel = 1};
+        no_error(fh_engine_open(&e, &o, NULL), NULL);
+        prompt(ids, PROMPT, 1);
+        no_error(fh_engine_eval(e, ids, PROMPT, 7, keep_row, &(rows){whole, TINY_VOCAB}, NULL), NULL);
+        e->model.stages = stages;
+        e->model.stage_count = FH_COUNT(stages);
+        no_error(fh_engine_eval(e, ids, PROMPT, 7, keep_row, &(rows){parts, TINY_VOCAB}, NULL), NULL);
+        assert_memory_equal(whole, parts, sizeof whole);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_family_answers_the_same_whatever_is_beside)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_family_answers_the_same_whatever_is_beside),
+                                       cmocka_unit_test(a_model_in_stages_gives_what_it_gives_in_one)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
