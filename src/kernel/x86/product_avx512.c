@@ -138,10 +138,19 @@ INLINE void product(fh_pack_kind t, const fh_product *p)
     }
 }
 
+/* A function each: all of them in one take compilers minutes. */
+#define PRODUCT_OF(name, ...)                                                                                                              \
+    static __attribute__((noinline)) void product_##name(const fh_product *p)                                                              \
+    {                                                                                                                                      \
+        product(FH_PACK_KIND(__VA_ARGS__), p);                                                                                             \
+    }
+FH_PACK_LIST(PRODUCT_OF)
+#undef PRODUCT_OF
+
 void ISA(product_packed)(const fh_product *p)
 {
 #define PRODUCT_CASE(name, ...)                                                                                                            \
-    case FH_TYPE_##name: product(FH_PACK_KIND(__VA_ARGS__), p); return;
+    case FH_TYPE_##name: product_##name(p); return;
     switch ((unsigned)p->weight->type) {
         FH_PACK_LIST(PRODUCT_CASE)
     }
