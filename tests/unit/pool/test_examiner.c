@@ -278,6 +278,15 @@ static void digests_that_are_missing_are_found_out(void **state)
     it_cheats(SHORT);
 }
 
+static void one_that_goes_while_it_works_is_measured_no_more(void **state)
+{
+    connect_both();
+    await(link_is_known); /* and its work has begun */
+    fh_link_dial_free(fh_take(dial));
+    await_nothing();
+    assert_int_equal(told, 1);
+}
+
 static void what_was_measured_counts_more_than_what_is_claimed(void **state)
 {
     fh_node_measured m = {.memory_bytes_s = 10};
@@ -308,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(digests_of_work_that_was_not_done_are_found_out, fresh, clean),
         cmocka_unit_test_setup_teardown(a_head_that_names_other_digests_is_found_out, fresh, clean),
         cmocka_unit_test_setup_teardown(digests_that_are_missing_are_found_out, fresh, clean),
+        cmocka_unit_test_setup_teardown(one_that_goes_while_it_works_is_measured_no_more, fresh, clean),
         cmocka_unit_test(what_was_measured_counts_more_than_what_is_claimed),
         cmocka_unit_test(what_was_measured_is_kept_as_it_was),
     };
