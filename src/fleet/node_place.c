@@ -433,6 +433,8 @@ void fh_node_place_set(fh_node_place *n, const fh_fleet_node *to)
 {
     n->terms.ask_micro = to->ask_micro;
     memcpy(n->terms.currency, to->currency, sizeof(n->terms.currency));
+    n->terms.mtok_micro = to->mtok_micro;
+    memcpy(n->terms.mtok_currency, to->mtok_currency, sizeof(n->terms.mtok_currency));
     n->draining = to->draining;
     n->removed = false;
 }

@@ -1,10 +1,12 @@
 /* What a deployment needs, and which place it gets: of those that it may run on, and that are not known to cheat, the one whose work is
- * expected to cost least. An hour is reckoned at what its owner asks, divided by the share of requests that are expected to succeed there;
- * where the speed of all of them was measured with this model, also by that. */
+ * expected to cost least (cost.h), at the load that its replicas have where there is one. Where the speed of all that ask by the hour was
+ * measured with this model, hours are compared by that. */
+#include "cost.h"
 #include "fleet_private.h"
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "sets.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -183,36 +185,52 @@ static bool fits(const trial *t)
     return t->fit.verdict == FH_PLAN_FITS || t->fit.verdict == FH_PLAN_UNKNOWN;
 }
 
-/* What an hour is expected to cost, in millionths of the currency: what fails there is paid for too. */
-static double expected_micro(const trial *t)
+/* ---- the load that is known ---- */
+
+static double tok_h(const fh_engine_load *l)
 {
-    return (double)t->terms.ask_micro * 1000 / (1000 - (double)FH_MIN(t->quality.failing_per_mille, 999u));
+    return l->measured_utc_ns ? (double)(FH_MAX(l->generated_mtok_s, (int64_t)0) + FH_MAX(l->prompt_mtok_s, (int64_t)0)) * 3.6 : 0;
 }
 
-/* The same for work: of a slower one more hours are needed. */
-static double work_cost(const trial *t, bool by_speed)
+/* Tokens an hour: of a replica of its set that is ready, on average; else what it had itself when it ran last. 0: not known. */
+static double load_of(const fh_deployment *d)
 {
-    return by_speed ? expected_micro(t) / (double)t->quality.millitok_s : expected_micro(t);
+    double sum = 0;
+    unsigned ready = 0;
+    for (const fh_deployment *one = d->set ? d->set->members : NULL; one; one = one->next_member) {
+        if (one == d || one->view.state != FH_DEPLOYMENT_READY) continue;
+        sum += tok_h(&one->view.load);
+        ready++;
+    }
+    return ready ? sum / ready : tok_h(&d->view.load);
 }
 
-/* The cheaper of two that fit; what costs nothing before what costs something, whatever the currency; at one price the one that fails less,
- * and then the earlier in the list. Of two that do not fit the one that lacks less. */
-static bool is_better(const trial *a, const trial *b, bool by_speed)
+static fh_cost cost_of(const trial *t, bool by_speed)
 {
-    if (fits(a) != fits(b)) return fits(a);
-    if (!fits(a)) return a->fit.missing_bytes < b->fit.missing_bytes;
-    bool comparable = !a->terms.ask_micro || !b->terms.ask_micro || strcmp(a->terms.currency, b->terms.currency) == 0;
-    double x = work_cost(a, by_speed), y = work_cost(b, by_speed);
-    if (!comparable || x > y) return false;
-    return x < y || a->quality.failing_per_mille < b->quality.failing_per_mille;
+    return (fh_cost){.terms = t->terms,
+                     .failing_per_mille = t->quality.failing_per_mille,
+                     .millitok_s = by_speed && t->terms.ask_micro ? t->quality.millitok_s : 0};
 }
 
 typedef struct choice {
     trial best; /* place NULL: none could be looked at */
     unsigned fitting, absent, cheats;
-    bool by_speed; /* that of all that cost something was measured */
+    bool by_speed; /* that of all that ask by the hour was measured */
+    double tok_h;  /* the load; 0: not known */
     const char *absent_name, *absent_why, *cheats_name;
 } choice;
+
+/* The cheaper of two that fit; at one price the one that fails less; then, and where they are not compared, the earlier in the list. Of two
+ * that do not fit the one that lacks less. */
+static bool is_better(const trial *a, const choice *than)
+{
+    const trial *b = &than->best;
+    if (fits(a) != fits(b)) return fits(a);
+    if (!fits(a)) return a->fit.missing_bytes < b->fit.missing_bytes;
+    fh_cost x = cost_of(a, than->by_speed), y = cost_of(b, than->by_speed);
+    fh_cost_order order = fh_cost_compare(&x, &y, than->tok_h);
+    return order == FH_COST_LESS || (order == FH_COST_SAME && a->quality.failing_per_mille < b->quality.failing_per_mille);
+}
 
 static bool may_get(const fh_deployment *d, const fh_place *p)
 {
@@ -242,13 +260,12 @@ static void look_at(choice *c, const fh_deployment *d, const fh_plan_model *m, f
         return;
     }
     c->fitting += fits(&t);
-    bool by_speed = c->by_speed && t.terms.ask_micro && (!c->best.place || c->best.terms.ask_micro);
-    if (!c->best.place || is_better(&t, &c->best, by_speed)) c->best = t;
+    if (!c->best.place || is_better(&t, c)) c->best = t;
 }
 
 static choice choose_place(const fh_deployment *d, const fh_plan_model *m)
 {
-    choice c = {.by_speed = all_measured(d)};
+    choice c = {.by_speed = all_measured(d), .tok_h = load_of(d)};
     reckon_promised(d);
     for (fh_place *p = d->fleet->places; p; p = p->next) {
         if (!may_get(d, p)) continue;
@@ -324,14 +341,20 @@ static void wait_for_place(fh_deployment *d, const choice *c)
 static void price_text(const trial *t, char *out, size_t out_size)
 {
     const fh_place_terms *terms = &t->terms;
-    int64_t expected = (int64_t)expected_micro(t);
+    fh_cost cost = cost_of(t, false);
+    int64_t expected = (int64_t)fh_cost_hour_micro(&cost, 0);
+    int n = 0;
     out[0] = 0;
-    if (!terms->ask_micro) return;
-    int n = snprintf(out, out_size, ", for %" PRId64 ".%04" PRId64 " %s an hour", terms->ask_micro / 1000000,
+    if (terms->ask_micro)
+        n = snprintf(out, out_size, ", for %" PRId64 ".%04" PRId64 " %s an hour", terms->ask_micro / 1000000,
                      terms->ask_micro % 1000000 / 100, terms->currency);
     if (expected > terms->ask_micro)
-        snprintf(out + n, out_size - (size_t)n, " (%" PRId64 ".%04" PRId64 " with the %u in 1000 requests that are expected to fail there)",
-                 expected / 1000000, expected % 1000000 / 100, t->quality.failing_per_mille);
+        n += snprintf(out + n, out_size - (size_t)n,
+                      " (%" PRId64 ".%04" PRId64 " with the %u in 1000 requests that are expected to fail there)", expected / 1000000,
+                      expected % 1000000 / 100, t->quality.failing_per_mille);
+    if (terms->mtok_micro)
+        snprintf(out + n, out_size - (size_t)n, ", for %" PRId64 ".%04" PRId64 " %s a million tokens", terms->mtok_micro / 1000000,
+                 terms->mtok_micro % 1000000 / 100, terms->mtok_currency);
 }
 
 static int go_to(fh_deployment *d, fh_place *p, fh_err **err)
@@ -346,7 +369,7 @@ static int go_to(fh_deployment *d, fh_place *p, fh_err **err)
 static void take_place(fh_deployment *d, const fh_plan_model *m, const choice *c)
 {
     const trial *t = &c->best;
-    char sentence[200], price[160], among[96] = "";
+    char sentence[200], price[240], among[120] = "";
     fh_err *err = NULL;
     if (go_to(d, t->place, &err) != 0) {
         fh_step_fail(d, err);
@@ -356,7 +379,9 @@ static void take_place(fh_deployment *d, const fh_plan_model *m, const choice *c
     take_need(d, m, &t->fit.need);
     say(t, sentence, sizeof(sentence));
     price_text(t, price, sizeof(price));
-    if (c->fitting > 1)
+    if (c->fitting > 1 && c->tok_h > 0 && (t->terms.ask_micro || t->terms.mtok_micro))
+        snprintf(among, sizeof(among), "; the cheapest of %u places that it fits on, at %.0f tokens an hour", c->fitting, c->tok_h);
+    else if (c->fitting > 1)
         snprintf(among, sizeof(among), "; the cheapest of %u places that it fits on%s", c->fitting,
                  c->by_speed && t->terms.ask_micro ? ", by their measured speed" : "");
     fh_deployment_set_state(d, FH_DEPLOYMENT_PROVISIONING, "", "%s%s%s", sentence, price, among);

@@ -17,6 +17,12 @@
 static fh_fleet_node fleet_node(const fh_node *n)
 {
     fh_fleet_node f = {.ask_micro = n->ask.micro, .draining = n->state == FH_NODE_DRAINING};
+    fh_node_offer said = {.min_s = 0};
+    FH_AUTO(json) fh_json *facts = NULL;
+    fh_json_parse(&facts, fh_str_of(n->facts), FH_LIMIT_NODE_FACTS_BYTES, NULL);
+    fh_node_offer_read(facts, &said, NULL);
+    f.mtok_micro = said.mtok.micro;
+    memcpy(f.mtok_currency, said.mtok.currency, sizeof f.mtok_currency);
     snprintf(f.name, sizeof f.name, "%s", n->name);
     memcpy(f.currency, n->ask.currency, sizeof f.currency);
     return f;

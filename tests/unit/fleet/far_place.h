@@ -10,14 +10,15 @@ typedef struct far { /* a place elsewhere */
     fh_place place, real;
     fh_here *here;
     fh_engine *e; /* the newest that was started there */
-    int64_t ask_micro;
+    int64_t ask_micro, mtok_micro;
     _Atomic bool there, small;
 } far;
 
 static fh_place_terms far_terms(void *ctx)
 {
     const far *p = ctx;
-    return (fh_place_terms){.there = p->there, .ask_micro = p->ask_micro, .currency = "USD"};
+    return (fh_place_terms){
+        .there = p->there, .ask_micro = p->ask_micro, .currency = "USD", .mtok_micro = p->mtok_micro, .mtok_currency = "USD"};
 }
 
 static fh_plan_machine far_machine(void *ctx)

@@ -101,6 +101,19 @@ static void what_costs_nothing_comes_first_then_the_cheapest(void **state)
     wait_place("slow", "node/dear");
 }
 
+static void asks_by_the_token_are_compared_with_their_like(void **state)
+{
+    (void)state;
+    cheap.mtok_micro = 200000;
+    deploy_named("good", "", "pool", 0);
+    wait_place("good", "node/dear"); /* which joined first: an hour with tokens is not compared with an hour while no load is known */
+    cheap.ask_micro = dear.ask_micro = 0;
+    dear.mtok_micro = 300000;
+    deploy_named("plain", "", "pool", 0);
+    wait_place("plain", "node/cheap");
+    assert_true(was_told("plain", ", for 0.2000 USD a million tokens; the cheapest of 2"));
+}
+
 static void what_fails_often_is_dearer_than_it_asks(void **state)
 {
     (void)state;
@@ -220,6 +233,7 @@ int main(int argc, char **argv)
     if (n <= 0) return 1;
     const struct CMUnitTest tests[] = {
         TEST(what_costs_nothing_comes_first_then_the_cheapest),
+        TEST(asks_by_the_token_are_compared_with_their_like),
         TEST(what_fails_often_is_dearer_than_it_asks),
         TEST(who_needs_longer_for_the_work_is_dearer_once_all_were_measured),
         TEST(who_cheats_gets_nothing_new),

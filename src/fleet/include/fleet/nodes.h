@@ -26,6 +26,8 @@ typedef struct fh_fleet_node {
     char name[64];
     int64_t ask_micro; /* for an hour, in millionths of the currency */
     char currency[4];
+    int64_t mtok_micro; /* for a million tokens besides */
+    char mtok_currency[4];
     bool draining; /* takes no more engines */
 } fh_fleet_node;
 
@@ -49,7 +51,7 @@ void fh_fleet_node_remove(fh_fleet *f, const char *name);
 typedef struct fh_fleet_node_report { /* what it said last, a few seconds ago at most */
     uint64_t memory_bytes, memory_free_bytes;
     char sandbox[16], engines[256]; /* ids of those that its owner installed, with spaces between them */
-    fh_json *owner;                     /* what its owner allows, as docs/POOL.md has it; borrowed until the fleet's loop goes on; NULL */
+    fh_json *owner;                 /* what its owner allows, as docs/POOL.md has it; borrowed until the fleet's loop goes on; NULL */
 } fh_fleet_node_report;
 /* False: it is not connected, or has not reported yet. */
 bool fh_fleet_node_last_report(fh_fleet *f, const char *name, fh_fleet_node_report *ret);

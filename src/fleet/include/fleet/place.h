@@ -42,6 +42,8 @@ typedef struct fh_place_terms {
     const char *why;   /* it is not there although it is connected: its owner's words; NULL: it is not connected. Borrowed for now */
     int64_t ask_micro; /* what an hour of it costs, in millionths of the currency; 0: nothing */
     char currency[4];
+    int64_t mtok_micro; /* what a million tokens costs besides, prompts and answers alike; 0: nothing */
+    char mtok_currency[4];
 } fh_place_terms;
 
 typedef struct fh_place fh_place;
