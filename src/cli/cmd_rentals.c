@@ -87,7 +87,8 @@ const fh_cli_verb fh_verb_provider_take_over = {
     .group = "Server",
     .summary = "this copy of the database is the one that goes on",
     .operands = "",
-    .about = "A database that was copied to another place, or put back from a backup, leaves alone what it rented before: another server "
-             "may go on with it. This says that none does; what runs there still is found again, and ended when nothing accounts for it.",
+    .about =
+        "A database that was copied to another place, or put back from a backup, leaves alone what it rented or got before: another server "
+        "may go on with it. This says that none does; what runs there still is found again, and ended when nothing accounts for it.",
     .run = run_take_over,
 };

@@ -4,6 +4,7 @@
 #include "providers.h"
 #include "rent/renter.h"
 #include "server_private.h"
+#include "supplies.h"
 
 typedef struct telling {
     fh_server *server;
@@ -116,6 +117,7 @@ void api_rentals_take_over(api_call *c)
     int rc = fh_rent_epochs_count(c->server->db, &before, &err);
     if (!rc) rc = fh_rent_take_over(c->server->db, &err);
     if (!rc) rc = fh_rent_epochs_count(c->server->db, &after, &err);
+    if (!rc) fh_server_supplies_take_over(c->server);
     if (rc) {
         api_reply_error(c, err);
         return;

@@ -11,7 +11,7 @@
 #include "base/map.h"
 #include "catalog/engines.h"
 #include "db/schema.h"
-#include "net/secret.h"
+#include "installation.h"
 #include "plan/plan.h"
 #include "rent/adapters.h"
 #include "rent/renter.h"
@@ -99,28 +99,6 @@ static void close_renter(rented *r)
     r->renter = NULL;
 }
 
-/* The same at each start, unless the database was copied to another machine or folder. */
-static int place_of(const rented *r, char out[1200], fh_err **err)
-{
-    FH_AUTO(buf) fh_buf machine = FH_BUF(64);
-    FH_AUTO(ptr) char *folder = NULL;
-    int rc = fh_path_real(r->data_dir, &folder, err);
-    if (rc) return rc;
-    (void)fh_file_read("/etc/machine-id", 64, &machine, NULL); /* where there is none, the folder alone tells */
-    fh_str id = fh_str_trim((fh_str){fh_buf_cstr(&machine), machine.len});
-    snprintf(out, 1200, "%.*s:%s", (int)id.len, id.ptr, folder);
-    return 0;
-}
-
-static int open_identity(const rented *r, const char *witness, fh_rent_identity *ret, fh_err **err)
-{
-    char place[1200];
-    uint64_t fresh[2];
-    int rc = place_of(r, place, err);
-    if (!rc) rc = fh_random_bytes(fresh, sizeof fresh, err);
-    return rc ? rc : fh_rent_identity_open(r->db, place, witness, fresh, fh_clock_utc_ns(), ret, err);
-}
-
 static int open_renter(rented *r, fh_err **err)
 {
     fh_rent_identity id;
@@ -131,7 +109,7 @@ static int open_renter(rented *r, fh_err **err)
                                      .folder = r->tasks,
                                      .infra = r->infra,
                                      .accelerators = r->accelerators};
-    int rc = open_identity(r, r->witness, &id, err);
+    int rc = fh_installation_open(r->db, r->data_dir, &id, err);
     if (!rc) rc = fh_rent_epochs_count(r->db, &r->epochs, err);
     if (!rc) rc = fh_rental_open(&r->port, &r->profile, r->client, &account, err);
     if (rc) return rc;
@@ -518,7 +496,7 @@ static int take_config(rented *r, const fh_supply_config *c, fh_err **err)
                             .release = release,
                             .forget = forget,
                             .close = close_rented};
-    int rc = fh_path_join(r->witness, sizeof r->witness, c->data_dir, "rent-acts", err);
+    int rc = fh_path_join(r->witness, sizeof r->witness, c->data_dir, FH_INSTALLATION_WITNESS, err);
     if (!rc) rc = fh_path_join(r->tasks, sizeof r->tasks, c->data_dir, "skypilot", err);
     return rc ? rc : take_settings(r, c->settings, err);
 }

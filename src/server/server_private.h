@@ -51,6 +51,7 @@ typedef struct fh_server {
     fh_keys *keys;
     struct fh_providers *providers;
     struct fh_rental_offers *rental_offers;
+    bool supplies_held; /* clusters and boxes are left alone until this data is said to be what goes on */
     struct fh_guards *guards;
     struct fh_groups *groups;
     struct fh_price_lists *price_lists;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "fleet/nodes.h"
 #include "fleet/supplies.h"
+#include "installation.h"
 #include "pool/service.h"
 #include "providers.h"
 #include "rented.h"
@@ -107,8 +108,23 @@ static void close_one(void *arg)
 
 /* ---- from the main loop ---- */
 
+/* What a copy of the data takes for its own may be the original's: jobs of a cluster, a box that was set up. Accounts see to that
+ * themselves, rental by rental. */
+static int check_ours(const fh_server *s, const fh_provider *p, fh_err **err)
+{
+    fh_rent_identity id;
+    if (p->rents) return 0;
+    int rc = fh_installation_open(s->db, s->config->data_dir, &id, err);
+    if (rc || !id.doubtful) return rc;
+    fh_err_set(err, FH_E_CONFLICT, "%s is left alone: this is a copy of another data folder, whose machines it may have", p->name);
+    fh_err_hint(err, "`freehold provider take-over` if this is the one that goes on");
+    return FH_E_CONFLICT;
+}
+
 int fh_server_supply_open(fh_server *s, const fh_provider *p, fh_err **err)
 {
+    int ours = check_ours(s, p, err);
+    if (ours) return ours;
     opening o = {.server = s, .p = p};
     if (!fh_fleet_call(s->fleet, open_one, &o)) return fh_err_set(err, FH_E_UNAVAILABLE, "a newer server has the machines");
     if (o.rc) fh_err_move(err, &o.err);
@@ -130,7 +146,20 @@ void fh_server_open_supplies(fh_server *s)
     for (size_t i = 0; i < fh_providers_count(s->providers); i++) {
         FH_AUTO(fh_err) fh_err *err = NULL;
         const fh_provider *p = fh_providers_at(s->providers, i);
-        if (p->supplies && fh_server_supply_open(s, p, &err))
+        int rc = p->supplies ? fh_server_supply_open(s, p, &err) : 0;
+        if (rc) fh_log_err(FH_LOG_ERROR, "server", err, "no machines can be had of provider %s", p->name);
+        if (rc == FH_E_CONFLICT) s->supplies_held = true;
+    }
+}
+
+void fh_server_supplies_take_over(fh_server *s)
+{
+    if (!s->supplies_held) return;
+    s->supplies_held = false;
+    for (size_t i = 0; i < fh_providers_count(s->providers); i++) {
+        FH_AUTO(fh_err) fh_err *err = NULL;
+        const fh_provider *p = fh_providers_at(s->providers, i);
+        if (p->supplies && !p->rents && fh_server_supply_open(s, p, &err))
             fh_log_err(FH_LOG_ERROR, "server", err, "no machines can be had of provider %s", p->name);
     }
 }

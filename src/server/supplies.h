@@ -19,5 +19,7 @@ struct fh_provider;
 int fh_server_supply_open(struct fh_server *s, const struct fh_provider *p, fh_err **err);
 int fh_server_supply_close(struct fh_server *s, const char *provider, fh_err **err); /* FH_E_CONFLICT while it has machines */
 void fh_server_open_supplies(struct fh_server *s); /* all of them; one that cannot be is said in the log, and the rest goes on */
+/* Somebody said that this database is the one that goes on: those that were left alone as a copy's are opened. */
+void fh_server_supplies_take_over(struct fh_server *s);
 
 #endif

@@ -252,8 +252,9 @@ def killed_at_each_step():
 # ---- copies of the database ----
 
 def copied():
-    """A copy of the data at another place leaves alone what the first rented, until it is told that it goes on."""
+    """A copy of the data at another place leaves alone what the first rented, and its clusters, until it is told that it goes on."""
     with Renting(KIND) as s:
+        assert s.cli("provider", "add", "cluster", "--kind", "slurm").returncode == 0
         name = s.order()
         ready(s, name)
         machine = s.cloud.living()[0]["id"]
@@ -265,10 +266,15 @@ def copied():
         s.wait(lambda: s.rentals()[0]["state"] == "former", "the rental is not known as another's")
         time.sleep(15)  # lists and sweeps pass by
         assert [m["id"] for m in s.cloud.living()] == [machine], s.cloud.machines()
+        assert "cluster is left alone: this is a copy" in s.output(), s.output()[-3000:]
+        said = s.cli("provider", "add", "another", "--kind", "slurm")
+        assert said.returncode == 1 and "freehold provider take-over" in said.stderr, said
         said = s.cli("provider", "take-over")
         assert said.returncode == 0 and "goes on" in said.stdout, said
         s.wait(lambda: s.rentals()[0]["state"] == "wanted", "the rental is not taken over")
         assert "nothing to take over" in s.cli("provider", "take-over").stdout
+        assert s.cli("provider", "add", "another", "--kind", "slurm").returncode == 0
+        assert s.cli("provider", "remove", "cluster").returncode == 0
         stop(s, name)
         s.cloud.check()
 

@@ -1,0 +1,14 @@
+/* Whose data this is: the installation and epoch of the server's database (rent/renter.h), which has a new epoch once it was copied to
+ * another machine or folder, or put back from a backup. */
+#ifndef FH_SERVER_INSTALLATION_H
+#define FH_SERVER_INSTALLATION_H
+
+#include "db/db.h"
+#include "rent/renter.h"
+
+#define FH_INSTALLATION_WITNESS "rent-acts" /* file in the data folder that counts acts of renting */
+
+/* Any thread, with a connection of its own. */
+int fh_installation_open(fh_db *db, const char *data_dir, fh_rent_identity *ret, fh_err **err);
+
+#endif
