@@ -2,28 +2,17 @@
 """A real vLLM (its CPU package) deployed as our own engine is, with weights that were imported as a folder of safetensors. It takes a minute or more to start. Prints TAP."""
 import json
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import STARTER, Server, Tap, need_starter, processes
-from others import TOP, peer
+from freehold import Server, Tap, need_starter, processes
+from others import vllm
 
 ASK = [{"role": "user", "content": "Say hello."}]
 START = 540  # seconds: a busy machine of two cores
-
-
-def weights(python, folder):
-    """The starter model as safetensors: made once beside the peer, by its own interpreter."""
-    made = Path(python).parents[1] / "smollm2-safetensors"
-    if not (made / "config.json").is_file():
-        subprocess.run([python, TOP / "tests/tools/gguf-to-safetensors", STARTER, folder / "making"], check=True, capture_output=True, timeout=600)
-        shutil.move(folder / "making", made)
-    return made
 
 
 class Engine:
@@ -105,14 +94,13 @@ class Engine:
 
 def main():
     need_starter()
-    there, why = peer("vllm")
-    if not there:
-        Tap.skip_all(why)
     tap = Tap()
-    words = f"vllm={Path(there['python']).parent / 'vllm'}"
     with Server(start=False) as s:
+        words, weights = vllm(s.folder)
+        if not words:
+            Tap.skip_all(weights)
         s.start("--engine", words)
-        e = Engine(s, words, weights(there["python"], s.folder))
+        e = Engine(s, words, weights)
         for what, name in ((e.imported, "a folder of safetensors is imported, once"), (e.not_our_own, "our own engine says who takes it"), (e.run_and_chat, "vLLM is run by the same verb, and answers"),
                            (e.same_endpoint, "vLLM answers at the same endpoint"), (e.stream, "vLLM streams"), (e.shown, "vLLM's log and its states are kept"), (e.load, "what vLLM says of its load is shown"),
                            (e.adopted, "vLLM is adopted after kill -9 of the server"), (e.killed, "vLLM is started again when it is killed"), (e.stopped, "vLLM leaves nothing when it is stopped")):
