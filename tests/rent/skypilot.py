@@ -19,6 +19,8 @@ ROW = "{t},{g},{n}.0,{c}.0,{m}.0,{p},\"{r}\",\"{{'Gpus': [{{'Name': '{g}', 'Coun
 PRICES = "InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,Price,Region,GpuInfo,SpotPrice,HostingType\n" + "".join(
     ROW.format(t=t, g=g, n=n, c=32, m=64, p=p, r=r, s=s) for t, g, n, p, r, s in (("1x-H200-32-65536", "H200", 1, 3.1, "Sweden, SE, EU", 143771),
                                                                                  ("1x-RTX4090-32-65536", "RTX4090", 1, 0.31, "Norway, NO, EU", 24564)))
+NAMES = "AcceleratorName,Clouds\nH200,\"['Vast']\"\nRTX4090,\"['Vast']\"\n"
+MEMORY = "GPU,MemoryGB,Manufacturer\nH200,141,NVIDIA\nRTX4090,24,NVIDIA\n"
 WRAPPER = """#!/bin/sh
 # The real one, which launches nothing here.
 case "$1" in
@@ -47,8 +49,11 @@ class Sky(Renting):
         self.sky, self.launches, self.programs = sky, self.folder / "launches", self.folder / "programs"
         (self.folder / ".config/vastai").mkdir(parents=True)
         (self.folder / ".config/vastai/vast_api_key").write_text("none\n")
-        (self.folder / ".sky/catalogs/v8/vast").mkdir(parents=True)
-        (self.folder / ".sky/catalogs/v8/vast/vms.csv").write_text(PRICES)
+        catalogs = self.folder / ".sky/catalogs/v8"
+        for name, text in (("vast/vms", PRICES), ("common/accelerators", NAMES), ("common/metadata", MEMORY)):
+            file = catalogs / f"{name}.csv"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
         self.programs.mkdir()
         (self.programs / "sky").write_text(WRAPPER.format(sky=sky, log=self.launches))
         (self.programs / "sky").chmod(0o755)
