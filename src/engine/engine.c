@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct sizes { /* what will be made, before it is */
     uint64_t weights, kv, fixed;
@@ -183,7 +184,7 @@ static int make_buffers(fh_engine *e, fh_err **err)
     if (!e->slots || !e->shares || !e->ids || !e->pos || !e->seqs || !e->out || !e->logits || !e->out_gens || !e->sampled ||
         !e->state_rows || !e->states || !e->hidden)
         return fh_err_nomem(err);
-    int rc = fh_prefix_new(&e->prefix, &e->model.kv, err);
+    int rc = fh_prefix_new(&e->prefix, &e->model.kv, e->spill, err);
     for (size_t i = 0; i < seqs && !rc; i++) rc = fh_kv_seq_init(&e->slots[i].kv, e->info.context_tok, err);
     return rc;
 }
@@ -200,7 +201,36 @@ static int make_weights(fh_engine *e, const fh_engine_options *o, fh_load *l, fh
     return rc;
 }
 
-static int make_rest(fh_engine *e, fh_err **err)
+/* What a page's bytes depend on besides its tokens. Of the model: its tensors' names and first bytes, and the file's size and time. */
+static void tell_made_by(const fh_engine *e, const fh_engine_options *o, const fh_load *l, fh_buf *out)
+{
+    const fh_kv *kv = &e->model.kv;
+    struct stat st = {0};
+    stat(o->model_path, &st);
+    fh_buf_addf(out, FH_VERSION " %s %d %zu %zu %d %d %lld.%09ld %llu ", e->info.isa, (int)kv->type, kv->layers, kv->row_bytes,
+                e->info.deterministic, e->info.exact, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+                (unsigned long long)fh_gguf_file_bytes(e->gguf));
+    for (size_t i = 0; i < l->count; i++) {
+        const fh_gguf_tensor *t = l->items[i].tensor;
+        fh_buf_add(out, t->name.ptr, t->name.len);
+        fh_buf_add(out, t->data, FH_MIN((size_t)t->bytes, (size_t)64));
+    }
+}
+
+static int open_spill(fh_engine *e, const fh_engine_options *o, const fh_load *l, fh_err **err)
+{
+    if (!o->page_cache) return 0;
+    FH_AUTO(buf) fh_buf made_by = FH_BUF(64 << 20);
+    tell_made_by(e, o, l, &made_by);
+    int rc = fh_buf_check(&made_by, err, "the names of the tensors");
+    fh_spill_options s = {.folder = o->page_cache,
+                          .made_by = {fh_buf_cstr(&made_by), made_by.len},
+                          .page_bytes = e->model.kv.page_bytes,
+                          .most_waiting = e->model.kv.page_count / 4};
+    return rc ? rc : fh_spill_open(&e->spill, &s, err);
+}
+
+static int make_rest(fh_engine *e, const fh_engine_options *o, const fh_load *l, fh_err **err)
 {
     e->model.kv = kv_shape(e);
     e->model.split_keys = !e->info.deterministic;
@@ -208,6 +238,7 @@ static int make_rest(fh_engine *e, fh_err **err)
     e->model.stages = &e->whole;
     e->model.stage_count = 1;
     int rc = fh_kv_init(&e->model.kv, err);
+    if (!rc) rc = open_spill(e, o, l, err);
     fh_step_sizes z = {
         .batch_tok = e->info.batch_tok, .seqs = e->info.parallel, .logit_rows = e->logit_rows, .workers = fh_pool_count(e->pool)};
     if (!rc) rc = e->model.family->does->prepare(&e->model, &z, err);
@@ -254,7 +285,7 @@ static int load(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **e
     rc = check_cache(e, err);
     if (!rc) rc = fit_memory(e, o, l, err);
     if (!rc) rc = make_weights(e, o, l, err);
-    return rc ? rc : make_rest(e, err);
+    return rc ? rc : make_rest(e, o, l, err);
 }
 
 static int make_lock(fh_engine *e, fh_err **err)
@@ -315,6 +346,7 @@ void fh_engine_close(fh_engine *e)
     if (e->model.family) e->model.family->does->free(&e->model);
     if (e->arena) fh_weight_arena_free(e->arena);
     fh_prefix_free(e->prefix);
+    fh_spill_close(e->spill);
     fh_kv_fini(&e->model.kv);
     if (e->pool) fh_pool_free(e->pool);
     if (e->chat_template) fh_template_free(e->chat_template);

@@ -29,7 +29,8 @@ struct fh_gen {
     fh_gen *next;    /* in the waiting list */
     int64_t rank_ns; /* when it came, or what counts as that: who comes first is admitted first and gives its pages back last */
     uint64_t order;  /* among those that came at once */
-    bool preempted;  /* it gave its pages back once */
+    bool off_disk;
+    bool preempted; /* it gave its pages back once */
 
     fh_tokens tokens;    /* the prompt, then what was generated */
     size_t prompt_count; /* of tokens: what is computed before the first one is sampled, so with what was begun elsewhere */
@@ -96,6 +97,7 @@ struct fh_engine {
     fh_engine_info info;
     char name[128];
 
+    fh_spill *spill; /* NULL: nothing goes to disk */
     fh_prefix *prefix;
     slot *slots;
     step_share *shares; /* [parallel] */

@@ -115,6 +115,7 @@ int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err)
     *g = (fh_gen){.engine = e,
                   .max_tok = r->max_tok,
                   .ignore_eos = r->ignore_eos,
+                  .off_disk = r->off_disk,
                   .logprobs = r->logprobs,
                   .top_count = r->top_logprobs,
                   .on_piece = r->on_piece,

@@ -11,7 +11,7 @@
 
 static fh_prefix_key key_of(const fh_gen *g, size_t tok)
 {
-    return (fh_prefix_key){.salt = g->salt, .tokens = g->tokens.ids, .count = tok};
+    return (fh_prefix_key){.salt = g->salt, .tokens = g->tokens.ids, .count = tok, .spill = !g->off_disk};
 }
 
 /* What is in the cache and certain is there for others; vectors leave nothing. */

@@ -14,25 +14,28 @@ typedef struct node {
     uint32_t newer, older; /* in the list of use */
     uint32_t children, page;
     uint32_t count; /* tokens; 0: the node is free */
+    bool written;   /* on disk, or on the way */
+    fh_spill_key key;
     fh_token tokens[FH_KV_PAGE_TOK];
     char salt[FH_PREFIX_SALT_MAX + 1]; /* of nodes without parent */
 } node;
 
 struct fh_prefix {
     fh_kv *kv;
+    fh_spill *spill;
     node *nodes; /* owned, [kv->page_count] */
     uint32_t *buckets;
     size_t bucket_mask, count;
     uint32_t free, newest, oldest;
 };
 
-int fh_prefix_new(fh_prefix **ret, fh_kv *kv, fh_err **err)
+int fh_prefix_new(fh_prefix **ret, fh_kv *kv, fh_spill *spill, fh_err **err)
 {
     FH_AUTO(fh_prefix) fh_prefix *p = fh_calloc(1, sizeof *p);
     if (!p) return fh_err_nomem(err);
     size_t buckets = 16;
     while (buckets < kv->page_count) buckets *= 2;
-    *p = (fh_prefix){.kv = kv, .bucket_mask = buckets - 1, .free = 0, .newest = NONE, .oldest = NONE};
+    *p = (fh_prefix){.kv = kv, .spill = spill, .bucket_mask = buckets - 1, .free = 0, .newest = NONE, .oldest = NONE};
     p->nodes = fh_calloc(kv->page_count, sizeof *p->nodes);
     p->buckets = fh_calloc(buckets, sizeof *p->buckets);
     if (!p->nodes || !p->buckets) return fh_err_nomem(err);
@@ -133,6 +136,12 @@ static void touch(fh_prefix *p, uint32_t i)
 
 /* ---- nodes ---- */
 
+static fh_spill_key spill_key(const fh_prefix *p, uint32_t parent, const fh_prefix_key *key, size_t at)
+{
+    fh_spill_key before = parent == NONE ? fh_spill_root(p->spill, key->salt) : p->nodes[parent].key;
+    return fh_spill_next(&before, key->tokens + at);
+}
+
 static uint32_t add(fh_prefix *p, uint32_t parent, const fh_prefix_key *key, size_t at, size_t count, uint32_t page)
 {
     uint32_t i = p->free, *bucket = bucket_of(p, parent, key->salt, key->tokens[at]);
@@ -143,6 +152,7 @@ static uint32_t add(fh_prefix *p, uint32_t parent, const fh_prefix_key *key, siz
     memcpy(n->tokens, key->tokens + at, count * sizeof *n->tokens);
     if (parent == NONE) memcpy(n->salt, key->salt, strlen(key->salt));
     if (parent != NONE) p->nodes[parent].children++;
+    if (p->spill && count == FH_KV_PAGE_TOK) n->key = spill_key(p, parent, key, at);
     *bucket = i;
     p->count++;
     list_newest(p, i);
@@ -176,6 +186,55 @@ static bool evict(fh_prefix *p)
     return false;
 }
 
+/* ---- the disk ---- */
+
+/* Pages that are being written count as used. wait: until one is free again; false: none is being written. */
+static bool reap(fh_prefix *p, bool wait)
+{
+    uint32_t page;
+    bool any = false;
+    while (p->spill && fh_spill_done(p->spill, wait && !any, &page)) {
+        fh_kv_drop(p->kv, page);
+        any = true;
+    }
+    return any;
+}
+
+static void write_out(fh_prefix *p, uint32_t i)
+{
+    node *n = &p->nodes[i];
+    n->written = n->written || fh_spill_write(p->spill, &n->key, fh_kv_rows(p->kv, 0, false, n->page), n->page);
+    if (n->written) fh_kv_use(p->kv, n->page);
+}
+
+static uint32_t take(fh_prefix *p)
+{
+    uint32_t page = fh_kv_take(p->kv);
+    while (page == FH_KV_NONE && (reap(p, false) || evict(p))) page = fh_kv_take(p->kv);
+    return page;
+}
+
+/* The child that is on disk, read; NONE: it is not. */
+static uint32_t load_child(fh_prefix *p, uint32_t parent, const fh_prefix_key *key, size_t at)
+{
+    if (!p->spill || !key->spill || key->count - at < FH_KV_PAGE_TOK) return NONE;
+    fh_spill_key name = spill_key(p, parent, key, at);
+    uint32_t page = fh_spill_has(p->spill, &name) ? take(p) : FH_KV_NONE, child = NONE;
+    if (page == FH_KV_NONE) return NONE;
+    if (fh_spill_read(p->spill, &name, fh_kv_rows(p->kv, 0, false, page))) {
+        child = add(p, parent, key, at, FH_KV_PAGE_TOK, page);
+        p->nodes[child].written = true;
+    }
+    fh_kv_drop(p->kv, page);
+    return child;
+}
+
+void fh_prefix_settle(fh_prefix *p)
+{
+    while (reap(p, true)) {
+    }
+}
+
 /* ---- what others call ---- */
 
 /* Copies the rows of a page that the sequence shares only in part. */
@@ -197,6 +256,7 @@ size_t fh_prefix_match(fh_prefix *p, const fh_prefix_key *key, fh_kv_seq *seq, s
     for (size_t tok = 0;; tok += FH_KV_PAGE_TOK) {
         next = full_child(p, at, key->salt, key->tokens + tok, key->count - tok);
         if (next == NONE && tok < done) return done; /* its own pages are not the tree's any more */
+        if (next == NONE) next = load_child(p, at, key, tok);
         if (next == NONE) break;
         at = next;
         if (tok < done) continue;
@@ -245,6 +305,7 @@ void fh_prefix_keep(fh_prefix *p, const fh_prefix_key *key, const fh_kv_seq *seq
             next = add(p, at, key, tok, FH_KV_PAGE_TOK, seq->pages[tok / FH_KV_PAGE_TOK]);
         }
         at = next;
+        if (p->spill && key->spill && last && !p->nodes[at].written) write_out(p, at);
     }
     touch(p, at);
     if (last && tok < key->count) keep_part(p, at, key, seq, tok);
@@ -253,7 +314,7 @@ void fh_prefix_keep(fh_prefix *p, const fh_prefix_key *key, const fh_kv_seq *seq
 bool fh_prefix_grow(fh_prefix *p, fh_kv_seq *seq, size_t tok)
 {
     while (!fh_kv_seq_grow(seq, p->kv, tok))
-        if (!evict(p)) return false;
+        if (!reap(p, false) && !evict(p) && !reap(p, true)) return false;
     return true;
 }
 

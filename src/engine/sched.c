@@ -277,4 +277,5 @@ void fh_engine_run(fh_engine *e)
         if (e->step.count) run_step(e);
     }
     end_all(e);
+    fh_prefix_settle(e->prefix);
 }

@@ -208,6 +208,7 @@ static int submit(call *c, const fh_tokens *tokens, const fh_tokens *begun, fh_e
                         .top_logprobs = s->logprobs ? s->top_logprobs : 0,
                         .cache_salt = fh_http_req_header(c->req, "x-freehold-salt"),
                         .priority = c->priority,
+                        .off_disk = fh_str_eqs(fh_http_req_header(c->req, "x-freehold-page-cache"), "off"),
                         .grammar = c->grammar,
                         .markers = c->choices[0].parts != NULL,
                         .on_begun = choice_on_begun,

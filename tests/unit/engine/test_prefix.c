@@ -16,7 +16,7 @@ static void cache_open(cache *c, size_t pages, uint64_t seed)
 {
     *c = (cache){.kv = {.type = FH_TYPE_F16, .layers = 2, .row_bytes = ROW, .page_count = pages}, .seed = seed};
     assert_int_equal(fh_kv_init(&c->kv, NULL), 0);
-    assert_int_equal(fh_prefix_new(&c->prefix, &c->kv, NULL), 0);
+    assert_int_equal(fh_prefix_new(&c->prefix, &c->kv, NULL, NULL), 0);
 }
 
 static void cache_close(cache *c)
@@ -70,7 +70,7 @@ static void compute(const cache *c, const fh_prefix_key *key, const fh_kv_seq *s
 static size_t live(cache *c, const char *salt, const fh_token *tokens, size_t count)
 {
     fh_kv_seq s;
-    fh_prefix_key key = {salt, tokens, count};
+    fh_prefix_key key = {salt, tokens, count, false};
     assert_int_equal(fh_kv_seq_init(&s, count, NULL), 0);
     size_t done = fh_prefix_match(c->prefix, &key, &s, 0);
     assert_true(fh_prefix_grow(c->prefix, &s, count));
@@ -143,7 +143,7 @@ static void pages_in_use_are_not_taken(void **state)
     fh_token ids[4 * PAGE];
     cache_open(&c, 4, 1);
     fill(ids, 4 * PAGE, 0);
-    fh_prefix_key key = {"", ids, 3 * PAGE};
+    fh_prefix_key key = {"", ids, 3 * PAGE, false};
     assert_int_equal(fh_kv_seq_init(&s, 4 * PAGE, NULL) | fh_kv_seq_init(&other, 4 * PAGE, NULL), 0);
     assert_true(fh_prefix_grow(c.prefix, &s, 3 * PAGE));
     compute(&c, &key, &s, 0);
@@ -185,14 +185,14 @@ static void begin(cache *c, life *l)
         if (i % 48 == 0) branch = (fh_token)draw(c, 2);
         l->tokens[i] = branch * 500 + (fh_token)(i % 48);
     }
-    fh_prefix_key key = {l->salt, l->tokens, l->count};
+    fh_prefix_key key = {l->salt, l->tokens, l->count, false};
     l->done = fh_prefix_match(c->prefix, &key, &l->seq, 0);
 }
 
 static void go_on(cache *c, life *l)
 {
     size_t to = l->done + 1 + draw(c, 100);
-    fh_prefix_key key = {l->salt, l->tokens, FH_MIN(l->count, to)};
+    fh_prefix_key key = {l->salt, l->tokens, FH_MIN(l->count, to), false};
     if (l->done % PAGE == 0) l->done = fh_prefix_match(c->prefix, &key, &l->seq, l->done);
     if (!fh_prefix_grow(c->prefix, &l->seq, key.count)) {
         fh_kv_seq_truncate(&l->seq, &c->kv, l->done);
@@ -205,7 +205,7 @@ static void go_on(cache *c, life *l)
 
 static void end(cache *c, life *l)
 {
-    fh_prefix_key key = {l->salt, l->tokens, l->done};
+    fh_prefix_key key = {l->salt, l->tokens, l->done, false};
     if (l->done && draw(c, 4)) fh_prefix_keep(c->prefix, &key, &l->seq, true);
     fh_kv_seq_truncate(&l->seq, &c->kv, 0);
     l->count = l->done = 0;

@@ -55,6 +55,9 @@
     X(EMBED_OPEN_BYTES, 268435456, "replies of the embeddings requests that run in an engine together; beyond: 429")                       \
     X(CHOICES, 16, "choices of a request (n) that our engine answers; beyond: 400")                                                        \
     X(ENGINE_QUEUE, 256, "requests that wait for an engine's batch; beyond: 429 with Retry-After")                                         \
+    X(PAGE_CACHE_MIB, 4096, "pages of prompts that an engine keeps on disk; beyond: the oldest go")                                        \
+    X(PAGE_CACHE_MS, 86400000, "time that a page of a prompt is kept on disk")                                                             \
+    X(PAGE_CACHE_QUEUE, 512, "pages that wait to be written to disk; beyond: they are not")                                                \
     X(GGUF_FILES, 1024, "files of a split GGUF; beyond: an error")                                                                         \
     X(SAFETENSORS_FILES, 1024, "files of a folder of weights; beyond: an error")                                                           \
     X(SAFETENSORS_HEADER_BYTES, 33554432, "the header of a safetensors file; beyond: an error")                                            \

@@ -7,7 +7,7 @@
  *
  * What holds: each submitted request ends with exactly one on_end; a sequence never holds more than info.context_tok tokens; at most
  * info.parallel sequences are in the batch, with info.kv_tok tokens together, and ENGINE_QUEUE wait; all memory that grows is made in open.
- * After open no file is opened and no thread started. */
+ * After open no thread is started, and no file opened but those of the page cache. */
 #ifndef FH_ENGINE_ENGINE_H
 #define FH_ENGINE_ENGINE_H
 
@@ -33,6 +33,7 @@ typedef struct fh_engine_options {
     bool exact;                  /* float arithmetic: no quantised activations, float32 cache */
     bool no_vocab;               /* do without tokenizer and chat template (measurements on token ids) */
     uint64_t memory_limit_bytes; /* 0: what the machine has */
+    const char *page_cache;      /* folder where pages of prompts are kept for later starts; NULL: nowhere */
     /* Called by the thread that loads, now and then; may be NULL. */
     void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     void *progress_arg;
@@ -114,7 +115,8 @@ typedef struct fh_gen_request {
     bool embed;
     fh_str cache_salt; /* copied, at most 64 bytes without zeros: tokens are reused only between requests of the same salt */
     fh_gen_priority priority;
-    bool markers; /* control tokens that are part of the markers of fh_engine_toolfmt come as text */
+    bool off_disk; /* nothing of it is looked for in the page cache nor written there */
+    bool markers;  /* control tokens that are part of the markers of fh_engine_toolfmt come as text */
     /* What was begun, as text, while the request is submitted; NULL: not wanted. */
     void (*on_begun)(void *arg, fh_str text);
     /* On the batch thread, borrowed during the call. */
