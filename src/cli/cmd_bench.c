@@ -242,7 +242,7 @@ static const fh_cli_flag flags[] = {
     {"depth", 0, FH_CLI_INT, "N", "tokens that are in the cache before (default 0)", 0, 1 << 20},
     {"streams", 0, FH_CLI_INT, "N", "sequences at once (default 1)", 1, FH_LIMIT_STREAMS},
     {"batch", 0, FH_CLI_INT, "N", "tokens of one step (default 512)", 1, FH_ENGINE_BATCH_MAX},
-    {"deterministic", 0, FH_CLI_BOOL, NULL, "attention is not split along keys", 0, 0},
+    {"deterministic", 0, FH_CLI_BOOL, NULL, "as an engine that computes the same whatever is in its batch", 0, 0},
     {"kernels", 0, FH_CLI_BOOL, NULL, "no model: the products of each type of weights by each instruction set, alone", 0, 0},
     {"record", 0, FH_CLI_BOOL, NULL, "keep the decode speed, also with 1,024 tokens in the cache: plans predict this machine's speed by it",
      0, 0},

@@ -50,7 +50,7 @@ void fh_transformer_logits(const fh_transformer_pass *p)
     fh_transformer_work *ws = p->ws;
     if (ws->parts) {
         split_rows(p);
-        fh_act_set(ws->act, ws->parts, 2 * p->rows, e, e, p->wk);
+        fh_act_set_bytes(ws->act, ws->parts, 2 * p->rows, e, e, p->wk);
         fh_matmul(fh_transformer_output(p->w), ws->act, ws->part_logits, vocab, false, p->wk);
         fh_barrier(p->wk);
         join_logits(p);

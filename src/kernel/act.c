@@ -1,4 +1,4 @@
-/* Activations: the float rows of a batch and, for tables that multiply in 8 bits, their quantised tiles.
+/* Activations: the float rows of a batch and, for tables that multiply in 8 bits, their quantised tiles, or brain floats of a large one.
  *
  * A small batch is quantised by every worker for itself, because that takes less time than a barrier; a large one is shared out by blocks
  * and ends with a barrier. Each worker has a view of its own, so nothing here is written by two. */
@@ -6,6 +6,8 @@
 
 #include <assert.h>
 #include <string.h>
+
+_Static_assert(FH_HALVES_BYTES / FH_HALVES_ROWS >= FH_ACT_BLOCK_BYTES, "tiles fit where halves do");
 
 #define OWN_WORKERS     16
 #define OWN_ELEMS       4096 /* rows * columns of a batch that each worker does for itself */
@@ -20,7 +22,7 @@ struct fh_act {
     const fh_kernels *kernels;
     size_t max_rows, max_cols;
     float *floats;  /* normalised rows of a large batch */
-    uint8_t *tiles; /* quantised rows of a large batch */
+    uint8_t *tiles; /* quantised rows of a large batch, or its halves */
     uint8_t *own;   /* OWN_BYTES a worker: normalised rows, tiles */
     view_slot views[FH_POOL_MAX];
 };
@@ -34,15 +36,18 @@ typedef struct fill {
     size_t x_stride, n, cols;
     float eps;
     float *floats;
-    uint8_t *tiles;
+    uint8_t *tiles, *halves; /* one of them, or none */
+    bool bytes;              /* no halves, whatever the size */
 } fill;
 
 static bool alloc_buffers(fh_act *a, size_t padded_cols)
 {
-    size_t elems, bytes;
-    if (fh_mul_overflows(a->max_rows, padded_cols, &elems) || fh_mul_overflows(elems, sizeof(float), &bytes)) return false;
+    size_t elems, bytes, rows;
+    if (fh_add_overflows(a->max_rows, FH_HALVES_ROWS - 1, &rows)) return false;
+    rows = rows / FH_HALVES_ROWS * FH_HALVES_ROWS;
+    if (fh_mul_overflows(rows, padded_cols, &elems) || fh_mul_overflows(elems, sizeof(float), &bytes)) return false;
     a->floats = fh_alloc_aligned(64, bytes);
-    a->tiles = fh_alloc_aligned(64, elems / FH_PACK_COLS * FH_ACT_BLOCK_BYTES);
+    a->tiles = fh_alloc_aligned(64, elems / FH_PACK_COLS * (FH_HALVES_BYTES / FH_HALVES_ROWS));
     a->own = fh_alloc_aligned(64, OWN_WORKERS * OWN_BYTES);
     return a->floats && a->tiles && a->own;
 }
@@ -78,6 +83,13 @@ static void quantise_blocks(const fill *f, const float *x, size_t row, size_t bl
                          figures + block * m * FH_FIGS + row - tile);
 }
 
+static void halve_blocks(const fill *f, const float *x, size_t row, size_t block, size_t block_end)
+{
+    size_t blocks = f->cols / FH_PACK_COLS, tile = row / FH_HALVES_ROWS, place = row % FH_HALVES_ROWS;
+    f->kernels->halve(x + block * FH_PACK_COLS, block_end - block,
+                      f->halves + (tile * blocks + block) * FH_HALVES_BYTES + place * FH_PACK_COLS * 2);
+}
+
 /* Blocks [block, block_end) of a row; the scale of the norm is computed by each worker that has a part of the row. */
 static void fill_row(const fill *f, size_t row, size_t block, size_t block_end)
 {
@@ -91,6 +103,7 @@ static void fill_row(const fill *f, size_t row, size_t block, size_t block_end)
         x = y;
     }
     if (f->tiles) quantise_blocks(f, x, row, block, block_end);
+    if (f->halves) halve_blocks(f, x, row, block, block_end);
 }
 
 static void fill_range(const fill *f, size_t first, size_t last)
@@ -107,21 +120,28 @@ static void set(fh_act *a, fill f, fh_worker *w)
 {
     assert(f.n <= a->max_rows && f.cols <= a->max_cols && f.n > 0 && f.cols > 0 && w->index < FH_POOL_MAX);
     size_t items = f.n * ((f.cols + FH_PACK_COLS - 1) / FH_PACK_COLS), first = 0, last = items;
-    bool own = items * FH_PACK_COLS <= OWN_ELEMS && w->count <= OWN_WORKERS;
     bool quantises = a->kernels->packs && f.cols % FH_PACK_COLS == 0;
+    bool wide = quantises && a->kernels->product_wide && f.n >= FH_WIDE_ROWS && !f.bytes;
+    bool own = !wide && items * FH_PACK_COLS <= OWN_ELEMS && w->count <= OWN_WORKERS;
     uint8_t *mine = a->own + w->index * OWN_BYTES; /* not read where count > OWN_WORKERS */
     f.kernels = a->kernels;
     f.floats = own ? (float *)(void *)mine : a->floats;
-    f.tiles = !quantises ? NULL : own ? mine + OWN_FLOAT_BYTES : a->tiles;
-    a->views[w->index].view = (fh_act_view){f.norm ? f.floats : f.x, f.norm ? f.cols : f.x_stride, f.n, f.cols, f.tiles};
+    f.tiles = !quantises || wide ? NULL : own ? mine + OWN_FLOAT_BYTES : a->tiles;
+    f.halves = wide ? a->tiles : NULL;
+    a->views[w->index].view = (fh_act_view){f.norm ? f.floats : f.x, f.norm ? f.cols : f.x_stride, f.n, f.cols, f.tiles, f.halves};
     if (!own) fh_worker_range(w, items, 1, &first, &last);
-    if (f.tiles || f.norm) fill_range(&f, first, last);
+    if (quantises || f.norm) fill_range(&f, first, last);
     if (!own) fh_barrier(w);
 }
 
 void fh_act_set(fh_act *a, const float *x, size_t n, size_t cols, size_t x_stride, fh_worker *w)
 {
     set(a, (fill){.x = x, .n = n, .cols = cols, .x_stride = x_stride}, w);
+}
+
+void fh_act_set_bytes(fh_act *a, const float *x, size_t n, size_t cols, size_t x_stride, fh_worker *w)
+{
+    set(a, (fill){.x = x, .n = n, .cols = cols, .x_stride = x_stride, .bytes = true}, w);
 }
 
 void fh_act_set_norm(fh_act *a, const float *x, size_t x_stride, const float *norm, float eps, size_t n, size_t cols, fh_worker *w)
@@ -164,7 +184,7 @@ void fh_act_set_parts(fh_act *a, const float *x, size_t cols, const uint32_t *ro
     assert(n <= a->max_rows && cols <= a->max_cols && w->index < FH_POOL_MAX);
     f.copies = rows && (floats || !quantises);
     f.tiles = quantises ? a->tiles : NULL;
-    a->views[w->index].view = (fh_act_view){f.copies ? a->floats : x, cols, n, cols, f.tiles};
+    a->views[w->index].view = (fh_act_view){.x = f.copies ? a->floats : x, .x_stride = cols, .n = n, .cols = cols, .tiles = f.tiles};
     fh_worker_range(w, n * ((cols + FH_PACK_COLS - 1) / FH_PACK_COLS), 1, &first, &last);
     if (f.tiles || f.copies) fill_parts(&f, parts, first, last);
     fh_barrier(w);

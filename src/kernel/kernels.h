@@ -155,16 +155,22 @@ void fh_pack_row(const fh_weight *w, size_t row, float *dst); /* dequantises one
  *
  * Rows go in tiles of 8, the last tile has what is left, m rows. A tile has first its quants, then its figures: for every block of 32
  * columns int8 q[m][32], and float d[m], float d_sum[m] (d times the sum of q), int32 minus_sum[m], minus_sum0[m], minus_sum1[m] (negated
- * sums of q: all, columns 0-15, columns 16-31). x is about d * q, |q| <= 127. */
+ * sums of q: all, columns 0-15, columns 16-31). x is about d * q, |q| <= 127.
+ *
+ * Wide products take brain floats instead: for every 16 rows, for every block, bf16[16][32]; rows that fill up the last 16 hold anything.
+ */
 #define FH_TILE_ROWS  8
 #define FH_PANEL_ROWS 64 /* activation rows that stay in the cache while weights pass by */
 enum { FH_FIG_D, FH_FIG_D_SUM, FH_FIG_SUM, FH_FIG_SUM0, FH_FIG_SUM1, FH_FIGS };
 #define FH_ACT_BLOCK_BYTES (FH_PACK_COLS + FH_FIGS * 4)
+#define FH_HALVES_ROWS     16
+#define FH_HALVES_BYTES    (FH_HALVES_ROWS * FH_PACK_COLS * 2) /* a block of 16 rows */
 
 typedef struct fh_act_view {
     const float *x; /* the float rows */
     size_t x_stride, n, cols;
-    const uint8_t *tiles; /* NULL when the table works with floats only */
+    const uint8_t *tiles;  /* quantised; NULL when the table works with floats only, and beside halves */
+    const uint8_t *halves; /* of a large batch, for tables with wide products; else NULL */
 } fh_act_view;
 
 const fh_act_view *fh_act_view_get(const fh_act *a, const fh_worker *w); /* this worker's view of what it last set */
@@ -227,6 +233,9 @@ struct fh_kernels {
     /* Quantises `blocks` blocks of x; q and figures are the row's in its tile of m rows. */
     void (*quantise)(const float *x, size_t blocks, size_t m, int8_t *q, float *figures);
     void (*product_packed)(const fh_product *p);
+    void (*halve)(const float *x, size_t blocks, uint8_t *to); /* a row's place among its 16; blocks FH_HALVES_BYTES apart */
+    /* Packed weights with halves; with `up`, of the same shape, y = silu(W x) * (up x). NULL: there is none. */
+    void (*product_wide)(const fh_product *p, const fh_weight *up);
     void (*product_float)(const fh_product *p);                                        /* GGUF layout, float arithmetic */
     float (*rms_scale)(const float *x, size_t n, float eps);                           /* 1 / sqrt(mean(x^2) + eps) */
     void (*norm_row)(const float *x, const float *w, float scale, size_t n, float *y); /* y = x * scale * w */
@@ -238,7 +247,7 @@ struct fh_kernels {
 
 extern const fh_kernels fh_kernels_ref;
 #if defined(__x86_64__)
-extern const fh_kernels fh_kernels_avx2, fh_kernels_avx512;
+extern const fh_kernels fh_kernels_avx2, fh_kernels_avx512, fh_kernels_amx;
 #endif
 
 #endif

@@ -3,7 +3,6 @@
 #ifndef FH_KERNEL_PEAK_H
 #define FH_KERNEL_PEAK_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 enum { FH_PEAK_AVX2_OPS = 8 * 64, FH_PEAK_AVX512_OPS = 16 * 128, FH_PEAK_AMX_OPS = 4 * 2 * 16 * 16 * 64 };
@@ -11,6 +10,5 @@ enum { FH_PEAK_AVX2_OPS = 8 * 64, FH_PEAK_AVX512_OPS = 16 * 128, FH_PEAK_AMX_OPS
 uint32_t fh_peak_loop_avx2(uint64_t turns);
 uint32_t fh_peak_loop_avx512(uint64_t turns);
 uint32_t fh_peak_loop_amx(uint64_t turns); /* the thread's tiles are released afterwards */
-bool fh_peak_amx_allowed(void);            /* asks the system, once a process is enough; tiles cost each thread 8 KiB of saved state */
 
 #endif

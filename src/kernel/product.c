@@ -12,22 +12,25 @@ static size_t group_count(const fh_weight *w)
 void fh_product_run(const fh_product *p)
 {
     const fh_kernels *k = p->weight->kernels;
-    if (p->weight->packed)
-        k->product_packed(p);
-    else
+    if (!p->weight->packed)
         k->product_float(p);
+    else if (p->act->halves)
+        k->product_wide(p, NULL);
+    else
+        k->product_packed(p);
 }
 
 /* Groups [first, last) of one weight against the whole batch. */
 static void multiply(const fh_matmul_job *job, const fh_act_view *a, size_t first, size_t last)
 {
-    assert(a->cols == job->weight->cols && (a->tiles || !job->weight->packed));
+    assert(a->cols == job->weight->cols && (a->tiles || a->halves || !job->weight->packed));
     fh_product p = {.weight = job->weight, .act = a, .y_stride = job->y_stride, .add = job->add};
     p.row = first * FH_PACK_ROWS;
     p.row_end = FH_MIN(last * FH_PACK_ROWS, job->weight->rows);
-    for (size_t i = 0; i < a->n; i += FH_PANEL_ROWS) {
+    size_t panel = a->halves && job->weight->packed ? a->n : FH_PANEL_ROWS; /* wide products have panels of their own */
+    for (size_t i = 0; i < a->n; i += panel) {
         p.act_row = i;
-        p.act_end = FH_MIN(i + FH_PANEL_ROWS, a->n);
+        p.act_end = FH_MIN(i + panel, a->n);
         p.y = job->y + i * job->y_stride + p.row;
         fh_product_run(&p);
     }
@@ -68,14 +71,28 @@ void fh_product_glu(fh_product gate, const fh_weight *up)
     }
 }
 
+/* Groups [first, last) against the whole batch. */
+static void glu_wide(fh_product p, const fh_weight *up, float *y, size_t first, size_t last)
+{
+    p.row = first * FH_PACK_ROWS;
+    p.row_end = FH_MIN(last * FH_PACK_ROWS, p.weight->rows);
+    p.act_end = p.act->n;
+    p.y = y + p.row;
+    p.weight->kernels->product_wide(&p, up);
+}
+
 void fh_matmul_glu(const fh_weight *gate, const fh_weight *up, const fh_act *act, float *y, size_t y_stride, fh_worker *w)
 {
     assert(gate->rows == up->rows && gate->cols == up->cols);
     const fh_act_view *a = fh_act_view_get(act, w);
-    assert(a->cols == gate->cols && (a->tiles || !(gate->packed || up->packed)));
-    fh_product p = {.weight = gate, .act = a, .y_stride = y_stride};
+    assert(a->cols == gate->cols && (a->tiles || a->halves || !(gate->packed || up->packed)));
     size_t first, last;
     fh_worker_range(w, group_count(gate), 1, &first, &last);
+    fh_product p = {.weight = gate, .act = a, .y_stride = y_stride};
+    if (a->halves && gate->packed && up->packed) {
+        glu_wide(p, up, y, first, last);
+        return;
+    }
     for (size_t i = 0; i < a->n; i += FH_PANEL_ROWS) {
         p.act_row = i;
         p.act_end = FH_MIN(i + FH_PANEL_ROWS, a->n);

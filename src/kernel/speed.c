@@ -55,6 +55,7 @@ fh_peak fh_peak_of(fh_isa isa)
     switch (isa) {
     case FH_ISA_AVX2: return FH_PEAK_AVX2;
     case FH_ISA_AVX512_VNNI: return FH_PEAK_AVX512_VNNI;
+    case FH_ISA_AMX: return FH_PEAK_AMX_INT8;
     case FH_ISA_REF:
     case FH_ISA_COUNT: break;
     }
@@ -67,7 +68,7 @@ static bool has_peak(fh_peak p)
     switch (p) {
     case FH_PEAK_AVX2: return fh_isa_available(FH_ISA_AVX2);
     case FH_PEAK_AVX512_VNNI: return fh_isa_available(FH_ISA_AVX512_VNNI);
-    case FH_PEAK_AMX_INT8: return fh_cpu_get()->amx_int8 && fh_peak_amx_allowed();
+    case FH_PEAK_AMX_INT8: return fh_cpu_get()->amx_int8 && fh_cpu_permit_amx();
     case FH_PEAK_COUNT: break;
     }
 #endif

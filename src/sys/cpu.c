@@ -8,6 +8,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { XCR0_AVX = 0x6, XCR0_AVX512 = 0xe6, XCR0_AMX = 0x60000 };
 
@@ -63,6 +65,13 @@ static void read_cpu(fh_cpu *cpu)
     }
 }
 
+/* Documentation/arch/x86/xstate.rst of Linux: component 18 is the tiles' data. */
+static bool ask_for_amx(void)
+{
+    enum { REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
+    return syscall(SYS_arch_prctl, REQ_XCOMP_PERM, XTILEDATA) == 0;
+}
+
 #elif defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -76,11 +85,21 @@ static void read_cpu(fh_cpu *cpu)
     cpu->i8mm = caps2 & HWCAP2_I8MM;
 }
 
+static bool ask_for_amx(void)
+{
+    return false;
+}
+
 #else
 
 static void read_cpu(fh_cpu *cpu)
 {
     snprintf(cpu->vendor, sizeof cpu->vendor, "unknown");
+}
+
+static bool ask_for_amx(void)
+{
+    return false;
 }
 #endif
 
@@ -96,6 +115,21 @@ const fh_cpu *fh_cpu_get(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, read_once);
     return &the_cpu;
+}
+
+static bool amx_permitted;
+
+static void ask_once(void)
+{
+    const fh_cpu *cpu = fh_cpu_get();
+    amx_permitted = (cpu->amx_int8 || cpu->amx_bf16) && ask_for_amx();
+}
+
+bool fh_cpu_permit_amx(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, ask_once);
+    return amx_permitted;
 }
 
 bool fh_cpu_isa_next(size_t *i, const char **ret_name)

@@ -206,4 +206,7 @@ void ISA(rope)(const float *x, const float *cs, size_t pairs, float *y);
 void ISA(store)(fh_type type, const float *x, size_t n, void *dst);
 void ISA(attend)(const fh_attn_part *part);
 
+void fh_amx_halve(const float *x, size_t blocks, uint8_t *to);
+void fh_amx_product_wide(const fh_product *p, const fh_weight *up);
+
 #endif

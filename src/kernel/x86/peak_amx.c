@@ -1,34 +1,8 @@
-/* The integer peak of tiles: four sums of 16 x 16 from two tiles of 16 x 64 each way, as a blocked product would keep them.
- * Sources: Intel SDM volume 1 chapter 18 (palette 1, the configuration's layout); Linux Documentation/arch/x86/xstate.rst (permission). */
+/* The integer peak of tiles: four sums of 16 x 16 from two tiles of 16 x 64 each way, as a blocked product would keep them. */
 #include "../peak.h"
+#include "tiles.h"
 
-#include <immintrin.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILE_DATA = 18 };
-
-typedef struct tile_config {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} tile_config;
-
-bool fh_peak_amx_allowed(void)
-{
-    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA) == 0;
-}
-
-static void configure(void)
-{
-    tile_config c = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        c.row_bytes[i] = 64;
-        c.rows[i] = 16;
-    }
-    _tile_loadconfig(&c);
-}
 
 uint32_t fh_peak_loop_amx(uint64_t turns)
 {
@@ -37,7 +11,8 @@ uint32_t fh_peak_loop_amx(uint64_t turns)
     uint32_t total = 0;
     memset(ones, 1, sizeof ones);
     memset(twos, 2, sizeof twos);
-    configure();
+    _tile_loadconfig(&fh_tile_whole);
+    fh_tile_settle();
     _tile_loadd(4, ones, 64);
     _tile_loadd(5, ones, 64);
     _tile_loadd(6, twos, 64);
@@ -57,6 +32,7 @@ uint32_t fh_peak_loop_amx(uint64_t turns)
     _tile_stored(2, sums[2], 64);
     _tile_stored(3, sums[3], 64);
     _tile_release();
+    fh_tile_settle();
     for (size_t i = 0; i < 4 * 16 * 16; i++) total += sums[i / 256][i % 256];
     return total;
 }

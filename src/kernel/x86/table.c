@@ -1,7 +1,10 @@
-/* The table of one instruction set; compiled once for each. */
+/* The table of one instruction set; compiled once for each. That of AMX is AVX-512's with products by tiles for large batches. */
 #include "lanes.h"
 
-#ifdef __AVX512F__
+#if defined(FH_TABLE_AMX)
+#define TABLE     fh_kernels_amx
+#define TABLE_ISA FH_ISA_AMX
+#elif defined(__AVX512F__)
 #define TABLE     fh_kernels_avx512
 #define TABLE_ISA FH_ISA_AVX512_VNNI
 #else
@@ -14,6 +17,10 @@ const fh_kernels TABLE = {
     .packs = true,
     .quantise = ISA(quantise),
     .product_packed = ISA(product_packed),
+#ifdef FH_TABLE_AMX
+    .halve = fh_amx_halve,
+    .product_wide = fh_amx_product_wide,
+#endif
     .product_float = ISA(product_float),
     .rms_scale = ISA(rms_scale),
     .norm_row = ISA(norm_row),

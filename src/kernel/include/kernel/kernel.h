@@ -6,8 +6,9 @@
  * Every operation is called by all workers of a pool run together (SPMD) and does this worker's share; the caller puts fh_barrier between
  * an operation that writes and one that reads what another worker wrote. Matrices are row-major; a batch is n rows of activations. Shapes:
  * weights [rows, cols] (GGUF ne[0] = cols, the contraction length); x [n, cols]; y [n, rows]. All activations are float32. A row's result
- * does not depend on the other rows of its batch nor on the number of workers, bit for bit (attention split along keys is the one
- * exception, and the caller chooses it). Memory is the caller's unless said. Errors only where memory is made; kernels assert their
+ * does not depend on the other rows of its batch nor on the number of workers, bit for bit, with two exceptions, both the caller's choice:
+ * attention split along keys, and FH_ISA_AMX, whose products of batches from FH_WIDE_ROWS rows on are others (nearer to exact ones) than
+ * those of smaller batches. Memory is the caller's unless said. Errors only where memory is made; kernels assert their
  * preconditions. */
 #ifndef FH_KERNEL_KERNEL_H
 #define FH_KERNEL_KERNEL_H
@@ -17,15 +18,20 @@
 #include "kernel/type.h"
 #include "sys/pool.h"
 
-typedef enum fh_isa { FH_ISA_REF, FH_ISA_AVX2, FH_ISA_AVX512_VNNI, FH_ISA_COUNT } fh_isa;
+typedef enum fh_isa { FH_ISA_REF, FH_ISA_AVX2, FH_ISA_AVX512_VNNI, FH_ISA_AMX, FH_ISA_COUNT } fh_isa;
+
+#define FH_WIDE_ROWS                                                                                                                       \
+    32 /* of a batch, from which on FH_ISA_AMX multiplies by tiles of brain floats: below it 8-bit products take less time */
 
 typedef struct fh_kernels fh_kernels;
 
 bool fh_isa_available(fh_isa isa);
 const char *fh_isa_name(fh_isa isa);
 fh_isa fh_isa_best(void); /* the widest that this processor has */
-/* The best, or what the environment's FREEHOLD_ISA=ref|avx2|avx512_vnni names: FH_E_USAGE when that is not to be had. */
+/* The best, or what the environment's FREEHOLD_ISA=ref|avx2|avx512_vnni|amx names: FH_E_USAGE when that is not to be had. */
 int fh_isa_choose(fh_isa *ret, fh_err **err);
+/* isa, or the widest below it whose results do not depend on the size of a batch. */
+fh_isa fh_isa_uniform(fh_isa isa);
 const fh_kernels *fh_kernels_get(fh_isa isa); /* NULL when not available on this machine */
 
 /* ---- weights ---- */
@@ -73,6 +79,8 @@ void fh_act_free(fh_act *a);
  * quantised by each worker for itself), so fh_matmul may follow at once; a barrier must stand between the last product that read a and this
  * call. The float rows are remembered as borrowed: weights that want floats (F32, F16, BF16, exact) read x itself. */
 void fh_act_set(fh_act *a, const float *x, size_t n, size_t cols, size_t x_stride, fh_worker *w);
+/* As fh_act_set, in 8 bits whatever the number of rows: for rows that the caller has split into parts for that. */
+void fh_act_set_bytes(fh_act *a, const float *x, size_t n, size_t cols, size_t x_stride, fh_worker *w);
 /* As fh_rms_norm followed by fh_act_set, in one pass; the normalised rows live in a. */
 void fh_act_set_norm(fh_act *a, const float *x, size_t x_stride, const float *norm, float eps, size_t n, size_t cols, fh_worker *w);
 /* y[i][r] (+)= sum_c W[r][c] x[i][c] for the n rows in a; y_stride floats between rows of y. add: accumulate onto y (a residual). */

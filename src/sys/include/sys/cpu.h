@@ -12,6 +12,10 @@ typedef struct fh_cpu {
 } fh_cpu; /* only what the operating system has enabled too (XCR0) */
 
 const fh_cpu *fh_cpu_get(void);
+/* Asks the system, once a process, to let its threads use the registers of AMX (Linux gives them to those that ask; each
+ * thread that uses them has 8 KiB more to be saved). False: there are none,
+ * or it refuses. */
+bool fh_cpu_permit_amx(void);
 /* Names of the instruction sets that it has, of those above: size_t i = 0; while (fh_cpu_isa_next(&i, &name)) ... */
 bool fh_cpu_isa_next(size_t *i, const char **ret_name);
 
