@@ -32,10 +32,10 @@ static void apart(fh_worker *w, void *arg)
     mix *m = arg;
     for (size_t i = 0; i < parts.count; i++) {
         const fh_expert_part *p = &parts_at[i];
-        fh_act_set(m->a, m->gathered + (size_t)p->first * COLS, p->count, COLS, COLS, w);
+        fh_act_set_bytes(m->a, m->gathered + (size_t)p->first * COLS, p->count, COLS, COLS, w);
         fh_matmul_glu(m->alone[0][p->expert], m->alone[1][p->expert], m->a, m->want_h + (size_t)p->first * FF, FF, w);
         fh_barrier(w);
-        fh_act_set(m->a, m->want_h + (size_t)p->first * FF, p->count, FF, FF, w);
+        fh_act_set_bytes(m->a, m->want_h + (size_t)p->first * FF, p->count, FF, FF, w);
         fh_matmul(m->alone[2][p->expert], m->a, m->want_y + (size_t)p->first * COLS, COLS, false, w);
         fh_barrier(w);
     }
