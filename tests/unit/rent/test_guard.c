@@ -167,8 +167,7 @@ static void what_is_remembered_is_read_again(void **state)
 {
     static const char *const bad[] = {
         "{}", "{\"installation\":\"\",\"epochs\":[],\"machines\":[],\"ended\":[]}",
-        "{\"installation\":\"zz\",\"epochs\":[],\"machines\":[],\"ended\":[],\"heard_utc_ns\":0,\"asked_utc_ns\":0,"
-        "\"silent_utc_ns\":0}"};
+        "{\"installation\":\"zz\",\"epochs\":[],\"machines\":[],\"ended\":[],\"heard_utc_ns\":0,\"asked_utc_ns\":0,\"silent_utc_ns\":0}"};
     FH_AUTO(json) fh_json *doc = NULL, *empty = NULL;
     (void)state;
     empty = fh_guard_memory_json(&m);
