@@ -6,8 +6,6 @@
  * number of rows beside it. */
 #include "unpack_avx512.h"
 
-#include <assert.h>
-
 #define AT_ONCE 4 /* activation rows whose sums run side by side */
 
 INLINE __m512i int_at(const void *p)
@@ -131,29 +129,4 @@ INLINE void group_by_tile(fh_pack_kind t, const fh_product *p, size_t row, size_
     if (tile.rows & 1) step(t, 1, p, row, tile_row, tile, i);
 }
 
-INLINE void product(fh_pack_kind t, const fh_product *p)
-{
-    for (size_t row = p->row; row < p->row_end; row += FH_PACK_ROWS) {
-        for (size_t act = p->act_row; act < p->act_end; act += FH_TILE_ROWS) group_by_tile(t, p, row, act);
-    }
-}
-
-/* A function each: all of them in one take compilers minutes. */
-#define PRODUCT_OF(name, ...)                                                                                                              \
-    static __attribute__((noinline)) void product_##name(const fh_product *p)                                                              \
-    {                                                                                                                                      \
-        product(FH_PACK_KIND(__VA_ARGS__), p);                                                                                             \
-    }
-FH_PACK_LIST(PRODUCT_OF)
-#undef PRODUCT_OF
-
-void ISA(product_packed)(const fh_product *p)
-{
-#define PRODUCT_CASE(name, ...)                                                                                                            \
-    case FH_TYPE_##name: product_##name(p); return;
-    switch ((unsigned)p->weight->type) {
-        FH_PACK_LIST(PRODUCT_CASE)
-    }
-#undef PRODUCT_CASE
-    assert(!"a type that is not packed");
-}
+#include "product_types.h"
