@@ -7,6 +7,7 @@
 #include "cmocka_all.h"
 #include "memory_work.h"
 #include "pool/ca.h"
+#include "run_until.h"
 #include "sys/file.h"
 
 #include <stdio.h>
@@ -19,7 +20,7 @@ typedef enum cheat { NONE, WRONG_DIGESTS, WRONG_KEY, SHORT } cheat;
 
 static char folder[64], authority[96];
 static fh_loop *loop;
-static fh_timer *deadline, *look;
+static fh_timer *deadline;
 static fh_pool_ca *ca;
 static fh_link_listener *listener;
 static fh_link_dial *dial;
@@ -152,27 +153,6 @@ static void connect_both(void)
     assert_int_equal(fh_link_dial_new(&dial, loop, &d, NULL), 0);
 }
 
-static bool (*awaited)(void);
-
-static void look_again(void *arg)
-{
-    if (awaited())
-        fh_loop_stop(loop);
-    else
-        fh_timer_start(look, 2 * FH_NS_PER_MS);
-}
-
-static void await(bool (*condition)(void))
-{
-    awaited = condition;
-    assert_int_equal(fh_timer_new(&look, loop, look_again, NULL, NULL), 0);
-    fh_timer_start(look, 0);
-    fh_timer_start(deadline, 60 * FH_NS_PER_S);
-    assert_int_equal(fh_loop_run(loop, NULL), 0);
-    fh_timer_stop(deadline);
-    fh_timer_free(look);
-}
-
 static bool link_is_known(void)
 {
     return told == 1;
@@ -192,13 +172,13 @@ static bool has_waited(void)
 static void await_nothing(void)
 {
     waits_until_ns = fh_clock_mono_ns() + 3 * FH_LIMIT_MEASURE_SETTLE_MS * FH_NS_PER_MS;
-    await(has_waited);
+    run_until(loop, deadline, has_waited);
 }
 
 static void a_machine_that_has_come_is_measured(void **state)
 {
     connect_both();
-    await(all_is_known);
+    run_until(loop, deadline, all_is_known);
     assert_true(seen.round_trip_us > 0 && seen.to_bytes_s > 0 && seen.from_bytes_s > 0 && seen.memory_bytes_s > 0);
     assert_false(seen.wrong);
     assert_true(seen.at_utc_ns > 0 && seen.claimed_bytes_s == 40000000);
@@ -216,7 +196,7 @@ static void one_that_says_something_else_than_then_is_measured_again(void **stat
 {
     known = (fh_node_measured){.at_utc_ns = now(), .memory_bytes_s = 3, .claimed_bytes_s = 10000000};
     connect_both();
-    await(all_is_known);
+    run_until(loop, deadline, all_is_known);
     assert_true(seen.memory_bytes_s > 3);
 }
 
@@ -224,7 +204,7 @@ static void of_one_that_is_not_lent_the_link_is_measured_alone(void **state)
 {
     lent = false;
     connect_both();
-    await(link_is_known);
+    run_until(loop, deadline, link_is_known);
     await_nothing();
     assert_int_equal(told, 1);
     assert_true(seen.to_bytes_s > 0 && seen.memory_bytes_s == 0 && !seen.wrong);
@@ -247,7 +227,7 @@ static bool is_up(void)
 static void one_that_has_something_to_do_is_left_alone(void **state)
 {
     connect_both();
-    await(is_up);
+    run_until(loop, deadline, is_up);
     open_tunnels();
     await_nothing();
     assert_int_equal(told, 0);
@@ -257,7 +237,7 @@ static void it_cheats(cheat how)
 {
     cheats = how;
     connect_both();
-    await(all_is_known);
+    run_until(loop, deadline, all_is_known);
     assert_true(seen.wrong);
     assert_true(seen.memory_bytes_s == 0 && seen.to_bytes_s > 0);
     assert_true(fh_node_measured_memory(&seen, 1000) == 0);
@@ -281,7 +261,7 @@ static void digests_that_are_missing_are_found_out(void **state)
 static void one_that_goes_while_it_works_is_measured_no_more(void **state)
 {
     connect_both();
-    await(link_is_known); /* and its work has begun */
+    run_until(loop, deadline, link_is_known); /* and its work has begun */
     fh_link_dial_free(fh_take(dial));
     await_nothing();
     assert_int_equal(told, 1);

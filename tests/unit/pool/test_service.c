@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cmocka_all.h"
 #include "db/schema.h"
+#include "run_until.h"
 #include "sys/file.h"
 
 #include <stdio.h>
@@ -141,29 +142,6 @@ static void start_member(bool joins)
     assert_int_equal(fh_pool_member_start(&member, loop, &c, NULL), 0);
 }
 
-/* Until the condition holds, which is looked at every few milliseconds. */
-static bool (*awaited)(void);
-static fh_timer *look;
-
-static void look_again(void *arg)
-{
-    if (awaited())
-        fh_loop_stop(loop);
-    else
-        fh_timer_start(look, 2 * FH_NS_PER_MS);
-}
-
-static void await(bool (*condition)(void))
-{
-    awaited = condition;
-    assert_int_equal(fh_timer_new(&look, loop, look_again, NULL, NULL), 0);
-    fh_timer_start(look, 0);
-    fh_timer_start(deadline, 60 * FH_NS_PER_S);
-    assert_int_equal(fh_loop_run(loop, NULL), 0);
-    fh_timer_stop(deadline);
-    fh_timer_free(look);
-}
-
 static void make_token(void)
 {
     int64_t expires;
@@ -202,7 +180,7 @@ static void a_machine_joins_and_says_what_it_has(void **state)
 {
     make_token();
     join_as("den");
-    await(den_has_told);
+    run_until(loop, deadline, den_has_told);
     assert_int_equal(seen.joined, 1);
     assert_int_equal(seen.here, 1);
     assert_true(den()->ask.micro == 350000);
@@ -219,12 +197,12 @@ static void it_comes_back_by_itself_when_the_server_was_away(void **state)
 {
     make_token();
     join_as("den");
-    await(den_has_told);
+    run_until(loop, deadline, den_has_told);
     int port = fh_pool_service_port(service);
     fh_pool_service_free(fh_take(service));
     assert_true(is_away());
     start_service(port);
-    await(den_has_told);
+    run_until(loop, deadline, den_has_told);
     assert_int_equal(seen.joined, 1);
 }
 
@@ -232,13 +210,13 @@ static void it_comes_back_as_itself_after_its_own_restart(void **state)
 {
     make_token();
     join_as("den");
-    await(den_has_told);
+    run_until(loop, deadline, den_has_told);
     stop_member();
     fh_identity_close(fh_take(identity));
-    await(is_away);
+    run_until(loop, deadline, is_away);
     assert_int_equal(fh_identity_open(&identity, at_node, NULL), 0);
     start_member(false);
-    await(den_has_told);
+    run_until(loop, deadline, den_has_told);
     assert_int_equal(fh_nodes_count(nodes), 1);
 }
 
@@ -246,14 +224,14 @@ static void a_token_that_was_used_opens_for_nobody_else(void **state)
 {
     make_token();
     join_as("den");
-    await(den_has_told);
+    run_until(loop, deadline, den_has_told);
     stop_member();
     fh_identity_close(fh_take(identity));
     assert_int_equal(fh_dir_remove(at_node, NULL), 0);
     assert_int_equal(fh_dir_make(at_node, 0700, NULL), 0);
     assert_int_equal(fh_identity_open(&identity, at_node, NULL), 0);
     join_as("thief");
-    await(has_failed);
+    run_until(loop, deadline, has_failed);
     assert_non_null(strstr(seen.why, "used already"));
     assert_null(fh_nodes_find(nodes, FH_STR("thief")));
 }
@@ -266,7 +244,7 @@ static void a_token_is_refused_when_its_hour_is_over(void **state)
     offset_ns = DAY / 2;
     assert_int_equal(fh_nodes_token_new(nodes, fh_pool_service_fingerprint(service), server_now(), other, &expires, NULL), 0);
     join_as("den");
-    await(has_failed);
+    run_until(loop, deadline, has_failed);
     assert_non_null(strstr(seen.why, "hour is over"));
 }
 
@@ -275,7 +253,7 @@ static void strangers_are_not_let_in_while_nobody_is_expected(void **state)
     make_token();
     offset_ns = DAY / 2;
     join_as("den");
-    await(has_failed);
+    run_until(loop, deadline, has_failed);
     assert_non_null(strstr(seen.why, "nobody is expected"));
 }
 
@@ -287,7 +265,7 @@ static void nothing_is_said_to_a_server_that_is_not_the_one_of_the_token(void **
     t.server.bytes[0] ^= 1;
     fh_join_token_write(&t, token);
     join_as("den");
-    await(has_failed);
+    run_until(loop, deadline, has_failed);
     assert_int_equal(fh_nodes_count(nodes), 0);
     assert_int_equal(seen.joined, 0);
 }
@@ -301,16 +279,16 @@ static void a_name_that_is_taken_is_refused_and_the_token_stays_good(void **stat
 {
     make_token();
     join_as("den");
-    await(den_has_told);
+    run_until(loop, deadline, den_has_told);
     stop_member();
     make_token();
     join_as("den");
-    await(has_failed);
+    run_until(loop, deadline, has_failed);
     assert_non_null(strstr(seen.why, "'den'"));
     stop_member();
     seen.joined = 0;
     join_as("den-2");
-    await(has_joined);
+    run_until(loop, deadline, has_joined);
 }
 
 static bool is_out(void)
@@ -322,14 +300,14 @@ static void who_is_removed_is_out_at_once_and_stays_out(void **state)
 {
     make_token();
     join_as("den");
-    await(den_has_told);
+    run_until(loop, deadline, den_has_told);
     int64_t id;
     assert_int_equal(fh_nodes_remove(nodes, "den", &id, NULL), 0);
     fh_pool_service_drop(service, id);
-    await(is_out);
+    run_until(loop, deadline, is_out);
     assert_non_null(strstr(seen.why, "removed"));
     seen.code = 0;
-    await(has_failed); /* it dials again, and is refused */
+    run_until(loop, deadline, has_failed); /* it dials again, and is refused */
     assert_non_null(strstr(seen.why, "removed"));
     assert_null(told_link);
 }
@@ -346,17 +324,17 @@ static void a_certificate_is_renewed_after_two_thirds_of_its_time(void **state)
     offset_ns = -21 * DAY;
     make_token();
     join_as("den");
-    await(den_has_told);
+    run_until(loop, deadline, den_has_told);
     snprintf(before, sizeof before, "%s", fh_identity_joined(identity)->certificate);
     fh_link_digest first = den()->certificate;
     int port = fh_pool_service_port(service);
     fh_pool_service_free(fh_take(service));
     offset_ns = 0;
     start_service(port);
-    await(is_renewed);
+    run_until(loop, deadline, is_renewed);
     fh_pool_service_free(fh_take(service));
     start_service(port);
-    await(den_has_told);
+    run_until(loop, deadline, den_has_told);
     assert_false(fh_digest_is(&first, &den()->certificate));
     assert_true(den()->until_utc_ns > server_now() + 29 * DAY);
 }
@@ -375,7 +353,7 @@ static void a_join_that_was_cut_short_goes_on(void **state)
     assert_int_equal(fh_pool_request_key(fh_str_of(request), &j.key, NULL), 0);
     assert_int_equal(fh_nodes_join(nodes, &j, server_now(), &id, NULL), 0);
     join_as("den");
-    await(den_has_told);
+    run_until(loop, deadline, den_has_told);
     assert_int_equal(den()->id, id);
     assert_int_equal(fh_nodes_count(nodes), 1);
 }
