@@ -83,14 +83,20 @@ static void say_held(const quoting *q, int64_t guarded_s, char *out, size_t out_
         snprintf(out, out_size, "nothing holds the bill if this server dies: the bill goes on, unless `freehold guard` runs elsewhere");
 }
 
-static void say(const quoting *q, const fh_rent_offer *o, const fh_rent_want *w, int64_t start_micro, int64_t guarded_s, char *out,
-                size_t out_size)
+static int64_t start_micro(const quoting *q, const fh_rent_offer *o)
 {
-    char held[120];
+    return (int64_t)((__int128)start_s(q, o) * o->hour_micro / 3600);
+}
+
+static void say(const quoting *q, const fh_rent_offer *o, const fh_rent_want *w, int64_t guarded_s, char *out, size_t out_size)
+{
+    char held[120], late[96] = "";
+    int64_t s = start_s(q, o);
     say_held(q, guarded_s, held, sizeof held);
-    snprintf(out, out_size, "$%.2f an hour (%u x %s at provider/%s), at most %.4g h, $%.2f; start-up about $%.2f; %s",
+    if (s >= w->limit_s) snprintf(late, sizeof late, " and %.1f h, so that it would end before it is ready", (double)s / 3600);
+    snprintf(out, out_size, "$%.2f an hour (%u x %s at provider/%s), at most %.4g h, $%.2f; start-up about $%.2f%s; %s",
              (double)o->hour_micro / 1e6, o->gpus, o->gpu, q->account, (double)w->limit_s / 3600, (double)w->limit_micro / 1e6,
-             (double)start_micro / 1e6, held);
+             (double)start_micro(q, o) / 1e6, late, held);
 }
 
 static fh_json *limit_json(const fh_rent_want *w)
@@ -106,9 +112,8 @@ static fh_json *limit_json(const fh_rent_want *w)
 static fh_json *quote_json(const quoting *q, const fh_rent_offer *o, const fh_rent_want *w)
 {
     char text[400];
-    int64_t s = start_s(q, o), start_micro = (int64_t)((__int128)s * o->hour_micro / 3600);
     int64_t guarded_s = fh_guards_silence_s(q->call->server->guards, q->account, fh_clock_mono_ns());
-    say(q, o, w, start_micro, guarded_s, text, sizeof text);
+    say(q, o, w, guarded_s, text, sizeof text);
     fh_json *doc = fh_json_new_object();
     fh_json_set(doc, "provider", fh_json_new_cstr(q->account));
     fh_json_set(doc, "model", fh_json_new_cstr(q->model ? q->model->id : NULL));
@@ -117,8 +122,8 @@ static fh_json *quote_json(const quoting *q, const fh_rent_offer *o, const fh_re
     fh_json_set(doc, "gpu", fh_json_new_cstr(o->gpu));
     fh_json_set(doc, "hour_micro", fh_json_new_int(o->hour_micro));
     fh_json_set(doc, "limit", limit_json(w));
-    fh_json_set(doc, "start_s", fh_json_new_int(s));
-    fh_json_set(doc, "start_micro", fh_json_new_int(start_micro));
+    fh_json_set(doc, "start_s", fh_json_new_int(start_s(q, o)));
+    fh_json_set(doc, "start_micro", fh_json_new_int(start_micro(q, o)));
     fh_json_set(doc, "ends_itself", fh_json_new_bool(q->profile->end_itself != NULL));
     fh_json_set(doc, "guarded_s", guarded_s ? fh_json_new_int(guarded_s) : fh_json_new_null());
     fh_json_set(doc, "text", fh_json_new_cstr(text));

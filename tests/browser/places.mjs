@@ -174,6 +174,8 @@ await step('what is rented has its limit filled in, says what is to be known, an
   await sheet().getByRole('button', { name: 'Run at my-runpod' }).waitFor();
   await sheet().getByRole('textbox', { name: 'Hours' }).fill('');
   await sheet().getByRole('button', { name: 'Run at my-runpod' }).waitFor({ state: 'hidden' });
+  await sheet().getByRole('textbox', { name: 'Hours' }).fill('0.01');
+  await sheet().getByText('before it is ready').waitFor();
   await sheet().getByRole('textbox', { name: 'Hours' }).fill('2');
   await sheet().getByRole('button', { name: 'Why not another' }).click();
   await sheet().locator('.why-not li').first().waitFor();

@@ -86,6 +86,9 @@ def what_is_refused():
         limit = quote["limit"]
         assert limit["seconds"] == 24 * 3600 and quote["hour_micro"] <= limit["hour_micro"] <= quote["hour_micro"] * 2 and limit["cost_micro"] == limit["hour_micro"] * 24, quote
         assert quote["start_micro"] > 0 and quote["ends_itself"] == (KIND != "lambda"), quote
+        assert "before it is ready" not in quote["text"], quote
+        quote = s.json("POST", "/api/v1/rentals/quote", {**body, "limit": {**limit, "seconds": 1}})
+        assert "so that it would end before it is ready; " in quote["text"], quote
         status, _, said = s.request("POST", "/api/v1/rentals/quote", {**body, "limit": {"hour_micro": 1000, "currency": "USD"}})
         assert status == 404 and b"at that price" in said, said
         assert s.request("POST", "/api/v1/rentals/quote", {**body, "place": "here"})[0] == 404

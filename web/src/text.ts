@@ -139,7 +139,7 @@ export const text = {
     limitLead: 'Whatever happens, it ends at the first of these.',
     hours: 'Hours', mostHour: 'Dollars an hour, at most', mostAll: 'Dollars in all, at most',
     badNumber: 'A number above 0.', badOptional: 'A number, or nothing.',
-    noLimit: 'Empty: no limit.',
+    noLimit: 'Empty: no limit.', startAlone: (time: string) => `It would end before it is ready: its start alone is reckoned at ${time}.`,
     run: 'Run', runAt: (place: string) => `Run at ${place}`, starting: 'Starting',
     chosen: (place: string) => `Chosen: ${place}.`,
     atMost: (parts: string) => `At most ${parts}.`, hoursMost: (n: string) => `${n} hours`, inAll: (amount: string) => `${amount} in all`,

@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../api/http.ts';
 import type { Model, Ranking } from '../api/types.ts';
-import { bytes, context, money, number } from '../format.ts';
+import { bytes, context, left, money, number } from '../format.ts';
 import { live, run } from '../live.ts';
 import { bestOf, closeSheet, costFor, GOALS, planFor, ranked, sheet, usualLimit, weightsOf, type Goal, type Row, type Wishes } from '../plans.ts';
 import { routeHash } from '../route.ts';
@@ -105,9 +105,14 @@ function follow(row: Row, before: Money, now: Money): Money {
   return before.cost && before.cost === all(before) && now.cost === before.cost && all(now) ? { ...now, cost: all(now) } : now;
 }
 
-function LimitFields({ money, set, free }: { money: Money; set: (m: Money) => void; free: boolean }) {
-  const field = (name: keyof Money, label: string, optional: boolean) => (
-    <Field label={label} value={money[name]} change={(v) => set({ ...money, [name]: v })} hint={optional ? t.noLimit : ''}
+/** That it would end before it is ready; '' where it would not, or that is not known. */
+function tooShort(row: Row, hours: string): string {
+  return row.plan?.ready_s && isPositive(hours) && Number(hours) * 3600 <= row.plan.ready_s ? t.startAlone(left(row.plan.ready_s * 1000)) : '';
+}
+
+function LimitFields({ row, money, set, free }: { row: Row; money: Money; set: (m: Money) => void; free: boolean }) {
+  const field = (name: keyof Money, label: string, optional: boolean, hint = '') => (
+    <Field label={label} value={money[name]} change={(v) => set({ ...money, [name]: v })} hint={hint || (optional ? t.noLimit : '')}
       bad={isPositive(money[name]) || (optional && !money[name]) ? '' : optional ? t.badOptional : t.badNumber} />
   );
   return (
@@ -115,7 +120,7 @@ function LimitFields({ money, set, free }: { money: Money; set: (m: Money) => vo
       <legend>{t.limit}</legend>
       <p class="muted">{t.limitLead}</p>
       <div class="fields">
-        {field('hours', t.hours, false)}
+        {field('hours', t.hours, false, tooShort(row, money.hours))}
         {field('hour', t.mostHour, free)}
         {field('cost', t.mostAll, free)}
       </div>
@@ -172,7 +177,7 @@ function Foot({ model, row, wishes, note }: { model: Model; row: Row; wishes: Wi
   const can = canStart(model, row);
   return (
     <>
-      {costs && <LimitFields money={limits} set={(m) => setLimits(follow(row, limits, m))} free={row.kind === 'got'} />}
+      {costs && <LimitFields row={row} money={limits} set={(m) => setLimits(follow(row, limits, m))} free={row.kind === 'got'} />}
       {note && <p class="sheet-note">{note}</p>}
       <div class="sheet-foot">
         {problem && <div class="problem" role="alert"><p>{problem.message}</p>{problem.hint && <p>{problem.hint}</p>}</div>}
