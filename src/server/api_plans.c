@@ -68,7 +68,6 @@ static int add_endpoints(fh_plan_book *b, fh_server *s, const fh_catalog_model *
 
 /* ---- machines of the pool ---- */
 
-/* What was measured of it, and what it claims where nothing was. What its owner says of its energy is not ranked on. */
 /* How fast it answered what it was asked, of whatever model: it counts more than its memory's speed. */
 static void correct(fh_plan_host *h, const fh_honesty_work *w)
 {
@@ -78,6 +77,7 @@ static void correct(fh_plan_host *h, const fh_honesty_work *w)
     h->prefill_ops = (uint64_t)fh_honesty_work_prompt_ops_s(w);
 }
 
+/* What was measured of it, and what it claims where nothing was. What its owner says of its energy is not ranked on. */
 static int add_machine(fh_plan_book *b, fh_server *s, const fh_pool_offer *o, fh_json *unpriced, fh_err **err)
 {
     fh_plan_host h = {.name = "a machine of the pool",

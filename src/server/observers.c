@@ -15,8 +15,7 @@
 enum { KEY_BYTES = 512 };
 
 struct fh_observers {
-    fh_server *server; /* borrowed, as are its standings */
-    fh_standings *standings;
+    fh_server *server;  /* borrowed */
     fh_access_log *log; /* NULL: none is written */
     fh_otlp *otlp;      /* likewise */
 };
@@ -106,7 +105,7 @@ static void note_work(const fh_observers *o, const fh_record *r)
             w.busy_s = (double)(a->ended_ns - a->began_ns) / 1e9;
             note_speed(o, r, a, &w);
         }
-        fh_standings_worked(o->standings, place_of(a), r->model, &w, r->ended_utc_ns);
+        fh_standings_worked(o->server->standings, place_of(a), r->model, &w, r->ended_utc_ns);
     }
 }
 
@@ -168,7 +167,6 @@ int fh_observers_open(fh_observers **ret, fh_server *s, fh_err **err)
     if (!rc && s->config->otlp_url) rc = open_otlp(o, s, err);
     if (rc) return rc;
     o->server = s;
-    o->standings = s->standings;
     fh_http_server_on_end(s->http, on_end, o);
     *ret = fh_take(o);
     return 0;
