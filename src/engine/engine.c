@@ -113,7 +113,7 @@ static int fit_memory(fh_engine *e, const fh_engine_options *o, const fh_load *l
     if (!fh_kv_bytes(&kv, &kv_bytes)) return fh_err_nomem(err);
     uint64_t per_page = kv_bytes / kv.page_count * e->info.parallel, have = memory_available(o); /* of each sequence */
     const fh_shape *s = &e->model.shape;
-    sizes need = {.weights = fh_load_arena_bytes(l),
+    sizes need = {.weights = l->packed_bytes,
                   .kv = kv_bytes,
                   .fixed =
                       ((uint64_t)e->logit_rows * 3 * s->vocab + (uint64_t)e->info.batch_tok * s->row_floats) * sizeof(float) + (16u << 20)};
@@ -191,12 +191,14 @@ static int make_buffers(fh_engine *e, fh_err **err)
 
 static int make_weights(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **err)
 {
-    e->info.owned_bytes = fh_load_arena_bytes(l);
     int rc = fh_pool_new(&e->pool, o->threads, err);
-    if (!rc && e->info.owned_bytes) rc = fh_weight_arena_new(&e->arena, e->info.owned_bytes, err);
-    l->arena = e->arena;
+    if (!rc) rc = fh_packed_open(&e->packed, l, o->model_path, o->weight_cache, err);
+    if (rc) return rc;
+    l->packed = e->packed.data;
+    l->filled = e->packed.filled;
+    e->info.owned_bytes = e->packed.filled ? 0 : l->packed_bytes;
     fh_load_progress p = {o->progress, o->progress_arg, o->cancel};
-    if (!rc) rc = fh_load_run(l, e->pool, &p, err);
+    rc = fh_load_run(l, e->pool, &p, err);
     if (!rc) rc = e->model.family->does->finish(&e->model, l, err);
     return rc;
 }
@@ -311,6 +313,7 @@ int fh_engine_open(fh_engine **ret, const fh_engine_options *o, fh_err **err)
     if (!rc) {
         read_name(e);
         fill_info(e, &l);
+        fh_packed_keep(&e->packed);
     }
     fh_load_fini(&l);
     if (rc) return fh_err_about(err, o->model_path);
@@ -345,7 +348,7 @@ void fh_engine_close(fh_engine *e)
     void *buffers[] = {e->ids, e->pos, e->seqs, e->shares, e->out, e->logits, e->out_gens, e->sampled, e->state_rows, e->states, e->hidden};
     for (size_t i = 0; i < FH_COUNT(buffers); i++) fh_free(buffers[i]);
     if (e->model.family) e->model.family->does->free(&e->model);
-    if (e->arena) fh_weight_arena_free(e->arena);
+    fh_packed_close(&e->packed);
     fh_prefix_free(e->prefix);
     fh_spill_close(e->spill);
     fh_kv_fini(&e->model.kv);

@@ -6,6 +6,7 @@
 #define FH_ENGINE_PRIVATE_H
 
 #include "model.h"
+#include "packed.h"
 #include "prefix.h"
 #include "prompt.h"
 
@@ -92,7 +93,7 @@ struct fh_engine {
     fh_grammars *grammars;
     uint64_t *shown; /* owned: a bit for each control token that is part of a marker of toolfmt */
     fh_pool *pool;
-    fh_weight_arena *arena;
+    fh_packed packed;
     fh_model model;
     fh_engine_info info;
     char name[128];

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { KEY_BYTES = 160 };
 
@@ -135,7 +136,9 @@ int fh_load_experts(fh_load *l, fh_weight **slot, const char *tensor, uint64_t e
     int rc = check_tensor(l, tensor, experts, rows, cols, &t, err);
     if (rc || !t) return rc;
     fh_weight_spec spec = {.type = (fh_type)t->gguf_type, .rows = experts * rows, .cols = cols, .data = t->data, .exact = l->exact};
-    return add_item(l, (fh_load_item){.weight = slot, .tensor = t, .spec = spec}, err);
+    size_t bytes = fh_weight_packed_bytes(l->kernels, &spec), at = l->packed_bytes;
+    if (fh_add_overflows(at, bytes, &l->packed_bytes)) return fh_err_set(err, FH_E_TOO_LARGE, "tensor %s does not fit into memory", tensor);
+    return add_item(l, (fh_load_item){.weight = slot, .tensor = t, .spec = spec, .packed = bytes > 0, .at = at}, err);
 }
 
 int fh_load_matrix(fh_load *l, fh_weight **slot, const char *tensor, uint64_t rows, uint64_t cols, fh_err **err)
@@ -172,14 +175,6 @@ uint64_t fh_load_bytes(const fh_load *l)
     return total;
 }
 
-size_t fh_load_arena_bytes(const fh_load *l)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < l->count; i++)
-        if (l->items[i].weight) total += fh_weight_arena_bytes(l->kernels, &l->items[i].spec);
-    return total;
-}
-
 /* ---- making ---- */
 
 typedef struct maker {
@@ -192,11 +187,31 @@ typedef struct maker {
     fh_err **errs;      /* one a worker */
 } maker;
 
-/* A weight that stays in the mapping is read once, so that the first token does not wait for the disk. */
-static void touch(const fh_gguf_tensor *t)
+#define FETCH_BYTES ((uintptr_t)4 << 20)
+#define PAGE_BYTES  ((uintptr_t)4096)
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14; include/uapi/asm-generic/mman-common.h */
+#endif
+
+/* Reads pages of a mapped file in, so that the first token does not wait for the disk: the disk is asked for the next piece while this one
+ * is waited for. */
+static void fetch(const void *data, uint64_t bytes)
 {
-    const volatile char *p = t->data;
-    for (uint64_t at = 0; at < t->bytes; at += 4096) (void)p[at];
+    uintptr_t first = (uintptr_t)data / PAGE_BYTES * PAGE_BYTES, end = (uintptr_t)data + bytes;
+    for (uintptr_t at = first; at < end; at += FETCH_BYTES) {
+        madvise((void *)at, FH_MIN(2 * FETCH_BYTES, end - at), MADV_WILLNEED);
+        uintptr_t piece = FH_MIN(FETCH_BYTES, end - at);
+        if (madvise((void *)at, piece, MADV_POPULATE_READ) == 0) continue;
+        for (uintptr_t p = at; p < at + piece; p += PAGE_BYTES) (void)*(const volatile char *)p;
+    }
+}
+
+/* The model's file's pages within data, which is in memory elsewhere now. */
+static void let_go(const void *data, uint64_t bytes)
+{
+    uintptr_t first = ((uintptr_t)data + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES,
+              end = ((uintptr_t)data + bytes) / PAGE_BYTES * PAGE_BYTES;
+    if (end > first) madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
 static int make_vector(const fh_load_item *item, fh_err **err)
@@ -215,9 +230,14 @@ static int make_item(const fh_load *l, const fh_load_item *item, fh_err **err)
     snprintf(name, sizeof name, "%.*s", (int)FH_MIN(item->tensor->name.len, sizeof name - 1), item->tensor->name.ptr);
     fh_weight_spec spec = item->spec;
     spec.name = name;
-    spec.arena = l->arena;
+    spec.place = item->packed ? l->packed + item->at : NULL;
+    spec.filled = item->packed && l->filled;
+    if (!spec.filled)
+        fetch(item->tensor->data, item->tensor->bytes);
+    else
+        fetch(spec.place, fh_weight_packed_bytes(l->kernels, &spec));
     int rc = fh_weight_new(item->weight, l->kernels, &spec, err);
-    if (rc == 0 && fh_weight_borrows(*item->weight)) touch(item->tensor);
+    if (rc == 0 && item->packed) let_go(item->tensor->data, item->tensor->bytes);
     return rc;
 }
 

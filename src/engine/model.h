@@ -25,6 +25,8 @@ typedef struct fh_load_item {
     float **vector;
     const fh_gguf_tensor *tensor;
     fh_weight_spec spec;
+    bool packed; /* its rows go to `at` of the model's packed weights; else it stays in the mapping */
+    size_t at;
 } fh_load_item;
 
 typedef struct fh_load {
@@ -34,8 +36,10 @@ typedef struct fh_load {
     bool exact;
     fh_load_item *items; /* owned */
     size_t count, cap;
-    bool *used;             /* owned; by tensor index */
-    fh_weight_arena *arena; /* borrowed: where the weights go; may be NULL */
+    bool *used;          /* owned; by tensor index */
+    size_t packed_bytes; /* of all weights that are packed */
+    uint8_t *packed;     /* borrowed: where they go, before fh_load_run */
+    bool filled;         /* they lie there already */
 } fh_load;
 
 int fh_load_init(fh_load *l, const fh_gguf *g, const fh_kernels *k, bool exact, fh_err **err);
@@ -61,8 +65,7 @@ typedef struct fh_load_progress {
 } fh_load_progress;
 /* Makes everything planned, on all workers of the pool. On failure what was made stays in its slots: the family's free sees to it. */
 int fh_load_run(fh_load *l, fh_pool *pool, const fh_load_progress *p, fh_err **err);
-uint64_t fh_load_bytes(const fh_load *l);     /* of the planned tensors in the file */
-size_t fh_load_arena_bytes(const fh_load *l); /* memory that the planned weights will take */
+uint64_t fh_load_bytes(const fh_load *l); /* of the planned tensors in the file */
 
 /* rope.c: inverse frequencies [dims / 2] with all scaling in them (owned), and what cos and sin are multiplied by. factors: NULL, or the
  * divisors of the file's tensor rope_freqs (Llama 3.1), [dims / 2]. */

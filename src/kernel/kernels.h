@@ -135,8 +135,8 @@ struct fh_weight {
     fh_type type;
     size_t rows, cols, row_bytes;
     const uint8_t *data; /* borrowed; NULL when packed */
-    uint8_t *packed;     /* NULL when borrowed; owned unless it lies in an arena */
-    bool in_arena;
+    uint8_t *packed;     /* NULL when borrowed; owned unless it was placed */
+    bool placed;
     size_t group_bytes;
 };
 

@@ -106,10 +106,10 @@ struct fh_products {
     const fh_kernels *k;
     fh_pool *pool;
     fh_products_shape shape;
-    size_t count, matrix_bytes; /* matrices, and bytes of one as in a file */
+    size_t count, matrix_bytes, packed_bytes; /* matrices; bytes of one as in a file, and packed */
     fh_weight **weights;
-    fh_weight_arena *arena;
-    uint8_t *data; /* [count][matrix_bytes] */
+    uint8_t *packed; /* [count][packed_bytes]; NULL: they are borrowed */
+    uint8_t *data;   /* [count][matrix_bytes] */
     fh_act *act;
     float *x, *y;
     _Atomic size_t next; /* to make */
@@ -122,7 +122,7 @@ void fh_products_free(fh_products *p)
     if (!p) return;
     for (size_t i = 0; p->weights && i < p->count; i++) fh_weight_free(p->weights[i]);
     fh_free(p->weights);
-    fh_weight_arena_free(p->arena);
+    fh_free(p->packed);
     fh_act_free(p->act);
     fh_free(p->data);
     fh_free(p->x);
@@ -137,7 +137,7 @@ static fh_weight_spec spec_of(const fh_products *p, size_t i)
                             .cols = p->shape.cols,
                             .data = p->data + i * p->matrix_bytes,
                             .name = "measured",
-                            .arena = p->arena};
+                            .place = p->packed ? p->packed + i * p->packed_bytes : NULL};
 }
 
 /* Bytes of which any two or four are a normal float of each kind: what is not would be multiplied more slowly. */
@@ -173,9 +173,10 @@ static int make(fh_products *p, fh_err **err)
     p->y = make_floats(s->max_n * s->rows);
     if (!p->weights || !p->data || !p->x || !p->y) return fh_err_nomem(err);
     fh_weight_spec spec = spec_of(p, 0);
-    size_t arena_bytes = p->count * fh_weight_arena_bytes(p->k, &spec);
-    int rc = arena_bytes ? fh_weight_arena_new(&p->arena, arena_bytes, err) : 0;
-    if (!rc) rc = fh_act_new(&p->act, p->k, s->max_n, s->cols, err);
+    p->packed_bytes = fh_weight_packed_bytes(p->k, &spec);
+    p->packed = p->packed_bytes ? fh_weight_memory_new(p->count * p->packed_bytes) : NULL;
+    if (p->packed_bytes && !p->packed) return fh_err_nomem(err);
+    int rc = fh_act_new(&p->act, p->k, s->max_n, s->cols, err);
     if (rc) return rc;
     fh_pool_run(p->pool, make_share, p);
     return atomic_load(&p->failed) ? fh_err_nomem(err) : 0;

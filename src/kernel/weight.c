@@ -3,53 +3,27 @@
 #include "kernel/ref.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
 /* ---- memory ---- */
 
-struct fh_weight_arena {
-    uint8_t *data;
-    size_t bytes;
-    _Atomic size_t used; /* never more than bytes */
-};
-
 /* Large pieces in huge pages, if the system will: the advice may be refused without harm. */
-static uint8_t *alloc_pages(size_t bytes)
+void *fh_weight_memory_new(size_t bytes)
 {
     if (bytes < HUGE_PAGE) return fh_alloc_aligned(64, bytes);
-    uint8_t *p = fh_alloc_aligned(HUGE_PAGE, bytes);
+    void *p = fh_alloc_aligned(HUGE_PAGE, bytes);
     if (p) madvise(p, bytes, MADV_HUGEPAGE);
     return p;
 }
 
-int fh_weight_arena_new(fh_weight_arena **ret, size_t bytes, fh_err **err)
-{
-    FH_AUTO(fh_weight_arena) fh_weight_arena *a = fh_alloc(sizeof *a);
-    if (!a) return fh_err_nomem(err);
-    *a = (fh_weight_arena){.data = alloc_pages(bytes), .bytes = bytes};
-    if (!a->data) return fh_err_nomem(err);
-    *ret = fh_take(a);
-    return 0;
-}
+#define TEXT_OF(x) #x
+#define TEXT(x)    TEXT_OF(x)
 
-void fh_weight_arena_free(fh_weight_arena *a)
+const char *fh_weight_layout(const fh_kernels *k)
 {
-    if (!a) return;
-    fh_free(a->data);
-    fh_free(a);
-}
-
-/* NULL when it does not fit. Pieces are multiples of 64 bytes. */
-static uint8_t *arena_take(fh_weight_arena *a, size_t bytes)
-{
-    size_t used = atomic_load(&a->used);
-    do {
-        if (bytes > a->bytes - used) return NULL;
-    } while (!atomic_compare_exchange_weak(&a->used, &used, used + bytes));
-    return a->data + used;
+    return k->packs ? "rows16-" TEXT(FH_PACK_VERSION) : NULL;
 }
 
 /* ---- weights ---- */
@@ -76,7 +50,7 @@ static fh_weight layout(const fh_kernels *k, const fh_weight_spec *s, size_t row
     return (fh_weight){.kernels = k, .type = s->type, .rows = s->rows, .cols = s->cols, .row_bytes = row_bytes};
 }
 
-size_t fh_weight_arena_bytes(const fh_kernels *k, const fh_weight_spec *spec)
+size_t fh_weight_packed_bytes(const fh_kernels *k, const fh_weight_spec *spec)
 {
     size_t row_bytes = 0, bytes;
     if (!packs(k, spec) || check_spec(spec, &row_bytes, NULL) < 0) return 0;
@@ -88,11 +62,11 @@ static int pack(fh_weight *w, const fh_weight_spec *spec, fh_err **err)
 {
     size_t bytes;
     if (!fh_pack_place(w, &bytes)) return fh_err_set(err, FH_E_TOO_LARGE, "weight %s does not fit into memory", spec->name);
-    if (spec->arena) w->packed = arena_take(spec->arena, bytes);
-    w->in_arena = w->packed != NULL;
-    if (!w->packed) w->packed = alloc_pages(bytes);
+    w->placed = spec->place != NULL;
+    w->packed = spec->place ? spec->place : fh_weight_memory_new(bytes);
     if (!w->packed) return fh_err_nomem(err);
-    fh_pack_rows(w, spec->data);
+    assert((uintptr_t)w->packed % 64 == 0);
+    if (!spec->filled) fh_pack_rows(w, spec->data);
     return 0;
 }
 
@@ -116,7 +90,7 @@ int fh_weight_new(fh_weight **ret, const fh_kernels *k, const fh_weight_spec *sp
 void fh_weight_free(fh_weight *w)
 {
     if (!w) return;
-    if (!w->in_arena) fh_free(w->packed);
+    if (!w->placed) fh_free(w->packed);
     fh_free(w);
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define COPY_PIECE_BYTES (1u << 20)
+#define WRITE_PART_BYTES (8u << 20)
 
 static int open_point(const char *path, int flags, unsigned mode)
 {
@@ -260,21 +261,39 @@ int fh_file_rename(const char *from, const char *to, fh_err **err)
     return rename_point(from, to) != 0 ? fail(err, "rename to", to) : 0;
 }
 
-static int write_synced(int fd, const char *path, const void *data, size_t bytes, unsigned mode, fh_err **err)
+/* Cancelled, or to be written on: large pieces are written in parts. */
+static int write_piece(int fd, const char *path, const fh_file_piece *p, const _Atomic bool *stop, fh_err **err)
 {
-    if (fchmod(fd, mode) != 0) return fail(err, "set the mode of", path); /* open's mode is cut by umask */
-    if (write_all(fd, data, bytes) != 0) return fail(err, "write", path);
-    if (sync_point(fd) != 0) return fail(err, "sync", path);
+    for (size_t at = 0; at < p->bytes; at += FH_MIN((size_t)WRITE_PART_BYTES, p->bytes - at)) {
+        if (stop && atomic_load(stop)) return fh_err_set(err, FH_E_CANCELLED, "writing %s was given up", path);
+        if (write_all(fd, (const char *)p->data + at, FH_MIN((size_t)WRITE_PART_BYTES, p->bytes - at)) != 0)
+            return fail(err, "write", path);
+    }
     return 0;
 }
 
+static int write_synced(int fd, const char *path, const fh_file_piece *pieces, size_t count, unsigned mode, const _Atomic bool *stop,
+                        fh_err **err)
+{
+    if (fchmod(fd, mode) != 0) return fail(err, "set the mode of", path); /* open's mode is cut by umask */
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) rc = write_piece(fd, path, &pieces[i], stop, err);
+    if (rc == 0 && sync_point(fd) != 0) rc = fail(err, "sync", path);
+    return rc;
+}
+
 int fh_file_write_atomic(const char *path, const void *data, size_t bytes, unsigned mode, fh_err **err)
+{
+    return fh_file_write_pieces(path, &(fh_file_piece){data, bytes}, 1, mode, NULL, err);
+}
+
+int fh_file_write_pieces(const char *path, const fh_file_piece *pieces, size_t count, unsigned mode, const _Atomic bool *stop, fh_err **err)
 {
     FH_AUTO(ptr) char *temporary = fh_asprintf("%s.tmp-%d", path, (int)getpid());
     if (!temporary) return fh_err_nomem(err);
     FH_AUTO(fd) int fd = open_point(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
     if (fd < 0) return fail(err, "create", temporary);
-    int rc = write_synced(fd, temporary, data, bytes, mode, err);
+    int rc = write_synced(fd, temporary, pieces, count, mode, stop, err);
     if (rc == 0) rc = fh_file_rename_durable(temporary, path, err);
     if (rc != 0) unlink(temporary); /* after the rename there is none: what failed then is the sync, and the new file is there */
     return rc;

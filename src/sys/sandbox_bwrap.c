@@ -181,6 +181,7 @@ static int spawn_bwrap(const char *bwrap, args *a, const fh_sandbox_spec *spec, 
                   .log_fd = spec->log_fd,
                   .pass = {filter, info},
                   .memory_bytes = spec->memory_bytes,
+                  .file_bytes = spec->file_bytes,
                   .processes = spec->processes};
     fh_process outer = {0};
     int rc = fh_spawn_run(&s, &outer.pid, err);

@@ -192,6 +192,7 @@ int fh_sandbox_start_landlock(const fh_sandbox_spec *spec, fh_process *ret, fh_e
                   .log_fd = spec->log_fd,
                   .pass = {-1, -1},
                   .memory_bytes = spec->memory_bytes,
+                  .file_bytes = spec->file_bytes,
                   .processes = spec->processes,
                   .prepare = enter,
                   .arg = &p};

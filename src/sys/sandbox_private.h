@@ -48,7 +48,7 @@ typedef struct fh_spawn {
     char *const *env;
     int log_fd;
     int pass[2]; /* descriptors that the program gets as 3 and 4; -1: none */
-    uint64_t memory_bytes;
+    uint64_t memory_bytes, file_bytes;
     unsigned processes;
     /* Runs in the child before exec; async-signal-safe; returns the step that failed, with errno set, or FH_SPAWN_OK. May be NULL. */
     fh_spawn_step (*prepare)(void *arg);

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define OPEN_FILES     1024 /* a connection each for what an engine computes and what waits for it, so that the next is refused with 429 */
-#define FILE_MAX_BYTES (UINT64_C(256) << 20) /* the log grows until the server rotates it; nothing else is written */
+#define FILE_MAX_BYTES (UINT64_C(256) << 20) /* the log grows until the server rotates it */
 #define FIRST_FREE_FD  5
 #define ADOPT_WAIT_NS  200000
 
@@ -60,7 +60,9 @@ static int limit(int resource, uint64_t value)
 /* Memory counts what is private and writable, not mapped weights. */
 static int set_limits(const fh_spawn *s)
 {
-    if (limit(RLIMIT_CORE, 0) != 0 || limit(RLIMIT_NOFILE, OPEN_FILES) != 0 || limit(RLIMIT_FSIZE, FILE_MAX_BYTES) != 0) return -1;
+    if (limit(RLIMIT_CORE, 0) != 0 || limit(RLIMIT_NOFILE, OPEN_FILES) != 0 ||
+        limit(RLIMIT_FSIZE, FH_MAX(FILE_MAX_BYTES, s->file_bytes)) != 0)
+        return -1;
     return s->memory_bytes && FH_SANDBOX_MEMORY_LIMIT ? limit(RLIMIT_DATA, s->memory_bytes) : 0;
 }
 

@@ -54,16 +54,13 @@ static void blocks_need_no_alignment(void **state)
 static int make_everything(void *arg)
 {
     static uint8_t data[64 * 20 * 2];
-    FH_AUTO(fh_weight_arena) fh_weight_arena *arena = NULL;
     FH_AUTO(fh_weight) fh_weight *packed = NULL, *other = NULL;
     FH_AUTO(fh_act) fh_act *act = NULL;
     FH_AUTO(fh_pool) fh_pool *pool = NULL;
     const fh_kernels *k = fh_kernels_get(fh_isa_best());
     fh_weight_spec spec = {.type = FH_TYPE_Q4_1, .rows = 64, .cols = 64, .data = data, .name = "w"};
     fh_err *err = NULL;
-    int rc = fh_weight_arena_new(&arena, 100, &err);
-    if (rc == 0) rc = fh_weight_new(&packed, k, &spec, &err);
-    spec.arena = arena;
+    int rc = fh_weight_new(&packed, k, &spec, &err);
     if (rc == 0) rc = fh_weight_new(&other, k, &spec, &err);
     if (rc == 0) rc = fh_act_new(&act, k, 4, 64, &err);
     if (rc == 0) rc = fh_pool_new(&pool, 2, &err);

@@ -54,6 +54,7 @@
     X(REPLIES_BYTES, 268435456, "whole replies of all requests together, from their first byte until they are sent; beyond: 429")          \
     X(EMBED_OPEN_BYTES, 268435456, "replies of the embeddings requests that run in an engine together; beyond: 429")                       \
     X(CHOICES, 16, "choices of a request (n) that our engine answers; beyond: 400")                                                        \
+    X(WEIGHT_CACHE_FREE_PERCENT, 10, "of a disk that keeping packed weights leaves free; else they are not kept")                          \
     X(ENGINE_QUEUE, 256, "requests that wait for an engine's batch; beyond: 429 with Retry-After")                                         \
     X(PAGE_CACHE_MIB, 4096, "pages of prompts that an engine keeps on disk; beyond: the oldest go")                                        \
     X(PAGE_CACHE_MS, 86400000, "time that a page of a prompt is kept on disk")                                                             \

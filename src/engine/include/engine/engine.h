@@ -7,7 +7,8 @@
  *
  * What holds: each submitted request ends with exactly one on_end; a sequence never holds more than info.context_tok tokens; at most
  * info.parallel sequences are in the batch, with info.kv_tok tokens together, and ENGINE_QUEUE wait; all memory that grows is made in open.
- * After open no thread is started, and no file opened but those of the page cache. */
+ * After open no file is opened but those of the page cache, and no thread started but the one that keeps packed weights (weight_cache),
+ * which open starts. */
 #ifndef FH_ENGINE_ENGINE_H
 #define FH_ENGINE_ENGINE_H
 
@@ -34,6 +35,7 @@ typedef struct fh_engine_options {
     bool no_vocab;               /* do without tokenizer and chat template (measurements on token ids) */
     uint64_t memory_limit_bytes; /* 0: what the machine has */
     const char *page_cache;      /* folder where pages of prompts are kept for later starts; NULL: nowhere */
+    const char *weight_cache;    /* folder where packed weights are kept for the next start, of this model alone; NULL: nowhere */
     /* Called by the thread that loads, now and then; may be NULL. */
     void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     void *progress_arg;

@@ -39,12 +39,12 @@ const fh_kernels *fh_kernels_get(fh_isa isa); /* NULL when not available on this
 /* A weight matrix as the kernels of one table want it: repacked (interleaved rows), or borrowed from the mapped file as it is. */
 typedef struct fh_weight fh_weight;
 
-/* Memory for the packed weights of one model, in huge pages where the system grants them (decoding reads all of it for each token, and
- * small pages cost a fifth of the speed). Given back as a whole, after its weights. Threads: several may make weights from it at once. */
-typedef struct fh_weight_arena fh_weight_arena;
-int fh_weight_arena_new(fh_weight_arena **ret, size_t bytes, fh_err **err);
-void fh_weight_arena_free(fh_weight_arena *a);
-FH_DEFINE_AUTO(fh_weight_arena, fh_weight_arena_free);
+/* Memory for packed weights, in huge pages where the system grants them: decoding reads all of it for each token, and small pages cost a
+ * fifth of the speed. Not written. Owned: fh_free. NULL when there is none. */
+void *fh_weight_memory_new(size_t bytes);
+/* How the table lays packed weights out, with a number that grows with each change: what was packed by one table is good for all of the
+ * same name, and for no other. NULL: it packs none. */
+const char *fh_weight_layout(const fh_kernels *k);
 
 /* data: rows * row_bytes in GGUF layout; borrowed until fh_weight_free when fh_weight_borrows says so, else not read after fh_weight_new.
  * exact: keep full float arithmetic: y = dequantised W times x in float32, no quantised activations. Different weights may be made by
@@ -54,11 +54,12 @@ typedef struct fh_weight_spec {
     size_t rows, cols;
     const void *data;
     bool exact;
-    const char *name;       /* for errors; borrowed during the call */
-    fh_weight_arena *arena; /* NULL, or where packed rows go as long as there is room; else memory of their own */
+    const char *name; /* for errors; borrowed during the call */
+    void *place;      /* NULL, or where packed rows go, aligned to 64 bytes and borrowed until fh_weight_free; else memory of their own */
+    bool filled;      /* they lie there already, as an earlier fh_weight_new put them there: nothing is written */
 } fh_weight_spec;
-/* What fh_weight_new would take from an arena; 0 when it would borrow, or when the spec is wrong. */
-size_t fh_weight_arena_bytes(const fh_kernels *k, const fh_weight_spec *spec);
+/* What fh_weight_new needs at a place, a multiple of 64; 0 when it would borrow, or when the spec is wrong. */
+size_t fh_weight_packed_bytes(const fh_kernels *k, const fh_weight_spec *spec);
 int fh_weight_new(fh_weight **ret, const fh_kernels *k, const fh_weight_spec *spec, fh_err **err);
 void fh_weight_free(fh_weight *w);
 size_t fh_weight_rows(const fh_weight *w);

@@ -16,6 +16,13 @@ void fh_file_unmap(fh_mapping *m);
 int fh_file_read(const char *path, size_t max_bytes, fh_buf *out, fh_err **err);
 /* All or nothing, durable: temporary file beside it, fsync, rename, fsync of the folder. */
 int fh_file_write_atomic(const char *path, const void *data, size_t bytes, unsigned mode, fh_err **err);
+/* The same of several pieces, one behind the other; FH_E_CANCELLED soon after *stop (may be NULL) became true, unless the file is there. */
+typedef struct fh_file_piece {
+    const void *data;
+    size_t bytes;
+} fh_file_piece;
+int fh_file_write_pieces(const char *path, const fh_file_piece *pieces, size_t count, unsigned mode, const _Atomic bool *stop,
+                         fh_err **err);
 /* Called for each piece in order; a negative answer ends the work with that code (set *err as well). */
 typedef int fh_file_chunk(void *arg, const void *data, size_t bytes, uint64_t done, uint64_t total, fh_err **err);
 /* Reads a regular file from beginning to end in pieces; a file that changes its length meanwhile is FH_E_CORRUPT. */

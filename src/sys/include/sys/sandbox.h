@@ -21,6 +21,7 @@ typedef struct fh_sandbox_spec {
     const char *const *read_write; /* folders it may write (the socket's), NULL-terminated */
     const char *const *runs;       /* files and folders of its installation, which it may read and execute; NULL: argv[0] alone */
     uint64_t memory_bytes;         /* anonymous memory it may have; 0 = no limit */
+    uint64_t file_bytes;           /* of the largest file that it may write; less than 256 MiB is 256 MiB */
     uint64_t tmp_bytes;            /* of /tmp; 0 = 16 MiB */
     unsigned processes;            /* threads and processes it may have; 0 = 64 */
     bool may_fork;                 /* processes, not threads alone */
