@@ -18,7 +18,7 @@ static bool put_value(fh_buf *out, fh_str name, const fh_engine_values *v)
 {
     const struct {
         const char *name, *text;
-    } texts[] = {{"weights", v->weights}, {"socket", v->socket}, {"model", v->model}};
+    } texts[] = {{"weights", v->weights}, {"socket", v->socket}, {"model", v->model}, {"weight_cache", v->weight_cache}};
     uint64_t gib = v->kv_bytes / GIB + (v->kv_bytes % GIB != 0);
     const struct {
         const char *name;

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "programs.h"
@@ -34,7 +35,7 @@
 
 struct fh_here {
     fh_loop *loop;
-    char *program, *logs, *run;
+    char *program, *logs, *run, *data;
     const char *const *engines; /* borrowed: as fh_fleet_config has them */
     bool probed;
     fh_sandbox_kind sandbox;
@@ -71,6 +72,7 @@ static int make_folders(fh_here *h, const fh_fleet_config *c, fh_err **err)
     if (rc != 0) return rc;
     h->logs = fh_asprintf("%s/logs", data);
     h->run = run_folder(data);
+    h->data = fh_take(data);
     if (!h->logs || !h->run) return fh_err_nomem(err);
     rc = fh_dir_make(h->logs, 0700, err);
     return rc != 0 ? rc : own_folder(h->run, err);
@@ -97,6 +99,7 @@ void fh_here_free(fh_here *h)
     fh_free(h->program);
     fh_free(h->logs);
     fh_free(h->run);
+    fh_free(h->data);
     fh_free(h);
 }
 
@@ -138,12 +141,26 @@ static int folder_of(const char *socket_path, char *out, size_t out_size)
     return n > 0 && (size_t)n < out_size ? 0 : -1;
 }
 
+/* Our own engine keeps there what it packed. Without the folder it runs too: it is not passed then. */
+static const char *make_weight_cache(const fh_here *h, const fh_engine_spec *s, char *out, size_t out_size, fh_err **err)
+{
+    int rc = fh_weights_packed_folder(h->data, s->digest, out, out_size, err);
+    if (rc == 0 && fh_catalog_engine_is_own(s->kind)) rc = fh_dir_make(out, 0700, err);
+    return rc == 0 && fh_catalog_engine_is_own(s->kind) ? out : NULL;
+}
+
 static int run_program(const fh_here *h, const fh_engine_spec *s, const fh_program *p, const char *folder, int log_fd, fh_process *ret,
                        fh_err **err)
 {
+    char cache[1200];
+    fh_err *no_cache = NULL;
+    const char *writes_cache = make_weight_cache(h, s, cache, sizeof(cache), &no_cache);
+    if (no_cache) fh_log_err(FH_LOG_WARN, "fleet", no_cache, "deployment %s: its packed weights are not kept", s->deployment);
+    fh_err_free(no_cache);
     fh_engine_values values = {.weights = s->file,
                                .socket = s->socket_path,
                                .model = s->model,
+                               .weight_cache = cache,
                                .context_tok = s->context_tok,
                                .streams = s->streams,
                                .kv_bytes = s->kv_bytes};
@@ -152,13 +169,14 @@ static int run_program(const fh_here *h, const fh_engine_spec *s, const fh_progr
     if (rc == 0)
         rc = fh_engine_words_make(FH_PROGRAM_SANITIZER_ENV, s->kind->environment, s->run ? s->run->environment : NULL, &values, &env, err);
     if (rc != 0) return rc;
-    const char *const read_only[] = {s->folder, NULL}, *const read_write[] = {folder, NULL};
+    const char *const read_only[] = {s->folder, NULL}, *const read_write[] = {folder, writes_cache, NULL};
     fh_sandbox_spec spec = {.argv = argv.list,
                             .env = env.list,
                             .read_only = read_only,
                             .read_write = read_write,
                             .runs = p->runs,
                             .memory_bytes = s->memory_bytes,
+                            .file_bytes = writes_cache ? s->memory_bytes : 0,
                             .tmp_bytes = s->kind->tmp_bytes,
                             .processes = s->kind->threads,
                             .may_fork = s->kind->processes,

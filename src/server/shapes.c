@@ -316,6 +316,7 @@ static const api_field weights[] = {
     {"variant", "string", true, false, "of the catalogue; empty when unknown there"},
     {"format", "string", true, false, "gguf or safetensors"},
     {"bytes", "integer", true, false, "their size"},
+    {"packed_bytes", "integer", true, false, "beside it, what our engine keeps of them for its next start"},
     {"files", "integer", true, false, "in how many files"},
     {"imported", "time", true, false, "when"},
     {"in_catalog", "boolean", true, false, "the catalogue knows these very bytes"},

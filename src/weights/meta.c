@@ -6,6 +6,7 @@
 #include "sys/file.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define FILES_MAX 1024
 
@@ -134,6 +135,30 @@ static bool is_folder(const fh_weights_meta *m)
     return false;
 }
 
+typedef struct packed_walk {
+    const char *folder;
+    uint64_t bytes;
+} packed_walk;
+
+static int add_packed(void *arg, const char *name, fh_err **err)
+{
+    packed_walk *w = arg;
+    char path[1400];
+    struct stat st;
+    (void)err;
+    if (fh_path_join(path, sizeof(path), w->folder, name, NULL) == 0 && lstat(path, &st) == 0) w->bytes += (uint64_t)st.st_size;
+    return 0;
+}
+
+static uint64_t packed_bytes(const fh_weights *w, const char *digest)
+{
+    char folder[1200];
+    packed_walk walk = {.folder = folder};
+    if (fh_path_join(folder, sizeof(folder), w->packed, digest, NULL) == 0 && fh_file_exists(folder))
+        fh_dir_each(folder, add_packed, &walk, NULL);
+    return walk.bytes;
+}
+
 int fh_weights_item_read(fh_weights *w, const char *digest, fh_weights_item *ret, fh_err **err)
 {
     fh_weights_item item = {0};
@@ -149,6 +174,7 @@ int fh_weights_item_read(fh_weights *w, const char *digest, fh_weights_item *ret
     snprintf(item.architecture, sizeof(item.architecture), "%s", m.architecture);
     name_item(digest, &m, &item);
     for (size_t i = 0; i < m.count; i++) item.bytes += m.files[i].bytes;
+    item.packed_bytes = packed_bytes(w, digest);
     item.files = (unsigned)m.count;
     item.imported_utc_ns = m.imported_utc_ns;
     item.kv_bytes_per_tok = m.kv_bytes_per_tok;

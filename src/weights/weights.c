@@ -27,14 +27,41 @@ static int sweep_one(void *arg, const char *name, fh_err **err)
     return rc != 0 ? rc : fh_dir_remove(path, err);
 }
 
+/* Of weights that are no longer here. */
+static int sweep_packed(void *arg, const char *name, fh_err **err)
+{
+    char path[1200];
+    const fh_weights *w = arg;
+    int rc = fh_path_join(path, sizeof(path), w->root, name, err);
+    if (rc != 0 || fh_file_exists(path)) return rc;
+    rc = fh_path_join(path, sizeof(path), w->packed, name, err);
+    return rc != 0 ? rc : fh_dir_remove(path, err);
+}
+
+static int sweep_all(fh_weights *w, fh_err **err)
+{
+    int rc = fh_dir_each(w->root, sweep_one, w, err);
+    return rc != 0 || !fh_file_exists(w->packed) ? rc : fh_dir_each(w->packed, sweep_packed, w, err);
+}
+
+int fh_weights_packed_folder(const char *data_dir, const char *digest, char *out, size_t out_size, fh_err **err)
+{
+    char packed[1024];
+    int rc = fh_path_join(packed, sizeof(packed), data_dir, FH_WEIGHTS_PACKED, err);
+    return rc != 0 ? rc : fh_path_join(out, out_size, packed, digest, err);
+}
+
 int fh_weights_open(fh_weights **ret, const char *data_dir, bool sweep, fh_err **err)
 {
     FH_AUTO(fh_weights) fh_weights *w = fh_calloc(1, sizeof(*w));
     FH_AUTO(ptr) char *root = fh_asprintf("%s/weights", data_dir);
     if (!w || !root) return fh_err_nomem(err);
+    FH_AUTO(ptr) char *data = NULL; /* engines do not stand where we stand */
     int rc = fh_dir_make(root, 0700, err);
-    if (rc == 0) rc = fh_path_real(root, &w->root, err); /* engines do not stand where we stand */
-    if (rc == 0 && sweep) rc = fh_dir_each(w->root, sweep_one, w, err);
+    if (rc == 0) rc = fh_path_real(root, &w->root, err);
+    if (rc == 0) rc = fh_path_real(data_dir, &data, err);
+    if (rc == 0 && !(w->packed = fh_asprintf("%s/" FH_WEIGHTS_PACKED, data))) rc = fh_err_nomem(err);
+    if (rc == 0 && sweep) rc = sweep_all(w, err);
     if (rc == 0) *ret = fh_take(w);
     return rc;
 }
@@ -43,6 +70,7 @@ void fh_weights_close(fh_weights *w)
 {
     if (!w) return;
     fh_free(w->root);
+    fh_free(w->packed);
     fh_free(w);
 }
 
@@ -173,5 +201,10 @@ int fh_weights_remove(fh_weights *w, const char *digest, fh_err **err)
     FH_AUTO(ptr) char *aside = fh_asprintf("%s/%srm-%s", w->root, FH_WEIGHTS_TMP, item.digest);
     if (!aside) return fh_err_nomem(err);
     rc = fh_file_rename_durable(item.folder, aside, err); /* gone at once; what is left of it goes with the sweep if we die here */
-    return rc != 0 ? rc : fh_dir_remove(aside, err);
+    if (rc != 0) return rc;
+    char packed[1200];
+    rc = fh_path_join(packed, sizeof(packed), w->packed, item.digest, err);
+    if (rc == 0) rc = fh_dir_remove(packed, err);
+    int left = fh_dir_remove(aside, rc == 0 ? err : NULL);
+    return rc != 0 ? rc : left;
 }

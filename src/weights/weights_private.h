@@ -8,9 +8,11 @@
 #define FH_WEIGHTS_META       "weights.json"
 #define FH_WEIGHTS_META_BYTES (1 << 20)
 #define FH_WEIGHTS_TMP        ".tmp-"
+#define FH_WEIGHTS_PACKED     "packed" /* below DATA */
 
 struct fh_weights {
-    char *root; /* DATA/weights */
+    char *root;   /* DATA/weights */
+    char *packed; /* DATA/packed */
 };
 
 typedef struct fh_weights_file {

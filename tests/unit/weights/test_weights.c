@@ -9,6 +9,7 @@
 #include "weights/weights.h"
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -113,6 +114,39 @@ static void a_model_is_imported_listed_found_verified_and_removed(void **state)
     unsigned counts[2];
     count_folders(counts);
     assert_int_equal(counts[0] + counts[1], 0);
+}
+
+static void keep_packed(const char *digest)
+{
+    char path[1300];
+    assert_int_equal(fh_weights_packed_folder(data, digest, path, sizeof(path), NULL), 0);
+    assert_int_equal(fh_dir_make(path, 0700, NULL), 0);
+    strcat(path, "/weights.packed");
+    assert_int_equal(fh_file_write_atomic(path, "packed", 6, 0600, NULL), 0);
+}
+
+static bool packed_is_there(const char *digest)
+{
+    char path[1300];
+    assert_int_equal(fh_weights_packed_folder(data, digest, path, sizeof(path), NULL), 0);
+    return fh_file_exists(path);
+}
+
+static void what_was_packed_of_weights_is_counted_and_goes_with_them(void **state)
+{
+    (void)state;
+    static const char gone[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    fh_weights_item item = imported(make_model("m.gguf", 1, 1), "m"), found;
+    assert_int_equal(item.packed_bytes, 0);
+    keep_packed(item.digest);
+    keep_packed(gone); /* of weights that are no longer here */
+    assert_int_equal(fh_weights_find(store, item.digest, &found, NULL), 0);
+    assert_int_equal(found.packed_bytes, 6);
+    FH_AUTO(fh_weights) fh_weights *next = NULL;
+    assert_int_equal(fh_weights_open(&next, data, true, NULL), 0);
+    assert_true(packed_is_there(item.digest) && !packed_is_there(gone));
+    assert_int_equal(fh_weights_remove(store, item.digest, NULL), 0);
+    assert_false(packed_is_there(item.digest));
 }
 
 static void paths_are_absolute_wherever_we_stand(void **state)
@@ -391,6 +425,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_model_is_imported_listed_found_verified_and_removed),
+        TEST(what_was_packed_of_weights_is_counted_and_goes_with_them),
         TEST(paths_are_absolute_wherever_we_stand),
         TEST(the_same_file_twice_is_kept_once),
         TEST(an_unknown_file_does_not_take_a_name_of_the_catalogue),

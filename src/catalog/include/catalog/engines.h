@@ -61,13 +61,14 @@ bool fh_catalog_engine_is_own(const fh_catalog_engine *e);
 
 /* What templates may name. */
 typedef struct fh_engine_values {
-    const char *weights; /* {weights}: the file, or the folder of several */
-    const char *socket;  /* {socket} */
-    const char *model;   /* {model} */
-    int64_t port;        /* {port} */
-    int64_t context_tok; /* {context_tok}: of one stream */
-    int64_t streams;     /* {streams}; {all_context_tok}: of all streams together */
-    uint64_t kv_bytes;   /* {kv_gib}: of the cache of all streams, in whole GiB, at least 1 */
+    const char *weights;      /* {weights}: the file, or the folder of several */
+    const char *socket;       /* {socket} */
+    const char *model;        /* {model} */
+    const char *weight_cache; /* {weight_cache}: a folder of the weights' own, for what is made of them once */
+    int64_t port;             /* {port} */
+    int64_t context_tok;      /* {context_tok}: of one stream */
+    int64_t streams;          /* {streams}; {all_context_tok}: of all streams together */
+    uint64_t kv_bytes;        /* {kv_gib}: of the cache of all streams, in whole GiB, at least 1 */
 } fh_engine_values;
 
 enum { FH_ENGINE_WORDS = 64 };
