@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "fakes"), str(HERE.parent / "support")]
 from account import KEY
-from freehold import PROGRAM, Server, free_port, processes
+from freehold import PROGRAM, Server, end_all, free_port
 
 FAKES = {"runpod": "runpod.py", "vast": "vast.py", "lambda": "lambda_cloud.py", "skypilot": "skypilot.py"}
 MORE = {"lambda": ["ssh-key=freehold"], "skypilot": ["infra=vast", "accelerators=RTX4090:1,H200:1"]}
@@ -49,9 +48,7 @@ class Cloud:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
-        for pid in processes(str(self.folder)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        end_all(str(self.folder))
 
     def tell(self, path, body=None):
         data = None if body is None else json.dumps(body).encode()

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import free_port
+from freehold import end_all, free_port
 
 NEEDED = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge", "sshd": "openssh-server", "ssh-keygen": "openssh-client"}
 PACKAGES = ["slurmctld", "slurmd", "slurm-client", "munge", "openssh-server", "openssh-client"]
@@ -151,15 +151,8 @@ PartitionName=off Nodes=n1 State=DOWN
             with contextlib.suppress(OSError, ValueError):
                 os.kill(int(file.read_text()), signal.SIGTERM)
         time.sleep(0.5)
-        self.end_rest()
+        end_all(str(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def end_rest(self):
-        marker = str(self.folder).encode()
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError, ValueError):
-                if entry.name != str(os.getpid()) and (marker in (entry / "cmdline").read_bytes() or marker in (entry / "environ").read_bytes()):
-                    os.kill(int(entry.name), signal.SIGKILL)
 
 
 if __name__ == "__main__":  # for trying by hand: prints the environment and waits

@@ -48,16 +48,25 @@ def any_free_port():
         return s.getsockname()[1]
 
 
-def processes(marker):
-    """pids whose command line holds the marker, zombies aside (whoever should reap them may not)."""
+def processes(marker, environment=False):
+    """pids whose command line holds the marker (or their environment, where that counts), zombies aside (whoever should reap them may not)."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError):
-            if marker.encode() in (entry / "cmdline").read_bytes():
+            if marker.encode() in (entry / "cmdline").read_bytes() + ((entry / "environ").read_bytes() if environment else b""):
                 found.append(int(entry.name))
     return [p for p in found if p != os.getpid()]
+
+
+def end_all(marker):
+    """Of those too that only have it in their environment, and of what they start meanwhile."""
+    while found := processes(marker, environment=True):
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
 
 
 class Server:
