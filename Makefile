@@ -36,7 +36,7 @@ lint: ## formatting, clang-tidy, cppcheck, shellcheck, types of the page
 
 bench: build ## the benchmark tables of docs/BENCHMARKS.md against peers found on the machine
 	@ninja -C $(BUILD) --quiet tests/edge/edge_upstream tests/edge/edge_load
-	@BUILD=$(BUILD) bench/run
+	@BUILD=$(BUILD) bench/run --write
 	@BUILD=$(BUILD) bench/gateway
 
 install: build ## FHS install below DESTDIR and PREFIX
