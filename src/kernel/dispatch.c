@@ -38,7 +38,7 @@ const char *fh_isa_name(fh_isa isa)
 
 fh_isa fh_isa_best(void)
 {
-    fh_isa isa = fh_isa_uniform((fh_isa)(FH_ISA_COUNT - 1));
+    fh_isa isa = (fh_isa)(FH_ISA_COUNT - 1);
     while (!fh_isa_available(isa)) isa = (fh_isa)(isa - 1);
     return isa;
 }

@@ -17,25 +17,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from freehold import Server, Tap, need_starter
+from greedy import greedy, judge
 
 PROMPTS = ["Tell a story about a lighthouse.", "What is a steam engine?", "Name ten rivers and what they are known for.", "Write a letter to a friend about spring.",
            "How is bread made?", "Explain tides to a child.", "Describe a market in the morning.", "Why do leaves change their colour?"]
-MAX_TOKENS, NEARLY_TIED = 200, 0.5
+MAX_TOKENS = 200
 
 
 def body(prompt, **more):
     return {"model": "smollm2", "messages": [{"role": "user", "content": prompt}], "max_tokens": MAX_TOKENS, "temperature": 0, **more}
-
-
-def greedy(server, prompt):
-    """[(bytes of the text up to and with a token, how much likelier it was than the next best)] and the text."""
-    choice = server.json("POST", "/v1/chat/completions", body(prompt, logprobs=True, top_logprobs=2), timeout=120)["choices"][0]
-    ends, at = [], 0
-    for token in choice["logprobs"]["content"]:
-        at += len(bytes(token["bytes"]))
-        best = sorted((t["logprob"] for t in token["top_logprobs"]), reverse=True)
-        ends.append((at, best[0] - best[1] if len(best) > 1 else 99.0))
-    return ends, choice["message"]["content"]
 
 
 def stream(server, prompt):
@@ -69,18 +59,6 @@ def stream(server, prompt):
     return "".join(said), end
 
 
-def judge(prompt, text, known):
-    """"same", "tie" or what is wrong."""
-    ends, want = known[prompt]
-    if text == want:
-        return "same"
-    a, b = text.encode(), want.encode()
-    at = next((i for i in range(min(len(a), len(b))) if a[i] != b[i]), min(len(a), len(b)))
-    gap = next((gap for end, gap in ends if end > at), 0.0)
-    print(f"# {prompt!r} differs from its greedy answer at byte {at} of {len(b)}, where the best two are {gap:.3f} nats apart: {a[max(0, at - 20):at + 20]!r}")
-    return "tie" if gap < NEARLY_TIED else f"{prompt!r} differs where there is no tie ({gap:.2f} nats): {a[max(0, at - 30):at + 30]!r} for {b[max(0, at - 30):at + 30]!r}"
-
-
 class Killer(threading.Thread):
     """kill -9 of one engine after another, never of the last one that is ready; a deployment that gave up is replaced."""
 
@@ -109,7 +87,7 @@ def run_streams(server, seconds, streams, known):
             prompt = draw.choice(PROMPTS)
             text, end = stream(server, prompt)
             with lock:
-                results.append((end, judge(prompt, text, known) if end == "done" else end))
+                results.append((end, judge(prompt, text, known[prompt]) if end == "done" else end))
     threads = [threading.Thread(target=worker, args=(i,)) for i in range(streams)]
     for t in threads:
         t.start()
@@ -129,7 +107,7 @@ def main():
     with Server() as server:
         server.deploy()
         server.deploy()
-        known = {p: greedy(server, p) for p in PROMPTS}
+        known = {p: greedy(server, body(p)) for p in PROMPTS}
         killer = Killer(server, a.every)
         killer.start()
         results = run_streams(server, a.seconds, a.streams, known)

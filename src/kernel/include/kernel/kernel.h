@@ -27,7 +27,7 @@ typedef struct fh_kernels fh_kernels;
 
 bool fh_isa_available(fh_isa isa);
 const char *fh_isa_name(fh_isa isa);
-fh_isa fh_isa_best(void); /* the widest that this processor has whose rows are the same whatever the batch: FH_ISA_AMX is taken by name */
+fh_isa fh_isa_best(void); /* the widest that this processor has */
 /* The best, or what the environment's FREEHOLD_ISA=ref|avx2|avx512_vnni|amx names: FH_E_USAGE when that is not to be had. */
 int fh_isa_choose(fh_isa *ret, fh_err **err);
 /* isa, or the widest below it whose results do not depend on the size of a batch. */
