@@ -9,6 +9,7 @@
 static const fh_engine_values values = {.weights = "/w/model.gguf",
                                         .socket = "/run/x.1/e.sock",
                                         .model = "tiny model; rm -rf $HOME",
+                                        .weight_cache = "/w/packed",
                                         .port = 4711,
                                         .context_tok = 4096,
                                         .streams = 3,
