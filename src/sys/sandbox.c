@@ -27,7 +27,7 @@ const char *fh_sandbox_name(fh_sandbox_kind k)
 
 int fh_sandbox_grants(fh_sandbox_kind kind, const fh_sandbox_spec *spec, fh_err **err)
 {
-    if (kind == FH_SANDBOX_BUBBLEWRAP || (!spec->may_fork && !spec->has_loopback)) return 0;
+    if (kind == FH_SANDBOX_BUBBLEWRAP || (!spec->may_fork && !spec->has_loopback && !spec->has_network)) return 0;
     int rc =
         fh_err_set(err, FH_E_UNAVAILABLE, "it needs processes and a loopback of its own, which %s cannot give it", fh_sandbox_name(kind));
     fh_err_hint(err, "install bubblewrap (apt-get install bubblewrap) and allow user namespaces");

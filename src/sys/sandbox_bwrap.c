@@ -75,23 +75,29 @@ static void add_system(args *a, const char *path)
     add3(a, "--symlink", target, path);
 }
 
-static void add_namespaces(args *a)
+static void add_namespaces(args *a, bool has_network)
 {
-    static const char *const fixed[] = {"--unshare-user", "--unshare-pid", "--unshare-net",
-                                        "--unshare-ipc",  "--unshare-uts", "--uid",
-                                        "1000",           "--gid",         "1000",
-                                        "--cap-drop",     "ALL",           "--hostname",
-                                        "engine",         "--new-session", "--die-with-parent",
-                                        "--seccomp",      SECCOMP_FD,      "--info-fd",
-                                        INFO_FD};
+    static const char *const fixed[] = {"--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts",     "--uid",
+                                        "1000",           "--gid",         "1000",          "--cap-drop",        "ALL",
+                                        "--hostname",     "engine",        "--new-session", "--die-with-parent", "--seccomp",
+                                        SECCOMP_FD,       "--info-fd",     INFO_FD};
     for (size_t i = 0; i < FH_COUNT(fixed); i++) add(a, fixed[i]);
+    if (!has_network) add(a, "--unshare-net");
+}
+
+/* Names of other machines are found. */
+static void add_names(args *a)
+{
+    static const char *const files[] = {"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf"};
+    for (size_t i = 0; i < FH_COUNT(files); i++) add3(a, "--ro-bind-try", files[i], files[i]);
 }
 
 static int build_args(args *a, const char *bwrap, const fh_sandbox_spec *spec, fh_err **err)
 {
     add(a, bwrap);
-    add_namespaces(a);
+    add_namespaces(a, spec->has_network);
     for (size_t i = 0; fh_sandbox_system_libraries[i]; i++) add_system(a, fh_sandbox_system_libraries[i]);
+    if (spec->has_network) add_names(a);
     for (size_t i = 0; fh_sandbox_system_files[i]; i++) add3(a, "--ro-bind-try", fh_sandbox_system_files[i], fh_sandbox_system_files[i]);
     add3(a, "--proc", "/proc", "--dev");
     add(a, "/dev");
@@ -113,7 +119,7 @@ static int build_args(args *a, const char *bwrap, const fh_sandbox_spec *spec, f
 static int filter_fd(const fh_sandbox_spec *spec, int *ret, fh_err **err)
 {
     fh_seccomp filter;
-    fh_seccomp_rules rules = {.may_fork = spec->may_fork, .has_loopback = spec->has_loopback};
+    fh_seccomp_rules rules = {.may_fork = spec->may_fork, .has_loopback = spec->has_loopback || spec->has_network};
     int rc = fh_seccomp_build(&rules, &filter, err);
     if (rc != 0) return rc;
     int fd = memfd_create("seccomp", MFD_CLOEXEC);

@@ -159,3 +159,11 @@ int fh_spawn_run(const fh_spawn *s, pid_t *ret_pid, fh_err **err)
     *ret_pid = first.pid; /* the pipe ended without a second message: exec closed it */
     return 0;
 }
+
+int fh_process_start(const char *const *argv, const char *const *env, int log_fd, fh_process *ret, fh_err **err)
+{
+    fh_spawn s = {.program = argv[0], .argv = (char *const *)argv, .env = (char *const *)env, .log_fd = log_fd, .pass = {-1, -1}};
+    pid_t pid = 0;
+    int rc = fh_spawn_run(&s, &pid, err);
+    return rc != 0 ? rc : fh_process_find(pid, ret, err);
+}

@@ -312,10 +312,12 @@ static void landlock_grants_nothing_that_it_cannot_hold(void **state)
 {
     (void)state;
     FH_AUTO(fh_err) fh_err *err = NULL;
-    fh_sandbox_spec fork_too = {.may_fork = true}, loopback = {.has_loopback = true}, neither = {.tmp_bytes = 1};
+    fh_sandbox_spec fork_too = {.may_fork = true}, loopback = {.has_loopback = true}, network = {.has_network = true},
+                    neither = {.tmp_bytes = 1};
     assert_int_equal(fh_sandbox_grants(FH_SANDBOX_LANDLOCK, &fork_too, &err), FH_E_UNAVAILABLE);
     assert_non_null(strstr(fh_err_hint_get(err), "bubblewrap"));
     assert_int_equal(fh_sandbox_grants(FH_SANDBOX_LANDLOCK, &loopback, NULL), FH_E_UNAVAILABLE);
+    assert_int_equal(fh_sandbox_grants(FH_SANDBOX_LANDLOCK, &network, NULL), FH_E_UNAVAILABLE);
     assert_int_equal(fh_sandbox_grants(FH_SANDBOX_LANDLOCK, &neither, NULL), 0);
     assert_int_equal(fh_sandbox_grants(FH_SANDBOX_BUBBLEWRAP, &fork_too, NULL), 0);
 }

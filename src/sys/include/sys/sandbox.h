@@ -26,6 +26,7 @@ typedef struct fh_sandbox_spec {
     unsigned processes;            /* threads and processes it may have; 0 = 64 */
     bool may_fork;                 /* processes, not threads alone */
     bool has_loopback;             /* sockets of the internet's families, in a network that holds nothing but its own loopback */
+    bool has_network;              /* instead the machine's own network, for an engine whose ranks speak to each other over it */
     int log_fd;                    /* its standard output and error; borrowed */
 } fh_sandbox_spec;
 
@@ -47,6 +48,8 @@ int fh_sandbox_start(fh_sandbox_kind kind, const fh_sandbox_spec *spec, fh_proce
  * not used. What it wrote before is kept also when it fails. */
 int fh_sandbox_ask(fh_sandbox_kind kind, const fh_sandbox_spec *spec, int64_t timeout_ns, fh_buf *out, fh_err **err);
 
+/* Without a sandbox: a program of ours or the system's, found by its path, that is nobody's child and outlives us. */
+int fh_process_start(const char *const *argv, const char *const *env, int log_fd, fh_process *ret, fh_err **err);
 bool fh_process_alive(const fh_process *p);                             /* not a zombie, and the same start time */
 int fh_process_open(const fh_process *p, int *ret_pidfd, fh_err **err); /* readable when it has ended; FH_E_NOT_FOUND when it is gone */
 void fh_process_signal(const fh_process *p, int signo);                 /* the process and its descendants */
