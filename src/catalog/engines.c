@@ -51,6 +51,11 @@ bool fh_catalog_engine_is_own(const fh_catalog_engine *e)
     return !*e->program;
 }
 
+bool fh_catalog_engine_spreads(const fh_catalog_engine *e)
+{
+    return e->rank_arguments[0] != NULL;
+}
+
 /* ---- versions ---- */
 
 /* "0.32.0" at p: digits with single points between them; how long it is. */

@@ -123,7 +123,7 @@ def check_licences(models):
 
 # What SGLang's page of server arguments names (docs/advanced_features/server_arguments.md of sgl-project/sglang, read in late 2026); we have no machine to run it on.
 SGLANG = {"--model-path", "--host", "--port", "--served-model-name", "--context-length", "--max-running-requests", "--enable-metrics", "--tool-call-parser", "--reasoning-parser",
-          "--tensor-parallel-size", "--kv-cache-dtype", "--mem-fraction-static", "--quantization", "--attention-backend", "--dtype", "--page-size", "--chat-template"}
+          "--tensor-parallel-size", "--kv-cache-dtype", "--mem-fraction-static", "--quantization", "--attention-backend", "--dtype", "--page-size", "--chat-template", "--nnodes", "--node-rank", "--dist-init-addr", "--pipeline-parallel-size"}
 SGLANG_PARSERS = {"--tool-call-parser": {"deepseekv3", "deepseekv31", "glm", "glm45", "glm47", "gpt-oss", "kimi_k2", "llama3", "mistral", "pythonic", "qwen", "qwen25", "qwen3_coder", "step3", "gigachat3"},
                   "--reasoning-parser": {"deepseek-r1", "deepseek-v3", "glm45", "gpt-oss", "kimi", "qwen3", "qwen3-thinking", "step3"}}
 
@@ -142,7 +142,7 @@ def check_run(m, r, engines, machines):
     if r["engine"] not in engines:
         yield f"{where}: no such engine"
         return
-    own = {w for w in engines[r["engine"]]["arguments"] if w.startswith("--")}
+    own = {w for w in engines[r["engine"]]["arguments"] + engines[r["engine"]]["ranks"]["arguments"] if w.startswith("--")}
     yield from (f"{where}: {w} is in the engine's row already" for w in words if w.split("=")[0] in own)
     yield from check_sglang(where, words) if r["engine"] == "sglang" else []
     yield from (f"{where}: {w}: code from a model's repository does not run" for w in words if "trust-remote-code" in w.replace("_", "-"))
@@ -180,8 +180,8 @@ def check_prices(root):
 
 def check_templates(engine):
     """The values that arguments may name; {{ and }} are braces."""
-    known = {"weights", "socket", "model", "weight_cache", "port", "context_tok", "streams", "all_context_tok", "kv_gib"}
-    for word in engine["arguments"] + engine["environment"]:
+    known = {"weights", "socket", "model", "weight_cache", "port", "context_tok", "streams", "all_context_tok", "kv_gib", "ranks", "rank", "head", "head_port"}
+    for word in engine["arguments"] + engine["ranks"]["arguments"] + engine["ranks"]["others"] + engine["environment"]:
         rest = re.sub(r"\{\{|\}\}|\{(\w+)\}", lambda m: "" if m.group(1) in known | {None} else m.group(0), word)
         if "{" in rest or "}" in rest:
             yield f"{engine['id']}: the template {word!r}"
@@ -193,7 +193,7 @@ def check_engines(engines):
     yield from ([] if ids[0] == "freehold" and [e["id"] for e in engines if not e["program"]] == ["freehold"] else ["the first row, and no other, is our own engine"])
     for e in engines:
         yield from check_templates(e)
-        yield from check_sglang("engines", e["arguments"]) if e["id"] == "sglang" else []
+        yield from check_sglang("engines", e["arguments"] + e["ranks"]["arguments"]) if e["id"] == "sglang" else []
         if e["program"] and not (e["version"]["after"] and e["version"]["arguments"] and e["version"]["least"] and e["version"]["below"]):
             yield f"{e['id']}: which versions?"
         words = " ".join(e["arguments"])
@@ -227,7 +227,7 @@ def main(root):
         "engines are whole, and their templates name what there is": list(check_engines(engines)),
         "no price has crept in": list(check_prices(root)),
         "the checker sees what is wrong": [] if list(check(schema, {"id": "X", "rank": "1", "more": 1}, "bad")) else ["a bad model passed"],
-        "the checker sees bad templates": [w for w in ("{", "{nothing}", "a}", "{weights") if not list(check_templates({"id": "x", "arguments": [w], "environment": []}))],
+        "the checker sees bad templates": [w for w in ("{", "{nothing}", "a}", "{weights") if not list(check_templates({"id": "x", "arguments": [w], "ranks": {"arguments": [], "others": []}, "environment": []}))],
     }
     print(f"1..{len(parts)}")
     for i, (name, errors) in enumerate(parts.items(), 1):

@@ -77,6 +77,41 @@ static void values_are_what_the_rows_mean(void **state)
     assert_true(has_word(&env, "VLLM_CPU_KVCACHE_SPACE=4"));
 }
 
+/* Each of them, the first without what only the others are told. */
+static void ranks_are_told_who_they_are(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"vllm", "sglang"};
+    fh_engine_values v = values;
+    v.ranks = 3;
+    v.head = "10.0.0.1";
+    v.head_port = 29500;
+    for (size_t i = 0; i < FH_COUNT(names); i++) {
+        const fh_catalog_engine *e = fh_catalog_engine_find(fh_str_of(names[i]));
+        FH_AUTO(engine_words) fh_engine_words first = {.text = NULL}, last = {.text = NULL}, alone = {.text = NULL};
+        assert_true(fh_catalog_engine_spreads(e));
+        assert_int_equal(fh_engine_words_start("/bin/x", e, NULL, &values, &alone, NULL), 0);
+        v.rank = 0;
+        assert_int_equal(fh_engine_words_start("/bin/x", e, NULL, &v, &first, NULL), 0);
+        v.rank = 2;
+        assert_int_equal(fh_engine_words_start("/bin/x", e, NULL, &v, &last, NULL), 0);
+        assert_false(has_word(&alone, "--node-rank"));
+        assert_true(has_word(&first, "--node-rank") && has_word(&first, "0") && !has_word(&first, "--headless"));
+        assert_true(has_word(&last, "--nnodes") && has_word(&last, "3") && has_word(&last, "2"));
+        assert_int_equal(has_word(&last, "--headless"), i == 0);
+        assert_true(has_word(&last, i == 0 ? "29500" : "10.0.0.1:29500"));
+    }
+    assert_false(fh_catalog_engine_spreads(fh_catalog_engine_at(0)));
+}
+
+static void a_rank_is_no_value_of_one_alone(void **state)
+{
+    (void)state;
+    static const char *const templates[] = {"--rank", "{rank}", NULL};
+    FH_AUTO(engine_words) fh_engine_words w = {.text = NULL};
+    assert_int_equal(fh_engine_words_make(NULL, templates, NULL, &values, &w, NULL), FH_E_INVALID);
+}
+
 /* As SGLang's documentation has it; it is not run by any test. */
 static void sglang_is_given_what_its_documentation_names(void **state)
 {
@@ -224,6 +259,8 @@ int main(void)
         cmocka_unit_test(an_unknown_engine_is_told_which_there_are),
         cmocka_unit_test(every_row_becomes_words),
         cmocka_unit_test(values_are_what_the_rows_mean),
+        cmocka_unit_test(ranks_are_told_who_they_are),
+        cmocka_unit_test(a_rank_is_no_value_of_one_alone),
         cmocka_unit_test(sglang_is_given_what_its_documentation_names),
         cmocka_unit_test(words_of_the_catalogue_follow_as_they_are),
         cmocka_unit_test(bad_templates_are_refused),

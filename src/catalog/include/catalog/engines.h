@@ -31,6 +31,7 @@ typedef struct fh_catalog_engine {
     const char *version_least, *version_below, *version_tested;
     const char *const *formats; /* "gguf": a file; "safetensors": a folder. These lists end with NULL */
     const char *const *arguments, *const *environment;
+    const char *const *rank_arguments, *const *rank_others; /* on several machines: of each rank, of all but the first; none: it cannot */
     fh_engine_listens listens;
     const char *health_path;
     fh_engine_says health_says;
@@ -58,6 +59,7 @@ const fh_catalog_engine *fh_catalog_engine_find(fh_str id);
 int fh_catalog_engine_get(fh_str id, const fh_catalog_engine **ret, fh_err **err);
 bool fh_catalog_engine_takes(const fh_catalog_engine *e, const char *format);
 bool fh_catalog_engine_is_own(const fh_catalog_engine *e);
+bool fh_catalog_engine_spreads(const fh_catalog_engine *e); /* it can run over several machines, a rank on each */
 
 /* What templates may name. */
 typedef struct fh_engine_values {
@@ -69,6 +71,9 @@ typedef struct fh_engine_values {
     int64_t context_tok;      /* {context_tok}: of one stream */
     int64_t streams;          /* {streams}; {all_context_tok}: of all streams together */
     uint64_t kv_bytes;        /* {kv_gib}: of the cache of all streams, in whole GiB, at least 1 */
+    int64_t ranks, rank;      /* {ranks}, {rank}: over how many machines, and which of them from 0 on; ranks 0 or 1: one alone */
+    const char *head;         /* {head}: address of the first one, as the others reach it; with {head_port} */
+    int64_t head_port;
 } fh_engine_values;
 
 enum { FH_ENGINE_WORDS = 64 };
@@ -85,6 +90,10 @@ static inline void fh_auto_engine_words(fh_engine_words *w)
  * all, or NULL. more: words that follow as they are, as the catalogue's of a model; NULL: none. */
 int fh_engine_words_make(const char *first, const char *const *templates, const char *const *more, const fh_engine_values *v,
                          fh_engine_words *ret, fh_err **err);
+
+/* The command line of an engine: what its row says, of a rank what that adds, then more. */
+int fh_engine_words_start(const char *program, const fh_catalog_engine *e, const char *const *more, const fh_engine_values *v,
+                          fh_engine_words *ret, fh_err **err);
 
 /* said: what the program answered. least: the first version that knows the model, "" or NULL: any that the row takes. FH_E_UNSUPPORTED when
  * its version is another than wanted, and says both; ret_version (of 32 bytes) is filled in then too. */
