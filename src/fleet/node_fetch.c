@@ -114,14 +114,16 @@ static void kept(void *arg, int status, fh_str body, const fh_err *err)
     if (accepted(n, status, body, err)) ended(n, FH_FETCH_WHOLE);
 }
 
+/* "file": the one to open; without it they are the files of a folder. */
 static void ask_keep(fh_node_place *n)
 {
     FH_AUTO(json) fh_json *o = fh_json_new_object();
     FH_AUTO(buf) fh_buf body = FH_BUF(4096);
     fh_err *err = NULL;
-    const char *first = strrchr(n->fetch.item.path, '/');
-    bool good =
-        fh_json_set(o, "id", fh_json_new_cstr(n->fetch.item.id)) && fh_json_set(o, "file", fh_json_new_cstr(first ? first + 1 : ""));
+    const fh_weights_item *item = &n->fetch.item;
+    const char *first = strrchr(item->path, '/');
+    bool good = fh_json_set(o, "id", fh_json_new_cstr(item->id));
+    if (good && strcmp(item->path, item->folder) != 0) good = fh_json_set(o, "file", fh_json_new_cstr(first ? first + 1 : ""));
     if (!good || fh_json_write(o, &body, &err) != 0) {
         if (!err) fh_err_nomem(&err);
         failed(n, err);

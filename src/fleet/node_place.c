@@ -357,7 +357,7 @@ static int node_usage(void *ctx, const fh_engine *e, fh_process_use *ret)
 {
     const fh_node_engine *ne = of(ctx, e);
     if (!ne) return FH_E_NOT_FOUND;
-    *ret = (fh_process_use){.rss_bytes = ne->rss_bytes, .own_bytes = ne->own_bytes};
+    *ret = (fh_process_use){.rss_bytes = ne->rss_bytes, .own_bytes = ne->own_bytes, .cpu_ns = ne->cpu_ns};
     return 0;
 }
 

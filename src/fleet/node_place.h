@@ -36,6 +36,7 @@ struct fh_node_engine { /* one that runs there */
     bool ended; /* to be told from the timer */
     char why[200];
     uint64_t rss_bytes, own_bytes;
+    int64_t cpu_ns;
     int64_t log_at;
 };
 

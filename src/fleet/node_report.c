@@ -111,6 +111,7 @@ static void take_report(fh_node_place *n, const fh_json *o)
         }
         ne->rss_bytes = (uint64_t)fh_json_int(fh_json_get(one, "rss_bytes"), 0);
         ne->own_bytes = (uint64_t)fh_json_int(fh_json_get(one, "own_bytes"), 0);
+        ne->cpu_ns = fh_json_int(fh_json_get(one, "cpu_ns"), 0);
         fh_node_engine_set_away(ne, false);
     }
     n->running = fh_json_count(running);

@@ -287,7 +287,8 @@ bool node_engines_json(const fh_node_agent *a, fh_json *into)
         fh_json *o = fh_json_new_object();
         a->place.usage(a->place.ctx, &e->e, &use);
         good = fh_json_set(o, "id", fh_json_new_cstr(e->id)) && fh_json_set(o, "rss_bytes", fh_json_new_int((int64_t)use.rss_bytes)) &&
-               fh_json_set(o, "own_bytes", fh_json_new_int((int64_t)use.own_bytes)) && fh_json_append(running, fh_json_ref(o));
+               fh_json_set(o, "own_bytes", fh_json_new_int((int64_t)use.own_bytes)) &&
+               fh_json_set(o, "cpu_ns", fh_json_new_int(use.cpu_ns)) && fh_json_append(running, fh_json_ref(o));
         fh_json_unref(o);
     }
     for (size_t i = 0; good && i < FH_MIN(a->ended_count, (size_t)NODE_ENDED_KEPT); i++) {

@@ -151,8 +151,8 @@ void node_weights_put(fh_link_req *r)
 
 typedef struct keeping { /* checked and copied on a thread: it takes as long as the disk does */
     fh_node_agent *agent;
-    fh_link_req *r; /* NULL: nobody waits for the answer any more */
-    char folder[1024], path[1300], id[128], digest[65];
+    fh_link_req *r;                                     /* NULL: nobody waits for the answer any more */
+    char folder[1024], path[1300], id[128], digest[65]; /* path "": the folder itself */
     fh_err *err;
     fh_post post;
     pthread_t thread;
@@ -192,7 +192,7 @@ static void *keep(void *arg)
     keeping *k = arg;
     FH_AUTO(fh_weights_source) fh_weights_source *from = NULL;
     fh_weights_item item;
-    int rc = fh_weights_source_open(&from, k->folder, k->path, &k->err);
+    int rc = fh_weights_source_open(&from, *k->path ? k->folder : NULL, *k->path ? k->path : k->folder, &k->err);
     if (rc == 0) rc = fh_weights_import(k->agent->weights, from, k->id, NULL, NULL, &item, &k->err);
     if (rc == 0) rc = check_digest(k, &item, &k->err);
     if (rc == 0 || rc == FH_E_CORRUPT || rc == FH_E_INVALID) fh_dir_remove(k->folder, NULL);
@@ -207,8 +207,8 @@ static int read_keep(fh_node_agent *a, keeping *k, fh_str digest, fh_str body, f
     int rc = folder_of(a, digest, k->folder, sizeof(k->folder), err);
     if (rc == 0) rc = fh_json_parse(&o, body, FH_LIMIT_LINK_BODY_BYTES, err);
     if (rc == 0) rc = fh_json_read_str(o, "id", true, &id, err);
-    if (rc == 0) rc = fh_json_read_str(o, "file", true, &file, err);
-    if (rc == 0) rc = file_in(k->folder, file, k->path, sizeof(k->path), err);
+    if (rc == 0) rc = fh_json_read_str(o, "file", false, &file, err);
+    if (rc == 0 && file.ptr) rc = file_in(k->folder, file, k->path, sizeof(k->path), err);
     if (rc != 0) return rc;
     snprintf(k->id, sizeof(k->id), "%.*s", (int)FH_MIN(id.len, sizeof(k->id) - 1), id.ptr);
     snprintf(k->digest, sizeof(k->digest), "%.*s", (int)digest.len, digest.ptr);

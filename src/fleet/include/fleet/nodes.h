@@ -10,7 +10,7 @@
  *   GET    engines/NAME.ACT/log?from=N  what its log has from there on, up to NODE_LOG_BYTES
  *   GET    weights/DIGEST               whole or not, and how much of which file came so far
  *   PUT    weights/DIGEST/FILE?from=N   a piece of one
- *   POST   weights/DIGEST               all of them are there: check and keep
+ *   POST   weights/DIGEST               all of them are there: check and keep ("file": the one to open; absent: a folder)
  *   CONNECT engine:NAME.ACT             a connection to the engine's socket
  *
  * A node that cannot be reached is waited for NODE_AWAY_MS; then what ran there counts as ended, and what it still runs when it comes back
