@@ -2,6 +2,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "client.h"
+#include "fleet/spread.h"
 #include "node/agent.h"
 #include "node_here.h"
 #include "node_offer.h"
@@ -26,6 +27,8 @@ typedef struct joining {
     bool joins;
     fh_node_offer offer;
     fh_node_owner owner;
+    fh_spread spread;
+    const fh_spread *spreads;  /* NULL: this machine is one node */
     fh_json *facts, *settings; /* the second: what was said at an earlier start */
     fh_loop *loop;
     fh_resolver *resolver;
@@ -55,7 +58,7 @@ static void name_of_host(char *out, size_t out_size)
 static int read_words(const fh_cli *c, joining *j, fh_err **err)
 {
     FH_AUTO(fh_err) fh_err *why = NULL;
-    const char *ask = fh_cli_text(c, "ask", NULL), *name = fh_cli_text(c, "name", NULL);
+    const char *ask = fh_cli_text(c, "ask", NULL), *name = fh_cli_text(c, "name", NULL), *srun = fh_cli_text(c, "srun", NULL);
     int rc = fh_pool_place_parse(fh_str_of(fh_cli_operand(c, 0)), &j->server, err);
     j->ask = (fh_node_ask){.currency = "USD"};
     if (!rc && ask && fh_node_ask_parse(fh_str_of(ask), &j->ask, &why)) rc = fh_node_flag_wrong("--ask", why, err);
@@ -63,8 +66,9 @@ static int read_words(const fh_cli *c, joining *j, fh_err **err)
     name_of_host(j->name, sizeof j->name);
     if (!rc && name && fh_node_name_check(fh_str_of(name), &why)) rc = fh_node_flag_wrong("--name", why, err);
     if (!rc && name) snprintf(j->name, sizeof j->name, "%s", name);
-    if (!rc) rc = fh_node_offer_flags(c, &j->offer, err);
-    return rc;
+    if (!rc && srun && fh_spread_read(srun, &j->spread, &why)) rc = fh_node_flag_wrong("--srun", why, err);
+    if (srun) j->spreads = &j->spread;
+    return rc ? rc : fh_node_offer_flags(c, &j->offer, err);
 }
 
 /* ---- the token ---- */
@@ -218,7 +222,7 @@ static int open_agent(joining *j, fh_err **err)
 {
     FH_AUTO(ptr) char *program = NULL;
     int rc = fh_path_real("/proc/self/exe", &program, err);
-    fh_node_agent_config c = {.data_dir = j->folder, .program = program, .owner = &j->owner};
+    fh_node_agent_config c = {.data_dir = j->folder, .program = program, .owner = &j->owner, .spread = j->spreads};
     return rc ? rc : fh_node_agent_new(&j->agent, j->loop, &c, err);
 }
 
@@ -290,6 +294,8 @@ static const fh_cli_flag flags[] = {
     {"max-threads", 0, FH_CLI_INT, "N", "processors that engines compute on (default all)", 1, 4096},
     {"models", 0, FH_CLI_TEXT, "LIST", "models that it is lent for, or SHA-256 of weights, with commas (default all)", 0, 0},
     {"not-models", 0, FH_CLI_TEXT, "LIST", "models that it is not lent for", 0, 0},
+    {"srun", 0, FH_CLI_TEXT, "ADDRESS",
+     "in a job of Slurm: engines that can run on all of its nodes, by srun; the address by which they reach this one", 0, 0},
     {"alone", 0, FH_CLI_INT, "MINUTES", "how long engines go on when the server is gone (default 10)", 1, 43200},
     {"reset", 0, FH_CLI_BOOL, NULL, "forget what was said at earlier starts: prices, limits, hours and models", 0, 0},
     {"data", 0, FH_CLI_TEXT, "DIR", "this machine's own folder (default $XDG_DATA_HOME/freehold-node)", 0, 0},

@@ -41,6 +41,7 @@ const fh_cli_verb *const fh_cli_verbs[] = {
     &fh_verb_node_check,
     &fh_verb_node_clear,
     &fh_verb_node_leave,
+    &fh_verb_node_rank,
     &fh_verb_node_drain,
     &fh_verb_node_undrain,
     &fh_verb_node_remove,

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
-#include "fleet/place.h"
+#include "spread_private.h"
 #include "sys/file.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LAST_WORDS_BYTES 4096
+#define LAST_WORDS_BYTES 65536 /* ranks that are ended with the first may say much after it */
 
 static int log_path(const char *logs, const char *deployment, const char *suffix, char *out, size_t out_size, fh_err **err)
 {
@@ -88,7 +88,8 @@ void fh_place_last_words(const fh_place *p, const char *deployment, char *out, s
     FH_AUTO(buf) fh_buf log = FH_BUF(LAST_WORDS_BYTES + 1);
     out[0] = 0;
     if (p->log_tail(p->ctx, deployment, LAST_WORDS_BYTES, &log, NULL) != 0) return;
-    fh_str text = fh_str_trim((fh_str){fh_buf_cstr(&log), log.len});
+    fh_str text = fh_str_trim((fh_str){fh_buf_cstr(&log), log.len}), first = fh_spread_first_end(text);
+    if (first.len) text = first;
     for (const char *newline; text.len && (newline = memchr(text.ptr, '\n', text.len));) {
         text.len -= (size_t)(newline + 1 - text.ptr);
         text.ptr = newline + 1;

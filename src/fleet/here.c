@@ -7,7 +7,8 @@
  * socket's path, or its folder, as an argument of an engine or its sandbox is our mark on it: the sweep finds by it what a dead server
  * left.
  *
- * What is started, and what it is granted, says its row of catalog/engines.h; where its program lies says its owner (programs.h). */
+ * What is started, and what it is granted, says its row of catalog/engines.h; where its program lies says its owner (programs.h). Where
+ * this machine stands for several nodes (fleet/spread.h), an engine that can runs on all of them. */
 #include "engine_log.h"
 #include "fleet/place.h"
 
@@ -16,7 +17,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/str.h"
-#include "programs.h"
+#include "spread_private.h"
 #include "sys/cpu.h"
 #include "sys/file.h"
 #include <errno.h>
@@ -37,6 +38,7 @@ struct fh_here {
     fh_loop *loop;
     char *program, *logs, *run, *data;
     const char *const *engines; /* borrowed: as fh_fleet_config has them */
+    const fh_spread *spread;    /* likewise */
     bool probed;
     fh_sandbox_kind sandbox;
 };
@@ -84,6 +86,7 @@ int fh_here_new(fh_here **ret, fh_loop *loop, const fh_fleet_config *c, fh_err *
     if (!h) return fh_err_nomem(err);
     h->loop = loop;
     h->engines = c->engines;
+    h->spread = c->spread;
     int rc = fh_programs_check(c->engines, err);
     if (rc == 0) rc = make_folders(h, c, err);
     if (rc == 0)
@@ -141,6 +144,11 @@ static int folder_of(const char *socket_path, char *out, size_t out_size)
     return n > 0 && (size_t)n < out_size ? 0 : -1;
 }
 
+static bool is_spread(const fh_here *h, const fh_catalog_engine *kind)
+{
+    return h->spread && h->spread->ranks > 1 && fh_catalog_engine_spreads(kind);
+}
+
 /* Our own engine keeps there what it packed. Without the folder it runs too: it is not passed then. */
 static const char *make_weight_cache(const fh_here *h, const fh_engine_spec *s, char *out, size_t out_size, fh_err **err)
 {
@@ -149,47 +157,25 @@ static const char *make_weight_cache(const fh_here *h, const fh_engine_spec *s, 
     return rc == 0 && fh_catalog_engine_is_own(s->kind) ? out : NULL;
 }
 
-static int run_program(const fh_here *h, const fh_engine_spec *s, const fh_program *p, const char *folder, int log_fd, fh_process *ret,
-                       fh_err **err)
+static int run_alone(const fh_here *h, const fh_engine_spec *s, const fh_program *p, const char *folder, int log_fd, fh_process *ret,
+                     fh_err **err)
 {
     char cache[1200];
     fh_err *no_cache = NULL;
     const char *writes_cache = make_weight_cache(h, s, cache, sizeof(cache), &no_cache);
     if (no_cache) fh_log_err(FH_LOG_WARN, "fleet", no_cache, "deployment %s: its packed weights are not kept", s->deployment);
     fh_err_free(no_cache);
-    fh_engine_values values = {.weights = s->file,
-                               .socket = s->socket_path,
-                               .model = s->model,
-                               .weight_cache = cache,
-                               .context_tok = s->context_tok,
-                               .streams = s->streams,
-                               .kv_bytes = s->kv_bytes};
-    FH_AUTO(engine_words) fh_engine_words argv = {.text = NULL}, env = {.text = NULL};
-    int rc = fh_engine_words_make(p->path, s->kind->arguments, s->run ? s->run->arguments : NULL, &values, &argv, err);
-    if (rc == 0)
-        rc = fh_engine_words_make(FH_PROGRAM_SANITIZER_ENV, s->kind->environment, s->run ? s->run->environment : NULL, &values, &env, err);
-    if (rc != 0) return rc;
-    const char *const read_only[] = {s->folder, NULL}, *const read_write[] = {folder, writes_cache, NULL};
-    fh_sandbox_spec spec = {.argv = argv.list,
-                            .env = env.list,
-                            .read_only = read_only,
-                            .read_write = read_write,
-                            .runs = p->runs,
-                            .memory_bytes = s->memory_bytes,
-                            .file_bytes = writes_cache ? s->memory_bytes : 0,
-                            .tmp_bytes = s->kind->tmp_bytes,
-                            .processes = s->kind->threads,
-                            .may_fork = s->kind->processes,
-                            .has_loopback = s->kind->loopback,
-                            .log_fd = log_fd};
-    return fh_sandbox_start(h->sandbox, &spec, ret, err);
+    fh_engine_values values = fh_engine_values_of(s);
+    values.weight_cache = cache;
+    return fh_engine_launch(h->sandbox, s, p, folder, writes_cache, &values, log_fd, ret, err);
 }
 
 static int run_engine(fh_here *h, const fh_engine_spec *s, const char *folder, int log_fd, fh_process *ret, fh_err **err)
 {
     fh_program p;
+    if (is_spread(h, s->kind)) return fh_spread_start(h->spread, h->program, s, folder, log_fd, ret, err);
     int rc = fh_program_find(h->engines, h->program, s->kind, &p, err);
-    return rc != 0 ? rc : run_program(h, s, &p, folder, log_fd, ret, err);
+    return rc != 0 ? rc : run_alone(h, s, &p, folder, log_fd, ret, err);
 }
 
 static void here_let_go(void *ctx, fh_engine *e)
@@ -240,6 +226,7 @@ static int here_start(void *ctx, const fh_engine_spec *s, fh_engine *e, fh_err *
         fh_dir_remove(folder, NULL);
         return rc;
     }
+    snprintf(e->ranks_folder, sizeof(e->ranks_folder), "%s", is_spread(h, s->kind) ? folder : "");
     rc = watch(h, e, err);
     if (rc == FH_E_NOT_FOUND) return fh_err_set(err, FH_E_UNAVAILABLE, "the engine ended as soon as it was started");
     if (rc != 0) fh_process_signal(&e->process, SIGKILL);
@@ -261,7 +248,7 @@ static void here_up(void *ctx, const char *deployment, int64_t act, const char *
 static int here_usage(void *ctx, const fh_engine *e, fh_process_use *ret)
 {
     (void)ctx;
-    return fh_process_usage(&e->process, ret);
+    return *e->ranks_folder ? fh_spread_usage(e->ranks_folder, ret) : fh_process_usage(&e->process, ret);
 }
 
 static void here_tidy(void *ctx, const char *deployment, const char *socket_path)

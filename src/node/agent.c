@@ -189,7 +189,7 @@ static int open_parts(fh_node_agent *a, const fh_node_agent_config *c, fh_err **
     a->data_dir = fh_strdup(c->data_dir);
     if (!a->data_dir) return fh_err_nomem(err);
     int rc = fh_weights_open(&a->weights, c->data_dir, true, err);
-    fh_fleet_config here = {.data_dir = c->data_dir, .program = c->program, .engines = c->engines};
+    fh_fleet_config here = {.data_dir = c->data_dir, .program = c->program, .engines = c->engines, .spread = c->spread};
     if (rc == 0) rc = fh_here_new(&a->here, a->loop, &here, err);
     if (rc == 0) rc = fh_timer_new(&a->timer, a->loop, on_timer, a, err);
     if (rc == 0) rc = node_lending_open(a, err);

@@ -265,6 +265,10 @@
     X(SLURM_CLEAR_MS, 5000, "time that a job may take to be cleared away; beyond: it counts as ended")                                     \
     X(SLURM_CHECK_MS, 300000, "age of what is known of a cluster's partitions; beyond: it is asked for again before the next job")         \
     X(SLURM_PARTITIONS_BYTES, 16384, "what Slurm says of its partitions; beyond: the rest is not known")                                   \
+    X(SLURM_NODES, 64, "nodes of a cluster that one model is spread over; beyond: it does not fit")                                        \
+    X(RANK_ORDER_BYTES, 65536, "what a rank of an engine over several nodes is told; beyond: an error")                                    \
+    X(RANK_LINE_BYTES, 16384, "a line of its log that waits for its end; beyond: it is passed on in pieces")                               \
+    X(RANK_TERM_MS, 5000, "time that a rank has to end by itself; beyond: SIGKILL")                                                        \
     X(SSH_STEP_MS, 120000, "time for one step of setting up a box with a login; beyond: it is tried again")                                \
     X(SSH_INSTALL_MS, 900000, "the same for installing packages there")                                                                    \
     X(SSH_PIECE_BYTES, 1048576, "of freehold that are copied to a box at once")                                                            \

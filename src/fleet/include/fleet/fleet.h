@@ -125,12 +125,13 @@ typedef struct fh_fleet_config {
     /* Asked of each place but this machine when one is chosen; on the fleet's thread. NULL: all are as good. */
     void (*quality)(void *ctx, const char *place, const char *model, fh_place_quality *ret);
     void *quality_ctx;
-    const char *data_dir;       /* owned data folder, locked by the caller */
-    const char *store_url;      /* sqlite:PATH */
-    const char *program;        /* absolute path of this binary, to start engines */
-    const char *const *engines; /* where engines of others are: "ENGINE=PROGRAM[:PART...]", NULL-terminated; NULL: in PATH or nowhere.
-                                   Borrowed while the fleet runs */
-    bool keep_engines_on_stop;  /* under systemd: engines live on and are adopted */
+    const char *data_dir;           /* owned data folder, locked by the caller */
+    const char *store_url;          /* sqlite:PATH */
+    const char *program;            /* absolute path of this binary, to start engines */
+    const char *const *engines;     /* where engines of others are: "ENGINE=PROGRAM[:PART...]", NULL-terminated; NULL: in PATH or nowhere.
+                                       Borrowed while the fleet runs */
+    const struct fh_spread *spread; /* the nodes that this machine stands for (fleet/spread.h); NULL: it is one. Borrowed likewise */
+    bool keep_engines_on_stop;      /* under systemd: engines live on and are adopted */
     const struct fh_fleet_node *nodes; /* of the pool (fleet/nodes.h), known before; used during the call */
     size_t node_count;
 } fh_fleet_config;

@@ -32,7 +32,8 @@ typedef struct fh_engine {
     void (*on_away)(void *arg);                 /* away has changed */
     void (*on_end)(void *arg, const char *why); /* it has ended; why NULL: by itself */
     void *arg;
-    fh_process process; /* at a place with processes of ours; kept in the database */
+    fh_process process;     /* at a place with processes of ours; kept in the database */
+    char ranks_folder[108]; /* of one that runs on several nodes: what marks its processes here; "": it is one alone */
     fh_watch *watch;
     int watch_fd;
 } fh_engine;

@@ -13,10 +13,11 @@
 typedef struct fh_node_agent fh_node_agent;
 
 typedef struct fh_node_agent_config {
-    const char *data_dir;       /* the machine's own, locked by the caller */
-    const char *program;        /* absolute path of this binary */
-    const char *const *engines; /* as fh_fleet_config's; borrowed while the agent lives */
-    const fh_node_owner *owner; /* borrowed while the agent lives; NULL allows everything */
+    const char *data_dir;           /* the machine's own, locked by the caller */
+    const char *program;            /* absolute path of this binary */
+    const char *const *engines;     /* as fh_fleet_config's; borrowed while the agent lives */
+    const struct fh_spread *spread; /* likewise */
+    const fh_node_owner *owner;     /* borrowed while the agent lives; NULL allows everything */
 } fh_node_agent_config;
 
 int fh_node_agent_new(fh_node_agent **ret, fh_loop *loop, const fh_node_agent_config *c, fh_err **err);
