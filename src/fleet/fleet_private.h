@@ -134,7 +134,8 @@ void fh_step_again(fh_deployment *d, const char *why);
 /* ---- what it needs, and where it fits, in planning.c ---- */
 
 fh_plan_need fh_planning_need(fh_deployment *d, int64_t context_tok, int64_t streams); /* what it would be given of what is asked for */
-void fh_planning_reckon(fh_deployment *d); /* at its place: sets item, context, streams and memory_bytes */
+uint32_t fh_planning_machines_most(const fh_deployment *d); /* over which its engine can be spread; 1: it cannot */
+void fh_planning_reckon(fh_deployment *d);                  /* at its place: sets item, context, streams and memory_bytes */
 /* Is it where that says, or wanted there? */
 bool fh_planning_is_at(const fh_deployment *d, const char *wanted);
 /* The name of the one place that it can get; "" while there are several. */

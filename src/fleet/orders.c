@@ -63,6 +63,8 @@ static fh_supply_want want_of(const fh_deployment *d)
                         .engine = d->view.engine,
                         .bytes = d->need_bytes,
                         .weights_bytes = d->item.bytes,
+                        .each_bytes = d->kind->memory_bytes,
+                        .machines_most = fh_planning_machines_most(d),
                         .context_tok = d->view.context_tok,
                         .streams = d->view.streams,
                         .max_hour_micro = d->limit.max_hour_micro,

@@ -60,6 +60,11 @@ void fh_planning_reckon(fh_deployment *d)
     take_need(d, &m, &need);
 }
 
+uint32_t fh_planning_machines_most(const fh_deployment *d)
+{
+    return fh_catalog_engine_spreads(d->kind) ? fh_plan_machines_most(fh_catalog_find(fh_str_of(d->view.model))) : 1;
+}
+
 /* ---- where it may run ---- */
 
 static bool is_here(const fh_place *p)

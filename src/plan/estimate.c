@@ -142,7 +142,7 @@ static setting set(estimator *by, const fh_plan_host *h, taken *t)
     const fh_catalog_model *m = by->m;
     const fh_catalog_variant *v = t->v;
     setting s = {.by = by, .m = m, .w = by->w, .h = h, .t = t, .v = v, .machines = FH_MAX(h->machines, 1u)};
-    if (m->layers) s.machines = FH_MIN(s.machines, m->layers);
+    s.machines = FH_MIN(s.machines, fh_plan_machines_most(m));
     s.ranks = v->gguf ? 1 : ranks_of(h, m);
     s.kv = !v->gguf && h->ops_8bit ? FH_PLAN_KV_8BIT : FH_PLAN_KV_16BIT;
     s.memory = memory_of(by, t, s.kv, s.ranks);

@@ -21,6 +21,11 @@ fh_plan_need fh_plan_need_of(const fh_plan_model *m, int64_t context_tok, int64_
     return n;
 }
 
+uint32_t fh_plan_machines_most(const fh_catalog_model *m)
+{
+    return m && m->layers ? FH_MIN(m->layers, (uint32_t)FH_PLAN_MOST) : FH_PLAN_MOST;
+}
+
 fh_plan_fit fh_plan_fit_of(const fh_plan_model *m, const fh_plan_machine *on, int64_t context_tok, int64_t streams)
 {
     fh_plan_fit f = {.need = fh_plan_need_of(m, context_tok, streams)};

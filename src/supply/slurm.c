@@ -122,7 +122,7 @@ static int port_order(void *ctx, const fh_supply_want *w, fh_err **err)
         return fh_err_set(err, FH_E_CONFLICT, "%s is asked for %d machines already", s->name, FH_LIMIT_SLURM_ORDERS);
     slurm_order *o = make_order(s, w->order, w->node);
     if (!o) return fh_err_nomem(err);
-    o->bytes = w->bytes;
+    o->need = (slurm_need){w->bytes, w->each_bytes, w->machines_most};
     o->limit_s = w->limit_s;
     fh_slurm_order_say(o, FH_SUPPLY_WAITING, "", "the cluster is asked");
     fh_slurm_tick_soon(s, 0);

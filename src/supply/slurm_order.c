@@ -26,7 +26,7 @@ enum { OPTIONS_MOST = 16, OPTION_CHARS = SLURM_TEXT + 24, CPUS = 8, EARLIER_S = 
 static bool is_same(const fh_supply_view *a, const fh_supply_view *b)
 {
     return a->state == b->state && a->again == b->again && a->leaving == b->leaving && a->ends_utc_ns == b->ends_utc_ns &&
-           strcmp(a->says, b->says) == 0 && strcmp(a->hint, b->hint) == 0;
+           strcmp(a->says, b->says) == 0 && strcmp(a->note, b->note) == 0 && strcmp(a->hint, b->hint) == 0;
 }
 
 static void set_view(slurm_order *o, const fh_supply_view *v)
@@ -135,9 +135,12 @@ static void add_time(options *p, const slurm_order *o)
 static void add_size(options *p, const slurm_order *o)
 {
     const slurm *s = o->of;
-    char mem[32], cpus[32] = "";
+    char mem[32], cpus[32] = "", nodes[32];
     uint64_t there = fh_slurm_partition_cpus((fh_str){fh_buf_cstr(&s->partitions), s->partitions.len}, s->set.partition);
-    snprintf(mem, sizeof mem, "%" PRIu64 "M", fh_slurm_mem_mib(o->bytes));
+    snprintf(mem, sizeof mem, "%" PRIu64 "M", fh_slurm_need_mib(&o->need, o->nodes));
+    snprintf(nodes, sizeof nodes, "%" PRIu32, o->nodes);
+    add(p, "nodes", nodes);
+    add(p, "ntasks-per-node", "1");
     if (there) snprintf(cpus, sizeof cpus, "%" PRIu64, FH_MIN(there, (uint64_t)CPUS));
     add(p, "mem", s->set.mem[0] ? s->set.mem : mem);
     add(p, "cpus-per-task", s->set.cpus[0] ? s->set.cpus : cpus);
@@ -201,6 +204,7 @@ static void submit(slurm_order *o)
         later(o);
         return;
     }
+    o->nodes = fh_slurm_nodes_for(&o->need, &o->of->set, (fh_str){fh_buf_cstr(&o->of->partitions), o->of->partitions.len});
     make_options(&p, o);
     fh_slurm_order_say(o, FH_SUPPLY_WAITING, "", "the job is being submitted");
     call(o, fh_slurm_submit, p.words, fh_str_of(fh_slurm_job), submitted);
@@ -279,6 +283,7 @@ static void runs(slurm_order *o, const fh_slurm_row *r)
     v.ends_utc_ns = r->ends_s * FH_NS_PER_S;
     v.leaving = comes_earlier(o, r->ends_s) || r->state->class == FH_SLURM_HALTS || r->state->class == FH_SLURM_ENDS;
     v.hint[0] = '\0';
+    if (r->nodes > 1) snprintf(v.note, sizeof v.note, "%" PRIu64 " nodes for one model, which srun starts it on", r->nodes);
     snprintf(v.says, sizeof v.says, "job %" PRId64 " %s on %.*s%s", r->job, r->state->words, (int)FH_MIN(r->node.len, (size_t)60),
              r->node.ptr, comes_earlier(o, r->ends_s) ? ", and is to make room for another" : "");
     set_view(o, &v);

@@ -14,14 +14,25 @@
 
 typedef struct slurm_settings { /* "" where the operator gave none */
     char partition[SLURM_TEXT], account[SLURM_TEXT], qos[SLURM_TEXT], time[SLURM_TEXT], gres[SLURM_TEXT], constraint[SLURM_TEXT];
-    char cpus[SLURM_TEXT], mem[SLURM_TEXT];
+    char cpus[SLURM_TEXT], mem[SLURM_TEXT], nodes[SLURM_TEXT];
     char folder[SLURM_TEXT], program[SLURM_TEXT], scratch[SLURM_TEXT];
-    int64_t time_s; /* 0: the cluster's own limit */
+    int64_t time_s;                 /* 0: the cluster's own limit */
+    uint64_t mem_mib, nodes_number; /* of mem and nodes; 0: not said */
 } slurm_settings;
 
 /* FH_E_INVALID with param "settings.KEY". */
 int fh_slurm_settings_read(const fh_json *o, slurm_settings *ret, fh_err **err);
 uint64_t fh_slurm_mem_mib(uint64_t need_bytes); /* what a job is given for an engine that takes so much, and for its node */
+
+typedef struct slurm_need { /* of a model's engine */
+    uint64_t bytes;         /* on one node */
+    uint64_t each_bytes;    /* of that what every node takes, where several share the rest */
+    uint32_t nodes_most;    /* that it can be spread over */
+} slurm_need;
+uint64_t fh_slurm_need_mib(const slurm_need *need, uint32_t nodes); /* of each node */
+/* Over how many nodes: as the operator says, else over as few as have the memory, by what sinfo said of the partition. 1 where none do:
+ * Slurm says what it thinks of that. */
+uint32_t fh_slurm_nodes_for(const slurm_need *need, const slurm_settings *set, fh_str partitions);
 
 /* ---- scripts (slurm_scripts.c) ---- */
 
@@ -44,7 +55,8 @@ typedef struct slurm_order {
     slurm *of;
     int64_t order;
     char node[64], job_name[64];
-    uint64_t bytes;
+    slurm_need need;
+    uint32_t nodes; /* of its job, as it was asked for; 0: not yet by this process */
     int64_t limit_s;
     bool asked;                   /* a submission has begun once, by this process or one before: there may be a job */
     bool calling;                 /* a command about it runs */

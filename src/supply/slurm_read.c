@@ -59,6 +59,7 @@ static const fh_slurm_reason reasons[] = {
     {"QOSMaxCpuPerUserLimit", "its user uses all the processors that the quality of service allows", false},
     {"BadConstraints", "no node can ever have what it asks for", true},
     {"PartitionNodeLimit", "it asks for more nodes than the partition gives", true},
+    {"PartitionConfig", "it asks for more than the partition has", true},
     {"PartitionTimeLimit", "it asks for more time than the partition gives", true},
     {"AssociationJobLimit", "the account may not run it", true},
     {"AccountNotAllowed", "the account may not use the partition", true},
@@ -103,10 +104,18 @@ static int64_t end_of(fh_str limit, fh_str ends, fh_str starts)
     return fh_slurm_time_parse(limit, &limit_s) && end_s - seconds_of(starts) < YEAR_S ? end_s : 0;
 }
 
+/* "8+": at least. */
+static uint64_t count_of(fh_str s)
+{
+    uint64_t n = 0;
+    if (fh_str_ends(s, FH_STR("+"))) s.len--;
+    return fh_str_u64(s, INT64_MAX, &n) ? n : 0;
+}
+
 static bool row_parse(fh_str line, fh_slurm_row *ret)
 {
     uint64_t job = 0;
-    fh_str field[7];
+    fh_str field[8];
     for (size_t i = 0; i < FH_COUNT(field); i++) field[i] = take_until(&line, '|');
     if (!fh_str_u64(field[0], INT64_MAX, &job) || !job || !field[1].len || !line.len) return false;
     *ret = (fh_slurm_row){.job = (int64_t)job,
@@ -115,6 +124,7 @@ static bool row_parse(fh_str line, fh_slurm_row *ret)
                           .ends_s = end_of(field[3], field[4], field[5]),
                           .starts_s = seconds_of(field[5]),
                           .node = field[6],
+                          .nodes = count_of(field[7]),
                           .name = line};
     return true;
 }
@@ -152,18 +162,36 @@ fh_str fh_slurm_said(fh_str out, const char *key)
     return FH_STR("");
 }
 
-uint64_t fh_slurm_partition_cpus(fh_str out, const char *name)
+typedef struct partition {
+    uint64_t cpus, mib, nodes; /* 0: not said */
+} partition;
+
+/* The next of its lines: nodes of one kind. */
+static bool partition_next(fh_str *out, const char *name, partition *ret)
 {
-    uint64_t n = 0;
-    while (out.len) {
-        fh_str line = take_until(&out, '\n'), word = take_until(&line, ' ');
+    while (out->len) {
+        fh_str line = take_until(out, '\n'), word = take_until(&line, ' ');
         if (!fh_str_eqs(word, "partition")) continue;
-        fh_str at = take_until(&line, '|'), cpus = line;
+        fh_str at = take_until(&line, '|'), cpus = take_until(&line, '|'), mib = take_until(&line, '|');
         bool standard = fh_str_ends(at, FH_STR("*"));
         if (standard) at.len--;
         if (name[0] ? !fh_str_eqs(at, name) : !standard) continue;
-        if (fh_str_ends(cpus, FH_STR("+"))) cpus.len--; /* "8+": at least */
-        return fh_str_u64(cpus, 1 << 20, &n) ? n : 0;
+        *ret = (partition){count_of(cpus), count_of(mib), count_of(line)};
+        return true;
     }
-    return 0;
+    return false;
+}
+
+uint64_t fh_slurm_partition_cpus(fh_str out, const char *name)
+{
+    partition p;
+    return partition_next(&out, name, &p) && p.cpus <= 1 << 20 ? p.cpus : 0;
+}
+
+uint64_t fh_slurm_partition_nodes(fh_str out, const char *name, uint64_t mib)
+{
+    uint64_t count = 0;
+    for (partition p; partition_next(&out, name, &p);)
+        if (p.mib >= mib) count += FH_MIN(p.nodes, (uint64_t)1 << 32);
+    return count;
 }

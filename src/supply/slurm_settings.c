@@ -31,6 +31,12 @@ static bool is_mem(fh_str s)
     return fh_str_u64(s, INT64_MAX, &n);
 }
 
+static bool is_nodes(fh_str s)
+{
+    uint64_t n = 0;
+    return fh_str_u64(s, FH_LIMIT_SLURM_NODES, &n) && n > 0;
+}
+
 static bool is_any(fh_str s)
 {
     return true;
@@ -56,6 +62,7 @@ static const setting settings[] = {
     SETTING(constraint, is_any, "features that the node must have"),
     SETTING(cpus, is_cpus, "a number of processors"),
     SETTING(mem, is_mem, "an amount of memory, as 64G"),
+    SETTING(nodes, is_nodes, "a number of nodes, 1 to 64"),
     SETTING(folder, is_path, "an absolute path that login node and nodes share"),
     SETTING(program, is_path, "the absolute path of freehold on the cluster"),
     SETTING(scratch, is_path, "an absolute path on the nodes, for weights"),
@@ -90,7 +97,21 @@ static int unknown(fh_str key, fh_err **err)
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)FH_MIN(key.len, sizeof name - 1), key.ptr);
     fh_err_set(err, FH_E_INVALID, "a Slurm cluster has no setting '%s'", name);
-    return refuse(name, "it has partition, account, qos, time, gres, constraint, cpus, mem, folder, program, scratch and server", err);
+    return refuse(name, "it has partition, account, qos, time, gres, constraint, cpus, mem, nodes, folder, program, scratch and server",
+                  err);
+}
+
+/* Without a letter it is in MiB; 0 means all that a node has, which is no number. */
+static uint64_t mib_of(fh_str s)
+{
+    static const char letters[] = "KMGT";
+    uint64_t n = 0;
+    const char *unit = s.len ? strchr(letters, toupper((unsigned char)s.ptr[s.len - 1])) : NULL;
+    if (unit) s.len--;
+    if (!fh_str_u64(s, UINT64_C(1) << 40, &n)) return 0;
+    if (unit && *unit == 'K') return n / 1024;
+    for (const char *at = letters + 1; unit && at < unit; at++) n *= 1024;
+    return n;
 }
 
 int fh_slurm_settings_read(const fh_json *o, slurm_settings *ret, fh_err **err)
@@ -108,6 +129,8 @@ int fh_slurm_settings_read(const fh_json *o, slurm_settings *ret, fh_err **err)
     }
     if (rc) return rc;
     if (made.time[0]) (void)fh_slurm_time_parse(fh_str_of(made.time), &made.time_s);
+    if (made.nodes[0]) (void)fh_str_u64(fh_str_of(made.nodes), FH_LIMIT_SLURM_NODES, &made.nodes_number);
+    made.mem_mib = mib_of(fh_str_of(made.mem));
     *ret = made;
     return 0;
 }
@@ -145,4 +168,24 @@ bool fh_slurm_time_parse(fh_str s, int64_t *ret_s)
 uint64_t fh_slurm_mem_mib(uint64_t need_bytes)
 {
     return (need_bytes + need_bytes / 8) / MIB + NODE_MIB;
+}
+
+uint64_t fh_slurm_need_mib(const slurm_need *need, uint32_t nodes)
+{
+    uint64_t each = FH_MIN(need->each_bytes, need->bytes), shared = need->bytes - each;
+    return fh_slurm_mem_mib(nodes > 1 ? each + shared / nodes + 1 : need->bytes);
+}
+
+static bool have_memory(const slurm_settings *set, fh_str partitions, uint32_t nodes, uint64_t mib)
+{
+    return set->mem_mib ? set->mem_mib >= mib : fh_slurm_partition_nodes(partitions, set->partition, mib) >= nodes;
+}
+
+uint32_t fh_slurm_nodes_for(const slurm_need *need, const slurm_settings *set, fh_str partitions)
+{
+    uint32_t most = FH_MIN(FH_MAX(need->nodes_most, 1u), (uint32_t)FH_LIMIT_SLURM_NODES);
+    if (set->nodes_number) return (uint32_t)FH_MIN(set->nodes_number, (uint64_t)most);
+    for (uint32_t n = 1; n <= most; n++)
+        if (have_memory(set, partitions, n, fh_slurm_need_mib(need, n))) return n;
+    return 1;
 }

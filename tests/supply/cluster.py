@@ -41,7 +41,9 @@ def missing():
 
 
 class Cluster:
-    def __init__(self):
+    def __init__(self, memory=2000):
+        """memory: MiB that each node says it has."""
+        self.memory = memory
         self.folder = Path(tempfile.mkdtemp(prefix="fh-slurm-"))
         self.home = self.folder / "home"
         self.conf = self.folder / "slurm.conf"
@@ -64,7 +66,7 @@ class Cluster:
         key.chmod(0o400)
         self.ports = {name: free_port() for name in NODES}
         host, d = socket.gethostname().split(".")[0], self.folder
-        nodes = "\n".join(f"NodeName={n} NodeHostname={host} NodeAddr=127.0.0.1 Port={p} CPUs=2 RealMemory=2000" for n, p in self.ports.items())
+        nodes = "\n".join(f"NodeName={n} NodeHostname={host} NodeAddr=127.0.0.1 Port={p} CPUs=2 RealMemory={self.memory}" for n, p in self.ports.items())
         self.conf.write_text(f"""ClusterName=tb
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={free_port()}

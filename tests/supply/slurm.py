@@ -13,78 +13,10 @@ import threading
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "node"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from cluster import Cluster, install, missing
-from freehold import STARTER, Tap, free_port, need_starter
-from machines import Pool
-
-PATIENCE = 150  # seconds: the machine may be busy
-
-
-def wait(condition, what, pool, patience=PATIENCE):
-    until = time.monotonic() + patience
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError):
-            got = condition()
-            if got:
-                return got
-        time.sleep(0.2)
-    raise AssertionError(f"{what}\n{pool.cluster.run('squeue', '-t', 'all').stdout}\n{pool.output()[-4000:]}")
-
-
-class Login(Pool):
-    """The server on the cluster's login node, with what it must find by PATH."""
-
-    def __init__(self, cluster):
-        super().__init__(STARTER)
-        self.cluster, self.bin = cluster, self.folder / "bin"
-        self.bin.mkdir()
-
-    def environment(self):
-        return {**super().environment(), "SLURM_CONF": str(self.cluster.conf), "PATH": f"{self.bin}:{os.environ['PATH']}"}
-
-    def add(self, name, *flags):
-        done = self.cli("provider", "add", name, "--kind", "slurm", *flags)
-        assert done.returncode == 0, done.stderr
-
-    def run(self, place, *flags):
-        """The name of the deployment, once it answers."""
-        done = self.cli("run", "smollm2", "Say hello.", "--on", place, "--yes", *flags, timeout=PATIENCE + 60)
-        assert done.returncode == 0 and done.stdout.strip(), f"{done.stderr}\n{self.output()[-4000:]}"
-        return next(d["name"] for d in self.deployments() if d["state"] == "ready")
-
-    def begin(self, place):
-        return self.json("POST", "/api/v1/deployments", {"model": "smollm2", "place": place})["name"]
-
-    def of(self, name):
-        return next((d for d in self.deployments() if d["name"] == name), {"state": "gone"})
-
-    def chat(self):
-        reply = self.json("POST", "/v1/chat/completions", {"model": "smollm2", "max_tokens": 8, "messages": [{"role": "user", "content": "Hi"}]})
-        return reply["choices"][0]["message"]["content"]
-
-    def jobs(self):
-        """Of ours that are not over."""
-        return {i: j for i, j in self.cluster.alive().items() if j["name"].startswith("freehold-")}
-
-    def serving(self):
-        """Orders by whose machines something is ready."""
-        return {(d["machine"] or {}).get("order") for d in self.deployments() if d["state"] == "ready"}
-
-    def job(self, other_than=()):
-        """The job that serves, once there is one beside those."""
-
-        def there():
-            jobs = {i: j for i, j in self.jobs().items() if i not in other_than and j["state"] == "RUNNING" and int(j["name"].split("-")[-1]) in self.serving()}
-            return next(iter(jobs.items()), None)
-
-        return wait(there, f"nothing is ready by a job other than {other_than}", self)
-
-    def end(self):
-        done = self.cli("stop", "smollm2-135m")
-        assert done.returncode == 0, done.stderr
-        wait(lambda: not self.jobs(), "a job stays", self)
+from freehold import Tap, free_port, need_starter
+from login import PATIENCE, Login, timed, wait
 
 
 def runs_and_chats(s):
@@ -343,17 +275,6 @@ CHECKS = (runs_and_chats, a_cancelled_job_is_followed, a_node_that_is_down_is_le
           a_job_that_must_make_room_says_so, two_replicas_have_two_nodes_behind_one_endpoint, stopped_while_it_waits, killed_while_it_runs, killed_before_slurm_hears,
           killed_before_the_answer, an_answer_that_is_lost_is_no_second_job, a_second_job_of_its_name_is_cancelled, refusals_are_told_in_slurms_words, a_program_that_does_not_run_there_is_said,
           a_setting_that_slurm_cannot_mean_is_refused, over_ssh)
-
-
-def timed(fn, s):
-    begun = time.monotonic()
-    try:
-        fn(s)
-    except BaseException:
-        with contextlib.suppress(AssertionError):
-            s.end()  # the next one begins with nothing
-        raise
-    return f"{time.monotonic() - begun:.0f} s"
 
 
 def main():

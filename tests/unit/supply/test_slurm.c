@@ -192,7 +192,8 @@ static void settings_that_slurm_cannot_mean_are_refused_by_their_name(void **sta
                                          {"{\"cpus\": \"0\"}", "settings.cpus"},        {"{\"mem\": \"1.5G\"}", "settings.mem"},
                                          {"{\"folder\": \"~/x\"}", "settings.folder"},  {"{\"program\": \"freehold\"}", "settings.program"},
                                          {"{\"qos\": \"a b\"}", "settings.qos"},        {"{\"account\": \"\"}", "settings.account"},
-                                         {"{\"gres\": \"gpu:1\\n\"}", "settings.gres"}, {"{\"partition\": 5}", "settings.partition"}};
+                                         {"{\"gres\": \"gpu:1\\n\"}", "settings.gres"}, {"{\"partition\": 5}", "settings.partition"},
+                                         {"{\"nodes\": \"0\"}", "settings.nodes"},      {"{\"nodes\": \"65\"}", "settings.nodes"}};
     FH_AUTO(fh_loop) fh_loop *loop = NULL;
     assert_int_equal(fh_loop_new(&loop, NULL), 0);
     for (size_t i = 0; i < FH_COUNT(bad); i++) {
@@ -216,12 +217,43 @@ static void settings_are_kept_as_they_are_said(void **state)
     assert_string_equal(s.gres, "gpu:a100:2");
     assert_int_equal(s.time_s, 86400);
     assert_string_equal(s.account, "");
+    assert_int_equal(s.mem_mib, 64 * 1024);
+    assert_int_equal(s.nodes_number, 0);
 }
 
 static void a_job_is_given_more_than_its_engine_takes(void **state)
 {
     assert_int_equal(fh_slurm_mem_mib(0), 512);
     assert_int_equal(fh_slurm_mem_mib(UINT64_C(8) << 30), 9 * 1024 + 512);
+}
+
+#define GIB (UINT64_C(1) << 30)
+
+static uint32_t nodes_for(uint64_t gib, uint64_t each_gib, uint32_t most, const char *mem, const char *nodes)
+{
+    FH_AUTO(json) fh_json *o = fh_json_new_object();
+    slurm_settings s;
+    slurm_need need = {gib * GIB, each_gib * GIB, most};
+    fh_str partitions = FH_STR("partition main*|64|256000|10\npartition main*|64|1031000|1\n");
+    if (mem) fh_json_set(o, "mem", fh_json_new_cstr(mem));
+    if (nodes) fh_json_set(o, "nodes", fh_json_new_cstr(nodes));
+    assert_int_equal(fh_slurm_settings_read(o, &s, NULL), 0);
+    return fh_slurm_nodes_for(&need, &s, partitions);
+}
+
+/* 256,000 MiB hold 221 GiB of an engine, and the node's own half. */
+static void a_model_gets_as_few_nodes_as_hold_it(void **state)
+{
+    assert_int_equal(nodes_for(200, 6, 64, NULL, NULL), 1);
+    assert_int_equal(nodes_for(800, 6, 64, NULL, NULL), 1); /* the one that has more memory */
+    assert_int_equal(nodes_for(1000, 6, 64, NULL, NULL), 5);
+    assert_int_equal(nodes_for(1000, 6, 4, NULL, NULL), 1); /* it has four layers: no number does, and Slurm says so */
+    assert_int_equal(nodes_for(1000, 6, 0, NULL, NULL), 1);
+    assert_int_equal(nodes_for(5000, 6, 64, NULL, NULL), 1); /* more than the partition has */
+    assert_int_equal(nodes_for(1000, 6, 64, "400G", NULL), 3);
+    assert_int_equal(nodes_for(10, 6, 64, NULL, "3"), 3);
+    assert_int_equal(nodes_for(10, 6, 2, NULL, "3"), 2);
+    assert_int_equal(nodes_for(10, 6, 1, NULL, "3"), 1);
 }
 
 static void an_installation_keeps_its_name(void **state)
@@ -276,6 +308,7 @@ int main(void)
         cmocka_unit_test(settings_that_slurm_cannot_mean_are_refused_by_their_name),
         cmocka_unit_test(settings_are_kept_as_they_are_said),
         cmocka_unit_test(a_job_is_given_more_than_its_engine_takes),
+        cmocka_unit_test(a_model_gets_as_few_nodes_as_hold_it),
         cmocka_unit_test(an_installation_keeps_its_name),
         cmocka_unit_test(nothing_stays_when_a_step_fails),
     };

@@ -6,9 +6,9 @@
 
 static void a_list_of_jobs_is_read_line_by_line(void **state)
 {
-    fh_str text = FH_STR("17|RUNNING|None|1:00:00|1795963832|1795963532|n1|freehold-ab-1\n"
-                         "18|PENDING|Priority|UNLIMITED|NONE|1795970000||freehold-ab-2\n"
-                         "19|COMPLETED|None|30:00|1795963900|1795963532|n[1-2]|a|b c\n");
+    fh_str text = FH_STR("17|RUNNING|None|1:00:00|1795963832|1795963532|n1|1|freehold-ab-1\n"
+                         "18|PENDING|Priority|UNLIMITED|NONE|1795970000||2|freehold-ab-2\n"
+                         "19|COMPLETED|None|30:00|1795963900|1795963532|n[1-2]|2|a|b c\n");
     fh_slurm_row r;
     assert_true(fh_slurm_row_next(&text, &r));
     assert_int_equal(r.job, 17);
@@ -22,12 +22,14 @@ static void a_list_of_jobs_is_read_line_by_line(void **state)
     assert_int_equal(r.starts_s, 1795970000);
     assert_true(fh_slurm_row_next(&text, &r));
     assert_true(fh_str_eqs(r.name, "a|b c"));
+    assert_int_equal(r.nodes, 2);
     assert_false(fh_slurm_row_next(&text, &r));
 }
 
 static void a_job_without_a_limit_has_no_end(void **state)
 {
-    fh_str text = FH_STR("17|RUNNING|None|UNLIMITED|1827499532|1795963532|n1|x\n17|RUNNING|None|365-00:00:00|1827499532|1795963532|n1|x\n");
+    fh_str text =
+        FH_STR("17|RUNNING|None|UNLIMITED|1827499532|1795963532|n1|1|x\n17|RUNNING|None|365-00:00:00|1827499532|1795963532|n1|1|x\n");
     fh_slurm_row r;
     for (int i = 0; i < 2; i++) { /* as the main scheduler and the backfill scheduler leave it */
         assert_true(fh_slurm_row_next(&text, &r));
@@ -37,7 +39,7 @@ static void a_job_without_a_limit_has_no_end(void **state)
 
 static void a_job_without_a_limit_that_must_go_has_an_end(void **state)
 {
-    fh_str text = FH_STR("17|RUNNING|None|365-00:00:00|1795963592|1795963532|n1|x\n");
+    fh_str text = FH_STR("17|RUNNING|None|365-00:00:00|1795963592|1795963532|n1|1|x\n");
     fh_slurm_row r;
     assert_true(fh_slurm_row_next(&text, &r));
     assert_int_equal(r.ends_s, 1795963592);
@@ -46,9 +48,10 @@ static void a_job_without_a_limit_that_must_go_has_an_end(void **state)
 static void lines_that_are_no_jobs_are_passed_over(void **state)
 {
     fh_str text = FH_STR(
-        "slurm_load_jobs error: Unable to contact slurm controller\n\n|||||||\n0|RUNNING|None|1|1|1|n1|x\n-3|RUNNING|None|1|1|1|n1|x\n"
-        "99999999999999999999|RUNNING|None|1|1|1|n1|x\n17|RUNNING\n17_4|PENDING|None|1|1|1|n1|x\n5||None|1|1|1|n1|x\n6|TIMEOUT|x|1:00|N/"
-        "A|-|n1|y");
+        "slurm_load_jobs error: Unable to contact slurm controller\n\n|||||||\n0|RUNNING|None|1|1|1|n1|1|x\n-3|RUNNING|None|1|1|1|n1|1|x\n"
+        "99999999999999999999|RUNNING|None|1|1|1|n1|1|x\n17|RUNNING\n17_4|PENDING|None|1|1|1|n1|1|x\n5||None|1|1|1|n1|1|x\n6|TIMEOUT|x|1:"
+        "00|N/"
+        "A|-|n1|1|y");
     fh_slurm_row r;
     assert_true(fh_slurm_row_next(&text, &r));
     assert_int_equal(r.job, 6);
@@ -120,6 +123,19 @@ static void a_partition_has_processors(void **state)
     assert_int_equal(fh_slurm_partition_cpus(out, ""), 64);
     assert_int_equal(fh_slurm_partition_cpus(out, "odd"), 0);
     assert_int_equal(fh_slurm_partition_cpus(out, "none"), 0);
+    assert_int_equal(fh_slurm_partition_nodes(out, "main", 1), 0); /* its memory is not said */
+}
+
+static void nodes_of_a_partition_are_counted_by_their_memory(void **state)
+{
+    fh_str out =
+        FH_STR("partition main*|64|256000|10\npartition gpu|128|515000|4\npartition main*|64|1031000+|2\npartition main*|8|lots|many\n");
+    assert_int_equal(fh_slurm_partition_nodes(out, "main", 256000), 12);
+    assert_int_equal(fh_slurm_partition_nodes(out, "", 256001), 2);
+    assert_int_equal(fh_slurm_partition_nodes(out, "", 1031001), 0);
+    assert_int_equal(fh_slurm_partition_nodes(out, "gpu", 1), 4);
+    assert_int_equal(fh_slurm_partition_nodes(out, "none", 0), 0);
+    assert_int_equal(fh_slurm_partition_cpus(out, ""), 64);
 }
 
 static void times_are_read_as_slurm_reads_them(void **state)
@@ -142,6 +158,7 @@ static void times_are_read_as_slurm_reads_them(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nodes_of_a_partition_are_counted_by_their_memory),
         cmocka_unit_test(a_list_of_jobs_is_read_line_by_line),
         cmocka_unit_test(a_job_without_a_limit_has_no_end),
         cmocka_unit_test(a_job_without_a_limit_that_must_go_has_an_end),

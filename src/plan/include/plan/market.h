@@ -24,8 +24,6 @@ typedef struct fh_plan_listing {      /* strings are borrowed for the call */
     uint8_t standing;                 /* 0 to 100 */
 } fh_plan_listing;
 
-#define FH_PLAN_MOST 64 /* devices of a machine, and machines of an offer */
-
 typedef struct fh_plan_label { /* of an offer; the strings live as long as the market that it was first added to */
     const char *place, *name, *source;
     uint32_t row;

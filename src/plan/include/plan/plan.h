@@ -37,6 +37,7 @@ typedef struct fh_plan_fit {
     uint64_t missing_bytes; /* 0 when it fits */
 } fh_plan_fit;
 
+#define FH_PLAN_MOST            64 /* devices of a machine, and machines that work as one */
 #define FH_PLAN_CONTEXT_DEFAULT 4096
 #define FH_PLAN_STREAMS_DEFAULT 4
 
@@ -51,6 +52,8 @@ fh_plan_model fh_plan_model_of(const fh_catalog_model *m, const fh_catalog_varia
 /* context, streams 0 = default; a context beyond the model's own is cut to it. Saturates instead of overflowing. */
 fh_plan_need fh_plan_need_of(const fh_plan_model *m, int64_t context_tok, int64_t streams);
 fh_plan_fit fh_plan_fit_of(const fh_plan_model *m, const fh_plan_machine *on, int64_t context_tok, int64_t streams);
+/* How many machines may share a model at most: each holds a range of its layers. m NULL: it is not known how many it has. */
+uint32_t fh_plan_machines_most(const fh_catalog_model *m);
 /* What accelerators must have together so that so much fits: an engine does not get all of their memory. */
 uint64_t fh_plan_gpu_bytes_for(uint64_t need_bytes);
 /* The model nearest to the frontier that would fit and that freehold's own engine runs, other than `but` (may be NULL); has: only those

@@ -28,12 +28,13 @@ typedef struct fh_slurm_reason { /* why a job waits */
 } fh_slurm_reason;
 const fh_slurm_reason *fh_slurm_reason_find(fh_str name); /* NULL: there are no words for it */
 
-#define FH_SLURM_LIST_FORMAT "%i|%T|%r|%l|%e|%S|%N|%j" /* squeue's; a job's name comes last, since it may hold anything */
+#define FH_SLURM_LIST_FORMAT "%i|%T|%r|%l|%e|%S|%N|%D|%j" /* squeue's; a job's name comes last, since it may hold anything */
 typedef struct fh_slurm_row {
     int64_t job;
     const fh_slurm_state *state;
     fh_str reason, node, name; /* borrowed from the text */
     int64_t ends_s, starts_s;  /* since 1970; 0: not known */
+    uint64_t nodes;            /* how many; 0: not known */
 } fh_slurm_row;
 /* The next line that is a job's; others are passed over. */
 bool fh_slurm_row_next(fh_str *text, fh_slurm_row *ret);
@@ -43,9 +44,11 @@ bool fh_slurm_is_passing(const char *words);
 
 /* "key value" lines that our scripts print: the value of key, "" when there is none. */
 fh_str fh_slurm_said(fh_str out, const char *key);
-/* Processors of a node of it, among the lines "partition NAME|CPUS" of sinfo; of the cluster's default one for an empty name. 0: not known.
- */
+/* Of the lines "partition NAME|CPUS|MIB|NODES" of sinfo, those of a partition; of the cluster's default one for an empty name. Processors
+ * of a node of it; 0: not known. */
 uint64_t fh_slurm_partition_cpus(fh_str out, const char *name);
+/* How many nodes of it have so much memory. */
+uint64_t fh_slurm_partition_nodes(fh_str out, const char *name, uint64_t mib);
 
 /* Slurm's forms: minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes, days-hours:minutes:seconds. */
 bool fh_slurm_time_parse(fh_str s, int64_t *ret_s);

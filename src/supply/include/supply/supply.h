@@ -24,6 +24,8 @@ typedef struct fh_supply_want { /* borrowed for the call */
     const char *engine;     /* id of a row of catalog/engines.h */
     uint64_t bytes;         /* of memory that its engine takes, where it computes */
     uint64_t weights_bytes; /* of that */
+    uint64_t each_bytes;    /* of that what every machine takes, where several share the rest */
+    uint32_t machines_most; /* that its engine may be spread over; 0, 1: none but one */
     int64_t context_tok, streams;
     int64_t max_hour_micro;         /* 0: no limit */
     int64_t limit_s;                /* that it may be had for, 0: no limit. Rented machines have one */
