@@ -382,6 +382,39 @@ static void a_long_cache_split_along_its_keys_agrees(void **state)
     }
 }
 
+/* Each of some queries over a long cache is what it is alone. */
+static void check_alone(attention *together, const fh_kernels *k, unsigned workers)
+{
+    const fh_attn_seq all = together->seqs[0];
+    size_t floats = together->job.heads * together->job.head_dim;
+    float *want = fh_alloc(all.q_count * floats * sizeof *want);
+    for (size_t q = 0; q < all.q_count; q++) memcpy(want + q * floats, together->out + q * together->job.out_stride, floats * sizeof *want);
+    for (size_t q = 0; q < all.q_count; q++) {
+        together->seqs[0] = (fh_attn_seq){q, 1, all.kv_len - all.q_count + q + 1, all.pages};
+        attention_solve(together, k, workers);
+        assert_memory_equal(want + q * floats, together->out + q * together->job.out_stride, floats * sizeof *want);
+    }
+    fh_free(want);
+}
+
+static void queries_that_are_split_together_are_those_alone_bit_for_bit(void **state)
+{
+    FOR_EACH_TABLE(k)
+    {
+        for (size_t keys = 250; keys < 600; keys += FH_SANITIZED ? 41 : 7) {
+            for (size_t queries = 1; queries <= FH_ATTN_SPLIT_QUERIES; queries += 1 + keys % 3) {
+                attention a = attention_make(6, 2, 40, FH_TYPE_F16, 1, (const size_t[][2]){{queries, keys}});
+                a.job.scratch = fh_alloc(fh_attn_scratch_floats(6, 40, 3) * sizeof(float));
+                attention_solve(&a, k, 3);
+                attention_check(&a);
+                check_alone(&a, k, 3);
+                fh_free(a.job.scratch);
+                attention_free(&a);
+            }
+        }
+    }
+}
+
 static void scores_far_apart_do_not_overflow(void **state)
 {
     FOR_EACH_TABLE(k)
@@ -430,6 +463,7 @@ int main(void)
         cmocka_unit_test(store_rounds_as_the_scalar_conversion_does),
         cmocka_unit_test(attention_agrees_on_many_shapes),
         cmocka_unit_test(a_long_cache_split_along_its_keys_agrees),
+        cmocka_unit_test(queries_that_are_split_together_are_those_alone_bit_for_bit),
         cmocka_unit_test(scores_far_apart_do_not_overflow),
         cmocka_unit_test(a_query_does_not_depend_on_its_batch),
     };

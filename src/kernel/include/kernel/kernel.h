@@ -153,8 +153,9 @@ void fh_rope_store(const fh_kernels *k, const fh_rope_job *job, fh_worker *wk);
 
 /* ---- attention ---- */
 
-#define FH_HEAD_DIM_MAX 1024
-#define FH_KV_PAGE_TOK  64 /* tokens of a page of the cache; whole blocks of keys, so that a block never lies in two pages */
+#define FH_HEAD_DIM_MAX       1024
+#define FH_ATTN_SPLIT_QUERIES 8
+#define FH_KV_PAGE_TOK        64 /* tokens of a page of the cache; whole blocks of keys, so that a block never lies in two pages */
 
 /* One sequence's part of a batch: queries q_first .. q_first + q_count of the batch, positions kv_len - q_count .. kv_len - 1, over the
  * first kv_len rows of its cache (its own new rows already written). Causal. Row r is row r % FH_KV_PAGE_TOK of page
@@ -175,8 +176,8 @@ typedef struct fh_attn {
     size_t q_stride;
     float *out;
     size_t out_stride;
-    /* NULL, or fh_attn_scratch_floats(...) floats: with it, a single query over a long cache is split along its keys, and fh_attention then
-     * has a barrier inside. */
+    /* NULL, or fh_attn_scratch_floats(...) floats: with it, up to FH_ATTN_SPLIT_QUERIES queries of a single sequence over a long cache are
+     * split along its keys, to the same bits as each of them alone, and fh_attention then has a barrier inside. */
     float *scratch;
 } fh_attn;
 size_t fh_attn_scratch_floats(size_t heads, size_t head_dim, unsigned workers);
