@@ -43,6 +43,7 @@ static int run_engine(fh_cli *c, fh_err **err)
     o.engine.parallel = (unsigned)fh_cli_int(c, "parallel", 0);
     o.engine.kv_tok = (uint64_t)fh_cli_int(c, "kv-tokens", 0);
     o.engine.deterministic = fh_cli_has(c, "deterministic");
+    o.engine.drafts = fh_cli_has(c, "no-drafts") ? FH_DRAFTS_NEVER : FH_DRAFTS_PAYING;
     o.engine.page_cache = fh_cli_text(c, "page-cache", NULL);
     o.engine.weight_cache = fh_cli_text(c, "weight-cache", NULL);
     o.engine.memory_limit_bytes = (uint64_t)fh_cli_int(c, "memory-limit", 0) << 20;
@@ -60,6 +61,7 @@ static const fh_cli_flag flags[] = {
     {"kv-tokens", 0, FH_CLI_INT, "N", "tokens in the cache, of all sequences and kept for later ones (default: context x parallel)", 1,
      1 << 30},
     {"deterministic", 0, FH_CLI_BOOL, NULL, "answers do not depend on what else is being computed", 0, 0},
+    {"no-drafts", 0, FH_CLI_BOOL, NULL, "do not guess ahead what repeats; answers are the same", 0, 0},
     {"page-cache", 0, FH_CLI_TEXT, "DIR", "folder where pages of prompts are kept for later starts", 0, 0},
     {"memory-limit", 0, FH_CLI_INT, "MIB", "refuse to start when weights and cache need more", 1, 1 << 30},
     {"weight-cache", 0, FH_CLI_TEXT, "DIR", "folder of this model's own, where its packed weights are kept for the next start", 0, 0},

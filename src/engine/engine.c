@@ -136,6 +136,7 @@ static void choose_sizes(fh_engine *e, const fh_engine_options *o)
     i->kv_tok = o->kv_tok ? fh_kv_pages_of(o->kv_tok) * FH_KV_PAGE_TOK : kv_tokens(i);
     i->deterministic = o->deterministic;
     i->exact = o->exact;
+    e->drafts = o->drafts;
     e->logit_rows = FH_MAX((size_t)i->parallel, (size_t)EVAL_ROWS);
 }
 
@@ -179,9 +180,10 @@ static int make_buffers(fh_engine *e, fh_err **err)
     e->state_rows = fh_calloc(batch, sizeof *e->state_rows);
     e->states = fh_alloc_aligned(64, bytes);
     e->hidden = fh_alloc_aligned(64, bytes);
-    e->out_gens = fh_calloc(rows, sizeof(fh_gen *));
-    e->sampled = fh_calloc(seqs, sizeof *e->sampled);
-    if (!e->slots || !e->shares || !e->ids || !e->pos || !e->seqs || !e->out || !e->logits || !e->out_gens || !e->sampled ||
+    e->sampled = fh_calloc(rows, sizeof *e->sampled);
+    e->groups = fh_calloc(seqs, sizeof *e->groups);
+    e->wishes = fh_calloc(seqs, sizeof *e->wishes);
+    if (!e->slots || !e->shares || !e->ids || !e->pos || !e->seqs || !e->out || !e->logits || !e->sampled || !e->groups || !e->wishes ||
         !e->state_rows || !e->states || !e->hidden)
         return fh_err_nomem(err);
     int rc = fh_prefix_new(&e->prefix, &e->model.kv, e->spill, err);
@@ -345,7 +347,8 @@ void fh_engine_close(fh_engine *e)
     if (!e) return;
     end_waiting(e);
     free_slots(e);
-    void *buffers[] = {e->ids, e->pos, e->seqs, e->shares, e->out, e->logits, e->out_gens, e->sampled, e->state_rows, e->states, e->hidden};
+    void *buffers[] = {e->ids,     e->pos,    e->seqs,   e->shares,     e->out,    e->logits,
+                       e->sampled, e->groups, e->wishes, e->state_rows, e->states, e->hidden};
     for (size_t i = 0; i < FH_COUNT(buffers); i++) fh_free(buffers[i]);
     if (e->model.family) e->model.family->does->free(&e->model);
     fh_packed_close(&e->packed);

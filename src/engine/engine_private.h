@@ -5,6 +5,7 @@
 #ifndef FH_ENGINE_PRIVATE_H
 #define FH_ENGINE_PRIVATE_H
 
+#include "costs.h"
 #include "model.h"
 #include "packed.h"
 #include "prefix.h"
@@ -18,6 +19,7 @@ enum { PREFILL_BESIDE_DECODE_TOK = 128, PREFILL_LEAST_TOK = 32, EVAL_ROWS = 64, 
 /* ---- one request (gen.c) ---- */
 
 typedef struct gen_sampled { /* what sampling one row gave */
+    bool failed;             /* no token may come: the generation's grammar_err says why */
     fh_token id;
     float logprob;
     fh_logprob top[TOP_MAX];
@@ -40,6 +42,8 @@ struct fh_gen {
     size_t cached;       /* of the prompt: was in the cache already */
     double *sum;         /* owned, [embd]: of the hidden states so far; NULL: it generates */
     float *vector;       /* owned, [embd]: their mean, of unit length, once all are in */
+    draft *draft;        /* owned; NULL until something was to be guessed */
+    uint64_t drafted_tok, accepted_tok;
     uint64_t generated, max_tok;
     bool ignore_eos, logprobs;
     uint32_t top_count;
@@ -68,8 +72,8 @@ int gen_new(fh_gen **ret, fh_engine *e, const fh_gen_request *r, fh_err **err);
 bool gen_accept(fh_gen *g, const gen_sampled *s, fh_gen_finish *ret_finish, fh_err **err);
 /* Takes hidden states of the next tokens; true when those of all are in and the vector is made. */
 bool gen_pool(fh_gen *g, const float *states, size_t count);
-/* Makes what the request's grammar does not allow impossible. Any thread, one at a time. */
-void gen_mask(fh_gen *g, float *logits);
+/* Samples the token behind those accepted and `ahead` more that were sampled already. Any thread, one at a time. */
+void gen_sample(fh_gen *g, size_t ahead, float *logits, gen_sampled *ret);
 /* Calls on_end and drops the engine's reference. */
 void gen_end(fh_gen *g, fh_gen_finish how, const fh_err *err);
 
@@ -80,9 +84,16 @@ typedef struct slot { /* a place in the batch */
     fh_kv_seq kv;
 } slot;
 
-typedef struct step_share { /* what a sequence gets of the next step */
-    size_t slot, count;
+typedef struct step_share {           /* what a sequence gets of the next step */
+    size_t slot, count, ahead;        /* ahead: rows for guesses, behind those of its own tokens */
+    fh_token ids[FH_LIMIT_DRAFT_TOK]; /* the guesses */
 } step_share;
+
+typedef struct step_group { /* the rows of a sequence whose logits are wanted */
+    fh_gen *gen;
+    size_t first, count; /* of the step's outputs: its last token, then the guesses */
+    size_t sampled;      /* of them, in order: the guesses before the last were right */
+} step_group;
 
 struct fh_engine {
     fh_gguf *gguf;
@@ -103,7 +114,10 @@ struct fh_engine {
     slot *slots;
     step_share *shares; /* [parallel] */
     size_t share_count;
-    double decode_ns, row_ns; /* of a step without prompts; of a prompt's row: running means, 0 until there was one */
+    fh_drafts drafts;
+    costs costs;       /* of steps without prompts */
+    cost_wish *wishes; /* [parallel] */
+    double row_ns;     /* of a prompt's row: a running mean, 0 until there was one */
     /* buffers of one step, [batch_tok] or [parallel] or, out and logits, [logit_rows] */
     fh_token *ids;
     int32_t *pos;
@@ -115,8 +129,9 @@ struct fh_engine {
     float *states;        /* [batch_tok][embd] */
     float *hidden;        /* [batch_tok][embd]: what one stage hands to the next */
     fh_stage whole;       /* all layers in one */
-    fh_gen **out_gens;
-    gen_sampled *sampled;
+    gen_sampled *sampled; /* [logit_rows] */
+    step_group *groups;   /* [parallel] */
+    size_t group_count;
     fh_step step; /* points into the buffers */
 
     pthread_mutex_t lock;
@@ -146,10 +161,15 @@ void place_keep(fh_engine *e, const slot *s, bool last);
 bool place_grow(fh_engine *e, slot *s, size_t tok);
 void place_end(fh_engine *e, slot *s, fh_gen_finish how, const fh_err *err);
 
+/* ---- guesses (ahead.c): the batch thread ---- */
+
+void ahead_plan(fh_engine *e); /* the shares are those of all sequences that generate */
+void ahead_grow(fh_engine *e, step_share *share);
+
 /* ---- a step (step.c) ---- */
 
-/* Runs the step through all stages, then sample(e, row) for each wanted row (NULL: none) on all workers. */
-void engine_step(fh_engine *e, void (*sample)(fh_engine *e, size_t row));
+/* Runs the step through all stages, then sample(e, group) for each group (NULL: none) on all workers. */
+void engine_step(fh_engine *e, void (*sample)(fh_engine *e, step_group *group));
 void engine_step_clear(fh_engine *e);
 /* Adds count tokens of one slot, on top of past cached ones; wanted: rows at the end whose logits are needed. */
 void engine_step_add(fh_engine *e, size_t slot_index, const fh_token *ids, size_t count, size_t past, size_t wanted);

@@ -22,6 +22,7 @@ static void gen_free(fh_gen *g)
     if (g->detok) fh_detok_free(g->detok);
     fh_grammar_state_free(g->grammar);
     fh_free(g->mask);
+    draft_free(g->draft);
     fh_free(g->sum);
     fh_free(g->vector);
     fh_err_free(g->grammar_err);
@@ -231,28 +232,38 @@ static bool finish(fh_gen *g, bool stopped, fh_gen_finish how, fh_gen_finish *re
     return true;
 }
 
-static uint64_t tokens_left(const fh_gen *g)
+static uint64_t tokens_left(const fh_gen *g, size_t ahead)
 {
-    uint64_t room = g->engine->info.context_tok - FH_MIN(g->tokens.count, (size_t)g->engine->info.context_tok) + 1;
-    return g->max_tok ? FH_MIN(g->max_tok - g->generated, room) : room;
+    size_t context = g->engine->info.context_tok;
+    uint64_t room = context - FH_MIN(g->tokens.count + ahead, context) + 1;
+    return g->max_tok ? FH_MIN(g->max_tok - g->generated - ahead, room) : room;
 }
 
-void gen_mask(fh_gen *g, float *logits)
+static bool mask(fh_gen *g, size_t ahead, float *logits)
 {
-    if (!g->grammar || fh_grammar_state_mask(g->grammar, tokens_left(g), g->mask, &g->grammar_err)) return;
+    if (!g->grammar) return true;
+    if (fh_grammar_state_mask(g->grammar, tokens_left(g, ahead), g->mask, &g->grammar_err)) return false;
     fh_grammar_forbid(g->mask, logits, g->engine->model.shape.vocab);
+    return true;
+}
+
+void gen_sample(fh_gen *g, size_t ahead, float *logits, gen_sampled *ret)
+{
+    ret->failed = !mask(g, ahead, logits);
+    if (ret->failed) return;
+    ret->id = fh_sampler_next(g->sampler, logits, g->logprobs ? &ret->logprob : NULL, ret->top, g->logprobs ? g->top_count : 0);
+    if (g->grammar) fh_grammar_state_accept(g->grammar, ret->id);
+    fh_sampler_accept(g->sampler, ret->id);
 }
 
 bool gen_accept(fh_gen *g, const gen_sampled *s, fh_gen_finish *ret_finish, fh_err **err)
 {
-    if (g->grammar_err) {
+    if (s->failed) {
         fh_err_move(err, &g->grammar_err);
         return fail(FH_E_INTERNAL, ret_finish);
     }
     note_times(g);
     g->generated++;
-    if (g->grammar) fh_grammar_state_accept(g->grammar, s->id);
-    fh_sampler_accept(g->sampler, s->id);
     if ((!g->ignore_eos || g->grammar) && fh_vocab_is_end(g->engine->vocab, s->id)) return finish(g, false, FH_GEN_STOP, ret_finish, err);
     if (!fh_tokens_push(&g->tokens, s->id)) return fail(fh_err_nomem(err), ret_finish);
     if (g->logprobs) g->pending[g->pending_count] = *s;
@@ -275,6 +286,8 @@ void gen_end(fh_gen *g, fh_gen_finish how, const fh_err *err)
                       .prompt_tok = prompt_tok(g),
                       .cached_tok = cached_tok(g),
                       .generated_tok = g->generated,
+                      .drafted_tok = g->drafted_tok,
+                      .accepted_tok = g->accepted_tok,
                       .queued_ns = admitted - g->submitted_ns,
                       .prompt_ns = first - admitted,
                       .generate_ns = g->first_ns ? g->last_ns - g->first_ns : 0};

@@ -1,11 +1,11 @@
 /* The batch: what the next step computes.
  *
- * Each step takes one token of every sequence that is generating, then prompt tokens: up to batch_tok when nobody generates, else as many
- * as take about the time of a step without them (within PREFILL_LEAST_TOK and PREFILL_BESIDE_DECODE_TOK), so that a long prompt makes the
- * others half as fast and never stops them. Of the prompt tokens the first by rank gets half, so that it comes to its end whatever follows;
- * the other half goes to the prompts that have least left, so that a short one does not wait for a long one. A prompt that begins like one
- * that is being computed waits for those pages instead of computing them too. Cancelled requests leave before the step. Places and pages
- * are given by places.c. */
+ * Each step takes one token of every sequence that is generating and guesses behind it where they pay (ahead.c), then prompt tokens: up to
+ * batch_tok when nobody generates, else as many as take about the time of a step without them (within PREFILL_LEAST_TOK and
+ * PREFILL_BESIDE_DECODE_TOK), so that a long prompt makes the others half as fast and never stops them. Of the prompt tokens the first by
+ * rank gets half, so that it comes to its end whatever follows; the other half goes to the prompts that have least left, so that a short
+ * one does not wait for a long one. A prompt that begins like one that is being computed waits for those pages instead of computing them
+ * too. Cancelled requests leave before the step. Places and pages are given by places.c. */
 #include "engine_private.h"
 #include "base/clock.h"
 
@@ -70,7 +70,7 @@ static bool generating(const fh_gen *g)
 
 static void add_share(fh_engine *e, size_t slot_index, size_t count)
 {
-    e->shares[e->share_count++] = (step_share){slot_index, count};
+    e->shares[e->share_count++] = (step_share){.slot = slot_index, .count = count};
 }
 
 /* Whether h, which is in the step, computes a page that g is to begin with. */
@@ -130,14 +130,18 @@ static void share_prompts(fh_engine *e, size_t budget)
     oldest->count += FH_MIN(budget, left_of(e->slots[oldest->slot].gen) - oldest->count);
 }
 
-/* Prompt tokens beside sequences that generate: as many as take the time of a step without them. */
+/* Prompt tokens beside sequences that generate: as many as take, with the guesses, the time of a step without both. */
 static size_t prompt_budget(const fh_engine *e)
 {
-    size_t generate = e->share_count, most = e->info.batch_tok - generate;
+    size_t generate = e->share_count, ahead = 0;
+    for (size_t i = 0; i < generate; i++) ahead += e->shares[i].ahead;
+    size_t most = e->info.batch_tok - generate - ahead;
     if (!generate) return most;
-    size_t fit = e->row_ns > 0 && e->decode_ns > 0 ? (size_t)(e->decode_ns / e->row_ns) : PREFILL_BESIDE_DECODE_TOK;
-    fit = FH_MAX(fit, (size_t)PREFILL_LEAST_TOK);
-    return FH_MIN(most, FH_MIN(fit, (size_t)PREFILL_BESIDE_DECODE_TOK));
+    double decode_ns = costs_of(&e->costs, generate);
+    size_t fit = e->row_ns > 0 && decode_ns > 0 ? (size_t)(decode_ns / e->row_ns) : PREFILL_BESIDE_DECODE_TOK;
+    fit = FH_MIN(fit, (size_t)PREFILL_BESIDE_DECODE_TOK);
+    fit = FH_MAX(fit - FH_MIN(fit, ahead), (size_t)PREFILL_LEAST_TOK);
+    return FH_MIN(most, fit);
 }
 
 static int by_rank(const void *a, const void *b, void *arg)
@@ -155,8 +159,18 @@ static void add_to_step(fh_engine *e, const step_share *share)
         return;
     }
     bool last = g->done + share->count == g->tokens.count;
-    if (last) e->out_gens[e->step.out_count] = g;
+    if (last) e->groups[e->group_count++] = (step_group){.gen = g, .first = e->step.out_count, .count = 1};
     engine_step_add(e, share->slot, g->tokens.ids + g->done, share->count, g->done, last);
+}
+
+/* One that generates: its last token and the guesses behind it, and the logits of all. */
+static void add_ahead(fh_engine *e, const step_share *share)
+{
+    fh_gen *g = e->slots[share->slot].gen;
+    fh_token ids[1 + FH_LIMIT_DRAFT_TOK] = {g->tokens.ids[g->done]};
+    memcpy(ids + 1, share->ids, share->ahead * sizeof *ids);
+    e->groups[e->group_count++] = (step_group){.gen = g, .first = e->step.out_count, .count = 1 + share->ahead};
+    engine_step_add(e, share->slot, ids, 1 + share->ahead, g->done, 1 + share->ahead);
 }
 
 /* Room for all is made first, the best by rank before the others: it may cost the worst their places. */
@@ -168,90 +182,124 @@ static void plan_step(fh_engine *e)
         const fh_gen *g = e->slots[i].gen;
         if (g && !atomic_load(&g->paused) && generating(g)) add_share(e, i, 1);
     }
+    ahead_plan(e);
     share_prompts(e, prompt_budget(e));
     qsort_r(e->shares, e->share_count, sizeof *e->shares, by_rank, e);
     for (size_t i = 0; i < e->share_count; i++) {
         slot *s = &e->slots[e->shares[i].slot];
         if (s->gen) place_grow(e, s, s->gen->done + e->shares[i].count);
     }
-    for (size_t i = 0; i < e->share_count; i++)
-        if (e->slots[e->shares[i].slot].gen) add_to_step(e, &e->shares[i]);
+    for (size_t i = 0; i < e->share_count; i++) {
+        step_share *share = &e->shares[i];
+        if (!e->slots[share->slot].gen) continue;
+        ahead_grow(e, share);
+        share->ahead ? add_ahead(e, share) : add_to_step(e, share);
+    }
 }
 
 /* ---- running it ---- */
 
-static void sample_row(fh_engine *e, size_t row)
+/* In order, until a guess was wrong: what comes behind it was computed for nothing. */
+static void sample_group(fh_engine *e, step_group *r)
 {
-    fh_gen *g = e->out_gens[row];
-    gen_sampled *s = &e->sampled[row];
-    gen_mask(g, e->logits + row * e->model.shape.vocab);
-    s->id = fh_sampler_next(g->sampler, e->logits + row * e->model.shape.vocab, g->logprobs ? &s->logprob : NULL, s->top,
-                            g->logprobs ? g->top_count : 0);
+    bool right = true;
+    for (size_t i = 0; i < r->count && right; i++, r->sampled++) {
+        size_t row = r->first + i;
+        gen_sampled *s = &e->sampled[row];
+        gen_sample(r->gen, i, e->logits + row * e->model.shape.vocab, s);
+        right = !s->failed && i + 1 < r->count && s->id == e->ids[e->out[row + 1]];
+    }
 }
 
-static void finish_row(fh_engine *e, size_t slot_index, size_t row)
+static void finish_row(fh_engine *e, slot *s, size_t row)
 {
     fh_gen_finish how;
     fh_err *err = NULL;
-    if (gen_accept(e->slots[slot_index].gen, &e->sampled[row], &how, &err)) place_end(e, &e->slots[slot_index], how, err);
+    if (gen_accept(s->gen, &e->sampled[row], &how, &err)) place_end(e, s, how, err);
     fh_err_free(err);
 }
 
-static void learn(double *mean, double value)
+/* So many tokens more are in the cache. */
+static void advance(fh_engine *e, slot *s, size_t count)
 {
-    *mean = *mean > 0 ? *mean + (value - *mean) / 8 : value;
+    size_t pages = s->gen->done / FH_KV_PAGE_TOK;
+    s->gen->done += count;
+    if (s->gen->done / FH_KV_PAGE_TOK > pages) place_keep(e, s, false);
+}
+
+/* The tokens that were sampled, each behind the one that is in the cache for it, until they end the answer or whoever takes them wants no
+ * more. What wrong guesses left in the cache is forgotten. Answers how many were taken. */
+static size_t finish_group(fh_engine *e, slot *s, const step_group *r)
+{
+    size_t taken = 0;
+    r->gen->drafted_tok += r->count - 1;
+    for (; taken < r->sampled && s->gen && !atomic_load(&s->gen->cancelled); taken++) {
+        if (taken) {
+            advance(e, s, 1);
+            s->gen->accepted_tok++;
+        }
+        finish_row(e, s, r->first + taken);
+    }
+    if (s->gen) fh_kv_seq_truncate(&s->kv, &e->model.kv, s->gen->tokens.count);
+    return taken;
 }
 
 /* What steps take: without prompts, and a row of a prompt more. */
 static void learn_times(fh_engine *e, int64_t took_ns, size_t prompt_rows)
 {
     size_t others = e->step.count - prompt_rows;
-    if (prompt_rows == 0) learn(&e->decode_ns, (double)took_ns);
+    if (prompt_rows == 0) costs_learn(&e->costs, others, (double)took_ns);
     if (prompt_rows < PREFILL_LEAST_TOK) return;
-    double own_ns = (double)took_ns - (others ? e->decode_ns : 0);
-    if (own_ns > 0) learn(&e->row_ns, own_ns / (double)prompt_rows);
+    double own_ns = ((double)took_ns - (others ? costs_of(&e->costs, others) : 0)) / (double)prompt_rows;
+    if (own_ns > 0) e->row_ns = e->row_ns > 0 ? e->row_ns + (own_ns - e->row_ns) / 8 : own_ns;
 }
 
-static void note_step(fh_engine *e, int64_t took_ns, size_t prompt_rows, uint64_t prompt_tok)
+typedef struct step_counts { /* of one step */
+    size_t prompt_rows, prompt_tok, generated_tok, drafted_tok, accepted_tok;
+} step_counts;
+
+static void note_step(fh_engine *e, int64_t took_ns, const step_counts *n)
 {
-    learn_times(e, took_ns, prompt_rows);
+    learn_times(e, took_ns, n->prompt_rows);
     pthread_mutex_lock(&e->lock);
     e->stats.steps++;
     e->stats.step_rows += e->step.count;
-    e->stats.prompt_tok += prompt_tok;
-    e->stats.generated_tok += e->step.out_count;
+    e->stats.prompt_tok += n->prompt_tok;
+    e->stats.generated_tok += n->generated_tok;
+    e->stats.drafted_tok += n->drafted_tok;
+    e->stats.accepted_tok += n->accepted_tok;
     e->stats.busy_ns += took_ns;
     e->stats.kv_used_tok = (uint64_t)e->model.kv.used_count * FH_KV_PAGE_TOK;
     e->stats.kv_kept_tok = (uint64_t)fh_prefix_count(e->prefix) * FH_KV_PAGE_TOK;
     pthread_mutex_unlock(&e->lock);
 }
 
-static bool fills_page(const fh_step_seq *q)
-{
-    return (q->past + q->count) / FH_KV_PAGE_TOK > q->past / FH_KV_PAGE_TOK;
-}
-
 static void run_step(fh_engine *e)
 {
     int64_t began_ns = fh_clock_mono_ns();
-    engine_step(e, sample_row);
-    uint64_t prompt_tok = 0;
-    size_t row = 0, state = 0, prompt_rows = 0;
+    engine_step(e, sample_group);
+    step_counts n = {0};
+    size_t state = 0;
+    const step_group *group = e->groups, *end = group + e->group_count;
     for (size_t i = 0; i < e->step.seq_count; i++) {
         const fh_step_seq *q = &e->seqs[i];
         slot *s = &e->slots[q->slot];
         fh_gen *g = s->gen;
-        if (!generating(g)) prompt_rows += q->count;
-        if (q->past < g->prompt_count) prompt_tok += q->count;
-        g->done += q->count;
-        if (fills_page(q)) place_keep(e, s, false);
+        const step_group *own = group < end && group->gen == g ? group++ : NULL;
+        if (!generating(g)) n.prompt_rows += q->count;
+        if (q->past < g->prompt_count) n.prompt_tok += q->count;
+        advance(e, s, q->count - (own ? own->count - 1 : 0));
         if (g->sum) {
             if (gen_pool(g, e->states + state * e->model.shape.embd, q->count)) place_end(e, s, FH_GEN_STOP, NULL);
             state += q->count;
-        } else if (g->done == g->tokens.count)
-            finish_row(e, q->slot, row++);
+        } else if (own) {
+            size_t taken = finish_group(e, s, own);
+            n.generated_tok += taken;
+            n.drafted_tok += own->count - 1;
+            n.accepted_tok += taken - (taken > 0);
+        }
     }
-    note_step(e, fh_clock_mono_ns() - began_ns, prompt_rows, prompt_tok);
+    note_step(e, fh_clock_mono_ns() - began_ns, &n);
 }
 
 static void end_all(fh_engine *e)

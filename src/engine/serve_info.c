@@ -70,6 +70,8 @@ static void add_engine_metrics(fh_engine *e, fh_buf *out)
     metric(out, "prompt_tokens_total", "counter", "prompt tokens computed", (double)t.prompt_tok);
     metric(out, "cached_tokens_total", "counter", "prompt tokens that were in the cache already", (double)t.cached_tok);
     metric(out, "generated_tokens_total", "counter", "tokens generated", (double)t.generated_tok);
+    metric(out, "drafted_tokens_total", "counter", "tokens guessed ahead and computed", (double)t.drafted_tok);
+    metric(out, "accepted_tokens_total", "counter", "of them, those that came", (double)t.accepted_tok);
     metric(out, "steps_total", "counter", "steps of the batch", (double)t.steps);
     metric(out, "step_rows_total", "counter", "tokens computed in all steps; divided by steps: the mean batch size", (double)t.step_rows);
     metric(out, "busy_seconds_total", "counter", "time spent in steps", (double)t.busy_ns / FH_NS_PER_S);

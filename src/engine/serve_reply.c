@@ -210,17 +210,23 @@ static double per_second(uint64_t count, int64_t ns)
     return ns > 0 ? (double)count * FH_NS_PER_S / (double)ns : 0;
 }
 
-/* As llama-server's: prompt_n is what was computed, not what the cache had. The first token belongs to the prompt's time. */
+/* As llama-server's: prompt_n is what was computed, not what the cache had; draft_n where something was guessed ahead. The first token
+ * belongs to the prompt's time. */
 static void timings(const fh_gen_end *e, char *out, size_t out_size)
 {
     uint64_t prompt = e->prompt_tok - e->cached_tok, later = e->generated_tok ? e->generated_tok - 1 : 0;
     snprintf(out, out_size,
              ",\"timings\":{\"cache_n\":%llu,\"prompt_n\":%llu,\"prompt_ms\":%.3f,\"prompt_per_second\":%.2f,\"predicted_n\":%llu,"
              "\"predicted_ms\":%.3f,"
-             "\"predicted_per_second\":%.2f,\"queued_ms\":%.3f}",
+             "\"predicted_per_second\":%.2f,\"queued_ms\":%.3f",
              (unsigned long long)e->cached_tok, (unsigned long long)prompt, (double)e->prompt_ns / FH_NS_PER_MS,
              per_second(prompt, e->prompt_ns), (unsigned long long)e->generated_tok, (double)e->generate_ns / FH_NS_PER_MS,
              per_second(later, e->generate_ns), (double)e->queued_ns / FH_NS_PER_MS);
+    size_t n = strlen(out);
+    if (e->drafted_tok)
+        n += (size_t)snprintf(out + n, out_size - n, ",\"draft_n\":%llu,\"draft_n_accepted\":%llu", (unsigned long long)e->drafted_tok,
+                              (unsigned long long)e->accepted_tok);
+    snprintf(out + n, out_size - n, "}");
 }
 
 static fh_wire_usage usage_of(const fh_gen_end *e)
@@ -239,6 +245,8 @@ static void add_to_total(call *c, const fh_gen_end *e)
     }
     t->prompt_tok = e->prompt_tok;
     t->generated_tok += e->generated_tok;
+    t->drafted_tok += e->drafted_tok;
+    t->accepted_tok += e->accepted_tok;
     t->generate_ns = FH_MAX(t->generate_ns, e->generate_ns);
 }
 

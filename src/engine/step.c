@@ -6,7 +6,7 @@
 
 typedef struct run {
     fh_engine *e;
-    void (*sample)(fh_engine *e, size_t row);
+    void (*sample)(fh_engine *e, step_group *group);
 } run;
 
 static void compute(fh_engine *e, fh_worker *w)
@@ -23,10 +23,10 @@ static void step_main(fh_worker *w, void *arg)
     const run *r = arg;
     fh_engine *e = r->e;
     compute(e, w);
-    for (size_t i = w->index; r->sample && i < e->step.out_count; i += w->count) r->sample(e, i);
+    for (size_t i = w->index; r->sample && i < e->group_count; i += w->count) r->sample(e, &e->groups[i]);
 }
 
-void engine_step(fh_engine *e, void (*sample)(fh_engine *e, size_t row))
+void engine_step(fh_engine *e, void (*sample)(fh_engine *e, step_group *group))
 {
     run r = {e, sample};
     fh_pool_run(e->pool, step_main, &r);
@@ -34,6 +34,7 @@ void engine_step(fh_engine *e, void (*sample)(fh_engine *e, size_t row))
 
 void engine_step_clear(fh_engine *e)
 {
+    e->group_count = 0;
     e->step = (fh_step){.ids = e->ids,
                         .pos = e->pos,
                         .seqs = e->seqs,

@@ -56,6 +56,8 @@
     X(CHOICES, 16, "choices of a request (n) that our engine answers; beyond: 400")                                                        \
     X(WEIGHT_CACHE_FREE_PERCENT, 10, "of a disk that keeping packed weights leaves free; else they are not kept")                          \
     X(ENGINE_QUEUE, 256, "requests that wait for an engine's batch; beyond: 429 with Retry-After")                                         \
+    X(DRAFT_TOK, 7, "tokens that are guessed ahead of a sequence for one step")                                                            \
+    X(DRAFT_LOOKBACK, 32768, "tokens of a sequence that guesses are looked for in; beyond: the oldest are left out")                       \
     X(PAGE_CACHE_MIB, 4096, "pages of prompts that an engine keeps on disk; beyond: the oldest go")                                        \
     X(PAGE_CACHE_MS, 86400000, "time that a page of a prompt is kept on disk")                                                             \
     X(PAGE_CACHE_QUEUE, 512, "pages that wait to be written to disk; beyond: they are not")                                                \

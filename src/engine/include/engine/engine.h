@@ -23,15 +23,23 @@ typedef struct fh_engine fh_engine;
 
 /* ---- loading ---- */
 
+/* Whether tokens are guessed ahead where a sequence repeats itself, and computed in the same step. Answers are the same. */
+typedef enum fh_drafts {
+    FH_DRAFTS_PAYING, /* where it makes the step's tokens come sooner */
+    FH_DRAFTS_NEVER,
+    FH_DRAFTS_ALWAYS /* whatever can be guessed, for tests and measurements */
+} fh_drafts;
+
 typedef struct fh_engine_options {
     const char *model_path;
-    unsigned threads;            /* 0: one a physical core */
-    uint32_t context_tok;        /* a sequence's most tokens; 0: the model's own, at most ENGINE_CONTEXT_DEFAULT */
-    unsigned parallel;           /* sequences in the batch at once; 0: 4 */
-    uint64_t kv_tok;             /* tokens that the cache holds, of all sequences and for later ones; 0: parallel times context_tok */
-    uint32_t batch_tok;          /* tokens of one step; 0: 512 */
-    bool deterministic;          /* a request's tokens do not depend on what else is in the batch, bit for bit */
-    bool exact;                  /* float arithmetic: no quantised activations, float32 cache */
+    unsigned threads;     /* 0: one a physical core */
+    uint32_t context_tok; /* a sequence's most tokens; 0: the model's own, at most ENGINE_CONTEXT_DEFAULT */
+    unsigned parallel;    /* sequences in the batch at once; 0: 4 */
+    uint64_t kv_tok;      /* tokens that the cache holds, of all sequences and for later ones; 0: parallel times context_tok */
+    uint32_t batch_tok;   /* tokens of one step; 0: 512 */
+    bool deterministic;   /* a request's tokens do not depend on what else is in the batch, bit for bit */
+    bool exact;           /* float arithmetic: no quantised activations, float32 cache */
+    fh_drafts drafts;
     bool no_vocab;               /* do without tokenizer and chat template (measurements on token ids) */
     uint64_t memory_limit_bytes; /* 0: what the machine has */
     const char *page_cache;      /* folder where pages of prompts are kept for later starts; NULL: nowhere */
@@ -83,6 +91,7 @@ typedef struct fh_gen_end {
     fh_str stop;                                    /* FH_GEN_STOP: the stop string that ended it, borrowed; empty: the model itself did */
     const float *vector;                            /* FH_GEN_STOP of an embed request: [info.embd], of unit length; borrowed; else NULL */
     uint64_t prompt_tok, cached_tok, generated_tok; /* cached: prompt tokens that an earlier request had left in the cache */
+    uint64_t drafted_tok, accepted_tok;             /* guessed ahead and computed; of them, those that came */
     int64_t queued_ns, prompt_ns, generate_ns;      /* waiting; from then to the first token; from the first to the last */
 } fh_gen_end;
 
@@ -141,6 +150,7 @@ void fh_engine_stop(fh_engine *e); /* any thread */
 
 typedef struct fh_engine_stats {
     uint64_t requests, refused, prompt_tok, cached_tok, generated_tok, steps, step_rows;
+    uint64_t drafted_tok, accepted_tok; /* guessed ahead and computed; of them, those that came */
     int64_t busy_ns;
     size_t waiting, running;
     uint64_t preempted;                              /* times that a request gave its pages back and waited again */
