@@ -18,7 +18,8 @@ static bool put_value(fh_buf *out, fh_str name, const fh_engine_values *v)
 {
     const struct {
         const char *name, *text;
-    } texts[] = {{"weights", v->weights}, {"socket", v->socket}, {"model", v->model}, {"weight_cache", v->weight_cache}, {"head", v->head}};
+    } texts[] = {{"weights", v->weights},           {"socket", v->socket},         {"model", v->model},
+                 {"weight_cache", v->weight_cache}, {"page_cache", v->page_cache}, {"head", v->head}};
     uint64_t gib = v->kv_bytes / GIB + (v->kv_bytes % GIB != 0);
     const struct {
         const char *name;

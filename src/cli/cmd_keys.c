@@ -24,6 +24,7 @@ static int create_offline(const fh_cli *c, fh_json **ret, fh_err **err)
         if (fh_cli_has(c, bounds[i][0])) given = bounds[i][0];
     for (size_t i = 0; i < FH_COUNT(words); i++)
         if (fh_cli_has(c, words[i][0])) given = words[i][0];
+    if (fh_cli_has(c, "no-page-cache")) given = "no-page-cache";
     if (given) return fh_err_set(err, FH_E_USAGE, "--%s is set through a server, not with --data", given);
     int rc = fh_cli_data_dir(c, data, sizeof data, err);
     return rc ? rc
@@ -60,6 +61,7 @@ static int create_through_server(const fh_cli *c, fh_json **ret, fh_err **err)
     set_bounds(c, body);
     set_names(c, "models", body);
     set_names(c, "regions", body);
+    if (fh_cli_has(c, "no-page-cache")) fh_json_set(body, "page_cache", fh_json_new_bool(false));
     int rc =
         fh_cli_has(c, "store") ? fh_err_set(err, FH_E_USAGE, "--store is for --data: a server knows its own") : fh_client_open(c, &s, err);
     return rc ? rc : fh_client_call(&s, "POST", "/api/v1/keys", body, ret, err);
@@ -205,6 +207,7 @@ static const fh_cli_flag create_flags[] = {
     {"priority-most", 0, FH_CLI_TEXT, "low|normal|high", "the most that its requests may name (x-freehold-priority); default --priority", 0,
      0},
     {"prefer", 0, FH_CLI_TEXT, "price|speed|energy", "what its requests would rather have, unless they say (x-freehold-prefer)", 0, 0},
+    {"no-page-cache", 0, FH_CLI_BOOL, NULL, "nothing that is computed of its prompts is kept on disk", 0, 0},
     {"days", 0, FH_CLI_INT, "N", "days after which it is no longer valid", 1, 36500},
     {"data", 0, FH_CLI_TEXT, "DIR", "make it in this data folder, without a server (which must not run on it): needs no key", 0, 0},
     {"store", 0, FH_CLI_TEXT, "URL", "with --data: the server's --store, if it has one (default sqlite:DATA/freehold.db)", 0, 0},

@@ -239,6 +239,7 @@ static const fh_migration schema[] = {
          "ALTER TABLE sets ADD COLUMN offer_kind TEXT NOT NULL DEFAULT '';"
          "ALTER TABLE rentals ADD COLUMN offer TEXT NOT NULL DEFAULT '';"
          "ALTER TABLE rentals ADD COLUMN offer_kind TEXT NOT NULL DEFAULT '';"},
+    {26, "ALTER TABLE keys ADD COLUMN no_pages INTEGER NOT NULL DEFAULT 0;"}, /* nothing computed of its prompts lies on a disk */
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

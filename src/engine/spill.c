@@ -1,4 +1,5 @@
-/* Pages on disk. A ring of pages that wait, a thread that writes them in order; now and then it takes away what is too old or too much. */
+/* Pages on disk. A ring of pages that wait, a thread that writes them in order; each hour and after many pages it takes away what is too
+ * old or too much. */
 #include "spill.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -6,15 +7,17 @@
 #include "sys/file.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { SWEEP_EVERY = 256, LEFT_OVER_S = 60, PATH_BYTES = 1200 };
+enum { SWEEP_EVERY = 256, SWEEP_EVERY_S = 3600, LEFT_OVER_S = 60, PATH_BYTES = 1200 };
 
 typedef struct head { /* in this machine's byte order: made_by says which machine's */
     char magic[8];
@@ -210,14 +213,30 @@ static void write_page(fh_spill *s, const waiting *w)
     if (++s->written % SWEEP_EVERY == 0) sweep(s);
 }
 
+/* Under the lock: until there is something to write, nothing will be any more, or it is time to sweep. */
+static void wait_for_work(fh_spill *s)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += SWEEP_EVERY_S;
+    while (s->done == s->handed && !s->stopping)
+        if (pthread_cond_timedwait(&s->changed, &s->lock, &until) == ETIMEDOUT) return;
+}
+
 static void *write_all(void *arg)
 {
     fh_spill *s = arg;
     sweep(s);
     pthread_mutex_lock(&s->lock);
     for (;;) {
-        while (s->done == s->handed && !s->stopping) pthread_cond_wait(&s->changed, &s->lock);
-        if (s->done == s->handed) break;
+        wait_for_work(s);
+        if (s->done == s->handed && s->stopping) break;
+        if (s->done == s->handed) {
+            pthread_mutex_unlock(&s->lock);
+            sweep(s);
+            pthread_mutex_lock(&s->lock);
+            continue;
+        }
         waiting w = s->ring[s->done % s->most];
         pthread_mutex_unlock(&s->lock);
         write_page(s, &w);

@@ -14,7 +14,6 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "spread_private.h"
@@ -149,25 +148,31 @@ static bool is_spread(const fh_here *h, const fh_catalog_engine *kind)
     return h->spread && h->spread->ranks > 1 && fh_catalog_engine_spreads(kind);
 }
 
-/* Our own engine keeps there what it packed. Without the folder it runs too: it is not passed then. */
-static const char *make_weight_cache(const fh_here *h, const fh_engine_spec *s, char *out, size_t out_size, fh_err **err)
+typedef char kept_folders[FH_WEIGHTS_KEPT][1200];
+
+/* Our own engine keeps there what it packed and what it computed of prompts. */
+static int make_kept(const fh_here *h, const fh_engine_spec *s, kept_folders out, fh_err **err)
 {
-    int rc = fh_weights_packed_folder(h->data, s->digest, out, out_size, err);
-    if (rc == 0 && fh_catalog_engine_is_own(s->kind)) rc = fh_dir_make(out, 0700, err);
-    return rc == 0 && fh_catalog_engine_is_own(s->kind) ? out : NULL;
+    int rc = 0;
+    for (int what = 0; what < FH_WEIGHTS_KEPT && rc == 0; what++) {
+        rc = fh_weights_kept_folder(h->data, (fh_weights_kept)what, s->digest, out[what], sizeof(out[what]), err);
+        if (rc == 0) rc = fh_dir_make(out[what], 0700, err);
+    }
+    return rc;
 }
 
 static int run_alone(const fh_here *h, const fh_engine_spec *s, const fh_program *p, const char *folder, int log_fd, fh_process *ret,
                      fh_err **err)
 {
-    char cache[1200];
-    fh_err *no_cache = NULL;
-    const char *writes_cache = make_weight_cache(h, s, cache, sizeof(cache), &no_cache);
-    if (no_cache) fh_log_err(FH_LOG_WARN, "fleet", no_cache, "deployment %s: its packed weights are not kept", s->deployment);
-    fh_err_free(no_cache);
+    kept_folders kept = {{0}};
     fh_engine_values values = fh_engine_values_of(s);
-    values.weight_cache = cache;
-    return fh_engine_launch(h->sandbox, s, p, folder, writes_cache, &values, log_fd, ret, err);
+    if (fh_catalog_engine_is_own(s->kind)) {
+        int rc = make_kept(h, s, kept, err);
+        if (rc != 0) return rc;
+        values.weight_cache = kept[FH_WEIGHTS_PACKED];
+        values.page_cache = kept[FH_WEIGHTS_PAGES];
+    }
+    return fh_engine_launch(h->sandbox, s, p, folder, &values, log_fd, ret, err);
 }
 
 static int run_engine(fh_here *h, const fh_engine_spec *s, const char *folder, int log_fd, fh_process *ret, fh_err **err)

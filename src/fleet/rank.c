@@ -140,7 +140,7 @@ static int launch(rank *r, int log_fd, fh_err **err)
     if (rc == 0) rc = fh_program_find(NULL, NULL, s->kind, &p, err);
     if (rc == 0) rc = fh_program_ask(s->kind, s->run->least, &p, kind, err);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    return rc != 0 ? rc : fh_engine_launch(kind, s, &p, r->folder, NULL, &values, log_fd, &r->process, err);
+    return rc != 0 ? rc : fh_engine_launch(kind, s, &p, r->folder, &values, log_fd, &r->process, err);
 }
 
 static int start(rank *r, fh_err **err)

@@ -7,10 +7,10 @@
 #include "fleet/spread.h"
 #include "programs.h"
 
-/* The engine's command line and environment in its sandbox. folder: the socket's, its own; cache: another
- * that it writes, NULL: none; values: with its rank, where it has one. */
-int fh_engine_launch(fh_sandbox_kind kind, const fh_engine_spec *s, const fh_program *p, const char *folder, const char *cache,
-                     const fh_engine_values *values, int log_fd, fh_process *ret, fh_err **err);
+/* The engine's command line and environment in its sandbox. folder: the socket's, its own, which it
+ * writes, and those of values for what it keeps; values: with its rank, where it has one. */
+int fh_engine_launch(fh_sandbox_kind kind, const fh_engine_spec *s, const fh_program *p, const char *folder, const fh_engine_values *values,
+                     int log_fd, fh_process *ret, fh_err **err);
 fh_engine_values fh_engine_values_of(const fh_engine_spec *s);
 
 /* srun for all ranks. program: this very one; folder: the socket's, which marks all processes of it as ours. */

@@ -128,11 +128,20 @@ static int add_auth(const fh_exchange *x, fh_header *headers, size_t *count, fh_
     return fh_buf_check(text, err, "the upstream's key");
 }
 
-/* Own engines also get the salt, and say which tokens an event holds. */
+/* Computed pages of a prompt may lie on this machine's disk, if nobody says otherwise, and never on another's. */
+static bool keeps_pages(const fh_exchange *x)
+{
+    bool here = strcmp(x->route.place, "here") == 0;
+    return here && !x->gateway->config.no_pages && !x->key.no_pages && x->cache_wish != FH_CACHE_NEVER;
+}
+
+/* Own engines also get the salt and the priority, and say which tokens an event holds. */
 static size_t add_own(const fh_exchange *x, fh_header *headers, size_t count)
 {
     if (!x->route.own_engine) return count;
     headers[count++] = (fh_header){FH_STR("x-freehold-salt"), fh_str_of(x->salt)};
+    headers[count++] = (fh_header){FH_STR("x-freehold-priority"), fh_str_of(fh_priority_name(x->priority))};
+    if (!keeps_pages(x)) headers[count++] = (fh_header){FH_STR("x-freehold-page-cache"), FH_STR("off")};
     if (x->wants_stream) headers[count++] = (fh_header){FH_STR("x-freehold-tokens"), FH_STR("1")};
     return count;
 }
@@ -144,7 +153,7 @@ static int call(fh_exchange *x, fh_str body, fh_err **err)
     snprintf(url, sizeof url, "%s%.*s", x->route.base_url, (int)FH_MIN(path.len, (size_t)200), path.ptr);
     char trace[FH_TRACEPARENT_LEN + 1];
     FH_AUTO(buf) fh_buf auth = FH_BUF(1024);
-    fh_header headers[8] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-request-id"), fh_str_of(x->request_id)}};
+    fh_header headers[10] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-request-id"), fh_str_of(x->request_id)}};
     size_t count = fh_seen_headers(x, trace, headers, add_own(x, headers, 2));
     int rc = add_auth(x, headers, &count, &auth, err);
     fh_http_call_spec spec = {

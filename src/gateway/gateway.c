@@ -66,15 +66,23 @@ static void take_ports(fh_gateway *g)
     if (g->config.holds.hold) g->holds[g->hold_count++] = g->config.holds;
 }
 
+static int take_secret(fh_gateway *g, const char *given, fh_err **err)
+{
+    if (!given) return fh_random_text(g->secret, sizeof g->secret, err);
+    snprintf(g->secret, sizeof g->secret, "%s", given);
+    return 0;
+}
+
 int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err)
 {
     FH_AUTO(fh_gateway) fh_gateway *g = fh_calloc(1, sizeof *g);
     if (!g) return fh_err_nomem(err);
     g->config = *c;
     g->config.loops = NULL;
+    g->config.secret = NULL;
     g->lanes = fh_calloc(c->loop_count, sizeof *g->lanes);
     if (!g->lanes) return fh_err_nomem(err);
-    int rc = fh_random_text(g->secret, sizeof g->secret, err);
+    int rc = take_secret(g, c->secret, err);
     if (!rc) rc = make_tables(g, err);
     if (!rc) rc = make_flights(g, c, err);
     if (!rc) take_ports(g);

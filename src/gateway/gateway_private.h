@@ -64,7 +64,7 @@ struct fh_gateway {
     atomic_size_t image_bytes;     /* that they hold */
     atomic_size_t reply_bytes;     /* of their whole replies, until they are sent */
     _Atomic uint64_t draws;        /* made so far, by config.seed */
-    char secret[44];               /* random text of this process: makes salts that nobody else can name */
+    char secret[44];               /* makes salts that nobody else can name */
 };
 
 /* error_reply.c: as fh_gateway_reply_error; retry_ns: after how long asking again makes sense, 0: as usual. */

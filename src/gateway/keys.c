@@ -115,6 +115,7 @@ static int load_row(fh_keys *k, fh_stmt *s, fh_err **err)
     key.limits = (fh_limit_set){(uint64_t)fh_stmt_int(s, 7), (uint64_t)fh_stmt_int(s, 8), (uint64_t)fh_stmt_int(s, 9)};
     key.used_utc_ns = fh_stmt_int(s, 10);
     key.old_until_utc_ns = fh_stmt_int(s, 15);
+    key.no_pages = fh_stmt_int(s, 18) != 0;
     bool old_whole = key.old_until_utc_ns ? old.len == DIGEST : old.len == 0;
     if (digest.len != DIGEST || !old_whole || strlen(key.id) != FH_KEY_ID_LEN || !read_words(s, &key))
         return fh_err_set(err, FH_E_CORRUPT, "the database has a key that is not well-formed (id '%s')", key.id);
@@ -129,7 +130,7 @@ static int load(fh_keys *k, fh_err **err)
     int rc = fh_db_query(k->db, &s, err,
                          "SELECT id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, requests_per_min, "
                          "tok_per_min, at_once, used_utc_ns, models, priority, priority_most, old_sha256, old_until_utc_ns, prefer, "
-                         "regions "
+                         "regions, no_pages "
                          "FROM keys",
                          "");
     bool row = false;
@@ -180,12 +181,12 @@ static int insert(fh_keys *k, const fh_key *key, const secrets *digests, fh_err 
     fh_scopes_write(key->scopes, scopes);
     return fh_db_exec(k->db, err,
                       "INSERT INTO keys(id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, requests_per_min, "
-                      "tok_per_min, at_once, models, priority, priority_most, prefer, regions) "
-                      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-                      "sbssiiiiisssss", key->id, ((fh_str){(const char *)digests->now, DIGEST}), key->name, scopes, key->created_utc_ns,
+                      "tok_per_min, at_once, models, priority, priority_most, prefer, regions, no_pages) "
+                      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                      "sbssiiiiisssssi", key->id, ((fh_str){(const char *)digests->now, DIGEST}), key->name, scopes, key->created_utc_ns,
                       key->expires_utc_ns, (int64_t)key->limits.requests_per_min, (int64_t)key->limits.tok_per_min,
                       (int64_t)key->limits.at_once, key->models, fh_priority_name(key->priority), fh_priority_name(key->priority_most),
-                      fh_prefer_name(key->prefer), key->regions);
+                      fh_prefer_name(key->prefer), key->regions, (int64_t)key->no_pages);
 }
 
 static int insert_and_hold(fh_keys *k, const fh_key *key, fh_str text, fh_err **err)

@@ -43,6 +43,7 @@ static void set_key(fh_json *o, const fh_key *k)
     fh_json_set(o, "priority", fh_json_new_cstr(fh_priority_name(k->priority)));
     fh_json_set(o, "priority_most", fh_json_new_cstr(fh_priority_name(k->priority_most)));
     fh_json_set(o, "prefer", fh_json_new_cstr(fh_prefer_name(k->prefer)));
+    fh_json_set(o, "page_cache", fh_json_new_bool(!k->no_pages));
 }
 
 static int by_creation(const void *a, const void *b)
@@ -179,6 +180,14 @@ static int read_prefer(const api_call *c, fh_key *ret, fh_err **err)
     return FH_E_INVALID;
 }
 
+static int read_page_cache(const api_call *c, fh_key *ret, fh_err **err)
+{
+    bool wanted = true;
+    int rc = fh_json_read_bool(c->body, "page_cache", false, &wanted, err);
+    ret->no_pages = !wanted;
+    return rc;
+}
+
 /* Limits, and how long it is good for. */
 static int read_bounds(const api_call *c, fh_key *ret, fh_err **err)
 {
@@ -203,6 +212,7 @@ static int read_spec(const api_call *c, fh_key *ret, fh_err **err)
     if (!rc) rc = read_regions(c, ret, err);
     if (!rc) rc = read_priorities(c, ret, err);
     if (!rc) rc = read_prefer(c, ret, err);
+    if (!rc) rc = read_page_cache(c, ret, err);
     return rc ? rc : read_bounds(c, ret, err);
 }
 

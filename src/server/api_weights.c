@@ -12,7 +12,8 @@ fh_json *fh_weights_view_json(const fh_weights_item *w)
     fh_json_set(o, "variant", fh_json_new_cstr(w->variant));
     fh_json_set(o, "format", fh_json_new_cstr(w->format));
     fh_json_set(o, "bytes", fh_json_new_int((int64_t)w->bytes));
-    fh_json_set(o, "packed_bytes", fh_json_new_int((int64_t)w->packed_bytes));
+    fh_json_set(o, "packed_bytes", fh_json_new_int((int64_t)w->kept_bytes[FH_WEIGHTS_PACKED]));
+    fh_json_set(o, "page_bytes", fh_json_new_int((int64_t)w->kept_bytes[FH_WEIGHTS_PAGES]));
     fh_json_set(o, "files", fh_json_new_int(w->files));
     fh_json_set(o, "imported", api_time(w->imported_utc_ns));
     fh_json_set(o, "in_catalog", fh_json_new_bool(w->in_catalog));

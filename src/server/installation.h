@@ -11,4 +11,8 @@
 /* Any thread, with a connection of its own. */
 int fh_installation_open(fh_db *db, const char *data_dir, fh_rent_identity *ret, fh_err **err);
 
+enum { FH_INSTALLATION_SECRET_CHARS = 44 };
+/* Text that nobody else can name, the same at each start: DATA/secret, 0600, made when it is not there. With the data folder's lock. */
+int fh_installation_secret(const char *data_dir, char out[FH_INSTALLATION_SECRET_CHARS], fh_err **err);
+
 #endif

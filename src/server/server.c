@@ -16,6 +16,7 @@
 #include "providers.h"
 #include "supplies.h"
 #include "rental_offers.h"
+#include "installation.h"
 #include "server_private.h"
 #include "sys/file.h"
 
@@ -184,6 +185,7 @@ static int open_listener(fh_server *s, fh_err **err)
 static int start_services(fh_server *s, fh_err **err)
 {
     fh_fleet *fleet = NULL;
+    char secret[FH_INSTALLATION_SECRET_CHARS];
     fh_gateway_config gateway = {.routes = fh_server_routes(s),
                                  .responses = s->responses,
                                  .outside = s->outside,
@@ -191,18 +193,22 @@ static int start_services(fh_server *s, fh_err **err)
                                  .usage = s->usage,
                                  .tokenizers = s->tokenizers,
                                  .region = s->config->region,
+                                 .secret = secret,
                                  .keep_answers = s->config->cache != FH_SERVER_CACHE_OFF,
-                                 .share_answers = s->config->cache == FH_SERVER_CACHE_SHARED};
+                                 .share_answers = s->config->cache == FH_SERVER_CACHE_SHARED,
+                                 .no_pages = s->config->cache == FH_SERVER_CACHE_OFF};
     gateway.loops = fh_edges_loops(s->edges, &gateway.loop_count);
     gateway.traced = s->config->otlp_url != NULL;
     int rc = fh_observers_open(&s->observers, s, err);
     if (!rc) rc = fh_random_bytes(&gateway.seed, sizeof gateway.seed, err);
+    if (!rc) rc = fh_installation_secret(s->config->data_dir, secret, err);
     if (!rc) rc = fh_server_start_fleet(s, &fleet, err);
     s->fleet = fleet;
     if (!rc) rc = fh_server_start_pool(s, err);
     if (!rc) fh_server_open_supplies(s);
     if (!rc) rc = fh_feed_new(&s->feed, s, err);
     if (!rc) rc = fh_gateway_new(&s->gateway, &gateway, err);
+    explicit_bzero(secret, sizeof secret);
     if (!rc) api_providers_load_tokenizers(s);
     if (!rc) rc = fh_honesty_watch(s, err);
     return rc;

@@ -317,6 +317,7 @@ static const api_field weights[] = {
     {"format", "string", true, false, "gguf or safetensors"},
     {"bytes", "integer", true, false, "their size"},
     {"packed_bytes", "integer", true, false, "beside it, what our engine keeps of them for its next start"},
+    {"page_bytes", "integer", true, false, "and what it computed of prompts, for later requests"},
     {"files", "integer", true, false, "in how many files"},
     {"imported", "time", true, false, "when"},
     {"in_catalog", "boolean", true, false, "the catalogue knows these very bytes"},
@@ -352,6 +353,7 @@ static const api_field import_job[] = {
         {"requests_per_minute", "integer", true, false, "0: no limit"}, {"tokens_per_minute", "integer", true, false, "0: no limit"},      \
         {"at_once", "integer", true, false, "requests under way at once; 0: no limit"},                                                    \
         {"prefer", "string", true, false, "balance, price, speed or energy: of a request that says nothing"},                              \
+        {"page_cache", "boolean", true, false, "what is computed of its prompts may be kept on disk"},                                     \
         {"priority", "string", true, false, "low, normal or high: of a request that names none"},                                          \
     {                                                                                                                                      \
         "priority_most", "string", true, false, "the most that a request may name"                                                         \
@@ -372,6 +374,7 @@ static const api_field key_create[] = {
     {"priority", "string", false, false, "low, normal (the default) or high: of a request that names none"},
     {"priority_most", "string", false, false, "the most that a request may name; without: priority"},
     {"prefer", "string", false, false, "balance (the default), price, speed or energy: of a request that says nothing"},
+    {"page_cache", "boolean", false, false, "false: nothing that is computed of its prompts lies on a disk; without: it may"},
     END,
 };
 static const api_field key_rotate[] = {

@@ -135,14 +135,14 @@ static bool is_folder(const fh_weights_meta *m)
     return false;
 }
 
-typedef struct packed_walk {
+typedef struct kept_walk {
     const char *folder;
     uint64_t bytes;
-} packed_walk;
+} kept_walk;
 
-static int add_packed(void *arg, const char *name, fh_err **err)
+static int add_kept(void *arg, const char *name, fh_err **err)
 {
-    packed_walk *w = arg;
+    kept_walk *w = arg;
     char path[1400];
     struct stat st;
     (void)err;
@@ -150,12 +150,12 @@ static int add_packed(void *arg, const char *name, fh_err **err)
     return 0;
 }
 
-static uint64_t packed_bytes(const fh_weights *w, const char *digest)
+static uint64_t kept_bytes(const fh_weights *w, fh_weights_kept what, const char *digest)
 {
     char folder[1200];
-    packed_walk walk = {.folder = folder};
-    if (fh_path_join(folder, sizeof(folder), w->packed, digest, NULL) == 0 && fh_file_exists(folder))
-        fh_dir_each(folder, add_packed, &walk, NULL);
+    kept_walk walk = {.folder = folder};
+    if (fh_weights_kept_folder(w->data, what, digest, folder, sizeof(folder), NULL) == 0 && fh_file_exists(folder))
+        fh_dir_each(folder, add_kept, &walk, NULL);
     return walk.bytes;
 }
 
@@ -174,7 +174,7 @@ int fh_weights_item_read(fh_weights *w, const char *digest, fh_weights_item *ret
     snprintf(item.architecture, sizeof(item.architecture), "%s", m.architecture);
     name_item(digest, &m, &item);
     for (size_t i = 0; i < m.count; i++) item.bytes += m.files[i].bytes;
-    item.packed_bytes = packed_bytes(w, digest);
+    for (int what = 0; what < FH_WEIGHTS_KEPT; what++) item.kept_bytes[what] = kept_bytes(w, (fh_weights_kept)what, digest);
     item.files = (unsigned)m.count;
     item.imported_utc_ns = m.imported_utc_ns;
     item.kv_bytes_per_tok = m.kv_bytes_per_tok;

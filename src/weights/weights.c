@@ -1,12 +1,15 @@
 /* The store: opening, listing, finding, verifying, removing. What an entry is stands in its own folder, see meta.c. */
 #include "weights_private.h"
 
+#include "base/clock.h"
+#include "base/limits.h"
 #include "base/str.h"
 #include "catalog/catalog.h"
 #include "sys/file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ITEMS_MAX        4096
@@ -27,28 +30,69 @@ static int sweep_one(void *arg, const char *name, fh_err **err)
     return rc != 0 ? rc : fh_dir_remove(path, err);
 }
 
-/* Of weights that are no longer here. */
-static int sweep_packed(void *arg, const char *name, fh_err **err)
+/* ---- what engines keep beside them ---- */
+
+static const char *const kept_names[FH_WEIGHTS_KEPT] = {"packed", "pages"}; /* below DATA */
+
+int fh_weights_kept_folder(const char *data_dir, fh_weights_kept what, const char *digest, char *out, size_t out_size, fh_err **err)
+{
+    char above[1100];
+    int rc = fh_path_join(above, sizeof(above), data_dir, kept_names[what], err);
+    return rc != 0 ? rc : fh_path_join(out, out_size, above, digest, err);
+}
+
+static int remove_kept(const fh_weights *w, const char *digest, fh_err **err)
 {
     char path[1200];
-    const fh_weights *w = arg;
-    int rc = fh_path_join(path, sizeof(path), w->root, name, err);
-    if (rc != 0 || fh_file_exists(path)) return rc;
-    rc = fh_path_join(path, sizeof(path), w->packed, name, err);
-    return rc != 0 ? rc : fh_dir_remove(path, err);
+    int rc = 0;
+    for (int what = 0; what < FH_WEIGHTS_KEPT && rc == 0; what++) {
+        rc = fh_weights_kept_folder(w->data, (fh_weights_kept)what, digest, path, sizeof(path), err);
+        if (rc == 0) rc = fh_dir_remove(path, err);
+    }
+    return rc;
+}
+
+typedef struct kept_sweep {
+    const fh_weights *w;
+    fh_weights_kept what;
+    const char *folder;
+} kept_sweep;
+
+/* Engines that run do it themselves. */
+static int sweep_page(void *arg, const char *name, fh_err **err)
+{
+    const kept_sweep *s = arg;
+    char path[1300];
+    struct stat st;
+    if (fh_path_join(path, sizeof(path), s->folder, name, err) != 0 || lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return 0;
+    if (fh_clock_utc_ns() - (int64_t)st.st_mtime * FH_NS_PER_S > (int64_t)FH_LIMIT_PAGE_CACHE_MS * FH_NS_PER_MS) unlink(path);
+    return 0;
+}
+
+/* Of weights that are no longer here, and pages that are too old. */
+static int sweep_kept(void *arg, const char *name, fh_err **err)
+{
+    char path[1200];
+    kept_sweep *s = arg, pages = *s;
+    int rc = fh_path_join(path, sizeof(path), s->w->root, name, err);
+    if (rc != 0) return rc;
+    if (!fh_file_exists(path)) return remove_kept(s->w, name, err);
+    if (s->what != FH_WEIGHTS_PAGES) return 0;
+    rc = fh_weights_kept_folder(s->w->data, s->what, name, path, sizeof(path), err);
+    pages.folder = path;
+    return rc != 0 ? rc : fh_dir_each(path, sweep_page, &pages, err);
 }
 
 static int sweep_all(fh_weights *w, fh_err **err)
 {
+    char path[1200];
     int rc = fh_dir_each(w->root, sweep_one, w, err);
-    return rc != 0 || !fh_file_exists(w->packed) ? rc : fh_dir_each(w->packed, sweep_packed, w, err);
-}
-
-int fh_weights_packed_folder(const char *data_dir, const char *digest, char *out, size_t out_size, fh_err **err)
-{
-    char packed[1024];
-    int rc = fh_path_join(packed, sizeof(packed), data_dir, FH_WEIGHTS_PACKED, err);
-    return rc != 0 ? rc : fh_path_join(out, out_size, packed, digest, err);
+    for (int what = 0; what < FH_WEIGHTS_KEPT && rc == 0; what++) {
+        kept_sweep s = {.w = w, .what = (fh_weights_kept)what};
+        rc = fh_path_join(path, sizeof(path), w->data, kept_names[what], err);
+        if (rc == 0 && fh_file_exists(path)) rc = fh_dir_each(path, sweep_kept, &s, err);
+    }
+    return rc;
 }
 
 int fh_weights_open(fh_weights **ret, const char *data_dir, bool sweep, fh_err **err)
@@ -56,11 +100,9 @@ int fh_weights_open(fh_weights **ret, const char *data_dir, bool sweep, fh_err *
     FH_AUTO(fh_weights) fh_weights *w = fh_calloc(1, sizeof(*w));
     FH_AUTO(ptr) char *root = fh_asprintf("%s/weights", data_dir);
     if (!w || !root) return fh_err_nomem(err);
-    FH_AUTO(ptr) char *data = NULL; /* engines do not stand where we stand */
     int rc = fh_dir_make(root, 0700, err);
-    if (rc == 0) rc = fh_path_real(root, &w->root, err);
-    if (rc == 0) rc = fh_path_real(data_dir, &data, err);
-    if (rc == 0 && !(w->packed = fh_asprintf("%s/" FH_WEIGHTS_PACKED, data))) rc = fh_err_nomem(err);
+    if (rc == 0) rc = fh_path_real(root, &w->root, err); /* engines do not stand where we stand */
+    if (rc == 0) rc = fh_path_real(data_dir, &w->data, err);
     if (rc == 0 && sweep) rc = sweep_all(w, err);
     if (rc == 0) *ret = fh_take(w);
     return rc;
@@ -70,7 +112,7 @@ void fh_weights_close(fh_weights *w)
 {
     if (!w) return;
     fh_free(w->root);
-    fh_free(w->packed);
+    fh_free(w->data);
     fh_free(w);
 }
 
@@ -202,9 +244,7 @@ int fh_weights_remove(fh_weights *w, const char *digest, fh_err **err)
     if (!aside) return fh_err_nomem(err);
     rc = fh_file_rename_durable(item.folder, aside, err); /* gone at once; what is left of it goes with the sweep if we die here */
     if (rc != 0) return rc;
-    char packed[1200];
-    rc = fh_path_join(packed, sizeof(packed), w->packed, item.digest, err);
-    if (rc == 0) rc = fh_dir_remove(packed, err);
+    rc = remove_kept(w, item.digest, err);
     int left = fh_dir_remove(aside, rc == 0 ? err : NULL);
     return rc != 0 ? rc : left;
 }

@@ -8,11 +8,10 @@
 #define FH_WEIGHTS_META       "weights.json"
 #define FH_WEIGHTS_META_BYTES (1 << 20)
 #define FH_WEIGHTS_TMP        ".tmp-"
-#define FH_WEIGHTS_PACKED     "packed" /* below DATA */
 
 struct fh_weights {
-    char *root;   /* DATA/weights */
-    char *packed; /* DATA/packed */
+    char *root; /* DATA/weights */
+    char *data; /* DATA; both as realpath has them */
 };
 
 typedef struct fh_weights_file {

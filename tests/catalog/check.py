@@ -180,7 +180,7 @@ def check_prices(root):
 
 def check_templates(engine):
     """The values that arguments may name; {{ and }} are braces."""
-    known = {"weights", "socket", "model", "weight_cache", "port", "context_tok", "streams", "all_context_tok", "kv_gib", "ranks", "rank", "head", "head_port"}
+    known = {"weights", "socket", "model", "weight_cache", "page_cache", "port", "context_tok", "streams", "all_context_tok", "kv_gib", "ranks", "rank", "head", "head_port"}
     for word in engine["arguments"] + engine["ranks"]["arguments"] + engine["ranks"]["others"] + engine["environment"]:
         rest = re.sub(r"\{\{|\}\}|\{(\w+)\}", lambda m: "" if m.group(1) in known | {None} else m.group(0), word)
         if "{" in rest or "}" in rest:

@@ -9,7 +9,8 @@
 static const fh_engine_values values = {.weights = "/w/model.gguf",
                                         .socket = "/run/x.1/e.sock",
                                         .model = "tiny model; rm -rf $HOME",
-                                        .weight_cache = "/w/packed",
+                                        .weight_cache = "/d/packed/x",
+                                        .page_cache = "/d/pages/x",
                                         .port = 4711,
                                         .context_tok = 4096,
                                         .streams = 3,
@@ -72,6 +73,7 @@ static void values_are_what_the_rows_mean(void **state)
     assert_int_equal(fh_engine_words_make(NULL, fh_catalog_engine_find(FH_STR("vllm"))->arguments, NULL, &values, &vllm, NULL), 0);
     assert_int_equal(fh_engine_words_make(NULL, fh_catalog_engine_find(FH_STR("vllm"))->environment, NULL, &values, &env, NULL), 0);
     assert_true(has_word(&own, "unix:/run/x.1/e.sock") && has_word(&own, "4096"));
+    assert_true(has_word(&own, "/d/packed/x") && has_word(&own, "/d/pages/x"));
     assert_true(has_word(&llama, "/run/x.1/e.sock") && has_word(&llama, "12288")); /* of all streams together */
     assert_true(has_word(&vllm, "{\"custom_ops\":[\"none\"]}"));
     assert_true(has_word(&env, "VLLM_CPU_KVCACHE_SPACE=4"));

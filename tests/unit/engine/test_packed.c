@@ -1,5 +1,6 @@
 /* Packed weights that are kept: mapped by the next start, never when they are not whole or not this model's, whenever the writer dies. */
 #include "fixture.h"
+#include "base/clock.h"
 #include "torture.h"
 
 #include <sched.h>
@@ -176,7 +177,9 @@ static void whatever_a_killed_writer_leaves_is_whole_or_not_used(void **state)
     unsigned used = 0;
     const char *path = write_tiny(&t, "killed");
     name_cache("killed");
+    int64_t begun_ns = fh_clock_mono_ns();
     start_once(path, want);
+    int64_t took_us = (fh_clock_mono_ns() - begun_ns) / 1000;
     for (unsigned i = 0; i < KILLS; i++) {
         unlink(kept);
         pid_t child = fork();
@@ -188,7 +191,7 @@ static void whatever_a_killed_writer_leaves_is_whole_or_not_used(void **state)
             pause();
             _exit(0);
         }
-        usleep(i * 700);
+        usleep((useconds_t)(i * took_us * 3 / 2 / KILLS));
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
         used += start_once(path, got);

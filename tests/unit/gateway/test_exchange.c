@@ -68,6 +68,11 @@ typedef struct world {
     const char *key_id;  /* of the one who asks */
     char salts[4][100];  /* what the engine got, by request */
     unsigned salt_count; /* headers of that name in the last request */
+    char ranks[4][100];  /* the priority that the engine got, by request */
+    char pages[4][100];  /* and what it was told of its page cache */
+    bool key_no_pages;
+    fh_priority priority_most;
+    const char *cache_wish;
     const char *sends_trace, *sends_state;
     char traces[4][100], states[4][100]; /* what the engine got, by request */
     unsigned records;                    /* ends of requests that were told, and the last one */
@@ -135,6 +140,8 @@ static void engine_handles(fh_http_req *req, void *ctx)
 {
     world *w = ctx;
     note_salt(w, req);
+    note(w->ranks[w->asked], fh_http_req_header(req, "x-freehold-priority"));
+    note(w->pages[w->asked], fh_http_req_header(req, "x-freehold-page-cache"));
     note(w->traces[w->asked], fh_http_req_header(req, "traceparent"));
     note(w->states[w->asked], fh_http_req_header(req, "tracestate"));
     fh_buf_add(&w->asked_for, fh_http_req_body(req).ptr, fh_http_req_body(req).len);
@@ -270,7 +277,7 @@ static size_t list(void *ctx, fh_route_model *ret, size_t max)
 static void door_handles(fh_http_req *req, void *ctx)
 {
     world *w = ctx;
-    fh_key key = {.scopes = w->scopes, .limits = w->limits};
+    fh_key key = {.scopes = w->scopes, .limits = w->limits, .priority_most = w->priority_most, .no_pages = w->key_no_pages};
     snprintf(key.models, sizeof key.models, "%s", w->models);
     snprintf(key.regions, sizeof key.regions, "%s", w->key_regions);
     snprintf(key.id, sizeof key.id, "%s", w->key_id);
@@ -406,11 +413,12 @@ static fh_http_call *ask(world *w, bool stream, bool (*on_data)(void *, const vo
 {
     char url[128], body[256];
     fh_http_call *call = NULL;
-    fh_header headers[7] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-freehold-salt"), FH_STR("mine")}};
+    fh_header headers[8] = {{FH_STR("Content-Type"), FH_STR("application/json")}, {FH_STR("x-freehold-salt"), FH_STR("mine")}};
     size_t header_count = 2;
     if (w->sends_trace) headers[header_count++] = (fh_header){FH_STR("traceparent"), fh_str_of(w->sends_trace)};
     if (w->sends_state) headers[header_count++] = (fh_header){FH_STR("tracestate"), fh_str_of(w->sends_state)};
     if (w->priority) headers[header_count++] = (fh_header){FH_STR("x-freehold-priority"), fh_str_of(w->priority)};
+    if (w->cache_wish) headers[header_count++] = (fh_header){FH_STR("Cache-Control"), fh_str_of(w->cache_wish)};
     if (w->demands) headers[header_count++] = (fh_header){FH_STR("x-freehold-region"), fh_str_of(w->demands)};
     if (w->wait) headers[header_count++] = (fh_header){FH_STR("x-freehold-max-wait"), fh_str_of(w->wait)};
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/chat/completions", fh_http_server_port(w->door));
@@ -468,6 +476,34 @@ static void engines_get_a_salt_of_the_key_and_never_the_clients(void **state)
     }
     assert_string_not_equal(w->salts[0], w->salts[1]);
     assert_string_equal(w->salts[0], w->salts[2]);
+}
+
+static void engines_get_the_priority_that_a_request_has(void **state)
+{
+    world *w = *state;
+    static const char *const asked[] = {NULL, "low", "high"}, *const got[] = {"normal", "low", "high"};
+    w->priority_most = FH_PRIORITY_HIGH;
+    for (size_t i = 0; i < FH_COUNT(asked); i++) {
+        w->priority = asked[i];
+        w->plan[i] = ANSWER;
+        exchange(w, false);
+        assert_string_equal(w->ranks[i], got[i]);
+    }
+}
+
+static void engines_keep_no_pages_where_key_or_request_say_so(void **state)
+{
+    world *w = *state;
+    for (size_t i = 0; i < 4; i++) w->plan[i] = ANSWER;
+    exchange(w, false);
+    w->cache_wish = "no-store";
+    exchange(w, false);
+    w->cache_wish = "no-cache"; /* another answer is wanted, which may be kept */
+    exchange(w, false);
+    w->key_no_pages = true;
+    exchange(w, false);
+    const char *want[] = {"", "off", "", "off"};
+    for (size_t i = 0; i < FH_COUNT(want); i++) assert_string_equal(w->pages[i], want[i]);
 }
 
 #define TRACE "0af7651916cd43dd8448eb211c80319c"
@@ -1168,6 +1204,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_plain_reply_comes_through_with_its_choice),
         TEST(engines_get_a_salt_of_the_key_and_never_the_clients),
+        TEST(engines_get_the_priority_that_a_request_has),
+        TEST(engines_keep_no_pages_where_key_or_request_say_so),
         TEST(a_trace_goes_on_to_every_replica_in_a_span_of_its_own),
         TEST(a_trace_that_is_broken_begins_anew_without_its_state),
         TEST(a_record_tells_what_became_of_a_request),

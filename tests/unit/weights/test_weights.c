@@ -3,6 +3,7 @@
 #include "torture.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/str.h"
 #include "sys/file.h"
 #include "tiny_gguf.c"
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char data[64];
@@ -116,37 +118,48 @@ static void a_model_is_imported_listed_found_verified_and_removed(void **state)
     assert_int_equal(counts[0] + counts[1], 0);
 }
 
-static void keep_packed(const char *digest)
+static void keep(fh_weights_kept what, const char *digest, const char *name, size_t bytes, int64_t age_s)
 {
-    char path[1300];
-    assert_int_equal(fh_weights_packed_folder(data, digest, path, sizeof(path), NULL), 0);
-    assert_int_equal(fh_dir_make(path, 0700, NULL), 0);
-    strcat(path, "/weights.packed");
-    assert_int_equal(fh_file_write_atomic(path, "packed", 6, 0600, NULL), 0);
+    char folder[1200], path[1300];
+    assert_int_equal(fh_weights_kept_folder(data, what, digest, folder, sizeof(folder), NULL), 0);
+    assert_int_equal(fh_dir_make(folder, 0700, NULL), 0);
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    assert_int_equal(fh_file_write_atomic(path, "kept", bytes, 0600, NULL), 0);
+    const struct timespec then[2] = {{.tv_sec = time(NULL) - age_s}, {.tv_sec = time(NULL) - age_s}};
+    assert_int_equal(utimensat(AT_FDCWD, path, then, 0), 0);
 }
 
-static bool packed_is_there(const char *digest)
+static bool is_kept(fh_weights_kept what, const char *digest)
 {
     char path[1300];
-    assert_int_equal(fh_weights_packed_folder(data, digest, path, sizeof(path), NULL), 0);
+    assert_int_equal(fh_weights_kept_folder(data, what, digest, path, sizeof(path), NULL), 0);
     return fh_file_exists(path);
 }
 
-static void what_was_packed_of_weights_is_counted_and_goes_with_them(void **state)
+static void what_engines_keep_of_weights_is_counted_and_goes_with_them(void **state)
 {
     (void)state;
     static const char gone[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
     fh_weights_item item = imported(make_model("m.gguf", 1, 1), "m"), found;
-    assert_int_equal(item.packed_bytes, 0);
-    keep_packed(item.digest);
-    keep_packed(gone); /* of weights that are no longer here */
+    assert_int_equal(item.kept_bytes[FH_WEIGHTS_PACKED] + item.kept_bytes[FH_WEIGHTS_PAGES], 0);
+    const int64_t old_s = FH_LIMIT_PAGE_CACHE_MS / 1000 + 10;
+    keep(FH_WEIGHTS_PACKED, item.digest, "weights.packed", 4, old_s);
+    keep(FH_WEIGHTS_PAGES, item.digest, "old.page", 1, old_s);
+    keep(FH_WEIGHTS_PAGES, item.digest, "young.page", 2, old_s - 60);
+    keep(FH_WEIGHTS_PACKED, gone, "weights.packed", 4, 0); /* of weights that are no longer here */
+    keep(FH_WEIGHTS_PAGES, gone, "young.page", 2, 0);
     assert_int_equal(fh_weights_find(store, item.digest, &found, NULL), 0);
-    assert_int_equal(found.packed_bytes, 6);
+    assert_int_equal(found.kept_bytes[FH_WEIGHTS_PACKED], 4);
+    assert_int_equal(found.kept_bytes[FH_WEIGHTS_PAGES], 3);
     FH_AUTO(fh_weights) fh_weights *next = NULL;
     assert_int_equal(fh_weights_open(&next, data, true, NULL), 0);
-    assert_true(packed_is_there(item.digest) && !packed_is_there(gone));
+    assert_true(is_kept(FH_WEIGHTS_PACKED, item.digest) && is_kept(FH_WEIGHTS_PAGES, item.digest));
+    assert_int_equal(fh_weights_find(store, item.digest, &found, NULL), 0);
+    assert_int_equal(found.kept_bytes[FH_WEIGHTS_PACKED], 4);
+    assert_int_equal(found.kept_bytes[FH_WEIGHTS_PAGES], 2); /* the old one is gone */
+    assert_false(is_kept(FH_WEIGHTS_PACKED, gone) || is_kept(FH_WEIGHTS_PAGES, gone));
     assert_int_equal(fh_weights_remove(store, item.digest, NULL), 0);
-    assert_false(packed_is_there(item.digest));
+    assert_false(is_kept(FH_WEIGHTS_PACKED, item.digest) || is_kept(FH_WEIGHTS_PAGES, item.digest));
 }
 
 static void paths_are_absolute_wherever_we_stand(void **state)
@@ -425,7 +438,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_model_is_imported_listed_found_verified_and_removed),
-        TEST(what_was_packed_of_weights_is_counted_and_goes_with_them),
+        TEST(what_engines_keep_of_weights_is_counted_and_goes_with_them),
         TEST(paths_are_absolute_wherever_we_stand),
         TEST(the_same_file_twice_is_kept_once),
         TEST(an_unknown_file_does_not_take_a_name_of_the_catalogue),

@@ -67,6 +67,7 @@ typedef struct fh_engine_values {
     const char *socket;       /* {socket} */
     const char *model;        /* {model} */
     const char *weight_cache; /* {weight_cache}: a folder of the weights' own, for what is made of them once */
+    const char *page_cache;   /* {page_cache}: likewise, for what is computed of prompts */
     int64_t port;             /* {port} */
     int64_t context_tok;      /* {context_tok}: of one stream */
     int64_t streams;          /* {streams}; {all_context_tok}: of all streams together */

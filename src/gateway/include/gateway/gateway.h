@@ -33,10 +33,13 @@ typedef struct fh_gateway_config {
     fh_usage_store *usage;        /* likewise; NULL: no record of what requests use is kept */
     const char *region;           /* borrowed: where this server stands (gateway/region.h); NULL: not known */
     size_t replies_bytes;         /* that whole replies of all requests may hold together; 0: REPLIES_BYTES */
+    const char *secret;           /* borrowed: what nobody else can name, made into the salts of keys: engines find what they kept for a key
+                                     as long as it is the same; NULL: random text of this gateway */
     uint64_t seed;                /* of the draws that decide which requests try a model to learn of it; any number */
     bool traced;                  /* traces that begin here are recorded by somebody */
     bool keep_answers;            /* the same request is answered once (docs/CACHE.md) */
     bool share_answers;           /* among all keys; else each key has its own */
+    bool no_pages;                /* nothing that engines of ours compute of prompts lies on a disk */
 } fh_gateway_config;
 
 int fh_gateway_new(fh_gateway **ret, const fh_gateway_config *c, fh_err **err); /* before the loops run */

@@ -60,6 +60,7 @@ typedef struct fh_key {                                     /* what may be shown
     fh_limit_set limits;
     fh_priority priority, priority_most;    /* of a request that names none; and the most that one may name */
     fh_prefer prefer;                       /* of a request that says nothing */
+    bool no_pages;                          /* nothing computed of its prompts lies on a disk */
     char models[FH_LIMIT_KEY_MODELS_BYTES]; /* what it may ask for, names split by commas; "": all */
     char regions[FH_LIMIT_REGIONS_BYTES];   /* where its requests may be answered, by gateway/region.h; "": anywhere */
 } fh_key;

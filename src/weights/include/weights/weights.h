@@ -3,7 +3,8 @@
  *   DATA/weights/<sha256>/<file>.gguf      the file, read-only, as it came; or the files of a folder of safetensors
  *   DATA/weights/<sha256>/weights.json     what it is: id, variant, bytes, when and whence it came
  *   DATA/weights/.tmp-*                    an import that has not ended; swept by the next open
- *   DATA/packed/<sha256>                   what our engine packed of these weights, for its next start; goes with them
+ *   DATA/packed/<sha256>                   what our engine packed of these weights, for its next start; goes with them, as does
+ *   DATA/pages/<sha256>                    what it computed of prompts, for later requests
  *
  * The folders are the one truth; there is no index beside them. A folder appears by rename once everything in it is on the disk, so that
  * kill -9 at any instant leaves either nothing or all of it. The caller holds the data folder's lock (fh_dir_lock). A split model's digest
@@ -18,6 +19,12 @@
 
 typedef struct fh_weights fh_weights;
 
+typedef enum fh_weights_kept {
+    FH_WEIGHTS_PACKED,
+    FH_WEIGHTS_PAGES,
+    FH_WEIGHTS_KEPT
+} fh_weights_kept; /* what our engine keeps beside them */
+
 typedef struct fh_weights_item {
     char digest[65];   /* SHA-256, lower-case hex; the folder's name */
     char id[128];      /* catalog id when the digest is known there, else made from the file's name */
@@ -26,7 +33,7 @@ typedef struct fh_weights_item {
     char path[1024];   /* the file to open (the first of a split), or the folder */
     char folder[1024]; /* what an engine must be able to read */
     uint64_t bytes;
-    uint64_t packed_bytes; /* of what our engine keeps of them for its next start */
+    uint64_t kept_bytes[FH_WEIGHTS_KEPT];
     unsigned files;
     int64_t imported_utc_ns;
     bool in_catalog;
@@ -66,7 +73,7 @@ int fh_weights_find(fh_weights *w, const char *name, fh_weights_item *ret, fh_er
 int fh_weights_verify(fh_weights *w, const char *digest, fh_weights_progress *progress, void *arg, fh_err **err);
 int fh_weights_remove(fh_weights *w, const char *digest, fh_err **err);
 
-/* Where an engine may keep what it packed of these weights. Nobody needs it: it may be removed at any time. */
-int fh_weights_packed_folder(const char *data_dir, const char *digest, char *out, size_t out_size, fh_err **err);
+/* Where an engine may keep that. Nobody needs it: it may be removed at any time. */
+int fh_weights_kept_folder(const char *data_dir, fh_weights_kept what, const char *digest, char *out, size_t out_size, fh_err **err);
 
 #endif
