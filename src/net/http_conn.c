@@ -30,7 +30,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t next_deadline(const fh_http_conn *c)
 {
     int64_t at = earlier(c->deadline_ns, c->write_deadline_ns);
-    return earlier(at, c->held_until_ns);
+    return earlier(earlier(at, c->held_until_ns), c->rests_until_ns);
 }
 
 /* The timer may fire too early (deadlines mostly move away), never too late. */
@@ -316,21 +316,33 @@ static void input_ended(fh_http_conn *c)
         c->broken = true;
 }
 
+/* What still comes is dropped. */
+static bool is_over(const fh_http_conn *c)
+{
+    return c->phase == FH_CONN_CLOSING || c->phase == FH_CONN_LINGERING;
+}
+
+static void drop_input(fh_http_conn *c, size_t bytes)
+{
+    c->dropped_bytes += bytes;
+    if (c->dropped_bytes > FH_LIMIT_HTTP_LINGER_BYTES) c->broken = true;
+    c->rests_until_ns = fh_clock_mono_ns() + FH_LIMIT_HTTP_LINGER_REST_MS * FH_NS_PER_MS;
+}
+
 static void take_input(fh_http_conn *c, const char *data, size_t bytes)
 {
     size_t used = 0;
     if (c->phase == FH_CONN_READING && !c->pending.len) used = parse(c, data, bytes);
-    if (c->phase == FH_CONN_CLOSING || c->phase == FH_CONN_LINGERING) c->dropped_bytes += bytes - used;
-    if (c->dropped_bytes > FH_LIMIT_HTTP_LINGER_BYTES) c->broken = true;
-    if (used < bytes && (c->phase == FH_CONN_READING || c->phase == FH_CONN_HANDLING)) {
-        if (!fh_buf_add(&c->pending, data + used, bytes - used)) c->broken = true;
-    }
+    if (is_over(c))
+        drop_input(c, bytes - used);
+    else if (used < bytes && !fh_buf_add(&c->pending, data + used, bytes - used))
+        c->broken = true;
 }
 
 static bool wants_input(const fh_http_conn *c)
 {
-    if (!c->readable || c->broken) return false;
-    return (c->phase != FH_CONN_HANDLING && c->phase != FH_CONN_READING) || c->pending.len < PENDING_BYTES;
+    if (!c->readable || c->broken || c->rests_until_ns) return false;
+    return is_over(c) || c->pending.len < PENDING_BYTES;
 }
 
 static ssize_t receive_some(const fh_http_conn *c)
@@ -471,7 +483,8 @@ void fh_http_conn_on_timer(void *arg)
     fh_http_conn *c = arg;
     int64_t now = fh_clock_mono_ns();
     c->timer_at_ns = 0;
-    if (c->held_until_ns && now >= c->held_until_ns) c->held_until_ns = 0;
+    if (now >= c->held_until_ns) c->held_until_ns = 0;
+    if (now >= c->rests_until_ns) c->rests_until_ns = 0;
     if (c->write_deadline_ns && now >= c->write_deadline_ns)
         c->broken = true;
     else if (c->deadline_ns && now >= c->deadline_ns)

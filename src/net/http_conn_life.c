@@ -136,7 +136,8 @@ static fh_http_conn *new_conn(fh_http_server *s, int fd)
 {
     fh_http_conn *c = fh_calloc(1, sizeof *c);
     if (!c) return NULL;
-    c->server = c->home = s;
+    c->server = s;
+    c->home = s->home_count ? s->homes[s->home_next++ % s->home_count] : s;
     c->fd = fd;
     c->req.conn = c;
     c->writable = true;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include <sys/random.h>
 
 fh_http_group *fh_http_group_new(void)
 {
@@ -12,7 +13,7 @@ fh_http_group *fh_http_group_new(void)
     atomic_init(&g->references, 1);
     pthread_mutex_init(&g->lock, NULL);
     g->addresses = fh_map_new(NULL);
-    if (g->addresses) return g;
+    if (g->addresses && getrandom(g->slot_key, sizeof g->slot_key, 0) == (ssize_t)sizeof g->slot_key) return g;
     fh_http_group_unref(g);
     return NULL;
 }
@@ -52,15 +53,33 @@ void fh_http_server_tls(fh_http_server *s, fh_tls *tls)
     fh_tls_free(old);
 }
 
-/* Replies leave one after another at the rate, but for a first few that leave at once: the generic cell rate algorithm (ITU-T I.371) with
- * one time for all. */
-int64_t fh_http_group_stranger(fh_http_group *g, int64_t now_ns)
+/* Strangers. */
+
+static fh_str address_key(const fh_address *a)
 {
-    static const int64_t step = FH_NS_PER_S / FH_LIMIT_HTTP_STRANGERS_PER_S, at_once = FH_LIMIT_HTTP_STRANGERS_AT_ONCE * step;
-    int_fast64_t due = atomic_load_explicit(&g->stranger_due_ns, memory_order_relaxed), mine;
+    return (fh_str){(const char *)a->bytes, fh_address_is_v4(a) ? 16 : 8};
+}
+
+/* Until when one more waits, or 0: they leave one after another at the rate, but for a first few that leave at once: the generic cell rate
+ * algorithm (ITU-T I.371), which needs no more than the time when the next is due. */
+static int64_t wait_turn(atomic_int_fast64_t *due_ns, int64_t per_s, int64_t at_once, int64_t now_ns)
+{
+    int64_t step = FH_NS_PER_S / per_s, free_ns = at_once * step;
+    int_fast64_t due = atomic_load_explicit(due_ns, memory_order_relaxed), mine;
     do mine = FH_MAX(due, now_ns);
-    while (!atomic_compare_exchange_weak_explicit(&g->stranger_due_ns, &due, mine + step, memory_order_relaxed, memory_order_relaxed));
-    return mine - at_once > now_ns ? mine - at_once : 0;
+    while (!atomic_compare_exchange_weak_explicit(due_ns, &due, mine + step, memory_order_relaxed, memory_order_relaxed));
+    return mine - free_ns > now_ns ? mine - free_ns : 0;
+}
+
+/* A table that never grows: addresses that fall on one slot wait together. Who falls where nobody can know. */
+int64_t fh_http_group_stranger(fh_http_group *g, const fh_address *a, int64_t now_ns)
+{
+    int64_t all = wait_turn(&g->strangers_due_ns, FH_LIMIT_HTTP_STRANGERS_PER_S, FH_LIMIT_HTTP_STRANGERS_AT_ONCE, now_ns);
+    if (!a) return all;
+    fh_str key = address_key(a);
+    atomic_int_fast64_t *due = &g->stranger_due_ns[fh_siphash(g->slot_key, key.ptr, key.len) % FH_LIMIT_HTTP_STRANGER_SLOTS];
+    int64_t alone = wait_turn(due, FH_LIMIT_HTTP_STRANGER_PER_S, FH_LIMIT_HTTP_STRANGER_AT_ONCE, now_ns);
+    return FH_MAX(all, alone);
 }
 
 void fh_http_group_depart(fh_http_group *g, fh_http_conn *c)
@@ -109,11 +128,6 @@ bool fh_http_group_trusts(const fh_http_group *g, const fh_address *a)
     for (size_t i = 0; i < g->trusted_count; i++)
         if (fh_range_holds(&g->trusted[i], a)) return true;
     return false;
-}
-
-static fh_str address_key(const fh_address *a)
-{
-    return (fh_str){(const char *)a->bytes, fh_address_is_v4(a) ? 16 : 8};
 }
 
 bool fh_http_group_enter(fh_http_group *g, const fh_address *a, size_t most)

@@ -259,10 +259,14 @@ static bool may_go_on(const fh_http_conn *c)
     return !c->server->draining && (!c->eof || c->pending.len);
 }
 
-/* Whoever guesses keys by the thousand waits for each answer, and takes no time from those who have one. */
+/* Whoever guesses keys by the thousand waits for each answer, and takes no time from those who have one; those who come through the same
+ * router, or the same proxy, with a key that is valid do not wait. */
 static void slow_strangers(fh_http_conn *c)
 {
-    int64_t until = fh_http_group_stranger(c->server->group, fh_clock_mono_ns());
+    fh_address spoken_for;
+    bool proxied = c->req.client[0] && fh_address_parse(fh_str_of(c->req.client), &spoken_for);
+    const fh_address *a = proxied ? &spoken_for : c->tcp ? &c->address : NULL;
+    int64_t until = fh_http_group_stranger(c->server->group, a, fh_clock_mono_ns());
     if (until) fh_http_conn_hold(c, until);
 }
 

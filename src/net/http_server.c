@@ -110,6 +110,12 @@ void fh_http_server_limits_set(fh_http_server *s, const fh_http_server_limits *l
     s->limits = *l;
 }
 
+void fh_http_server_homes(fh_http_server *s, fh_http_server *const *homes, size_t count)
+{
+    s->homes = homes;
+    s->home_count = count;
+}
+
 int fh_http_server_port(const fh_http_server *s)
 {
     return s->port;

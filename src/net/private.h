@@ -10,6 +10,7 @@
 #include "net/loop.h"
 #include "net/tls.h"
 #include "net/tls_stream.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include <curl/curl.h>
 #include <event2/event.h>
@@ -90,7 +91,7 @@ struct fh_http_req {
 };
 
 struct fh_http_conn {
-    fh_http_server *server, *home, *move_to; /* where it is now, where it was accepted, where it goes once conn_run is over or NULL */
+    fh_http_server *server, *home, *move_to; /* where it is now, where it goes by default, where it goes once conn_run is over or NULL */
     fh_http_conn *prev, *next;               /* of the server's connections, or of the group's that move */
     int fd;
     fh_tls_stream *tls; /* NULL: plain */
@@ -98,6 +99,7 @@ struct fh_http_conn {
     fh_timer timer;
     int64_t timer_at_ns, deadline_ns, write_deadline_ns; /* 0: none */
     int64_t held_until_ns;                               /* nothing is sent and no request parsed before; 0: none */
+    int64_t rests_until_ns;                              /* nothing is read before; 0: none */
     int64_t body_began_ns, write_began_ns;               /* write: since when something has always been unsent */
     uint64_t written_bytes;                              /* since then */
     fh_http_phase phase;
@@ -123,8 +125,10 @@ typedef struct fh_http_group {
     atomic_uint references;
     atomic_size_t connections, bodies_bytes;
     atomic_uint_fast64_t refused;
-    atomic_int_fast64_t stranger_due_ns; /* when the next reply of 401 is due */
-    fh_http_ended *on_end;               /* with its argument: fixed before the loops run; NULL: nobody asks */
+    atomic_int_fast64_t strangers_due_ns;                              /* when the next reply of 401 is due */
+    atomic_int_fast64_t stranger_due_ns[FH_LIMIT_HTTP_STRANGER_SLOTS]; /* to the addresses of a slot */
+    uint8_t slot_key[16];                                              /* fixed */
+    fh_http_ended *on_end; /* with its argument: fixed before the loops run; NULL: nobody asks */
     void *end_ctx;
     pthread_mutex_t lock; /* guards the rest */
     fh_tls *tls;          /* NULL: plain */
@@ -141,8 +145,8 @@ bool fh_http_group_trusts(const fh_http_group *g, const fh_address *a);
 /* One more connection of that address (of that /64, for IPv6); false when it has as many as it may. */
 bool fh_http_group_enter(fh_http_group *g, const fh_address *a, size_t most);
 void fh_http_group_leave(fh_http_group *g, const fh_address *a);
-/* One more reply of 401: until when it waits, so that not too many leave in a second; 0: it does not. */
-int64_t fh_http_group_stranger(fh_http_group *g, int64_t now_ns);
+/* One more reply of 401, to that address (NULL: none): until when it waits, so that not too many leave in a second; 0: it does not. */
+int64_t fh_http_group_stranger(fh_http_group *g, const fh_address *a, int64_t now_ns);
 void fh_http_group_depart(fh_http_group *g, fh_http_conn *c);
 void fh_http_group_arrive(fh_http_group *g, fh_http_conn *c);
 
@@ -163,6 +167,8 @@ struct fh_http_server {
     void *ctx;
     fh_http_server_limits limits;
     fh_http_listener *listeners;
+    fh_http_server *const *homes; /* of the connections that it accepts, in turn; NULL: it is their home itself */
+    size_t home_count, home_next;
     fh_http_conn *conns;
     fh_timer accept_again; /* after EMFILE and the like */
     bool draining;

@@ -1,9 +1,12 @@
-/* Where clients come in: the listening sockets, and loops that each have a thread, a server and a copy of a socket.
+/* Where clients come in: the listening sockets, doors, and edges: loops that each have a thread and a server.
  *
- * Sockets are our own, one a loop on one address, so that the kernel spreads connections over the loops; or they were handed over (by
- * systemd as LISTEN_FDS, or by the server before) and are dealt out to the loops in turn. A loop owns its connections and the gateway's
- * lane; it touches nothing of the control plane: such requests move, with their connection, to the main loop (api.c). Threads: the main
- * one, which opens, starts, drains and frees; each loop's own runs in between. */
+ * Everybody comes in by a door, and stays there until a request with a key that is valid moves the connection to its edge (api.c). Doors
+ * yield the processors to edges, so that strangers, with whatever they send and leave unsent, cost those who are served little; a handshake
+ * of TLS and the first request of a connection are a door's work too. Sockets are our own, one a door on one address, so that the kernel
+ * spreads connections over the doors; or they were handed over (by systemd as LISTEN_FDS, or by the server before) and are dealt out to
+ * the doors in turn. An edge owns its connections and the gateway's lane; it touches nothing of the control plane: such requests move,
+ * with their connection, to the main loop. Threads: the main one, which opens, starts, drains and frees; each loop's own runs in between.
+ */
 #include "base/limits.h"
 #include "base/log.h"
 #include "net/listen.h"
@@ -17,9 +20,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { FIRST_PASSED_FD = 3 };
+enum { FIRST_PASSED_FD = 3, EDGES_A_DOOR = 8, DOOR_NICE = 10 };
 
 typedef struct edge {
     fh_loop *loop;
@@ -29,9 +33,10 @@ typedef struct edge {
 } edge;
 
 struct fh_edges {
-    edge *list;
-    fh_loop **loops; /* the same, for the gateway */
-    size_t count;
+    edge *list;             /* the edges, then the doors */
+    fh_loop **loops;        /* of the edges, for the gateway */
+    fh_http_server **homes; /* likewise, for the doors */
+    size_t count, doors, made;
     fh_sockets sockets;
     bool inherited, mixed; /* handed over; and on more than one address */
     char address[128];
@@ -76,12 +81,12 @@ static int open_sockets(fh_edges *e, const char *listen, fh_err **err)
     int fd = fh_listen_open(listen, FH_LISTEN_ALONE, err);
     if (fd < 0) return fd;
     snprintf(e->address, sizeof e->address, "%.*s:%d", (int)(strrchr(listen, ':') - listen), listen, fh_listen_port(fd));
-    if (e->count == 1) {
+    if (e->doors == 1) {
         e->sockets.fds[e->sockets.count++] = fd;
         return 0;
     }
     close(fd);
-    while (e->sockets.count < e->count) {
+    while (e->sockets.count < e->doors) {
         fd = fh_listen_open(e->address, FH_LISTEN_SHARED, err);
         if (fd < 0) return fd;
         e->sockets.fds[e->sockets.count++] = fd;
@@ -111,26 +116,30 @@ static int accept_from(edge *to, int fd, fh_err **err)
     return fh_http_server_accept_from(to->http, copy, err);
 }
 
-/* Every socket has a loop, and every loop has a socket. */
+/* Every socket has a door, and every door has a socket. */
 static int deal_out(fh_edges *e, fh_err **err)
 {
-    size_t n = FH_MAX(e->count, e->sockets.count);
+    size_t n = FH_MAX(e->doors, e->sockets.count);
     int rc = 0;
-    for (size_t i = 0; !rc && i < n; i++) rc = accept_from(&e->list[i % e->count], e->sockets.fds[i % e->sockets.count], err);
+    for (size_t i = 0; !rc && i < n; i++) rc = accept_from(&e->list[e->count + i % e->doors], e->sockets.fds[i % e->sockets.count], err);
     return rc;
 }
 
-static int make_edges(fh_edges *e, size_t count, fh_http_server *first, fh_err **err)
+static int make_edges(fh_edges *e, fh_http_server *first, fh_err **err)
 {
-    e->list = fh_calloc(count, sizeof *e->list);
-    e->loops = fh_calloc(count, sizeof(void *));
-    if (!e->list || !e->loops) return fh_err_nomem(err);
+    e->list = fh_calloc(e->count + e->doors, sizeof *e->list);
+    e->loops = fh_calloc(e->count, sizeof(void *));
+    e->homes = fh_calloc(e->count, sizeof(void *));
+    if (!e->list || !e->loops || !e->homes) return fh_err_nomem(err);
     int rc = 0;
-    for (; !rc && e->count < count; e->count++) {
-        edge *one = &e->list[e->count];
+    for (; !rc && e->made < e->count + e->doors; e->made++) {
+        edge *one = &e->list[e->made];
         rc = fh_loop_new(&one->loop, err);
         if (!rc) rc = fh_http_server_new_beside(&one->http, first, one->loop, err);
-        e->loops[e->count] = one->loop;
+        if (!rc && e->made >= e->count) fh_http_server_homes(one->http, e->homes, e->count);
+        if (rc || e->made >= e->count) continue;
+        e->loops[e->made] = one->loop;
+        e->homes[e->made] = one->http;
     }
     return rc;
 }
@@ -139,7 +148,9 @@ int fh_edges_open(fh_edges **ret, const fh_server_config *c, const fh_sockets *h
 {
     FH_AUTO(fh_edges) fh_edges *e = fh_calloc(1, sizeof *e);
     if (!e) return fh_err_nomem(err);
-    int rc = make_edges(e, (size_t)c->threads, first, err);
+    e->count = (size_t)c->threads;
+    e->doors = (e->count + EDGES_A_DOOR - 1) / EDGES_A_DOOR;
+    int rc = make_edges(e, first, err);
     if (!rc) rc = take_sockets(e, c, handed, err);
     if (rc) return rc;
     *ret = fh_take(e);
@@ -176,11 +187,17 @@ static void *run_edge(void *arg)
     return NULL;
 }
 
+static void *run_door(void *arg)
+{
+    setpriority(PRIO_PROCESS, 0, DOOR_NICE); /* of this thread alone, on Linux */
+    return run_edge(arg);
+}
+
 int fh_edges_start(fh_edges *e, fh_err **err)
 {
     int rc = deal_out(e, err);
-    for (size_t i = 0; !rc && i < e->count; i++) {
-        int failed = pthread_create(&e->list[i].thread, NULL, run_edge, &e->list[i]);
+    for (size_t i = 0; !rc && i < e->made; i++) {
+        int failed = pthread_create(&e->list[i].thread, NULL, i < e->count ? run_edge : run_door, &e->list[i]);
         e->list[i].runs = !failed;
         if (failed) rc = fh_err_errno(err, FH_E_UNAVAILABLE, failed, "cannot start a thread");
     }
@@ -224,29 +241,39 @@ static void close_sockets(fh_edges *e)
 
 void fh_edges_drain(fh_edges *e, int64_t grace_ns)
 {
-    for (size_t i = 0; i < e->count; i++) post_visit(&(visit){&e->list[i], grace_ns, NULL});
+    for (size_t i = 0; i < e->made; i++) post_visit(&(visit){&e->list[i], grace_ns, NULL});
     close_sockets(e);
 }
 
-void fh_edges_pass_by(fh_edges *e)
+static void pass_by(edge *list, size_t count)
 {
     sem_t passed;
     sem_init(&passed, 0, 0);
-    for (size_t i = 0; i < e->count; i++) post_visit(&(visit){&e->list[i], 0, &passed});
-    for (size_t i = 0; i < e->count; i++)
+    for (size_t i = 0; i < count; i++) post_visit(&(visit){&list[i], 0, &passed});
+    for (size_t i = 0; i < count; i++)
         while (sem_wait(&passed) != 0) {
         }
     sem_destroy(&passed);
 }
 
+/* What a door had in hand may be with an edge by then. */
+void fh_edges_pass_by(fh_edges *e)
+{
+    pass_by(e->list + e->count, e->doors);
+    pass_by(e->list, e->count);
+}
+
+/* A server is freed when no loop runs that could still move a connection to it. */
 void fh_edges_stop(fh_edges *e)
 {
     if (!e) return;
-    for (size_t i = 0; i < e->count; i++)
+    for (size_t i = 0; i < e->made; i++)
         if (e->list[i].runs) fh_loop_stop(e->list[i].loop);
-    for (size_t i = 0; i < e->count; i++) {
+    for (size_t i = 0; i < e->made; i++) {
         if (e->list[i].runs) pthread_join(e->list[i].thread, NULL);
         e->list[i].runs = false;
+    }
+    for (size_t i = 0; i < e->made; i++) {
         fh_http_server_free(e->list[i].http);
         e->list[i].http = NULL;
     }
@@ -256,8 +283,9 @@ void fh_edges_free(fh_edges *e)
 {
     if (!e) return;
     fh_edges_stop(e);
-    for (size_t i = 0; i < e->count; i++) fh_loop_free(e->list[i].loop);
+    for (size_t i = 0; i < e->made; i++) fh_loop_free(e->list[i].loop);
     close_sockets(e);
+    fh_free(e->homes);
     fh_free(e->loops);
     fh_free(e->list);
     fh_free(e);

@@ -19,12 +19,16 @@
     X(HTTP_PIPELINED_BYTES, 65536, "requests of a connection that wait behind the one being answered; beyond: not read until that is")     \
     X(HTTP_OUT_BUFFER_BYTES, 262144, "unsent bytes of a connection at which its source is paused")                                         \
     X(HTTP_BODIES_BYTES, 268435456, "request bodies of all connections of a server together; beyond: 503")                                 \
-    X(HTTP_STRANGERS_PER_S, 4000, "replies of 401 a second, all clients together; beyond: each waits, and its connection with it")         \
+    X(HTTP_STRANGERS_PER_S, 1000, "replies of 401 a second, all clients together; beyond: each waits, and its connection with it")         \
     X(HTTP_STRANGERS_AT_ONCE, 100, "of them that leave at once")                                                                           \
+    X(HTTP_STRANGER_PER_S, 200, "of them to one address (IPv6: one /64); beyond: likewise")                                                \
+    X(HTTP_STRANGER_AT_ONCE, 50, "of these that leave at once")                                                                            \
+    X(HTTP_STRANGER_SLOTS, 4096, "addresses that are told apart; of more, some wait together")                                             \
     X(HTTP_CHUNK_LINE_BYTES, 256, "the line before a chunk of a request body; beyond: 400")                                                \
     X(HTTP_CHUNK_EXTENSION_BYTES, 4096, "chunk extensions of a request body together; beyond: 400")                                        \
     X(HTTP_LINGER_MS, 5000, "time that a closing connection is still read, so that the client can read the last reply")                    \
     X(HTTP_LINGER_BYTES, 67108864, "that are read and dropped meanwhile; beyond: it is reset")                                             \
+    X(HTTP_LINGER_REST_MS, 1, "between two reads of 64 KiB that are dropped; what comes faster waits at the client")                       \
     X(HTTP_ACCEPT_PAUSE_MS, 100, "pause of accepting when descriptors have run out")                                                       \
     X(SERVE_THREADS, 64, "loops of a server that serve clients; beyond: wrong usage")                                                      \
     X(LISTEN_SOCKETS, 64, "listening sockets that are handed over to a server; beyond: none is taken")                                     \

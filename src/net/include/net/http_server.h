@@ -53,6 +53,9 @@ void fh_http_server_tls(fh_http_server *s, fh_tls *tls);
 /* "127.0.0.1:8470", "[::1]:0" or "unix:/path" (mode 0600; a stale socket file is replaced, a live one is an error). Port 0 picks a free
  * one. May be called several times. reuse_port: several loops share the port. */
 int fh_http_server_listen(fh_http_server *s, const char *address, bool reuse_port, fh_err **err);
+/* s becomes a door: what it accepts is at home on these, in turn, where fh_http_req_run_on moves it. They act as one with s; the list is
+ * borrowed until s is freed. Before the loops run. */
+void fh_http_server_homes(fh_http_server *s, fh_http_server *const *homes, size_t count);
 /* Accepts from a socket that listens (net/listen.h). Takes fd. Several servers may accept from copies of one socket. */
 int fh_http_server_accept_from(fh_http_server *s, int fd, fh_err **err);
 void fh_http_server_limits_get(const fh_http_server *s, fh_http_server_limits *ret);
@@ -81,9 +84,9 @@ fh_str fh_http_req_host(const fh_http_req *r);
 const char *fh_http_req_peer(const fh_http_req *r);
 const char *fh_http_req_id(const fh_http_req *r); /* unique, made by us; sent back as x-request-id */
 fh_loop *fh_http_req_loop(const fh_http_req *r);
-/* Where the request is handled: on the loop of `to`, one of those that act as one (NULL: the loop that accepted its connection). True when
- * that is here. False: the connection moves there once the handler has returned, and the handler is called again, there; here the request
- * must not be used any more. Only from the handler, before a reply is begun. */
+/* Where the request is handled: on the loop of `to`, one of those that act as one (NULL: where its connection is at home: the loop that
+ * accepted it, or that a door gave it). True when that is here. False: the connection moves there once the handler has returned, and the
+ * handler is called again, there; here the request must not be used any more. Only from the handler, before a reply is begun. */
 bool fh_http_req_run_on(fh_http_req *r, fh_http_server *to);
 /* For whoever is told of its end: who asks (a short id; what is beyond 15 characters is cut off; "" until it is set), and what its handler
  * knows of it (borrowed; must live until then; NULL until it is set). */
