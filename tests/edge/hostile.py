@@ -1,26 +1,29 @@
 #!/usr/bin/env python3
 """Hostile load on a real server, each kind with a client alongside that only wants to be served: it is, in time; memory stays within its bound; nothing hostile reaches the
-engine. Prints TAP.  hostile.py [--whole]  (the whole load: 5,000 slow connections, a million keys; and the client's p99 is held against its quiet value)"""
+engine. Attackers are `attack.c`, from other addresses than the client's. Prints TAP.  hostile.py [--whole] [NAME...]  (the whole load: 5,000 slow connections, 1,000 that guess
+keys; in windows without an attack and with one in turn, and the client's p99 is held against its quiet value; of all attacks, or of those that are named)"""
 import concurrent.futures
 import contextlib
 import json
 import os
 import socket
+import statistics
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from synthetic import Synthetic
+from synthetic import ATTACK, Synthetic
 from freehold import Tap
 
 WHOLE = "--whole" in sys.argv
-SLOW, READERS, KEYS, KEY_CLIENTS, SECONDS = (5000, 50, 1000000, 1000, 12) if WHOLE else (500, 5, 600, 30, 3)
+NAMES = [a for a in sys.argv[1:] if not a.startswith("-")]
+SLOW, READERS, GUESSERS, FLOODS, SECONDS, QUIET_SECONDS, PAIRS = (5000, 50, 1000, 12, 12, 4, 3) if WHOLE else (500, 5, 30, 2, 2, 0.5, 1)
 CONNECTION_BYTES = 64 << 10
-PIECE_BYTES = 16 << 10  # as a network card hands them on: longer ones keep a processor for as long as the kernel copies, whoever waits for it
 MB = 1 << 20
+ELSEWHERE = [f"127.0.0.{i}" for i in range(2, 10)]
+PAUSE_S = 1  # for what an attack leaves behind to be cleared away
 
 
 def resident(pid):
@@ -62,33 +65,36 @@ def in_time(quiet, seen):
 
 
 def stand_back():
-    """Whoever attacks does so from elsewhere: the threads here that stand for them run only where the server, and who is served, leave a processor idle."""
+    """Whoever attacks does so from elsewhere: the threads here that stand for them run only where the server, and who is served, leave a processor idle (as attack.c does)."""
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
-def send(s, data):
-    for at in range(0, len(data), PIECE_BYTES):
-        s.sendall(data[at:at + PIECE_BYTES])
+def attacked(port, key_file, kind, connections, seconds):
+    """What came of it, as attack.c says it."""
+    command = [ATTACK, str(port), str(key_file), kind, str(connections), str(seconds), *ELSEWHERE]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
 
 
-def pour(port, ended):
-    stand_back()
-    with socket.create_connection(("127.0.0.1", port)) as s, contextlib.suppress(OSError):
-        while not ended.is_set():
-            send(s, MB * b"a")
+def rates(done):
+    seconds = done["seconds"]
+    return f"{done['connections'] / seconds:.0f} connections, {done['pieces'] / seconds:,.0f} pieces, {done['bytes'] / seconds / MB:.1f} MiB, replies {done['replies']}, a second of attack"
+
+
+def attack(kind, connections, *statuses):
+    """By strangers, who get no other replies than these."""
+    def attacks(server):
+        done = attacked(server.port, server.key_file, kind, connections, SECONDS)
+        assert done["connections"] >= connections and set(done["replies"]) <= set(statuses), done
+        return done
+    return attacks
 
 
 def flood_elsewhere(server):
     """Through this machine's loopback to somebody who throws it away: what that alone costs whoever is served, where attackers have no machine of their own."""
-    ended, sink = threading.Event(), "import socket\ns = socket.socket(fileno=0).accept()[0]\nb = bytearray(65536)\nwhile s.recv_into(b): pass"
+    sink = "import socket\ns = socket.socket(fileno=0).accept()[0]\nb = bytearray(65536)\nwhile s.recv_into(b): pass"
     with socket.create_server(("127.0.0.1", 0)) as door, subprocess.Popen([sys.executable, "-c", sink], stdin=door):
-        flood = threading.Thread(target=pour, args=(door.getsockname()[1], ended))
-        flood.start()
-        seen = Alongside(server, 5).end()
-        ended.set()
-        flood.join()
-    return f"p99 {seen['p99_us']:.0f} us"
+        return attacked(door.getsockname()[1], server.key_file, "large", 1, SECONDS)
 
 
 def connect(server):
@@ -97,43 +103,6 @@ def connect(server):
 
 def head(server, more, key=None):
     return (f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key or server.key}\r\nContent-Type: application/json\r\n" + more).encode()
-
-
-def all_of(s):
-    got = b""
-    try:
-        while more := s.recv(65536):
-            got += more
-    except OSError:
-        pass
-    return got
-
-
-def trickle(server, first, more):
-    """SLOW connections that begin a request and never end it."""
-    sockets = [connect(server) for _ in range(SLOW)]
-    try:
-        for s in sockets:
-            s.sendall(first)
-        until, at = time.monotonic() + SECONDS, 0
-        while time.monotonic() < until:
-            time.sleep(0.01)
-            for s in sockets[at:at + SLOW // 50]:  # each twice a second, one after another
-                with contextlib.suppress(OSError):
-                    s.send(more)
-            at = (at + SLOW // 50) % SLOW
-        return SLOW * CONNECTION_BYTES
-    finally:
-        for s in sockets:
-            s.close()
-
-
-def slow_headers(server):
-    return trickle(server, b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n", b"X-A: b\r\n")
-
-
-def slow_bodies(server):
-    return trickle(server, head(server, "Content-Length: 100000\r\n\r\n"), b" ")
 
 
 def stopped_readers(server):
@@ -148,97 +117,59 @@ def stopped_readers(server):
         time.sleep(SECONDS)
         grown = resident(server.process.pid) - before
         assert grown < 2 * MB, f"memory grows while nobody reads: {grown} bytes"
-        return READERS * MB
+        return {}
     finally:
         for s in sockets:
             s.close()
 
 
-def again_and_again(attack):
-    """For as long as others last."""
-    def attacks(server):
-        until = time.monotonic() + SECONDS
-        bound = attack(server)
-        while time.monotonic() < until:
-            attack(server)
-        return bound
-    return attacks
+def window(server, attack):
+    """What the client saw meanwhile, how much memory grew at most, how many requests reached the engine that were not the client's, and what the attackers say."""
+    before, reached = resident(server.process.pid), len(server.reached())
+    most, client = before, Alongside(server)
+    with concurrent.futures.ThreadPoolExecutor(1, initializer=stand_back) as pool:
+        job = pool.submit(attack, server)
+        while not job.done():
+            most = max(most, resident(server.process.pid))
+            time.sleep(0.05)
+        seen = client.stop()
+    return seen, most - before, len(server.reached()) - reached - seen["requests"], job.result()
 
 
-@again_and_again
-def large_body(server):
-    """2 GiB, announced and not."""
-    with connect(server) as s:
-        s.sendall(head(server, "Content-Length: 2147483648\r\n\r\n"))
-        assert all_of(s).startswith(b"HTTP/1.1 413")
-    sent = 0
-    with connect(server) as s:
-        s.sendall(head(server, "Transfer-Encoding: chunked\r\n\r\n"))
-        piece = b"100000\r\n" + MB * b"a" + b"\r\n"
-        try:
-            while sent < 2048:
-                send(s, piece)
-                sent += 1
-        except OSError:
-            pass
-        assert sent < 128, f"{sent} MiB were taken"
-    return 80 * MB
-
-
-@again_and_again
-def many_headers(server):
-    with connect(server) as s:
-        try:
-            send(s, head(server, 100000 * "X-A: b\r\n" + "Content-Length: 0\r\n\r\n"))
-        except OSError:
-            pass
-        assert all_of(s)[:12] in (b"HTTP/1.1 431", b""), "100,000 headers are taken"
-    return 8 * MB
-
-
-def many_keys(server):
-    """Guessed keys, one after another on many connections."""
-    def guess(first):
-        with connect(server) as s:
-            for i in range(first, KEYS, KEY_CLIENTS):
-                s.sendall(head(server, "Content-Length: 2\r\n\r\n{}", key=f"fh_{i % 10 ** 8:08d}_{i:043d}"))
-                got = s.recv(65536)
-                assert got.startswith(b"HTTP/1.1 401"), got
-    with concurrent.futures.ThreadPoolExecutor(KEY_CLIENTS, initializer=stand_back) as pool:
-        list(pool.map(guess, range(KEY_CLIENTS)))
-    return KEY_CLIENTS * CONNECTION_BYTES + 8 * MB
+def held(server, attack, bound, allowed, pairs):
+    told, ratios = [], []
+    for _ in range(pairs):
+        quiet = Alongside(server, QUIET_SECONDS).end()  # just before: others may use this machine
+        seen, grown, hostile, done = window(server, attack)
+        assert hostile <= allowed, f"{hostile} hostile requests reached the engine"
+        assert grown < bound, f"memory grew by {grown} bytes, bound {bound}"
+        ratios.append(seen["p99_us"] / quiet["p99_us"])
+        told.append((seen, quiet))
+        report = f"memory +{grown / MB:.1f} MiB, bound {bound / MB:.0f} MiB" + (f"; {rates(done)}" if done else "")
+        time.sleep(PAUSE_S)
+    middle = sorted(range(pairs), key=ratios.__getitem__)[pairs // 2]
+    if WHOLE:
+        in_time(*reversed(told[middle]))
+    each = ", ".join(f"{s['p99_us']:.0f}/{q['p99_us']:.0f}" for s, q in told)
+    return f"p99 beside it and quiet {each} us: {statistics.median(ratios):.1f} times; {report}"
 
 
 def main():
     tap = Tap()
+    kinds = {
+        "headers": (f"{SLOW} connections that never finish their headers", attack("headers", SLOW, "408"), SLOW * CONNECTION_BYTES, 0, PAIRS),
+        "bodies": (f"{SLOW} connections that never finish their bodies", attack("bodies", SLOW, "408"), SLOW * CONNECTION_BYTES, 0, PAIRS),
+        "readers": (f"{READERS} readers that stop in the middle of a stream", stopped_readers, READERS * MB, READERS, 1),
+        "large": ("a body of 2 GiB", attack("large", FLOODS, "413", "503"), 320 * MB, 0, PAIRS),
+        "fields": ("100,000 headers", attack("fields", FLOODS, "431"), 8 * MB, 0, PAIRS),
+        "keys": (f"keys guessed on {GUESSERS} connections", attack("keys", GUESSERS, "401"), GUESSERS * CONNECTION_BYTES + 8 * MB, 0, PAIRS),
+    }
+    if WHOLE:
+        kinds["flood"] = ("a flood that is not for the server", flood_elsewhere, MB, 0, PAIRS)
     with Synthetic("--threads", "2") as server:
-        def held(attack, allowed):
-            quiet = Alongside(server, 3 if WHOLE else 0.5).end()  # just before: others may use this machine
-            before, reached = resident(server.process.pid), len(server.reached())
-            client = Alongside(server)
-            most = before
-            with concurrent.futures.ThreadPoolExecutor(1, initializer=stand_back) as pool:
-                job = pool.submit(attack, server)
-                while not job.done():
-                    most = max(most, resident(server.process.pid))
-                    time.sleep(0.02)
-                seen = client.stop()
-                bound = job.result()
-            hostile = len(server.reached()) - reached - seen["requests"]
-            assert hostile <= allowed, f"{hostile} hostile requests reached the engine"
-            assert most - before < bound, f"memory grew by {most - before} bytes, bound {bound}"
-            if WHOLE:
-                in_time(quiet, seen)
-            return f"p99 {seen['p99_us']:.0f} us, quiet {quiet['p99_us']:.0f} us; memory +{(most - before) / MB:.1f} MiB, bound {bound / MB:.0f} MiB"
-
-        tap.check(f"{SLOW} connections that never finish their headers", held, slow_headers, 0)
-        tap.check(f"{SLOW} connections that never finish their bodies", held, slow_bodies, 0)
-        tap.check(f"{READERS} readers that stop in the middle of a stream", held, stopped_readers, READERS)
-        tap.check("a body of 2 GiB", held, large_body, 0)
-        tap.check("100,000 headers", held, many_headers, 0)
-        tap.check(f"{KEYS} keys tried", held, many_keys, 0)
-        if WHOLE:
-            tap.check("a flood that is not for the server", flood_elsewhere, server)
+        for name in NAMES or kinds:
+            title, *how = kinds[name]
+            tap.check(title, held, server, *how)
     tap.end()
 
 

@@ -2,9 +2,10 @@
  *
  *   load TARGET KEY-FILE CONNECTIONS SECONDS plain|same|stream|hold [EVENTS]
  *
- * TARGET is unix:PATH or a PORT of this machine. same asks what has one answer (temperature 0). stream counts events and takes the time to
- * the first. hold opens streams that stay silent, says "holding N" once each has begun, and ends with its input. SIGTERM ends it early, and
- * it says what it saw until then. Times are of the clients' thread: it sleeps only when nothing has come. */
+ * TARGET is unix:PATH, a PORT of this machine, or FROM@PORT: from another of its addresses. same asks what has one answer (temperature 0).
+ * stream counts events and takes the time to the first. hold opens streams that stay silent, says "holding N" once each has begun, and ends
+ * with its input. SIGTERM ends it early, and it says what it saw until then. Times are of the clients' thread: it sleeps only when nothing
+ * has come. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -76,12 +77,26 @@ static double at(const times *t, double share)
     return t->count ? (double)t->list[(size_t)(share * (double)(t->count - 1))] / 10 : 0;
 }
 
+/* FROM@PORT. */
+static void come_from(int fd, struct sockaddr_in *to, const char *target)
+{
+    const char *at = strchr(target, '@');
+    char host[INET_ADDRSTRLEN] = "";
+    if (!at) return;
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    snprintf(host, sizeof host, "%.*s", (int)(at - target), target);
+    inet_pton(AF_INET, host, &from.sin_addr);
+    to->sin_port = htons((uint16_t)atoi(at + 1));
+    if (bind(fd, (struct sockaddr *)&from, sizeof from) != 0) perror(target);
+}
+
 static int connect_to(const char *target)
 {
     bool local = strncmp(target, "unix:", 5) == 0;
     struct sockaddr_un path = {.sun_family = AF_UNIX};
     struct sockaddr_in port = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(target)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int on = 1, fd = socket(local ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (!local) come_from(fd, &port, target);
     snprintf(path.sun_path, sizeof path.sun_path, "%s", local ? target + 5 : "");
     int rc = local ? connect(fd, (struct sockaddr *)&path, sizeof path) : connect(fd, (struct sockaddr *)&port, sizeof port);
     if (rc != 0) {

@@ -14,6 +14,7 @@ from freehold import PROGRAM, Server
 BUILT = PROGRAM.resolve().parent.parent / "tests/edge"
 UPSTREAM = os.environ.get("EDGE_UPSTREAM") or BUILT / "edge_upstream"
 LOAD = os.environ.get("EDGE_LOAD") or BUILT / "edge_load"
+ATTACK = os.environ.get("EDGE_ATTACK") or BUILT / "edge_attack"
 
 
 def start_ticks(pid):
