@@ -20,7 +20,9 @@ static void guess(fh_gen *g, draft_ahead *ret)
     size_t most = g->engine->info.context_tok;
     if (g->max_tok) most = FH_MIN(most, g->prompt_count + (size_t)FH_MIN(g->max_tok, (uint64_t)most));
     ret->count = 0;
-    if (!g->draft && draft_new(&g->draft, most, NULL)) return;
+    draft_source source = {
+        .most_tok = most, .prediction = g->prediction.ids, .prediction_count = g->prediction.count, .from = g->prompt_count - g->begun};
+    if (!g->draft && draft_new(&g->draft, &source, NULL)) return;
     draft_guess(g->draft, g->tokens.ids, g->tokens.count, ret);
     ret->count = FH_MIN(ret->count, room_of(g));
 }
@@ -51,6 +53,7 @@ void ahead_plan(fh_engine *e)
     for (size_t i = 0; i < e->share_count; i++) {
         step_share *s = &e->shares[i];
         s->ahead = e->wishes[i].given;
+        s->predicted = e->wishes[i].ahead.predicted;
         for (size_t k = 0; k < s->ahead; k++) s->ids[k] = e->wishes[i].ahead.ids[k];
     }
 }

@@ -1,15 +1,24 @@
-/* Guessing by lookup (draft.h). Positions in the index are those of a pair's second token, plus one; 0 is none. */
+/* Guessing by lookup (draft.h). The text that is looked through is the prediction, then the sequence. Positions in the index are those of a
+ * pair's second token, plus one; 0 is none. */
 #include "draft.h"
 
 #include <string.h>
 
 enum { KINDS = 8, ODDS_KEPT = 32 };
 
+enum { PREDICTION_MATCH = 8 }; /* how well the beginning of a prediction is thought to fit */
+
 typedef struct kind { /* matches of about the same length: how many of their guesses were right */
     float right, all;
 } kind;
 
+typedef struct text {
+    const fh_token *before, *ids;
+    size_t before_count, count; /* count: of both */
+} text;
+
 struct draft {
+    draft_source source;
     size_t window;            /* a power of two: of the positions that are looked at */
     uint32_t *heads, *before; /* owned, [window]: the last pair of a hash; of each position, the one before it of the same hash */
     size_t indexed;           /* tokens whose pairs are in the index */
@@ -35,11 +44,22 @@ void draft_free(draft *d)
     fh_free(d);
 }
 
-int draft_new(draft **ret, size_t most_tok, fh_err **err)
+/* Before anything was said, the beginning of the prediction is the guess. */
+static void begin(draft *d)
+{
+    d->count = FH_MIN(d->source.prediction_count, (size_t)FH_LIMIT_DRAFT_TOK);
+    d->at = d->source.prediction_count + d->source.from;
+    d->match = PREDICTION_MATCH;
+    for (size_t i = 0; i < d->count; i++) d->ids[i] = d->source.prediction[i];
+}
+
+int draft_new(draft **ret, const draft_source *source, fh_err **err)
 {
     FH_AUTO(draft) draft *d = fh_calloc(1, sizeof *d);
     if (!d) return fh_err_nomem(err);
-    d->window = window_of(most_tok);
+    d->source = *source;
+    d->window = window_of(source->most_tok + source->prediction_count);
+    begin(d);
     d->heads = fh_calloc(d->window, sizeof *d->heads);
     d->before = fh_calloc(d->window, sizeof *d->before);
     if (!d->heads || !d->before) return fh_err_nomem(err);
@@ -73,12 +93,17 @@ static void note(draft *d, size_t match, bool right)
     k->right += right;
 }
 
+static fh_token at(const text *t, size_t i)
+{
+    return i < t->before_count ? t->before[i] : t->ids[i - t->before_count];
+}
+
 /* Answers how many of the last guess came. */
-static size_t learn(draft *d, const fh_token *ids, size_t count)
+static size_t learn(draft *d, const text *t)
 {
     size_t came = 0;
-    while (came < d->count && d->at + came < count) {
-        bool right = ids[d->at + came] == d->ids[came];
+    while (came < d->count && d->at + came < t->count) {
+        bool right = at(t, d->at + came) == d->ids[came];
         note(d, d->match + came, right);
         if (!right) return 0;
         came++;
@@ -88,38 +113,38 @@ static size_t learn(draft *d, const fh_token *ids, size_t count)
 
 /* ---- the index ---- */
 
-static uint32_t *head_of(const draft *d, const fh_token *last)
+static uint32_t *head_of(const draft *d, const text *t, size_t last)
 {
-    uint64_t pair = (uint64_t)(uint32_t)last[-1] << 32 | (uint32_t)last[0];
+    uint64_t pair = (uint64_t)(uint32_t)at(t, last - 1) << 32 | (uint32_t)at(t, last);
     return &d->heads[(pair * 0x9e3779b97f4a7c15u >> 32) & (d->window - 1)];
 }
 
-static void add_pairs(draft *d, const fh_token *ids, size_t count)
+static void add_pairs(draft *d, const text *t)
 {
-    size_t kept = count > d->window ? count - d->window : 0;
-    for (size_t i = FH_MAX(FH_MAX(d->indexed, (size_t)1), kept); i < count; i++) {
-        uint32_t *head = head_of(d, ids + i);
+    size_t kept = t->count > d->window ? t->count - d->window : 0;
+    for (size_t i = FH_MAX(FH_MAX(d->indexed, (size_t)1), kept); i < t->count; i++) {
+        uint32_t *head = head_of(d, t, i);
         d->before[i & (d->window - 1)] = *head;
         *head = (uint32_t)i + 1;
     }
-    d->indexed = count;
+    d->indexed = t->count;
 }
 
-static size_t match_at(const fh_token *ids, size_t count, size_t last)
+static size_t match_at(const text *t, size_t last)
 {
     size_t n = 0;
-    while (n < DRAFT_MATCH_MAX && n <= last && ids[last - n] == ids[count - 1 - n]) n++;
+    while (n < DRAFT_MATCH_MAX && n <= last && at(t, last - n) == at(t, t->count - 1 - n)) n++;
     return n;
 }
 
 /* The longest match, of equally long ones the last; one that the last guess followed goes before those no longer than it. */
-static void find(draft *d, const fh_token *ids, size_t count, size_t came)
+static void find(draft *d, const text *t, size_t came)
 {
-    bool follows = came > 0 && d->at + came == count;
+    bool follows = d->count > 0 && d->at + came == t->count;
     size_t from = d->from + came, match = follows ? FH_MIN(d->match + came, (size_t)DRAFT_MATCH_MAX) : 0;
-    uint32_t next = count >= DRAFT_MATCH_MIN ? d->before[(count - 1) & (d->window - 1)] : 0;
-    for (size_t i = 0; i < DRAFT_CHAIN && next && next + d->window > count && match < DRAFT_MATCH_MAX; i++) {
-        size_t last = next - 1, n = match_at(ids, count, last);
+    uint32_t next = t->count >= DRAFT_MATCH_MIN ? d->before[(t->count - 1) & (d->window - 1)] : 0;
+    for (size_t i = 0; i < DRAFT_CHAIN && next && next + d->window > t->count && match < DRAFT_MATCH_MAX; i++) {
+        size_t last = next - 1, n = match_at(t, last);
         next = d->before[last & (d->window - 1)];
         if (n < DRAFT_MATCH_MIN || n <= match) continue;
         match = n;
@@ -131,16 +156,18 @@ static void find(draft *d, const fh_token *ids, size_t count, size_t came)
 
 void draft_guess(draft *d, const fh_token *ids, size_t count, draft_ahead *ret)
 {
-    size_t came = learn(d, ids, count);
-    add_pairs(d, ids, count);
-    find(d, ids, count, came);
-    d->at = count;
+    const text t = {d->source.prediction, ids, d->source.prediction_count, d->source.prediction_count + count};
+    size_t came = learn(d, &t);
+    add_pairs(d, &t);
+    find(d, &t, came);
+    d->at = t.count;
     d->count = d->match ? FH_LIMIT_DRAFT_TOK : 0;
     float odds = 1;
     for (size_t i = 0; i < d->count; i++) { /* what would lie behind the end is what is guessed to lie there */
-        d->ids[i] = d->from + i < count ? ids[d->from + i] : d->ids[d->from + i - count];
+        d->ids[i] = d->from + i < t.count ? at(&t, d->from + i) : d->ids[d->from + i - t.count];
         ret->ids[i] = d->ids[i];
         ret->odds[i] = odds *= odds_of(d, d->match + i);
     }
     ret->count = d->count;
+    ret->predicted = d->count && d->from < d->source.prediction_count;
 }

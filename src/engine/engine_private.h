@@ -43,7 +43,8 @@ struct fh_gen {
     double *sum;         /* owned, [embd]: of the hidden states so far; NULL: it generates */
     float *vector;       /* owned, [embd]: their mean, of unit length, once all are in */
     draft *draft;        /* owned; NULL until something was to be guessed */
-    uint64_t drafted_tok, accepted_tok;
+    fh_tokens prediction;
+    uint64_t drafted_tok, accepted_tok, predicted_tok, mispredicted_tok;
     uint64_t generated, max_tok;
     bool ignore_eos, logprobs;
     uint32_t top_count;
@@ -87,12 +88,14 @@ typedef struct slot { /* a place in the batch */
 typedef struct step_share {           /* what a sequence gets of the next step */
     size_t slot, count, ahead;        /* ahead: rows for guesses, behind those of its own tokens */
     fh_token ids[FH_LIMIT_DRAFT_TOK]; /* the guesses */
+    bool predicted;
 } step_share;
 
 typedef struct step_group { /* the rows of a sequence whose logits are wanted */
     fh_gen *gen;
     size_t first, count; /* of the step's outputs: its last token, then the guesses */
     size_t sampled;      /* of them, in order: the guesses before the last were right */
+    bool predicted;      /* the guesses are out of the prediction */
 } step_group;
 
 struct fh_engine {

@@ -18,6 +18,7 @@ static void gen_free(fh_gen *g)
 {
     if (!g) return;
     fh_tokens_fini(&g->tokens);
+    fh_tokens_fini(&g->prediction);
     if (g->sampler) fh_sampler_free(g->sampler);
     if (g->detok) fh_detok_free(g->detok);
     fh_grammar_state_free(g->grammar);
@@ -40,6 +41,9 @@ static int copy_tokens(fh_gen *g, const fh_gen_request *r, fh_err **err)
         if (!fh_tokens_push(&g->tokens, r->tokens[i])) return fh_err_nomem(err);
     for (size_t i = 0; i < r->begun_count; i++)
         if (!fh_tokens_push(&g->tokens, r->begun[i])) return fh_err_nomem(err);
+    size_t predicted = FH_MIN(r->prediction_count, (size_t)g->engine->info.context_tok);
+    for (size_t i = 0; i < predicted; i++)
+        if (!fh_tokens_push(&g->prediction, r->prediction[i])) return fh_err_nomem(err);
     g->prompt_count = g->tokens.count;
     g->begun = g->generated = r->begun_count;
     return 0;
@@ -288,6 +292,8 @@ void gen_end(fh_gen *g, fh_gen_finish how, const fh_err *err)
                       .generated_tok = g->generated,
                       .drafted_tok = g->drafted_tok,
                       .accepted_tok = g->accepted_tok,
+                      .predicted_tok = g->predicted_tok,
+                      .mispredicted_tok = g->mispredicted_tok,
                       .queued_ns = admitted - g->submitted_ns,
                       .prompt_ns = first - admitted,
                       .generate_ns = g->first_ns ? g->last_ns - g->first_ns : 0};

@@ -169,7 +169,8 @@ static void add_ahead(fh_engine *e, const step_share *share)
     fh_gen *g = e->slots[share->slot].gen;
     fh_token ids[1 + FH_LIMIT_DRAFT_TOK] = {g->tokens.ids[g->done]};
     memcpy(ids + 1, share->ids, share->ahead * sizeof *ids);
-    e->groups[e->group_count++] = (step_group){.gen = g, .first = e->step.out_count, .count = 1 + share->ahead};
+    e->groups[e->group_count++] =
+        (step_group){.gen = g, .first = e->step.out_count, .count = 1 + share->ahead, .predicted = share->predicted};
     engine_step_add(e, share->slot, ids, 1 + share->ahead, g->done, 1 + share->ahead);
 }
 
@@ -227,16 +228,23 @@ static void advance(fh_engine *e, slot *s, size_t count)
     if (s->gen->done / FH_KV_PAGE_TOK > pages) place_keep(e, s, false);
 }
 
+static void note_guesses(const step_group *r)
+{
+    r->gen->drafted_tok += r->count - 1;
+    if (r->predicted) r->gen->mispredicted_tok += r->count - r->sampled;
+}
+
 /* The tokens that were sampled, each behind the one that is in the cache for it, until they end the answer or whoever takes them wants no
  * more. What wrong guesses left in the cache is forgotten. Answers how many were taken. */
 static size_t finish_group(fh_engine *e, slot *s, const step_group *r)
 {
     size_t taken = 0;
-    r->gen->drafted_tok += r->count - 1;
+    note_guesses(r);
     for (; taken < r->sampled && s->gen && !atomic_load(&s->gen->cancelled); taken++) {
         if (taken) {
             advance(e, s, 1);
             s->gen->accepted_tok++;
+            s->gen->predicted_tok += r->predicted;
         }
         finish_row(e, s, r->first + taken);
     }

@@ -175,6 +175,30 @@ static int read_begun(const call *c, fh_tokens *out, fh_err **err)
     return 0;
 }
 
+static int bad_prediction(fh_err **err)
+{
+    fh_err_set(err, FH_E_INVALID, "'prediction.content' must be a string or an array of text parts");
+    fh_err_param(err, "prediction.content");
+    return FH_E_INVALID;
+}
+
+/* {"type":"content","content":TEXT}, or parts of text: what the answer may look like. */
+static int read_prediction(const call *c, fh_tokens *out, fh_err **err)
+{
+    const fh_json *v = c->reply.chat ? fh_json_get(c->wire.doc, "prediction") : NULL, *content = fh_json_get(v, "content");
+    FH_AUTO(buf) fh_buf text = FH_BUF(FH_LIMIT_HTTP_BODY_BYTES);
+    if (fh_json_kind_of(v) != FH_JSON_OBJECT) return 0;
+    if (fh_json_kind_of(content) == FH_JSON_STRING) return fh_vocab_encode(c->vocab, fh_json_str(content), 0, out, err);
+    if (fh_json_kind_of(content) != FH_JSON_ARRAY) return bad_prediction(err);
+    for (size_t i = 0; i < fh_json_count(content); i++) {
+        const fh_json *part = fh_json_get(fh_json_at(content, i), "text");
+        if (fh_json_kind_of(part) != FH_JSON_STRING) return bad_prediction(err);
+        fh_buf_add(&text, fh_json_str(part).ptr, fh_json_str(part).len);
+    }
+    int rc = fh_buf_check(&text, err, "the prediction");
+    return rc ? rc : fh_vocab_encode(c->vocab, (fh_str){fh_buf_cstr(&text), text.len}, 0, out, err);
+}
+
 static int read_priority(call *c, fh_err **err)
 {
     fh_str text = fh_http_req_header(c->req, "x-freehold-priority");
@@ -184,7 +208,7 @@ static int read_priority(call *c, fh_err **err)
 }
 
 /* All choices are asked for with the same words; each draws for itself. */
-static int submit(call *c, const fh_tokens *tokens, const fh_tokens *begun, fh_err **err)
+static int submit(call *c, const fh_tokens *tokens, const fh_tokens *begun, const fh_tokens *prediction, fh_err **err)
 {
     const fh_wire_sampling *s = &c->wire.sampling;
     fh_token ids[FH_LIMIT_LOGIT_BIAS_TOKENS];
@@ -199,6 +223,8 @@ static int submit(call *c, const fh_tokens *tokens, const fh_tokens *begun, fh_e
                         .token_count = tokens->count,
                         .begun = begun->ids,
                         .begun_count = begun->count,
+                        .prediction = prediction->ids,
+                        .prediction_count = prediction->count,
                         .sample = sample_params(s, seed_of(s), ids, values),
                         .stops = s->stops,
                         .stop_count = s->stop_count,
@@ -278,16 +304,18 @@ static int parse(call *c, bool chat, fh_err **err)
 
 static int start(call *c, bool chat, fh_err **err)
 {
-    fh_tokens tokens = {0}, begun = {0};
+    fh_tokens tokens = {0}, begun = {0}, prediction = {0};
     int rc = parse(c, chat, err);
     if (!rc) rc = make_choices(c, err);
     c->tells_tokens = c->wire.stream && c->count == 1 && fh_http_req_header(c->req, "x-freehold-tokens").len > 0;
     if (!rc) rc = read_priority(c, err);
     if (!rc) rc = read_begun(c, &begun, err);
+    if (!rc) rc = read_prediction(c, &prediction, err);
     if (!rc) c->choices[0].role_sent = c->prompt_told = begun.count > 0;
     if (!rc) rc = make_tokens(c, &tokens, err);
     if (!rc && c->wire.echo && !begun.count) rc = echo_prompt(c, &tokens, err);
-    if (!rc) rc = submit(c, &tokens, &begun, err);
+    if (!rc) rc = submit(c, &tokens, &begun, &prediction, err);
+    fh_tokens_fini(&prediction);
     fh_tokens_fini(&tokens);
     fh_tokens_fini(&begun);
     return rc;

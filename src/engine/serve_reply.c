@@ -231,7 +231,11 @@ static void timings(const fh_gen_end *e, char *out, size_t out_size)
 
 static fh_wire_usage usage_of(const fh_gen_end *e)
 {
-    return (fh_wire_usage){.prompt_tok = e->prompt_tok, .completion_tok = e->generated_tok, .cached_tok = e->cached_tok};
+    return (fh_wire_usage){.prompt_tok = e->prompt_tok,
+                           .completion_tok = e->generated_tok,
+                           .cached_tok = e->cached_tok,
+                           .predicted_tok = e->predicted_tok,
+                           .mispredicted_tok = e->mispredicted_tok};
 }
 
 /* Of a prompt that all choices have, and what each of them got. */
@@ -247,6 +251,8 @@ static void add_to_total(call *c, const fh_gen_end *e)
     t->generated_tok += e->generated_tok;
     t->drafted_tok += e->drafted_tok;
     t->accepted_tok += e->accepted_tok;
+    t->predicted_tok += e->predicted_tok;
+    t->mispredicted_tok += e->mispredicted_tok;
     t->generate_ns = FH_MAX(t->generate_ns, e->generate_ns);
 }
 

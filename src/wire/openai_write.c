@@ -226,7 +226,11 @@ static void add_usage(fh_buf *out, const fh_wire_usage *u)
     unsigned long long prompt = u->prompt_tok, completion = u->completion_tok, cached = u->cached_tok;
     fh_buf_addf(out, ",\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu", prompt, completion,
                 prompt + completion);
-    fh_buf_addf(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%llu}}", cached);
+    fh_buf_addf(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%llu}", cached);
+    if (u->predicted_tok || u->mispredicted_tok)
+        fh_buf_addf(out, ",\"completion_tokens_details\":{\"accepted_prediction_tokens\":%llu,\"rejected_prediction_tokens\":%llu}",
+                    (unsigned long long)u->predicted_tok, (unsigned long long)u->mispredicted_tok);
+    fh_buf_addc(out, '}');
 }
 
 static const char *chunk_object(const fh_wire_reply *r)

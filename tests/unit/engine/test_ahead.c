@@ -229,6 +229,31 @@ static void who_cancels_gets_no_guess_more(void **state)
     stop_engine(&r);
 }
 
+/* ---- predictions ---- */
+
+static void a_prediction_changes_no_answer_and_is_counted(void **state)
+{
+    (void)state;
+    running r;
+    static asked got;
+    size_t right = 0;
+    ask_all_without(false);
+    start_tiny(&r, (fh_engine_options){.drafts = FH_DRAFTS_ALWAYS});
+    for (size_t i = 0; i < PROMPTS; i++) {
+        case_of *c = &cases[i];
+        fh_gen_request q = c->q;
+        q.prediction = i % 4 ? c->want.ids : cases[(i + 1) % PROMPTS].ids;
+        q.prediction_count = i % 4 ? c->want.tokens : MOST_PROMPT;
+        answer(&r, &got, &q);
+        check_same(&c->want, &got, false);
+        assert_true(got.end.predicted_tok <= got.end.accepted_tok);
+        assert_true(got.end.predicted_tok + got.end.mispredicted_tok <= got.end.drafted_tok);
+        right += i % 4 ? got.end.predicted_tok : 0;
+    }
+    assert_true(right > PROMPTS);
+    stop_engine(&r);
+}
+
 static int make_all(void **state)
 {
     cases = calloc(PROMPTS, sizeof *cases);
@@ -246,7 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alone_each_answer_is_the_same),           cmocka_unit_test(in_a_batch_of_others_each_answer_is_the_same),
         cmocka_unit_test(under_a_grammar_each_answer_is_the_same), cmocka_unit_test(a_context_that_fills_ends_with_the_same_token),
-        cmocka_unit_test(who_cancels_gets_no_guess_more),
+        cmocka_unit_test(who_cancels_gets_no_guess_more),          cmocka_unit_test(a_prediction_changes_no_answer_and_is_counted),
     };
     return cmocka_run_group_tests(tests, make_all, free_all);
 }

@@ -16,7 +16,8 @@ static uint32_t draw(uint64_t *seed, uint32_t below)
 static draft *new_draft(size_t most_tok)
 {
     draft *d = NULL;
-    assert_int_equal(draft_new(&d, most_tok, NULL), 0);
+    const draft_source source = {.most_tok = most_tok};
+    assert_int_equal(draft_new(&d, &source, NULL), 0);
     return d;
 }
 
@@ -114,6 +115,29 @@ static void text_that_repeats_at_its_end_goes_on_repeating(void **state)
     draft_free(d);
 }
 
+/* Of 100 tokens one is another than was predicted, and two are new: its guesses are right but there and at the two tokens behind it. */
+static void a_prediction_is_followed_and_found_again(void **state)
+{
+    (void)state;
+    enum { COUNT = 100, PROMPT = 5, CHANGED = 50 };
+    fh_token prediction[COUNT], ids[PROMPT + COUNT + 2] = {900, 901, 902, 903, 904};
+    for (int i = 0; i < COUNT; i++) prediction[i] = i;
+    for (int i = 0; i < COUNT + 2; i++) ids[PROMPT + i] = i < CHANGED ? i : i < CHANGED + 3 ? 1000 + i : i - 2;
+    const draft_source source = {.most_tok = MOST, .prediction = prediction, .prediction_count = COUNT, .from = PROMPT};
+    draft *d = NULL;
+    assert_int_equal(draft_new(&d, &source, NULL), 0);
+    size_t wrong = 0;
+    for (size_t count = PROMPT + 1; count + 1 < FH_COUNT(ids); count++) {
+        draft_ahead a;
+        draft_guess(d, ids, count, &a);
+        bool right = a.count && a.ids[0] == ids[count];
+        assert_true(!right || a.predicted);
+        wrong += !right;
+    }
+    assert_in_range(wrong, 3, 6);
+    draft_free(d);
+}
+
 /* ---- odds ---- */
 
 static float odds_after(size_t good, size_t bad)
@@ -149,7 +173,8 @@ static int make_one(void *arg)
 {
     (void)arg;
     draft *d = NULL;
-    int rc = draft_new(&d, MOST, NULL);
+    const draft_source source = {.most_tok = MOST};
+    int rc = draft_new(&d, &source, NULL);
     draft_free(d);
     return rc;
 }
@@ -263,6 +288,7 @@ int main(void)
         cmocka_unit_test(a_guess_goes_on_from_one_of_the_longest_matches),
         cmocka_unit_test(what_lies_before_the_window_is_not_looked_at),
         cmocka_unit_test(text_that_repeats_at_its_end_goes_on_repeating),
+        cmocka_unit_test(a_prediction_is_followed_and_found_again),
         cmocka_unit_test(odds_are_learned_though_nobody_uses_the_guesses),
         cmocka_unit_test(without_memory_there_is_no_draft),
         cmocka_unit_test(rows_that_cost_nothing_are_all_taken_and_dear_ones_are_not),

@@ -134,6 +134,26 @@ static void a_chat_answers_with_usage_and_timings(void **state)
     assert_int_equal(fh_json_kind_of(member(choice, "message", "content")), FH_JSON_STRING);
 }
 
+#define PREDICTED                                                                                                                          \
+    "\"model\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}],\"max_tokens\":40,\"temperature\":0,\"ignore_eos\":true,"    \
+    "\"logit_bias\":{\"97\":100}"
+
+static void a_prediction_changes_nothing_but_the_time(void **state)
+{
+    (void)state;
+    FH_AUTO(json) fh_json *plain = post("/v1/chat/completions", "{" PREDICTED "}");
+    FH_AUTO(json)
+    fh_json *r =
+        post("/v1/chat/completions",
+             "{" PREDICTED ",\"prediction\":{\"type\":\"content\",\"content\":[{\"type\":\"text\",\"text\":\"aaaaaaaaaaaaaaaa\"}]}}");
+    const fh_json *a = member(fh_json_at(fh_json_get(plain, "choices"), 0), "message", "content"),
+                  *b = member(fh_json_at(fh_json_get(r, "choices"), 0), "message", "content");
+    assert_true(fh_str_eq(fh_json_str(a), fh_json_str(b)));
+    assert_int_equal(fh_json_int(member(r, "usage", "completion_tokens"), 0), 40);
+    answers("POST", "/v1/chat/completions", "{" PREDICTED ",\"prediction\":{\"type\":\"content\",\"content\":7}}", 400,
+            "\"prediction.content\"");
+}
+
 static void the_same_seed_gives_the_same_text_and_logprobs_are_there(void **state)
 {
     (void)state;
@@ -546,6 +566,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_says_when_it_is_ready_and_what_it_is),
         cmocka_unit_test(a_chat_answers_with_usage_and_timings),
+        cmocka_unit_test(a_prediction_changes_nothing_but_the_time),
         cmocka_unit_test(the_same_seed_gives_the_same_text_and_logprobs_are_there),
         cmocka_unit_test(a_prompt_beyond_the_context_has_the_code_that_clients_know),
         cmocka_unit_test(a_forced_call_of_a_tool_fits_its_schema),

@@ -83,6 +83,17 @@ static void usage_comes_in_a_chunk_without_choices(void **state)
                              "\"prompt_tokens_details\":{\"cached_tokens\":3}},\"timings\":{}}");
 }
 
+static void usage_of_a_prediction_says_how_much_of_it_came(void **state)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(65536);
+    fh_wire_usage u = {.prompt_tok = 10, .completion_tok = 5, .predicted_tok = 4, .mispredicted_tok = 1};
+    assert_true(fh_wire_usage_chunk_write(&out, &chat, &u, NULL));
+    assert_string_equal(fh_buf_cstr(&out),
+                        HEAD "\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15,"
+                             "\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{"
+                             "\"accepted_prediction_tokens\":4,\"rejected_prediction_tokens\":1}}}");
+}
+
 static void whole_replies_hold_the_message_and_the_usage(void **state)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(65536), text = FH_BUF(65536);
@@ -213,6 +224,7 @@ int main(void)
         cmocka_unit_test(chat_logprobs_hold_each_token_with_its_bytes),
         cmocka_unit_test(completion_logprobs_are_parallel_arrays),
         cmocka_unit_test(usage_comes_in_a_chunk_without_choices),
+        cmocka_unit_test(usage_of_a_prediction_says_how_much_of_it_came),
         cmocka_unit_test(whole_replies_hold_the_message_and_the_usage),
         cmocka_unit_test(choices_are_told_apart_by_their_index),
         cmocka_unit_test(models_are_listed),

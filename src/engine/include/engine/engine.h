@@ -92,6 +92,7 @@ typedef struct fh_gen_end {
     const float *vector;                            /* FH_GEN_STOP of an embed request: [info.embd], of unit length; borrowed; else NULL */
     uint64_t prompt_tok, cached_tok, generated_tok; /* cached: prompt tokens that an earlier request had left in the cache */
     uint64_t drafted_tok, accepted_tok;             /* guessed ahead and computed; of them, those that came */
+    uint64_t predicted_tok, mispredicted_tok;       /* of those guessed out of the request's prediction: that came, that did not */
     int64_t queued_ns, prompt_ns, generate_ns;      /* waiting; from then to the first token; from the first to the last */
 } fh_gen_end;
 
@@ -113,6 +114,8 @@ typedef struct fh_gen_request {
     const fh_token *begun; /* copied: the beginning of the answer, which another engine gave with the same parameters; nothing of it is said
                               again, and what follows is what would have followed there */
     size_t begun_count;
+    const fh_token *prediction; /* copied, as many as the context holds: what the answer may look like. It saves time where it does */
+    size_t prediction_count;
     fh_sample_params sample; /* biases copied */
     fh_grammar *grammar;     /* NULL: anything may come; a reference is taken. Log probabilities then are among what it allows */
     const fh_str *stops;     /* copied */

@@ -119,6 +119,7 @@ typedef struct fh_wire_logprob {
 
 typedef struct fh_wire_usage {
     uint64_t prompt_tok, completion_tok, cached_tok, reasoning_tok;
+    uint64_t predicted_tok, mispredicted_tok; /* tried out of the request's prediction: those that came are of the completion */
 } fh_wire_usage;
 
 typedef struct fh_wire_reply { /* what all pieces of one reply say */
