@@ -27,11 +27,13 @@ static void guess(fh_gen *g, draft_ahead *ret)
     ret->count = FH_MIN(ret->count, room_of(g));
 }
 
-/* Rows of guesses: what prompts that end in this step may want of the outputs stays theirs, and half of the step's tokens too. */
+/* Rows of guesses: what prompts that end in this step may want of the outputs stays theirs, and half of the step's tokens too. And a step
+ * does not become one of other products by them. */
 static size_t most_rows(const fh_engine *e)
 {
-    size_t outputs = e->logit_rows - e->info.parallel, tokens = (e->info.batch_tok - e->info.parallel) / 2;
-    return FH_MIN(outputs, tokens);
+    size_t outputs = e->logit_rows - e->info.parallel, tokens = (e->info.batch_tok - e->info.parallel) / 2,
+           narrow = FH_WIDE_ROWS - FH_MIN(e->share_count + 1, (size_t)FH_WIDE_ROWS);
+    return FH_MIN(FH_MIN(outputs, tokens), narrow);
 }
 
 static void share_all(cost_wish *wishes, size_t count, size_t most)
