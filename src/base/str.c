@@ -16,6 +16,13 @@ bool fh_str_eqs(fh_str a, const char *b)
     return fh_str_eq(a, fh_str_of(b));
 }
 
+bool fh_str_is_label(fh_str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!s.ptr[i] || !strchr("abcdefghijklmnopqrstuvwxyz0123456789-", s.ptr[i])) return false;
+    return s.len > 0 && s.len < FH_LABEL_CHARS;
+}
+
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;

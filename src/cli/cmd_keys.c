@@ -14,7 +14,8 @@ static const char *const bounds[][2] = {/* flag, member of the request */
                                         {"tokens-per-minute", "tokens_per_minute"},
                                         {"at-once", "at_once"},
                                         {"days", "days"}};
-static const char *const words[][2] = {{"priority", "priority"}, {"priority-most", "priority_most"}, {"prefer", "prefer"}};
+static const char *const words[][2] = {
+    {"priority", "priority"}, {"priority-most", "priority_most"}, {"prefer", "prefer"}, {"trust", "trust"}, {"owner", "owner"}};
 
 static int create_offline(const fh_cli *c, fh_json **ret, fh_err **err)
 {
@@ -208,6 +209,10 @@ static const fh_cli_flag create_flags[] = {
      0},
     {"prefer", 0, FH_CLI_TEXT, "price|speed|energy", "what its requests would rather have, unless they say (x-freehold-prefer)", 0, 0},
     {"no-page-cache", 0, FH_CLI_BOOL, NULL, "nothing that is computed of its prompts is kept on disk", 0, 0},
+    {"trust", 0, FH_CLI_TEXT, "LIST",
+     "who may read its requests, at most: own, rented, named or any, or names besides, with commas: node/NAME, provider/NAME, owner/NAME",
+     0, 0},
+    {"owner", 0, FH_CLI_TEXT, "NAME", "who pays for them: what they ask of machines of the same owner earns those no standing", 0, 0},
     {"days", 0, FH_CLI_INT, "N", "days after which it is no longer valid", 1, 36500},
     {"data", 0, FH_CLI_TEXT, "DIR", "make it in this data folder, without a server (which must not run on it): needs no key", 0, 0},
     {"store", 0, FH_CLI_TEXT, "URL", "with --data: the server's --store, if it has one (default sqlite:DATA/freehold.db)", 0, 0},

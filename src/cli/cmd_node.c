@@ -34,6 +34,7 @@ static int run_token(fh_cli *c, fh_err **err)
     bool line = fh_cli_has(c, "line");
     FH_AUTO(json) fh_json *body = fh_json_new_object(), *made = NULL;
     FH_AUTO(buf) fh_buf out = FH_BUF(4096);
+    if (fh_cli_has(c, "owner")) fh_json_set(body, "owner", fh_json_new_cstr(fh_cli_text(c, "owner", "")));
     int rc = fh_client_open(c, &s, err);
     if (!rc) rc = fh_client_call(&s, "POST", "/api/v1/nodes/token", body, &made, err);
     if (rc) return rc;
@@ -211,6 +212,7 @@ static int run_remove(fh_cli *c, fh_err **err)
 }
 
 static const fh_cli_flag token_flags[] = {
+    {"owner", 0, FH_CLI_TEXT, "NAME", "whose machine it is for (default: the owner of the key, if it has one)", 0, 0},
     {"line", 0, FH_CLI_BOOL, NULL, "print the whole line to type on the machine, with the token and where this server is", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };

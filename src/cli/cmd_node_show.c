@@ -44,6 +44,7 @@ static void add_head(fh_buf *out, const fh_json *node)
     fh_buf_addf(out, "%s: %s, %s; standing %lld of 100\n", fh_cli_str_of(node, "name"), fh_cli_str_of(node, "state"),
                 fh_json_is_true(fh_json_get(node, "here")) ? "connected" : "not connected",
                 (long long)fh_json_int(fh_json_get(fh_json_get(node, "standing"), "standing"), 0));
+    if (fh_cli_str_of(node, "owned_by")[0]) fh_buf_addf(out, "it is %s's\n", fh_cli_str_of(node, "owned_by"));
     if (at[0])
         fh_buf_addf(out, "measured at %.16s UTC\n", at);
     else

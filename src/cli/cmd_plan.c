@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { PLANS_SAID = 32 };
 #define NANO   1e9
 #define AMOUNT 1000000000 /* the most that an hour may be limited to */
 
@@ -38,7 +39,7 @@ static int set_offers(const fh_cli *c, bool alone, fh_json *ask, fh_err **err)
 /* alone: without a server. */
 static int make_ask(const fh_cli *c, bool alone, fh_json *ask, fh_err **err)
 {
-    static const char *const words[] = {"variant", "licence", "prefer", "region"};
+    static const char *const words[] = {"variant", "licence", "prefer", "region", "trust"};
     static const char *const numbers[][2] = {{"context", "context_tok"}, {"streams", "streams"}, {"load", "load_tok_s"}};
     bool good = fh_json_set(ask, "model", fh_json_new_cstr(fh_cli_operand(c, 0)));
     for (size_t i = 0; i < FH_COUNT(words); i++)
@@ -102,6 +103,23 @@ static void write_measured(const fh_json *plans, fh_buf *out)
     }
 }
 
+/* Of those above, places where somebody else can read what is asked; each once. */
+static void write_readers(const fh_json *plans, fh_buf *out)
+{
+    const char *said = "others can read what is asked at", *before[PLANS_SAID];
+    size_t count = 0;
+    for (size_t i = 0; i < fh_json_count(plans) && count < FH_COUNT(before); i++) {
+        const fh_json *p = fh_json_at(plans, i);
+        const char *place = fh_cli_str_of(p, "place"), *owner = fh_cli_str_of(p, "owned_by");
+        bool told = strcmp(fh_cli_str_of(p, "read_by"), "own") == 0;
+        for (size_t k = 0; k < count && !told; k++) told = strcmp(before[k], place) == 0;
+        if (told) continue;
+        fh_buf_addf(out, "%s%s%s%s%s", count ? ", " : said, count ? "" : " ", place, owner[0] ? " of " : "", owner);
+        before[count++] = place;
+    }
+    if (count) fh_buf_adds(out, "; --trust own leaves them out\n");
+}
+
 /* What the first is sold as, and where its price was read; when an endpoint is dearer than the machine. */
 static void write_first(const fh_json *r, fh_buf *out)
 {
@@ -110,6 +128,7 @@ static void write_first(const fh_json *r, fh_buf *out)
     if (source[0])
         fh_buf_addf(out, "the first is sold as %s%s%s; its price: %s\n", name[0] ? name : "that", region[0] ? " in " : "", region, source);
     write_measured(fh_json_get(r, "plans"), out);
+    write_readers(fh_json_get(r, "plans"), out);
     if (fh_json_count(even)) {
         const char *row = fh_cli_str_of(fh_json_get(even, "rented"), "source");
         fh_buf_addf(out, "%s%s%s%s\n", fh_cli_str_of(even, "why"), row[0] ? " (" : "", row, row[0] ? ")" : "");
@@ -218,6 +237,10 @@ static const fh_cli_flag flags[] = {
      0, 0},
     {"spot", 0, FH_CLI_BOOL, NULL, "also machines that may be taken away", 0, 0},
     {"region", 0, FH_CLI_TEXT, "NAME", "only offers there", 0, 0},
+    {"trust", 0, FH_CLI_TEXT, "LIST",
+     "only where nobody else can read what is asked: own, rented, named or any, or names besides, with commas: node/NAME, provider/NAME, "
+     "owner/NAME",
+     0, 0},
     {"data", 0, FH_CLI_TEXT, "DIR", "plan for the machine that this runs on, without a server", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };

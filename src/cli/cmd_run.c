@@ -98,6 +98,10 @@ static const fh_cli_flag flags[] = {
     {"replicas", 0, FH_CLI_TEXT, "N[..M]", "so many replicas; with M between N and M, as there is work; N may be 0: it may sleep", 0, 0},
     {"idle", 0, FH_CLI_INT, "SECONDS", "without a request until it sleeps, until the next request (default 1800; replicas 0..N)", 1,
      FH_LIMIT_SCALE_IDLE_MOST_S},
+    {"trust", 0, FH_CLI_TEXT, "LIST",
+     "who may read what it is asked: it runs nowhere else. own, rented, or names besides, with commas: node/NAME, provider/NAME, "
+     "owner/NAME",
+     0, 0},
     {"max-hour", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that an hour of a machine of a provider may cost, as 2.50EUR", 0, 0},
     {"hours", 0, FH_CLI_INT, "N", "hours that machines of a provider may be had for, all together", 1, FH_LIMIT_DEPLOY_HOURS},
     {"max-cost", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that machines of a provider may cost, all together", 0, 0},

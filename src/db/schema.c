@@ -240,6 +240,13 @@ static const fh_migration schema[] = {
          "ALTER TABLE rentals ADD COLUMN offer TEXT NOT NULL DEFAULT '';"
          "ALTER TABLE rentals ADD COLUMN offer_kind TEXT NOT NULL DEFAULT '';"},
     {26, "ALTER TABLE keys ADD COLUMN no_pages INTEGER NOT NULL DEFAULT 0;"}, /* nothing computed of its prompts lies on a disk */
+    {27, "ALTER TABLE keys ADD COLUMN trust TEXT NOT NULL DEFAULT '';" /* who may read its requests, as base/trust.h says it; '': each says
+                                                                          itself */
+         "ALTER TABLE keys ADD COLUMN owner TEXT NOT NULL DEFAULT '';" /* who pays for them */
+         "ALTER TABLE deployments ADD COLUMN trust TEXT NOT NULL DEFAULT '';" /* who may have it, likewise; '': anybody */
+         "ALTER TABLE sets ADD COLUMN trust TEXT NOT NULL DEFAULT '';"
+         "ALTER TABLE nodes ADD COLUMN owner TEXT NOT NULL DEFAULT '';" /* whose it is, by the token that it came with */
+         "ALTER TABLE join_tokens ADD COLUMN owner TEXT NOT NULL DEFAULT '';"},
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -169,6 +169,7 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_set *set, const char 
     snprintf(d->wanted_place, sizeof(d->wanted_place), "%s", s->place);
     d->limit = v->limit = s->limit;
     int rc = fh_fleet_resolve(f, s->model, d, err);
+    if (rc == 0) rc = fh_planning_check_trust(d, err);
     if (rc == 0) rc = fh_fleet_resolve_engine(f, s->engine, d, err);
     if (rc == 0 && *s->name && !set) rc = check_name(f, s->name, err);
     if (rc == 0) {

@@ -143,6 +143,9 @@ void fh_planning_only_place(const fh_deployment *d, char *out, size_t out_size);
 /* Is there a place that the words "", "here", "pool" or "node/NAME" mean? FH_E_UNSUPPORTED says what there is. */
 int fh_planning_check_place(const fh_fleet *f, const char *wanted, fh_err **err);
 /* FH_E_UNSUPPORTED: no place that it may run on has that engine. */
+/* Could whoever has each of the places that it may get read what it is asked, against its trust? FH_E_FORBIDDEN with the first of them. */
+int fh_planning_check_trust(const fh_deployment *d, fh_err **err);
+int fh_planning_untrusted(const fh_deployment *d, const char *place, bool others, fh_err **err); /* says so */
 int fh_planning_check_engine(const fh_deployment *d, const fh_catalog_engine *kind, fh_err **err);
 
 /* Is there another place that it may run at? */
@@ -158,7 +161,8 @@ void fh_orders_free(fh_fleet *f);
 void fh_orders_attach(fh_deployment *d); /* one that was loaded gets its order back */
 void fh_orders_look_soon(fh_fleet *f);
 bool fh_orders_can_supply(const fh_fleet *f, const char *wanted);
-bool fh_orders_are_for(const fh_deployment *d); /* it gets a machine for itself */
+bool fh_orders_are_for(const fh_deployment *d);                  /* it gets a machine for itself */
+int fh_orders_check_trust(const fh_deployment *d, fh_err **err); /* of those that could get it one; as fh_planning_check_trust */
 fh_order_node fh_orders_of_node(const fh_fleet *f, const char *node, int64_t *ret_order);
 void fh_step_order(fh_deployment *d);
 bool fh_step_await_machine(fh_deployment *d); /* true: there is nothing else to do now */

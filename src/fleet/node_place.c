@@ -435,6 +435,7 @@ void fh_node_place_set(fh_node_place *n, const fh_fleet_node *to)
     memcpy(n->terms.currency, to->currency, sizeof(n->terms.currency));
     n->terms.mtok_micro = to->mtok_micro;
     memcpy(n->terms.mtok_currency, to->mtok_currency, sizeof(n->terms.mtok_currency));
+    memcpy(n->terms.owner, to->owner, sizeof(n->terms.owner));
     n->draining = to->draining;
     n->removed = false;
 }

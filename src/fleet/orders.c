@@ -372,6 +372,22 @@ fh_order_node fh_orders_of_node(const fh_fleet *f, const char *node, int64_t *re
 
 /* ---- the steps of a deployment ---- */
 
+static bool is_trusted(const fh_deployment *d, const char *supply)
+{
+    return !*d->limit.trust || fh_trusts_hold(d->limit.trust, &(fh_reader){.trust = FH_TRUST_RENTED, .via = supply});
+}
+
+int fh_orders_check_trust(const fh_deployment *d, fh_err **err)
+{
+    const fh_supply *first = NULL;
+    for (const fh_supply *s = d->fleet->supplies; s; s = s->next) {
+        if (!means(d->wanted_place, s)) continue;
+        if (is_trusted(d, s->name)) return 0;
+        if (!first) first = s;
+    }
+    return first ? fh_planning_untrusted(d, first->name, false, err) : 0;
+}
+
 /* The first of those that are meant which can. */
 static int pick_supply(const fh_deployment *d, fh_supply **ret, fh_supply_want *ret_want, fh_err **err)
 {
@@ -382,7 +398,8 @@ static int pick_supply(const fh_deployment *d, fh_supply **ret, fh_supply_want *
     rc = FH_E_NOT_FOUND;
     for (fh_supply *s = d->fleet->supplies; s && rc != 0; s = s->next) {
         if (!means(d->wanted_place, s)) continue;
-        rc = s->check(s->ctx, &w, first ? NULL : &first);
+        rc = is_trusted(d, s->name) ? 0 : fh_planning_untrusted(d, s->name, false, first ? NULL : &first);
+        if (rc == 0) rc = s->check(s->ctx, &w, first ? NULL : &first);
         if (rc == 0) *ret = s;
     }
     *ret_want = w;

@@ -79,6 +79,20 @@ static bool may_run_at(const char *wanted, const fh_place *p)
     return !*wanted || strcmp(wanted, p->name) == 0 || (strcmp(wanted, "pool") == 0 && !is_here(p));
 }
 
+/* Is whoever has it in hand one of those who may read what the deployment is asked? */
+static bool may_read(const fh_deployment *d, const fh_place *p)
+{
+    const char *trust = d->limit.trust;
+    if (!*trust || is_here(p)) return true;
+    fh_place_terms terms = p->terms(p->ctx);
+    return fh_trusts_hold(trust, &(fh_reader){.trust = FH_TRUST_RENTED, .place = p->name, .owner = terms.owner});
+}
+
+static bool may_run(const fh_deployment *d, const fh_place *p)
+{
+    return may_run_at(d->wanted_place, p) && may_read(d, p);
+}
+
 int fh_planning_check_place(const fh_fleet *f, const char *wanted, fh_err **err)
 {
     for (const fh_place *p = f->places; p; p = p->next)
@@ -91,6 +105,27 @@ int fh_planning_check_place(const fh_fleet *f, const char *wanted, fh_err **err)
              "provider list` that machines are got of");
     fh_err_param(err, "place");
     return rc;
+}
+
+int fh_planning_check_trust(const fh_deployment *d, fh_err **err)
+{
+    const char *first = NULL;
+    unsigned count = 0;
+    if (fh_orders_are_for(d)) return fh_orders_check_trust(d, err);
+    for (const fh_place *p = d->fleet->places; p; p = p->next) {
+        if (may_run(d, p)) return 0;
+        if (may_run_at(d->wanted_place, p) && !count++) first = p->name;
+    }
+    return count ? fh_planning_untrusted(d, first, count > 1, err) : 0;
+}
+
+int fh_planning_untrusted(const fh_deployment *d, const char *place, bool others, fh_err **err)
+{
+    fh_err_set(err, FH_E_FORBIDDEN, "whoever has %s%s in hand could read what it is asked, and its trust is '%s'", place,
+               others ? " or another of its places" : "", d->limit.trust);
+    fh_err_hint(err, "start it with a trust that names them, as own,%s", place);
+    fh_err_param(err, "trust");
+    return FH_E_FORBIDDEN;
 }
 
 bool fh_planning_is_at(const fh_deployment *d, const char *wanted)
@@ -108,7 +143,7 @@ void fh_planning_only_place(const fh_deployment *d, char *out, size_t out_size)
         return;
     }
     for (const fh_place *p = d->fleet->places; p && count < 2; p = p->next) {
-        if (!may_run_at(d->wanted_place, p)) continue;
+        if (!may_run(d, p)) continue;
         only = p;
         count++;
     }
@@ -132,7 +167,7 @@ int fh_planning_check_engine(const fh_deployment *d, const fh_catalog_engine *ki
     int rc = FH_E_UNSUPPORTED;
     if (fh_orders_are_for(d)) return 0; /* its machine says what it has */
     for (const fh_place *p = d->fleet->places; p && rc != 0; p = p->next)
-        if (may_run_at(d->wanted_place, p)) rc = has_engine(p, kind, first ? NULL : &first);
+        if (may_run(d, p)) rc = has_engine(p, kind, first ? NULL : &first);
     if (rc != 0 && first) fh_err_move(err, &first);
     fh_err_free(first);
     return rc;
@@ -239,7 +274,7 @@ static bool is_better(const trial *a, const choice *than)
 
 static bool may_get(const fh_deployment *d, const fh_place *p)
 {
-    return may_run_at(d->wanted_place, p) && has_engine(p, d->kind, NULL) == 0 && takes(d, p, NULL) == 0;
+    return may_run(d, p) && has_engine(p, d->kind, NULL) == 0 && takes(d, p, NULL) == 0;
 }
 
 /* Speeds are compared only when there is one of each that has a price. */
@@ -404,7 +439,7 @@ static void only_cheats(fh_deployment *d, const choice *c)
 static int check_takes(const fh_deployment *d, fh_err **err)
 {
     for (const fh_place *p = d->fleet->places; p; p = p->next)
-        if (may_run_at(d->wanted_place, p) && takes(d, p, err) != 0) return FH_E_FORBIDDEN;
+        if (may_run(d, p) && takes(d, p, err) != 0) return FH_E_FORBIDDEN;
     return 0;
 }
 
@@ -415,7 +450,7 @@ static void no_place(fh_deployment *d, const choice *c)
         only_cheats(d, c);
         return;
     }
-    if ((fh_planning_check_engine(d, d->kind, &err) != 0 || check_takes(d, &err) != 0) && err)
+    if ((fh_planning_check_trust(d, &err) != 0 || fh_planning_check_engine(d, d->kind, &err) != 0 || check_takes(d, &err) != 0) && err)
         fh_step_fail(d, err);
     else
         fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, "`freehold node list` shows the machines of the pool",
@@ -427,7 +462,7 @@ bool fh_planning_elsewhere(const fh_deployment *d)
 {
     if (fh_orders_are_for(d)) return true; /* it would get another machine for itself */
     for (const fh_place *p = d->fleet->places; p; p = p->next)
-        if (p != d->place && may_run_at(d->wanted_place, p) && has_engine(p, d->kind, NULL) == 0 && p->terms(p->ctx).there) return true;
+        if (p != d->place && may_run(d, p) && has_engine(p, d->kind, NULL) == 0 && p->terms(p->ctx).there) return true;
     return false;
 }
 

@@ -24,6 +24,7 @@ static bool is_of(const fh_deployment *d, const fh_deployment *asked, bool exact
 {
     if (strcmp(d->view.model, asked->view.model) != 0) return false;
     if (*asked->view.engine && strcmp(d->view.engine, asked->view.engine) != 0) return false;
+    if (*asked->limit.trust && strcmp(d->limit.trust, asked->limit.trust) != 0) return false; /* it might come to run elsewhere */
     return !exact || (strcmp(d->view.digest, asked->view.digest) == 0 && strcmp(d->view.variant, asked->view.variant) == 0);
 }
 
@@ -118,6 +119,7 @@ static int by_model(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, f
     if (rc != 0) return rc;
     snprintf(asked.view.engine, sizeof(asked.view.engine), "%s", s->engine);
     snprintf(asked.wanted_place, sizeof(asked.wanted_place), "%s", s->place);
+    asked.limit = s->limit;
     bool exact = is_exact(s->model, asked.view.model);
     *ret = *s->name ? live_named(f, s->name) : live_of(f, &asked, exact);
     if (*ret && *s->name) rc = check_model(*ret, &asked, exact, err);
@@ -158,12 +160,19 @@ static bool runs(const fh_fleet *f, const char *model)
     return false;
 }
 
+/* One that may be read by others than asked for is none of those that are meant. */
+static bool is_trusted(const fh_set *set, const fh_deploy_spec *s)
+{
+    return !*s->limit.trust || strcmp(set->shape.limit.trust, s->limit.trust) == 0;
+}
+
 static fh_set *asleep_of(fh_fleet *f, const fh_deploy_spec *s)
 {
     fh_deployment asked = {0};
     if (fh_fleet_resolve(f, s->model, &asked, NULL) != 0 || runs(f, asked.view.model)) return NULL;
     for (fh_set *set = f->sets; set; set = set->next)
-        if (set->kept && strcmp(set->model, asked.view.model) == 0 && (!*s->engine || strcmp(s->engine, set->shape.engine) == 0))
+        if (set->kept && is_trusted(set, s) && strcmp(set->model, asked.view.model) == 0 &&
+            (!*s->engine || strcmp(s->engine, set->shape.engine) == 0))
             return set;
     return NULL;
 }
@@ -174,5 +183,5 @@ fh_set *fh_sets_asleep(fh_fleet *f, const fh_deploy_spec *s)
     bool exact = fh_str_starts(name, prefix);
     fh_set *set = fh_set_find(f, *s->name ? s->name : exact ? s->model + prefix.len : s->model);
     if (!set && !*s->name && !exact) set = asleep_of(f, s);
-    return set && set->kept && !fh_set_best(set) ? set : NULL;
+    return set && set->kept && is_trusted(set, s) && !fh_set_best(set) ? set : NULL;
 }

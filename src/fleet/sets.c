@@ -370,6 +370,7 @@ void fh_set_view_fill(const fh_set *s, fh_set_view *ret)
     fh_deployment any = {.fleet = s->fleet};
     char only[64];
     snprintf(any.wanted_place, sizeof any.wanted_place, "%s", s->shape.place);
+    any.limit = s->shape.limit;
     fh_planning_only_place(&any, only, sizeof only);
     *ret = (fh_set_view){.min = s->rule.min,
                          .max = s->rule.max,
@@ -388,6 +389,7 @@ void fh_set_view_fill(const fh_set *s, fh_set_view *ret)
                          .failing = t.live + t.leaving == 0 && s->retry_at_ns,
                          .stopping = !s->kept,
                          .only_here = strcmp(only, "here") == 0};
+    snprintf(ret->trust, sizeof ret->trust, "%s", s->shape.limit.trust);
     snprintf(ret->name, sizeof ret->name, "%s", s->shape.name);
     snprintf(ret->model, sizeof ret->model, "%s", s->model);
     snprintf(ret->variant, sizeof ret->variant, "%s", s->variant);
@@ -410,4 +412,5 @@ void fh_set_view_asleep(const fh_set_view *s, fh_deployment_view *ret)
     snprintf(ret->place, sizeof ret->place, "%s", s->place);
     snprintf(ret->engine, sizeof ret->engine, "%s", s->engine);
     snprintf(ret->reason, sizeof ret->reason, "%s", s->why);
+    snprintf(ret->limit.trust, sizeof ret->limit.trust, "%s", s->trust);
 }

@@ -158,6 +158,7 @@ static int resolve(const fh_set *s, fh_deploy_spec *shape, const char *model, fh
     snprintf(asked, sizeof asked, "%s%s%s", *model ? model : s->model, *model || !*s->variant ? "" : ":", *model ? "" : s->variant);
     *ret = (fh_deployment){.fleet = s->fleet};
     snprintf(ret->wanted_place, sizeof ret->wanted_place, "%s", shape->place);
+    ret->limit = shape->limit;
     int rc = fh_fleet_resolve(s->fleet, asked, ret, err);
     if (rc == FH_E_NOT_FOUND && !*model && *s->digest) { /* weights that the catalogue does not know, under an id that is theirs alone */
         fh_err_free(*err);

@@ -11,12 +11,12 @@ static int insert_row(fh_db *db, const fh_set *s, fh_err **err)
     return fh_db_exec(db, err,
                       "INSERT INTO sets(name, model, variant, digest, place, engine, context_tok, streams, max_hour_micro, limit_s, "
                       "limit_micro, limit_currency, min, max, idle_s, wanted, why, desired, generation, created_utc_ns, changed_utc_ns, "
-                      "offer, offer_kind)"
-                      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,'running',?18,?19,?20,?21,?22)",
-                      "ssssssiiiiisiiiisiiiss", s->shape.name, s->model, s->variant, s->digest, s->shape.place, s->shape.engine,
+                      "offer, offer_kind, trust)"
+                      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,'running',?18,?19,?20,?21,?22,?23)",
+                      "ssssssiiiiisiiiisiiisss", s->shape.name, s->model, s->variant, s->digest, s->shape.place, s->shape.engine,
                       s->shape.context_tok, s->shape.streams, l->max_hour_micro, l->seconds, l->micro, l->currency, s->rule.min,
                       s->rule.max, s->rule.idle_ns / FH_NS_PER_S, s->scale.wanted, s->why, s->generation, s->created_utc_ns,
-                      s->changed_utc_ns, l->offer, l->offer_kind);
+                      s->changed_utc_ns, l->offer, l->offer_kind, l->trust);
 }
 
 static int last_id(fh_db *db, int64_t *ret, fh_err **err)
@@ -92,6 +92,7 @@ static void fill(fh_stmt *row, fh_set *s)
     put(shape->limit.currency, sizeof shape->limit.currency, fh_stmt_str(row, 21));
     put(shape->limit.offer, sizeof shape->limit.offer, fh_stmt_str(row, 22));
     put(shape->limit.offer_kind, sizeof shape->limit.offer_kind, fh_stmt_str(row, 23));
+    put(shape->limit.trust, sizeof shape->limit.trust, fh_stmt_str(row, 24));
 }
 
 int fh_sets_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_set *s, fh_err **err), fh_err **err)
@@ -101,7 +102,7 @@ int fh_sets_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_set *s, fh_err **e
         fh_db_query(f->db, &row, err,
                     "SELECT id, name, model, variant, digest, place, engine, context_tok, streams, min, max, idle_s, wanted, why, desired, "
                     "generation, created_utc_ns, changed_utc_ns, max_hour_micro, limit_s, limit_micro, limit_currency, offer, "
-                    "offer_kind FROM sets ORDER BY id",
+                    "offer_kind, trust FROM sets ORDER BY id",
                     "");
     bool more = true;
     while (rc == 0 && (rc = fh_stmt_step(row, &more, err)) == 0 && more) {

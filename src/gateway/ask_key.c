@@ -182,6 +182,6 @@ bool fh_ask_key(const fh_ask *a, const fh_asker *who, uint8_t ret[FH_ANSWER_KEY_
     size_t count;
     if (!collect(a, who->own_engine, list, &count)) return false;
     qsort(list, count, sizeof *list, compare_members);
-    fh_buf_addf(&text, "%s\n%s\n%d %d %s\n", who->salt, who->identity, (int)who->trust, (int)a->dialect, who->regions);
+    fh_buf_addf(&text, "%s\n%s\n%s %s %d %s\n", who->salt, who->identity, who->trust, who->key_trust, (int)a->dialect, who->regions);
     return write_members(list, count, &text) && fh_sha256((fh_str){text.data, text.len}, ret);
 }

@@ -8,12 +8,12 @@
 #include "ask.h"
 #include "cache.h"
 
-typedef struct fh_asker { /* what an answer depends on, beside the request itself */
-    const char *salt;     /* of those who may have one another's answers */
-    const char *identity; /* of the upstream (fh_route) */
-    fh_trust trust;       /* a stream that is moved must stay inside what every one of them allows */
-    const char *regions;  /* likewise */
-    bool own_engine;      /* members that we do not know mean nothing to it; elsewhere they may ask for anything */
+typedef struct fh_asker {            /* what an answer depends on, beside the request itself */
+    const char *salt;                /* of those who may have one another's answers */
+    const char *identity;            /* of the upstream (fh_route) */
+    const char *trust;               /* a stream that is moved must stay inside what every one of them allows */
+    const char *key_trust, *regions; /* likewise */
+    bool own_engine;                 /* members that we do not know mean nothing to it; elsewhere they may ask for anything */
 } fh_asker;
 
 bool fh_ask_fixed(const fh_ask *a);

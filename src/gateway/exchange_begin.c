@@ -56,19 +56,30 @@ static int read_regions(fh_exchange *x, fh_err **err)
     return rc;
 }
 
+/* Who may read it: as it says, else as its key does, else what the user has or rented. It can say no more than its key: both hold. */
+static int read_trust(fh_exchange *x, fh_err **err)
+{
+    static const char header[] = "x-freehold-trust";
+    fh_rules *r = &x->rules;
+    fh_str said = fh_http_req_header(x->req, header);
+    snprintf(r->key_trust, sizeof r->key_trust, "%s", x->key.trust);
+    snprintf(r->trust, sizeof r->trust, "%s", x->key.trust[0] ? x->key.trust : fh_trust_name(FH_TRUST_RENTED));
+    int rc = said.ptr ? fh_trusts_parse(said, r->trust, err) : 0;
+    if (rc) fh_err_param(err, "%s", header);
+    return rc;
+}
+
 static int read_rules(fh_exchange *x, fh_err **err)
 {
     fh_rules *r = &x->rules;
-    fh_str trust = fh_http_req_header(x->req, "x-freehold-trust"), licence = fh_http_req_header(x->req, "x-freehold-licence"),
-           cost = fh_http_req_header(x->req, "x-freehold-max-cost");
-    r->trust = FH_TRUST_RENTED; /* what the user has or rented */
+    fh_str licence = fh_http_req_header(x->req, "x-freehold-licence"), cost = fh_http_req_header(x->req, "x-freehold-max-cost");
     r->licence = FH_TERMS_RESTRICTED;
     r->max_nusd = -1;
     int rc = read_names(x, "x-freehold-models", r->models, err);
     if (!rc) rc = read_names(x, "x-freehold-exclude", r->exclude, err);
     if (!rc) rc = read_regions(x, err);
+    if (!rc) rc = read_trust(x, err);
     if (rc) return rc;
-    if (trust.len && !fh_trust_parse(trust, &r->trust)) return bad_wish("x-freehold-trust", "own, rented, named or any", err);
     if (licence.len && !fh_terms_parse(licence, &r->licence)) return bad_wish("x-freehold-licence", "free, ask or restricted", err);
     if (cost.len && !fh_cost_parse(cost, &r->max_nusd)) return bad_wish("x-freehold-max-cost", "an amount such as 0.02 or 0.02USD", err);
     return 0;

@@ -272,6 +272,7 @@ static bool key_of(const fh_exchange *x, uint8_t ret[FH_ANSWER_KEY_BYTES])
     fh_asker who = {.salt = salt,
                     .identity = x->route.identity,
                     .trust = x->rules.trust,
+                    .key_trust = x->rules.key_trust,
                     .regions = x->rules.regions,
                     .own_engine = x->route.own_engine};
     return fh_ask_key(&x->ask, &who, ret);

@@ -95,9 +95,11 @@ static void copy_text(char *out, size_t out_size, fh_str s)
 static bool read_words(fh_stmt *s, fh_key *key)
 {
     fh_str bad;
-    fh_str regions = fh_stmt_str(s, 17);
+    fh_str regions = fh_stmt_str(s, 17), trust = fh_stmt_str(s, 19);
+    copy_text(key->owner, sizeof key->owner, fh_stmt_str(s, 20));
     copy_text(key->models, sizeof key->models, fh_stmt_str(s, 11));
     if (regions.len && fh_regions_parse(regions, key->regions, NULL)) return false;
+    if (trust.len && fh_trusts_parse(trust, key->trust, NULL)) return false;
     return fh_scopes_parse(fh_stmt_str(s, 3), &key->scopes, &bad) && fh_priority_parse(fh_stmt_str(s, 12), &key->priority) &&
            fh_priority_parse(fh_stmt_str(s, 13), &key->priority_most) && fh_prefer_parse(fh_stmt_str(s, 16), &key->prefer);
 }
@@ -130,7 +132,7 @@ static int load(fh_keys *k, fh_err **err)
     int rc = fh_db_query(k->db, &s, err,
                          "SELECT id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, requests_per_min, "
                          "tok_per_min, at_once, used_utc_ns, models, priority, priority_most, old_sha256, old_until_utc_ns, prefer, "
-                         "regions, no_pages "
+                         "regions, no_pages, trust, owner "
                          "FROM keys",
                          "");
     bool row = false;
@@ -181,12 +183,12 @@ static int insert(fh_keys *k, const fh_key *key, const secrets *digests, fh_err 
     fh_scopes_write(key->scopes, scopes);
     return fh_db_exec(k->db, err,
                       "INSERT INTO keys(id, secret_sha256, name, scopes, created_utc_ns, expires_utc_ns, revoked_utc_ns, requests_per_min, "
-                      "tok_per_min, at_once, models, priority, priority_most, prefer, regions, no_pages) "
-                      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-                      "sbssiiiiisssssi", key->id, ((fh_str){(const char *)digests->now, DIGEST}), key->name, scopes, key->created_utc_ns,
+                      "tok_per_min, at_once, models, priority, priority_most, prefer, regions, no_pages, trust, owner) "
+                      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                      "sbssiiiiisssssiss", key->id, ((fh_str){(const char *)digests->now, DIGEST}), key->name, scopes, key->created_utc_ns,
                       key->expires_utc_ns, (int64_t)key->limits.requests_per_min, (int64_t)key->limits.tok_per_min,
                       (int64_t)key->limits.at_once, key->models, fh_priority_name(key->priority), fh_priority_name(key->priority_most),
-                      fh_prefer_name(key->prefer), key->regions, (int64_t)key->no_pages);
+                      fh_prefer_name(key->prefer), key->regions, (int64_t)key->no_pages, key->trust, key->owner);
 }
 
 static int insert_and_hold(fh_keys *k, const fh_key *key, fh_str text, fh_err **err)

@@ -7,9 +7,7 @@
 
 bool fh_region_is(fh_str name)
 {
-    for (size_t i = 0; i < name.len; i++)
-        if (!name.ptr[i] || !strchr("abcdefghijklmnopqrstuvwxyz0123456789-", name.ptr[i])) return false;
-    return name.len > 0 && name.len < FH_REGION_CHARS;
+    return fh_str_is_label(name);
 }
 
 fh_str fh_regions_at(const char *list, size_t n)

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include <math.h>
+#include <string.h>
 
 #define PER_MILLION 1000000.0
 enum { DECIMALS = 9 };
@@ -28,10 +29,16 @@ int64_t fh_rules_cost(const fh_rules *r, const fh_candidate *c)
     return (int64_t)FH_MIN(ceil(nusd), 9e18);
 }
 
+static bool may_read(const char *trust, const fh_candidate *c)
+{
+    fh_reader reader = {.trust = c->trust, .place = c->place, .via = c->via, .owner = c->owner};
+    return !trust[0] || fh_trusts_hold(trust, &reader);
+}
+
 fh_rule fh_rules_broken(const fh_rules *r, const fh_candidate *c)
 {
     int64_t cost = r->max_nusd < 0 ? 0 : fh_rules_cost(r, c);
-    if (c->trust > r->trust) return FH_RULE_TRUST;
+    if (!may_read(r->trust, c) || !may_read(r->key_trust, c)) return FH_RULE_TRUST;
     if (r->regions[0] && !fh_regions_hold(r->regions, c->region)) return FH_RULE_REGION;
     if (r->models[0] && !fh_names_hold(fh_str_of(r->models), c)) return FH_RULE_MODELS;
     if (fh_names_hold(fh_str_of(r->exclude), c)) return FH_RULE_MODELS;
@@ -54,14 +61,21 @@ static int refuse(fh_err **err, int code, const char *param, const char *message
     return code;
 }
 
+static int refuse_trust(const fh_rules *r, fh_err **err)
+{
+    bool both = r->key_trust[0] && strcmp(r->key_trust, r->trust) != 0;
+    fh_err_set(err, FH_E_FORBIDDEN, "every replica of the model is beyond the trust '%s' that this request allows%s%s%s", r->trust,
+               both ? ", or beyond '" : "", both ? r->key_trust : "", both ? "' of its key" : "");
+    fh_err_hint(err, "run the model on a place of your own, or allow more with x-freehold-trust%s",
+                r->key_trust[0] ? ", as far as the key does" : "");
+    fh_err_param(err, "x-freehold-trust");
+    return FH_E_FORBIDDEN;
+}
+
 int fh_rules_refuse(const fh_rules *r, fh_rule broken, fh_err **err)
 {
     switch (broken) {
-    case FH_RULE_TRUST:
-        fh_err_set(err, FH_E_FORBIDDEN, "every replica of the model is beyond the trust '%s' that this request allows",
-                   fh_trust_name(r->trust));
-        fh_err_hint(err, "run the model on a place of your own, or allow more with x-freehold-trust");
-        return FH_E_FORBIDDEN;
+    case FH_RULE_TRUST: return refuse_trust(r, err);
     case FH_RULE_REGION:
         fh_err_set(err, FH_E_FORBIDDEN, "nothing that is ready stands in %s, and this request may be answered nowhere else", r->regions);
         fh_err_hint(

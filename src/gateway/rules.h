@@ -6,12 +6,12 @@
 #include "gateway/ports.h"
 
 typedef struct fh_rules {
-    char models[FH_LIMIT_NAMES_BYTES], exclude[FH_LIMIT_NAMES_BYTES]; /* x-freehold-models, -exclude; "": all, none */
-    char regions[FH_LIMIT_REGIONS_BYTES];                             /* x-freehold-region, or the key's; "": any */
-    fh_trust trust;                                                   /* x-freehold-trust */
-    fh_terms licence;                                                 /* x-freehold-licence: no more restricted than that */
-    int64_t max_nusd;                                                 /* x-freehold-max-cost; -1: any */
-    uint64_t prompt_tok, answer_tok;                                  /* as well as can be guessed before */
+    char models[FH_LIMIT_NAMES_BYTES], exclude[FH_LIMIT_NAMES_BYTES];  /* x-freehold-models, -exclude; "": all, none */
+    char regions[FH_LIMIT_REGIONS_BYTES];                              /* x-freehold-region, or the key's; "": any */
+    char trust[FH_LIMIT_TRUST_BYTES], key_trust[FH_LIMIT_TRUST_BYTES]; /* x-freehold-trust, and the key's: both hold; "": all may read */
+    fh_terms licence;                                                  /* x-freehold-licence: no more restricted than that */
+    int64_t max_nusd;                                                  /* x-freehold-max-cost; -1: any */
+    uint64_t prompt_tok, answer_tok;                                   /* as well as can be guessed before */
 } fh_rules;
 
 typedef enum fh_rule {

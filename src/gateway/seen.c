@@ -261,6 +261,7 @@ bool fh_gateway_record(const fh_http_req *req, fh_record *ret)
     ret->model = x->route.model;
     ret->provider = provider_of(&x->route);
     ret->key_class = x->seen.key_class;
+    ret->owner = x->key.owner;
     ret->cache = fh_cache_state_name(x->cache);
     ret->finish = x->seen.finished ? fh_wire_finish_name(x->seen.finish) : "";
     ret->stream = x->wants_stream;

@@ -8,7 +8,7 @@
 
 const char *fh_plan_reason_name(fh_plan_reason why)
 {
-    static const char *const names[] = {"licence", "region", "spot", "format", "size", "memory", "speed", "budget", "time"};
+    static const char *const names[] = {"licence", "trust", "region", "spot", "format", "size", "memory", "speed", "budget", "time"};
     _Static_assert(FH_COUNT(names) == FH_PLAN_REASONS, "a name for each");
     return names[why];
 }
@@ -128,6 +128,9 @@ void fh_plan_why_not(const fh_plan_ranking *r, fh_plan_reason why, char *out, si
     case FH_PLAN_BY_LICENCE:
         snprintf(out, out_size, "its licence is \"%s\", and at most \"%s\" was asked for", fh_licence_name((fh_licence)f->had),
                  fh_licence_name((fh_licence)f->wanted));
+        break;
+    case FH_PLAN_BY_TRUST:
+        snprintf(out, out_size, "%s somebody who could read what is asked there, and is not trusted with it", who);
         break;
     case FH_PLAN_BY_REGION: snprintf(out, out_size, "%s another region", who); break;
     case FH_PLAN_BY_SPOT: snprintf(out, out_size, "%s a price at which it may be taken away", who); break;

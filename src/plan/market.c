@@ -217,8 +217,9 @@ static int add_on(fh_plan_book *b, uint32_t host, const fh_plan_listing *l, fh_e
                        .hour_nusd = l->hour_nusd,
                        .in_nusd = l->in_nusd,
                        .out_nusd = l->out_nusd};
-    fh_plan_label label = {keep(b, l->place), keep(b, l->name), keep(b, l->source), l->row, l->judged, l->standing};
-    if (!label.place || !label.name || !label.source) return fh_err_nomem(err);
+    fh_plan_label label = {keep(b, l->place), keep(b, l->name), keep(b, l->source), l->row,
+                           l->judged,         l->standing,      l->trust,           keep(b, l->owner)};
+    if (!label.place || !label.name || !label.source || !label.owner) return fh_err_nomem(err);
     int rc = region_of(b, l->region, &o.region, err);
     return rc ? rc : put(b, &o, &label, err);
 }
@@ -256,6 +257,14 @@ int fh_plan_book_add_all(fh_plan_book *b, const fh_plan_book *other, fh_err **er
         rc = put(b, &o, &other->labels[i], err);
     }
     return rc;
+}
+
+void fh_plan_book_bar(fh_plan_book *b, const char *trust)
+{
+    for (size_t i = 0; i < b->offer_count; i++) {
+        const fh_plan_label *l = &b->labels[i];
+        b->offers[i].barred = !fh_trusts_hold(trust, &(fh_reader){.trust = l->trust, .place = l->place, .owner = l->owner});
+    }
 }
 
 fh_plan_market fh_plan_book_market(const fh_plan_book *b)

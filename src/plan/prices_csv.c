@@ -189,7 +189,8 @@ static int take_row(csv *c, fh_err **err)
         c->p->sum.unknown++;
         return 0;
     }
-    fh_plan_listing l = {.place = c->p->seller,
+    fh_plan_listing l = {.trust = FH_TRUST_RENTED,
+                         .place = c->p->seller,
                          .name = field(c, INSTANCE),
                          .region = field(c, REGION),
                          .row = c->row_line,

@@ -84,8 +84,14 @@ static int take_entry(prices *p, const fh_json *v, uint32_t i, fh_err **err)
         p->sum.unknown++;
         return 0;
     }
-    fh_plan_listing l = {
-        .place = e.seller, .name = e.name, .region = e.region, .row = i, .device = m, .devices = (uint32_t)e.count, .machines = 1};
+    fh_plan_listing l = {.trust = FH_TRUST_RENTED,
+                         .place = e.seller,
+                         .name = e.name,
+                         .region = e.region,
+                         .row = i,
+                         .device = m,
+                         .devices = (uint32_t)e.count,
+                         .machines = 1};
     return e.of_one ? put_of_one(p, &e, &l, err) : prices_put(p, &l, e.price, e.spot, err);
 }
 

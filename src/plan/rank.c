@@ -160,6 +160,10 @@ static void weigh(pass *p, uint32_t i)
         refuse(p, FH_PLAN_BY_LICENCE, i, w->licence, p->m->licence_class);
         return;
     }
+    if (o->barred) {
+        refuse(p, FH_PLAN_BY_TRUST, i, 0, 0);
+        return;
+    }
     if (w->region && o->region != w->region) {
         refuse(p, FH_PLAN_BY_REGION, i, 0, 0);
         return;

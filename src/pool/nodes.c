@@ -77,6 +77,7 @@ static int load_row(fh_nodes *n, fh_stmt *s, fh_err **err)
     node->until_utc_ns = fh_stmt_int(s, 5);
     node->ask.micro = fh_stmt_int(s, 6);
     copy(node->ask.currency, sizeof node->ask.currency, fh_stmt_str(s, 7));
+    copy(node->owner, sizeof node->owner, fh_stmt_str(s, 12));
     node->joined_utc_ns = fh_stmt_int(s, 9);
     node->seen_utc_ns = fh_stmt_int(s, 10);
     FH_AUTO(json) fh_json *measured = NULL;
@@ -96,7 +97,7 @@ static int load(fh_nodes *n, fh_err **err)
     bool row = false;
     int rc = fh_db_query(n->db, &s, err,
                          "SELECT id, name, state, certificate_sha256, next_sha256, until_utc_ns, ask_micro, ask_currency, facts, "
-                         "joined_utc_ns, seen_utc_ns, measured FROM nodes ORDER BY id",
+                         "joined_utc_ns, seen_utc_ns, measured, owner FROM nodes ORDER BY id",
                          "");
     while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) rc = load_row(n, s, err);
     return rc;
@@ -164,16 +165,16 @@ static int insert(fh_nodes *n, fh_node *node, fh_err **err)
 {
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     bool row = false;
-    int rc =
-        fh_db_query(n->db, &s, err,
-                    "INSERT INTO nodes(name, state, ask_micro, ask_currency, joined_utc_ns) VALUES(?1, 'joined', ?2, ?3, ?4) RETURNING id",
-                    "sisi", node->name, node->ask.micro, node->ask.currency, node->joined_utc_ns);
+    int rc = fh_db_query(n->db, &s, err,
+                         "INSERT INTO nodes(name, state, ask_micro, ask_currency, joined_utc_ns, owner) "
+                         "VALUES(?1, 'joined', ?2, ?3, ?4, ?5) RETURNING id",
+                         "sisis", node->name, node->ask.micro, node->ask.currency, node->joined_utc_ns, node->owner);
     if (!rc) rc = fh_stmt_step(s, &row, err);
     if (!rc) node->id = fh_stmt_int(s, 0);
     return rc;
 }
 
-static int make(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, fh_node **ret, fh_err **err)
+static int make(fh_nodes *n, const fh_node_join *j, const char *owner, int64_t now_utc_ns, fh_node **ret, fh_err **err)
 {
     FH_AUTO(fh_node) fh_node *node = fh_calloc(1, sizeof *node);
     if (!node) return fh_err_nomem(err);
@@ -181,6 +182,7 @@ static int make(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, fh_node 
     if (rc) return rc;
     copy(node->name, sizeof node->name, j->name);
     node->ask = j->ask;
+    snprintf(node->owner, sizeof node->owner, "%s", owner);
     node->joined_utc_ns = now_utc_ns;
     node->facts = fh_strdup("{}");
     if (!node->facts) return fh_err_nomem(err);
@@ -204,13 +206,14 @@ static int joined_before(const fh_nodes *n, int64_t id, fh_err **err)
 static int join_in_transaction(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, fh_node **ret, int64_t *ret_id, fh_err **err)
 {
     int64_t before = 0;
-    int rc = nodes_token_look(n, j, now_utc_ns, &before, err);
+    char owner[FH_OWNER_CHARS];
+    int rc = nodes_token_look(n, j, now_utc_ns, &before, owner, err);
     if (!rc && before) rc = joined_before(n, before, err);
     if (rc || before) {
         *ret_id = before;
         return rc;
     }
-    rc = make(n, j, now_utc_ns, ret, err);
+    rc = make(n, j, owner, now_utc_ns, ret, err);
     if (!rc && *ret) *ret_id = (*ret)->id;
     return rc;
 }

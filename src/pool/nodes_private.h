@@ -13,7 +13,8 @@ struct fh_nodes {
 /* nodes.c. Those that are of no use any more. */
 int nodes_forget(fh_nodes *n, int64_t now_utc_ns, fh_err **err);
 /* tokens.c. Inside a transaction. The node that used the token with this key, 0 when it is still to be used. */
-int nodes_token_look(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, int64_t *ret_node, fh_err **err);
+int nodes_token_look(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, int64_t *ret_node, char ret_owner[FH_OWNER_CHARS],
+                     fh_err **err);
 int nodes_token_use(fh_nodes *n, const fh_node_join *j, int64_t node, fh_err **err);
 
 #endif

@@ -4,6 +4,8 @@
 #include "net/secret.h"
 #include "nodes_private.h"
 
+#include <stdio.h>
+
 #define GOOD_NS (FH_LIMIT_JOIN_TOKEN_MS * FH_NS_PER_MS)
 #define KEPT_NS (24 * 3600 * FH_NS_PER_S) /* beyond their end, so that who comes late is told why */
 
@@ -30,7 +32,7 @@ bool fh_nodes_expect(const fh_nodes *n, int64_t now_utc_ns)
     return count_open(n, now_utc_ns, true, &open, NULL) == 0 && open > 0;
 }
 
-int fh_nodes_token_new(fh_nodes *n, const fh_link_digest *server, int64_t now_utc_ns, char text[FH_JOIN_TOKEN_LEN + 1],
+int fh_nodes_token_new(fh_nodes *n, const fh_link_digest *server, const char *owner, int64_t now_utc_ns, char text[FH_JOIN_TOKEN_LEN + 1],
                        int64_t *ret_expires_utc_ns, fh_err **err)
 {
     fh_join_token t = {.server = *server};
@@ -46,8 +48,8 @@ int fh_nodes_token_new(fh_nodes *n, const fh_link_digest *server, int64_t now_ut
     if (!rc) rc = fh_random_bytes(t.secret, sizeof t.secret, err);
     if (!rc) rc = digest_of(&t, &digest, err);
     if (!rc)
-        rc = fh_db_exec(n->db, err, "INSERT INTO join_tokens(secret_sha256, created_utc_ns, expires_utc_ns) VALUES(?1, ?2, ?3)", "bii",
-                        ((fh_str){(const char *)digest.bytes, sizeof digest.bytes}), now_utc_ns, now_utc_ns + GOOD_NS);
+        rc = fh_db_exec(n->db, err, "INSERT INTO join_tokens(secret_sha256, created_utc_ns, expires_utc_ns, owner) VALUES(?1, ?2, ?3, ?4)",
+                        "biis", ((fh_str){(const char *)digest.bytes, sizeof digest.bytes}), now_utc_ns, now_utc_ns + GOOD_NS, owner);
     if (!rc) {
         fh_join_token_write(&t, text);
         *ret_expires_utc_ns = now_utc_ns + GOOD_NS;
@@ -62,13 +64,15 @@ typedef struct kept {
     bool known;
     int64_t expires_utc_ns, node;
     fh_link_digest key;
+    char owner[FH_OWNER_CHARS];
 } kept;
 
 static void compare(fh_stmt *s, const fh_link_digest *digest, kept *found)
 {
-    fh_str secret = fh_stmt_str(s, 0), key = fh_stmt_str(s, 3);
+    fh_str secret = fh_stmt_str(s, 0), key = fh_stmt_str(s, 3), owner = fh_stmt_str(s, 4);
     if (secret.len != sizeof digest->bytes || !fh_equal_secret(secret.ptr, digest->bytes, secret.len)) return;
     *found = (kept){.known = true, .expires_utc_ns = fh_stmt_int(s, 1), .node = fh_stmt_int(s, 2)};
+    snprintf(found->owner, sizeof found->owner, "%.*s", (int)owner.len, owner.ptr ? owner.ptr : "");
     if (key.len == sizeof found->key.bytes) memcpy(found->key.bytes, key.ptr, key.len);
 }
 
@@ -76,7 +80,7 @@ static int find(fh_nodes *n, const fh_link_digest *digest, kept *ret, fh_err **e
 {
     FH_AUTO(fh_stmt) fh_stmt *s = NULL;
     bool row = false;
-    int rc = fh_db_query(n->db, &s, err, "SELECT secret_sha256, expires_utc_ns, node, key_sha256 FROM join_tokens", "");
+    int rc = fh_db_query(n->db, &s, err, "SELECT secret_sha256, expires_utc_ns, node, key_sha256, owner FROM join_tokens", "");
     while (!rc && !(rc = fh_stmt_step(s, &row, err)) && row) compare(s, digest, ret);
     return rc;
 }
@@ -98,7 +102,8 @@ static int digest_of_text(fh_str text, fh_link_digest *ret, fh_err **err)
     return rc;
 }
 
-int nodes_token_look(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, int64_t *ret_node, fh_err **err)
+int nodes_token_look(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, int64_t *ret_node, char ret_owner[FH_OWNER_CHARS],
+                     fh_err **err)
 {
     fh_link_digest digest;
     kept k = {.known = false};
@@ -109,6 +114,7 @@ int nodes_token_look(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, int
     if (k.node && !fh_digest_is(&k.key, &j->key)) return refuse(err, "it was used already");
     if (k.expires_utc_ns <= now_utc_ns) return refuse(err, "its hour is over");
     *ret_node = k.node;
+    memcpy(ret_owner, k.owner, sizeof k.owner);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* Deployments over HTTP. Commands go to the fleet's thread and answer here later; reads come from its snapshot and its database. */
 #include "base/limits.h"
 #include "catalog/catalog.h"
+#include "pool_offers.h"
 #include "server_private.h"
 
 #include <stdio.h>
@@ -68,6 +69,16 @@ static fh_json *load_json(const fh_deployment_view *d)
     return o;
 }
 
+/* Who can read what it is asked: who has in hand where it runs. */
+static void set_readers(fh_json *o, const fh_server *s, const fh_deployment_view *d)
+{
+    fh_pool_offer offer = {.owner = ""};
+    bool here = strcmp(d->place, "here") == 0;
+    if (!here) fh_pool_offers_find(s->pool_offers, d->place, &offer);
+    fh_json_set(o, "read_by", d->place[0] ? fh_json_new_cstr(fh_trust_name(here ? FH_TRUST_OWN : FH_TRUST_RENTED)) : fh_json_new_null());
+    fh_json_set(o, "owned_by", text_or_null(offer.owner));
+}
+
 static fh_json *deployment_json(const api_call *c, const fh_deployment_view *d)
 {
     fh_json *o = fh_json_new_object();
@@ -91,6 +102,8 @@ static fh_json *deployment_json(const api_call *c, const fh_deployment_view *d)
     fh_json_set(o, "load", load_json(d));
     fh_json_set(o, "sandbox", fh_json_new_cstr(d->sandbox));
     fh_json_set(o, "restarts", fh_json_new_int(d->restarts));
+    fh_json_set(o, "trust", text_or_null(d->limit.trust));
+    set_readers(o, c->server, d);
     fh_json_set(o, "machine", machine_json(&d->order));
     fh_json_set(o, "limit", limit_json(&d->limit));
     return o;
@@ -276,6 +289,15 @@ static int read_mode(api_call *c, fh_deploy_spec *spec, fh_err **err)
     return rc;
 }
 
+int api_trust_read(const fh_json *body, char ret[FH_LIMIT_TRUST_BYTES], fh_err **err)
+{
+    fh_str text = {0};
+    int rc = fh_json_read_str(body, "trust", false, &text, err);
+    if (!rc && text.ptr) rc = fh_trusts_parse(text, ret, err);
+    if (rc) fh_err_param(err, "trust");
+    return rc;
+}
+
 int api_limit_read(const fh_json *body, fh_deploy_limit *l, fh_err **err)
 {
     const fh_json *o = fh_json_get(body, "limit");
@@ -315,6 +337,7 @@ static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
     if (!rc) rc = take_text(c->body, "name", false, spec->name, sizeof spec->name, err);
     if (!rc) rc = api_replicas_read(c->body, &spec->replicas, err);
     if (!rc) rc = api_limit_read(c->body, &spec->limit, err);
+    if (!rc) rc = api_trust_read(c->body, spec->limit.trust, err);
     if (!rc) rc = api_shape_read(c, true, spec, err);
     if (!rc) rc = read_offer(c, spec, err);
     if (!rc) fh_rental_fill_limit(c->server, spec);

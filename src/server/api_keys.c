@@ -4,6 +4,7 @@
 #include "catalog/catalog.h"
 #include "server_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,8 @@ static void set_key(fh_json *o, const fh_key *k)
     fh_json_set(o, "scope", fh_json_new_cstr(scopes));
     fh_json_set(o, "models", models_json(k));
     fh_json_set(o, "regions", regions_json(k));
+    fh_json_set(o, "trust", k->trust[0] ? fh_json_new_cstr(k->trust) : fh_json_new_null());
+    fh_json_set(o, "owner", k->owner[0] ? fh_json_new_cstr(k->owner) : fh_json_new_null());
     fh_json_set(o, "created", api_time(k->created_utc_ns));
     fh_json_set(o, "expires", api_time(k->expires_utc_ns));
     fh_json_set(o, "revoked", api_time(k->revoked_utc_ns));
@@ -148,6 +151,20 @@ static int read_models(const api_call *c, fh_key *ret, fh_err **err)
     return rc;
 }
 
+int api_owner_read(const fh_json *body, char ret[FH_OWNER_CHARS], fh_err **err)
+{
+    fh_str name = {0};
+    int rc = fh_json_read_str(body, "owner", false, &name, err);
+    if (rc || !name.ptr) return rc;
+    if (fh_str_is_label(name)) {
+        snprintf(ret, FH_OWNER_CHARS, "%.*s", (int)name.len, name.ptr);
+        return 0;
+    }
+    fh_err_set(err, FH_E_INVALID, "'owner' must be 1 to %d small letters, digits and dashes", FH_OWNER_CHARS - 1);
+    fh_err_param(err, "owner");
+    return FH_E_INVALID;
+}
+
 static int read_priority(const api_call *c, const char *member, fh_priority *ret, fh_err **err)
 {
     fh_str name = {0};
@@ -210,6 +227,8 @@ static int read_spec(const api_call *c, fh_key *ret, fh_err **err)
     if (!rc) rc = api_key_spec(name, scope, ret, err);
     if (!rc) rc = read_models(c, ret, err);
     if (!rc) rc = read_regions(c, ret, err);
+    if (!rc) rc = api_trust_read(c->body, ret->trust, err);
+    if (!rc) rc = api_owner_read(c->body, ret->owner, err);
     if (!rc) rc = read_priorities(c, ret, err);
     if (!rc) rc = read_prefer(c, ret, err);
     if (!rc) rc = read_page_cache(c, ret, err);

@@ -65,6 +65,7 @@ static fh_json *node_json(const fh_server *s, const fh_node *n)
     fh_json_set(o, "name", fh_json_new_cstr(n->name));
     fh_json_set(o, "state", fh_json_new_cstr(fh_node_state_name(n->state)));
     fh_json_set(o, "here", fh_json_new_bool(n->linked));
+    fh_json_set(o, "owned_by", fh_json_new_cstr(n->owner[0] ? n->owner : NULL));
     fh_json_set(o, "ask_micro_per_hour", fh_json_new_int(n->ask.micro));
     fh_json_set(o, "ask_currency", fh_json_new_cstr(n->ask.currency));
     fh_json_set(o, "standing", fh_place_standing_json(&standing));
@@ -81,7 +82,7 @@ static fh_json *node_json(const fh_server *s, const fh_node *n)
 
 typedef struct asked { /* the answer: a document, or an error */
     fh_server *server;
-    const char *name;
+    const char *name, *owner;
     fh_json *made;
     fh_err *err;
 } asked;
@@ -153,7 +154,7 @@ static void token(void *arg)
         fh_err_hint(&a->err, "start it with --pool ADDRESS:PORT, as --pool 0.0.0.0:8471, where they reach it");
         return;
     }
-    if (fh_nodes_token_new(s->nodes, fh_pool_service_fingerprint(s->pool), fh_clock_utc_ns(), text, &expires, &a->err)) return;
+    if (fh_nodes_token_new(s->nodes, fh_pool_service_fingerprint(s->pool), a->owner, fh_clock_utc_ns(), text, &expires, &a->err)) return;
     fh_link_digest_write(fh_pool_service_fingerprint(s->pool), fingerprint);
     a->made = fh_json_new_object();
     fh_json_set(a->made, "token", fh_json_new_cstr(text));
@@ -195,13 +196,20 @@ static void remove_node(void *arg)
 
 /* ---- the calls ---- */
 
-static bool ask(api_call *c, void (*fn)(void *arg), fh_json **ret)
+/* a: what fn wants to know beside the server and the name. */
+static bool ask_with(api_call *c, asked a, void (*fn)(void *arg), fh_json **ret)
 {
-    asked a = {.server = c->server, .name = c->param};
+    a.server = c->server;
+    a.name = c->param;
     if (!fh_fleet_call(c->server->fleet, fn, &a)) fh_err_set(&a.err, FH_E_UNAVAILABLE, "a newer server has the pool");
     if (a.err) api_reply_error(c, a.err);
     *ret = a.made;
     return !a.err;
+}
+
+static bool ask(api_call *c, void (*fn)(void *arg), fh_json **ret)
+{
+    return ask_with(c, (asked){.owner = ""}, fn, ret);
 }
 
 bool api_node_is(api_call *c, fh_err **err)
@@ -226,10 +234,17 @@ void api_nodes_get(api_call *c)
     if (ask(c, get, &made)) api_reply(c, 200, made);
 }
 
+/* The machine is whose the request says, else whose the key is that makes the token. */
 void api_nodes_token(api_call *c)
 {
     fh_json *made;
-    if (ask(c, token, &made)) api_reply(c, 201, made);
+    fh_err *err = NULL;
+    char owner[FH_OWNER_CHARS];
+    snprintf(owner, sizeof owner, "%s", c->key.owner);
+    if (api_owner_read(c->body, owner, &err))
+        api_reply_error(c, err);
+    else if (ask_with(c, (asked){.owner = owner}, token, &made))
+        api_reply(c, 201, made);
 }
 
 void api_nodes_drain(api_call *c)

@@ -45,7 +45,8 @@ static int add_endpoint(fh_plan_book *b, fh_server *s, const fh_provider *p, con
                          .name = fh_str_of(model),
                          .region = fh_str_of(p->region),
                          .in_nusd = price->in_nusd,
-                         .out_nusd = price->out_nusd};
+                         .out_nusd = price->out_nusd,
+                         .trust = p->trust};
     fh_place_standing standing;
     return judge(s->standings, p->name, &l, &standing) ? fh_plan_book_add(b, &l, err) : 0;
 }
@@ -91,7 +92,9 @@ static int add_machine(fh_plan_book *b, fh_server *s, const fh_pool_offer *o, fh
                          .fetch_mb_s = o->fetch_mb_s ? o->fetch_mb_s : FETCH_MB_S,
                          .hour_nusd = o->hour_nusd,
                          .in_nusd = o->mtok_nusd,
-                         .out_nusd = o->mtok_nusd};
+                         .out_nusd = o->mtok_nusd,
+                         .trust = FH_TRUST_RENTED,
+                         .owner = fh_str_of(o->owner)};
     fh_place_standing standing;
     if (!o->priced) return fh_json_append(unpriced, fh_json_new_cstr(o->place)) ? 0 : fh_err_nomem(err);
     if (!judge(s->standings, o->place, &l, &standing)) return 0;
@@ -143,7 +146,8 @@ static int add_offer(fh_plan_book *b, account *a, const fh_rent_offer *o, fh_err
                          .start_s = a->profile->start_s,
                          .fetch_mb_s = fetch ? fetch : FETCH_MB_S,
                          .spot = o->spot,
-                         .hour_nusd = o->hour_micro * 1000};
+                         .hour_nusd = o->hour_micro * 1000,
+                         .trust = FH_TRUST_RENTED};
     return fh_plan_book_add(b, &l, err);
 }
 

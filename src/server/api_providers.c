@@ -203,13 +203,6 @@ static int bad(fh_err **err, const char *param, const char *message, const char 
     return FH_E_INVALID;
 }
 
-static bool good_name(fh_str name)
-{
-    for (size_t i = 0; i < name.len; i++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-", name.ptr[i])) return false;
-    return name.len > 0 && name.len < 64;
-}
-
 static bool is_local(fh_str url)
 {
     static const char *const hosts[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
@@ -259,7 +252,7 @@ static int read_common(const fh_json *body, fh_provider *p, fh_err **err)
     if (!rc) rc = fh_json_read_str(body, "trust", false, &trust, err);
     if (!rc) rc = fh_json_read_str(body, "region", false, &region, err);
     if (rc) return rc;
-    if (!good_name(name)) return bad(err, "name", "'name' must be 1 to 63 small letters, digits and dashes", "for example together");
+    if (!fh_str_is_label(name)) return bad(err, "name", "'name' must be 1 to 63 small letters, digits and dashes", "for example together");
     memcpy(p->name, name.ptr, name.len);
     if (trust.ptr && !fh_trust_parse(trust, &p->trust))
         return bad(err, "trust", "there is no such trust class", "own, rented, named and any are the classes");

@@ -42,6 +42,7 @@ static fh_json *set_json(const fh_set_view *s)
     fh_json_set(o, "variant", fh_json_new_cstr(s->variant));
     fh_json_set(o, "place", s->place[0] ? fh_json_new_cstr(s->place) : fh_json_new_null());
     fh_json_set(o, "engine", fh_json_new_cstr(s->engine));
+    fh_json_set(o, "trust", s->trust[0] ? fh_json_new_cstr(s->trust) : fh_json_new_null());
     fh_json_set(o, "replicas_min", fh_json_new_int(s->min));
     fh_json_set(o, "replicas_max", fh_json_new_int(s->max));
     fh_json_set(o, "idle_s", s->min == 0 ? fh_json_new_int(s->idle_s) : fh_json_new_null());

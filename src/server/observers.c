@@ -1,4 +1,5 @@
 /* Who is told of the end of each request: the access log, the collector of traces, and the standing of places. */
+#include "pool_offers.h"
 #include "server_private.h"
 #include "standings.h"
 
@@ -40,6 +41,13 @@ static bool has_failed(const fh_attempt *a)
 static bool is_counted(const fh_attempt *a)
 {
     return a->ended_ns && strcmp(a->place, "here") != 0 && (!a->code || has_failed(a));
+}
+
+/* Whoever pays has the machine too: work that is bought from oneself earns nothing. */
+static bool is_of_its_own(const fh_observers *o, const fh_record *r, const fh_attempt *a)
+{
+    fh_pool_offer offer;
+    return r->owner[0] && fh_pool_offers_find(o->server->pool_offers, a->place, &offer) && strcmp(offer.owner, r->owner) == 0;
 }
 
 /* Standings know hosted endpoints by their names alone. */
@@ -99,7 +107,7 @@ static void note_work(const fh_observers *o, const fh_record *r)
     for (unsigned i = 0; i < told; i++) {
         const fh_attempt *a = &r->attempts[i];
         fh_honesty_work w = {.good = !a->code, .failed = a->code != 0};
-        if (!is_counted(a)) continue;
+        if (!is_counted(a) || is_of_its_own(o, r, a)) continue;
         if (w.good > 0 && r->attempt_count == 1 && r->completion_tok) {
             w.answer_tok = (double)r->completion_tok;
             w.busy_s = (double)(a->ended_ns - a->began_ns) / 1e9;

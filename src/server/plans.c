@@ -83,6 +83,8 @@ static fh_json *plan_json(const plan_ask *a, const fh_plan *p)
     fh_json_set(o, "name", known_text(label->name));
     fh_json_set(o, "source", source_json(label));
     fh_json_set(o, "region", known_text(fh_plan_book_region_name(a->book, of->region)));
+    fh_json_set(o, "read_by", fh_json_new_cstr(fh_trust_name(label->trust)));
+    fh_json_set(o, "owned_by", known_text(label->owner));
     fh_json_set(o, "spot", fh_json_new_bool(of->spot));
     fh_json_set(o, "standing", known(label->standing, label->judged));
     fh_json_set(o, "failing", fh_json_new_real(of->failing_percent / 100.0));

@@ -33,7 +33,7 @@ static int add_here(plan_ask *a, const fh_plan_known *known, fh_err **err)
 {
     if (known && known->data_dir) fh_speeds_of(known->data_dir, "freehold", fh_cpu_get()->model, a->model->architecture, &a->here);
     fh_plan_host h = here(&a->here);
-    fh_plan_listing l = {.place = FH_STR("here"), .region = fh_str_of(known ? known->region : NULL)};
+    fh_plan_listing l = {.place = FH_STR("here"), .trust = FH_TRUST_OWN, .region = fh_str_of(known ? known->region : NULL)};
     return fh_plan_book_add_host(a->book, &h, &l, err);
 }
 
@@ -63,13 +63,26 @@ static int read_regions(plan_ask *a, const fh_json *body, fh_err **err)
     return FH_E_INVALID;
 }
 
+/* Who is not to read what is asked there is none to plan with. */
+static int read_trust(const plan_ask *a, const fh_json *body, fh_err **err)
+{
+    char trust[FH_LIMIT_TRUST_BYTES] = "";
+    fh_str said = {0};
+    int rc = fh_json_read_str(body, "trust", false, &said, err);
+    if (!rc && said.ptr) rc = fh_trusts_parse(said, trust, err);
+    if (rc) fh_err_param(err, "trust");
+    if (!rc && trust[0]) fh_plan_book_bar(a->book, trust);
+    return rc;
+}
+
 static int read_market(plan_ask *a, const fh_json *body, const fh_plan_known *known, fh_err **err)
 {
     int rc = fh_plan_book_new(&a->book, err);
     if (!rc) rc = add_here(a, known, err);
     if (!rc) rc = plan_offers_add(fh_json_get(body, "offers"), a->book, err);
     for (size_t i = 0; known && i < known->count && !rc; i++) rc = fh_plan_book_add_all(a->book, known->books[i], err);
-    return rc ? rc : read_regions(a, body, err);
+    if (!rc) rc = read_regions(a, body, err);
+    return rc ? rc : read_trust(a, body, err);
 }
 
 /* The place of a word in a list, which is an enumeration's value. */

@@ -63,6 +63,7 @@ int plan_offer_read(const fh_json *v, size_t i, fh_plan_listing *ret, fh_err **e
     char which[32];
     snprintf(which, sizeof which, "offers[%zu]", i);
     if (rc) return fh_err_about(err, which);
+    l.trust = l.device ? FH_TRUST_RENTED : FH_TRUST_NAMED;
     *ret = l;
     return 0;
 }

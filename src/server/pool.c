@@ -24,6 +24,7 @@ static fh_fleet_node fleet_node(const fh_node *n)
     f.mtok_micro = said.mtok.micro;
     memcpy(f.mtok_currency, said.mtok.currency, sizeof f.mtok_currency);
     snprintf(f.name, sizeof f.name, "%s", n->name);
+    snprintf(f.owner, sizeof f.owner, "%s", n->owner);
     memcpy(f.currency, n->ask.currency, sizeof f.currency);
     return f;
 }

@@ -55,6 +55,7 @@ static fh_pool_offer offer_of(const fh_node *n, bool here)
     o.priced = take_price(&n->ask, &o.hour_nusd) && take_price(&said.mtok, &o.mtok_nusd);
     o.min_s = said.min_s;
     memcpy(o.region, said.region, sizeof o.region);
+    memcpy(o.owner, n->owner, sizeof o.owner);
     o.memory_bytes = (uint64_t)FH_MAX(fh_json_int(fh_json_get(facts, "memory_bytes"), 0), (int64_t)0);
     int64_t claimed = FH_MAX(fh_json_int(fh_json_get(facts, "memory_read_bytes_per_s"), 0), (int64_t)0);
     o.claimed_bytes_per_s = (uint64_t)claimed;

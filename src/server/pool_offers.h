@@ -15,8 +15,9 @@ typedef struct fh_pool_offer {
     int64_t hour_nusd, mtok_nusd;
     int64_t min_s;
     char region[64];
-    uint64_t memory_bytes;     /* as it claims; 0: it does not */
-    uint64_t read_bytes_per_s; /* as it was measured, else as it claims; 0: neither, or it did not do the work */
+    char owner[FH_OWNER_CHARS]; /* whose it is; "": nobody was named */
+    uint64_t memory_bytes;      /* as it claims; 0: it does not */
+    uint64_t read_bytes_per_s;  /* as it was measured, else as it claims; 0: neither, or it did not do the work */
     uint64_t claimed_bytes_per_s;
     fh_node_measured measured;
     uint32_t fetch_mb_s; /* to it, as measured; 0: not yet */

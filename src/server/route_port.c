@@ -39,6 +39,7 @@ fh_candidate fh_route_candidate(const fh_deployment_view *d, const char *region)
                           .instance = d->act,
                           .can = fh_engine_can(e) & ~MEDIA,
                           .trust = here ? FH_TRUST_OWN : FH_TRUST_RENTED,
+                          .via = d->order.supply,
                           .resume = fh_engine_resume(e),
                           .own_engine = fh_catalog_engine_is_own(e),
                           .dialect = FH_DIALECT_CHAT,
@@ -140,6 +141,7 @@ static int not_found(const fh_wanted *w, const fh_fleet_snapshot *snap, fh_err *
 typedef char place_name[80];
 typedef char arm_name[FH_ARM_CHARS];
 typedef char region_name[FH_REGION_CHARS];
+typedef char owner_name[FH_OWNER_CHARS];
 typedef struct gathering {
     const char *region; /* of this machine; NULL: not known */
     int64_t pool_canaries_per_day;
@@ -148,6 +150,7 @@ typedef struct gathering {
     fh_candidate list[FH_CANDIDATES_MAX];
     arm_name arms[FH_CANDIDATES_MAX];
     region_name regions[FH_CANDIDATES_MAX]; /* of machines of the pool */
+    owner_name owners[FH_CANDIDATES_MAX];   /* likewise */
     bool hosted[FH_CANDIDATES_MAX];
     size_t index[FH_CANDIDATES_MAX]; /* of the deployment, or of the provider */
     size_t count;
@@ -201,7 +204,9 @@ static void set_terms(gathering *g, fh_candidate *c)
     fh_standings_find(g->standings, c->place, c->model, &s);
     double speed = fh_honesty_work_tok_per_s(&s.work), share = speed > 0 ? (double)o.hour_nusd / 3600 / speed * 1e6 : 0;
     snprintf(g->regions[g->count], sizeof *g->regions, "%s", o.region);
+    snprintf(g->owners[g->count], sizeof *g->owners, "%s", o.owner);
     c->region = g->regions[g->count];
+    c->owner = g->owners[g->count];
     c->paid = !o.priced || o.hour_nusd || o.mtok_nusd;
     c->priced = o.priced && (!o.hour_nusd || speed > 0);
     c->in_nusd = c->priced ? o.mtok_nusd : 0;

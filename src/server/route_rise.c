@@ -28,6 +28,7 @@ static fh_candidate candidate_of(const rising *r, const fh_set_view *s, fh_deplo
     fh_set_view_asleep(s, room);
     if (s->only_here) snprintf(room->place, sizeof room->place, "here");
     fh_candidate c = fh_route_candidate(room, r->server->config->region);
+    if (!s->only_here) c.via = s->place; /* the one place, or the provider, that it was asked for at */
     c.asleep = s->wanted == 0;
     c.arm = c.model;
     return c;

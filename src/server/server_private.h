@@ -227,6 +227,10 @@ void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights
 void api_providers_list(api_call *c), api_providers_create(api_call *c), api_providers_check(api_call *c),
     api_providers_delete(api_call *c);
 void api_rentals_list(api_call *c), api_rentals_take_over(api_call *c), api_rentals_quote(api_call *c), api_rentals_guard(api_call *c);
+/* "owner", a name; left out: ret stays as it is. */
+int api_owner_read(const fh_json *body, char ret[FH_OWNER_CHARS], fh_err **err);
+/* "trust", a list of base/trust.h; left out: ret stays as it is. */
+int api_trust_read(const fh_json *body, char ret[FH_LIMIT_TRUST_BYTES], fh_err **err);
 int api_limit_read(const fh_json *body, fh_deploy_limit *l, fh_err **err); /* its member "limit", which may not be there */
 /* rental_quote.c: of a place that rents, limits that were not said are filled in. */
 void fh_rental_fill_limit(const fh_server *s, fh_deploy_spec *spec);

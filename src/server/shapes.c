@@ -232,6 +232,10 @@ static const api_field deployment[] = {
     {"load", "EngineLoad", true, true, "by the engine's own metrics, every five seconds; null: not ready, or not read yet"},
     {"sandbox", "string", true, false, "what shuts the engine in"},
     {"restarts", "integer", true, false, "how often it was started again"},
+    {"trust", "string", true, true, "who may read what it is asked: it runs nowhere else; null: wherever it fits"},
+    {"read_by", "string", true, true,
+     "who can, where it is now: own (its user alone), rented (whoever has that machine); null: not known yet"},
+    {"owned_by", "string", true, true, "whose that machine is; null: nobody was named"},
     {"machine", "DeploymentMachine", true, true, "the machine that was got for it alone; null: it runs on none such"},
     {"limit", "DeploymentLimit", true, true, "what such machines may cost; null: there is no limit"},
     END,
@@ -268,6 +272,9 @@ static const api_field deployment_create[] = {
     {"replicas_max", "integer", false, false, "the most: between the two there are as many as there is work for"},
     {"idle_s", "integer", false, false, "seconds without a request until a set whose fewest are 0 sleeps"},
     {"limit", "DeploymentLimit", false, false, "what machines that are got for it may cost"},
+    {"trust", "string", false, false,
+     "who may read what it is asked: it runs nowhere else. own, rented, or names besides, with commas: node/NAME, provider/NAME, "
+     "owner/NAME"},
     {"offer", "string", false, false,
      "of place provider/NAME, a plan's name: rented before others; when it is gone, one of its kind, then the cheapest that fits the "
      "limit"},
@@ -288,6 +295,7 @@ static const api_field replica_set[] = {
     {"variant", "string", true, false, "which weights"},
     {"place", "string", true, true, "where its replicas may run; null: anywhere"},
     {"engine", "string", true, false, "what runs them"},
+    {"trust", "string", true, true, "who may read what they are asked: they run nowhere else; null: wherever they fit"},
     {"replicas_min", "integer", true, false, "the fewest"},
     {"replicas_max", "integer", true, false, "the most"},
     {"idle_s", "integer", true, true, "seconds without a request until it sleeps; null: it does not"},
@@ -347,8 +355,10 @@ static const api_field import_job[] = {
         {"scope", "string", true, false, "use, admin, or scopes with commas between them"},                                                \
         {"models", "string[]", true, false, "what it may ask for; empty: all"},                                                            \
         {"regions", "string[]", true, false, "where its requests may be answered; empty: anywhere"},                                       \
-        {"created", "time", true, false, "when"}, {"expires", "time", true, true, "null: never"},                                          \
-        {"revoked", "time", true, true, "null: valid"}, {"used", "time", true, true, "when it was used last, to the minute; null: never"}, \
+        {"trust", "string", true, true, "who may read its requests, at most; null: each says itself"},                                     \
+        {"owner", "string", true, true, "who pays for them; null: nobody was named"}, {"created", "time", true, false, "when"},            \
+        {"expires", "time", true, true, "null: never"}, {"revoked", "time", true, true, "null: valid"},                                    \
+        {"used", "time", true, true, "when it was used last, to the minute; null: never"},                                                 \
         {"old_secret_until", "time", true, true, "how long its text before the last rotation opens; null: not"},                           \
         {"requests_per_minute", "integer", true, false, "0: no limit"}, {"tokens_per_minute", "integer", true, false, "0: no limit"},      \
         {"at_once", "integer", true, false, "requests under way at once; 0: no limit"},                                                    \
@@ -367,6 +377,9 @@ static const api_field key_create[] = {
      "commas between them"},
     {"models", "string[]", false, false, "models, groups, deployment/NAME or provider/NAME that it may ask for; without: all"},
     {"regions", "string[]", false, false, "regions that its requests may be answered in; without: anywhere"},
+    {"trust", "string", false, false,
+     "who may read its requests, at most: own, rented, named or any, or names besides, with commas: node/NAME, provider/NAME, owner/NAME"},
+    {"owner", "string", false, false, "who pays for them: what they ask of machines of the same owner earns those no standing"},
     {"days", "integer", false, false, "how long it is valid; without: until it is revoked"},
     {"requests_per_minute", "integer", false, false, "beyond: 429 with when to ask again; 0: no limit"},
     {"tokens_per_minute", "integer", false, false, "of prompts and answers; 0: no limit"},
@@ -426,6 +439,7 @@ static const api_field node[] = {
     {"name", "string", true, false, "its name"},
     {"state", "string", true, false, "joined, or draining: nothing new is started on it"},
     {"here", "boolean", true, false, "it is connected now"},
+    {"owned_by", "string", true, true, "whose it is, by the token that it joined with; null: nobody was named"},
     {"ask_micro_per_hour", "integer", true, false, "what its owner wants for an hour, in millionths of the currency; 0: nothing"},
     {"ask_currency", "string", true, false, "as USD"},
     {"standing", "Standing", true, false, "what was measured of it"},
@@ -440,6 +454,10 @@ static const api_field node[] = {
     {"facts", "object", true, false,
      "what it says of itself: processor, memory, GPUs, what it measured; empty until it has (docs/POOL.md)"},
     {"measured", "NodeMeasured", true, false, "what the server has measured of it"},
+    END,
+};
+static const api_field node_token_create[] = {
+    {"owner", "string", false, false, "whose machine it is for; without: the key's own"},
     END,
 };
 static const api_field node_token[] = {
@@ -788,6 +806,8 @@ static const api_field plan_create[] = {
     {"offers", "PlanOffer[]", false, false, "places beside this machine and those that are known"},
     {"spot", "boolean", false, false, "true: also machines that may be taken away"},
     {"region", "string", false, false, "only there"},
+    {"trust", "string", false, false,
+     "only where nobody else can read what is asked: own, rented, named or any, or names besides, with commas (docs/KEYS.md)"},
     {"regions", "PlanRegion[]", false, false, "what is known of places' energy and water; of others industry averages are taken"},
     END,
 };
@@ -812,6 +832,9 @@ static const api_field plan[] = {
     {"name", "string", true, true, "what its seller calls it"},
     {"source", "string", true, true, "where its price stands: the list, and the line or entry in it"},
     {"region", "string", true, true, "where it stands; null: not known"},
+    {"read_by", "string", true, false,
+     "who can read what is asked there: own (its user alone), rented (whoever has the machine), named or any (whoever has the endpoint)"},
+    {"owned_by", "string", true, true, "and whose it is; null: nobody was named"},
     {"spot", "boolean", true, false, "it may be taken away"},
     {"standing", "integer", true, true, "0 to 100, of places that others have and that were seen to work; null: it has none"},
     {"failing", "number", true, false,
@@ -911,6 +934,7 @@ const api_shape api_shapes[] = {
     {"NewKey", new_key},
     {"KeyCreate", key_create},
     {"KeyRotate", key_rotate},
+    {"NodeTokenCreate", node_token_create},
     {"Provider", provider},
     {"DeploymentLimit", deployment_limit},
     {"DeploymentMachine", deployment_machine},

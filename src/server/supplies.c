@@ -42,7 +42,7 @@ static int make_token(void *arg, char *out, size_t out_size, fh_err **err)
     char text[FH_JOIN_TOKEN_LEN + 1];
     int64_t expires;
     if (!s->pool) return fh_err_set(err, FH_E_UNAVAILABLE, "this server does not listen for machines");
-    int rc = fh_nodes_token_new(s->nodes, fh_pool_service_fingerprint(s->pool), fh_clock_utc_ns(), text, &expires, err);
+    int rc = fh_nodes_token_new(s->nodes, fh_pool_service_fingerprint(s->pool), "", fh_clock_utc_ns(), text, &expires, err);
     if (!rc) snprintf(out, out_size, "%s", text);
     explicit_bzero(text, sizeof text);
     return rc;

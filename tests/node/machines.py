@@ -42,8 +42,8 @@ class Pool(Server):
     def start_pool(self):
         return self.start("--pool", f"{self.address}:{self.pool_port}")
 
-    def token(self):
-        done = self.cli("node", "token")
+    def token(self, *flags):
+        done = self.cli("node", "token", *flags)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -88,11 +88,11 @@ class Pool(Server):
         assert status == 200, body
         return headers["x-freehold-place"], json.loads(body)["choices"][0]["message"]["content"]
 
-    def stream(self, ask=LONG, after=40, then=None):
+    def stream(self, ask=LONG, after=40, then=None, key=None):
         """The text of a stream; then(who answers) is called once, when there are so many characters of it."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         connection.request("POST", "/v1/chat/completions", json.dumps({**ask, "stream": True}),
-                           {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"})
+                           {"Authorization": f"Bearer {key or self.key}", "Content-Type": "application/json"})
         reply, text = connection.getresponse(), ""
         with contextlib.closing(connection):
             for line in reply:

@@ -11,8 +11,8 @@ typedef struct key {
     uint8_t bytes[FH_ANSWER_KEY_BYTES];
 } key;
 
-static const fh_asker own = {.salt = "s", .identity = "w", .regions = "", .own_engine = true},
-                      hosted = {.salt = "s", .identity = "w", .regions = ""};
+static const fh_asker own = {.salt = "s", .identity = "w", .trust = "rented", .key_trust = "", .regions = "", .own_engine = true},
+                      hosted = {.salt = "s", .identity = "w", .trust = "rented", .key_trust = "", .regions = ""};
 
 static key key_in(fh_wire_dialect d, const char *body, const fh_asker *who)
 {
@@ -114,15 +114,18 @@ static void order_inside_of_a_member_counts(void **state)
 static void whoever_and_whatever_else_is_asked_counts(void **state)
 {
     (void)state;
-    fh_asker salt = own, identity = own, trust = own, regions = own;
+    fh_asker salt = own, identity = own, trust = own, key_trust = own, regions = own;
     salt.salt = "t";
     identity.identity = "v";
-    trust.trust = FH_TRUST_ANY;
+    trust.trust = "own,node/den";
+    key_trust.key_trust = "own,node/den";
     regions.regions = "de";
     key first = chat(COLD "}");
     check_other(first, key_in(FH_DIALECT_CHAT, COLD "}", &salt));
     check_other(first, key_in(FH_DIALECT_CHAT, COLD "}", &identity));
     check_other(first, key_in(FH_DIALECT_CHAT, COLD "}", &trust));
+    check_other(first, key_in(FH_DIALECT_CHAT, COLD "}", &key_trust));
+    check_other(key_in(FH_DIALECT_CHAT, COLD "}", &trust), key_in(FH_DIALECT_CHAT, COLD "}", &key_trust));
     check_other(first, key_in(FH_DIALECT_CHAT, COLD "}", &regions));
     check_other(first, key_in(FH_DIALECT_MESSAGES, COLD ",\"max_tokens\":9}", &own));
 }

@@ -41,6 +41,8 @@ typedef struct world {
     fh_trust trust;
     const char *regions[2]; /* of the replica, and of the one that takes its place */
     const char *demands, *key_regions;
+    const char *owners[2]; /* as regions */
+    const char *trusts, *key_trust;
     bool paid;
     int64_t price_nusd;
     uint64_t budget_tok; /* of the port of budgets */
@@ -215,6 +217,7 @@ static int choose(void *ctx, fh_str model, fh_pick *pick, void *arg, fh_route *r
                         .region = w->regions[w->instance > 0],
                         .instance = w->instance,
                         .trust = w->trust,
+                        .owner = w->owners[w->instance > 0],
                         .resume = w->resume,
                         .can = FH_NEED_BIT(CHOICES),
                         .own_engine = true,
@@ -280,6 +283,7 @@ static void door_handles(fh_http_req *req, void *ctx)
     fh_key key = {.scopes = w->scopes, .limits = w->limits, .priority_most = w->priority_most, .no_pages = w->key_no_pages};
     snprintf(key.models, sizeof key.models, "%s", w->models);
     snprintf(key.regions, sizeof key.regions, "%s", w->key_regions);
+    snprintf(key.trust, sizeof key.trust, "%s", w->key_trust);
     snprintf(key.id, sizeof key.id, "%s", w->key_id);
     fh_gateway_handle(w->gateway, req, &key);
 }
@@ -347,7 +351,7 @@ static int set_up(void **state, bool budget)
     w->resume = FH_RESUME_TOKENS;
     w->key_id = "aaaaaaaa";
     w->scopes = FH_SCOPES_USE;
-    w->models = w->key_regions = "";
+    w->models = w->key_regions = w->key_trust = "";
     *state = w;
     return 0;
 }
@@ -419,6 +423,7 @@ static fh_http_call *ask(world *w, bool stream, bool (*on_data)(void *, const vo
     if (w->sends_state) headers[header_count++] = (fh_header){FH_STR("tracestate"), fh_str_of(w->sends_state)};
     if (w->priority) headers[header_count++] = (fh_header){FH_STR("x-freehold-priority"), fh_str_of(w->priority)};
     if (w->cache_wish) headers[header_count++] = (fh_header){FH_STR("Cache-Control"), fh_str_of(w->cache_wish)};
+    if (w->trusts) headers[header_count++] = (fh_header){FH_STR("x-freehold-trust"), fh_str_of(w->trusts)};
     if (w->demands) headers[header_count++] = (fh_header){FH_STR("x-freehold-region"), fh_str_of(w->demands)};
     if (w->wait) headers[header_count++] = (fh_header){FH_STR("x-freehold-max-wait"), fh_str_of(w->wait)};
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/chat/completions", fh_http_server_port(w->door));
@@ -849,6 +854,64 @@ static void a_stream_is_not_moved_to_another_region(void **state)
     assert_null(strstr(fh_buf_cstr(&w->body), "[DONE]"));
 }
 
+static void a_stream_is_not_moved_to_whom_nobody_named(void **state)
+{
+    world *w = *state;
+    w->trust = FH_TRUST_RENTED;
+    w->owners[0] = "alice";
+    w->owners[1] = "mallory";
+    w->trusts = "owner/alice, owner/bob";
+    w->plan[0] = CUT_TOKENS;
+    exchange(w, true);
+    assert_int_equal(w->asked, 1);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "error"));
+    assert_null(strstr(fh_buf_cstr(&w->body), "[DONE]"));
+}
+
+static void a_stream_is_moved_to_another_who_was_named(void **state)
+{
+    world *w = *state;
+    w->trust = FH_TRUST_RENTED;
+    w->owners[0] = "alice";
+    w->owners[1] = "bob";
+    w->key_trust = "own,owner/alice,owner/bob";
+    w->plan[0] = CUT_TOKENS;
+    w->plan[1] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->asked, 2);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "[DONE]"));
+}
+
+static void refused_by_trust(world *w, const char *trusts, int status)
+{
+    w->trusts = trusts;
+    w->plan[0] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->status, status);
+    assert_int_equal(w->asked, 0);
+    assert_non_null(strstr(fh_buf_cstr(&w->body), "x-freehold-trust"));
+    fh_buf_clear(&w->body);
+}
+
+static void a_request_trusts_nobody_whom_its_key_does_not(void **state)
+{
+    world *w = *state;
+    w->never_replaced = true;
+    w->trust = FH_TRUST_RENTED;
+    w->owners[0] = "alice";
+    refused_by_trust(w, "owner/bob", 403);
+    refused_by_trust(w, "alice", 400);
+    w->key_trust = "own,owner/bob";
+    refused_by_trust(w, "any", 403);
+    refused_by_trust(w, NULL, 403);
+    w->key_trust = "own,owner/alice";
+    refused_by_trust(w, "own", 403);
+    w->trusts = "any";
+    w->plan[0] = STREAM;
+    exchange(w, true);
+    assert_int_equal(w->status, 200);
+}
+
 static void a_key_needs_the_scope_of_what_it_asks(void **state)
 {
     world *w = *state;
@@ -1225,6 +1288,9 @@ int main(void)
         TEST(an_error_inside_a_stream_is_not_shown_when_another_goes_on),
         TEST(nothing_goes_beyond_the_trust_of_the_request),
         TEST(nothing_goes_beyond_the_regions_of_the_request),
+        TEST(a_stream_is_not_moved_to_whom_nobody_named),
+        TEST(a_stream_is_moved_to_another_who_was_named),
+        TEST(a_request_trusts_nobody_whom_its_key_does_not),
         TEST(a_request_demands_no_region_that_its_key_does_not_allow),
         TEST(a_stream_is_not_moved_to_another_region),
         TEST(a_key_needs_the_scope_of_what_it_asks),

@@ -149,6 +149,8 @@ static void all_that_is_said_of_a_key_survives_a_restart(void **state)
     assert_int_equal(fh_key_add_model(&spec, FH_STR("deployment/mine"), NULL), 0);
     assert_int_equal(fh_regions_add(spec.regions, FH_STR("de"), NULL), 0);
     spec.no_pages = true;
+    assert_int_equal(fh_trusts_parse(FH_STR("node/den,owner/alice"), spec.trust, NULL), 0);
+    strcpy(spec.owner, "bob");
     assert_int_equal(fh_keys_create(s->keys, &spec, 1000, NULL, text, NULL), 0);
     reopen(s);
     assert_int_equal(fh_keys_check(s->keys, fh_str_of(text), 2000, &found, NULL), 0);
@@ -160,6 +162,8 @@ static void all_that_is_said_of_a_key_survives_a_restart(void **state)
     assert_string_equal(found.models, "deployment/mine");
     assert_string_equal(found.regions, "de");
     assert_true(found.no_pages);
+    assert_string_equal(found.trust, "own,node/den,owner/alice");
+    assert_string_equal(found.owner, "bob");
 }
 
 static void a_rotated_key_opens_with_the_old_text_until_the_grace_ends(void **state)

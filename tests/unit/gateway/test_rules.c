@@ -16,7 +16,7 @@ static const fh_candidate hosted = {.deployment = "provider/lab",
 
 static fh_rules all(void)
 {
-    return (fh_rules){.trust = FH_TRUST_ANY, .licence = FH_TERMS_RESTRICTED, .max_nusd = -1, .prompt_tok = 100, .answer_tok = 200};
+    return (fh_rules){.trust = "any", .licence = FH_TERMS_RESTRICTED, .max_nusd = -1, .prompt_tok = 100, .answer_tok = 200};
 }
 
 static void everything_may_answer_what_allows_everything(void **state)
@@ -29,12 +29,39 @@ static void everything_may_answer_what_allows_everything(void **state)
 static void trust_and_licence_are_bounds(void **state)
 {
     fh_rules r = all();
-    r.trust = FH_TRUST_RENTED;
+    strcpy(r.trust, "rented");
     assert_int_equal(fh_rules_broken(&r, &hosted), FH_RULE_TRUST);
     r = all();
     r.licence = FH_TERMS_FREE;
     assert_int_equal(fh_rules_broken(&r, &hosted), FH_RULE_LICENCE);
     assert_int_equal(fh_rules_broken(&r, &own), FH_RULES_KEPT);
+}
+
+static void what_names_its_readers_is_read_by_no_other(void **state)
+{
+    fh_candidate den = hosted;
+    den.place = "node/den";
+    den.owner = "alice";
+    den.trust = FH_TRUST_RENTED;
+    fh_rules r = all();
+    strcpy(r.trust, "own,node/den");
+    assert_int_equal(fh_rules_broken(&r, &den), FH_RULES_KEPT);
+    assert_int_equal(fh_rules_broken(&r, &own), FH_RULES_KEPT);
+    assert_int_equal(fh_rules_broken(&r, &hosted), FH_RULE_TRUST);
+    strcpy(r.trust, "own,owner/bob");
+    assert_int_equal(fh_rules_broken(&r, &den), FH_RULE_TRUST);
+}
+
+static void what_a_key_does_not_trust_no_request_does(void **state)
+{
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    fh_rules r = all();
+    strcpy(r.key_trust, "own,node/den");
+    assert_int_equal(fh_rules_broken(&r, &hosted), FH_RULE_TRUST);
+    assert_int_equal(fh_rules_broken(&r, &own), FH_RULES_KEPT);
+    assert_int_equal(fh_rules_refuse(&r, FH_RULE_TRUST, &err), FH_E_FORBIDDEN);
+    assert_non_null(strstr(fh_err_message(err), "'any'"));
+    assert_non_null(strstr(fh_err_message(err), "'own,node/den' of its key"));
 }
 
 static void what_may_be_answered_in_some_regions_is_answered_nowhere_else(void **state)
@@ -135,6 +162,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_may_answer_what_allows_everything),
         cmocka_unit_test(trust_and_licence_are_bounds),
+        cmocka_unit_test(what_names_its_readers_is_read_by_no_other),
+        cmocka_unit_test(what_a_key_does_not_trust_no_request_does),
         cmocka_unit_test(what_may_be_answered_in_some_regions_is_answered_nowhere_else),
         cmocka_unit_test(models_can_be_named_and_excluded_by_any_of_their_names),
         cmocka_unit_test(a_prompt_must_fit_where_the_model_is_open),

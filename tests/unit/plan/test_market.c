@@ -69,6 +69,37 @@ static void one_market_goes_into_another_with_its_places(void **state)
     assert_string_equal(fh_plan_book_region_name(b, 0), "");
 }
 
+static void whoever_a_list_leaves_out_is_barred_with_the_reason(void **state)
+{
+    (void)state;
+    FH_AUTO(fh_plan_book) fh_plan_book *b = NULL;
+    fh_plan plans[8];
+    fh_plan_ranking r = {.plans = plans, .max = FH_COUNT(plans)};
+    const fh_catalog_model *m = fh_catalog_find(FH_STR("smollm2-135m"));
+    static const char *const places[] = {"here", "node/den", "node/bob", "provider/lab"};
+    char why[200];
+    assert_int_equal(fh_plan_book_new(&b, NULL), 0);
+    for (size_t i = 0; i < FH_COUNT(places); i++) {
+        fh_plan_listing l = of("h200", 1, (int64_t)i);
+        l.place = fh_str_of(places[i]);
+        l.trust = i ? FH_TRUST_RENTED : FH_TRUST_OWN;
+        l.owner = fh_str_of(i == 1 ? "alice" : "");
+        assert_int_equal(fh_plan_book_add(b, &l, NULL), 0);
+    }
+    fh_plan_book_bar(b, "own,owner/alice");
+    fh_plan_market on = fh_plan_book_market(b);
+    assert_int_equal(fh_plan_rank(m, &(fh_plan_wishes){.variant = NULL}, &on, &r, NULL), 0);
+    assert_int_equal(r.count, 2);
+    assert_int_equal(plans[0].offer, 0);
+    assert_int_equal(plans[1].offer, 1);
+    assert_int_equal(r.refused[FH_PLAN_BY_TRUST].count, 2);
+    fh_plan_why_not(&r, FH_PLAN_BY_TRUST, why, sizeof why);
+    assert_string_equal(why, "2 offers have somebody who could read what is asked there, and is not trusted with it");
+    fh_plan_book_bar(b, "any");
+    assert_int_equal(fh_plan_rank(m, &(fh_plan_wishes){.variant = NULL}, &on, &r, NULL), 0);
+    assert_int_equal(r.count, 4);
+}
+
 static void what_cannot_be_planned_for_is_refused(void **state)
 {
     (void)state;
@@ -113,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(offers_of_the_same_devices_share_a_host),
         cmocka_unit_test(one_market_goes_into_another_with_its_places),
+        cmocka_unit_test(whoever_a_list_leaves_out_is_barred_with_the_reason),
         cmocka_unit_test(what_cannot_be_planned_for_is_refused),
         cmocka_unit_test(growing_survives_every_failed_allocation),
     };

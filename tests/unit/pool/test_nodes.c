@@ -51,7 +51,7 @@ static int64_t joined(const char *name, uint8_t key)
     char text[FH_JOIN_TOKEN_LEN + 1];
     int64_t expires, id = 0;
     fh_link_digest server = {{9}};
-    assert_int_equal(fh_nodes_token_new(nodes, &server, NOW, text, &expires, NULL), 0);
+    assert_int_equal(fh_nodes_token_new(nodes, &server, "", NOW, text, &expires, NULL), 0);
     fh_node_join j = {.token = fh_str_of(text), .name = fh_str_of(name), .ask = {250000, "EUR"}, .key = {{key}}};
     assert_int_equal(fh_nodes_join(nodes, &j, NOW, &id, NULL), 0);
     return id;
@@ -236,7 +236,7 @@ static void whatever_call_fails_a_machine_has_joined_or_has_not(void **state)
             assert_int_equal(fh_db_exec(db, NULL, "DELETE FROM join_tokens", ""), 0);
             close_all();
             open_all(NOW);
-            assert_int_equal(fh_nodes_token_new(nodes, &(fh_link_digest){{9}}, NOW, token, &expires, NULL), 0);
+            assert_int_equal(fh_nodes_token_new(nodes, &(fh_link_digest){{9}}, "", NOW, token, &expires, NULL), 0);
             fh_fault_arm(kinds[i], nth, false);
             int rc = join_certify_and_come(NULL);
             bool hit = fh_fault_struck();

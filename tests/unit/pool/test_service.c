@@ -145,7 +145,7 @@ static void start_member(bool joins)
 static void make_token(void)
 {
     int64_t expires;
-    assert_int_equal(fh_nodes_token_new(nodes, fh_pool_service_fingerprint(service), server_now(), token, &expires, NULL), 0);
+    assert_int_equal(fh_nodes_token_new(nodes, fh_pool_service_fingerprint(service), "", server_now(), token, &expires, NULL), 0);
 }
 
 static fh_pool_place here(void)
@@ -242,7 +242,7 @@ static void a_token_is_refused_when_its_hour_is_over(void **state)
     int64_t expires;
     make_token();
     offset_ns = DAY / 2;
-    assert_int_equal(fh_nodes_token_new(nodes, fh_pool_service_fingerprint(service), server_now(), other, &expires, NULL), 0);
+    assert_int_equal(fh_nodes_token_new(nodes, fh_pool_service_fingerprint(service), "", server_now(), other, &expires, NULL), 0);
     join_as("den");
     run_until(loop, deadline, has_failed);
     assert_non_null(strstr(seen.why, "hour is over"));

@@ -37,7 +37,7 @@ static int clean(void **state)
 static void new_token(int64_t now, char text[FH_JOIN_TOKEN_LEN + 1])
 {
     int64_t expires;
-    assert_int_equal(fh_nodes_token_new(nodes, &server, now, text, &expires, NULL), 0);
+    assert_int_equal(fh_nodes_token_new(nodes, &server, "", now, text, &expires, NULL), 0);
     assert_true(expires == now + HOUR);
 }
 
@@ -144,7 +144,7 @@ static void only_so_many_tokens_wait_to_be_used(void **state)
     FH_AUTO(fh_err) fh_err *err = NULL;
     int64_t expires, id;
     for (int i = 0; i < FH_LIMIT_JOIN_TOKENS; i++) new_token(NOW, last);
-    assert_int_equal(fh_nodes_token_new(nodes, &server, NOW, text, &expires, &err), FH_E_CONFLICT);
+    assert_int_equal(fh_nodes_token_new(nodes, &server, "", NOW, text, &expires, &err), FH_E_CONFLICT);
     assert_int_equal(join(last, "one", 1, NOW, &id, NULL), 0);
     new_token(NOW, text); /* the used one made room */
     new_token(NOW + HOUR, text);

@@ -135,6 +135,7 @@
     X(KEYS, 100000, "keys of a server; beyond: 409")                                                                                       \
     X(KEY_MODELS_BYTES, 512, "names of the models that a key may ask for, together; beyond: 400")                                          \
     X(REGIONS_BYTES, 256, "names of the regions that a request or a key demands, together; beyond: 400")                                   \
+    X(TRUST_BYTES, 256, "classes and names of those who may read, of a request, a key or a deployment, together; beyond: 400")             \
     X(KEY_GRACE_S, 2592000, "time that the text of a key before a rotation may still open; beyond: 400")                                   \
     X(KEY_USED_MS, 60000, "time between two times that it is written down when keys were used last")                                       \
     X(REPLACE_WAIT_MS, 10000, "time that a request waits for a replica that broke to be replaced; beyond: 502")                            \

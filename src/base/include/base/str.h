@@ -25,6 +25,8 @@ bool fh_str_ends(fh_str s, fh_str suffix);
 fh_str fh_str_trim(fh_str s); /* ASCII space, tab, CR, LF */
 /* Index of the first needle, or s.len when there is none. */
 size_t fh_str_find(fh_str s, fh_str needle);
+enum { FH_LABEL_CHARS = 64 };
+bool fh_str_is_label(fh_str s); /* 1 to 63 small letters, digits and dashes */
 /* Whole slice as a number; false on anything else (signs, blanks, overflow, more than max). */
 bool fh_str_u64(fh_str s, uint64_t max, uint64_t *ret);
 /* Whole slice as a finite decimal number, locale-free. */

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/trust.h"
 #include "json/json.h"
 #include "net/loop.h"
 
@@ -46,7 +47,8 @@ typedef struct fh_deploy_limit { /* of a machine that is got for a deployment. 0
     int64_t max_hour_micro;      /* millionths of the currency */
     int64_t seconds, micro;      /* of all of them together */
     char currency[4];
-    char offer[64], offer_kind[80]; /* picked of what its provider offers (supply/supply.h); "": none was */
+    char offer[64], offer_kind[80];   /* picked of what its provider offers (supply/supply.h); "": none was */
+    char trust[FH_LIMIT_TRUST_BYTES]; /* not of machines alone: who may read what it is asked, by base/trust.h; "": anybody */
 } fh_deploy_limit;
 
 /* What an engine says of its load, by its own metrics; below 0: it does not say. */
@@ -87,11 +89,12 @@ typedef struct fh_set_view {
     char name[64], model[128], variant[64];
     char place[64]; /* as it was asked for: "" is any */
     char engine[32];
-    char why[200];            /* so many are wanted */
-    int64_t min, max, idle_s; /* idle_s: without a request until none is wanted, where min is 0 */
-    int64_t wanted, ready;    /* replicas now; wanted 0: it sleeps until it is woken */
-    int64_t count;            /* replicas that run or are on their way */
-    int64_t leaving;          /* of these, that go once their successors are ready */
+    char trust[FH_LIMIT_TRUST_BYTES]; /* as fh_deploy_limit has it */
+    char why[200];                    /* so many are wanted */
+    int64_t min, max, idle_s;         /* idle_s: without a request until none is wanted, where min is 0 */
+    int64_t wanted, ready;            /* replicas now; wanted 0: it sleeps until it is woken */
+    int64_t count;                    /* replicas that run or are on their way */
+    int64_t leaving;                  /* of these, that go once their successors are ready */
     int64_t context_tok, streams;
     int64_t created_utc_ns, changed_utc_ns; /* the second: wanted */
     int64_t woke_ns;                        /* how long it took from its last waking to the first ready one; 0: not yet */

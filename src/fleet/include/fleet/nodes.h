@@ -28,7 +28,8 @@ typedef struct fh_fleet_node {
     char currency[4];
     int64_t mtok_micro; /* for a million tokens besides */
     char mtok_currency[4];
-    bool draining; /* takes no more engines */
+    char owner[64]; /* whose it is; "": nobody was named */
+    bool draining;  /* takes no more engines */
 } fh_fleet_node;
 
 fh_loop *fh_fleet_loop(fh_fleet *f); /* any thread */

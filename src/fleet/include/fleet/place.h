@@ -45,6 +45,7 @@ typedef struct fh_place_terms {
     char currency[4];
     int64_t mtok_micro; /* what a million tokens costs besides, prompts and answers alike; 0: nothing */
     char mtok_currency[4];
+    char owner[64]; /* whose it is, for base/trust.h; "": nobody was named */
 } fh_place_terms;
 
 typedef struct fh_place fh_place;

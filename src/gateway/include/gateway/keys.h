@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/trust.h"
 #include "db/db.h"
 #include "gateway/prefer.h"
 #include "gateway/region.h"
@@ -63,6 +64,8 @@ typedef struct fh_key {                                     /* what may be shown
     bool no_pages;                          /* nothing computed of its prompts lies on a disk */
     char models[FH_LIMIT_KEY_MODELS_BYTES]; /* what it may ask for, names split by commas; "": all */
     char regions[FH_LIMIT_REGIONS_BYTES];   /* where its requests may be answered, by gateway/region.h; "": anywhere */
+    char trust[FH_LIMIT_TRUST_BYTES];       /* who may read them, by base/trust.h; "": each says itself */
+    char owner[FH_OWNER_CHARS];             /* who pays for them: work on machines of theirs earns no standing; "": nobody was named */
 } fh_key;
 bool fh_key_may(const fh_key *k, fh_scope need);
 /* Adds a name to k->models. FH_E_INVALID for what is no name of a model, a group or a deployment, or when there is no more room. */

@@ -5,15 +5,11 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "base/trust.h"
 #include "gateway/region.h"
 #include "wire/stream.h"
 #include <stddef.h>
 #include <stdint.h>
-
-/* How far from its owner's hands a request may go; each class holds those before it. */
-typedef enum fh_trust { FH_TRUST_OWN, FH_TRUST_RENTED, FH_TRUST_NAMED, FH_TRUST_ANY, FH_TRUSTS } fh_trust;
-const char *fh_trust_name(fh_trust t); /* "own", "rented", "named", "any" */
-bool fh_trust_parse(fh_str name, fh_trust *ret);
 
 /* What a model's licence asks of whoever uses it; each class is freer than those behind it. */
 typedef enum fh_terms { FH_TERMS_FREE, FH_TERMS_ASK, FH_TERMS_RESTRICTED, FH_TERMS } fh_terms;
@@ -36,6 +32,7 @@ typedef struct fh_candidate { /* one ready replica; strings are borrowed until t
     bool open;          /* the request leaves the model open: it asks for auto, or for a group */
     uint32_t can;       /* FH_NEED_BITs */
     fh_trust trust;
+    const char *via, *owner; /* of base/trust.h: of whom its machine was got, and whose it is; NULL or "": nobody's */
     fh_resume resume;
     bool own_engine;         /* ours: takes a salt, says its tokens, has /tokenize and the like */
     bool watched;            /* its honesty is checked: log-probabilities are asked of every request, so that canaries do not show */

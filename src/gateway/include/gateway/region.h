@@ -7,7 +7,7 @@
 #include "base/limits.h"
 #include "base/str.h"
 
-enum { FH_REGION_CHARS = 64 };
+enum { FH_REGION_CHARS = FH_LABEL_CHARS };
 bool fh_region_is(fh_str name);                             /* 1 to 63 small letters, digits and dashes */
 fh_str fh_regions_at(const char *list, size_t n);           /* the nth; empty beyond the last */
 bool fh_regions_hold(const char *list, const char *region); /* false for a region that is not known: NULL, "" */

@@ -28,6 +28,7 @@ typedef struct fh_record {
     /* of one for a model alone; operation NULL: it was none */
     const char *operation;                  /* "chat", ... */
     const char *model, *provider;           /* "": it got to no replica */
+    const char *owner;                      /* of the key; "": nobody was named */
     const char *key_class, *cache, *finish; /* finish "": it has none */
     bool stream;
     int code;          /* class of error that the client was told; 0: none */

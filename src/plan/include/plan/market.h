@@ -5,6 +5,7 @@
 #ifndef FH_PLAN_MARKET_H
 #define FH_PLAN_MARKET_H
 
+#include "base/trust.h"
 #include "plan/rank.h"
 
 typedef struct fh_plan_listing {      /* strings are borrowed for the call */
@@ -22,6 +23,8 @@ typedef struct fh_plan_listing {      /* strings are borrowed for the call */
     uint8_t failing_percent;          /* as in fh_plan_offer */
     bool judged;                      /* it has a standing: */
     uint8_t standing;                 /* 0 to 100 */
+    fh_trust trust;                   /* whoever has it can read what is asked there: of that class */
+    fh_str owner;                     /* and of that name; may be empty */
 } fh_plan_listing;
 
 typedef struct fh_plan_label { /* of an offer; the strings live as long as the market that it was first added to */
@@ -29,6 +32,8 @@ typedef struct fh_plan_label { /* of an offer; the strings live as long as the m
     uint32_t row;
     bool judged;
     uint8_t standing;
+    fh_trust trust;
+    const char *owner;
 } fh_plan_label;
 
 typedef struct fh_plan_book fh_plan_book;
@@ -46,6 +51,9 @@ int fh_plan_book_add_all(fh_plan_book *b, const fh_plan_book *other, fh_err **er
 /* What is known of a place's energy and water, whether or not there are offers there. */
 int fh_plan_book_set_region(fh_plan_book *b, fh_str name, const fh_plan_region *r, fh_err **err);
 uint16_t fh_plan_book_region(const fh_plan_book *b, fh_str name); /* its number in offers and wishes; 0: none is there */
+
+/* From now on those are barred whom a list of base/trust.h leaves out. */
+void fh_plan_book_bar(fh_plan_book *b, const char *trust);
 
 fh_plan_market fh_plan_book_market(const fh_plan_book *b); /* borrowed until the next change */
 const fh_plan_label *fh_plan_book_label(const fh_plan_book *b, uint32_t offer);

@@ -39,7 +39,8 @@ typedef struct fh_plan_offer {
     uint32_t start_s;          /* until the machine answers with its image */
     uint32_t fetch_mb_s;       /* at which weights come there, in 1,000,000 bytes; 0: they are there */
     uint16_t region;           /* index into regions + 1; 0: unknown */
-    bool spot;                 /* may be taken away */
+    bool spot : 1;             /* may be taken away */
+    bool barred : 1;           /* whoever has it is not to read what is asked there */
     uint8_t failing_percent;   /* of requests are expected to fail there, and are paid for; below 100 */
     int64_t hour_nusd;         /* of all its machines together; 0: free */
     int64_t in_nusd, out_nusd; /* a million tokens; of a host besides the hour */
@@ -98,6 +99,7 @@ typedef struct fh_plan {
 /* Why an offer is none, in the order in which it is asked. */
 typedef enum fh_plan_reason {
     FH_PLAN_BY_LICENCE, /* wanted: the class asked for, had: the model's */
+    FH_PLAN_BY_TRUST,   /* it is barred; numbers are 0 */
     FH_PLAN_BY_REGION,  /* numbers are 0 */
     FH_PLAN_BY_SPOT,    /* it may be taken away; numbers are 0 */
     FH_PLAN_BY_FORMAT,  /* no variant that its engines open; numbers are 0 */

@@ -10,6 +10,7 @@
 #define FH_POOL_NODES_H
 
 #include "base/limits.h"
+#include "base/trust.h"
 #include "db/db.h"
 #include "json/json.h"
 #include "pool/ca.h"
@@ -27,6 +28,7 @@ typedef struct fh_node {
     fh_link_digest certificate, next; /* zeros: there is none */
     int64_t until_utc_ns;             /* end of the later one of them */
     fh_node_ask ask;
+    char owner[FH_OWNER_CHARS];         /* whose it is, by the token that it came with; "": nobody was named */
     const char *facts;                  /* JSON text: what it says of itself; "{}" until it has */
     fh_node_measured measured;          /* what the server has measured of it */
     int64_t joined_utc_ns, seen_utc_ns; /* the second: 0 until it came with a certificate */
@@ -38,8 +40,9 @@ int fh_nodes_open(fh_nodes **ret, fh_db *db, int64_t now_utc_ns, fh_err **err); 
 void fh_nodes_close(fh_nodes *n);
 FH_DEFINE_AUTO(fh_nodes, fh_nodes_close);
 
-/* tokens.c. text gets the token, to be shown once. FH_E_CONFLICT when JOIN_TOKENS wait to be used. */
-int fh_nodes_token_new(fh_nodes *n, const fh_link_digest *server, int64_t now_utc_ns, char text[FH_JOIN_TOKEN_LEN + 1],
+/* tokens.c. text gets the token, to be shown once; owner ("": nobody) is whose machine it is for. FH_E_CONFLICT when JOIN_TOKENS wait to
+ * be used. */
+int fh_nodes_token_new(fh_nodes *n, const fh_link_digest *server, const char *owner, int64_t now_utc_ns, char text[FH_JOIN_TOKEN_LEN + 1],
                        int64_t *ret_expires_utc_ns, fh_err **err);
 
 typedef struct fh_node_join { /* what a machine says that wants to join */

@@ -1,23 +1,6 @@
-/* Names of the trust classes, the classes of licences, and what may be preferred. */
+/* Names of the classes of licences, and of what may be preferred. */
 #include "gateway/ports.h"
 #include "gateway/prefer.h"
-
-static const char *const names[FH_TRUSTS] = {"own", "rented", "named", "any"};
-
-const char *fh_trust_name(fh_trust t)
-{
-    return names[t];
-}
-
-bool fh_trust_parse(fh_str name, fh_trust *ret)
-{
-    for (fh_trust t = 0; t < FH_TRUSTS; t++) {
-        if (!fh_str_eqs(name, names[t])) continue;
-        *ret = t;
-        return true;
-    }
-    return false;
-}
 
 static const char *const terms[FH_TERMS] = {"free", "ask", "restricted"};
 
