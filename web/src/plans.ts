@@ -11,6 +11,7 @@ export interface Wishes {
   context_tok?: number;
   streams?: number;
   spot?: boolean;
+  trust?: string; // who may read what is asked: classes and names, with commas
 }
 
 export interface Row { // one place, with what is known of it
@@ -43,23 +44,37 @@ function poolRow(nodes: PoolNode[], rows: Row[]): Row[] {
   return cheapest ? [{ ...cheapest, id: 'pool', place: 'pool' }] : [];
 }
 
+const NAMED = /^(own|rented|named|any|(node|provider|owner)\/[a-z0-9-]{1,63})$/;
+const wordsOf = (trust: string): string[] => trust.split(',').map((w) => w.trim());
+
+/** Is it a list of classes and names? Pure. */
+export function isTrust(text: string): boolean {
+  return wordsOf(text).every((w) => NAMED.test(w));
+}
+
+/** May whoever has a place that nothing is planned for read what is asked? Its like are the ones of others. Pure. */
+export function mayRead(trust: string | undefined, place: string, owner: string | null): boolean {
+  return trust === undefined || wordsOf(trust).some((w) => ['rented', 'named', 'any', place, `owner/${owner}`].includes(w));
+}
+
 /** The same offer in several rankings is one row. Places that cannot be planned for stand behind: they can still be run at. Pure. */
-export function rowsOf(rankings: Ranking[], nodes: PoolNode[], providers: Provider[]): Row[] {
+export function rowsOf(rankings: Ranking[], nodes: PoolNode[], providers: Provider[], trust?: string): Row[] {
   const rows = new Map<string, Row>();
   for (const plan of rankings.flatMap((r) => r.plans)) {
     const id = [plan.place, plan.name, plan.source, plan.region, plan.host, plan.hour_nusd, plan.spot].join('|');
     if (!rows.has(id)) rows.set(id, { id, place: plan.place, plan, ask: null, kind: kindOf(plan) });
   }
-  for (const n of nodes) {
+  const trusted = nodes.filter((n) => mayRead(trust, `node/${n.name}`, n.owned_by));
+  for (const n of trusted) {
     const place = `node/${n.name}`;
     const planned = [...rows.values()].some((r) => r.place === place);
     if (!planned && presenceOf(n) === 'here') rows.set(place, { id: place, place, plan: null, ask: { hour: n.ask_micro_per_hour / 1e6, currency: n.ask_currency }, kind: 'pool' });
   }
   for (const p of providers) {
     const place = `provider/${p.name}`;
-    if (kindClass(p.kind) === 'got') rows.set(place, { id: place, place, plan: null, ask: null, kind: 'got' });
+    if (kindClass(p.kind) === 'got' && mayRead(trust, place, null)) rows.set(place, { id: place, place, plan: null, ask: null, kind: 'got' });
   }
-  return [...poolRow(nodes, [...rows.values()]), ...rows.values()];
+  return [...poolRow(trusted, [...rows.values()]), ...rows.values()];
 }
 
 /** What is compared: less is better. Null: not known. */
@@ -119,7 +134,7 @@ export async function planFor(model: string, wishes: Wishes): Promise<void> {
   const providers = json<{ items: Provider[] }>('/api/v1/providers');
   const nodes = json<{ items: PoolNode[] }>('/api/v1/nodes');
   const rankings = await Promise.all(GOALS.map((goal) => ask(model, wishes, goal)));
-  const rows = rowsOf(rankings, (await nodes).items, (await providers).items);
+  const rows = rowsOf(rankings, (await nodes).items, (await providers).items, wishes.trust);
   if (sheet.get().model === model) sheet.set({ ranking: rankings[0] ?? null, rows });
 }
 

@@ -1,16 +1,16 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { against, bestOf, ranked, rowsOf, usualLimit, weightsOf } from '../src/plans.ts';
+import { against, bestOf, isTrust, mayRead, ranked, rowsOf, usualLimit, weightsOf } from '../src/plans.ts';
 import type { Plan, PoolNode, Provider, Ranking } from '../src/api/types.ts';
 
 const plan = (place: string, more: Partial<Plan>): Plan => ({
-  place, name: null, source: null, region: null, spot: false, host: '8 x H200', variant: null, scored: true, needs_bytes: null, streams_max: null, tokens_per_second: null, first_token_ms: null,
+  place, name: null, source: null, region: null, read_by: 'rented', owned_by: null, spot: false, host: '8 x H200', variant: null, scored: true, needs_bytes: null, streams_max: null, tokens_per_second: null, first_token_ms: null,
   uj_per_million: null, measured_runs: 0, tokens_per_second_low: null, tokens_per_second_high: null, ul_per_million: null, hour_nusd: 1e9, nusd_per_million: 1e9, ready_s: 0, start_nusd: 0, ...more,
 });
 const ranking = (plans: Plan[], unpriced: string[] = []): Ranking => ({
   model: 'm', context_tok: 1, streams: 1, fit: plans.length, why: '', plans, providers: [], refused: [], unpriced, break_even: null, smallest: null,
 });
-const node = (name: string) => ({ name, here: true, state: 'joined', ask_micro_per_hour: 350_000, ask_currency: 'EUR' }) as PoolNode;
+const node = (name: string, owner: string | null = null) => ({ name, owned_by: owner, here: true, state: 'joined', ask_micro_per_hour: 350_000, ask_currency: 'EUR' }) as PoolNode;
 const places = (rows: { place: string }[]) => rows.map((r) => r.place);
 
 test('the same offer in several rankings is one row, and what cannot be planned for stands behind', () => {
@@ -20,6 +20,16 @@ test('the same offer in several rankings is one row, and what cannot be planned 
   assert.deepEqual(rows.map((r) => r.kind), ['pool', 'rented', 'own', 'pool', 'got']);
   assert.deepEqual(rows[3]?.ask, { hour: 0.35, currency: 'EUR' });
   assert.deepEqual(places(ranked(rows, 0)).slice(0, 2), ['here', 'provider/a']);
+});
+
+test('who may not read is no place, planned for or not', () => {
+  const all = [[ranking([plan('here', { read_by: 'own' })])], [node('den', 'alice'), node('lab', 'bob')], [{ name: 'box', kind: 'ssh' }] as Provider[]] as const;
+  const under = (trust?: string) => places(rowsOf([...all[0]], [...all[1]], all[2], trust));
+  assert.deepEqual(under(), ['here', 'node/den', 'node/lab', 'provider/box']);
+  assert.deepEqual(under('own'), ['here']);
+  assert.deepEqual(under('owner/alice, provider/box'), ['here', 'node/den', 'provider/box']);
+  assert.equal(mayRead('node/de', 'node/den', null), false);
+  assert.ok(isTrust('own, node/den,owner/a-1') && !isTrust('node/') && !isTrust('den') && !isTrust('own,') && !isTrust('Owner/a'));
 });
 
 test('the pool as a whole costs what its cheapest machine does', () => {

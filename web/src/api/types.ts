@@ -56,6 +56,9 @@ export interface Deployment {
   load: EngineLoad | null; // by the engine's own metrics; null: not ready, or not read yet
   sandbox: string;
   restarts: number;
+  trust: string | null; // who may read what it is asked: it runs nowhere else
+  read_by: Trust | null; // and who can, where it is now
+  owned_by: string | null;
   machine: { // that was got for it alone
     provider: string; hour_micro: number; spent_micro: number; currency: string | null; ends: string | null; leaving: boolean; note: string | null;
   } | null;
@@ -139,6 +142,7 @@ export interface PoolNode { // a machine of the pool
   name: string;
   state: 'joined' | 'draining';
   here: boolean;
+  owned_by: string | null;
   ask_micro_per_hour: number; // millionths of the currency
   ask_currency: string;
   joined: string;
@@ -219,11 +223,15 @@ export interface PlanHost {
   uj_per_million: number | null;
 }
 
+export type Trust = 'own' | 'rented' | 'named' | 'any';
+
 export interface Plan extends PlanHost { // money in billionths of a dollar
   place: string;
   name: string | null;
   source: string | null;
   region: string | null;
+  read_by: Trust; // who can read what is asked there
+  owned_by: string | null;
   spot: boolean;
   measured_runs: number;
   tokens_per_second_low: number | null;

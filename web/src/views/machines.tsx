@@ -114,9 +114,9 @@ function NodeActions({ node, block }: { node: PoolNode; block: Block }) {
   );
 }
 
-interface PanelProps { block: Block; about: string; asks: string; standing?: Standing; children?: ComponentChildren }
+interface PanelProps { block: Block; about: string; asks: string; owner?: string | null; standing?: Standing; children?: ComponentChildren }
 
-function MachinePanel({ block, about, asks, standing, children }: PanelProps) {
+function MachinePanel({ block, about, asks, owner, standing, children }: PanelProps) {
   const wanted = useStore(route, (r) => r.name === (block.name || 'here'));
   const [box, setBox] = useState<HTMLElement | null>(null);
   useEffect(() => {
@@ -145,6 +145,7 @@ function MachinePanel({ block, about, asks, standing, children }: PanelProps) {
           <dd><Runs block={block} /></dd>
         </div>
         <Figure name={t.asks} value={asks} />
+        {owner && <Figure name={t.owner} value={owner} />}
         {standing && <Figure name={t.standing} value={text.providers.points(number(standing.standing))} note={text.providers.honesty[standing.honesty] ?? standing.honesty} />}
         <Figure name={t.power} value={t.notMeasured} />
       </dl>
@@ -159,7 +160,7 @@ function NodePanel({ node, block }: { node: PoolNode; block: Block }) {
   const lent = lentOf(node.owner);
   const seen = node.here ? '' : `${t.seen} ${node.seen ? t.ago(since(Date.now() - Date.parse(node.seen))) : t.never}. `;
   return (
-    <MachinePanel block={block} about={block.presence === 'closed' && closed ? t.closedNow(closed) : `${seen}${t.about[block.presence]}`} asks={askOf(node) || t.free} standing={node.standing}>
+    <MachinePanel block={block} about={block.presence === 'closed' && closed ? t.closedNow(closed) : `${seen}${t.about[block.presence]}`} asks={askOf(node) || t.free} owner={node.owned_by} standing={node.standing}>
       {lent && <p class="muted" data-test="lent">{lent}</p>}
       <Facts rows={nodeFacts(node)} note={t.saysSo} />
       <NodeActions node={node} block={block} />

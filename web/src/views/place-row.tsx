@@ -27,12 +27,18 @@ function about(row: Row): string {
   const host = row.kind === 'rented' || row.kind === 'listed' ? p?.host : null;
   const where = row.place === 'pool' ? t.wherePool : t.where[row.kind];
   const name = row.kind === 'rented' ? '' : p?.name; // an account's word for an offer is for machines
-  return some([host, name, p?.region, where, p?.spot && t.spot, row.kind === 'listed' && p?.source, precision(p)]);
+  return some([host, name, p?.region, where, p?.owned_by && t.ownedBy(p.owned_by), p?.spot && t.spot, row.kind === 'listed' && p?.source, precision(p)]);
 }
 
 /** The model's score belongs to one set of weights: another one is named. */
 function precision(p: Plan | null): string {
   return p?.variant && !p.scored ? t.notScored(p.variant) : '';
+}
+
+/** Who can read what is asked there. */
+export function readersOf(row: Row): string {
+  if (row.kind === 'own' || row.plan?.read_by === 'own') return t.readNobody;
+  return row.plan?.owned_by && row.place !== 'pool' ? t.readBy(row.plan.owned_by) : t.readAnybody;
 }
 
 interface Said { value: string; more?: string; basis: string }

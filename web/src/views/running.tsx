@@ -29,6 +29,8 @@ function Load({ l }: { l: EngineLoad }) {
   );
 }
 
+const readersOf = (d: Deployment): string => (d.read_by === 'own' ? t.readNobody : d.owned_by ? t.readBy(d.owned_by) : t.readAnybody);
+
 function Figures({ d }: { d: Deployment }) {
   const seen = useStore(chat, (c) => c.messages.findLast((m) => m.tokensPerSecond && (m.model === d.model || !m.model))?.tokensPerSecond);
   useTick(1_000, true);
@@ -39,6 +41,7 @@ function Figures({ d }: { d: Deployment }) {
       {d.load && <Load l={d.load} />}
       <Figure name={t.context} value={d.context_tok ? t.tokens(number(d.context_tok)) : text.common.unknown} />
       <Figure name={t.since} value={since(Date.now() - Date.parse(d.changed))} />
+      {d.read_by && <Figure name={t.readers} value={readersOf(d)} note={d.trust ? t.trusts(d.trust) : undefined} />}
       <Figure name={t.sandbox} value={d.sandbox || text.common.unknown} />
       <Figure name={t.restarts} value={number(d.restarts)} />
     </dl>

@@ -5,13 +5,13 @@ import { ApiError } from '../api/http.ts';
 import type { Model, Ranking } from '../api/types.ts';
 import { bytes, context, left, money, number } from '../format.ts';
 import { live, run } from '../live.ts';
-import { bestOf, closeSheet, costFor, GOALS, planFor, ranked, sheet, usualLimit, weightsOf, type Goal, type Row, type Wishes } from '../plans.ts';
+import { bestOf, closeSheet, costFor, GOALS, isTrust, planFor, ranked, sheet, usualLimit, weightsOf, type Goal, type Row, type Wishes } from '../plans.ts';
 import { routeHash } from '../route.ts';
 import { useStore } from '../store.ts';
 import { text } from '../text.ts';
 import { Icon } from './icons.tsx';
 import { ActionButton, Command, Field, Reveal } from './parts.tsx';
-import { comparison, hostAndName, nameOf, PlaceRow, shortFigure } from './place-row.tsx';
+import { comparison, hostAndName, nameOf, PlaceRow, readersOf, shortFigure } from './place-row.tsx';
 
 const t = text.sheet;
 const SHOWN = 12; // beside those, what is nobody else's or not for anybody
@@ -71,6 +71,36 @@ function WhyNot({ ranking }: { ranking: Ranking }) {
   );
 }
 
+type Readers = 'anybody' | 'own' | 'names';
+
+/** Who may read what is asked. Until somebody is named, nobody else may. */
+function ReadersField({ wishes, change }: { wishes: Wishes; change: (w: Wishes) => void }) {
+  const said = wishes.trust;
+  const [who, setWho] = useState<Readers>(said === undefined ? 'anybody' : said === 'own' ? 'own' : 'names');
+  const [names, setNames] = useState(who === 'names' ? (said ?? '') : '');
+  const rows = useStore(sheet, (s) => s.rows);
+  const known = [...new Set(rows.flatMap((r) => (r.plan?.owned_by ? [`owner/${r.plan.owned_by}`] : r.kind === 'pool' && r.place !== 'pool' ? [r.place] : [])))].slice(0, 8);
+  const take = (next: Readers, words: string) => {
+    const { trust: _, ...rest } = wishes;
+    setWho(next);
+    setNames(words);
+    if (next === 'anybody') change(rest);
+    else if (next === 'own' || !words) change({ ...rest, trust: 'own' });
+    else if (isTrust(words)) change({ ...rest, trust: words });
+  };
+  return (
+    <>
+      <div class="field">
+        <label for="sheet-readers">{t.readers}</label>
+        <select id="sheet-readers" value={who} onChange={(e) => take(e.currentTarget.value as Readers, names)}>
+          {(['anybody', 'own', 'names'] as const).map((w) => <option key={w} value={w}>{t.readersAre[w]}</option>)}
+        </select>
+      </div>
+      {who === 'names' && <Field label={t.readersNamed} value={names} change={(v) => take('names', v)} hint={t.readersHint} bad={names && !isTrust(names) ? t.readersBad : ''} options={known} />}
+    </>
+  );
+}
+
 function Options({ wishes, change }: { wishes: Wishes; change: (w: Wishes) => void }) {
   const pick = (name: 'context_tok' | 'streams') => (e: { currentTarget: HTMLSelectElement }) => {
     const { [name]: _, ...rest } = wishes;
@@ -88,6 +118,7 @@ function Options({ wishes, change }: { wishes: Wishes; change: (w: Wishes) => vo
           <label for="sheet-streams">{t.streams}</label>
           <select id="sheet-streams" value={wishes.streams ?? 0} onChange={pick('streams')}>{STREAMS.map((n) => <option key={n} value={n}>{n || t.usual}</option>)}</select>
         </div>
+        <ReadersField wishes={wishes} change={change} />
         <label class="tick">
           <input type="checkbox" checked={!!wishes.spot} onChange={(e) => change({ ...wishes, spot: e.currentTarget.checked })} /> {t.spotWanted}
         </label>
@@ -163,11 +194,11 @@ function Foot({ model, row, wishes, note }: { model: Model; row: Row; wishes: Wi
   const [problem, setProblem] = useState<ApiError | null>(null);
   const costs = row.kind === 'rented' || row.kind === 'got';
   const limit = costs ? limitOf(limits, row.kind === 'got') : undefined;
-  const { context_tok, streams } = wishes;
+  const { context_tok, streams, trust } = wishes;
   const start = async () => {
     try {
       const offer = row.kind === 'rented' ? row.plan?.name : null;
-      await run(model.id, { place: row.place, ...(offer ? { offer } : {}), ...(context_tok ? { context_tok } : {}), ...(streams ? { streams } : {}), ...(limit ? { limit } : {}) });
+      await run(model.id, { place: row.place, ...(offer ? { offer } : {}), ...(context_tok ? { context_tok } : {}), ...(streams ? { streams } : {}), ...(trust ? { trust } : {}), ...(limit ? { limit } : {}) });
       closeSheet();
     } catch (e) {
       if (!(e instanceof ApiError)) throw e;
@@ -184,7 +215,7 @@ function Foot({ model, row, wishes, note }: { model: Model; row: Row; wishes: Wi
         {!can && <Instead model={model} row={row} />}
         {can && (
           <div class="sheet-run">
-            <p>{t.chosen(hostAndName(row))} <span class="muted">{sumUp(limit ?? undefined)}</span></p>
+            <p>{t.chosen(hostAndName(row))} <span class="muted">{[readersOf(row), sumUp(limit ?? undefined)].filter(Boolean).join(' ')}</span></p>
             {limit !== null && <ActionButton class="button primary" run={start} busy={t.starting}><Icon name="play" size={16} /> {t.runAt(nameOf(row))}</ActionButton>}
           </div>
         )}
@@ -213,7 +244,7 @@ function Places({ model, ranking, rows, wishes, options }: PlacesProps) {
   const list = useMemo(() => ranked(rows, slider), [rows, slider]);
   const first = list[0];
   const chosen = list.find((r) => r.id === picked) ?? first;
-  if (!first || !chosen) return <>{options}<Nothing ranking={ranking} /></>;
+  if (!first || !chosen) return <>{options}<WhyNot ranking={ranking} /><Nothing ranking={ranking} /></>;
   const shown = all ? list : list.filter((r, i) => i < SHOWN || r === chosen || NEAR.has(r.kind));
   const note = ranking.providers.find((p) => chosen.place === `provider/${p.name}`)?.note ?? '';
   const words = [chosen === first && slider === 0 ? ranking.why : chosen === first ? t.first : '', comparison(chosen, first)].filter(Boolean).join(text.common.dot);
