@@ -62,6 +62,19 @@ static void number(const fh_json *o, const char *name, double per, const char *f
         snprintf(out, 32, strcmp(format, "2") == 0 ? "%.2f" : "%.0f", fh_json_num(v, 0) / per);
 }
 
+/* What `freehold run --offer` takes the name of. */
+static bool is_rented(const fh_json *p)
+{
+    return fh_cli_str_of(p, "host")[0] && strncmp(fh_cli_str_of(p, "place"), "provider/", 9) == 0;
+}
+
+static bool any_rented(const fh_json *plans)
+{
+    for (size_t i = 0; i < fh_json_count(plans); i++)
+        if (is_rented(fh_json_at(plans, i))) return true;
+    return false;
+}
+
 static bool add_plan(fh_cli_table *t, const fh_json *p)
 {
     char bytes[32] = "-", speed[32], ready[32], hour[32], million[32], joules[32];
@@ -72,16 +85,25 @@ static bool add_plan(fh_cli_table *t, const fh_json *p)
     number(p, "hour_nusd", NANO, "2", hour);
     number(p, "nusd_per_million", NANO, "2", million);
     number(p, "uj_per_million", 1e12, "2", joules);
-    const char *cells[] = {
-        fh_cli_str_of(p, "place"), host[0] ? host : "endpoint", variant[0] ? variant : "-", bytes, speed, ready, hour, million, joules};
+    const char *cells[] = {fh_cli_str_of(p, "place"),
+                           host[0] ? host : "endpoint",
+                           variant[0] ? variant : "-",
+                           bytes,
+                           speed,
+                           ready,
+                           hour,
+                           million,
+                           joules,
+                           is_rented(p) ? fh_cli_str_of(p, "name") : "-"};
     return fh_cli_table_add(t, cells);
 }
 
 static int write_plans(const fh_json *plans, fh_buf *out, fh_err **err)
 {
-    static const fh_cli_column columns[] = {
-        {"PLACE", FH_CLI_LEFT},    {"HOST", FH_CLI_SHRINK}, {"VARIANT", FH_CLI_SHRINK}, {"NEEDS", FH_CLI_RIGHT}, {"TOK/S", FH_CLI_RIGHT},
-        {"READY S", FH_CLI_RIGHT}, {"$/H", FH_CLI_RIGHT},   {"$/M", FH_CLI_RIGHT},      {"J/TOK", FH_CLI_RIGHT}, {NULL, FH_CLI_LEFT}};
+    fh_cli_column columns[] = {{"PLACE", FH_CLI_LEFT},  {"HOST", FH_CLI_SHRINK},   {"VARIANT", FH_CLI_SHRINK}, {"NEEDS", FH_CLI_RIGHT},
+                               {"TOK/S", FH_CLI_RIGHT}, {"READY S", FH_CLI_RIGHT}, {"$/H", FH_CLI_RIGHT},      {"$/M", FH_CLI_RIGHT},
+                               {"J/TOK", FH_CLI_RIGHT}, {"OFFER", FH_CLI_LEFT},    {NULL, FH_CLI_LEFT}};
+    if (!any_rented(plans)) columns[FH_COUNT(columns) - 2] = columns[FH_COUNT(columns) - 1];
     FH_AUTO(fh_cli_table) fh_cli_table *t = fh_cli_table_new(columns);
     if (fh_json_count(plans) == 0) return 0;
     for (size_t i = 0; t && i < fh_json_count(plans); i++)

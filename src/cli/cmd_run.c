@@ -75,6 +75,8 @@ static int run_run(fh_cli *c, fh_err **err)
     FH_AUTO(buf) fh_buf input = FH_BUF(PROMPT_BYTES_MAX);
     int64_t least, most;
     int rc = check_place(c, err);
+    if (!rc && fh_cli_has(c, "offer") && !fh_cli_has(c, "on"))
+        rc = fh_err_set(err, FH_E_USAGE, "--offer wants --on provider/NAME: the account that it is an offer of");
     if (!rc) rc = fh_run_read_replicas(c, &least, &most, err);
     if (!rc && !prompt && !isatty(STDIN_FILENO)) rc = read_stdin(&input, err);
     if (!rc) rc = fh_client_open(c, &s, err);
@@ -101,6 +103,11 @@ static const fh_cli_flag flags[] = {
     {"trust", 0, FH_CLI_TEXT, "LIST",
      "who may read what it is asked: it runs nowhere else. own, rented, or names besides, with commas: node/NAME, provider/NAME, "
      "owner/NAME",
+     0, 0},
+    {"offer", 0, FH_CLI_TEXT, "NAME",
+     "with --on provider/NAME: the offer that is rented before others, as `freehold plan` calls it; when it is gone one of its kind, then "
+     "the "
+     "cheapest that fits the limits",
      0, 0},
     {"max-hour", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that an hour of a machine of a provider may cost, as 2.50EUR", 0, 0},
     {"hours", 0, FH_CLI_INT, "N", "hours that machines of a provider may be had for, all together", 1, FH_LIMIT_DEPLOY_HOURS},

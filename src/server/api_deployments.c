@@ -255,7 +255,7 @@ void api_deployments_done(void *arg, const fh_deployment_view *view, const fh_er
     api_reply_error(c, err);
 }
 
-static int take_text(const fh_json *body, const char *name, bool required, char *out, size_t out_size, fh_err **err)
+int api_text_read(const fh_json *body, const char *name, bool required, char *out, size_t out_size, fh_err **err)
 {
     fh_str s = {0};
     int rc = fh_json_read_str(body, name, required, &s, err);
@@ -305,7 +305,7 @@ int api_limit_read(const fh_json *body, fh_deploy_limit *l, fh_err **err)
     int rc = fh_json_read_i64(o, "hour_micro", false, 0, INT64_MAX, &l->max_hour_micro, err);
     if (!rc) rc = fh_json_read_i64(o, "seconds", false, 0, FH_LIMIT_DEPLOY_HOURS * INT64_C(3600), &l->seconds, err);
     if (!rc) rc = fh_json_read_i64(o, "cost_micro", false, 0, INT64_MAX, &l->micro, err);
-    if (!rc) rc = take_text(o, "currency", false, l->currency, sizeof l->currency, err);
+    if (!rc) rc = api_text_read(o, "currency", false, l->currency, sizeof l->currency, err);
     if (!rc && (l->max_hour_micro || l->micro) && strlen(l->currency) != 3) {
         rc = fh_err_set(err, FH_E_INVALID, "'currency' must be three capital letters");
         fh_err_hint(err, "for example USD");
@@ -316,9 +316,9 @@ int api_limit_read(const fh_json *body, fh_deploy_limit *l, fh_err **err)
 
 int api_shape_read(api_call *c, bool model, fh_deploy_spec *ret, fh_err **err)
 {
-    int rc = take_text(c->body, "model", model, ret->model, sizeof ret->model, err);
-    if (!rc) rc = take_text(c->body, "place", false, ret->place, sizeof ret->place, err);
-    if (!rc) rc = take_text(c->body, "engine", false, ret->engine, sizeof ret->engine, err);
+    int rc = api_text_read(c->body, "model", model, ret->model, sizeof ret->model, err);
+    if (!rc) rc = api_text_read(c->body, "place", false, ret->place, sizeof ret->place, err);
+    if (!rc) rc = api_text_read(c->body, "engine", false, ret->engine, sizeof ret->engine, err);
     if (!rc) rc = fh_json_read_i64(c->body, "context_tok", false, INT64_MIN, INT64_MAX, &ret->context_tok, err);
     if (!rc) rc = fh_json_read_i64(c->body, "streams", false, INT64_MIN, INT64_MAX, &ret->streams, err);
     return rc ? rc : check_path(c->server, ret, err);
@@ -334,7 +334,7 @@ static int read_offer(api_call *c, fh_deploy_spec *spec, fh_err **err)
 static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
 {
     int rc = read_mode(c, spec, err);
-    if (!rc) rc = take_text(c->body, "name", false, spec->name, sizeof spec->name, err);
+    if (!rc) rc = api_text_read(c->body, "name", false, spec->name, sizeof spec->name, err);
     if (!rc) rc = api_replicas_read(c->body, &spec->replicas, err);
     if (!rc) rc = api_limit_read(c->body, &spec->limit, err);
     if (!rc) rc = api_trust_read(c->body, spec->limit.trust, err);

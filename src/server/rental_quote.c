@@ -10,6 +10,7 @@
 #include "server_private.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define FETCH_BYTES_S 125000000  /* of a machine whose link is not told: 1 Gbit/s */
 #define LOAD_BYTES_S  1000000000 /* from its disk */
@@ -21,7 +22,7 @@ typedef struct quoting {
     const fh_rent_profile *profile;
     const fh_catalog_model *model; /* NULL: not one of the catalogue, whose size is not known before it is looked at */
     fh_supply_want want;           /* its strings are the engine's and lasting ones */
-    fh_deploy_limit limit;
+    fh_deploy_limit limit;         /* with the offer that was picked */
 } quoting;
 
 /* ---- what is asked ---- */
@@ -64,6 +65,47 @@ static const fh_rent_offer *best_of(const quoting *q, const fh_rent_filter *f)
     for (size_t i = 0; list && i < count; i++)
         if (fh_rent_offer_fits(&list[i], f) && (!best || fh_rent_offer_is_better(&list[i], best))) best = &list[i];
     return best;
+}
+
+/* The one that was picked, whatever others cost; NULL: it is not offered any more. */
+static const fh_rent_offer *picked_of(const quoting *q)
+{
+    size_t count = 0;
+    bool fresh;
+    const fh_rent_offer *list = fh_rental_offers_get(q->call->server->rental_offers, q->account, &count, &fresh);
+    for (size_t i = 0; list && i < count; i++)
+        if (strcmp(list[i].id, q->limit.offer) == 0) return &list[i];
+    return NULL;
+}
+
+static int not_offered(const char *place, fh_str offer, fh_err **err)
+{
+    fh_err_set(err, FH_E_NOT_FOUND, "%.80s did not offer '%.*s' when it was asked last", place, (int)FH_MIN(offer.len, (size_t)64),
+               offer.ptr);
+    fh_err_hint(err, "ask for plans again, and take one of its names; without an offer the cheapest that fits is rented");
+    fh_err_param(err, "offer");
+    return FH_E_NOT_FOUND;
+}
+
+/* The one that would be rented now. */
+static int take_offer(const quoting *q, const fh_rent_filter *f, const fh_rent_offer **ret, fh_err **err)
+{
+    char place[80];
+    bool picked = q->limit.offer[0];
+    const fh_rent_offer *o = picked ? picked_of(q) : best_of(q, f);
+    snprintf(place, sizeof place, "provider/%s", q->account);
+    if (picked && !o) return not_offered(place, fh_str_of(q->limit.offer), err);
+    if (o && (!picked || fh_rent_offer_fits(o, f))) {
+        *ret = o;
+        return 0;
+    }
+    if (picked)
+        fh_err_set(err, FH_E_NOT_FOUND, "it does not fit on '%s' of %s%s", q->limit.offer, place,
+                   q->limit.max_hour_micro ? ", or that costs more" : "");
+    else
+        fh_err_set(err, FH_E_NOT_FOUND, "%s offers nothing now that it fits on%s", place, q->limit.max_hour_micro ? " at that price" : "");
+    fh_err_hint(err, "`freehold plan MODEL` says what would do, and why not what is offered");
+    return FH_E_NOT_FOUND;
 }
 
 static int64_t start_s(const quoting *q, const fh_rent_offer *o)
@@ -139,13 +181,9 @@ static int make(quoting *q, fh_json **ret, fh_err **err)
     int rc = fh_rented_want(&any, &w, err);
     if (rc) return rc;
     w.filter.max_hour_micro = q->limit.max_hour_micro;
-    const fh_rent_offer *o = best_of(q, &w.filter);
-    if (!o) {
-        rc = fh_err_set(err, FH_E_NOT_FOUND, "provider/%s offers nothing now that it fits on%s", q->account,
-                        q->limit.max_hour_micro ? " at that price" : "");
-        fh_err_hint(err, "`freehold plan MODEL` says what would do, and why not what is offered");
-        return rc;
-    }
+    const fh_rent_offer *o = NULL;
+    rc = take_offer(q, &w.filter, &o, err);
+    if (rc) return rc;
     if (!q->want.max_hour_micro && !q->want.limit_micro) q->want.max_hour_micro = (o->hour_micro * 5 / 4 + CENT - 1) / CENT * CENT;
     rc = fh_rented_want(&q->want, &w, err);
     if (!rc) *ret = quote_json(q, o, &w);
@@ -171,6 +209,7 @@ static int begin(quoting *q, fh_err **err)
     fh_deploy_spec spec = {0};
     int rc = api_shape_read(c, true, &spec, err);
     if (!rc) rc = api_limit_read(c->body, &q->limit, err);
+    if (!rc) rc = api_text_read(c->body, "offer", false, q->limit.offer, sizeof q->limit.offer, err);
     if (!rc) rc = read_model(q, &spec, err);
     if (rc) return rc;
     const fh_provider *p = account_of(c->server, fh_str_of(spec.place));
@@ -213,11 +252,7 @@ int fh_rental_pick(const fh_server *s, fh_str offer, fh_deploy_spec *spec, fh_er
         fh_rent_offer_kind(&list[i], spec->limit.offer_kind);
         return 0;
     }
-    fh_err_set(err, FH_E_NOT_FOUND, "%.80s did not offer '%.*s' when it was asked last", spec->place, (int)FH_MIN(offer.len, (size_t)64),
-               offer.ptr);
-    fh_err_hint(err, "ask for plans again, and take one of its names; without an offer the cheapest that fits is rented");
-    fh_err_param(err, "offer");
-    return FH_E_NOT_FOUND;
+    return not_offered(spec->place, offer, err);
 }
 
 void fh_rental_fill_limit(const fh_server *s, fh_deploy_spec *spec)

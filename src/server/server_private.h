@@ -227,6 +227,8 @@ void api_weights_list(api_call *c), api_weights_import(api_call *c), api_weights
 void api_providers_list(api_call *c), api_providers_create(api_call *c), api_providers_check(api_call *c),
     api_providers_delete(api_call *c);
 void api_rentals_list(api_call *c), api_rentals_take_over(api_call *c), api_rentals_quote(api_call *c), api_rentals_guard(api_call *c);
+/* A text that may be left out, unless it is required; ret is touched only where it is there. */
+int api_text_read(const fh_json *body, const char *name, bool required, char *out, size_t out_size, fh_err **err);
 /* "owner", a name; left out: ret stays as it is. */
 int api_owner_read(const fh_json *body, char ret[FH_OWNER_CHARS], fh_err **err);
 /* "trust", a list of base/trust.h; left out: ret stays as it is. */

@@ -530,6 +530,7 @@ static const api_field rental_quote_ask[] = {
     {"context_tok", "integer", false, false, "tokens of each stream"},
     {"streams", "integer", false, false, "at once"},
     {"limit", "DeploymentLimit", false, false, "what is not said of it is filled in"},
+    {"offer", "string", false, false, "as of a deployment; without: the cheapest that fits"},
     END,
 };
 static const api_field rental_quote[] = {

@@ -40,19 +40,43 @@ def stop(s, name):
 
 # ---- as it should go ----
 
+def dearest(s, most):
+    """Of the offers that would do, and cost no more an hour."""
+    plans = [p for p in s.json("POST", "/api/v1/plans", {"model": "smollm2"})["plans"] if p["place"] == "provider/cloud" and p["hour_nusd"] <= most * 1e9]
+    return max(plans, key=lambda p: p["hour_nusd"])
+
+
+def an_offer_is_picked(s, ask, offer):
+    """By the name that plans have for it, and with its price."""
+    table = s.cli("plan", "smollm2").stdout
+    assert "OFFER" in table and offer["name"] in table, table
+    said = s.cli(*ask, "--offer", offer["name"], timeout=PATIENCE)
+    assert said.returncode == 4 and f"${offer['hour_nusd'] / 1e9:.2f} an hour" in said.stderr, said
+    said = s.cli(*ask, "--offer", "no-such-offer", "--yes", timeout=PATIENCE)
+    assert said.returncode == 3 and "did not offer 'no-such-offer'" in said.stderr, said
+    said = s.cli("run", "smollm2", "Hello.", "--offer", offer["name"])
+    assert said.returncode == 2 and "--on provider/NAME" in said.stderr, said
+    dear = s.cli(*[w if w != "2" else "0.01" for w in ask], "--offer", offer["name"], timeout=PATIENCE)
+    assert dear.returncode == 3 and "costs more" in dear.stderr, dear
+    assert not s.deployments(), s.deployments()
+
+
 def plain():
     with Renting(KIND, settings=["bill=1"]) as s:
         ask = ["run", "smollm2", "Say hello.", "--on", "provider/cloud", "--max-hour", "2", "--hours", "1"]
         said = s.cli(*ask, timeout=PATIENCE)
         assert said.returncode == 4 and "an hour (1 x" in said.stderr and "at most 1 h, $2.00; start-up about $" in said.stderr, said
         assert ("the bill goes on" in said.stderr) == (KIND == "lambda") and not s.deployments(), said
-        said = s.cli(*ask, "--yes", timeout=PATIENCE)
+        offer = dearest(s, 2)
+        an_offer_is_picked(s, ask, offer)
+        said = s.cli(*ask, "--offer", offer["name"], "--yes", timeout=PATIENCE)
         assert said.returncode == 0, said
         assert "start-up" not in s.cli(*ask, timeout=PATIENCE).stderr  # it runs: nothing new is rented
         assert "of 2.00 USD spent" in " ".join(s.cli("ps").stdout.split()), s.cli("ps").stdout
         d = s.deployments()[0]
         assert chat(s) == d["place"] and d["place"].startswith("node/"), d
         m = d["machine"]
+        assert m["hour_micro"] * 1000 == offer["hour_nusd"], (m, offer)
         assert m["provider"] == "provider/cloud" and m["hour_micro"] == round(s.cloud.living()[0]["price"] * 1e6) and m["spent_micro"] > 0 and m["ends"], m
         assert s.request("POST", "/v1/chat/completions", ASK, headers={"x-freehold-trust": "own"})[0] == 403
         r = s.rentals()[0]
