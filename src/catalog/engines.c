@@ -46,6 +46,28 @@ bool fh_catalog_engine_takes(const fh_catalog_engine *e, const char *format)
     return false;
 }
 
+static bool computes(const fh_catalog_engine *e, const char *architecture)
+{
+    bool found = !*architecture || !e->architectures[0];
+    for (size_t i = 0; e->architectures[i] && !found; i++) found = strcmp(e->architectures[i], architecture) == 0;
+    return found;
+}
+
+int fh_catalog_engine_computes(const fh_catalog_engine *e, const char *architecture, fh_err **err)
+{
+    char list[256] = "";
+    const fh_catalog_engine *other = NULL;
+    if (computes(e, architecture)) return 0;
+    for (size_t i = 0, n = 0; e->architectures[i] && n < sizeof list; i++)
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", e->architectures[i]);
+    for (size_t i = 0; i < fh_catalog_engine_total && !other; i++)
+        if (fh_catalog_engine_takes(&fh_catalog_engines[i], e->formats[0]) && computes(&fh_catalog_engines[i], architecture))
+            other = &fh_catalog_engines[i];
+    int rc = fh_err_set(err, FH_E_UNSUPPORTED, "%s computes models of the architectures %s, not of %.63s", e->name, list, architecture);
+    if (other) fh_err_hint(err, "%s takes it, where it is installed: --engine %s", other->name, other->id);
+    return rc;
+}
+
 bool fh_catalog_engine_is_own(const fh_catalog_engine *e)
 {
     return !*e->program;

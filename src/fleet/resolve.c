@@ -68,14 +68,15 @@ static int wrong_format(const fh_catalog_engine *e, const char *format, fh_err *
 }
 
 /* Our own where it takes the weights; else the first that is installed and does. */
-static int choose_engine(const fh_deployment *d, const char *format, const fh_catalog_engine **ret, fh_err **err)
+static int choose_engine(const fh_deployment *d, const fh_weights_item *item, const fh_catalog_engine **ret, fh_err **err)
 {
     int rc = FH_E_UNSUPPORTED;
     for (size_t i = 0; rc != 0 && i < fh_catalog_engine_count(); i++) {
         const fh_catalog_engine *e = fh_catalog_engine_at(i);
-        if (!fh_catalog_engine_takes(e, format)) continue;
+        if (!fh_catalog_engine_takes(e, item->format)) continue;
         fh_err *why = NULL;
-        rc = fh_planning_check_engine(d, e, &why);
+        rc = fh_catalog_engine_computes(e, item->architecture, &why);
+        if (rc == 0) rc = fh_planning_check_engine(d, e, &why);
         if (rc == 0) *ret = e;
         if (rc != 0 && !*err) fh_err_move(err, &why); /* of the first: what to do */
         fh_err_free(why);
@@ -89,13 +90,13 @@ static int choose_engine(const fh_deployment *d, const char *format, const fh_ca
 
 int fh_fleet_resolve_engine(fh_fleet *f, const char *engine, fh_deployment *d, fh_err **err)
 {
-    fh_weights_item item;
+    fh_weights_item item = {.format = "gguf"}; /* while the weights are not here */
     const fh_catalog_engine *e = NULL;
     fh_err *why = NULL;
-    bool here = fh_weights_find(f->weights, *d->view.digest ? d->view.digest : d->view.model, &item, NULL) == 0;
-    const char *format = here ? item.format : "gguf";
-    int rc = *engine ? fh_catalog_engine_get(fh_str_of(engine), &e, &why) : choose_engine(d, format, &e, &why);
-    if (rc == 0 && !fh_catalog_engine_takes(e, format)) rc = wrong_format(e, format, &why);
+    fh_weights_find(f->weights, *d->view.digest ? d->view.digest : d->view.model, &item, NULL);
+    int rc = *engine ? fh_catalog_engine_get(fh_str_of(engine), &e, &why) : choose_engine(d, &item, &e, &why);
+    if (rc == 0 && !fh_catalog_engine_takes(e, item.format)) rc = wrong_format(e, item.format, &why);
+    if (rc == 0) rc = fh_catalog_engine_computes(e, item.architecture, &why);
     if (rc == 0) rc = fh_planning_check_engine(d, e, &why);
     if (rc == 0) {
         d->kind = e;

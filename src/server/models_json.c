@@ -62,6 +62,7 @@ static fh_json *weights_json(const fh_weights_item *w)
     fh_json_set(o, "bytes", fh_json_new_int(w ? (int64_t)w->bytes : 0));
     fh_json_set(o, "digest", w ? fh_json_new_cstr(w->digest) : fh_json_new_null());
     fh_json_set(o, "format", w ? fh_json_new_cstr(w->format) : fh_json_new_null());
+    fh_json_set(o, "architecture", w && w->architecture[0] ? fh_json_new_cstr(w->architecture) : fh_json_new_null());
     return o;
 }
 

@@ -112,6 +112,7 @@ static const api_field engine[] = {
     {"name", "string", true, false, "as its makers call it"},
     {"licence", "string", true, false, "its terms"},
     {"formats", "string[]", true, false, "weights that it takes: gguf, safetensors"},
+    {"architectures", "string[]", true, false, "of GGUF files that it computes; empty: whatever they are"},
     {"least_version", "string", true, true, "the first version that is known"},
     {"below_version", "string", true, true, "the first that is not known any more"},
     {"tested_version", "string", true, true, "the one that was tested; null: none was, or it is our own"},
@@ -125,6 +126,7 @@ static const api_field weights_here[] = {
     {"bytes", "integer", true, false, "their size"},
     {"digest", "string", true, true, "SHA-256"},
     {"format", "string", true, true, "gguf or safetensors"},
+    {"architecture", "string", true, true, "their family, as they say; null: they do not"},
     END,
 };
 static const api_field model[] = {

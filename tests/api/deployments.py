@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import PROGRAM, Server, Tap, need_starter
+from freehold import PROGRAM, STARTER, Server, Tap, need_starter
 
 
 def live(s):
@@ -54,6 +54,20 @@ def main():
             assert "kimi" in s.cli("ps").stdout
             assert s.cli("stop", "kimi-k3.1-pro").returncode == 0
 
+        def of_a_family_that_ours_does_not_compute():
+            """The starter's weights under another architecture: that no engine is here which does is said before anything is loaded."""
+            other, word = s.folder / "other.gguf", b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0"
+            data = STARTER.read_bytes()
+            assert data.count(word + b"llama") == 1
+            other.write_bytes(data.replace(word + b"llama", word + b"gemma"))
+            done = s.cli("import", "--json", str(other))
+            assert done.returncode == 0, done.stderr
+            name = json.loads(done.stdout.splitlines()[-1])["id"]
+            for words in ((), ("--engine", "freehold")):
+                done = s.cli("run", name, "Hi", *words)
+                assert done.returncode == 1 and "llama, qwen2, qwen3, qwen3moe, not of gemma" in done.stderr and "llama-server" in done.stderr, done
+            assert name not in [d["model"] for d in s.deployments()], s.deployments()
+
         def another_shape():
             status, _, body = s.request("POST", "/api/v1/deployments", {"model": "smollm2", "reuse": True, "context_tok": 77})
             said = json.loads(body)
@@ -97,7 +111,8 @@ def main():
             assert live(s) == [] and s.json("GET", "/api/v1/sets")["items"] == []
 
         for fn, text in [(two_runs_at_once, "two that run the same model at the same moment share one deployment"), (pressed_twice, "Run pressed again, by any name of the model, is the same deployment"),
-                         (a_second_on_purpose, "a second one is started by whoever does not ask to share"), (by_its_model, "a deployment is found by its model, as people call that"), (what_fits_instead, "who cannot run a model is sent to one whose weights are here"), (another_shape, "one of another shape is not shared in silence"),
+                         (a_second_on_purpose, "a second one is started by whoever does not ask to share"), (by_its_model, "a deployment is found by its model, as people call that"), (what_fits_instead, "who cannot run a model is sent to one whose weights are here"), (of_a_family_that_ours_does_not_compute, "weights of an architecture that our engine does not compute are not given to it"),
+                         (another_shape, "one of another shape is not shared in silence"),
                          (a_key_that_may_only_use, "a key that may only use finds what runs and starts nothing"),
                          (several_replicas, "of two replicas one is killed: the other answers, and it heals")]:
             tap.check(text, fn)

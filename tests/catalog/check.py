@@ -187,6 +187,12 @@ def check_templates(engine):
             yield f"{engine['id']}: the template {word!r}"
 
 
+def check_architectures(own, families):
+    """What the catalogue says of our own engine is what it has rows for."""
+    rows = re.findall(r'^    \{"([^"]+)", &fh_', families, re.M)
+    return [] if rows and rows == own["architectures"] else [f"src/engine/families.c has {rows}, the catalogue says {own['architectures']}"]
+
+
 def check_engines(engines):
     ids = [e["id"] for e in engines]
     yield from (f"two engines of the id {i}" for i in sorted(set(ids)) if ids.count(i) > 1)
@@ -225,6 +231,7 @@ def main(root):
         "machines are unique and have memory": list(check_machines(machines)),
         "every engine follows the schema": list(check(json.loads((root / "engines.schema.json").read_text()), engines, "engines")),
         "engines are whole, and their templates name what there is": list(check_engines(engines)),
+        "our own engine computes the architectures that are said": check_architectures(engines[0], (root.parents[1] / "src/engine/families.c").read_text()),
         "no price has crept in": list(check_prices(root)),
         "the checker sees what is wrong": [] if list(check(schema, {"id": "X", "rank": "1", "more": 1}, "bad")) else ["a bad model passed"],
         "the checker sees bad templates": [w for w in ("{", "{nothing}", "a}", "{weights") if not list(check_templates({"id": "x", "arguments": [w], "ranks": {"arguments": [], "others": []}, "environment": []}))],

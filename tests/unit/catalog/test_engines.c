@@ -31,6 +31,20 @@ static void our_own_engine_is_the_first_row(void **state)
     }
 }
 
+static void our_own_computes_some_architectures_and_says_who_does_others(void **state)
+{
+    (void)state;
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    const fh_catalog_engine *own = fh_catalog_engine_at(0), *llama = fh_catalog_engine_find(FH_STR("llama-server"));
+    static const char *const known[] = {"llama", "qwen2", "qwen3", "qwen3moe", ""};
+    for (size_t i = 0; i < FH_COUNT(known); i++) assert_int_equal(fh_catalog_engine_computes(own, known[i], NULL), 0);
+    assert_int_equal(fh_catalog_engine_computes(own, "gemma3", &err), FH_E_UNSUPPORTED);
+    assert_string_equal(fh_err_message(err),
+                        "freehold's own engine computes models of the architectures llama, qwen2, qwen3, qwen3moe, not of gemma3");
+    assert_non_null(strstr(fh_err_hint_get(err), "--engine llama-server"));
+    assert_int_equal(fh_catalog_engine_computes(llama, "gemma3", NULL), 0);
+}
+
 static void an_unknown_engine_is_told_which_there_are(void **state)
 {
     (void)state;
@@ -258,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(our_own_engine_is_the_first_row),
+        cmocka_unit_test(our_own_computes_some_architectures_and_says_who_does_others),
         cmocka_unit_test(an_unknown_engine_is_told_which_there_are),
         cmocka_unit_test(every_row_becomes_words),
         cmocka_unit_test(values_are_what_the_rows_mean),

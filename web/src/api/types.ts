@@ -26,7 +26,7 @@ export interface Model {
     why: string;
     nearest: string | null;
   };
-  weights: { present: boolean; bytes: number; format: string | null };
+  weights: { present: boolean; bytes: number; format: string | null; architecture: string | null };
   deployments: string[];
 }
 
@@ -34,6 +34,7 @@ export interface Engine {
   id: string;
   name: string;
   formats: string[];
+  architectures: string[]; // none: whatever they are
   installed: boolean;
 }
 

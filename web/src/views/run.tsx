@@ -28,7 +28,9 @@ export function RunButton({ model, big = false, label }: { model: Model; big?: b
   const list = useStore(live, (l) => l.deployments);
   const all = useStore(live, (l) => l.engines);
   const [chosen, choose] = useState('');
-  const engines = all.filter((e) => e.installed && e.formats.includes(model.weights.format ?? ''));
+  const { format, architecture } = model.weights;
+  const computes = (e: Engine) => !architecture || !e.architectures.length || e.architectures.includes(architecture);
+  const engines = all.filter((e) => e.installed && e.formats.includes(format ?? '') && computes(e));
   const engine = engines.some((e) => e.id === chosen) ? chosen : (engines[0]?.id ?? '');
   const at = deploymentOf(model, list);
   const look = `button primary${big ? ' big' : ''}`;

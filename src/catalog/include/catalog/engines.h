@@ -29,7 +29,8 @@ typedef struct fh_catalog_engine {
     fh_engine_ask ask;
     const char *const *version_arguments, *const *version_after; /* the number stands behind the first of these that is there */
     const char *version_least, *version_below, *version_tested;
-    const char *const *formats; /* "gguf": a file; "safetensors": a folder. These lists end with NULL */
+    const char *const *formats;       /* "gguf": a file; "safetensors": a folder. These lists end with NULL */
+    const char *const *architectures; /* of GGUF files that it computes; none: whatever they are */
     const char *const *arguments, *const *environment;
     const char *const *rank_arguments, *const *rank_others; /* on several machines: of each rank, of all but the first; none: it cannot */
     fh_engine_listens listens;
@@ -58,6 +59,8 @@ const fh_catalog_engine *fh_catalog_engine_find(fh_str id);
 /* As find; "" is our own. FH_E_NOT_FOUND with all ids as hint. */
 int fh_catalog_engine_get(fh_str id, const fh_catalog_engine **ret, fh_err **err);
 bool fh_catalog_engine_takes(const fh_catalog_engine *e, const char *format);
+/* architecture: as the weights say it; "": they do not. FH_E_UNSUPPORTED says what it computes, and which engine does. */
+int fh_catalog_engine_computes(const fh_catalog_engine *e, const char *architecture, fh_err **err);
 bool fh_catalog_engine_is_own(const fh_catalog_engine *e);
 bool fh_catalog_engine_spreads(const fh_catalog_engine *e); /* it can run over several machines, a rank on each */
 
