@@ -27,8 +27,9 @@
 const fh_plan_region estimate_anywhere = {1250, 840, 3910};
 
 #define GPU_MEMORY_PER_MILLE 950u /* gpu-memory-utilization of the makers' recipes */
-#define LOAD_BYTES           1000000000u
+#define LOAD_BYTES           UINT64_C(1000000000)
 #define WORKSPACE_MILLE      1075.0
+#define ENDLESS_S            1e6
 
 fh_plan_wishes estimate_wishes(const fh_plan_wishes *w)
 {
@@ -47,7 +48,7 @@ uint64_t fh_plan_gpu_bytes_for(uint64_t need_bytes)
 
 /* ---- what many hosts share ---- */
 
-enum { RANKS = 64, BATCHES = 1024 }; /* that are kept; others are reckoned each time */
+enum { RANKS = 64, MACHINES = 64, BATCHES = 1024 }; /* that are kept; others are reckoned each time */
 
 typedef struct memory { /* of a variant over so many ranks */
     bool known;
@@ -65,8 +66,10 @@ typedef struct taken { /* a variant that may be taken */
 struct estimator {
     const fh_catalog_model *m;
     const fh_plan_wishes *w;
-    memory other;              /* of the last that is not kept */
-    double parts[BATCHES + 1]; /* of the weights, that a step of so many sequences reads; 0: not reckoned yet */
+    memory other;                 /* of the last that is not kept */
+    uint32_t ranks[RANKS + 1];    /* by devices; 0: not reckoned yet */
+    double batches[MACHINES + 1]; /* by machines; 0: likewise */
+    double parts[BATCHES + 1];    /* of the weights, that a step of so many sequences reads; 0: not reckoned yet */
     size_t count;
     taken variants[]; /* in the model's order */
 };
@@ -130,11 +133,23 @@ static bool opens(const fh_plan_host *h, const fh_catalog_model *m, const taken 
 }
 
 /* Ranks must divide the heads: the most devices that do. */
-static uint32_t ranks_of(const fh_plan_host *h, const fh_catalog_model *m)
+static uint32_t ranks_of(estimator *by, uint32_t devices)
 {
-    uint32_t r = FH_MAX(h->devices, 1u);
-    while (m->heads && m->heads % r) r--;
+    uint32_t *kept = devices <= RANKS ? &by->ranks[devices] : NULL, r = FH_MAX(devices, 1u);
+    if (kept && *kept) return *kept;
+    while (by->m->heads && by->m->heads % r) r--;
+    if (kept) *kept = r;
     return r;
+}
+
+/* Sequences of each machine, of which each works on its own part. */
+static double batch_of(estimator *by, uint32_t machines)
+{
+    double *kept = machines <= MACHINES ? &by->batches[machines] : NULL;
+    if (kept && *kept > 0) return *kept;
+    double batch = ceil((double)by->w->streams / machines);
+    if (kept) *kept = batch;
+    return batch;
 }
 
 static setting set(estimator *by, const fh_plan_host *h, taken *t)
@@ -143,7 +158,7 @@ static setting set(estimator *by, const fh_plan_host *h, taken *t)
     const fh_catalog_variant *v = t->v;
     setting s = {.by = by, .m = m, .w = by->w, .h = h, .t = t, .v = v, .machines = FH_MAX(h->machines, 1u)};
     s.machines = FH_MIN(s.machines, fh_plan_machines_most(m));
-    s.ranks = v->gguf ? 1 : ranks_of(h, m);
+    s.ranks = v->gguf ? 1 : ranks_of(by, h->devices);
     s.kv = !v->gguf && h->ops_8bit ? FH_PLAN_KV_8BIT : FH_PLAN_KV_16BIT;
     s.memory = memory_of(by, t, s.kv, s.ranks);
     uint64_t devices = v->gguf ? FH_MAX(h->devices, 1u) : (uint64_t)s.ranks * s.machines;
@@ -187,16 +202,21 @@ static double overhead_s(const setting *s, double batch)
     return s->m->layers * (LAYER_S + exchange) + batch * SEQUENCE_S;
 }
 
-/* Seconds in which each of that many sequences gets a token. With several machines each works on its own part of the sequences. */
-static double step_s(const setting *s, double streams)
+/* Seconds in which what a step of so many sequences asks of memory is read. */
+static double reading_s(const setting *s, double batch)
 {
-    double batch = ceil(streams / s->machines);
     double tokens = (double)FH_MIN(s->w->context_tok, (int64_t)s->w->prompt_tok + s->w->answer_tok / 2);
     double cache = batch * ((double)s->memory->rule.kv_bytes_per_tok * tokens + (double)s->memory->rule.kv_fixed_bytes);
     double speed = s->h->speed_per_mille ? s->h->speed_per_mille / 1000.0 : 1;
     double cache_speed = s->h->cache_per_mille ? s->h->cache_per_mille / 1000.0 : speed;
     double bandwidth = (double)s->h->bandwidth_bytes * s->ranks * (s->h->cpu ? BANDWIDTH_SHARE_CPU : BANDWIDTH_SHARE);
-    double reading = (weights_read(s, batch) / speed + cache / cache_speed) / bandwidth;
+    return (weights_read(s, batch) / speed + cache / cache_speed) / bandwidth;
+}
+
+/* Seconds in which each of a machine's sequences gets a token. */
+static double step_s(const setting *s, double batch)
+{
+    double reading = reading_s(s, batch);
     double computing = arithmetic(s) > 0 ? batch * 2 * active_params(s) / arithmetic(s) : 0;
     return FH_MAX(reading, computing) + overhead_s(s, batch);
 }
@@ -226,12 +246,18 @@ static int64_t whole(double v)
     return v >= 9e18 ? INT64_MAX : (int64_t)(v + 0.5);
 }
 
+/* Of all devices, at work. */
+static double watts_of(const setting *s)
+{
+    return (double)s->h->watts * FH_MAX(s->h->devices, 1u) * s->machines * (s->h->cpu ? 1 : POWER_SHARE * HOST_POWER);
+}
+
 /* At the load: a machine that has less to do draws less, but not in proportion. */
 static void set_load(const setting *s, estimate *e, double able, double most)
 {
     double rate = s->w->load_tok_s > 0 ? FH_MIN((double)s->w->load_tok_s, most) : able;
     double busy = rate / FH_MAX(FH_MAX(able, rate), 1e-9);
-    double watts = (double)s->h->watts * FH_MAX(s->h->devices, 1u) * s->machines * (s->h->cpu ? 1 : POWER_SHARE * HOST_POWER);
+    double watts = watts_of(s);
     e->mtok_known = true;
     e->mtok_share = (uint64_t)whole(FH_MIN(1e6 / 3600 / rate * 4294967296.0, 9e18));
     e->mtok_uj = watts > 0 ? whole(watts * (IDLE_SHARE + (1 - IDLE_SHARE) * busy) / rate * 1e12) : -1;
@@ -241,12 +267,12 @@ static void set_load(const setting *s, estimate *e, double able, double most)
 static double most_tok_s(const setting *s, double able, double prefill)
 {
     double most = (double)streams_max(s, &s->memory->need);
-    return FH_MAX(able, total_tok_s(s, most, step_s(s, most), prefill));
+    return FH_MAX(able, total_tok_s(s, most, step_s(s, ceil(most / s->machines)), prefill));
 }
 
 static void set_speed(const setting *s, bool with_plan, estimate *e)
 {
-    double streams = (double)s->w->streams, step = step_s(s, streams), prefill = prefill_tok_s(s);
+    double streams = (double)s->w->streams, step = step_s(s, batch_of(s->by, s->machines)), prefill = prefill_tok_s(s);
     double able = total_tok_s(s, streams, step, prefill);
     double most = with_plan || s->w->load_tok_s > 0 ? most_tok_s(s, able, prefill) : able;
     e->decode_millitok_s = whole(1000 / step);
@@ -273,6 +299,11 @@ static void refuse_for_memory(const setting *s, estimate *e)
     if (e->why <= FH_PLAN_BY_MEMORY && nearer) refuse(e, FH_PLAN_BY_MEMORY, total, s->usable_bytes);
 }
 
+static int64_t load_s(const setting *s)
+{
+    return (int64_t)(s->v->bytes / (s->h->load_bytes ? s->h->load_bytes : LOAD_BYTES));
+}
+
 static void set_estimate(const setting *s, bool with_plan, estimate *e)
 {
     if (with_plan)
@@ -288,14 +319,14 @@ static void set_estimate(const setting *s, bool with_plan, estimate *e)
     e->mtok_uj = -1;
     if (s->h->bandwidth_bytes) set_speed(s, with_plan, e);
     e->weights_bytes = s->v->bytes;
-    e->load_s = (int64_t)(s->v->bytes / (s->h->load_bytes ? s->h->load_bytes : LOAD_BYTES));
+    e->load_s = load_s(s);
     if (!with_plan) return;
     e->plan.decode_millitok_s = e->decode_millitok_s;
     e->plan.mtok_uj = e->mtok_uj;
 }
 
-/* True when the variant does; else why not, which a later variant may better. */
-static bool try_variant(const setting *s, bool with_plan, estimate *e)
+/* Its weights have a size, and its memory holds them; else why not, which a later variant may better. */
+static bool is_held(const setting *s, estimate *e)
 {
     if (s->v->bytes == 0) {
         if (e->why < FH_PLAN_BY_SIZE) refuse(e, FH_PLAN_BY_SIZE, 0, 0);
@@ -305,6 +336,12 @@ static bool try_variant(const setting *s, bool with_plan, estimate *e)
         refuse_for_memory(s, e);
         return false;
     }
+    return true;
+}
+
+static bool try_variant(const setting *s, bool with_plan, estimate *e)
+{
+    if (!is_held(s, e)) return false;
     set_estimate(s, with_plan, e);
     int64_t least = (int64_t)s->w->min_decode_tok_s * 1000;
     e->fits = e->decode_millitok_s >= least;
@@ -322,6 +359,32 @@ void estimate_host(estimator *by, const fh_plan_host *h, bool with_plan, estimat
         setting s = set(by, h, t);
         if (try_variant(&s, with_plan, ret)) break;
     }
+}
+
+static void set_glance(const setting *s, glance *ret)
+{
+    double streams = (double)s->w->streams, least = s->h->bandwidth_bytes ? reading_s(s, batch_of(s->by, s->machines)) : 0;
+    if (least > ENDLESS_S * streams) least = 0; /* where other figures meet their bounds */
+    *ret = (glance){.fits = true,
+                    .load_s = (uint32_t)FH_MIN(load_s(s), (int64_t)UINT32_MAX),
+                    .weights_bytes = s->v->bytes,
+                    .least_s = least,
+                    .least_uj = watts_of(s) * least / streams * 1e12};
+}
+
+void estimate_glance(estimator *by, const fh_plan_host *h, glance *ret)
+{
+    estimate e;
+    refuse(&e, FH_PLAN_BY_FORMAT, 0, 0);
+    for (size_t i = 0; i < by->count; i++) {
+        taken *t = &by->variants[i];
+        if (!opens(h, by->m, t)) continue;
+        setting s = set(by, h, t);
+        if (!(by->w->min_decode_tok_s ? try_variant(&s, false, &e) : is_held(&s, &e))) continue;
+        set_glance(&s, ret);
+        return;
+    }
+    *ret = (glance){.why = (uint8_t)e.why, .wanted = e.wanted, .had = e.had};
 }
 
 double fh_plan_speed_per_mille(double decode_bytes, double bandwidth_bytes)

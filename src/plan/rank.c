@@ -1,5 +1,5 @@
-/* The pass over the offers. What costs anything is reckoned once for each host; an offer then costs some comparisons and one
- * multiplication. */
+/* The pass over the offers. Of each host it is seen once whether the model fits, and what its speed is at most; an offer then costs some
+ * comparisons, and only one that may be among the best is reckoned. What comes out is what reckoning all of them would give. */
 #include "base/mem.h"
 #include "estimate.h"
 #include "plan_private.h"
@@ -10,26 +10,11 @@
 
 #define AHEAD 16 /* offers, whose hosts are fetched from memory before they are asked for */
 
-typedef struct brief { /* what an offer asks of its host's estimate; the whole of it is reckoned again for those that are kept */
-    bool fits, mtok_known;
-    uint8_t why; /* fh_plan_reason */
-    uint32_t load_s;
-    union {
-        struct { /* it fits */
-            uint64_t mtok_share, weights_bytes;
-            int64_t decode_millitok_s, mtok_uj;
-        };
-        struct { /* it does not */
-            int64_t wanted, had;
-        };
-    };
-} brief;
-
 typedef struct pass {
     const fh_catalog_model *m;
     const fh_plan_wishes *w;
     const fh_plan_market *on;
-    const brief *hosts;
+    const glance *hosts;
     estimator *by;
     fh_plan_ranking *ret;
     struct scored {
@@ -39,23 +24,6 @@ typedef struct pass {
     uint32_t rented, hosted; /* the cheapest of each, NONE at first */
     int64_t rented_nusd, hosted_nusd;
 } pass;
-
-static void set_brief(brief *b, const estimate *e)
-{
-    b->fits = e->fits;
-    b->mtok_known = e->mtok_known;
-    b->why = (uint8_t)e->why;
-    b->load_s = (uint32_t)FH_MIN(e->load_s, (int64_t)UINT32_MAX);
-    if (e->fits) {
-        b->mtok_share = e->mtok_share;
-        b->weights_bytes = e->weights_bytes;
-        b->decode_millitok_s = e->decode_millitok_s;
-        b->mtok_uj = e->mtok_uj;
-    } else {
-        b->wanted = e->wanted;
-        b->had = e->had;
-    }
-}
 
 /* "wanted" and "had" of a refusal, and what is still lacking. */
 static void refuse(pass *p, fh_plan_reason why, uint32_t offer, int64_t wanted, int64_t had)
@@ -75,7 +43,7 @@ static int64_t clamp(__int128 v)
     return v > INT64_MAX ? INT64_MAX : (int64_t)v;
 }
 
-static int64_t mtok_of(const fh_plan_offer *o, const brief *e, const fh_plan_wishes *w)
+static int64_t mtok_of(const fh_plan_offer *o, const estimate *e, const fh_plan_wishes *w)
 {
     __int128 tokens = o->in_nusd | o->out_nusd ? (__int128)o->out_nusd + (__int128)o->in_nusd * w->prompt_tok / w->answer_tok : 0;
     if (e && !e->mtok_known && o->hour_nusd) return -1;
@@ -84,19 +52,19 @@ static int64_t mtok_of(const fh_plan_offer *o, const brief *e, const fh_plan_wis
 }
 
 /* What an hour costs: of a hosted endpoint, what is asked of it. */
-static int64_t hour_of(const fh_plan_offer *o, const brief *e, const fh_plan_wishes *w, int64_t mtok)
+static int64_t hour_of(const fh_plan_offer *o, bool hosted, const fh_plan_wishes *w, int64_t mtok)
 {
-    return e ? o->hour_nusd : clamp((__int128)mtok * w->load_tok_s * 3600 / 1000000);
+    return hosted ? clamp((__int128)mtok * w->load_tok_s * 3600 / 1000000) : o->hour_nusd;
 }
 
-static int64_t ready_of(const fh_plan_offer *o, const brief *e)
+static int64_t ready_of(const fh_plan_offer *o, const glance *e)
 {
     if (!e) return o->start_s;
     uint64_t fetch = o->fetch_mb_s ? e->weights_bytes / (o->fetch_mb_s * UINT64_C(1000000)) : 0;
     return o->start_s + (int64_t)fetch + e->load_s;
 }
 
-static int64_t ul_of(const pass *p, const fh_plan_offer *o, const brief *e)
+static int64_t ul_of(const pass *p, const fh_plan_offer *o, const estimate *e)
 {
     return e ? estimate_mtok_ul(e->mtok_uj, o->region ? &p->on->regions[o->region - 1] : NULL) : -1;
 }
@@ -108,7 +76,7 @@ static int64_t expected_of(const fh_plan_offer *o, int64_t mtok)
 }
 
 /* First what was asked for, then price (or speed, where price was asked for). Unknown is worst. */
-static struct scored score(const pass *p, uint32_t i, const brief *e, int64_t mtok)
+static struct scored score(const pass *p, uint32_t i, const glance *g, const estimate *e, int64_t mtok)
 {
     const fh_plan_offer *o = &p->on->offers[i];
     int64_t slow = e ? -e->decode_millitok_s : 0;
@@ -116,10 +84,32 @@ static struct scored score(const pass *p, uint32_t i, const brief *e, int64_t mt
     switch (p->w->prefer) {
     case FH_PLAN_SPEED: return (struct scored){slow, mtok, i};
     case FH_PLAN_ENERGY: return (struct scored){e && e->mtok_uj >= 0 ? e->mtok_uj : INT64_MAX, mtok, i};
-    case FH_PLAN_START: return (struct scored){ready_of(o, e), mtok, i};
+    case FH_PLAN_START: return (struct scored){ready_of(o, g), mtok, i};
     case FH_PLAN_PRICE: break;
     }
     return (struct scored){mtok, slow, i};
+}
+
+#define ENDLESS INT64_C(9000000000000000000)
+#define SURELY  1.001 /* what bounds that were reckoned in doubles may be off, and much more */
+
+/* The least that its first figure can be is above that of the last that is kept: it need not be reckoned. */
+static bool is_beyond(const pass *p, const fh_plan_offer *o, const glance *g)
+{
+    const fh_plan_ranking *r = p->ret;
+    if (r->max == 0) return true;
+    if (r->count < r->max || p->best[r->max - 1].first >= ENDLESS) return false;
+    double last = (double)p->best[r->max - 1].first;
+    switch (p->w->prefer) {
+    case FH_PLAN_SPEED: return 1000 * SURELY < (-last - 1) * g->least_s;
+    case FH_PLAN_ENERGY: return !p->w->load_tok_s && g->least_uj > last * SURELY + 1;
+    case FH_PLAN_START: return (double)o->start_s + g->load_s > last;
+    case FH_PLAN_PRICE: break;
+    }
+    bool free = !(o->hour_nusd | o->in_nusd | o->out_nusd); /* among those the fastest come first */
+    if (free && last == 0) return 1000 * SURELY < (-(double)p->best[r->max - 1].second - 1) * g->least_s;
+    return (double)o->hour_nusd * (p->w->load_tok_s ? 1 / (double)p->w->load_tok_s : g->least_s / (double)p->w->streams) * (1e6 / 3600) >
+           last * SURELY + 2;
 }
 
 static bool before(const struct scored *a, const struct scored *b)
@@ -131,7 +121,6 @@ static bool before(const struct scored *a, const struct scored *b)
 static void keep(pass *p, struct scored s)
 {
     fh_plan_ranking *r = p->ret;
-    r->fit++;
     if (r->max == 0 || (r->count == r->max && !before(&s, &p->best[r->max - 1]))) return;
     size_t i = r->count < r->max ? r->count++ : r->max - 1;
     for (; i > 0 && before(&s, &p->best[i - 1]); i--) p->best[i] = p->best[i - 1];
@@ -139,23 +128,37 @@ static void keep(pass *p, struct scored s)
 }
 
 /* The cheapest machine that costs something and the cheapest endpoint, whatever is preferred. */
-static void compare(pass *p, uint32_t i, const brief *e, int64_t hour, int64_t mtok)
+static void compare(pass *p, uint32_t i, bool hosted, int64_t hour, int64_t mtok)
 {
-    if (e && hour > 0 && (p->rented == NONE || hour < p->rented_nusd)) {
+    if (!hosted && hour > 0 && (p->rented == NONE || hour < p->rented_nusd)) {
         p->rented = i;
         p->rented_nusd = hour;
     }
-    if (!e && (p->hosted == NONE || mtok < p->hosted_nusd)) {
+    if (hosted && (p->hosted == NONE || mtok < p->hosted_nusd)) {
         p->hosted = i;
         p->hosted_nusd = mtok;
     }
+}
+
+/* One that would do. */
+static void take(pass *p, uint32_t i, const glance *g, int64_t mtok)
+{
+    const fh_plan_offer *o = &p->on->offers[i];
+    estimate e;
+    p->ret->fit++;
+    if (g && is_beyond(p, o, g)) return;
+    if (g) {
+        estimate_host(p->by, &p->on->hosts[o->host], false, &e);
+        mtok = mtok_of(o, &e, p->w);
+    }
+    keep(p, score(p, i, g, g ? &e : NULL, mtok));
 }
 
 static void weigh(pass *p, uint32_t i)
 {
     const fh_plan_offer *o = &p->on->offers[i];
     const fh_plan_wishes *w = p->w;
-    const brief *e = o->host == FH_PLAN_HOSTED ? NULL : &p->hosts[o->host];
+    const glance *g = o->host == FH_PLAN_HOSTED ? NULL : &p->hosts[o->host];
     if (w->licence_bound && p->m->licence_class > w->licence) {
         refuse(p, FH_PLAN_BY_LICENCE, i, w->licence, p->m->licence_class);
         return;
@@ -172,34 +175,34 @@ static void weigh(pass *p, uint32_t i)
         refuse(p, FH_PLAN_BY_SPOT, i, 0, 0);
         return;
     }
-    if (e && !e->fits) {
-        refuse(p, (fh_plan_reason)e->why, i, e->wanted, e->had);
+    if (g && !g->fits) {
+        refuse(p, (fh_plan_reason)g->why, i, g->wanted, g->had);
         return;
     }
-    int64_t mtok = mtok_of(o, e, w), hour = hour_of(o, e, w, mtok);
-    int64_t ready = w->max_ready_s ? ready_of(o, e) : 0;
+    int64_t mtok = g ? -1 : mtok_of(o, NULL, w), hour = hour_of(o, !g, w, mtok);
+    int64_t ready = w->max_ready_s ? ready_of(o, g) : 0;
     if (w->max_hour_nusd && hour > w->max_hour_nusd)
         refuse(p, FH_PLAN_BY_BUDGET, i, w->max_hour_nusd, hour);
     else if (w->max_ready_s && ready > w->max_ready_s)
         refuse(p, FH_PLAN_BY_TIME, i, w->max_ready_s, ready);
     else {
-        compare(p, i, e, hour, mtok);
-        keep(p, score(p, i, e, mtok));
+        compare(p, i, !g, hour, mtok);
+        take(p, i, g, mtok);
     }
 }
 
 static fh_plan plan_of(const pass *p, uint32_t i)
 {
     const fh_plan_offer *o = &p->on->offers[i];
-    const brief *e = o->host == FH_PLAN_HOSTED ? NULL : &p->hosts[o->host];
-    estimate whole = {.plan = {.mtok_uj = -1}};
-    if (e) estimate_host(p->by, &p->on->hosts[o->host], true, &whole);
+    const glance *g = o->host == FH_PLAN_HOSTED ? NULL : &p->hosts[o->host];
+    estimate whole = {.plan = {.mtok_uj = -1}}, *e = g ? &whole : NULL;
+    if (g) estimate_host(p->by, &p->on->hosts[o->host], true, &whole);
     fh_plan plan = whole.plan;
     plan.offer = i;
     plan.mtok_nusd = mtok_of(o, e, p->w);
-    plan.hour_nusd = hour_of(o, e, p->w, plan.mtok_nusd);
-    plan.ready_s = ready_of(o, e);
-    plan.start_nusd = e ? clamp((__int128)plan.hour_nusd * plan.ready_s / 3600) : 0;
+    plan.hour_nusd = hour_of(o, !g, p->w, plan.mtok_nusd);
+    plan.ready_s = ready_of(o, g);
+    plan.start_nusd = g ? clamp((__int128)plan.hour_nusd * plan.ready_s / 3600) : 0;
     plan.mtok_ul = ul_of(p, o, e);
     return plan;
 }
@@ -254,29 +257,20 @@ static int weigh_all(pass *p, fh_err **err)
     return 0;
 }
 
-static void brief_all(pass *p, brief *ret)
-{
-    estimate e = {.fits = false};
-    for (size_t i = 0; i < p->on->host_count; i++) {
-        estimate_host(p->by, &p->on->hosts[i], false, &e);
-        set_brief(&ret[i], &e);
-    }
-}
-
 int fh_plan_rank(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_market *on, fh_plan_ranking *ret, fh_err **err)
 {
     int rc = check(m, w, on, err);
     if (rc) return rc;
     fh_plan_wishes wishes = estimate_wishes(w);
     fh_plan_ranking r = {.plans = ret->plans, .max = ret->max};
-    FH_AUTO(ptr) brief *hosts = fh_realloc_array(NULL, FH_MAX(on->host_count, (size_t)1), sizeof(*hosts));
+    FH_AUTO(ptr) glance *hosts = fh_realloc_array(NULL, FH_MAX(on->host_count, (size_t)1), sizeof(*hosts));
     FH_AUTO(ptr) struct scored *best = fh_calloc(FH_MAX(ret->max, (size_t)1), sizeof(*best));
     FH_AUTO(estimator) estimator *by = NULL;
     if (!hosts || !best) return fh_err_nomem(err);
     rc = estimator_new(&by, m, &wishes, err);
     if (rc) return rc;
     pass p = {.m = m, .w = &wishes, .on = on, .hosts = hosts, .by = by, .ret = &r, .best = best, .rented = NONE, .hosted = NONE};
-    brief_all(&p, hosts);
+    for (size_t i = 0; i < on->host_count; i++) estimate_glance(by, &on->hosts[i], &hosts[i]);
     rc = weigh_all(&p, err);
     if (rc) return rc;
     set_plans(&p);
