@@ -20,9 +20,10 @@
 static fh_plan_model plan_model(const fh_deployment *d, bool have_item)
 {
     const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->view.model));
+    uint64_t packed = fh_catalog_engine_is_own(d->kind) ? d->item.memory_bytes : 0;
     if (have_item)
-        return (fh_plan_model){d->item.bytes, d->item.kv_bytes_per_tok ? d->item.kv_bytes_per_tok : (m ? m->kv_bytes_per_tok : 0), 0,
-                               d->item.context_tok};
+        return (fh_plan_model){packed ? packed : d->item.bytes,
+                               d->item.kv_bytes_per_tok ? d->item.kv_bytes_per_tok : (m ? m->kv_bytes_per_tok : 0), 0, d->item.context_tok};
     return m ? fh_plan_model_of(m, fh_catalog_variant_find(m, d->view.variant)) : (fh_plan_model){0};
 }
 

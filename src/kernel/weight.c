@@ -58,6 +58,16 @@ size_t fh_weight_packed_bytes(const fh_kernels *k, const fh_weight_spec *spec)
     return fh_pack_place(&w, &bytes) ? bytes : 0;
 }
 
+size_t fh_weight_most_bytes(fh_type type, size_t rows, size_t cols)
+{
+    fh_weight_spec s = {.type = type, .rows = rows, .cols = cols, .name = ""};
+    size_t row_bytes = 0, packed = 0;
+    if (check_spec(&s, &row_bytes, NULL) < 0) return 0;
+    fh_weight w = layout(NULL, &s, row_bytes);
+    if (fh_pack_kind_of(type).bits > 0 && !fh_pack_place(&w, &packed)) return 0;
+    return FH_MAX(packed, rows * row_bytes);
+}
+
 static int pack(fh_weight *w, const fh_weight_spec *spec, fh_err **err)
 {
     size_t bytes;

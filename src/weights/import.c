@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "catalog/catalog.h"
+#include "kernel/kernel.h"
 #include "weights_folder.h"
 #include "model/gguf.h"
 #include "sys/file.h"
@@ -202,12 +203,26 @@ static void read_memory_rule(const fh_gguf *g, fh_weights_meta *m)
     if (layers <= 4096 && kv_heads <= 4096 && head <= 65536) m->kv_bytes_per_tok = 2 * layers * kv_heads * head * 2;
 }
 
+/* What our own engine takes for the weights: packed rows of some types are larger than those of the file. */
+static uint64_t memory_of(const fh_gguf *g)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < fh_gguf_tensor_count(g); i++) {
+        const fh_gguf_tensor *t = fh_gguf_tensor_at(g, i);
+        bool is_matrix = t->n_dims > 1 && fh_type_known(t->gguf_type);
+        size_t most = is_matrix ? fh_weight_most_bytes((fh_type)t->gguf_type, t->dims[1] * t->dims[2] * t->dims[3], t->dims[0]) : 0;
+        sum += FH_MAX((uint64_t)most, t->bytes);
+    }
+    return FH_MIN(sum, (uint64_t)INT64_MAX);
+}
+
 /* path is ours alone; a complaint names the file as the person did. */
 static int check_model(const import *im, const char *path, fh_weights_meta *m, fh_err **err)
 {
     FH_AUTO(fh_gguf) fh_gguf *g = NULL;
     int rc = fh_gguf_open(&g, path, err);
     if (rc == 0 && m) read_memory_rule(g, m);
+    if (rc == 0 && m) m->memory_bytes = memory_of(g);
     if (rc != 0) fh_err_replace(err, path, im->from->path);
     return rc;
 }

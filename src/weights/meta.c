@@ -61,13 +61,15 @@ static int read_files(const fh_json *array, fh_weights_meta *m, fh_err **err)
 static int from_json(const fh_json *o, fh_weights_meta *m, fh_err **err)
 {
     fh_str id = {0}, architecture = {0};
-    int64_t kv = 0;
+    int64_t kv = 0, memory = 0;
     int rc = fh_json_read_str(o, "id", true, &id, err);
     if (rc == 0) rc = fh_json_read_str(o, "architecture", false, &architecture, err);
     if (rc == 0) rc = fh_json_read_i64(o, "imported_utc_ns", true, 0, INT64_MAX, &m->imported_utc_ns, err);
     if (rc == 0) rc = fh_json_read_i64(o, "context_tok", false, 0, INT64_MAX, &m->context_tok, err);
     if (rc == 0) rc = fh_json_read_i64(o, "kv_bytes_per_tok", false, 0, INT64_MAX, &kv, err);
+    if (rc == 0) rc = fh_json_read_i64(o, "memory_bytes", false, 0, INT64_MAX, &memory, err);
     m->kv_bytes_per_tok = (uint64_t)kv;
+    m->memory_bytes = (uint64_t)memory;
     if (rc == 0 && (!copy_str(m->id, sizeof(m->id), id) || !copy_str(m->architecture, sizeof(m->architecture), architecture)))
         rc = fh_err_set(err, FH_E_CORRUPT, "a name is too long");
     return rc != 0 ? rc : read_files(fh_json_get(o, "files"), m, err);
@@ -110,6 +112,7 @@ int fh_weights_meta_write(const char *folder, const fh_weights_meta *m, fh_err *
     good = good && fh_json_set(o, "imported_utc_ns", fh_json_new_int(m->imported_utc_ns)) &&
            fh_json_set(o, "context_tok", fh_json_new_int(m->context_tok));
     good = good && fh_json_set(o, "kv_bytes_per_tok", fh_json_new_int((int64_t)m->kv_bytes_per_tok));
+    good = good && fh_json_set(o, "memory_bytes", fh_json_new_int((int64_t)m->memory_bytes));
     if (!good) return fh_err_nomem(err);
     FH_AUTO(buf) fh_buf text = FH_BUF(FH_WEIGHTS_META_BYTES);
     char path[1200];
@@ -178,6 +181,7 @@ int fh_weights_item_read(fh_weights *w, const char *digest, fh_weights_item *ret
     item.files = (unsigned)m.count;
     item.imported_utc_ns = m.imported_utc_ns;
     item.kv_bytes_per_tok = m.kv_bytes_per_tok;
+    item.memory_bytes = m.memory_bytes;
     item.context_tok = m.context_tok;
     *ret = item;
     return 0;

@@ -22,7 +22,7 @@ typedef struct fh_weights_file {
 typedef struct fh_weights_meta { /* weights.json */
     char id[128], architecture[64];
     int64_t imported_utc_ns, context_tok;
-    uint64_t kv_bytes_per_tok;
+    uint64_t kv_bytes_per_tok, memory_bytes;
     fh_weights_file *files; /* owned */
     size_t count;
 } fh_weights_meta;

@@ -524,6 +524,31 @@ static void packed_rows_lie_where_they_were_placed_and_serve_again(void **state)
     }
 }
 
+static void what_a_weight_takes_at_most_is_what_it_takes_on_some_path(void **state)
+{
+    static const size_t shapes[][2] = {{16, 256}, {40, 512}, {1, 256}, {70, 2048}};
+    for (uint32_t type = 0; type < 64; type++) {
+        if (!fh_type_known(type)) continue;
+        for (size_t i = 0; i < FH_COUNT(shapes); i++) {
+            size_t rows = shapes[i][0], cols = shapes[i][1], row_bytes = 0, most = fh_weight_most_bytes((fh_type)type, rows, cols);
+            fh_weight_spec spec = {.type = (fh_type)type, .rows = rows, .cols = cols, .name = "test"};
+            assert_true(fh_type_row_bytes((fh_type)type, cols, &row_bytes));
+            bool met = most == rows * row_bytes, here = false;
+            FOR_EACH_TABLE(k)
+            {
+                size_t bytes = fh_weight_packed_bytes(k, &spec);
+                assert_true(bytes <= most);
+                met |= bytes == most;
+                here |= bytes > 0;
+            }
+            if (here) assert_true(met);
+            assert_true(most >= rows * row_bytes);
+        }
+    }
+    assert_int_equal(fh_weight_most_bytes(FH_TYPE_Q4_1, 4, 33), 0);
+    assert_int_equal(fh_weight_most_bytes(FH_TYPE_Q4_1, 0, 32), 0);
+}
+
 static void weights_that_make_no_sense_are_errors(void **state)
 {
     fh_weight *w = NULL;
@@ -557,6 +582,7 @@ int main(void)
         cmocka_unit_test(a_row_of_a_weight_is_the_references_bit_for_bit),
         cmocka_unit_test(fused_steps_give_the_same_bits_as_single_ones),
         cmocka_unit_test(packed_rows_lie_where_they_were_placed_and_serve_again),
+        cmocka_unit_test(what_a_weight_takes_at_most_is_what_it_takes_on_some_path),
         cmocka_unit_test(weights_that_make_no_sense_are_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,6 +91,7 @@ static void a_model_is_imported_listed_found_verified_and_removed(void **state)
     assert_false(item.in_catalog);
     assert_string_equal(item.architecture, "llama");
     assert_int_equal(item.context_tok, 256);
+    assert_true(item.memory_bytes > 0 && item.memory_bytes <= item.bytes + item.bytes / 10); /* of types that stay as they are */
     assert_int_equal(item.kv_bytes_per_tok, 2 * 2 * 2 * 16 * 2); /* both of 2 layers, 2 KV heads of 16, 16 bits */
     struct stat st;
     assert_int_equal(stat(item.path, &st), 0);

@@ -60,6 +60,8 @@ typedef struct fh_weight_spec {
 } fh_weight_spec;
 /* What fh_weight_new needs at a place, a multiple of 64; 0 when it would borrow, or when the spec is wrong. */
 size_t fh_weight_packed_bytes(const fh_kernels *k, const fh_weight_spec *spec);
+/* What such a weight takes of memory on any path, packed or in the mapped file; 0 when there can be none. */
+size_t fh_weight_most_bytes(fh_type type, size_t rows, size_t cols);
 int fh_weight_new(fh_weight **ret, const fh_kernels *k, const fh_weight_spec *spec, fh_err **err);
 void fh_weight_free(fh_weight *w);
 size_t fh_weight_rows(const fh_weight *w);

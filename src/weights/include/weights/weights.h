@@ -40,6 +40,7 @@ typedef struct fh_weights_item {
     /* Memory rule, from the file's own metadata (16-bit elements); 0 when the family is not known. */
     uint64_t kv_bytes_per_tok;
     int64_t context_tok;
+    uint64_t memory_bytes; /* that our own engine takes for them at most: some types grow when they are packed; 0: not known */
     char architecture[64];
 } fh_weights_item;
 
