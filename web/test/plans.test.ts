@@ -25,9 +25,9 @@ test('the same offer in several rankings is one row, and what cannot be planned 
 test('who may not read is no place, planned for or not', () => {
   const all = [[ranking([plan('here', { read_by: 'own' })])], [node('den', 'alice'), node('lab', 'bob')], [{ name: 'box', kind: 'ssh' }] as Provider[]] as const;
   const under = (trust?: string) => places(rowsOf([...all[0]], [...all[1]], all[2], trust));
-  assert.deepEqual(under(), ['here', 'node/den', 'node/lab', 'provider/box']);
+  assert.deepEqual(under(), ['pool', 'here', 'node/den', 'node/lab', 'provider/box']);
   assert.deepEqual(under('own'), ['here']);
-  assert.deepEqual(under('owner/alice, provider/box'), ['here', 'node/den', 'provider/box']);
+  assert.deepEqual(under('owner/alice, provider/box'), ['pool', 'here', 'node/den', 'provider/box']);
   assert.equal(mayRead('node/de', 'node/den', null), false);
   assert.ok(isTrust('own, node/den,owner/a-1') && !isTrust('node/') && !isTrust('den') && !isTrust('own,') && !isTrust('Owner/a'));
 });
