@@ -15,8 +15,6 @@
 
 #define SRUN_WORDS 24
 
-extern char **environ;
-
 int fh_spread_read(const char *head, fh_spread *ret, fh_err **err)
 {
     const char *nodes = getenv("SLURM_JOB_NUM_NODES");
