@@ -54,6 +54,38 @@ static int open_vocab(fh_engine *e, fh_err **err)
     return rc ? rc : fh_grammars_new(&e->grammars, e->vocab, fh_vocab_size(e->vocab), err);
 }
 
+/* The tokenizer and what is made of it take a processor as long as a gigabyte of kept weights takes the disk: a thread makes them
+ * meanwhile. */
+typedef struct vocab_maker {
+    fh_engine *engine;
+    pthread_t thread;
+    bool runs;
+    int rc;
+    fh_err *err; /* owned */
+} vocab_maker;
+
+static void *make_vocab(void *arg)
+{
+    vocab_maker *m = arg;
+    m->rc = open_vocab(m->engine, &m->err);
+    return NULL;
+}
+
+static int begin_vocab(vocab_maker *m, fh_err **err)
+{
+    m->runs = pthread_create(&m->thread, NULL, make_vocab, m) == 0;
+    return m->runs ? 0 : fh_err_set(err, FH_E_UNAVAILABLE, "no thread could be started to read the vocabulary");
+}
+
+/* What was wrong before counts first. */
+static int end_vocab(vocab_maker *m, int rc, fh_err **err)
+{
+    if (m->runs) pthread_join(m->thread, NULL);
+    if (!rc && m->rc) fh_err_move(err, &m->err);
+    fh_err_free(m->err);
+    return rc ? rc : m->rc;
+}
+
 static int check_vocab(const fh_engine *e, fh_err **err)
 {
     size_t tokens = fh_vocab_size(e->vocab);
@@ -269,6 +301,15 @@ static void fill_info(fh_engine *e, const fh_load *l)
     e->stats.kv_total_tok = e->info.kv_tok;
 }
 
+static int load_weights(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **err)
+{
+    choose_sizes(e, o);
+    int rc = check_cache(e, err);
+    if (!rc) rc = fit_memory(e, o, l, err);
+    if (!rc) rc = make_weights(e, o, l, err);
+    return rc ? rc : make_rest(e, o, l, err);
+}
+
 static int load(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **err)
 {
     fh_isa isa = FH_ISA_REF;
@@ -283,14 +324,12 @@ static int load(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **e
     if (!rc) rc = e->model.family->does->plan(&e->model, l, err);
     if (!rc) rc = fh_load_refuse_rest(l, err);
     if (!rc) rc = check_options(e, o, err);
-    if (!rc && !o->no_vocab) rc = open_vocab(e, err);
-    if (!rc && e->vocab) rc = check_vocab(e, err);
     if (rc) return rc;
-    choose_sizes(e, o);
-    rc = check_cache(e, err);
-    if (!rc) rc = fit_memory(e, o, l, err);
-    if (!rc) rc = make_weights(e, o, l, err);
-    return rc ? rc : make_rest(e, o, l, err);
+    vocab_maker vocab = {.engine = e};
+    if (!o->no_vocab) rc = begin_vocab(&vocab, err);
+    if (!rc) rc = load_weights(e, o, l, err);
+    rc = end_vocab(&vocab, rc, err);
+    return rc || !e->vocab ? rc : check_vocab(e, err);
 }
 
 static int make_lock(fh_engine *e, fh_err **err)

@@ -188,18 +188,19 @@ typedef struct maker {
 } maker;
 
 #define FETCH_BYTES ((uintptr_t)4 << 20)
+#define AHEAD_BYTES ((uintptr_t)32 << 20) /* what the disk is asked for beforehand */
 #define PAGE_BYTES  ((uintptr_t)4096)
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22 /* Linux 5.14; include/uapi/asm-generic/mman-common.h */
 #endif
 
-/* Reads pages of a mapped file in, so that the first token does not wait for the disk: the disk is asked for the next piece while this one
- * is waited for. */
-static void fetch(const void *data, uint64_t bytes)
+/* Reads pages of a mapped file in, so that the first token does not wait for the disk: the disk is asked for what is next, up to `last`,
+ * while a piece is waited for. */
+static void fetch(const void *data, uint64_t bytes, const void *last)
 {
     uintptr_t first = (uintptr_t)data / PAGE_BYTES * PAGE_BYTES, end = (uintptr_t)data + bytes;
     for (uintptr_t at = first; at < end; at += FETCH_BYTES) {
-        madvise((void *)at, FH_MIN(2 * FETCH_BYTES, end - at), MADV_WILLNEED);
+        madvise((void *)at, FH_MIN(AHEAD_BYTES, (uintptr_t)last - at), MADV_WILLNEED);
         uintptr_t piece = FH_MIN(FETCH_BYTES, end - at);
         if (madvise((void *)at, piece, MADV_POPULATE_READ) == 0) continue;
         for (uintptr_t p = at; p < at + piece; p += PAGE_BYTES) (void)*(const volatile char *)p;
@@ -232,10 +233,10 @@ static int make_item(const fh_load *l, const fh_load_item *item, fh_err **err)
     spec.name = name;
     spec.place = item->packed ? l->packed + item->at : NULL;
     spec.filled = item->packed && l->filled;
-    if (!spec.filled)
-        fetch(item->tensor->data, item->tensor->bytes);
+    if (spec.filled)
+        fetch(spec.place, fh_weight_packed_bytes(l->kernels, &spec), l->packed + l->packed_bytes);
     else
-        fetch(spec.place, fh_weight_packed_bytes(l->kernels, &spec));
+        fetch(item->tensor->data, item->tensor->bytes, (const char *)item->tensor->data + item->tensor->bytes);
     int rc = fh_weight_new(item->weight, l->kernels, &spec, err);
     if (rc == 0 && item->packed) let_go(item->tensor->data, item->tensor->bytes);
     return rc;

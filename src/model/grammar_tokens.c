@@ -7,14 +7,23 @@
 enum { TOKEN_BYTES = 250 }; /* a longer token is never chosen under a grammar */
 
 typedef struct item {
+    uint64_t head; /* the first eight bytes, zeros behind the last: most tokens are told apart by them */
     const uint8_t *bytes;
     size_t len;
     fh_token id;
 } item;
 
+static item item_of(const uint8_t *bytes, size_t len, fh_token id)
+{
+    item it = {.bytes = bytes, .len = len, .id = id};
+    for (size_t i = 0; i < sizeof it.head; i++) it.head = it.head << 8 | (i < len ? bytes[i] : 0);
+    return it;
+}
+
 static int by_bytes(const void *a, const void *b)
 {
     const item *x = a, *y = b;
+    if (x->head != y->head) return x->head < y->head ? -1 : 1;
     size_t n = FH_MIN(x->len, y->len);
     int order = n ? memcmp(x->bytes, y->bytes, n) : 0;
     if (order) return order;
@@ -134,7 +143,7 @@ static bool make_tries(grammar_tokens *t)
     size_t count = 0, rest = 0;
     if (!items) return false;
     for (size_t i = 0; i < t->logit_count; i++) {
-        item it = {(const uint8_t *)t->bytes + t->offsets[i], t->offsets[i + 1] - t->offsets[i], (fh_token)i};
+        item it = item_of((const uint8_t *)t->bytes + t->offsets[i], t->offsets[i + 1] - t->offsets[i], (fh_token)i);
         if (it.len && it.len <= TOKEN_BYTES) items[count++] = it;
     }
     qsort(items, count, sizeof *items, by_bytes);
