@@ -363,7 +363,7 @@ void estimate_host(estimator *by, const fh_plan_host *h, bool with_plan, estimat
 
 static void set_glance(const setting *s, glance *ret)
 {
-    double streams = (double)s->w->streams, least = s->h->bandwidth_bytes ? reading_s(s, batch_of(s->by, s->machines)) : 0;
+    double streams = (double)s->w->streams, least = s->h->bandwidth_bytes ? step_s(s, batch_of(s->by, s->machines)) : 0;
     if (least > ENDLESS_S * streams) least = 0; /* where other figures meet their bounds */
     *ret = (glance){.fits = true,
                     .load_s = (uint32_t)FH_MIN(load_s(s), (int64_t)UINT32_MAX),

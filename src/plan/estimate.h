@@ -24,7 +24,7 @@ typedef struct glance {
     union {
         struct { /* it fits */
             uint64_t weights_bytes;
-            double least_s;  /* that a step takes at least; 0: not known */
+            double least_s;  /* that a step takes, or less; 0: not known */
             double least_uj; /* that a million tokens take at least, with all streams busy; 0: not known */
         };
         struct { /* it does not */
