@@ -19,12 +19,18 @@ static fh_deployment *live_named(fh_fleet *f, const char *name)
     return d && fh_deployment_is_live(d) ? d : NULL;
 }
 
+/* One that may be read by others than asked for does not do, wherever it runs now: it might come to run elsewhere. */
+static bool is_read_as(const fh_deployment *d, const char *trust)
+{
+    return !*trust || strcmp(d->limit.trust, trust) == 0;
+}
+
 /* Of the model; of these very weights too, when more than the model was asked for. */
 static bool is_of(const fh_deployment *d, const fh_deployment *asked, bool exact)
 {
     if (strcmp(d->view.model, asked->view.model) != 0) return false;
     if (*asked->view.engine && strcmp(d->view.engine, asked->view.engine) != 0) return false;
-    if (*asked->limit.trust && strcmp(d->limit.trust, asked->limit.trust) != 0) return false; /* it might come to run elsewhere */
+    if (!is_read_as(d, asked->limit.trust)) return false;
     return !exact || (strcmp(d->view.digest, asked->view.digest) == 0 && strcmp(d->view.variant, asked->view.variant) == 0);
 }
 
@@ -65,9 +71,19 @@ static int other_engine(const fh_deployment *d, const char *wanted, fh_err **err
     return rc;
 }
 
-/* What shapes a deployment cannot change one that runs. */
+static int other_readers(const fh_deployment *d, const char *wanted, fh_err **err)
+{
+    int rc = fh_err_set(err, FH_E_CONFLICT, "%s runs already, and its trust is '%s', not '%s'", d->view.name,
+                        *d->limit.trust ? d->limit.trust : "rented", wanted);
+    fh_err_hint(err, "start another beside it with --name NEW");
+    fh_err_param(err, "trust");
+    return rc;
+}
+
+/* What shapes a deployment, and who may read what it is asked, cannot change one that runs. */
 static int check_shape(fh_deployment *d, const fh_deploy_spec *s, fh_err **err)
 {
+    if (!is_read_as(d, s->limit.trust)) return other_readers(d, s->limit.trust, err);
     if (*s->engine && strcmp(s->engine, d->view.engine) != 0) return other_engine(d, s->engine, err);
     fh_plan_need has = fh_planning_need(d, d->view.context_tok, d->view.streams);
     fh_plan_need wanted = fh_planning_need(d, s->context_tok, s->streams);
@@ -106,6 +122,7 @@ static int check_place(const fh_deployment *d, const char *wanted, fh_err **err)
 static int check_model(const fh_deployment *d, const fh_deployment *asked, bool exact, fh_err **err)
 {
     if (is_of(d, asked, exact)) return check_place(d, asked->wanted_place, err);
+    if (!is_read_as(d, asked->limit.trust)) return other_readers(d, asked->limit.trust, err);
     int rc = fh_err_set(err, FH_E_EXISTS, "%s runs already, with the model %s, not %s", d->view.name, d->view.model, asked->view.model);
     fh_err_hint(err, "`freehold stop %s` first, or take another name", d->view.name);
     fh_err_param(err, "name");
@@ -129,10 +146,11 @@ static int by_model(fh_fleet *f, const fh_deploy_spec *s, fh_deployment **ret, f
     return rc;
 }
 
-/* A deployment is named after its model: who asks for the model by another engine, or elsewhere, does not mean that deployment. */
+/* A deployment is named after its model: who asks for the model by another engine, elsewhere, or to be read by others, does not mean that
+ * deployment. */
 static bool is_meant(const fh_deployment *d, const fh_deploy_spec *s)
 {
-    bool same = (!*s->engine || strcmp(d->view.engine, s->engine) == 0) && fh_planning_is_at(d, s->place);
+    bool same = (!*s->engine || strcmp(d->view.engine, s->engine) == 0) && fh_planning_is_at(d, s->place) && is_read_as(d, s->limit.trust);
     return same || strcmp(d->view.model, s->model) != 0;
 }
 

@@ -165,6 +165,7 @@ static int resolve(const fh_set *s, fh_deploy_spec *shape, const char *model, fh
         *err = NULL;
         rc = fh_fleet_resolve(s->fleet, s->digest, ret, err);
     }
+    if (rc == 0) rc = fh_planning_check_trust(ret, err);
     return rc == 0 ? fh_fleet_resolve_engine(s->fleet, shape->engine, ret, err) : rc;
 }
 

@@ -112,6 +112,9 @@ def a_deployment_runs_nowhere_else(pool, den):
     assert pool.live()["bound"]["state"] == "planning" and pool.live()["bound"]["trust"] == "own,owner/alice", pool.live()["bound"]
     den.join()
     pool.wait_live(at("bound", "node/den"), "it does not come back")
+    done = pool.cli("roll", "bound", "--on", "node/lab")
+    assert done.returncode != 0 and "could read" in done.stderr, done.stderr
+    assert pool.live()["bound"]["place"] == "node/den", pool.live()["bound"]
     pool.cli("stop", "bound")
 
 
@@ -123,6 +126,12 @@ def what_nobody_may_have_fails_with_the_reason(pool):
     assert "never" not in pool.cli("ps", "--all").stdout
     done = pool.cli("run", "smollm2", "Hello.", "--on", "node/den", "--trust", "own", "--name", "one", timeout=PATIENCE)
     assert done.returncode != 0, "a deployment that may go anywhere is taken for one that may not"
+    model = pool.live()["two"]["model"]
+    pool.run("--on", "node/lab", "--name", model)  # as one is called that nobody named
+    for asked, place in ((model, ["--on", "node/lab"]), (f"deployment/{model}", [])):
+        done = pool.cli("run", asked, "Hello.", "--trust", "own", *place, timeout=PATIENCE)
+        assert done.returncode != 0 and "trust" in done.stderr, (asked, done.stdout, done.stderr)
+    assert pool.cli("stop", model).returncode == 0
 
 
 def no_stream_goes_on_elsewhere(pool, den, keys):
