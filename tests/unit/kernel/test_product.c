@@ -236,7 +236,8 @@ static void large_batches_lose_less(void **state)
 /* All edges of the blocking by tiles: rows of weights, columns, rows of the batch, workers. */
 static void large_batches_agree_on_odd_shapes(void **state)
 {
-    static const size_t rows[] = {1, 17, 128, 150, 16, 300}, blocks[] = {1, 17, 3, 40}, batch[] = {32, 33, 47, 64, 100, 530};
+    static const size_t rows[] = {1, 17, 128, 150, 16, 300}, blocks[] = {1, 17, 3, 40},
+                        batch[] = {FH_WIDE_ROWS, FH_WIDE_ROWS + 1, FH_WIDE_ROWS + 15, FH_WIDE_ROWS + 32, 200, 530};
     const fh_kernels *k = fh_kernels_get(FH_ISA_AMX);
     if (!k) skip();
     for (size_t t = 3; t < FH_COUNT(all_types); t++) {
@@ -273,11 +274,12 @@ static void a_row_of_a_large_batch_does_not_depend_on_its_neighbours(void **stat
     const fh_kernels *k = fh_kernels_get(FH_ISA_AMX);
     if (!k) skip();
     for (size_t t = 3; t < FH_COUNT(all_types); t++) {
-        problem p = problem_make(k, all_types[t], 150, 768, 83), other = problem_make(k, all_types[t], 150, 768, FH_WIDE_ROWS);
+        problem p = problem_make(k, all_types[t], 150, 768, FH_WIDE_ROWS + 51),
+                other = problem_make(k, all_types[t], 150, 768, FH_WIDE_ROWS);
         memcpy(other.data, p.data, p.rows * p.row_bytes);
         solve(&p);
         for (size_t i = 0; i < 3; i++) {
-            size_t from[] = {5, 51, 80}, to[] = {31, 0, 17};
+            size_t from[] = {5, 51, FH_WIDE_ROWS + 48}, to[] = {31, 0, 17};
             memcpy(other.x + to[i] * p.x_stride, p.x + from[i] * p.x_stride, p.cols * sizeof *p.x);
             other.workers = 1 + (unsigned)i;
             solve(&other);
