@@ -46,7 +46,7 @@ static int import_local(fh_weights *w, const char *path, const char *id, fh_json
     int rc = fh_weights_source_open(&source, NULL, path, err);
     if (!rc) rc = fh_weights_import(w, source, id, show_progress, NULL, &item, err);
     if (rc) return rc;
-    *ret = fh_weights_view_json(&item);
+    *ret = fh_weights_view_json(w, &item);
     return *ret ? 0 : fh_err_nomem(err);
 }
 

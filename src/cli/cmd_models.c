@@ -44,7 +44,7 @@ static int local_weights(fh_weights *w, const char *id, fh_json **ret, fh_err **
     int rc = fh_weights_list(w, &list, &count, NULL, err);
     if (rc) return rc;
     fh_json *items = fh_json_new_array();
-    for (size_t i = 0; i < count; i++) fh_json_append(items, fh_weights_view_json(&list[i]));
+    for (size_t i = 0; i < count; i++) fh_json_append(items, fh_weights_view_json(w, &list[i]));
     *ret = fh_json_new_object();
     fh_json_set(*ret, "items", items);
     fh_json_set(*ret, "next", fh_json_new_null());

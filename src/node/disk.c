@@ -46,7 +46,8 @@ static int64_t used(const fh_node_agent *a)
     int64_t bytes = 2 * w.bytes; /* they are copied when they are kept */
     if (fh_weights_list(a->weights, &items, &count, NULL, NULL) != 0) count = 0;
     for (size_t i = 0; i < count; i++)
-        bytes += (int64_t)(items[i].bytes + items[i].kept_bytes[FH_WEIGHTS_PACKED] + items[i].kept_bytes[FH_WEIGHTS_PAGES]);
+        bytes += (int64_t)(items[i].bytes + fh_weights_kept_bytes(a->weights, FH_WEIGHTS_PACKED, items[i].digest) +
+                           fh_weights_kept_bytes(a->weights, FH_WEIGHTS_PAGES, items[i].digest));
     fh_free(items);
     return bytes;
 }

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-fh_json *fh_weights_view_json(const fh_weights_item *w)
+fh_json *fh_weights_view_json(const fh_weights *store, const fh_weights_item *w)
 {
     fh_json *o = fh_json_new_object();
     fh_json_set(o, "digest", fh_json_new_cstr(w->digest));
@@ -12,8 +12,8 @@ fh_json *fh_weights_view_json(const fh_weights_item *w)
     fh_json_set(o, "variant", fh_json_new_cstr(w->variant));
     fh_json_set(o, "format", fh_json_new_cstr(w->format));
     fh_json_set(o, "bytes", fh_json_new_int((int64_t)w->bytes));
-    fh_json_set(o, "packed_bytes", fh_json_new_int((int64_t)w->kept_bytes[FH_WEIGHTS_PACKED]));
-    fh_json_set(o, "page_bytes", fh_json_new_int((int64_t)w->kept_bytes[FH_WEIGHTS_PAGES]));
+    fh_json_set(o, "packed_bytes", fh_json_new_int((int64_t)fh_weights_kept_bytes(store, FH_WEIGHTS_PACKED, w->digest)));
+    fh_json_set(o, "page_bytes", fh_json_new_int((int64_t)fh_weights_kept_bytes(store, FH_WEIGHTS_PAGES, w->digest)));
     fh_json_set(o, "files", fh_json_new_int(w->files));
     fh_json_set(o, "imported", api_time(w->imported_utc_ns));
     fh_json_set(o, "in_catalog", fh_json_new_bool(w->in_catalog));
@@ -32,7 +32,7 @@ void api_weights_list(api_call *c)
         return;
     }
     fh_json *items = fh_json_new_array();
-    for (size_t i = 0; i < count; i++) fh_json_append(items, fh_weights_view_json(&list[i]));
+    for (size_t i = 0; i < count; i++) fh_json_append(items, fh_weights_view_json(c->server->weights, &list[i]));
     api_reply(c, 200, api_list(items, fh_json_new_null()));
 }
 

@@ -109,7 +109,8 @@ static fh_json *job_json(const import_job *job)
     fh_json_set(o, "path", fh_json_new_cstr(job->path));
     fh_json_set(o, "done_bytes", fh_json_new_int((int64_t)atomic_load(&job->done)));
     fh_json_set(o, "total_bytes", fh_json_new_int((int64_t)atomic_load(&job->total)));
-    fh_json_set(o, "weights", job->running || failed ? fh_json_new_null() : fh_weights_view_json(&job->item));
+    fh_json_set(o, "weights",
+                job->running || failed ? fh_json_new_null() : fh_weights_view_json(job->imports->server->weights, &job->item));
     fh_json_set(o, "error", failed ? fh_json_new_cstr(fh_err_message(job->err)) : fh_json_new_null());
     fh_json_set(o, "hint", failed ? fh_json_new_cstr(fh_err_hint_get(job->err)) : fh_json_new_null());
     return o;

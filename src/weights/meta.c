@@ -153,7 +153,7 @@ static int add_kept(void *arg, const char *name, fh_err **err)
     return 0;
 }
 
-static uint64_t kept_bytes(const fh_weights *w, fh_weights_kept what, const char *digest)
+uint64_t fh_weights_kept_bytes(const fh_weights *w, fh_weights_kept what, const char *digest)
 {
     char folder[1200];
     kept_walk walk = {.folder = folder};
@@ -177,7 +177,6 @@ int fh_weights_item_read(fh_weights *w, const char *digest, fh_weights_item *ret
     snprintf(item.architecture, sizeof(item.architecture), "%s", m.architecture);
     name_item(digest, &m, &item);
     for (size_t i = 0; i < m.count; i++) item.bytes += m.files[i].bytes;
-    for (int what = 0; what < FH_WEIGHTS_KEPT; what++) item.kept_bytes[what] = kept_bytes(w, (fh_weights_kept)what, digest);
     item.files = (unsigned)m.count;
     item.imported_utc_ns = m.imported_utc_ns;
     item.kv_bytes_per_tok = m.kv_bytes_per_tok;

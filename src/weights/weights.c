@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "catalog/catalog.h"
 #include "sys/file.h"
@@ -90,7 +91,9 @@ static int sweep_all(fh_weights *w, fh_err **err)
     for (int what = 0; what < FH_WEIGHTS_KEPT && rc == 0; what++) {
         kept_sweep s = {.w = w, .what = (fh_weights_kept)what};
         rc = fh_path_join(path, sizeof(path), w->data, kept_names[what], err);
-        if (rc == 0 && fh_file_exists(path)) rc = fh_dir_each(path, sweep_kept, &s, err);
+        FH_AUTO(fh_err) fh_err *why = NULL; /* nobody needs what is kept: what cannot be removed stays */
+        if (rc == 0 && fh_file_exists(path) && fh_dir_each(path, sweep_kept, &s, &why))
+            fh_log_err(FH_LOG_WARN, "weights", why, "what is kept beside weights could not be tidied");
     }
     return rc;
 }

@@ -142,7 +142,8 @@ static void what_engines_keep_of_weights_is_counted_and_goes_with_them(void **st
     (void)state;
     static const char gone[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
     fh_weights_item item = imported(make_model("m.gguf", 1, 1), "m"), found;
-    assert_int_equal(item.kept_bytes[FH_WEIGHTS_PACKED] + item.kept_bytes[FH_WEIGHTS_PAGES], 0);
+    assert_int_equal(
+        fh_weights_kept_bytes(store, FH_WEIGHTS_PACKED, item.digest) + fh_weights_kept_bytes(store, FH_WEIGHTS_PAGES, item.digest), 0);
     const int64_t old_s = FH_LIMIT_PAGE_CACHE_MS / 1000 + 10;
     keep(FH_WEIGHTS_PACKED, item.digest, "weights.packed", 4, old_s);
     keep(FH_WEIGHTS_PAGES, item.digest, "old.page", 1, old_s);
@@ -150,14 +151,14 @@ static void what_engines_keep_of_weights_is_counted_and_goes_with_them(void **st
     keep(FH_WEIGHTS_PACKED, gone, "weights.packed", 4, 0); /* of weights that are no longer here */
     keep(FH_WEIGHTS_PAGES, gone, "young.page", 2, 0);
     assert_int_equal(fh_weights_find(store, item.digest, &found, NULL), 0);
-    assert_int_equal(found.kept_bytes[FH_WEIGHTS_PACKED], 4);
-    assert_int_equal(found.kept_bytes[FH_WEIGHTS_PAGES], 3);
+    assert_int_equal(fh_weights_kept_bytes(store, FH_WEIGHTS_PACKED, found.digest), 4);
+    assert_int_equal(fh_weights_kept_bytes(store, FH_WEIGHTS_PAGES, found.digest), 3);
     FH_AUTO(fh_weights) fh_weights *next = NULL;
     assert_int_equal(fh_weights_open(&next, data, true, NULL), 0);
     assert_true(is_kept(FH_WEIGHTS_PACKED, item.digest) && is_kept(FH_WEIGHTS_PAGES, item.digest));
     assert_int_equal(fh_weights_find(store, item.digest, &found, NULL), 0);
-    assert_int_equal(found.kept_bytes[FH_WEIGHTS_PACKED], 4);
-    assert_int_equal(found.kept_bytes[FH_WEIGHTS_PAGES], 2); /* the old one is gone */
+    assert_int_equal(fh_weights_kept_bytes(store, FH_WEIGHTS_PACKED, found.digest), 4);
+    assert_int_equal(fh_weights_kept_bytes(store, FH_WEIGHTS_PAGES, found.digest), 2); /* the old one is gone */
     assert_false(is_kept(FH_WEIGHTS_PACKED, gone) || is_kept(FH_WEIGHTS_PAGES, gone));
     assert_int_equal(fh_weights_remove(store, item.digest, NULL), 0);
     assert_false(is_kept(FH_WEIGHTS_PACKED, item.digest) || is_kept(FH_WEIGHTS_PAGES, item.digest));

@@ -12,6 +12,6 @@ int fh_models_list(fh_weights *weights, const fh_fleet_snapshot *fleet, fh_json 
                    fh_err **err); /* {"items":[...],"next":null}, the top ten first */
 int fh_models_get(fh_weights *weights, const fh_fleet_snapshot *fleet, const char *id, fh_json **ret, fh_err **err);
 /* One set of weights: the shape Weights. Owned; NULL when memory is out. */
-fh_json *fh_weights_view_json(const fh_weights_item *w);
+fh_json *fh_weights_view_json(const fh_weights *store, const fh_weights_item *w);
 
 #endif

@@ -33,7 +33,6 @@ typedef struct fh_weights_item {
     char path[1024];   /* the file to open (the first of a split), or the folder */
     char folder[1024]; /* what an engine must be able to read */
     uint64_t bytes;
-    uint64_t kept_bytes[FH_WEIGHTS_KEPT];
     unsigned files;
     int64_t imported_utc_ns;
     bool in_catalog;
@@ -68,6 +67,8 @@ int fh_weights_import(fh_weights *w, const fh_weights_source *from, const char *
                       fh_weights_item *ret, fh_err **err);
 /* Newest first. An owned array (fh_free). Folders that cannot be read are left out; ret_broken (may be NULL) counts them. */
 int fh_weights_list(fh_weights *w, fh_weights_item **ret, size_t *ret_count, size_t *ret_broken, fh_err **err);
+/* What is kept beside them now: looks at each file, of which pages may have thousands. */
+uint64_t fh_weights_kept_bytes(const fh_weights *w, fh_weights_kept what, const char *digest);
 /* By id, catalog alias, "id:variant", or a digest of which at least 8 digits are given. FH_E_NOT_FOUND with what to do as hint. */
 int fh_weights_find(fh_weights *w, const char *name, fh_weights_item *ret, fh_err **err);
 /* Reads all of it again; FH_E_CORRUPT when a byte differs. */
