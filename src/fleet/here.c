@@ -42,8 +42,7 @@ struct fh_here {
     fh_sandbox_kind sandbox;
 };
 
-/* The folder must be ours alone: in /tmp somebody else may have made it first. */
-static int own_folder(const char *path, fh_err **err)
+int fh_here_own_folder(const char *path, fh_err **err)
 {
     struct stat st = {0};
     int rc = fh_dir_make(path, 0700, err);
@@ -76,7 +75,7 @@ static int make_folders(fh_here *h, const fh_fleet_config *c, fh_err **err)
     h->data = fh_take(data);
     if (!h->logs || !h->run) return fh_err_nomem(err);
     rc = fh_dir_make(h->logs, 0700, err);
-    return rc != 0 ? rc : own_folder(h->run, err);
+    return rc != 0 ? rc : fh_here_own_folder(h->run, err);
 }
 
 int fh_here_new(fh_here **ret, fh_loop *loop, const fh_fleet_config *c, fh_err **err)

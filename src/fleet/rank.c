@@ -115,7 +115,12 @@ static int open_folder(rank *r, fh_err **err)
     if (n < 0 || (size_t)n >= sizeof r->folder) return fh_err_set(err, FH_E_INVALID, "a rank is told no path of a socket");
     snprintf(r->socket_path, sizeof r->socket_path, "%s%s", r->folder, slash);
     r->order.spec.socket_path = r->socket_path;
-    return fh_dir_make(r->folder, 0700, err);
+    char parent[sizeof r->folder];
+    const char *up = strrchr(r->folder, '/');
+    if (!up) return fh_err_set(err, FH_E_INVALID, "a rank is told no folder of a socket");
+    snprintf(parent, sizeof parent, "%.*s", (int)(up - r->folder), r->folder);
+    int rc = fh_here_own_folder(parent, err);
+    return rc != 0 ? rc : fh_here_own_folder(r->folder, err);
 }
 
 /* Machines hold ranges of layers, and the cache of theirs. */
@@ -217,9 +222,8 @@ static int run(rank *r)
     say(r, "is on this node");
     watch(r);
     int status = reap();
-    if (r->stopping) return 0;
-    say(r, "has ended with status %d, and the others end with it", status);
-    return ENDED;
+    if (!r->stopping) say(r, "has ended with status %d, and the others end with it", status);
+    return ENDED; /* told to end or not: where one alone was told, the others must not go on */
 }
 
 static void read_place(rank *r)

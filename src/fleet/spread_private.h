@@ -13,6 +13,9 @@ int fh_engine_launch(fh_sandbox_kind kind, const fh_engine_spec *s, const fh_pro
                      int log_fd, fh_process *ret, fh_err **err);
 fh_engine_values fh_engine_values_of(const fh_engine_spec *s);
 
+/* Makes a folder for sockets, which must be ours alone: in /tmp somebody else may have made it first. */
+int fh_here_own_folder(const char *path, fh_err **err);
+
 /* srun for all ranks. program: this very one; folder: the socket's, which marks all processes of it as ours. */
 int fh_spread_start(const fh_spread *spread, const char *program, const fh_engine_spec *s, const char *folder, int log_fd, fh_process *ret,
                     fh_err **err);

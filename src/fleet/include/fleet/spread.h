@@ -17,7 +17,7 @@ int fh_spread_read(const char *head, fh_spread *ret, fh_err **err);
 
 /* What srun starts on a node: its rank of an engine, in this node's sandbox, until it ends or SIGTERM comes. order: as
  * fh_spread_start made it. What the engine says, and why it ended, goes to standard output behind the node's name. Returns the exit
- * status: 0 when it was told to end. */
+ * status, never 0: one that ends takes the others with it. */
 int fh_rank_run(const char *order);
 
 #endif
