@@ -55,14 +55,17 @@ def processes(marker, environment=False):
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError):
-            if marker.encode() in (entry / "cmdline").read_bytes() + ((entry / "environ").read_bytes() if environment else b""):
+            if marker.encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+            elif environment and marker.encode() in (entry / "environ").read_bytes():
                 found.append(int(entry.name))
     return [p for p in found if p != os.getpid()]
 
 
 def end_all(marker):
     """Of those too that only have it in their environment, and of what they start meanwhile."""
-    while found := processes(marker, environment=True):
+    until = time.monotonic() + 30
+    while (found := processes(marker, environment=True)) and time.monotonic() < until:
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -20,8 +20,10 @@ def judge(name, text, known):
     if text == want:
         return "same"
     a, b = text.encode(), want.encode()
-    at = next((i for i in range(min(len(a), len(b))) if a[i] != b[i]), min(len(a), len(b)))
-    gap = next((gap for end, gap in ends if end > at), 0.0)
+    at = next((i for i in range(min(len(a), len(b))) if a[i] != b[i]), None)
+    if at is None:
+        return f"{name!r} is cut, or goes on where it ended: {len(a)} bytes for {len(b)}: {a[-30:]!r} for {b[-30:]!r}"
+    gap = next(gap for end, gap in ends if end > at)
     print(f"# {name!r} differs from its greedy answer at byte {at} of {len(b)}, where the best two are {gap:.3f} nats apart: {a[max(0, at - 20):at + 20]!r}")
     return "tie" if gap < NEARLY_TIED else f"{name!r} differs where there is no tie ({gap:.2f} nats): {a[max(0, at - 30):at + 30]!r} for {b[max(0, at - 30):at + 30]!r}"
 
