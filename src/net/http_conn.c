@@ -150,11 +150,11 @@ void fh_http_conn_flush(fh_http_conn *c)
 /* What this connection's request body holds, in the sum of all; false when that is too much. */
 bool fh_http_conn_count_body(fh_http_conn *c, size_t bytes)
 {
-    fh_http_server *s = c->server;
     size_t more = bytes - c->body_bytes; /* modulo 2^64: may be less */
     if (more == 0) return true;
     c->body_bytes = bytes;
-    return atomic_fetch_add(&s->group->bodies_bytes, more) + more <= s->limits.bodies_bytes;
+    size_t all = atomic_fetch_add(&c->group->bodies_bytes, more) + more;
+    return bytes == 0 || all <= c->server->limits.bodies_bytes;
 }
 
 /* Closing. */
@@ -215,10 +215,18 @@ static void request_complete(fh_http_conn *c)
     }
 }
 
+/* Doors deal homes out in turn to those who are let in, so that those who are not use up no turns. */
+static fh_http_server *home_of(fh_http_conn *c)
+{
+    fh_http_server *door = c->home;
+    if (door->home_count) c->home = door->homes[atomic_fetch_add(&door->home_next, 1) % door->home_count];
+    return c->home;
+}
+
 bool fh_http_req_run_on(fh_http_req *r, fh_http_server *to)
 {
     fh_http_conn *c = r->conn;
-    if (!to) to = c->home;
+    if (!to) to = home_of(c);
     if (to == c->server) return true;
     c->move_to = to;
     return false;

@@ -59,7 +59,7 @@ static void hand_over(fh_http_conn *c)
 static void arrive(void *arg)
 {
     fh_http_conn *c = arg;
-    fh_http_group_arrive(c->server->group, c);
+    fh_http_group_arrive(c->group, c);
     if (!watch(c)) {
         fh_http_conn_free(c);
         return;
@@ -78,21 +78,22 @@ void fh_http_conn_move(fh_http_conn *c)
     c->timer_at_ns = 0;
     fh_buf_clear(&c->req.extra); /* the handler begins anew */
     c->readable = true;          /* the new loop tells of edges only that come from now on */
-    fh_http_group_depart(to->group, c);
+    fh_http_group_depart(c->group, c);
     if (fh_loop_post(to->loop, arrive, c)) return;
-    fh_http_group_arrive(to->group, c);
+    fh_http_group_arrive(c->group, c);
     fh_http_conn_free(c);
     fh_http_accept_resume(from);
 }
 
 /* Closing. */
 
+/* Of one that was moving when everything ended, no server may be left. */
 void fh_http_conn_free(fh_http_conn *c)
 {
     fh_http_conn_count_body(c, 0);
     fh_http_conn_count_out(c, NULL, 0);
-    if (c->counted) fh_http_group_leave(c->server->group, &c->address);
-    atomic_fetch_sub(&c->server->group->connections, 1);
+    if (c->counted) fh_http_group_leave(c->group, &c->address);
+    atomic_fetch_sub(&c->group->connections, 1);
     fh_tls_stream_free(c->tls);
     close(c->fd);
     fh_http_reader_free(c->reader);
@@ -129,15 +130,15 @@ static void learn_peer(fh_http_conn *c, const struct sockaddr_storage *peer)
     const struct sockaddr_in6 *v6 = (const void *)peer;
     inet_ntop(peer->ss_family, six ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr, host, sizeof host);
     snprintf(c->peer, sizeof c->peer, six ? "[%s]:%u" : "%s:%u", host, ntohs(six ? v6->sin6_port : v4->sin_port));
-    if (fh_address_parse(fh_str_of(host), &c->address)) c->trusted = fh_http_group_trusts(c->server->group, &c->address);
+    if (fh_address_parse(fh_str_of(host), &c->address)) c->trusted = fh_http_group_trusts(c->group, &c->address);
 }
 
 static fh_http_conn *new_conn(fh_http_server *s, int fd)
 {
     fh_http_conn *c = fh_calloc(1, sizeof *c);
     if (!c) return NULL;
-    c->server = s;
-    c->home = s->home_count ? s->homes[s->home_next++ % s->home_count] : s;
+    c->server = c->home = s;
+    c->group = s->group;
     c->fd = fd;
     c->req.conn = c;
     c->writable = true;
@@ -161,7 +162,7 @@ static void admit(fh_http_conn *c)
     if (fh_http_server_connections(c->server) > l->connections) {
         fh_err_set(&err, FH_E_UNAVAILABLE, "this server has %zu open connections, as many as it takes", l->connections);
     } else if (alone && l->address_connections) {
-        c->counted = fh_http_group_enter(c->server->group, &c->address, l->address_connections);
+        c->counted = fh_http_group_enter(c->group, &c->address, l->address_connections);
         if (!c->counted)
             fh_err_set(&err, FH_E_UNAVAILABLE, "%zu connections of your address are open, as many as one may have", l->address_connections);
     }

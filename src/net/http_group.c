@@ -61,12 +61,14 @@ static fh_str address_key(const fh_address *a)
 }
 
 /* Until when one more waits, or 0: they leave one after another at the rate, but for a first few that leave at once: the generic cell rate
- * algorithm (ITU-T I.371), which needs no more than the time when the next is due. */
+ * algorithm (ITU-T I.371), which needs no more than the time when the next is due. Nobody waits longer than HTTP_STRANGER_WAIT_MS: whoever
+ * asks and hangs up, again and again, would else make the others wait for replies that nobody takes. */
 static int64_t wait_turn(atomic_int_fast64_t *due_ns, int64_t per_s, int64_t at_once, int64_t now_ns)
 {
     int64_t step = FH_NS_PER_S / per_s, free_ns = at_once * step;
+    int64_t last_ns = now_ns + free_ns + FH_LIMIT_HTTP_STRANGER_WAIT_MS * FH_NS_PER_MS;
     int_fast64_t due = atomic_load_explicit(due_ns, memory_order_relaxed), mine;
-    do mine = FH_MAX(due, now_ns);
+    do mine = FH_MIN(FH_MAX(due, now_ns), last_ns);
     while (!atomic_compare_exchange_weak_explicit(due_ns, &due, mine + step, memory_order_relaxed, memory_order_relaxed));
     return mine - free_ns > now_ns ? mine - free_ns : 0;
 }

@@ -34,7 +34,7 @@ static bool walk_forwarded(fh_http_req *r, fh_str list)
         fh_address a;
         if (!fh_address_parse(one, &a)) return false;
         snprintf(r->client, sizeof r->client, "%.*s", (int)one.len, one.ptr);
-        if (!fh_http_group_trusts(r->conn->server->group, &a)) return false;
+        if (!fh_http_group_trusts(r->conn->group, &a)) return false;
         list.len = before;
     }
     return true;
@@ -64,7 +64,7 @@ void fh_http_req_begin(fh_http_conn *c)
 
 static void tell_end(fh_http_req *r)
 {
-    const fh_http_group *g = r->conn->server->group;
+    const fh_http_group *g = r->conn->group;
     fh_http_end end = {.status = r->status,
                        .gone = r->cut,
                        .in_bytes = msg(r)->body.len,
@@ -76,7 +76,7 @@ static void tell_end(fh_http_req *r)
 
 void fh_http_req_over(fh_http_req *r)
 {
-    if (r->state != FH_REPLY_NONE && r->conn->server->group->on_end) tell_end(r);
+    if (r->state != FH_REPLY_NONE && r->conn->group->on_end) tell_end(r);
     r->state = FH_REPLY_NONE;
     r->on_gone = r->on_drain = NULL;
     r->paused = r->chunked = r->head = r->cut = false;
@@ -245,6 +245,11 @@ static void queue_head(fh_http_conn *c, int status, const char *content_type, in
     fh_buf_fini(&head);
 }
 
+void fh_http_reply_last(fh_http_req *r)
+{
+    r->keep = false;
+}
+
 bool fh_http_reply_header(fh_http_req *r, const char *name, const char *value)
 {
     if (!fh_http_token_valid(fh_str_of(name)) || !fh_http_value_valid(fh_str_of(value))) return false;
@@ -266,7 +271,7 @@ static void slow_strangers(fh_http_conn *c)
     fh_address spoken_for;
     bool proxied = c->req.client[0] && fh_address_parse(fh_str_of(c->req.client), &spoken_for);
     const fh_address *a = proxied ? &spoken_for : c->tcp ? &c->address : NULL;
-    int64_t until = fh_http_group_stranger(c->server->group, a, fh_clock_mono_ns());
+    int64_t until = fh_http_group_stranger(c->group, a, fh_clock_mono_ns());
     if (until) fh_http_conn_hold(c, until);
 }
 
@@ -279,7 +284,7 @@ void fh_http_reply(fh_http_req *r, int status, const char *content_type, const v
 {
     fh_http_conn *c = r->conn;
     r->keep = r->keep && may_go_on(c);
-    if (status == 401) slow_strangers(c);
+    if (status == 401 && !*r->who) slow_strangers(c); /* with a key of ours it is somebody else's 401 that is passed on */
     queue_head(c, status, content_type, (int64_t)bytes, r->keep);
     if (bytes && !r->head && !has_no_body(status)) {
         fh_http_conn_queue(c, body, bytes);
@@ -294,7 +299,7 @@ void fh_http_reply_refusal(fh_http_conn *c, int status, const fh_err *err)
     FH_AUTO(buf) fh_buf body = FH_BUF(8192);
     bool problem = fh_str_starts(fh_http_reader_target(c->reader), FH_STR("/api/"));
     make_id(c->server, c->req.id, sizeof c->req.id);
-    atomic_fetch_add_explicit(&c->server->group->refused, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->group->refused, 1, memory_order_relaxed);
     bool ok = problem ? fh_wire_problem_write(&body, err, status, c->req.id) : fh_wire_error_write(&body, err);
     if (!ok) fh_buf_clear(&body);
     queue_head(c, status, problem ? "application/problem+json" : "application/json", (int64_t)body.len, false);

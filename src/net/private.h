@@ -91,8 +91,11 @@ struct fh_http_req {
 };
 
 struct fh_http_conn {
-    fh_http_server *server, *home, *move_to; /* where it is now, where it goes by default, where it goes once conn_run is over or NULL */
-    fh_http_conn *prev, *next;               /* of the server's connections, or of the group's that move */
+    fh_http_server *server;      /* where it is now */
+    fh_http_server *home;        /* where it goes by default, or the door that says it */
+    fh_http_server *move_to;     /* where it goes once conn_run is over; NULL: it stays */
+    struct fh_http_group *group; /* the servers', which is there as long as one of them */
+    fh_http_conn *prev, *next;   /* of the server's connections, or of the group's that move */
     int fd;
     fh_tls_stream *tls; /* NULL: plain */
     struct event io, kick;
@@ -168,7 +171,8 @@ struct fh_http_server {
     fh_http_server_limits limits;
     fh_http_listener *listeners;
     fh_http_server *const *homes; /* of the connections that it accepts, in turn; NULL: it is their home itself */
-    size_t home_count, home_next;
+    size_t home_count;
+    atomic_size_t home_next;
     fh_http_conn *conns;
     fh_timer accept_again; /* after EMFILE and the like */
     bool draining;

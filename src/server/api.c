@@ -311,8 +311,10 @@ static void control_plane(fh_server *s, fh_http_req *req)
         no_route(req, &allow);
     else if (s->handed_over && !fh_str_eqs(fh_http_req_method(req), "GET"))
         refuse_handed_over(req);
-    else if (fh_http_req_run_on(req, s->http))
+    else if (fh_http_req_run_on(req, s->http)) {
+        if (route->who == API_OPEN) fh_http_reply_last(req); /* what comes next comes in by a door again */
         run_route(s, req, route, param, &key);
+    }
 }
 
 static void health(fh_server *s, fh_http_req *req, bool readiness)
@@ -356,7 +358,7 @@ static void openai(fh_server *s, fh_http_req *req, const fh_key *key)
 static void metrics_page(fh_server *s, fh_http_req *req, const fh_key *key)
 {
     (void)key;
-    fh_server_metrics(s, req);
+    if (fh_http_req_run_on(req, NULL)) fh_server_metrics(s, req);
 }
 
 void api_handle(fh_server *s, fh_http_req *req)

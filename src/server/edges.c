@@ -263,16 +263,22 @@ void fh_edges_pass_by(fh_edges *e)
     pass_by(e->list, e->count);
 }
 
-/* A server is freed when no loop runs that could still move a connection to it. */
+static void stop_loops(edge *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i].runs) fh_loop_stop(list[i].loop);
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].runs) pthread_join(list[i].thread, NULL);
+        list[i].runs = false;
+    }
+}
+
+/* Doors first: what they move finds its edge at work. A server is freed when no loop runs that could still move a connection to it. */
 void fh_edges_stop(fh_edges *e)
 {
     if (!e) return;
-    for (size_t i = 0; i < e->made; i++)
-        if (e->list[i].runs) fh_loop_stop(e->list[i].loop);
-    for (size_t i = 0; i < e->made; i++) {
-        if (e->list[i].runs) pthread_join(e->list[i].thread, NULL);
-        e->list[i].runs = false;
-    }
+    if (e->made > e->count) stop_loops(e->list + e->count, e->made - e->count);
+    stop_loops(e->list, FH_MIN(e->made, e->count));
     for (size_t i = 0; i < e->made; i++) {
         fh_http_server_free(e->list[i].http);
         e->list[i].http = NULL;

@@ -140,6 +140,8 @@ def check_all(tap, s, with_weights):
         status, _, body = s.request("POST", "/api/v1/console-links", {})
         reply_fits("POST", "link", "/api/v1/console-links", 201, body)
         code = json.loads(body)["url"].split("#code=")[1]
+        status, headers, _ = s.request("POST", "/api/v1/session", {"code": "x"}, key=None)
+        assert status >= 400 and headers["connection"] == "close", "a stranger stays where the control plane is served"
         status, _, body = s.request("POST", "/api/v1/session", {"code": code}, key=None)
         reply_fits("POST", "session", "/api/v1/session", 201, body)
         console = json.loads(body)["key"]

@@ -23,6 +23,7 @@
     X(HTTP_STRANGERS_AT_ONCE, 100, "of them that leave at once")                                                                           \
     X(HTTP_STRANGER_PER_S, 200, "of them to one address (IPv6: one /64); beyond: likewise")                                                \
     X(HTTP_STRANGER_AT_ONCE, 50, "of these that leave at once")                                                                            \
+    X(HTTP_STRANGER_WAIT_MS, 5000, "time that a reply of 401 waits at most")                                                               \
     X(HTTP_STRANGER_SLOTS, 4096, "addresses that are told apart; of more, some wait together")                                             \
     X(HTTP_CHUNK_LINE_BYTES, 256, "the line before a chunk of a request body; beyond: 400")                                                \
     X(HTTP_CHUNK_EXTENSION_BYTES, 4096, "chunk extensions of a request body together; beyond: 400")                                        \

@@ -96,6 +96,7 @@ void fh_http_req_note_set(fh_http_req *r, const void *note);
 const void *fh_http_req_note(const fh_http_req *r);
 void fh_http_req_on_gone(fh_http_req *r, void (*fn)(void *arg), void *arg); /* not called after a complete reply */
 
+void fh_http_reply_last(fh_http_req *r); /* the connection closes behind the reply to come */
 /* Extra header of the reply to come (before reply or start); copies. */
 bool fh_http_reply_header(fh_http_req *r, const char *name, const char *value);
 void fh_http_reply(fh_http_req *r, int status, const char *content_type, const void *body, size_t bytes);
