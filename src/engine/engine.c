@@ -316,6 +316,7 @@ static int load(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **e
     int rc = fh_isa_choose(&isa, err);
     if (rc) return rc;
     if (o->deterministic) isa = fh_isa_uniform(isa);
+    e->has_wide = isa != fh_isa_uniform(isa);
     e->info.isa = fh_isa_name(isa);
     e->info.peak = fh_peak_name(fh_peak_of(isa));
     e->model.kernels = fh_kernels_get(isa);

@@ -109,6 +109,7 @@ struct fh_engine {
     fh_pool *pool;
     fh_packed packed;
     fh_model model;
+    bool has_wide; /* its large batches have other products than small ones (FH_WIDE_ROWS) */
     fh_engine_info info;
     char name[128];
 

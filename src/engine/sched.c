@@ -112,9 +112,18 @@ static slot *next_prompt(fh_engine *e, bool by_rank)
     return best;
 }
 
+/* What of a prompt goes into one step. Where large batches have other products than small ones, its last page comes in a step of its own,
+ * and is computed alike, and all that is said behind it, whether the pages before were just computed or had been kept. */
+static size_t part_of(const fh_engine *e, const fh_gen *g, size_t budget)
+{
+    size_t last_page = (g->tokens.count - 1) / FH_KV_PAGE_TOK * FH_KV_PAGE_TOK, left = left_of(g);
+    if (e->has_wide && left >= FH_WIDE_ROWS) left = last_page - g->done;
+    return FH_MIN(budget, left);
+}
+
 static size_t share_prompt(fh_engine *e, const slot *s, size_t budget)
 {
-    size_t count = FH_MIN(budget, left_of(s->gen));
+    size_t count = part_of(e, s->gen, budget);
     add_share(e, (size_t)(s - e->slots), count);
     return count;
 }
@@ -127,7 +136,7 @@ static void share_prompts(fh_engine *e, size_t budget)
     budget -= share_prompt(e, s, (budget + 1) / 2);
     while (budget > 0 && (s = next_prompt(e, false))) budget -= share_prompt(e, s, budget);
     step_share *oldest = &e->shares[first];
-    oldest->count += FH_MIN(budget, left_of(e->slots[oldest->slot].gen) - oldest->count);
+    oldest->count = part_of(e, e->slots[oldest->slot].gen, oldest->count + budget);
 }
 
 /* Prompt tokens beside sequences that generate: as many as take, with the guesses, the time of a step without both. */
