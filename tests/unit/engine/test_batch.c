@@ -14,7 +14,7 @@ static void prompt(fh_token *ids, size_t count, unsigned seed)
     }
 }
 
-static void start_tiny(running *r, fh_engine_options o, uint32_t context)
+static void start_free(running *r, fh_engine_options o, uint32_t context)
 {
     tiny_gguf t;
     tiny_gguf_default(&t);
@@ -22,8 +22,13 @@ static void start_tiny(running *r, fh_engine_options o, uint32_t context)
     t.context = context;
     o.model_path = write_tiny(&t, "tiny");
     o.threads = 2;
-    o.deterministic = true;
     start_engine(r, &o);
+}
+
+static void start_tiny(running *r, fh_engine_options o, uint32_t context)
+{
+    o.deterministic = true;
+    start_free(r, o, context);
 }
 
 static void answer(running *r, asked *a, fh_gen_request *q)
@@ -192,6 +197,26 @@ static void requests_that_begin_alike_compute_it_once(void **state)
     }
     fh_engine_stats_get(r.engine, &stats);
     assert_int_equal(stats.prompt_tok, COUNT + (MANY - 1) * 10);
+    stop_engine(&r);
+}
+
+/* Also where the rows of a large batch have other products than those of a small one. */
+static void a_prompt_is_answered_alike_when_its_pages_were_kept(void **state)
+{
+    (void)state;
+    enum { COUNT = 3 * FH_KV_PAGE_TOK + 10 };
+    running r;
+    static asked first, again;
+    fh_token ids[COUNT];
+    start_free(&r, (fh_engine_options){.parallel = 1}, 2048);
+    prompt(ids, COUNT, 1);
+    fh_gen_request q = request_of(ids, COUNT), q2 = request_of(ids, COUNT);
+    answer(&r, &first, &q);
+    answer(&r, &again, &q2);
+    assert_int_equal(first.end.cached_tok, 0);
+    assert_true(again.end.cached_tok >= 3 * FH_KV_PAGE_TOK);
+    assert_memory_equal(again.ids, first.ids, 16 * sizeof(fh_token));
+    assert_memory_equal(again.logprobs, first.logprobs, 16 * sizeof(float));
     stop_engine(&r);
 }
 
@@ -387,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_short_prompt_overtakes_a_long_one),
         cmocka_unit_test(short_prompts_do_not_starve_a_long_one),
         cmocka_unit_test(requests_that_begin_alike_compute_it_once),
+        cmocka_unit_test(a_prompt_is_answered_alike_when_its_pages_were_kept),
         cmocka_unit_test(a_full_cache_costs_the_last_their_places_and_nobody_an_answer),
         cmocka_unit_test(a_cache_smaller_than_a_context_is_refused),
         cmocka_unit_test(every_answer_is_the_same_and_every_page_is_accounted_for),
