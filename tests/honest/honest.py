@@ -223,7 +223,8 @@ def measure(front, file):
     with engine(file) as url:
         add(front, url)
         done = front.cli("provider", "check", "it", "--measure", "--canaries", "25", "--json", timeout=900)
-        assert "no measure for others" in json.loads(done.stdout)["error"], done
+        error = json.loads(done.stdout)["error"]
+        assert "no measure for others" in error if error else "amx_bf16" in Path("/proc/cpuinfo").read_text(), done  # where batches have other products than single rows
     with engine(file, FREEHOLD_ISA="ref") as url:
         add(front, url)
         done = front.cli("provider", "check", "it", "--measure", "--canaries", "25", "--json", timeout=900)
@@ -307,7 +308,7 @@ def hidden(front, folder):
     asks = {"/v1/completions": {"prompt": "The whale"}, "/v1/chat/completions": {"messages": [{"role": "user", "content": "The whale"}]}}
     asks = {path: {**ask, "temperature": 0, "seed": 7, "max_tokens": 24} for path, ask in asks.items()}
     file = rewrite(Path(folder) / "chat", "Q8_0", template="{% for m in messages %}{{ m['content'] }} {% endfor %}")
-    with engine(file, "--deterministic") as url:
+    with engine(file, "--deterministic", "--no-drafts") as url:
         await_answers(url)
         middleman = Middleman(url)
         with middleman.serve() as before:
