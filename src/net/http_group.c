@@ -74,13 +74,19 @@ static int64_t wait_turn(atomic_int_fast64_t *due_ns, int64_t per_s, int64_t at_
 }
 
 /* A table that never grows: addresses that fall on one slot wait together. Who falls where nobody can know. */
-int64_t fh_http_group_stranger(fh_http_group *g, const fh_address *a, int64_t now_ns)
+static int64_t wait_alone(fh_http_group *g, const fh_address *a, int64_t now_ns)
 {
-    int64_t all = wait_turn(&g->strangers_due_ns, FH_LIMIT_HTTP_STRANGERS_PER_S, FH_LIMIT_HTTP_STRANGERS_AT_ONCE, now_ns);
-    if (!a) return all;
     fh_str key = address_key(a);
     atomic_int_fast64_t *due = &g->stranger_due_ns[fh_siphash(g->slot_key, key.ptr, key.len) % FH_LIMIT_HTTP_STRANGER_SLOTS];
-    int64_t alone = wait_turn(due, FH_LIMIT_HTTP_STRANGER_PER_S, FH_LIMIT_HTTP_STRANGER_AT_ONCE, now_ns);
+    return wait_turn(due, FH_LIMIT_HTTP_STRANGER_PER_S, FH_LIMIT_HTTP_STRANGER_AT_ONCE, now_ns);
+}
+
+/* What one address asks beyond its own rate takes nothing of the rate of all. */
+int64_t fh_http_group_stranger(fh_http_group *g, const fh_address *a, int64_t now_ns)
+{
+    int64_t alone = a ? wait_alone(g, a, now_ns) : 0;
+    if (alone >= now_ns + FH_LIMIT_HTTP_STRANGER_WAIT_MS * FH_NS_PER_MS) return alone;
+    int64_t all = wait_turn(&g->strangers_due_ns, FH_LIMIT_HTTP_STRANGERS_PER_S, FH_LIMIT_HTTP_STRANGERS_AT_ONCE, now_ns);
     return FH_MAX(all, alone);
 }
 

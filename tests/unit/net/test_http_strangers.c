@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "server_fixture.h"
 #include "net/listen.h"
+#include "private.h"
 
 #define H "Host: a.example\r\n"
 enum { AT_ONCE = FH_LIMIT_HTTP_STRANGER_AT_ONCE, LATER = FH_LIMIT_HTTP_STRANGER_PER_S, MANY = AT_ONCE + LATER };
@@ -149,11 +150,29 @@ static void who_has_shown_no_key_stays_at_the_door(void **state)
     fh_loop_free(h.home.loop);
 }
 
+/* Those who hang up without their answers: what is beyond an address's own rate takes nothing from the others, and nobody waits for long.
+ */
+static void one_address_does_not_make_all_wait(void **state)
+{
+    (void)state;
+    enum { ASKED = 100000 };
+    fh_http_group *g = fh_http_group_new();
+    fh_address one, other;
+    assert_true(g && fh_address_parse(FH_STR("192.0.2.1"), &one) && fh_address_parse(FH_STR("192.0.2.2"), &other));
+    const int64_t now = 1000 * FH_NS_PER_S, most = FH_LIMIT_HTTP_STRANGER_WAIT_MS * FH_NS_PER_MS;
+    for (int i = 0; i < ASKED; i++) assert_true(fh_http_group_stranger(g, &one, now) <= now + most);
+    int64_t taken = AT_ONCE + (int64_t)FH_LIMIT_HTTP_STRANGER_PER_S * FH_LIMIT_HTTP_STRANGER_WAIT_MS / 1000;
+    int64_t wait = fh_http_group_stranger(g, &other, now) - now;
+    assert_true(wait <= (taken + 1) * (FH_NS_PER_S / FH_LIMIT_HTTP_STRANGERS_PER_S));
+    fh_http_group_unref(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strangers_in_number_wait_for_their_answers_and_others_do_not),
         cmocka_unit_test(a_stranger_does_not_wait_for_those_of_another_address),
+        cmocka_unit_test(one_address_does_not_make_all_wait),
         cmocka_unit_test(what_comes_behind_a_refusal_is_read_slowly),
         cmocka_unit_test(who_has_shown_no_key_stays_at_the_door),
     };
