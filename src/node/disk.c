@@ -4,7 +4,6 @@
 #include "base/mem.h"
 #include "sys/file.h"
 
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 typedef struct walk {
@@ -12,26 +11,12 @@ typedef struct walk {
     int64_t bytes;
 } walk;
 
-static int add_piece(void *arg, const char *name, fh_err **err)
-{
-    walk *w = arg;
-    char path[1300];
-    struct stat st;
-    (void)err;
-    if (fh_path_join(path, sizeof(path), w->folder, name, NULL) == 0 && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
-        w->bytes += st.st_size;
-    return 0;
-}
-
 static int add_folder(void *arg, const char *name, fh_err **err)
 {
     walk *w = arg;
     char path[1100];
     (void)err;
-    if (fh_path_join(path, sizeof(path), w->folder, name, NULL) != 0) return 0;
-    walk pieces = {.folder = path};
-    fh_dir_each(path, add_piece, &pieces, NULL);
-    w->bytes += pieces.bytes;
+    if (fh_path_join(path, sizeof(path), w->folder, name, NULL) == 0) w->bytes += (int64_t)fh_dir_bytes(path);
     return 0;
 }
 

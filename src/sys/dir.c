@@ -106,6 +106,30 @@ int fh_dir_each(const char *path, int (*fn)(void *arg, const char *name, fh_err 
     return rc;
 }
 
+typedef struct sum {
+    const char *folder;
+    uint64_t bytes;
+} sum;
+
+static int add_file(void *arg, const char *name, fh_err **err)
+{
+    sum *s = arg;
+    char path[1400];
+    struct stat st;
+    (void)err;
+    if (fh_path_join(path, sizeof path, s->folder, name, NULL) == 0 && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+        s->bytes += (uint64_t)st.st_size;
+    return 0;
+}
+
+uint64_t fh_dir_bytes(const char *path)
+{
+    sum s = {.folder = path};
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    fh_dir_each(path, add_file, &s, &err);
+    return s.bytes;
+}
+
 int fh_path_real(const char *path, char **ret, fh_err **err)
 {
     char *real = realpath(path, NULL); /* from libc's own allocator */

@@ -6,7 +6,6 @@
 #include "sys/file.h"
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define FILES_MAX 1024
 
@@ -138,28 +137,10 @@ static bool is_folder(const fh_weights_meta *m)
     return false;
 }
 
-typedef struct kept_walk {
-    const char *folder;
-    uint64_t bytes;
-} kept_walk;
-
-static int add_kept(void *arg, const char *name, fh_err **err)
-{
-    kept_walk *w = arg;
-    char path[1400];
-    struct stat st;
-    (void)err;
-    if (fh_path_join(path, sizeof(path), w->folder, name, NULL) == 0 && lstat(path, &st) == 0) w->bytes += (uint64_t)st.st_size;
-    return 0;
-}
-
 uint64_t fh_weights_kept_bytes(const fh_weights *w, fh_weights_kept what, const char *digest)
 {
     char folder[1200];
-    kept_walk walk = {.folder = folder};
-    if (fh_weights_kept_folder(w->data, what, digest, folder, sizeof(folder), NULL) == 0 && fh_file_exists(folder))
-        fh_dir_each(folder, add_kept, &walk, NULL);
-    return walk.bytes;
+    return fh_weights_kept_folder(w->data, what, digest, folder, sizeof(folder), NULL) == 0 ? fh_dir_bytes(folder) : 0;
 }
 
 int fh_weights_item_read(fh_weights *w, const char *digest, fh_weights_item *ret, fh_err **err)

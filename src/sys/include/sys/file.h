@@ -48,6 +48,7 @@ int fh_path_real(const char *path, char **ret, fh_err **err);
 /* Removes a folder and all in it, without following links; absent is fine. Refuses more than 64 levels. */
 int fh_dir_remove(const char *path, fh_err **err);
 /* Calls fn for each entry but "." and ".."; a negative answer ends the walk with that code. */
+uint64_t fh_dir_bytes(const char *path); /* of the files that lie in it, not below; 0 when it cannot be read */
 int fh_dir_each(const char *path, int (*fn)(void *arg, const char *name, fh_err **err), void *arg, fh_err **err);
 int fh_path_join(char *out, size_t out_size, const char *folder, const char *name, fh_err **err); /* name: one component, no "..", no "/" */
 /* An exclusive lock on a data folder, held until closed; falls with the process. FH_E_BUSY when another process has it for longer
