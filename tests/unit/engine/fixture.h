@@ -154,6 +154,18 @@ static inline void start_engine(running *r, const fh_engine_options *o)
     assert_int_equal(r->rc, 0);
 }
 
+/* A tiny model of 8-bit weights; what else the options say is the caller's. */
+static inline void start_tiny(running *r, fh_engine_options o, uint32_t context)
+{
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    t.type = TINY_Q8_0;
+    t.context = context;
+    o.model_path = write_tiny(&t, "tiny");
+    o.threads = 2;
+    start_engine(r, &o);
+}
+
 static inline void stop_engine(running *r)
 {
     fh_engine_stop(r->engine);
@@ -223,6 +235,14 @@ static inline void wait_end(asked *a)
     pthread_mutex_unlock(&a->lock);
     fh_gen_release(a->gen);
     a->gen = NULL;
+}
+
+static inline void answer(running *r, asked *a, const fh_gen_request *q)
+{
+    fh_gen_request own = *q;
+    fh_err *err = NULL;
+    no_error(ask(r, a, &own, &err), err);
+    wait_end(a);
 }
 
 static inline void wait_pieces(asked *a, size_t pieces)

@@ -47,17 +47,6 @@ static void make_case(case_of *c, uint64_t seed)
     c->q.ignore_eos = seed & 1 << 16;
 }
 
-static void start_tiny(running *r, fh_engine_options o)
-{
-    tiny_gguf t;
-    tiny_gguf_default(&t);
-    t.type = TINY_Q8_0;
-    t.context = 2048;
-    o.model_path = write_tiny(&t, "tiny");
-    o.threads = 2;
-    start_engine(r, &o);
-}
-
 static void check_same(const asked *want, const asked *got, bool in_batch)
 {
     assert_int_equal(want->end.finish, got->end.finish);
@@ -71,18 +60,10 @@ static void check_same(const asked *want, const asked *got, bool in_batch)
     assert_int_equal(want->end.drafted_tok, 0);
 }
 
-static void answer(running *r, asked *a, const fh_gen_request *q)
-{
-    fh_gen_request own = *q;
-    fh_err *err = NULL;
-    no_error(ask(r, a, &own, &err), err);
-    wait_end(a);
-}
-
 static void ask_all_without(bool deterministic)
 {
     running r;
-    start_tiny(&r, (fh_engine_options){.drafts = FH_DRAFTS_NEVER, .deterministic = deterministic});
+    start_tiny(&r, (fh_engine_options){.drafts = FH_DRAFTS_NEVER, .deterministic = deterministic}, 2048);
     for (size_t i = 0; i < PROMPTS; i++) {
         make_case(&cases[i], i * 7919 + 1);
         answer(&r, &cases[i].want, &cases[i].q);
@@ -104,7 +85,7 @@ static void alone_each_answer_is_the_same(void **state)
     running r;
     static asked got;
     ask_all_without(false);
-    start_tiny(&r, (fh_engine_options){.drafts = FH_DRAFTS_ALWAYS});
+    start_tiny(&r, (fh_engine_options){.drafts = FH_DRAFTS_ALWAYS}, 2048);
     for (size_t i = 0; i < PROMPTS; i++) {
         answer(&r, &got, &cases[i].q);
         check_same(&cases[i].want, &got, false);
@@ -122,7 +103,8 @@ static void in_a_batch_of_others_each_answer_is_the_same(void **state)
     fh_engine_stats stats;
     ask_all_without(true);
     start_tiny(&r,
-               (fh_engine_options){.drafts = FH_DRAFTS_ALWAYS, .deterministic = true, .parallel = 6, .context_tok = 512, .kv_tok = 1024});
+               (fh_engine_options){.drafts = FH_DRAFTS_ALWAYS, .deterministic = true, .parallel = 6, .context_tok = 512, .kv_tok = 1024},
+               2048);
     for (int round = 0; round < 2; round++) {
         for (size_t i = 0; i < PROMPTS; i++) {
             fh_gen_request q = cases[i].q;
@@ -151,7 +133,7 @@ static void under_a_grammar_each_answer_is_the_same(void **state)
     for (int drafts = FH_DRAFTS_NEVER; drafts <= FH_DRAFTS_ALWAYS; drafts++) {
         running r;
         fh_grammar *g = NULL;
-        start_tiny(&r, (fh_engine_options){.drafts = (fh_drafts)drafts});
+        start_tiny(&r, (fh_engine_options){.drafts = (fh_drafts)drafts}, 2048);
         assert_int_equal(fh_grammars_get(fh_engine_grammars(r.engine), &source, &g, NULL), 0);
         for (size_t i = 0; i < FH_COUNT(without); i++) {
             for (size_t k = 0; k < FH_COUNT(ids); k++) ids[k] = (fh_token)((k * 31 + i) % 256);
@@ -192,7 +174,7 @@ static void a_context_that_fills_ends_with_the_same_token(void **state)
     for (size_t i = 0; i < FH_COUNT(ids); i++) ids[i] = (fh_token)(i % 4);
     for (int drafts = FH_DRAFTS_NEVER; drafts <= FH_DRAFTS_ALWAYS; drafts++) {
         running r;
-        start_tiny(&r, (fh_engine_options){.drafts = (fh_drafts)drafts, .context_tok = 130, .kv_tok = 192});
+        start_tiny(&r, (fh_engine_options){.drafts = (fh_drafts)drafts, .context_tok = 130, .kv_tok = 192}, 2048);
         fh_gen_request q = of_one_token(ids, FH_COUNT(ids));
         q.max_tok = 0;
         answer(&r, drafts == FH_DRAFTS_NEVER ? &without : &with, &q);
@@ -217,7 +199,7 @@ static void who_cancels_gets_no_guess_more(void **state)
     static asked a;
     fh_token ids[40];
     for (size_t i = 0; i < FH_COUNT(ids); i++) ids[i] = (fh_token)(i % 4);
-    start_tiny(&r, (fh_engine_options){.drafts = FH_DRAFTS_ALWAYS});
+    start_tiny(&r, (fh_engine_options){.drafts = FH_DRAFTS_ALWAYS}, 2048);
     fh_gen_request q = of_one_token(ids, FH_COUNT(ids));
     q.max_tok = 1000;
     q.on_piece = cancel_at_the_tenth;
@@ -238,7 +220,7 @@ static void a_prediction_changes_no_answer_and_is_counted(void **state)
     static asked got;
     size_t right = 0;
     ask_all_without(false);
-    start_tiny(&r, (fh_engine_options){.drafts = FH_DRAFTS_ALWAYS});
+    start_tiny(&r, (fh_engine_options){.drafts = FH_DRAFTS_ALWAYS}, 2048);
     for (size_t i = 0; i < PROMPTS; i++) {
         case_of *c = &cases[i];
         fh_gen_request q = c->q;

@@ -14,28 +14,10 @@ static void prompt(fh_token *ids, size_t count, unsigned seed)
     }
 }
 
-static void start_free(running *r, fh_engine_options o, uint32_t context)
-{
-    tiny_gguf t;
-    tiny_gguf_default(&t);
-    t.type = TINY_Q8_0;
-    t.context = context;
-    o.model_path = write_tiny(&t, "tiny");
-    o.threads = 2;
-    start_engine(r, &o);
-}
-
-static void start_tiny(running *r, fh_engine_options o, uint32_t context)
+static void start_alike(running *r, fh_engine_options o, uint32_t context)
 {
     o.deterministic = true;
-    start_free(r, o, context);
-}
-
-static void answer(running *r, asked *a, fh_gen_request *q)
-{
-    fh_err *err = NULL;
-    no_error(ask(r, a, q, &err), err);
-    wait_end(a);
+    start_tiny(r, o, context);
 }
 
 /* ---- fairness ---- */
@@ -66,7 +48,7 @@ static void a_long_prompt_does_not_stop_the_others(void **state)
     fh_token ids[LONG];
     fh_gen *gen = NULL;
     size_t before[STREAMS];
-    start_tiny(&r, (fh_engine_options){.parallel = STREAMS + 1, .context_tok = 8192, .kv_tok = 8192 * 4}, 8192);
+    start_alike(&r, (fh_engine_options){.parallel = STREAMS + 1, .context_tok = 8192, .kv_tok = 8192 * 4}, 8192);
     for (unsigned i = 0; i < STREAMS; i++) {
         prompt(ids, SHORT, i);
         fh_gen_request q = request_of(ids, SHORT);
@@ -114,7 +96,7 @@ static void a_short_prompt_overtakes_a_long_one(void **state)
     static fh_token ids[2][LONG];
     fh_gen_request q[2];
     fh_gen **gens[2] = {&both[0].gen, &both[1].gen};
-    start_tiny(&r, (fh_engine_options){.parallel = 2, .batch_tok = 64}, 8192);
+    start_alike(&r, (fh_engine_options){.parallel = 2, .batch_tok = 64}, 8192);
     for (unsigned i = 0; i < 2; i++) {
         size_t count = i == 0 ? LONG : SHORT;
         prompt(ids[i], count, i);
@@ -142,7 +124,7 @@ static void short_prompts_do_not_starve_a_long_one(void **state)
     static asked long_one, many[3];
     fh_token ids[LONG];
     bool ended = false;
-    start_tiny(&r, (fh_engine_options){.parallel = 4, .batch_tok = 64}, 8192);
+    start_alike(&r, (fh_engine_options){.parallel = 4, .batch_tok = 64}, 8192);
     prompt(ids, LONG, 1);
     fh_gen_request q = request_of(ids, LONG);
     no_error(ask(&r, &long_one, &q, NULL), NULL);
@@ -176,7 +158,7 @@ static void requests_that_begin_alike_compute_it_once(void **state)
     fh_gen_request q[MANY];
     fh_gen **gens[MANY];
     fh_engine_stats stats;
-    start_tiny(&r, (fh_engine_options){.parallel = MANY}, 2048);
+    start_alike(&r, (fh_engine_options){.parallel = MANY}, 2048);
     prompt(ids, COUNT, 1);
     memset(all, 0, sizeof all);
     for (unsigned i = 0; i < MANY; i++) {
@@ -208,7 +190,7 @@ static void a_prompt_is_answered_alike_when_its_pages_were_kept(void **state)
     running r;
     static asked first, again;
     fh_token ids[COUNT];
-    start_free(&r, (fh_engine_options){.parallel = 1}, 2048);
+    start_tiny(&r, (fh_engine_options){.parallel = 1}, 2048);
     prompt(ids, COUNT, 1);
     fh_gen_request q = request_of(ids, COUNT), q2 = request_of(ids, COUNT);
     answer(&r, &first, &q);
@@ -228,7 +210,7 @@ static void a_full_cache_costs_the_last_their_places_and_nobody_an_answer(void *
     static asked alone[MANY], together[MANY];
     fh_token ids[MANY][SHORT];
     fh_engine_stats stats;
-    start_tiny(&r, (fh_engine_options){.parallel = 4, .context_tok = 512, .kv_tok = 600}, 2048);
+    start_alike(&r, (fh_engine_options){.parallel = 4, .context_tok = 512, .kv_tok = 600}, 2048);
     for (int salt = 0; salt < 2; salt++) {
         for (unsigned i = 0; i < MANY; i++) {
             prompt(ids[i], SHORT, i);
@@ -297,7 +279,7 @@ static uint32_t draw(soak *s, uint32_t below)
 static void make_prompts(soak *s)
 {
     static asked a;
-    start_tiny(&s->r, (fh_engine_options){.context_tok = 512, .drafts = FH_DRAFTS_NEVER}, 2048);
+    start_alike(&s->r, (fh_engine_options){.context_tok = 512, .drafts = FH_DRAFTS_NEVER}, 2048);
     for (size_t i = 0; i < PROMPTS; i++) {
         s->counts[i] = 1 + draw(s, 400);
         prompt(s->ids[i], s->counts[i], (unsigned)i);
@@ -381,9 +363,9 @@ static void every_answer_is_the_same_and_every_page_is_accounted_for(void **stat
     fh_engine_stats stats;
     s.seed = 5;
     make_prompts(&s);
-    start_tiny(&s.r,
-               (fh_engine_options){.parallel = LINES / 2, .context_tok = 512, .kv_tok = 768, .batch_tok = 96, .drafts = FH_DRAFTS_ALWAYS},
-               2048);
+    start_alike(&s.r,
+                (fh_engine_options){.parallel = LINES / 2, .context_tok = 512, .kv_tok = 768, .batch_tok = 96, .drafts = FH_DRAFTS_ALWAYS},
+                2048);
     while (s.ended < least || fh_clock_mono_ns() < end_ns) {
         life *l = &lives[draw(&s, LINES)];
         if (l->runs)

@@ -71,17 +71,6 @@ static void prompt(fh_token *ids, size_t count, unsigned seed)
     for (size_t i = 0; i < count; i++) ids[i] = (fh_token)((i * 31 + seed * 17 + i * i) % 256);
 }
 
-static void start_tiny(running *r, fh_engine_options o)
-{
-    tiny_gguf t;
-    tiny_gguf_default(&t);
-    t.type = TINY_Q8_0;
-    t.context = LONG;
-    o.model_path = write_tiny(&t, "tiny");
-    o.threads = 2;
-    start_engine(r, &o);
-}
-
 /* ---- the makers' numbers ---- */
 
 typedef struct text { /* of a fixture */
@@ -181,7 +170,7 @@ static void a_vector_is_of_unit_length_and_of_all_its_tokens(void **state)
     running r;
     static wanted a, b;
     fh_token ids[300];
-    start_tiny(&r, (fh_engine_options){.batch_tok = 64});
+    start_tiny(&r, (fh_engine_options){.batch_tok = 64}, LONG);
     for (size_t count = 1; count <= 300; count += 149) {
         double squares = 0;
         prompt(ids, count, 1);
@@ -204,7 +193,7 @@ static void many_at_once_give_what_each_gives_alone(void **state)
     static wanted alone[MANY], together[MANY];
     static asked talker, heard;
     fh_token ids[MANY][240];
-    start_tiny(&r, (fh_engine_options){.parallel = 4, .batch_tok = 64, .deterministic = true});
+    start_tiny(&r, (fh_engine_options){.parallel = 4, .batch_tok = 64, .deterministic = true}, LONG);
     for (unsigned i = 0; i < MANY; i++) {
         prompt(ids[i], 40 * (i + 1), i);
         embed(&r, &alone[i], ids[i], 40 * (i + 1));
@@ -235,7 +224,7 @@ static void a_long_text_does_not_stop_who_generates(void **state)
     static asked a;
     static wanted w;
     static fh_token ids[LONG];
-    start_tiny(&r, (fh_engine_options){.parallel = 2});
+    start_tiny(&r, (fh_engine_options){.parallel = 2}, LONG);
     prompt(ids, LONG, 3);
     fh_gen_request q = request_of(ids, 40);
     q.max_tok = 0;
@@ -263,7 +252,7 @@ static void a_vector_reuses_nothing_and_leaves_what_others_had(void **state)
     static asked first, again, other;
     static wanted w;
     fh_token ids[80], text_ids[80];
-    start_tiny(&r, (fh_engine_options){.parallel = 2});
+    start_tiny(&r, (fh_engine_options){.parallel = 2}, LONG);
     prompt(ids, 80, 1);
     prompt(text_ids, 80, 2);
     fh_gen_request q = request_of(ids, 80), t = request_of(text_ids, 80);
@@ -293,7 +282,7 @@ static void a_text_may_fill_the_context_and_no_more(void **state)
     static wanted w;
     fh_token ids[65];
     fh_err *err = NULL;
-    start_tiny(&r, (fh_engine_options){.context_tok = 64});
+    start_tiny(&r, (fh_engine_options){.context_tok = 64}, LONG);
     prompt(ids, 65, 1);
     embed(&r, &w, ids, 64);
     assert_int_equal(want(r.engine, &w, ids, 65, &err), FH_E_INVALID);
@@ -319,7 +308,7 @@ static void what_is_cancelled_or_waits_at_the_end_has_no_vector(void **state)
     static gate a;
     static wanted cancelled, left;
     fh_token ids[40];
-    start_tiny(&r, (fh_engine_options){.parallel = 1});
+    start_tiny(&r, (fh_engine_options){.parallel = 1}, LONG);
     prompt(ids, 40, 1);
     fh_gen_request q = request_of(ids, 40);
     q.max_tok = 0;

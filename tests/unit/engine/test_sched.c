@@ -10,31 +10,13 @@ static void prompt(fh_token *ids, size_t count, unsigned seed)
     for (size_t i = 0; i < count; i++) ids[i] = (fh_token)((i * 31 + seed * 17 + i * i) % 256);
 }
 
-static void start_tiny(running *r, fh_engine_options o)
-{
-    tiny_gguf t;
-    tiny_gguf_default(&t);
-    t.type = TINY_Q8_0;
-    t.context = 2048;
-    o.model_path = write_tiny(&t, "tiny");
-    o.threads = 2;
-    start_engine(r, &o);
-}
-
-static void answer(running *r, asked *a, fh_gen_request *q)
-{
-    fh_err *err = NULL;
-    no_error(ask(r, a, q, &err), err);
-    wait_end(a);
-}
-
 static void a_request_ends_with_its_tokens_and_usage(void **state)
 {
     (void)state;
     running r;
     asked a;
     fh_token ids[PROMPT];
-    start_tiny(&r, (fh_engine_options){0});
+    start_tiny(&r, (fh_engine_options){0}, 2048);
     prompt(ids, PROMPT, 1);
     fh_gen_request q = request_of(ids, PROMPT);
     answer(&r, &a, &q);
@@ -54,7 +36,7 @@ static void many_at_once_give_what_each_gives_alone(void **state)
     running r;
     static asked alone[MANY], together[MANY];
     fh_token ids[MANY][PROMPT * MANY];
-    start_tiny(&r, (fh_engine_options){.parallel = 4, .batch_tok = 64, .deterministic = true});
+    start_tiny(&r, (fh_engine_options){.parallel = 4, .batch_tok = 64, .deterministic = true}, 2048);
     for (unsigned i = 0; i < MANY; i++) {
         prompt(ids[i], PROMPT * (i + 1), i);
         fh_gen_request q = request_of(ids[i], PROMPT * (i + 1));
@@ -80,7 +62,7 @@ static void what_another_engine_began_goes_on_as_it_would_have(void **state)
     running r;
     static asked whole, rest;
     fh_token ids[PROMPT];
-    start_tiny(&r, (fh_engine_options){.deterministic = true});
+    start_tiny(&r, (fh_engine_options){.deterministic = true}, 2048);
     prompt(ids, PROMPT, 1);
     fh_gen_request q = request_of(ids, PROMPT);
     const fh_str stops[] = {FH_STR("no such text")}; /* holds text back now and then */
@@ -116,7 +98,7 @@ static void what_another_engine_began_under_a_grammar_goes_on_under_it(void **st
     running r;
     static asked whole, rest;
     fh_token ids[PROMPT];
-    start_tiny(&r, (fh_engine_options){.deterministic = true});
+    start_tiny(&r, (fh_engine_options){.deterministic = true}, 2048);
     prompt(ids, PROMPT, 1);
     fh_grammar_source s = {.kind = FH_GRAMMAR_GBNF, .text = FH_STR("root ::= \"{\" ([0-9]{1,3} \",\"){2,20} \"}\""), .param = "grammar"};
     fh_grammar *g = NULL;
@@ -146,7 +128,7 @@ static void what_is_whole_or_nonsense_does_not_go_on(void **state)
     running r;
     asked a;
     fh_token ids[PROMPT], begun[16] = {1, 2, 3};
-    start_tiny(&r, (fh_engine_options){0});
+    start_tiny(&r, (fh_engine_options){0}, 2048);
     prompt(ids, PROMPT, 1);
     fh_gen_request q = request_of(ids, PROMPT);
     q.begun = begun;
@@ -164,7 +146,7 @@ static void the_same_seed_gives_the_same_tokens(void **state)
     running r;
     static asked a, b, c;
     fh_token ids[PROMPT];
-    start_tiny(&r, (fh_engine_options){.deterministic = true}); /* the second finds most of its prompt computed */
+    start_tiny(&r, (fh_engine_options){.deterministic = true}, 2048); /* the second finds most of its prompt computed */
     prompt(ids, PROMPT, 2);
     fh_gen_request q = request_of(ids, PROMPT);
     q.sample.temperature = 1.5;
@@ -184,7 +166,7 @@ static void tokens_that_a_slot_holds_are_not_computed_again(void **state)
     running r;
     static asked a, b, c;
     fh_token ids[PROMPT * 2];
-    start_tiny(&r, (fh_engine_options){.deterministic = true});
+    start_tiny(&r, (fh_engine_options){.deterministic = true}, 2048);
     prompt(ids, PROMPT * 2, 3);
     fh_gen_request q = request_of(ids, PROMPT * 2);
     answer(&r, &a, &q);
@@ -205,7 +187,7 @@ static void a_stop_string_ends_it_and_is_not_shown(void **state)
     running r;
     static asked a, b;
     fh_token ids[PROMPT];
-    start_tiny(&r, (fh_engine_options){.deterministic = true}); /* the second finds most of its prompt computed */
+    start_tiny(&r, (fh_engine_options){.deterministic = true}, 2048); /* the second finds most of its prompt computed */
     prompt(ids, PROMPT, 4);
     fh_gen_request q = request_of(ids, PROMPT);
     q.max_tok = 64;
@@ -240,7 +222,7 @@ static void a_cancelled_request_ends_at_once(void **state)
     running r;
     static asked a;
     fh_token ids[PROMPT];
-    start_tiny(&r, (fh_engine_options){0});
+    start_tiny(&r, (fh_engine_options){0}, 2048);
     prompt(ids, PROMPT, 5);
     fh_gen_request q = request_of(ids, PROMPT);
     q.max_tok = 0;
@@ -260,7 +242,7 @@ static void a_request_that_waits_can_be_cancelled(void **state)
     static gate first;
     static asked second;
     fh_token ids[PROMPT];
-    start_tiny(&r, (fh_engine_options){.parallel = 1});
+    start_tiny(&r, (fh_engine_options){.parallel = 1}, 2048);
     prompt(ids, PROMPT, 5);
     fh_gen_request q = request_of(ids, PROMPT);
     q.max_tok = 0;
@@ -292,7 +274,7 @@ static void a_paused_request_waits_and_goes_on(void **state)
     running r;
     static asked a;
     fh_token ids[PROMPT];
-    start_tiny(&r, (fh_engine_options){0});
+    start_tiny(&r, (fh_engine_options){0}, 2048);
     prompt(ids, PROMPT, 6);
     fh_gen_request q = request_of(ids, PROMPT);
     q.max_tok = 1500;
@@ -318,7 +300,7 @@ static void a_full_queue_refuses_and_says_busy(void **state)
     asked *many = calloc(FH_LIMIT_ENGINE_QUEUE + 2, sizeof *many);
     fh_token ids[PROMPT];
     fh_err *err = NULL;
-    start_tiny(&r, (fh_engine_options){.parallel = 1});
+    start_tiny(&r, (fh_engine_options){.parallel = 1}, 2048);
     prompt(ids, PROMPT, 8);
     fh_gen_request q = request_of(ids, PROMPT);
     q.max_tok = 0;
@@ -351,7 +333,7 @@ static void a_prompt_that_does_not_fit_is_refused_with_numbers(void **state)
     static asked a;
     fh_token *ids = calloc(5000, sizeof *ids);
     fh_err *err = NULL;
-    start_tiny(&r, (fh_engine_options){0});
+    start_tiny(&r, (fh_engine_options){0}, 2048);
     fh_gen_request q = request_of(ids, 5000);
     assert_int_equal(ask(&r, &a, &q, &err), FH_E_INVALID);
     assert_non_null(strstr(fh_err_message(err), "5000"));
@@ -376,7 +358,7 @@ static void the_context_ends_a_generation(void **state)
     running r;
     static asked a;
     fh_token ids[PROMPT];
-    start_tiny(&r, (fh_engine_options){.context_tok = 64});
+    start_tiny(&r, (fh_engine_options){.context_tok = 64}, 2048);
     prompt(ids, PROMPT, 9);
     fh_gen_request q = request_of(ids, PROMPT);
     q.max_tok = 0;

@@ -206,7 +206,8 @@ static void a_killed_writer_leaves_nothing_that_is_used(void **state)
 
 /* ---- an engine ---- */
 
-static void start_tiny(running *r)
+/* The very same file each time. */
+static void start_with_pages(running *r)
 {
     tiny_gguf t;
     tiny_gguf_default(&t);
@@ -216,13 +217,6 @@ static void start_tiny(running *r)
     if (!path) path = write_tiny(&t, "tiny");
     start_engine(r,
                  &(fh_engine_options){.model_path = path, .threads = 2, .deterministic = true, .parallel = 2, .page_cache = pages_folder});
-}
-
-static void answer(running *r, asked *a, fh_gen_request *q)
-{
-    fh_err *err = NULL;
-    no_error(ask(r, a, q, &err), err);
-    wait_end(a);
 }
 
 static void the_next_start_goes_on_from_what_is_on_disk(void **state)
@@ -236,11 +230,11 @@ static void the_next_start_goes_on_from_what_is_on_disk(void **state)
     new_folder();
     fh_gen_request q = request_of(ids, COUNT), o = request_of(others, COUNT);
     o.off_disk = true;
-    start_tiny(&r);
+    start_with_pages(&r);
     answer(&r, &first, &q);
     answer(&r, &hidden, &o);
     stop_engine(&r);
-    start_tiny(&r);
+    start_with_pages(&r);
     answer(&r, &again, &q);
     assert_int_equal(again.end.cached_tok, 5 * PAGE);
     assert_memory_equal(again.ids, first.ids, 16 * sizeof(fh_token));
@@ -249,7 +243,7 @@ static void the_next_start_goes_on_from_what_is_on_disk(void **state)
     answer(&r, &hidden, &o);
     assert_int_equal(hidden.end.cached_tok, 0);
     stop_engine(&r);
-    start_tiny(&r);
+    start_with_pages(&r);
     q.off_disk = true;
     answer(&r, &off, &q);
     assert_int_equal(off.end.cached_tok, 0);
