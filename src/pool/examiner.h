@@ -5,7 +5,8 @@
  *   GET  link/N          N bytes
  *   PUT  memory          {"seed", "bytes"}: an array is made of a seed (memory_work.h); answered when it is there
  *   POST memory          {"key", "passes"}: it is read so often. The head of the reply has the key of the pass after the last one, the body
- *                        the digests that lead there: the clock stops at the head, and digests that are drawn are made again here
+ *                        the digests that lead there: the clock stops at the head, and digests that are drawn are made again here. A few
+ *                        passes; where those were fast, both once more with as many as take a while
  *
  * A machine is measured a moment after it came and every MEASURE_AGAIN_MS, while nothing else goes over its link; what comes meanwhile ends
  * the measuring, which is tried again later. MEASURES at once. All on the loop's thread. */

@@ -158,7 +158,7 @@ def main():
     kinds = {
         "headers": (f"{SLOW} connections that never finish their headers", attack("headers", SLOW, "408"), SLOW * CONNECTION_BYTES, 0, PAIRS),
         "bodies": (f"{SLOW} connections that never finish their bodies", attack("bodies", SLOW, "408"), SLOW * CONNECTION_BYTES, 0, PAIRS),
-        "readers": (f"{READERS} readers that stop in the middle of a stream", stopped_readers, READERS * MB, READERS, 1),
+        "readers": (f"{READERS} readers that stop in the middle of a stream", stopped_readers, READERS * MB + 8 * MB, READERS, 1),
         "large": ("a body of 2 GiB", attack("large", FLOODS, "413", "503"), 320 * MB, 0, PAIRS),
         "fields": ("100,000 headers", attack("fields", FLOODS, "431"), 8 * MB, 0, PAIRS),
         "keys": (f"keys guessed on {GUESSERS} connections", attack("keys", GUESSERS, "401"), GUESSERS * CONNECTION_BYTES + 8 * MB, 0, PAIRS),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a server measures of the machines of its pool, by its own clock: a machine that claims four times its speed is planned by what was measured, from its first idle seconds on;
+"""What a server measures of the machines of its pool, by its own clock: a machine that claims many times its speed is planned by what was measured, from its first idle seconds on;
 and from ANSWERS answers on by how fast it really answers. Real servers and machines on loopback, the starter model. Prints TAP."""
 import shutil
 import subprocess
@@ -11,10 +11,10 @@ from machines import LONG, Node, Pool, Tap, at
 from freehold import STARTER, need_starter
 
 MODEL = "smollm2-135m"
-TIMES = 4
+TIMES = 16  # others may use this machine: each measure may be a few times too slow
 ANSWERS = 2  # of 160 tokens: WORK_SPEED_TOK is 256
 
-# While a machine measures itself, before it looks for GPUs, its clock goes at a quarter of its speed.
+# While a machine measures itself, before it looks for GPUs, its clock goes that much too slowly.
 CLOCK = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -66,14 +66,14 @@ def by_its_memory(pool, honest, liar):
     pool.wait(lambda nodes: all(measured(nodes[n.name]) for n in (honest, liar)), "they are not measured")
     nodes = pool.nodes()
     said, truth = claimed(nodes["liar"]), measured(nodes["liar"])
-    assert said > 2.5 * claimed(nodes["honest"]), nodes
-    assert truth < said / 2, nodes
+    assert said > TIMES / 4 * claimed(nodes["honest"]), nodes
+    assert truth < said / (TIMES / 4), nodes
     assert nodes["liar"]["measured"]["work_done"] is True
     for name in ("honest", "liar"):
         m = nodes[name]["measured"]
         assert m["round_trip_us"] > 0 and m["link_to_bytes_per_s"] > 1e6 and m["link_from_bytes_per_s"] > 1e6, m
     ratio = plan_of(pool, "liar")["tokens_per_second"] / plan_of(pool, "honest")["tokens_per_second"]
-    assert abs(ratio / (truth / measured(nodes["honest"])) - 1) < 0.05, ratio
+    assert 2 / 3 < ratio / (truth / measured(nodes["honest"])) < 3 / 2, (ratio, nodes)
     shown = pool.cli("node", "show", "liar").stdout
     assert f"{said / 1e9:.1f}" in shown and "MEASURED" in shown, shown
     assert "READS" in pool.cli("node", "list").stdout
@@ -113,7 +113,7 @@ def main():
         pool.wait_here("honest")
         liar.join(pool.token())
         pool.wait_here("liar")
-        tap.check("a machine that claims four times its speed is planned by the speed of its memory that the server measured, and both are shown", by_its_memory, pool, honest, liar)
+        tap.check("a machine that claims many times its speed is planned by the speed of its memory that the server measured, and both are shown", by_its_memory, pool, honest, liar)
         tap.check("what was measured outlives a server that was killed", kept, pool, liar)
         tap.check(f"from {ANSWERS} answers on a machine is planned by how fast it answered", by_its_answers, pool, liar)
         honest.stop()

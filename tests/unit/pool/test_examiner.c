@@ -31,7 +31,8 @@ static fh_json *facts;
 static cheat cheats;
 static bool lent;
 static fh_node_measured known, seen;
-static unsigned told;
+static unsigned told, readings;
+static int64_t first_passes;
 static fh_link *server_link;
 
 static void too_late(void *arg)
@@ -68,6 +69,13 @@ static void on_head(void *arg, fh_link_req *r)
     if (pool_examined_is(r)) pool_examined_head(r);
 }
 
+static int64_t passes_of(const fh_link_req *r)
+{
+    FH_AUTO(json) fh_json *o = NULL;
+    assert_int_equal(fh_json_parse(&o, fh_link_req_body(r), 1024, NULL), 0);
+    return fh_json_int(fh_json_get(o, "passes"), 0);
+}
+
 /* The numbers of digests that it was asked for, without the work. */
 static void lie(fh_link_req *r)
 {
@@ -75,7 +83,7 @@ static void lie(fh_link_req *r)
     static uint64_t digests[2 * FH_LIMIT_MEASURE_PASSES];
     char text[24];
     assert_int_equal(fh_json_parse(&o, fh_link_req_body(r), 1024, NULL), 0);
-    size_t count = 2 * (size_t)fh_json_int(fh_json_get(o, "passes"), 0);
+    size_t count = 2 * (size_t)passes_of(r);
     uint64_t key = (uint64_t)fh_json_int(fh_json_get(o, "key"), 0);
     for (size_t i = 0; i < count; i += 2) key = pool_next_key(key, digests + i, 2);
     snprintf(text, sizeof text, "%llu", (unsigned long long)(cheats == WRONG_KEY ? key + 1 : key));
@@ -86,6 +94,7 @@ static void lie(fh_link_req *r)
 static void on_request(void *arg, fh_link_req *r)
 {
     bool reads = fh_str_eqs(fh_link_req_path(r), "/v1/measure/memory") && fh_str_eqs(fh_link_req_method(r), "POST");
+    if (reads && !readings++) first_passes = passes_of(r);
     if (reads && cheats != NONE)
         lie(r);
     else
@@ -109,7 +118,7 @@ static int fresh(void **state)
     fh_err *err = NULL;
     cheats = NONE;
     lent = true;
-    told = 0;
+    told = readings = 0;
     known = seen = (fh_node_measured){.at_utc_ns = 0};
     strcpy(folder, "/tmp/fh-exam-XXXXXX");
     if (!mkdtemp(folder)) return -1;
@@ -182,6 +191,15 @@ static void a_machine_that_has_come_is_measured(void **state)
     assert_true(seen.round_trip_us > 0 && seen.to_bytes_s > 0 && seen.from_bytes_s > 0 && seen.memory_bytes_s > 0);
     assert_false(seen.wrong);
     assert_true(seen.at_utc_ns > 0 && seen.claimed_bytes_s == 40000000);
+}
+
+static void what_it_claims_makes_no_more_work(void **state)
+{
+    fh_json_set(facts, "memory_read_bytes_per_s", fh_json_new_int(INT64_MAX));
+    connect_both();
+    run_until(loop, deadline, all_is_known);
+    assert_int_equal(first_passes, 4);
+    assert_true(seen.memory_bytes_s > 0 && seen.claimed_bytes_s == INT64_MAX);
 }
 
 static void one_that_was_measured_a_moment_ago_is_not_measured_again(void **state)
@@ -290,6 +308,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_machine_that_has_come_is_measured, fresh, clean),
+        cmocka_unit_test_setup_teardown(what_it_claims_makes_no_more_work, fresh, clean),
         cmocka_unit_test_setup_teardown(one_that_was_measured_a_moment_ago_is_not_measured_again, fresh, clean),
         cmocka_unit_test_setup_teardown(one_that_says_something_else_than_then_is_measured_again, fresh, clean),
         cmocka_unit_test_setup_teardown(of_one_that_is_not_lent_the_link_is_measured_alone, fresh, clean),
