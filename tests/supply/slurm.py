@@ -106,9 +106,13 @@ def a_job_that_must_make_room_says_so(s):
     first, _ = s.job()
     ends = s.of(name)["machine"]["ends"]
     urgent = s.cluster.must(["sbatch", "--parsable", "-p", "urgent", "-N", "3", "--exclusive", "-t", "1", "-o", "/dev/null", "--wrap", "sleep 20"]).strip()
-    wait(lambda: first not in s.jobs() or (s.of(name).get("machine") or {}).get("leaving"), "it does not leave", s)
-    machine = s.of(name)["machine"]
-    assert first in s.jobs() and machine["leaving"] and machine["ends"] < ends, machine
+
+    def leaves():
+        machine = s.of(name).get("machine") or {}
+        return machine if machine.get("leaving") else None
+
+    machine = wait(leaves, "it does not leave", s)
+    assert first in s.jobs() and machine["ends"] < ends, machine
     wait(lambda: first not in s.jobs(), "it stays", s)
     s.cluster.must(["scancel", urgent])
     s.job({first})
