@@ -6,9 +6,11 @@ endpoints.py [--seconds N] [--every N] [--streams N]
 endpoints.py --endpoint PORT [--strip]     one endpoint; --strip: like a template that cuts the blanks off the last message, and says them again"""
 import argparse
 import asyncio
+import contextlib
 import http.client
 import json
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -90,6 +92,14 @@ class Endpoint:
 
     def start(self):
         self.process = subprocess.Popen([sys.executable, __file__, "--endpoint", str(self.port), *(["--strip"] if self.strip else [])])
+
+    def wait(self):
+        until = time.monotonic() + 120
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            assert self.process.poll() is None and time.monotonic() < until, f"no endpoint at port {self.port}"
+            time.sleep(0.05)
 
     def kill(self):
         self.process.kill()
@@ -176,6 +186,7 @@ def main():
     try:
         with Server() as server:
             for i, one in enumerate(endpoints):
+                one.wait()
                 added = server.cli("provider", "add", f"place-{i}", "--url", f"http://127.0.0.1:{one.port}")
                 assert added.returncode == 0, added
             killer = Killer(endpoints, a.every)
