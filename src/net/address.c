@@ -74,3 +74,15 @@ bool fh_range_holds(const fh_range *r, const fh_address *a)
 {
     return bits_shared(&r->first, a) >= r->bits;
 }
+
+/* ---- URLs ---- */
+
+bool fh_url_is_own(fh_str url)
+{
+    static const char *const hosts[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
+    for (size_t i = 0; i < FH_COUNT(hosts); i++) {
+        fh_str h = fh_str_of(hosts[i]);
+        if (fh_str_starts(url, h) && (url.len == h.len || url.ptr[h.len] == ':' || url.ptr[h.len] == '/')) return true;
+    }
+    return false;
+}

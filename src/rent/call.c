@@ -3,9 +3,8 @@
 #include "call.h"
 
 #include "base/clock.h"
-#include "sys/file.h"
+#include "sys/secret_file.h"
 #include <stdio.h>
-#include <sys/stat.h>
 
 struct rent_call {
     rent_account *account;
@@ -20,33 +19,9 @@ struct rent_call {
 
 /* ---- the key ---- */
 
-static bool is_word(fh_str key)
-{
-    for (size_t i = 0; i < key.len; i++)
-        if (key.ptr[i] <= ' ' || key.ptr[i] > '~') return false;
-    return key.len > 0 && key.len < 256;
-}
-
 int fh_rent_key_read(const char *file, char out[256], fh_err **err)
 {
-    FH_AUTO(buf) fh_buf text = FH_BUF(4096);
-    struct stat st;
-    if (stat(file, &st) == 0 && (st.st_mode & 077) != 0) {
-        fh_err_set(err, FH_E_FORBIDDEN, "others can read the key in %s", file);
-        fh_err_hint(err, "chmod 600 %s", file);
-        return FH_E_FORBIDDEN;
-    }
-    int rc = fh_file_read(file, 4096, &text, err);
-    if (rc) return fh_err_add(err, "the provider's key cannot be read");
-    fh_str key = fh_str_trim((fh_str){fh_buf_cstr(&text), text.len});
-    if (is_word(key))
-        snprintf(out, 256, "%.*s", (int)key.len, key.ptr);
-    else {
-        rc = fh_err_set(err, FH_E_INVALID, "%s holds no key: it must be one word", file);
-        fh_err_hint(err, "put the key alone into the file, without Bearer");
-    }
-    if (text.data) explicit_bzero(text.data, text.len);
-    return rc;
+    return fh_secret_file_read(file, out, 256, err);
 }
 
 int fh_rent_key_check(const char *key_file, fh_err **err)

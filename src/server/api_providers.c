@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "net/address.h"
 #include "net/http_client.h"
 #include "net/origin.h"
 #include "honesty.h"
@@ -203,16 +204,6 @@ static int bad(fh_err **err, const char *param, const char *message, const char 
     return FH_E_INVALID;
 }
 
-static bool is_local(fh_str url)
-{
-    static const char *const hosts[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
-    for (size_t i = 0; i < FH_COUNT(hosts); i++) {
-        fh_str h = fh_str_of(hosts[i]);
-        if (fh_str_starts(url, h) && (url.len == h.len || url.ptr[h.len] == ':' || url.ptr[h.len] == '/')) return true;
-    }
-    return false;
-}
-
 /* A path is put behind it: a query, a fragment or credentials would swallow that or hide it. */
 static bool is_plain(fh_str url, const char *but)
 {
@@ -229,7 +220,7 @@ static int take_url(fh_provider *p, fh_str url, bool has_key, fh_err **err)
     bool secure = fh_str_starts(url, FH_STR("https://"));
     if ((!secure && !fh_str_starts(url, FH_STR("http://"))) || url.len >= sizeof p->url || !is_plain(url, ""))
         return bad(err, "url", "'url' is no address of an endpoint", hint);
-    if (!secure && has_key && !is_local(url)) return bad(err, "url", "the key would be readable on the network", "use https");
+    if (!secure && has_key && !fh_url_is_own(url)) return bad(err, "url", "the key would be readable on the network", "use https");
     snprintf(p->url, sizeof p->url, "%.*s", (int)url.len, url.ptr);
     return 0;
 }
@@ -271,7 +262,7 @@ static int read_endpoint(const fh_json *body, fh_provider *p, fh_err **err)
     if (rc) return rc;
     if (fh_json_get(body, "key_file"))
         return bad(err, "key_file", "'key_file' is for providers that machines are rented of", "give a hosted endpoint its key as 'key'");
-    p->trust = is_local(url) ? FH_TRUST_OWN : FH_TRUST_NAMED;
+    p->trust = fh_url_is_own(url) ? FH_TRUST_OWN : FH_TRUST_NAMED;
     rc = take_url(p, url, key.len > 0, err);
     if (!rc) rc = fh_json_read_i64(body, "canaries_per_day", false, 0, FH_LIMIT_HONESTY_CANARIES_PER_DAY, &p->canaries_per_day, err);
     if (!rc) rc = take_key(p, key, err);
@@ -339,7 +330,7 @@ static int read_account(const fh_json *body, fh_provider *p, fh_err **err)
         return bad(err, "key", "the key of such an account is not taken over", "name the file that holds it: 'key_file'");
     for (size_t i = 0; i < FH_COUNT(of_models); i++)
         if (fh_json_get(body, of_models[i])) return bad(err, of_models[i], "such an account serves no models", "leave that field out");
-    if (url.ptr && !is_local(url))
+    if (url.ptr && !fh_url_is_own(url))
         return bad(err, "url", "'url' is not needed: the address of such a provider is known",
                    "leave it out, or give one of this machine for a test");
     if (file.len == 0 || file.ptr[0] != '/' || file.len >= sizeof p->key_file)
@@ -361,7 +352,7 @@ static int read_supply(const fh_json *body, fh_provider *p, fh_err **err)
     if (rc) return rc;
     if (url.len >= sizeof p->url || !is_plain(url, "@"))
         return bad(err, "url", "'url' is no address",
-                   p->supplies->url_hint ? p->supplies->url_hint : "ssh://USER@HOST, or none for this machine");
+                   p->supplies->url_hint ? p->supplies->url_hint : "ssh://USER@HOST or https://HOST:PORT, or none for this machine");
     if (file.len && (file.ptr[0] != '/' || file.len >= sizeof p->key_file))
         return bad(err, "key_file", "'key_file' must be a path from the root on the server's machine",
                    "for example /etc/freehold/id_ed25519");

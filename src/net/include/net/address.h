@@ -16,6 +16,7 @@ bool fh_address_is_loopback(const fh_address *a);
 bool fh_address_is_v4(const fh_address *a);
 enum { FH_ADDRESS_TEXT = 46 };
 void fh_address_write(const fh_address *a, char out[FH_ADDRESS_TEXT]);
+bool fh_url_is_own(fh_str url); /* http to this machine itself, by 127.0.0.1, localhost or [::1]: nothing of it goes over a network */
 /* What stands against an address that a stranger names: "a private address", "a loopback address", ...; NULL: it is one of the public
  * internet. All of IPv6 that may carry an IPv4 address past the rule (6to4, Teredo, NAT64, ...) is refused too. Sources: IANA's registries
  * of special-purpose addresses and of multicast, and the addresses of clouds' metadata services that lie elsewhere. */
