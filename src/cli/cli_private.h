@@ -144,8 +144,8 @@ extern const fh_cli_verb fh_verb_models, fh_verb_show, fh_verb_models_show, fh_v
 extern const fh_cli_verb fh_verb_serve, fh_verb_console, fh_verb_key_create, fh_verb_key_list, fh_verb_key_rotate, fh_verb_key_revoke;
 extern const fh_cli_verb fh_verb_catalog_list, fh_verb_catalog_add, fh_verb_catalog_remove, fh_verb_catalog_update, fh_verb_catalog_revert;
 extern const fh_cli_verb fh_verb_offers_import, fh_verb_offers_lists, fh_verb_offers_forget;
-extern const fh_cli_verb fh_verb_node_token, fh_verb_node_join, fh_verb_node_list, fh_verb_node_show, fh_verb_node_leave, fh_verb_node_rank,
-    fh_verb_node_drain, fh_verb_node_undrain, fh_verb_node_remove, fh_verb_node_check, fh_verb_node_clear;
+extern const fh_cli_verb fh_verb_node_token, fh_verb_node_join, fh_verb_node_key, fh_verb_node_list, fh_verb_node_show, fh_verb_node_leave,
+    fh_verb_node_rank, fh_verb_node_drain, fh_verb_node_undrain, fh_verb_node_remove, fh_verb_node_check, fh_verb_node_clear;
 extern const fh_cli_verb fh_verb_provider_add, fh_verb_provider_list, fh_verb_provider_check, fh_verb_provider_clear,
     fh_verb_provider_remove, fh_verb_provider_rentals, fh_verb_provider_take_over, fh_verb_guard;
 extern const fh_cli_verb fh_verb_usage_list, fh_verb_usage_show;

@@ -1,4 +1,5 @@
 /* freehold node join: this machine becomes one of a server's pool, and stays it until it is stopped. */
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "client.h"
@@ -24,7 +25,8 @@ typedef struct joining {
     char folder[1024], name[64];
     int lock_fd;
     fh_identity *id;
-    bool joins;
+    bool joins, by_key;
+    int64_t began_ns;
     fh_node_offer offer;
     fh_node_owner owner;
     fh_spread spread;
@@ -85,10 +87,18 @@ static int read_input(fh_buf *out, fh_err **err)
     return fh_buf_check(out, err, "the token");
 }
 
+/* Who made a key by `freehold node key` joins with that. */
+static bool has_key(const joining *j)
+{
+    const fh_membership *begun = fh_identity_joining(j->id);
+    return begun && !begun->token[0];
+}
+
 /* From the file, or from standard input of who has not joined yet. Empty without one. */
 static int read_token(const fh_cli *c, const joining *j, fh_buf *out, fh_err **err)
 {
     const char *file = fh_cli_text(c, "token-file", NULL);
+    if (!file && has_key(j)) return 0;
     if (file ? strcmp(file, "-") == 0 : !fh_identity_joined(j->id)) return read_input(out, err);
     if (!file) return 0;
     int rc = fh_file_read(file, TOKEN_BYTES, out, err);
@@ -98,7 +108,7 @@ static int read_token(const fh_cli *c, const joining *j, fh_buf *out, fh_err **e
 static bool joined_with(const joining *j, fh_str token)
 {
     const fh_membership *joined = fh_identity_joined(j->id);
-    return joined && (!token.len || fh_str_eqs(token, joined->token));
+    return joined && !(has_key(j) && !token.len) && (!token.len || fh_str_eqs(token, joined->token));
 }
 
 /* Who has joined with this token, or says none, goes on as who it is; who was joining and says none goes on with that. */
@@ -107,9 +117,12 @@ static int choose(joining *j, fh_str token, fh_err **err)
     const fh_membership *begun = fh_identity_joining(j->id);
     j->joins = !joined_with(j, token);
     if (!j->joins) return fh_identity_set(j->id, &j->server, j->asked, err);
+    j->by_key = !token.len && begun && has_key(j);
+    const fh_link_digest pin = begun ? begun->pin : (fh_link_digest){{0}}; /* what is borrowed of the identity changes with it */
+    if (j->by_key) return fh_identity_begin_by_key(j->id, &j->server, &pin, j->name, &j->ask, err);
     if (!token.len && begun) token = fh_str_of(begun->token);
     char text[FH_JOIN_TOKEN_LEN + 1] = "";
-    if (token.len < sizeof text) memcpy(text, token.ptr, token.len); /* what is borrowed of the identity changes with it */
+    if (token.len < sizeof text) memcpy(text, token.ptr, token.len);
     return fh_identity_begin(j->id, &j->server, token.len < sizeof text ? fh_str_of(text) : token, j->name, &j->ask, err);
 }
 
@@ -148,6 +161,7 @@ static void say(const joining *j, const char *what)
 
 static void on_joined(void *arg)
 {
+    ((joining *)arg)->by_key = false;
     say(arg, "has joined the pool of");
 }
 
@@ -193,11 +207,17 @@ static void on_stop(void *arg)
     j->leaves = true;
 }
 
+/* Its key may be told to the server later than it comes. */
+static bool is_early(const joining *j)
+{
+    return j->by_key && fh_clock_mono_ns() - j->began_ns < FH_LIMIT_JOIN_KEY_MS * FH_NS_PER_MS;
+}
+
 /* What the server said no to is not tried again. */
 static void heard(joining *j, const fh_err *why, const char *what)
 {
     if (j->leaves) return;
-    if (fh_err_code(why) != FH_E_FORBIDDEN) {
+    if (fh_err_code(why) != FH_E_FORBIDDEN || is_early(j)) {
         fh_log_err(FH_LOG_WARN, "node", why, "%s %s:%d; trying again", what, j->server.host, j->server.port);
         return;
     }
@@ -266,7 +286,7 @@ static void close_all(joining *j)
 
 static int run_join(fh_cli *c, fh_err **err)
 {
-    joining j = {.lock_fd = -1};
+    joining j = {.lock_fd = -1, .began_ns = fh_clock_mono_ns()};
     int rc = read_all(c, &j, err);
     if (!rc) rc = prepare(c, &j, err);
     if (!rc) rc = open_all(&j, err);

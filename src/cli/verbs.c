@@ -36,6 +36,7 @@ const fh_cli_verb *const fh_cli_verbs[] = {
     &fh_verb_key_revoke,
     &fh_verb_node_token,
     &fh_verb_node_join,
+    &fh_verb_node_key,
     &fh_verb_node_list,
     &fh_verb_node_show,
     &fh_verb_node_check,

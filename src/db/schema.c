@@ -247,6 +247,8 @@ static const fh_migration schema[] = {
          "ALTER TABLE sets ADD COLUMN trust TEXT NOT NULL DEFAULT '';"
          "ALTER TABLE nodes ADD COLUMN owner TEXT NOT NULL DEFAULT '';" /* whose it is, by the token that it came with */
          "ALTER TABLE join_tokens ADD COLUMN owner TEXT NOT NULL DEFAULT '';"},
+    {28, "ALTER TABLE join_tokens ADD COLUMN name TEXT NOT NULL DEFAULT '';"}, /* a grant: of the machine that its key is to be; nobody
+                                                                                   knows its secret. '': a token */
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

@@ -81,16 +81,20 @@ int fh_pool_read_request(X509_REQ **ret, fh_str pem, fh_err **err)
     return 0;
 }
 
+static int digest_public(const EVP_PKEY *key, fh_link_digest *ret, fh_err **err)
+{
+    unsigned char *der = NULL;
+    int bytes = i2d_PUBKEY(key, &der);
+    bool good = bytes > 0 && EVP_Digest(der, (size_t)bytes, ret->bytes, NULL, EVP_sha256(), NULL) == 1;
+    OPENSSL_free(der);
+    return good ? 0 : fh_pool_ssl_error(err, FH_E_INTERNAL, "SHA-256 of a key");
+}
+
 int fh_pool_request_key(fh_str request_pem, fh_link_digest *ret, fh_err **err)
 {
     FH_AUTO(X509_REQ) X509_REQ *r = NULL;
     int rc = fh_pool_read_request(&r, request_pem, err);
-    if (rc) return rc;
-    unsigned char *der = NULL;
-    int bytes = i2d_PUBKEY(X509_REQ_get0_pubkey(r), &der);
-    bool good = bytes > 0 && EVP_Digest(der, (size_t)bytes, ret->bytes, NULL, EVP_sha256(), NULL) == 1;
-    OPENSSL_free(der);
-    return good ? 0 : fh_pool_ssl_error(err, FH_E_INTERNAL, "SHA-256 of a key");
+    return rc ? rc : digest_public(X509_REQ_get0_pubkey(r), ret, err);
 }
 
 /* ---- writing ---- */
@@ -161,6 +165,11 @@ void fh_pool_key_free(fh_pool_key *k)
 int fh_pool_key_write(const fh_pool_key *k, char out[FH_POOL_PEM], fh_err **err)
 {
     return fh_pool_write_key(k->key, out, err);
+}
+
+int fh_pool_key_digest(const fh_pool_key *k, fh_link_digest *ret, fh_err **err)
+{
+    return digest_public(k->key, ret, err);
 }
 
 int fh_pool_key_request(const fh_pool_key *k, char out[FH_POOL_PEM], fh_err **err)

@@ -202,6 +202,7 @@ static int change(fh_identity *id, int (*fn)(fh_identity *copy, const void *arg,
 typedef struct beginning {
     const fh_pool_place *server;
     fh_str token;
+    const fh_link_digest *pin; /* without a token */
     const char *name;
     const fh_node_ask *ask;
 } beginning;
@@ -216,13 +217,16 @@ static int new_key(fh_membership *m, fh_err **err)
 static int begin(fh_identity *id, const void *arg, fh_err **err)
 {
     const beginning *b = arg;
-    fh_join_token token;
-    char text[FH_JOIN_TOKEN_LEN + 1];
-    int rc = fh_join_token_parse(b->token, &token, err);
+    fh_join_token token = {.secret = {0}};
+    char text[FH_JOIN_TOKEN_LEN + 1] = "";
+    int rc = b->pin ? 0 : fh_join_token_parse(b->token, &token, err);
     if (!rc) rc = fh_node_name_check(fh_str_of(b->name), err);
     if (rc) return rc;
-    fh_join_token_write(&token, text);
-    bool again = id->has_joining && strcmp(id->joining.token, text) == 0;
+    if (b->pin)
+        token.server = *b->pin;
+    else
+        fh_join_token_write(&token, text);
+    bool again = id->has_joining && strcmp(id->joining.token, text) == 0 && fh_digest_is(&id->joining.pin, &token.server);
     if (!again) id->joining = (fh_membership){.pin = token.server};
     id->has_joining = true;
     id->joining.server = *b->server;
@@ -234,7 +238,20 @@ static int begin(fh_identity *id, const void *arg, fh_err **err)
 
 int fh_identity_begin(fh_identity *id, const fh_pool_place *server, fh_str token, const char *name, const fh_node_ask *ask, fh_err **err)
 {
-    return change(id, begin, &(beginning){server, token, name, ask}, err);
+    return change(id, begin, &(beginning){.server = server, .token = token, .name = name, .ask = ask}, err);
+}
+
+int fh_identity_begin_by_key(fh_identity *id, const fh_pool_place *server, const fh_link_digest *pin, const char *name,
+                             const fh_node_ask *ask, fh_err **err)
+{
+    return change(id, begin, &(beginning){.server = server, .pin = pin, .name = name, .ask = ask}, err);
+}
+
+int fh_membership_key(const fh_membership *m, fh_link_digest *ret, fh_err **err)
+{
+    FH_AUTO(fh_pool_key) fh_pool_key *key = NULL;
+    int rc = fh_pool_key_read(&key, fh_str_of(m->key), err);
+    return rc ? rc : fh_pool_key_digest(key, ret, err);
 }
 
 static int set(fh_identity *id, const void *arg, fh_err **err)

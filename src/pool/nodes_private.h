@@ -17,4 +17,10 @@ int nodes_token_look(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, int
                      fh_err **err);
 int nodes_token_use(fh_nodes *n, const fh_node_join *j, int64_t node, fh_err **err);
 
+/* The places of tokens that are open: FH_E_CONFLICT when there is none. */
+int nodes_token_room(fh_nodes *n, int64_t now_utc_ns, fh_err **err);
+/* grants.c. The same of who says no token. */
+int nodes_grant_look(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, int64_t *ret_node, fh_err **err);
+int nodes_grant_use(fh_nodes *n, const fh_node_join *j, int64_t node, fh_err **err);
+
 #endif

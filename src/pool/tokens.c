@@ -26,6 +26,18 @@ static int count_open(const fh_nodes *n, int64_t now_utc_ns, bool used, int64_t 
     return rc;
 }
 
+int nodes_token_room(fh_nodes *n, int64_t now_utc_ns, fh_err **err)
+{
+    int64_t open = 0;
+    int rc = fh_db_exec(n->db, err, "DELETE FROM join_tokens WHERE expires_utc_ns <= ?1", "i", now_utc_ns - KEPT_NS);
+    if (!rc) rc = nodes_forget(n, now_utc_ns, err);
+    if (!rc) rc = count_open(n, now_utc_ns, false, &open, err);
+    if (rc || open < FH_LIMIT_JOIN_TOKENS) return rc;
+    fh_err_set(err, FH_E_CONFLICT, "%d join tokens wait to be used already, which is the most", FH_LIMIT_JOIN_TOKENS);
+    fh_err_hint(err, "use one of them, or wait until they are over: each lasts an hour");
+    return FH_E_CONFLICT;
+}
+
 bool fh_nodes_expect(const fh_nodes *n, int64_t now_utc_ns)
 {
     int64_t open = 0;
@@ -37,14 +49,7 @@ int fh_nodes_token_new(fh_nodes *n, const fh_link_digest *server, const char *ow
 {
     fh_join_token t = {.server = *server};
     fh_link_digest digest;
-    int64_t open = 0;
-    int rc = fh_db_exec(n->db, err, "DELETE FROM join_tokens WHERE expires_utc_ns <= ?1", "i", now_utc_ns - KEPT_NS);
-    if (!rc) rc = nodes_forget(n, now_utc_ns, err);
-    if (!rc) rc = count_open(n, now_utc_ns, false, &open, err);
-    if (!rc && open >= FH_LIMIT_JOIN_TOKENS) {
-        rc = fh_err_set(err, FH_E_CONFLICT, "%d join tokens wait to be used already, which is the most", FH_LIMIT_JOIN_TOKENS);
-        fh_err_hint(err, "use one of them, or wait until they are over: each lasts an hour");
-    }
+    int rc = nodes_token_room(n, now_utc_ns, err);
     if (!rc) rc = fh_random_bytes(t.secret, sizeof t.secret, err);
     if (!rc) rc = digest_of(&t, &digest, err);
     if (!rc)
@@ -107,6 +112,8 @@ int nodes_token_look(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, int
 {
     fh_link_digest digest;
     kept k = {.known = false};
+    ret_owner[0] = '\0';
+    if (!j->token.len) return nodes_grant_look(n, j, now_utc_ns, ret_node, err);
     int rc = digest_of_text(j->token, &digest, err);
     if (!rc) rc = find(n, &digest, &k, err);
     if (rc) return rc;
@@ -121,6 +128,7 @@ int nodes_token_look(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, int
 int nodes_token_use(fh_nodes *n, const fh_node_join *j, int64_t node, fh_err **err)
 {
     fh_link_digest digest;
+    if (!j->token.len) return nodes_grant_use(n, j, node, err);
     int rc = digest_of_text(j->token, &digest, err);
     return rc ? rc
               : fh_db_exec(n->db, err, "UPDATE join_tokens SET node = ?2, key_sha256 = ?3 WHERE secret_sha256 = ?1", "bib",

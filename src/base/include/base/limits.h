@@ -358,6 +358,7 @@
     X(NODES, 16384, "machines in the pool of a server; beyond: 409")                                                                       \
     X(JOIN_TOKENS, 64, "join tokens that wait to be used; beyond: 409")                                                                    \
     X(JOIN_TOKEN_MS, 3600000, "time within which a join token must be used; beyond: refused")                                              \
+    X(JOIN_KEY_MS, 1800000, "time that a machine waits until the server expects its key; beyond: it gives up")                             \
     X(NODE_CERT_DAYS, 30, "time that a node's certificate is good for; it is renewed after two thirds of it")                              \
     X(POOL_CA_DAYS, 7300, "time that the certificate of the pool's authority is good for")                                                 \
     X(POOL_SKEW_MS, 86400000, "time that a node's clock may be behind when it gets a certificate")                                         \

@@ -20,6 +20,7 @@ enum { FH_POOL_PEM = 4096 };                                                    
 int fh_pool_key_write(const fh_pool_key *k, char out[FH_POOL_PEM], fh_err **err); /* a secret: clear it */
 /* A request for a certificate of this key (PKCS #10, PEM). It says nothing but the key, and that whoever asks has it. */
 int fh_pool_key_request(const fh_pool_key *k, char out[FH_POOL_PEM], fh_err **err);
+int fh_pool_key_digest(const fh_pool_key *k, fh_link_digest *ret, fh_err **err); /* as fh_pool_request_key says of its requests */
 /* FH_E_CORRUPT when the certificate is not of this key. */
 int fh_pool_key_fits(const fh_pool_key *k, fh_str certificate_pem, fh_err **err);
 

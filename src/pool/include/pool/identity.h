@@ -23,7 +23,7 @@ typedef struct fh_membership {
     fh_link_digest pin; /* of the server's certificate */
     char name[FH_NODE_NAME];
     fh_node_ask ask;
-    char token[FH_JOIN_TOKEN_LEN + 1];               /* that it joined with */
+    char token[FH_JOIN_TOKEN_LEN + 1];               /* that it joined with; "": with its key, which the server was told of */
     char key[FH_POOL_PEM], certificate[FH_POOL_PEM]; /* PEM; the second "" while it joins */
 } fh_membership;
 
@@ -40,6 +40,11 @@ const char *fh_identity_pem_file(const fh_identity *id); /* key and certificate 
 
 /* Begins to join, with a key that is made now; or goes on when the same token was begun with before. */
 int fh_identity_begin(fh_identity *id, const fh_pool_place *server, fh_str token, const char *name, const fh_node_ask *ask, fh_err **err);
+/* The same without a token: pin is the server's certificate, and the server is told of the key's digest by somebody else. Goes on when it
+ * was begun so for the same server before. */
+int fh_identity_begin_by_key(fh_identity *id, const fh_pool_place *server, const fh_link_digest *pin, const char *name,
+                             const fh_node_ask *ask, fh_err **err);
+int fh_membership_key(const fh_membership *m, fh_link_digest *ret, fh_err **err); /* the digest of its key */
 /* Where the server is, and what is asked for, may change while it is joined. */
 int fh_identity_set(fh_identity *id, const fh_pool_place *server, const fh_node_ask *ask, fh_err **err);
 /* The certificate has come for the one that was joining, which from now on is the joined one. */

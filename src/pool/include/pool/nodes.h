@@ -45,13 +45,19 @@ FH_DEFINE_AUTO(fh_nodes, fh_nodes_close);
 int fh_nodes_token_new(fh_nodes *n, const fh_link_digest *server, const char *owner, int64_t now_utc_ns, char text[FH_JOIN_TOKEN_LEN + 1],
                        int64_t *ret_expires_utc_ns, fh_err **err);
 
-typedef struct fh_node_join { /* what a machine says that wants to join */
+/* grants.c. Whoever has the key of this digest may join once under that name, without a token, within JOIN_TOKEN_MS. A second time of the
+ * same key does nothing, also when that was used or is over. Errors as above, and FH_E_INVALID for what is no name. */
+int fh_nodes_grant(fh_nodes *n, const fh_link_digest *key, const char *name, int64_t now_utc_ns, fh_err **err);
+int fh_nodes_grant_end(fh_nodes *n, const char *name, fh_err **err); /* all of that name; none is fine */
+
+typedef struct fh_node_join { /* what a machine says that wants to join; token "": its key was granted */
     fh_str token, name;
     fh_node_ask ask;
     fh_link_digest key; /* of the request for its certificate */
 } fh_node_join;
 /* The node that it becomes, or has become already with the same token and key; all or nothing. FH_E_UNAUTHENTICATED for a token that is
- * unknown, used or expired; FH_E_EXISTS for a name that another has, FH_E_INVALID for what is none: the token stays good for another try.
+ * unknown, used or expired, and for a key that is not granted, or for another name; FH_E_EXISTS for a name that another has, FH_E_INVALID
+ * for what is none: the token stays good for another try.
  */
 int fh_nodes_join(fh_nodes *n, const fh_node_join *j, int64_t now_utc_ns, int64_t *ret_id, fh_err **err);
 
