@@ -35,15 +35,6 @@ int64_t fh_slurm_pause_ms(unsigned failures)
     return failures < 5 ? (int64_t)PAUSE_MS << failures : FH_LIMIT_SLURM_PAUSE_MS;
 }
 
-int fh_slurm_call(slurm *s, const char *script, const char *const *words, fh_str input, supply_done_fn *done, void *arg, fh_err **err)
-{
-    const char *argv[32] = {"sh", "-c", script, "sh"};
-    size_t n = 4;
-    while (*words && n + 1 < FH_COUNT(argv)) argv[n++] = *words++;
-    const supply_command c = {.argv = argv, .input = input, .timeout_ms = FH_LIMIT_SLURM_COMMAND_MS, .done = done, .arg = arg};
-    return fh_supply_run(s->host, &c, err);
-}
-
 static slurm_order *with_news(slurm *s)
 {
     slurm_order *o = s->first;
@@ -151,21 +142,13 @@ static void port_release(void *ctx, int64_t order, const char *why)
     fh_slurm_tick_soon(s, 0);
 }
 
-static void nobody(void *arg, const supply_result *r)
+/* What it left behind, here and there. */
+static void remove_traces(slurm_order *o)
 {
-    (void)arg;
-    (void)r;
-}
-
-/* What it left behind there. That it is done matters to nobody. */
-static void remove_traces(const slurm_order *o)
-{
-    slurm *s = o->of;
-    char mark[sizeof s->marks + 32];
-    const char *const words[] = {s->folder, o->job_name, NULL};
-    mark_path(s, o->order, mark, sizeof mark);
+    char mark[sizeof o->of->marks + 32];
+    mark_path(o->of, o->order, mark, sizeof mark);
     if (o->asked) (void)unlink(mark);
-    if (o->asked && s->folder[0]) (void)fh_slurm_call(s, fh_slurm_remove, words, FH_STR(""), nobody, NULL, NULL);
+    if (o->asked) o->of->way->forget(o);
 }
 
 static void port_forget(void *ctx, int64_t order)
@@ -180,12 +163,9 @@ static void port_forget(void *ctx, int64_t order)
 static void port_close(void *ctx)
 {
     slurm *s = ctx;
-    supply_host *here = s->here == s->host ? NULL : s->here;
-    fh_supply_host_close(s->host);
-    fh_supply_host_close(here);
+    if (s->way) s->way->close(s);
     while (s->first) fh_slurm_order_drop(s->first);
     fh_timer_free(s->tick);
-    fh_buf_fini(&s->partitions);
     fh_free(s);
 }
 
@@ -221,27 +201,12 @@ static int open_folder(slurm *s, const fh_supply_config *c, char *ret, size_t re
     return rc ? rc : fh_path_join(s->marks, sizeof s->marks, ret, "jobs", err);
 }
 
-/* Each provider has known hosts and connections of its own: what one's key has opened is not for another. */
-static int open_hosts(slurm *s, const fh_supply_config *c, const char *above, fh_err **err)
-{
-    char name[sizeof s->name], folder[sizeof s->marks + sizeof s->name];
-    const char *slash = strrchr(c->name, '/');
-    snprintf(name, sizeof name, "ssh-%s", slash ? slash + 1 : c->name);
-    int rc = fh_path_join(folder, sizeof folder, above, name, err);
-    if (rc) return rc;
-    const supply_host_config there = {.url = c->url, .key_file = c->key_file, .folder = folder};
-    const supply_host_config here = {.url = "", .key_file = "", .folder = folder};
-    rc = fh_supply_host_open(&s->host, s->loop, &there, err);
-    s->here = s->host;
-    return rc || !c->url[0] ? rc : fh_supply_host_open(&s->here, s->loop, &here, err);
-}
-
 static int open_all(slurm *s, const fh_supply_config *c, fh_err **err)
 {
     char folder[sizeof s->marks];
     int rc = fh_slurm_settings_read(c->settings, &s->set, err);
     if (!rc) rc = open_folder(s, c, folder, sizeof folder, err);
-    if (!rc) rc = open_hosts(s, c, folder, err);
+    if (!rc) rc = fh_slurm_commands_open(s, c, folder, err);
     return rc ? rc : fh_timer_new(&s->tick, s->loop, on_tick, s, err);
 }
 
@@ -251,10 +216,8 @@ int fh_supply_slurm_open(fh_supply **ret, fh_loop *loop, const fh_supply_config 
     if (!s) return fh_err_nomem(err);
     s->loop = loop;
     s->door = c->door;
-    s->partitions = FH_BUF(FH_LIMIT_SLURM_PARTITIONS_BYTES);
     snprintf(s->name, sizeof s->name, "%s", c->name);
     snprintf(s->door_url, sizeof s->door_url, "%s", c->door.url);
-    snprintf(s->local_program, sizeof s->local_program, "%s", c->program);
     s->door.url = s->door_url;
     int rc = open_all(s, c, err);
     if (rc) {

@@ -1,12 +1,10 @@
-/* The cluster as a whole: that it can be used (its commands, our folder, our program), and the lists of our jobs. */
+/* The cluster as a whole: that it can be used, and the lists of our jobs. */
 #include "slurm_private.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 
-#include <stdarg.h>
 #include <stdio.h>
-#include <sys/utsname.h>
 
 /* ---- what is wrong with it ---- */
 
@@ -22,7 +20,7 @@ static void give_up(slurm *s)
     }
 }
 
-static void unprepared(slurm *s, bool refused, const char *hint, const char *problem)
+void fh_slurm_unprepared(slurm *s, bool refused, const char *hint, const char *problem)
 {
     s->ready = SLURM_NOT_READY;
     s->refused = refused;
@@ -34,25 +32,7 @@ static void unprepared(slurm *s, bool refused, const char *hint, const char *pro
     fh_slurm_tell_news(s);
 }
 
-/* A script that says why it ended is understood; everything else is a cluster that is not reached. */
-static void failed(slurm *s, const supply_result *r)
-{
-    bool refused = r->status == SLURM_REFUSED || r->status == 126 || r->status == 127;
-    const char *hint = refused ? "" : "`ssh` with the same key and address shows why; it is tried again";
-    if (refused && strstr(r->words, "shared libraries"))
-        hint = "install the libraries of freehold there, or --set program=PATH of the provider names one that runs there";
-    unprepared(s, refused, hint, refused && r->words[0] ? r->words : fh_err_message(r->why));
-}
-
-static void failed_here(slurm *s, fh_err *err)
-{
-    unprepared(s, false, "", fh_err_message(err));
-    fh_err_free(err);
-}
-
-/* ---- the program ---- */
-
-static void prepared(slurm *s)
+void fh_slurm_prepared(slurm *s)
 {
     s->ready = SLURM_READY;
     s->failures = 0;
@@ -60,86 +40,6 @@ static void prepared(slurm *s)
     s->refused = false;
     s->prepared_mono = fh_slurm_now_ms();
     fh_slurm_tick_soon(s, 0);
-}
-
-static void uploaded(void *arg, const supply_result *r)
-{
-    slurm *s = arg;
-    if (r->code) {
-        failed(s, r);
-        return;
-    }
-    snprintf(s->program, sizeof s->program, "%s/bin/freehold-%s", s->folder, s->sum);
-    fh_log(FH_LOG_INFO, "slurm", "supply=%s freehold was copied to %s", s->name, s->folder);
-    prepared(s);
-}
-
-static void upload(slurm *s)
-{
-    fh_err *err = NULL;
-    const char *const argv[] = {"sh", "-c", fh_slurm_upload, "sh", s->folder, s->sum, NULL};
-    const supply_command c = {
-        .argv = argv, .input_file = s->local_program, .timeout_ms = FH_LIMIT_SLURM_UPLOAD_MS, .done = uploaded, .arg = s};
-    if (fh_supply_run(s->host, &c, &err) != 0) failed_here(s, err);
-}
-
-static bool is_same_machine(fh_str machine)
-{
-    struct utsname u;
-    return uname(&u) == 0 && fh_str_eqs(machine, u.machine);
-}
-
-static void keep(fh_str from, char *to, size_t to_size)
-{
-    snprintf(to, to_size, "%.*s", (int)FH_MIN(from.len, to_size - 1), from.ptr);
-}
-
-static void heard(void *arg, const supply_result *r)
-{
-    slurm *s = arg;
-    fh_str folder = fh_slurm_said(r->out, "folder"), program = fh_slurm_said(r->out, "program");
-    if (r->code || !folder.len) {
-        failed(s, r);
-        return;
-    }
-    keep(folder, s->folder, sizeof s->folder);
-    fh_buf_clear(&s->partitions);
-    fh_buf_add(&s->partitions, r->out.ptr, FH_MIN(r->out.len, s->partitions.max));
-    if (program.len) {
-        keep(program, s->program, sizeof s->program);
-        prepared(s);
-    } else if (is_same_machine(fh_slurm_said(r->out, "machine"))) {
-        upload(s);
-    } else {
-        unprepared(s, true, "--set program=PATH of the provider names a freehold that was built for it",
-                   "the cluster's machines are of another kind than this one");
-    }
-}
-
-static void prepare(slurm *s)
-{
-    fh_err *err = NULL;
-    const char *const words[] = {s->set.folder, s->sum, s->set.program, NULL};
-    if (fh_slurm_call(s, fh_slurm_prepare, words, FH_STR(""), heard, s, &err) != 0) failed_here(s, err);
-}
-
-static void summed(void *arg, const supply_result *r)
-{
-    slurm *s = arg;
-    if (r->code || r->out.len < 64) {
-        unprepared(s, false, "", r->why ? fh_err_message(r->why) : "sha256sum says nothing of this program");
-        return;
-    }
-    keep((fh_str){r->out.ptr, 64}, s->sum, sizeof s->sum);
-    prepare(s);
-}
-
-static void sum_own(slurm *s)
-{
-    fh_err *err = NULL;
-    const char *const argv[] = {"sha256sum", "--", s->local_program, NULL};
-    const supply_command c = {.argv = argv, .timeout_ms = FH_LIMIT_SLURM_COMMAND_MS, .done = summed, .arg = s};
-    if (fh_supply_run(s->here, &c, &err) != 0) failed_here(s, err);
 }
 
 static bool wants_jobs(const slurm *s)
@@ -160,10 +60,7 @@ void fh_slurm_prepare_step(slurm *s)
     }
     if (s->problem[0] && !wants_jobs(s)) return; /* nobody asks */
     s->ready = SLURM_PREPARING;
-    if (s->sum[0] || s->set.program[0])
-        prepare(s);
-    else
-        sum_own(s);
+    s->way->prepare(s);
 }
 
 int fh_slurm_cluster_check(slurm *s, fh_err **err)
@@ -187,66 +84,62 @@ static slurm_order *order_named(slurm *s, fh_str name)
     return o;
 }
 
-static bool is_listed(fh_str text, const slurm_order *o)
+static bool is_listed(const fh_slurm_row *rows, size_t count, const slurm_order *o)
 {
-    fh_slurm_row row;
-    while (fh_slurm_row_next(&text, &row))
-        if (row.job == o->job) return true;
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].job == o->job) return true;
     return false;
 }
 
-static void listed(void *arg, const supply_result *r)
+static void look(slurm *s, const fh_slurm_row *rows, size_t count)
 {
-    slurm *s = arg;
-    fh_slurm_row row;
-    s->listing = false;
-    s->list_failures = r->code ? s->list_failures + 1 : 0;
-    s->list_mono = fh_slurm_now_ms();
-    if (!r->code) {
-        fh_str text = r->out;
-        while (fh_slurm_row_next(&text, &row)) {
-            slurm_order *o = order_named(s, row.name);
-            if (o && o->job) fh_slurm_order_seen(o, &row);
-        }
-        for (slurm_order *o = s->first; o; o = o->next)
-            if (o->job && fh_slurm_order_is_open(o) && !is_listed(r->out, o)) fh_slurm_order_missed(o);
-    } else if (s->list_failures == 3) {
-        fh_log_err(FH_LOG_WARN, "slurm", r->why, "supply=%s its jobs cannot be listed", s->name);
+    for (size_t i = 0; i < count; i++) {
+        slurm_order *o = order_named(s, rows[i].name);
+        if (o && o->job) fh_slurm_order_seen(o, &rows[i]);
     }
+    for (slurm_order *o = s->first; o; o = o->next)
+        if (o->job && fh_slurm_order_is_open(o) && !is_listed(rows, count, o)) fh_slurm_order_missed(o);
+}
+
+void fh_slurm_listed(slurm *s, const fh_slurm_row *rows, size_t count, const fh_err *why)
+{
+    s->listing = false;
+    s->list_failures = why ? s->list_failures + 1 : 0;
+    s->list_mono = fh_slurm_now_ms();
+    s->list_took_ms = s->list_mono - s->list_begun_mono;
+    if (!why)
+        look(s, rows, count);
+    else if (s->list_failures == 3)
+        fh_log_err(FH_LOG_WARN, "slurm", why, "supply=%s its jobs cannot be listed", s->name);
     fh_slurm_tick_soon(s, 0);
     fh_slurm_tell_news(s);
 }
 
+/* What takes long is a burden there, and is asked for less. */
 static int64_t list_pause_ms(const slurm *s)
 {
     if (s->list_failures) return fh_slurm_pause_ms(s->list_failures - 1);
-    return fh_slurm_now_ms() - s->stirred_mono < FH_LIMIT_SLURM_STIR_MS ? FH_LIMIT_SLURM_LIST_MS : FH_LIMIT_SLURM_QUIET_MS;
+    bool stirred = fh_slurm_now_ms() - s->stirred_mono < FH_LIMIT_SLURM_STIR_MS;
+    return FH_MAX(stirred ? FH_LIMIT_SLURM_LIST_MS : FH_LIMIT_SLURM_QUIET_MS, s->list_took_ms * FH_LIMIT_SLURM_LIST_SHARE);
 }
 
-static size_t add_names(const slurm *s, fh_buf *out)
+static bool has_jobs(const slurm *s)
 {
-    size_t n = 0;
     for (const slurm_order *o = s->first; o; o = o->next)
-        if (o->job && fh_slurm_order_is_open(o)) fh_buf_addf(out, "%s%s", n++ ? "," : "--name=", o->job_name);
-    return n;
+        if (o->job && fh_slurm_order_is_open(o)) return true;
+    return false;
 }
 
 void fh_slurm_list_step(slurm *s)
 {
-    FH_AUTO(buf) fh_buf names = FH_BUF(FH_LIMIT_SUPPLY_COMMAND_BYTES);
     FH_AUTO(fh_err) fh_err *err = NULL;
+    if (s->listing || !has_jobs(s)) return;
     int64_t wait = s->list_mono + list_pause_ms(s) - fh_slurm_now_ms();
-    if (s->listing || !add_names(s, &names)) return;
     if (wait > 0) {
         fh_slurm_tick_soon(s, wait);
         return;
     }
-    const char *const argv[] = {"env", "SLURM_TIME_FORMAT=%s", "squeue", "--me", "--noheader", "--states=all", fh_buf_cstr(&names),
-                                "-o",  FH_SLURM_LIST_FORMAT,   NULL};
-    const supply_command c = {.argv = argv, .timeout_ms = FH_LIMIT_SLURM_COMMAND_MS, .done = listed, .arg = s};
-    s->listing = fh_buf_ok(&names) && fh_supply_run(s->host, &c, &err) == 0;
-    if (s->listing) return;
-    s->list_mono = fh_slurm_now_ms();
-    s->list_failures++;
-    fh_slurm_tick_soon(s, list_pause_ms(s));
+    s->list_begun_mono = fh_slurm_now_ms();
+    s->listing = true;
+    if (s->way->list(s, &err) != 0) fh_slurm_listed(s, NULL, 0, err);
 }

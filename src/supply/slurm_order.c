@@ -1,6 +1,6 @@
-/* One order: submitted once, looked at, given its token, cancelled, over.
+/* One order: submitted once, looked at, let in, cancelled, over. How the cluster is spoken to is its way's.
  *
- *     asked for ─submit─> job known ─list─> waits ─> runs ─hand─> held ─list─> ended ─> over
+ *     asked for ─submit─> job known ─list─> waits ─> runs ─let in─> held ─list─> ended ─> over
  *                   │                          └── cancel, once it is wanted no more ──┘
  *                   └── refused by Slurm ─> over
  *
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 static const char settings_hint[] = "the settings of the provider say what is asked for";
-enum { OPTIONS_MOST = 16, OPTION_CHARS = SLURM_TEXT + 24, CPUS = 8, EARLIER_S = 15, MISSED = 2 };
+enum { EARLIER_S = 15, MISSED = 2 };
 
 /* ---- what is said of it ---- */
 
@@ -75,21 +75,35 @@ static void later(slurm_order *o)
     fh_slurm_tick_soon(o->of, pause);
 }
 
-/* A command about it has ended. False: nobody wants to know. */
-static bool returned(slurm_order *o)
-{
-    o->calling = false;
-    fh_slurm_tick_soon(o->of, 0);
-    if (!o->forgotten) return true;
-    fh_slurm_order_drop(o);
-    return false;
-}
-
-static void call(slurm_order *o, const char *script, const char *const *words, fh_str input, supply_done_fn *done)
+/* One question about it at a time. What cannot be asked is answered so. */
+static void ask(slurm_order *o, int (*begin)(slurm_order *o, fh_err **err), slurm_answered_fn *answered)
 {
     FH_AUTO(fh_err) fh_err *err = NULL;
-    o->calling = fh_slurm_call(o->of, script, words, input, done, o, &err) == 0;
-    if (!o->calling) later(o);
+    o->answered = answered;
+    o->calling = true;
+    int rc = begin(o, &err);
+    if (!rc) return;
+    o->calling = false;
+    answered(o, &(slurm_answer){.code = rc, .words = "", .why = err});
+}
+
+void fh_slurm_order_answered(slurm_order *o, const slurm_answer *a)
+{
+    slurm *s = o->of;
+    o->calling = false;
+    fh_slurm_tick_soon(s, 0);
+    if (o->forgotten) {
+        fh_slurm_order_drop(o);
+        return;
+    }
+    o->answered(o, a);
+    fh_slurm_tell_news(s);
+}
+
+static const char *hint_of(const slurm_answer *a, const char *otherwise)
+{
+    const char *hint = a->why ? fh_err_hint_get(a->why) : NULL;
+    return hint ? hint : otherwise;
 }
 
 /* ---- submitting ---- */
@@ -104,60 +118,6 @@ static int write_mark(slurm_order *o, fh_err **err)
     if (!rc) rc = fh_file_write_atomic(path, "", 0, 0600, err);
     o->asked = !rc;
     return rc;
-}
-
-typedef struct options {
-    const char *words[6 + OPTIONS_MOST + 1];
-    char text[OPTIONS_MOST][OPTION_CHARS];
-    size_t count, used;
-} options;
-
-static void add(options *p, const char *name, const char *value)
-{
-    if (!value[0]) return;
-    snprintf(p->text[p->used], OPTION_CHARS, "--%s=%s", name, value);
-    p->words[p->count++] = p->text[p->used++];
-}
-
-/* The shorter of what the operator set and what the deployment may take; rounded up to whole minutes, Slurm's grain. */
-static void add_time(options *p, const slurm_order *o)
-{
-    char text[32];
-    int64_t own = o->of->set.time_s, most = o->limit_s;
-    if (!most || (own && own <= most)) {
-        add(p, "time", o->of->set.time);
-        return;
-    }
-    snprintf(text, sizeof text, "%" PRId64, (most + 59) / 60);
-    add(p, "time", text);
-}
-
-static void add_size(options *p, const slurm_order *o)
-{
-    const slurm *s = o->of;
-    char mem[32], cpus[32] = "", nodes[32];
-    uint64_t there = fh_slurm_partition_cpus((fh_str){fh_buf_cstr(&s->partitions), s->partitions.len}, s->set.partition);
-    snprintf(mem, sizeof mem, "%" PRIu64 "M", fh_slurm_need_mib(&o->need, o->nodes));
-    snprintf(nodes, sizeof nodes, "%" PRIu32, o->nodes);
-    add(p, "nodes", nodes);
-    add(p, "ntasks-per-node", "1");
-    if (there) snprintf(cpus, sizeof cpus, "%" PRIu64, FH_MIN(there, (uint64_t)CPUS));
-    add(p, "mem", s->set.mem[0] ? s->set.mem : mem);
-    add(p, "cpus-per-task", s->set.cpus[0] ? s->set.cpus : cpus);
-}
-
-static void make_options(options *p, const slurm_order *o)
-{
-    const slurm *s = o->of;
-    const char *const first[] = {s->folder, o->job_name, s->program, s->door.url, o->node, s->set.scratch};
-    for (size_t i = 0; i < FH_COUNT(first); i++) p->words[p->count++] = first[i];
-    add(p, "partition", s->set.partition);
-    add(p, "account", s->set.account);
-    add(p, "qos", s->set.qos);
-    add(p, "gres", s->set.gres);
-    add(p, "constraint", s->set.constraint);
-    add_time(p, o);
-    add_size(p, o);
 }
 
 static void submitted_job(slurm_order *o, int64_t job)
@@ -177,92 +137,61 @@ static void refused(slurm_order *o, const char *words)
     fh_slurm_order_over(o, false, hint, "Slurm refuses the job: %s", words);
 }
 
-static void submitted(void *arg, const supply_result *r)
+static void submitted(slurm_order *o, const slurm_answer *a)
 {
-    slurm_order *o = arg;
-    slurm *s = o->of;
-    uint64_t job = 0;
-    if (!returned(o)) return;
-    if (!r->code && fh_str_u64(fh_slurm_said(r->out, "job"), INT64_MAX, &job) && job) {
-        submitted_job(o, (int64_t)job);
-    } else if (r->status == SLURM_REFUSED && !fh_slurm_is_passing(r->words)) {
-        refused(o, r->words);
+    const char *why = a->why ? fh_err_message(a->why) : "its number was not said";
+    if (!a->code && a->job) {
+        submitted_job(o, a->job);
+    } else if (a->refused) {
+        refused(o, a->words);
     } else {
         later(o);
-        fh_slurm_order_say(o, FH_SUPPLY_WAITING, "it is looked for and tried again", "it is not known whether the job was submitted: %s",
-                           r->why ? fh_err_message(r->why) : "its number was not said");
+        fh_slurm_order_say(o, FH_SUPPLY_WAITING, hint_of(a, a->unsure ? "it is looked for and tried again" : "it is tried again"), "%s: %s",
+                           a->unsure ? "it is not known whether the job was submitted" : "the job is not submitted yet", why);
     }
-    fh_slurm_tell_news(s);
 }
 
 static void submit(slurm_order *o)
 {
+    slurm *s = o->of;
     FH_AUTO(fh_err) fh_err *err = NULL;
-    options p = {.count = 0};
     if (write_mark(o, &err) != 0) {
         fh_log_err(FH_LOG_WARN, "slurm", err, "order %" PRId64 " waits", o->order);
         later(o);
         return;
     }
-    o->nodes = fh_slurm_nodes_for(&o->need, &o->of->set, (fh_str){fh_buf_cstr(&o->of->partitions), o->of->partitions.len});
-    make_options(&p, o);
+    o->shape = fh_slurm_shape_of(&o->need, o->limit_s, &s->set, &s->kinds);
     fh_slurm_order_say(o, FH_SUPPLY_WAITING, "", "the job is being submitted");
-    call(o, fh_slurm_submit, p.words, fh_str_of(fh_slurm_job), submitted);
+    ask(o, s->way->submit, submitted);
 }
 
-/* ---- the token ---- */
+/* ---- its machine is let in ---- */
 
-static void handed(void *arg, const supply_result *r)
+void fh_slurm_order_let_in(slurm_order *o, const slurm_answer *a)
 {
-    slurm_order *o = arg;
-    if (!returned(o)) return;
-    o->handed = r->code == 0;
-    if (o->handed)
+    o->handed = a->code == 0;
+    if (o->handed) {
         o->failures = 0;
-    else
-        later(o);
-}
-
-/* Made now that its job runs: it lives for an hour, and jobs may wait for days. */
-static void hand(slurm_order *o)
-{
-    char token[512] = "", line[520];
-    FH_AUTO(fh_err) fh_err *err = NULL;
-    const char *const words[] = {o->of->folder, o->job_name, NULL};
-    if (o->of->door.token(o->of->door.arg, token, sizeof token, &err) != 0) {
-        fh_log_err(FH_LOG_WARN, "slurm", err, "order %" PRId64 " gets no token", o->order);
-        later(o);
         return;
     }
-    snprintf(line, sizeof line, "%s\n", token);
-    call(o, fh_slurm_hand, words, fh_str_of(line), handed);
-    explicit_bzero(token, sizeof token);
-    explicit_bzero(line, sizeof line);
+    fh_log_err(FH_LOG_WARN, "slurm", a->why, "the machine of order %" PRId64 " is not let in yet", o->order);
+    later(o);
 }
 
 /* ---- cancelling ---- */
 
-static void was_cancelled(void *arg, const supply_result *r)
+static void was_cancelled(slurm_order *o, const slurm_answer *a)
 {
-    slurm_order *o = arg;
-    slurm *s = o->of;
-    if (!returned(o)) return;
-    if (r->code) {
+    if (a->job && !o->job) o->job = a->job;
+    if (a->code) {
         later(o);
-        fh_slurm_order_say(o, o->view.state, "it is tried again", "the job cannot be cancelled: %s", fh_err_message(r->why));
+        fh_slurm_order_say(o, o->view.state, hint_of(a, "it is tried again"), "the job cannot be cancelled: %s", fh_err_message(a->why));
     } else if (!o->job) {
         fh_slurm_order_over(o, true, "", "it was cancelled before it had a job");
     } else {
         o->cancelled = true;
-        s->list_mono = 0;
+        o->of->list_mono = 0;
     }
-    fh_slurm_tell_news(s);
-}
-
-static void cancel(slurm_order *o)
-{
-    const char *const words[] = {o->of->folder, o->job_name, NULL};
-    call(o, fh_slurm_cancel, words, FH_STR(""), was_cancelled);
 }
 
 /* ---- what lists show ---- */
@@ -333,25 +262,20 @@ static void over_as(slurm_order *o, const fh_slurm_state *state, const char *las
         fh_slurm_order_over(o, state->again && !early, hint, "job %" PRId64 " %s%s%s", o->job, state->words, last[0] ? ": " : "", last);
 }
 
-static void last_heard(void *arg, const supply_result *r)
+static void last_heard(slurm_order *o, const slurm_answer *a)
 {
-    slurm_order *o = arg;
-    slurm *s = o->of;
-    size_t len = strlen(r->words);
-    if (!returned(o)) return;
-    if (fh_slurm_order_is_open(o)) over_as(o, fh_slurm_state_find(FH_STR("FAILED")), r->words + (len > 120 ? len - 120 : 0));
-    fh_slurm_tell_news(s);
+    size_t len = strlen(a->words);
+    if (fh_slurm_order_is_open(o)) over_as(o, fh_slurm_state_find(FH_STR("FAILED")), a->words + (len > 120 ? len - 120 : 0));
 }
 
 static void ended(slurm_order *o, const fh_slurm_row *r)
 {
-    const char *const words[] = {o->of->folder, o->job_name, NULL};
     const fh_slurm_reason *why = fh_slurm_reason_find(r->reason);
     if (why && why->never && !o->ran_mono && !o->never) o->never = why;
-    if (strcmp(r->state->name, "FAILED") != 0 || !o->wanted || o->never)
-        over_as(o, r->state, "");
+    if (strcmp(r->state->name, "FAILED") == 0 && o->wanted && !o->never)
+        ask(o, o->of->way->last, last_heard);
     else
-        call(o, fh_slurm_last, words, FH_STR(""), last_heard);
+        over_as(o, r->state, "");
 }
 
 /* Slurm may take long to clear away after a node that is gone. */
@@ -365,22 +289,12 @@ static void ends(slurm_order *o, const fh_slurm_row *r)
     fh_slurm_stir(o->of);
 }
 
-static void nobody(void *arg, const supply_result *r)
-{
-    (void)arg;
-    (void)r;
-}
-
 /* A submission whose answer was lost came through after another was made. While it is listed it is cancelled again. */
 static void cancel_twin(const slurm_order *o, int64_t job)
 {
-    char number[32];
-    const char *const argv[] = {"scancel", number, NULL};
-    const supply_command c = {.argv = argv, .timeout_ms = FH_LIMIT_SLURM_COMMAND_MS, .done = nobody};
-    snprintf(number, sizeof number, "%" PRId64, job);
-    if (fh_supply_run(o->of->host, &c, NULL) == 0)
-        fh_log(FH_LOG_WARN, "slurm", "supply=%s job %" PRId64 " has the name of job %" PRId64 " and is cancelled", o->of->name, job,
-               o->job);
+    slurm *s = o->of;
+    if (s->way->cancel_twin(s, job, NULL) == 0)
+        fh_log(FH_LOG_WARN, "slurm", "supply=%s job %" PRId64 " has the name of job %" PRId64 " and is cancelled", s->name, job, o->job);
 }
 
 void fh_slurm_order_seen(slurm_order *o, const fh_slurm_row *r)
@@ -423,11 +337,11 @@ void fh_slurm_order_step(slurm_order *o)
         return;
     }
     if (!o->wanted && !o->cancelled)
-        cancel(o);
+        ask(o, o->of->way->cancel, was_cancelled);
     else if (o->wanted && !o->job)
         submit(o);
     else if (o->wanted && o->ran_mono && !o->handed)
-        hand(o);
+        o->of->way->let_in(o);
 }
 
 void fh_slurm_order_drop(slurm_order *o)

@@ -16,8 +16,8 @@ typedef struct slurm_settings { /* "" where the operator gave none */
     char partition[SLURM_TEXT], account[SLURM_TEXT], qos[SLURM_TEXT], time[SLURM_TEXT], gres[SLURM_TEXT], constraint[SLURM_TEXT];
     char cpus[SLURM_TEXT], mem[SLURM_TEXT], nodes[SLURM_TEXT];
     char folder[SLURM_TEXT], program[SLURM_TEXT], scratch[SLURM_TEXT];
-    int64_t time_s;                 /* 0: the cluster's own limit */
-    uint64_t mem_mib, nodes_number; /* of mem and nodes; 0: not said */
+    int64_t time_s;                              /* 0: the cluster's own limit */
+    uint64_t mem_mib, cpus_number, nodes_number; /* of mem, cpus and nodes; 0: not said */
 } slurm_settings;
 
 /* FH_E_INVALID with param "settings.KEY". */
@@ -30,9 +30,17 @@ typedef struct slurm_need { /* of a model's engine */
     uint32_t nodes_most;    /* that it can be spread over */
 } slurm_need;
 uint64_t fh_slurm_need_mib(const slurm_need *need, uint32_t nodes); /* of each node */
-/* Over how many nodes: as the operator says, else over as few as have the memory, by what sinfo said of the partition. 1 where none do:
+/* Over how many nodes: as the operator says, else over as few as have the memory, by what is known of the partition. 1 where none do:
  * Slurm says what it thinks of that. */
-uint32_t fh_slurm_nodes_for(const slurm_need *need, const slurm_settings *set, fh_str partitions);
+uint32_t fh_slurm_nodes_for(const slurm_need *need, const slurm_settings *set, const fh_slurm_kinds *kinds);
+
+typedef struct slurm_shape { /* what a job asks for, beside the words of the settings */
+    int64_t minutes;         /* 0: the partition's limit */
+    uint64_t mem_mib, cpus;  /* mem_mib 0: all that the node has; cpus 0: the cluster's default */
+    uint32_t nodes;
+} slurm_shape;
+/* limit_s: what the deployment may take; 0: no limit. */
+slurm_shape fh_slurm_shape_of(const slurm_need *need, int64_t limit_s, const slurm_settings *set, const fh_slurm_kinds *kinds);
 
 /* ---- scripts (slurm_scripts.c) ---- */
 
@@ -43,28 +51,40 @@ extern const char fh_slurm_hand[];             /* FOLDER JOBNAME, the token as i
 extern const char fh_slurm_cancel[];           /* FOLDER JOBNAME */
 extern const char fh_slurm_last[];             /* FOLDER JOBNAME */
 extern const char fh_slurm_remove[];           /* FOLDER JOBNAME */
-extern const char fh_slurm_job[];              /* what runs on the node */
+extern const char fh_slurm_job[];              /* what runs on the node: FOLDER PROGRAM URL NODE SCRATCH */
 enum { SLURM_REFUSED = 65, SLURM_LATER = 75 }; /* statuses of them: Slurm said no; it may be tried again */
 
 /* ---- the adapter (slurm.c, slurm_order.c, slurm_cluster.c): the loop's thread ---- */
 
 typedef struct slurm slurm;
+typedef struct slurm_order slurm_order;
 
-typedef struct slurm_order {
-    struct slurm_order *next;
+typedef struct slurm_answer { /* borrowed for the call */
+    int code;                 /* 0, or that of why */
+    bool refused;             /* Slurm said no: another try would end in the same way */
+    bool unsure;              /* it may have been done nevertheless */
+    int64_t job;              /* 0: none */
+    const char *words;        /* Slurm's, or the last that the job said; "" */
+    const fh_err *why;        /* NULL when code is 0 */
+} slurm_answer;
+typedef void slurm_answered_fn(slurm_order *o, const slurm_answer *a);
+
+struct slurm_order {
+    slurm_order *next;
     slurm *of;
     int64_t order;
     char node[64], job_name[64];
     slurm_need need;
-    uint32_t nodes; /* of its job, as it was asked for; 0: not yet by this process */
+    slurm_shape shape; /* of its job, as it was asked for */
     int64_t limit_s;
     bool asked;                   /* a submission has begun once, by this process or one before: there may be a job */
-    bool calling;                 /* a command about it runs */
+    bool calling;                 /* a question about it is open */
+    slurm_answered_fn *answered;  /* who wants to know its answer */
     bool wanted;                  /* else it is to be cancelled */
     bool lost;                    /* it is cancelled because Slurm put it back into its queue: another may follow */
     bool cancelled;               /* that was asked for with success */
-    bool handed;                  /* the token is there */
-    bool forgotten;               /* by the fleet, while a command runs: kept until that returns */
+    bool handed;                  /* what lets its machine in is there */
+    bool forgotten;               /* by the fleet, while a question is open: kept until that is answered */
     const fh_slurm_reason *never; /* it is cancelled because it would never start */
     int64_t job;                  /* 0: not known to be submitted */
     int64_t ran_mono, ending_mono, begun_mono, not_before_mono;
@@ -72,30 +92,47 @@ typedef struct slurm_order {
     unsigned missed, failures;
     fh_supply_view view;
     bool news;
-} slurm_order;
+};
+
+/* How a cluster is spoken to. What is asked for is begun, and answered later, once: an order's questions by fh_slurm_order_answered, the
+ * others as they say. A question that cannot be begun is an error, and was not asked. */
+typedef struct slurm_way {
+    void (*prepare)(slurm *s);                   /* ends with fh_slurm_prepared or fh_slurm_unprepared */
+    int (*list)(slurm *s, fh_err **err);         /* ends with fh_slurm_listed */
+    int (*submit)(slurm_order *o, fh_err **err); /* unless there is a job of its name; answers with its number */
+    void (*let_in)(slurm_order *o);              /* its machine, into the pool; ends with fh_slurm_order_let_in, or does nothing yet */
+    int (*cancel)(slurm_order *o, fh_err **err); /* all jobs of its name; answers with the number of one that there was */
+    int (*cancel_twin)(slurm *s, int64_t job, fh_err **err); /* its end is seen in lists */
+    int (*last)(slurm_order *o, fh_err **err);               /* what its job said last */
+    void (*forget)(slurm_order *o);                          /* what it left there */
+    void (*close)(slurm *s); /* nothing that is open is answered any more; also of one that was opened half */
+} slurm_way;
+
+struct slurm_commands;
+int fh_slurm_commands_open(slurm *s, const fh_supply_config *c, const char *folder, fh_err **err); /* slurm_commands.c: sets way */
 
 typedef enum slurm_ready { SLURM_NOT_READY, SLURM_PREPARING, SLURM_READY } slurm_ready;
 
 struct slurm {
     fh_supply port;
     char name[80], installation[17];
-    char door_url[300], local_program[512], marks[1100]; /* marks: a folder of ours, with a file for each order that was submitted */
+    char door_url[300], marks[1100]; /* marks: a folder of ours, with a file for each order that was submitted */
     slurm_settings set;
     fh_supply_door door;
     fh_loop *loop;
-    supply_host *host, *here; /* here: for our own program's digest */
+    const slurm_way *way; /* NULL: not opened */
+    struct slurm_commands *commands;
     fh_timer *tick;
     int64_t tick_mono; /* when it fires; 0: it does not */
     slurm_ready ready;
-    char sum[65], folder[512], program[600]; /* there */
-    fh_buf partitions;                       /* what sinfo said */
-    char problem[400], hint[200];            /* why it is not ready; "": it is, or that is not known yet */
-    bool refused;                            /* it was said there, so trying again does not help */
+    fh_slurm_kinds kinds;         /* as they were said last */
+    char problem[400], hint[200]; /* why it is not ready; "": it is, or that is not known yet */
+    bool refused;                 /* it was said there, so trying again does not help */
     unsigned failures;
     int64_t prepare_mono, prepared_mono; /* not before; when it last was */
     bool listing;
     unsigned list_failures;
-    int64_t list_mono, stirred_mono;
+    int64_t list_mono, list_begun_mono, list_took_ms, stirred_mono;
     slurm_order *first;
     unsigned count;
 };
@@ -108,14 +145,17 @@ void fh_slurm_tick_soon(slurm *s, int64_t delay_ms);
 void fh_slurm_stir(slurm *s);      /* something goes on: look often */
 void fh_slurm_tell_news(slurm *s); /* calls the fleet for each order whose view changed; last thing of a turn */
 int64_t fh_slurm_pause_ms(unsigned failures);
-/* sh -c SCRIPT with words; done(arg) comes later. */
-int fh_slurm_call(slurm *s, const char *script, const char *const *words, fh_str input, supply_done_fn *done, void *arg, fh_err **err);
 
 void fh_slurm_prepare_step(slurm *s); /* slurm_cluster.c */
 void fh_slurm_list_step(slurm *s);
 int fh_slurm_cluster_check(slurm *s, fh_err **err);
+void fh_slurm_prepared(slurm *s); /* the ways' answers */
+void fh_slurm_unprepared(slurm *s, bool refused, const char *hint, const char *problem);
+void fh_slurm_listed(slurm *s, const fh_slurm_row *rows, size_t count, const fh_err *why); /* why: there is no list */
 
 void fh_slurm_order_step(slurm_order *o); /* slurm_order.c */
+void fh_slurm_order_answered(slurm_order *o, const slurm_answer *a);
+void fh_slurm_order_let_in(slurm_order *o, const slurm_answer *a);
 void fh_slurm_order_seen(slurm_order *o, const fh_slurm_row *r);
 void fh_slurm_order_missed(slurm_order *o);
 void fh_slurm_order_say(slurm_order *o, fh_supply_state state, const char *hint, const char *fmt, ...)

@@ -32,11 +32,17 @@ static const fh_slurm_state states[] = {
     {"OUT_OF_MEMORY", FH_SLURM_ENDED, false, "ran out of memory", "--set mem=AMOUNT of the provider asks for more"},
 };
 
-const fh_slurm_state *fh_slurm_state_find(fh_str name)
+const fh_slurm_state *fh_slurm_state_known(fh_str name)
 {
     for (size_t i = 0; i < FH_COUNT(states); i++)
         if (fh_str_eqs(name, states[i].name)) return &states[i];
-    return fh_slurm_state_find(FH_STR("RUNNING")); /* a later Slurm's: as long as it is listed it is not over */
+    return NULL;
+}
+
+const fh_slurm_state *fh_slurm_state_find(fh_str name)
+{
+    const fh_slurm_state *s = fh_slurm_state_known(name);
+    return s ? s : fh_slurm_state_known(FH_STR("RUNNING")); /* a later Slurm's: as long as it is listed it is not over */
 }
 
 static const fh_slurm_reason reasons[] = {
@@ -162,36 +168,51 @@ fh_str fh_slurm_said(fh_str out, const char *key)
     return FH_STR("");
 }
 
-typedef struct partition {
-    uint64_t cpus, mib, nodes; /* 0: not said */
-} partition;
+/* ---- kinds of nodes ---- */
 
-/* The next of its lines: nodes of one kind. */
-static bool partition_next(fh_str *out, const char *name, partition *ret)
+void fh_slurm_kinds_add(fh_slurm_kinds *k, fh_str partition, bool standard, uint64_t cpus, uint64_t mib, uint64_t nodes)
 {
-    while (out->len) {
-        fh_str line = take_until(out, '\n'), word = take_until(&line, ' ');
-        if (!fh_str_eqs(word, "partition")) continue;
-        fh_str at = take_until(&line, '|'), cpus = take_until(&line, '|'), mib = take_until(&line, '|');
-        bool standard = fh_str_ends(at, FH_STR("*"));
-        if (standard) at.len--;
-        if (name[0] ? !fh_str_eqs(at, name) : !standard) continue;
-        *ret = (partition){count_of(cpus), count_of(mib), count_of(line)};
-        return true;
+    fh_slurm_kind *at = k->rows, *end = k->rows + k->count;
+    while (at < end && (!fh_str_eqs(partition, at->partition) || at->cpus != cpus || at->mib != mib)) at++;
+    if (at == end && (k->count == FH_COUNT(k->rows) || partition.len >= sizeof at->partition)) return;
+    if (at == end) {
+        *at = (fh_slurm_kind){.cpus = cpus, .mib = mib};
+        if (partition.len) memcpy(at->partition, partition.ptr, partition.len);
+        k->count++;
     }
-    return false;
+    at->standard |= standard;
+    at->nodes += FH_MIN(nodes, (uint64_t)1 << 32);
 }
 
-uint64_t fh_slurm_partition_cpus(fh_str out, const char *name)
+void fh_slurm_kinds_read(fh_slurm_kinds *ret, fh_str out)
 {
-    partition p;
-    return partition_next(&out, name, &p) && p.cpus <= 1 << 20 ? p.cpus : 0;
+    *ret = (fh_slurm_kinds){.count = 0};
+    while (out.len) {
+        fh_str line = take_until(&out, '\n'), word = take_until(&line, ' ');
+        if (!fh_str_eqs(word, "partition")) continue;
+        fh_str name = take_until(&line, '|'), cpus = take_until(&line, '|'), mib = take_until(&line, '|');
+        bool standard = fh_str_ends(name, FH_STR("*"));
+        if (standard) name.len--;
+        fh_slurm_kinds_add(ret, name, standard, count_of(cpus), count_of(mib), count_of(line));
+    }
 }
 
-uint64_t fh_slurm_partition_nodes(fh_str out, const char *name, uint64_t mib)
+static bool is_of(const fh_slurm_kind *k, const char *partition)
+{
+    return partition[0] ? strcmp(k->partition, partition) == 0 : k->standard;
+}
+
+uint64_t fh_slurm_kinds_cpus(const fh_slurm_kinds *k, const char *partition)
+{
+    const fh_slurm_kind *at = k->rows, *end = k->rows + k->count;
+    while (at < end && !is_of(at, partition)) at++;
+    return at < end && at->cpus <= 1 << 20 ? at->cpus : 0;
+}
+
+uint64_t fh_slurm_kinds_nodes(const fh_slurm_kinds *k, const char *partition, uint64_t mib)
 {
     uint64_t count = 0;
-    for (partition p; partition_next(&out, name, &p);)
-        if (p.mib >= mib) count += FH_MIN(p.nodes, (uint64_t)1 << 32);
+    for (size_t i = 0; i < k->count; i++)
+        if (is_of(&k->rows[i], partition) && k->rows[i].mib >= mib) count += k->rows[i].nodes;
     return count;
 }

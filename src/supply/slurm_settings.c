@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { MIB = 1 << 20, NODE_MIB = 512, CPUS_MOST = 4096 };
+enum { MIB = 1 << 20, NODE_MIB = 512, CPUS = 8, CPUS_MOST = 4096 };
 
 static bool is_path(fh_str s)
 {
@@ -109,7 +109,7 @@ static uint64_t mib_of(fh_str s)
     const char *unit = s.len ? strchr(letters, toupper((unsigned char)s.ptr[s.len - 1])) : NULL;
     if (unit) s.len--;
     if (!fh_str_u64(s, UINT64_C(1) << 40, &n)) return 0;
-    if (unit && *unit == 'K') return n / 1024;
+    if (unit && *unit == 'K') return (n + 1023) / 1024;
     for (const char *at = letters + 1; unit && at < unit; at++) n *= 1024;
     return n;
 }
@@ -129,6 +129,7 @@ int fh_slurm_settings_read(const fh_json *o, slurm_settings *ret, fh_err **err)
     }
     if (rc) return rc;
     if (made.time[0]) (void)fh_slurm_time_parse(fh_str_of(made.time), &made.time_s);
+    if (made.cpus[0]) (void)fh_str_u64(fh_str_of(made.cpus), CPUS_MOST, &made.cpus_number);
     if (made.nodes[0]) (void)fh_str_u64(fh_str_of(made.nodes), FH_LIMIT_SLURM_NODES, &made.nodes_number);
     made.mem_mib = mib_of(fh_str_of(made.mem));
     *ret = made;
@@ -176,16 +177,33 @@ uint64_t fh_slurm_need_mib(const slurm_need *need, uint32_t nodes)
     return fh_slurm_mem_mib(nodes > 1 ? each + shared / nodes + 1 : need->bytes);
 }
 
-static bool have_memory(const slurm_settings *set, fh_str partitions, uint32_t nodes, uint64_t mib)
+static bool have_memory(const slurm_settings *set, const fh_slurm_kinds *kinds, uint32_t nodes, uint64_t mib)
 {
-    return set->mem_mib ? set->mem_mib >= mib : fh_slurm_partition_nodes(partitions, set->partition, mib) >= nodes;
+    return set->mem_mib ? set->mem_mib >= mib : fh_slurm_kinds_nodes(kinds, set->partition, mib) >= nodes;
 }
 
-uint32_t fh_slurm_nodes_for(const slurm_need *need, const slurm_settings *set, fh_str partitions)
+uint32_t fh_slurm_nodes_for(const slurm_need *need, const slurm_settings *set, const fh_slurm_kinds *kinds)
 {
     uint32_t most = FH_MIN(FH_MAX(need->nodes_most, 1u), (uint32_t)FH_LIMIT_SLURM_NODES);
     if (set->nodes_number) return (uint32_t)FH_MIN(set->nodes_number, (uint64_t)most);
     for (uint32_t n = 1; n <= most; n++)
-        if (have_memory(set, partitions, n, fh_slurm_need_mib(need, n))) return n;
+        if (have_memory(set, kinds, n, fh_slurm_need_mib(need, n))) return n;
     return 1;
+}
+
+/* The shorter of what the operator set and what the deployment may take; rounded up to whole minutes, Slurm's grain. */
+static int64_t minutes_of(int64_t own_s, int64_t most_s)
+{
+    int64_t s = own_s && (!most_s || own_s <= most_s) ? own_s : most_s;
+    return (s + 59) / 60;
+}
+
+slurm_shape fh_slurm_shape_of(const slurm_need *need, int64_t limit_s, const slurm_settings *set, const fh_slurm_kinds *kinds)
+{
+    uint32_t nodes = fh_slurm_nodes_for(need, set, kinds);
+    uint64_t there = fh_slurm_kinds_cpus(kinds, set->partition);
+    return (slurm_shape){.minutes = minutes_of(set->time_s, limit_s),
+                         .mem_mib = set->mem[0] ? set->mem_mib : fh_slurm_need_mib(need, nodes),
+                         .cpus = set->cpus_number ? set->cpus_number : FH_MIN(there, (uint64_t)CPUS),
+                         .nodes = nodes};
 }

@@ -28,8 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check(text.len == 0);
     check(lies_within(fh_slurm_said(whole, "job"), whole));
-    check(fh_slurm_partition_cpus(whole, "main") <= 1 << 20 && fh_slurm_partition_cpus(whole, "") <= 1 << 20);
-    check(fh_slurm_partition_nodes(whole, "main", 0) >= fh_slurm_partition_nodes(whole, "main", 256000));
+    fh_slurm_kinds kinds;
+    fh_slurm_kinds_read(&kinds, whole);
+    check(fh_slurm_kinds_cpus(&kinds, "main") <= 1 << 20 && fh_slurm_kinds_cpus(&kinds, "") <= 1 << 20);
+    check(fh_slurm_kinds_nodes(&kinds, "main", 0) >= fh_slurm_kinds_nodes(&kinds, "main", 256000));
     check(fh_slurm_time_parse(whole, &seconds) == (seconds > 0));
     return 0;
 }

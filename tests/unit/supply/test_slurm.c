@@ -234,11 +234,12 @@ static uint32_t nodes_for(uint64_t gib, uint64_t each_gib, uint32_t most, const 
     FH_AUTO(json) fh_json *o = fh_json_new_object();
     slurm_settings s;
     slurm_need need = {gib * GIB, each_gib * GIB, most};
-    fh_str partitions = FH_STR("partition main*|64|256000|10\npartition main*|64|1031000|1\n");
+    fh_slurm_kinds kinds;
+    fh_slurm_kinds_read(&kinds, FH_STR("partition main*|64|256000|10\npartition main*|64|1031000|1\n"));
     if (mem) fh_json_set(o, "mem", fh_json_new_cstr(mem));
     if (nodes) fh_json_set(o, "nodes", fh_json_new_cstr(nodes));
     assert_int_equal(fh_slurm_settings_read(o, &s, NULL), 0);
-    return fh_slurm_nodes_for(&need, &s, partitions);
+    return fh_slurm_nodes_for(&need, &s, &kinds);
 }
 
 /* 256,000 MiB hold 221 GiB of an engine, and the node's own half. */

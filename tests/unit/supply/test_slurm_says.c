@@ -118,24 +118,28 @@ static void what_our_scripts_print_is_found_by_its_word(void **state)
 static void a_partition_has_processors(void **state)
 {
     fh_str out = FH_STR("partition gpu|128+\npartition main*|64\npartition odd|many\npartition\n");
-    assert_int_equal(fh_slurm_partition_cpus(out, "gpu"), 128);
-    assert_int_equal(fh_slurm_partition_cpus(out, "main"), 64);
-    assert_int_equal(fh_slurm_partition_cpus(out, ""), 64);
-    assert_int_equal(fh_slurm_partition_cpus(out, "odd"), 0);
-    assert_int_equal(fh_slurm_partition_cpus(out, "none"), 0);
-    assert_int_equal(fh_slurm_partition_nodes(out, "main", 1), 0); /* its memory is not said */
+    fh_slurm_kinds k;
+    fh_slurm_kinds_read(&k, out);
+    assert_int_equal(fh_slurm_kinds_cpus(&k, "gpu"), 128);
+    assert_int_equal(fh_slurm_kinds_cpus(&k, "main"), 64);
+    assert_int_equal(fh_slurm_kinds_cpus(&k, ""), 64);
+    assert_int_equal(fh_slurm_kinds_cpus(&k, "odd"), 0);
+    assert_int_equal(fh_slurm_kinds_cpus(&k, "none"), 0);
+    assert_int_equal(fh_slurm_kinds_nodes(&k, "main", 1), 0); /* its memory is not said */
 }
 
 static void nodes_of_a_partition_are_counted_by_their_memory(void **state)
 {
     fh_str out =
         FH_STR("partition main*|64|256000|10\npartition gpu|128|515000|4\npartition main*|64|1031000+|2\npartition main*|8|lots|many\n");
-    assert_int_equal(fh_slurm_partition_nodes(out, "main", 256000), 12);
-    assert_int_equal(fh_slurm_partition_nodes(out, "", 256001), 2);
-    assert_int_equal(fh_slurm_partition_nodes(out, "", 1031001), 0);
-    assert_int_equal(fh_slurm_partition_nodes(out, "gpu", 1), 4);
-    assert_int_equal(fh_slurm_partition_nodes(out, "none", 0), 0);
-    assert_int_equal(fh_slurm_partition_cpus(out, ""), 64);
+    fh_slurm_kinds k;
+    fh_slurm_kinds_read(&k, out);
+    assert_int_equal(fh_slurm_kinds_nodes(&k, "main", 256000), 12);
+    assert_int_equal(fh_slurm_kinds_nodes(&k, "", 256001), 2);
+    assert_int_equal(fh_slurm_kinds_nodes(&k, "", 1031001), 0);
+    assert_int_equal(fh_slurm_kinds_nodes(&k, "gpu", 1), 4);
+    assert_int_equal(fh_slurm_kinds_nodes(&k, "none", 0), 0);
+    assert_int_equal(fh_slurm_kinds_cpus(&k, ""), 64);
 }
 
 static void times_are_read_as_slurm_reads_them(void **state)

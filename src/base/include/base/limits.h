@@ -272,7 +272,8 @@
     X(SLURM_EARLY_MS, 60000, "time within which a job that fails counts as one that would fail again")                                     \
     X(SLURM_CLEAR_MS, 5000, "time that a job may take to be cleared away; beyond: it counts as ended")                                     \
     X(SLURM_CHECK_MS, 300000, "age of what is known of a cluster's partitions; beyond: it is asked for again before the next job")         \
-    X(SLURM_PARTITIONS_BYTES, 16384, "what Slurm says of its partitions; beyond: the rest is not known")                                   \
+    X(SLURM_KINDS, 256, "kinds of nodes of a cluster's partitions; beyond: the rest is not known")                                         \
+    X(SLURM_LIST_SHARE, 5, "times as long as a list of jobs took until the next one is asked for, at least")                               \
     X(SLURM_NODES, 64, "nodes of a cluster that one model is spread over; beyond: it does not fit")                                        \
     X(RANK_ORDER_BYTES, 65536, "what a rank of an engine over several nodes is told; beyond: an error")                                    \
     X(RANK_LINE_BYTES, 16384, "a line of its log that waits for its end; beyond: it is passed on in pieces")                               \

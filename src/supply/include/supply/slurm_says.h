@@ -3,6 +3,7 @@
 #ifndef FH_SUPPLY_SLURM_SAYS_H
 #define FH_SUPPLY_SLURM_SAYS_H
 
+#include "base/limits.h"
 #include "base/str.h"
 
 typedef enum fh_slurm_class {
@@ -20,7 +21,8 @@ typedef struct fh_slurm_state {
     const char *words; /* "job 17 WORDS" */
     const char *hint;
 } fh_slurm_state;
-const fh_slurm_state *fh_slurm_state_find(fh_str name); /* one that is not known: it runs */
+const fh_slurm_state *fh_slurm_state_find(fh_str name);  /* one that is not known: it runs */
+const fh_slurm_state *fh_slurm_state_known(fh_str name); /* NULL for one that is not known */
 
 typedef struct fh_slurm_reason { /* why a job waits */
     const char *name, *words;
@@ -44,11 +46,23 @@ bool fh_slurm_is_passing(const char *words);
 
 /* "key value" lines that our scripts print: the value of key, "" when there is none. */
 fh_str fh_slurm_said(fh_str out, const char *key);
-/* Of the lines "partition NAME|CPUS|MIB|NODES" of sinfo, those of a partition; of the cluster's default one for an empty name. Processors
- * of a node of it; 0: not known. */
-uint64_t fh_slurm_partition_cpus(fh_str out, const char *name);
+
+typedef struct fh_slurm_kind { /* nodes of one kind in a partition */
+    char partition[64];
+    bool standard; /* the cluster's default one */
+    uint64_t cpus, mib, nodes;
+} fh_slurm_kind;
+typedef struct fh_slurm_kinds {
+    fh_slurm_kind rows[FH_LIMIT_SLURM_KINDS];
+    size_t count;
+} fh_slurm_kinds;
+void fh_slurm_kinds_add(fh_slurm_kinds *k, fh_str partition, bool standard, uint64_t cpus, uint64_t mib, uint64_t nodes);
+void fh_slurm_kinds_read(fh_slurm_kinds *ret,
+                         fh_str out); /* of sinfo's lines "partition NAME|CPUS|MIB|NODES"; a star is behind the default */
+/* Of the partition, of the default one for an empty name. Processors of a node of it; 0: not known. */
+uint64_t fh_slurm_kinds_cpus(const fh_slurm_kinds *k, const char *partition);
 /* How many nodes of it have so much memory. */
-uint64_t fh_slurm_partition_nodes(fh_str out, const char *name, uint64_t mib);
+uint64_t fh_slurm_kinds_nodes(const fh_slurm_kinds *k, const char *partition, uint64_t mib);
 
 /* Slurm's forms: minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes, days-hours:minutes:seconds. */
 bool fh_slurm_time_parse(fh_str s, int64_t *ret_s);
