@@ -244,7 +244,7 @@ static int run_remove(fh_cli *c, fh_err **err)
 }
 
 static const fh_cli_flag add_flags[] = {
-    {"url", 0, FH_CLI_TEXT, "URL", "where it is, with or without /v1, or ssh://USER@HOST; not needed to rent", 0, 0},
+    {"url", 0, FH_CLI_TEXT, "URL", "where it is, with or without /v1, or ssh://USER@HOST, or a slurmrestd; not needed to rent", 0, 0},
     {"key-file", 0, FH_CLI_TEXT, "FILE", "file that holds the key for it (FREEHOLD_KEY_FILE names the key for the server)", 0, 0},
     {"kind", 0, FH_CLI_TEXT, "KIND",
      "openai (without) or anthropic: which API it speaks; runpod, vast, lambda or skypilot: machines are rented there; slurm: a cluster; "
@@ -269,7 +269,9 @@ static const char *const add_examples[] = {
     "freehold provider add lab --url http://127.0.0.1:8080",
     "freehold provider add example --url https://api.example.com --key-file ~/example.key --price 1.40/4.40",
     "freehold provider add cloud --kind runpod --key-file /etc/freehold/runpod.key",
-    "freehold provider add hpc --kind slurm --url ssh://me@login --key-file ~/.ssh/hpc --set partition=gpu", NULL};
+    "freehold provider add hpc --kind slurm --url ssh://me@login --key-file ~/.ssh/hpc --set partition=gpu",
+    "freehold provider add hpc --kind slurm --url https://slurm:6820 --key-file ~/slurm.token --set user=me --set program=/opt/freehold",
+    NULL};
 
 const fh_cli_verb fh_verb_provider_add = {
     .name = "provider add",
@@ -288,7 +290,9 @@ const fh_cli_verb fh_verb_provider_add = {
         "accelerators=NAME:COUNT,... "
         "instead of a key.\n\n"
         "With --kind slurm it is a cluster, by its login node (without --url: this machine): `freehold run MODEL --on provider/NAME` runs "
-        "on a node that the scheduler gives (docs/SLURM.md).\n\n"
+        "on a node that the scheduler gives (docs/SLURM.md). With an http(s) URL it is spoken to by its slurmrestd: --key-file holds the "
+        "token, "
+        "which is read for each question, --set user=NAME says whose, --set program=PATH where freehold is on the nodes.\n\n"
         "A request goes no further than it allows: what the endpoint of another may answer needs the header x-freehold-trust: named.",
     .examples = add_examples,
     .flags = add_flags,

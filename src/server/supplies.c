@@ -48,6 +48,22 @@ static int make_token(void *arg, char *out, size_t out_size, fh_err **err)
     return rc;
 }
 
+static int grant(void *arg, const char *node, const char *key, fh_err **err)
+{
+    fh_server *s = arg;
+    fh_link_digest digest;
+    if (!fh_link_digest_parse(fh_str_of(key), &digest)) return fh_err_set(err, FH_E_INVALID, "this is no SHA-256 of a key");
+    return fh_nodes_grant(s->nodes, &digest, node, fh_clock_utc_ns(), err);
+}
+
+static void end_grant(void *arg, const char *node)
+{
+    fh_server *s = arg;
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    if (fh_nodes_grant_end(s->nodes, node, &err))
+        fh_log_err(FH_LOG_WARN, "server", err, "what was granted to %s lasts until its hour is over", node);
+}
+
 /* What machines dial: the address that the pool listens at, by this machine's name where that is every address. */
 static void door_url(const fh_server *s, char *out, size_t out_size)
 {
@@ -72,21 +88,23 @@ static void open_one(void *arg)
 {
     opening *o = arg;
     fh_server *s = o->server;
-    char name[80], url[300];
+    char name[80], url[300], certificate[FH_LINK_DIGEST_TEXT] = "";
     FH_AUTO(json) fh_json *settings = NULL;
     fh_supply *made = NULL;
     snprintf(name, sizeof name, "provider/%s", o->p->name);
     door_url(s, url, sizeof url);
+    if (s->pool) fh_link_digest_write(fh_pool_service_fingerprint(s->pool), certificate);
     o->rc = fh_json_parse(&settings, fh_str_of(o->p->settings), sizeof o->p->settings, &o->err);
-    fh_supply_config c = {.name = name,
-                          .kind = o->p->supplies->name,
-                          .url = o->p->url,
-                          .key_file = o->p->key_file,
-                          .settings = settings,
-                          .data_dir = s->config->data_dir,
-                          .store_url = s->store_url,
-                          .program = s->program,
-                          .door = {.url = url, .token = make_token, .arg = s}};
+    fh_supply_config c = {
+        .name = name,
+        .kind = o->p->supplies->name,
+        .url = o->p->url,
+        .key_file = o->p->key_file,
+        .settings = settings,
+        .data_dir = s->config->data_dir,
+        .store_url = s->store_url,
+        .program = s->program,
+        .door = {.url = url, .token = make_token, .grant = grant, .revoke = end_grant, .certificate = certificate, .arg = s}};
     fh_str said = fh_json_str(fh_json_get(settings, "server"));
     if (said.len) c.door.url = said.ptr; /* how machines reach this server, where that is another way */
     if (!o->rc) o->rc = o->p->supplies->open(&made, fh_fleet_loop(s->fleet), &c, &o->err);

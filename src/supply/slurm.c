@@ -98,6 +98,7 @@ static slurm_order *make_order(slurm *s, int64_t order, const char *node)
     snprintf(o->job_name, sizeof o->job_name, "freehold-%s-%" PRId64, s->installation, order);
     mark_path(s, order, mark, sizeof mark);
     o->asked = fh_file_exists(mark);
+    if (o->asked) o->unsure_mono = o->begun_mono;
     s->first = o;
     s->count++;
     return o;
@@ -201,12 +202,17 @@ static int open_folder(slurm *s, const fh_supply_config *c, char *ret, size_t re
     return rc ? rc : fh_path_join(s->marks, sizeof s->marks, ret, "jobs", err);
 }
 
+static bool is_rest(const char *url)
+{
+    return fh_str_starts(fh_str_of(url), FH_STR("http://")) || fh_str_starts(fh_str_of(url), FH_STR("https://"));
+}
+
 static int open_all(slurm *s, const fh_supply_config *c, fh_err **err)
 {
     char folder[sizeof s->marks];
     int rc = fh_slurm_settings_read(c->settings, &s->set, err);
     if (!rc) rc = open_folder(s, c, folder, sizeof folder, err);
-    if (!rc) rc = fh_slurm_commands_open(s, c, folder, err);
+    if (!rc) rc = is_rest(c->url) ? fh_slurm_rest_open(s, c, err) : fh_slurm_commands_open(s, c, folder, err);
     return rc ? rc : fh_timer_new(&s->tick, s->loop, on_tick, s, err);
 }
 
@@ -218,7 +224,9 @@ int fh_supply_slurm_open(fh_supply **ret, fh_loop *loop, const fh_supply_config 
     s->door = c->door;
     snprintf(s->name, sizeof s->name, "%s", c->name);
     snprintf(s->door_url, sizeof s->door_url, "%s", c->door.url);
+    snprintf(s->door_certificate, sizeof s->door_certificate, "%s", c->door.certificate ? c->door.certificate : "");
     s->door.url = s->door_url;
+    s->door.certificate = s->door_certificate;
     int rc = open_all(s, c, err);
     if (rc) {
         port_close(s);

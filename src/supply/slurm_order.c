@@ -123,6 +123,7 @@ static int write_mark(slurm_order *o, fh_err **err)
 static void submitted_job(slurm_order *o, int64_t job)
 {
     o->job = job;
+    o->unsure_mono = 0;
     o->failures = 0;
     o->of->list_mono = 0;
     fh_slurm_order_say(o, FH_SUPPLY_WAITING, "", "job %" PRId64 " is submitted", job);
@@ -144,10 +145,14 @@ static void submitted(slurm_order *o, const slurm_answer *a)
         submitted_job(o, a->job);
     } else if (a->refused) {
         refused(o, a->words);
+    } else if (a->code == FH_E_TOO_LARGE && !a->unsure && !o->unsure_mono) { /* it was not asked for, and never can be */
+        fh_slurm_order_over(o, false, hint_of(a, settings_hint), "%s", why);
     } else {
+        if (a->unsure) o->unsure_mono = fh_slurm_now_ms();
+        bool unsure = o->unsure_mono != 0;
         later(o);
-        fh_slurm_order_say(o, FH_SUPPLY_WAITING, hint_of(a, a->unsure ? "it is looked for and tried again" : "it is tried again"), "%s: %s",
-                           a->unsure ? "it is not known whether the job was submitted" : "the job is not submitted yet", why);
+        fh_slurm_order_say(o, FH_SUPPLY_WAITING, hint_of(a, unsure ? "it is looked for and tried again" : "it is tried again"), "%s: %s",
+                           unsure ? "it is not known whether the job was submitted" : "the job is not submitted yet", why);
     }
 }
 
@@ -161,7 +166,7 @@ static void submit(slurm_order *o)
         return;
     }
     o->shape = fh_slurm_shape_of(&o->need, o->limit_s, &s->set, &s->kinds);
-    fh_slurm_order_say(o, FH_SUPPLY_WAITING, "", "the job is being submitted");
+    if (!o->unsure_mono) fh_slurm_order_say(o, FH_SUPPLY_WAITING, "", "the job is being submitted");
     ask(o, s->way->submit, submitted);
 }
 
@@ -253,7 +258,8 @@ static void over_as(slurm_order *o, const fh_slurm_state *state, const char *las
 {
     bool failed = strcmp(state->name, "FAILED") == 0;
     bool early = failed && (!o->ran_mono || fh_slurm_now_ms() - o->ran_mono < FH_LIMIT_SLURM_EARLY_MS);
-    const char *hint = early && !state->hint[0] ? "its log lies in the shared folder until it is forgotten" : state->hint;
+    const char *log = o->of->way->last ? "its log lies in the shared folder until it is forgotten" : "";
+    const char *hint = early && !state->hint[0] ? log : state->hint;
     if (o->lost)
         fh_slurm_order_over(o, true, "", "job %" PRId64 " was put back into the queue by Slurm", o->job);
     else if (o->never)
@@ -272,10 +278,11 @@ static void ended(slurm_order *o, const fh_slurm_row *r)
 {
     const fh_slurm_reason *why = fh_slurm_reason_find(r->reason);
     if (why && why->never && !o->ran_mono && !o->never) o->never = why;
-    if (strcmp(r->state->name, "FAILED") == 0 && o->wanted && !o->never)
+    bool failed = strcmp(r->state->name, "FAILED") == 0 && o->wanted && !o->never;
+    if (failed && o->of->way->last)
         ask(o, o->of->way->last, last_heard);
     else
-        over_as(o, r->state, "");
+        over_as(o, r->state, failed ? fh_slurm_comment_said(o->comment) : "");
 }
 
 /* Slurm may take long to clear away after a node that is gone. */
@@ -305,6 +312,8 @@ void fh_slurm_order_seen(slurm_order *o, const fh_slurm_row *r)
         return;
     }
     o->missed = 0;
+    snprintf(o->comment, sizeof o->comment, "%.*s", (int)FH_MIN(r->comment.len, sizeof o->comment - 1),
+             r->comment.len ? r->comment.ptr : "");
     switch (r->state->class) {
     case FH_SLURM_WAITS: queued(o, r); break;
     case FH_SLURM_RUNS:

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "supply/command.h"
 #include "supply/slurm.h"
+#include "supply/slurm_rest_says.h"
 #include "supply/slurm_says.h"
 
 /* ---- settings (slurm_settings.c): pure ---- */
@@ -16,8 +17,9 @@ typedef struct slurm_settings { /* "" where the operator gave none */
     char partition[SLURM_TEXT], account[SLURM_TEXT], qos[SLURM_TEXT], time[SLURM_TEXT], gres[SLURM_TEXT], constraint[SLURM_TEXT];
     char cpus[SLURM_TEXT], mem[SLURM_TEXT], nodes[SLURM_TEXT];
     char folder[SLURM_TEXT], program[SLURM_TEXT], scratch[SLURM_TEXT];
-    int64_t time_s;                              /* 0: the cluster's own limit */
-    uint64_t mem_mib, cpus_number, nodes_number; /* of mem, cpus and nodes; 0: not said */
+    char user[SLURM_TEXT], api[SLURM_TEXT], plain_http[SLURM_TEXT]; /* of slurmrestd */
+    int64_t time_s;                                                 /* 0: the cluster's own limit */
+    uint64_t mem_mib, cpus_number, nodes_number;                    /* of mem, cpus and nodes; 0: not said */
 } slurm_settings;
 
 /* FH_E_INVALID with param "settings.KEY". */
@@ -51,7 +53,7 @@ extern const char fh_slurm_hand[];             /* FOLDER JOBNAME, the token as i
 extern const char fh_slurm_cancel[];           /* FOLDER JOBNAME */
 extern const char fh_slurm_last[];             /* FOLDER JOBNAME */
 extern const char fh_slurm_remove[];           /* FOLDER JOBNAME */
-extern const char fh_slurm_job[];              /* what runs on the node: FOLDER PROGRAM URL NODE SCRATCH */
+extern const char fh_slurm_job[];              /* what runs on the node: FOLDER PROGRAM URL NODE SCRATCH [CERTIFICATE] */
 enum { SLURM_REFUSED = 65, SLURM_LATER = 75 }; /* statuses of them: Slurm said no; it may be tried again */
 
 /* ---- the adapter (slurm.c, slurm_order.c, slurm_cluster.c): the loop's thread ---- */
@@ -88,7 +90,9 @@ struct slurm_order {
     const fh_slurm_reason *never; /* it is cancelled because it would never start */
     int64_t job;                  /* 0: not known to be submitted */
     int64_t ran_mono, ending_mono, begun_mono, not_before_mono;
-    int64_t first_end_s; /* when it was to end, as it was said first */
+    int64_t unsure_mono;      /* since when there may be a job that is not known; 0: there is none */
+    int64_t first_end_s;      /* when it was to end, as it was said first */
+    char comment[SLURM_TEXT]; /* of its job, as it was listed last */
     unsigned missed, failures;
     fh_supply_view view;
     bool news;
@@ -103,25 +107,28 @@ typedef struct slurm_way {
     void (*let_in)(slurm_order *o);              /* its machine, into the pool; ends with fh_slurm_order_let_in, or does nothing yet */
     int (*cancel)(slurm_order *o, fh_err **err); /* all jobs of its name; answers with the number of one that there was */
     int (*cancel_twin)(slurm *s, int64_t job, fh_err **err); /* its end is seen in lists */
-    int (*last)(slurm_order *o, fh_err **err);               /* what its job said last */
+    int (*last)(slurm_order *o, fh_err **err);               /* what its job said last; NULL: the order's comment holds it */
     void (*forget)(slurm_order *o);                          /* what it left there */
     void (*close)(slurm *s); /* nothing that is open is answered any more; also of one that was opened half */
 } slurm_way;
 
 struct slurm_commands;
+struct slurm_rest;
 int fh_slurm_commands_open(slurm *s, const fh_supply_config *c, const char *folder, fh_err **err); /* slurm_commands.c: sets way */
+int fh_slurm_rest_open(slurm *s, const fh_supply_config *c, fh_err **err);                         /* slurm_rest.c: likewise */
 
 typedef enum slurm_ready { SLURM_NOT_READY, SLURM_PREPARING, SLURM_READY } slurm_ready;
 
 struct slurm {
     fh_supply port;
     char name[80], installation[17];
-    char door_url[300], marks[1100]; /* marks: a folder of ours, with a file for each order that was submitted */
+    char door_url[300], door_certificate[65], marks[1100]; /* marks: a folder of ours, with a file for each order that was submitted */
     slurm_settings set;
     fh_supply_door door;
     fh_loop *loop;
     const slurm_way *way; /* NULL: not opened */
     struct slurm_commands *commands;
+    struct slurm_rest *rest;
     fh_timer *tick;
     int64_t tick_mono; /* when it fires; 0: it does not */
     slurm_ready ready;

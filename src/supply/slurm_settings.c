@@ -42,6 +42,19 @@ static bool is_any(fh_str s)
     return true;
 }
 
+static bool is_yes(fh_str s)
+{
+    return fh_str_eqs(s, "yes");
+}
+
+/* It becomes a part of a path. */
+static bool is_api(fh_str s)
+{
+    for (size_t i = 1; i < s.len; i++)
+        if (!isdigit((unsigned char)s.ptr[i]) && s.ptr[i] != '.') return false;
+    return s.len > 1 && s.len < 16 && s.ptr[0] == 'v';
+}
+
 typedef struct setting {
     const char *key;
     size_t offset;
@@ -49,10 +62,11 @@ typedef struct setting {
     const char *form;
 } setting;
 
-#define SETTING(key, fits, form)                                                                                                           \
+#define NAMED(name, key, fits, form)                                                                                                       \
     {                                                                                                                                      \
-#key, offsetof(slurm_settings, key), fits, form                                                                                    \
+        name, offsetof(slurm_settings, key), fits, form                                                                                    \
     }
+#define SETTING(key, fits, form) NAMED(#key, key, fits, form)
 static const setting settings[] = {
     SETTING(partition, is_any, "a partition's name, or several with commas"),
     SETTING(account, is_any, "an account's name"),
@@ -66,6 +80,9 @@ static const setting settings[] = {
     SETTING(folder, is_path, "an absolute path that login node and nodes share"),
     SETTING(program, is_path, "the absolute path of freehold on the cluster"),
     SETTING(scratch, is_path, "an absolute path on the nodes, for weights"),
+    SETTING(user, is_any, "the user whose token slurmrestd gets"),
+    SETTING(api, is_api, "a version of slurmrestd's API, as v0.0.38"),
+    NAMED("plain-http", plain_http, is_yes, "yes: the token goes over the network unencrypted"),
 };
 
 static int refuse(const char *key, const char *hint, fh_err **err)
@@ -97,7 +114,9 @@ static int unknown(fh_str key, fh_err **err)
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)FH_MIN(key.len, sizeof name - 1), key.ptr);
     fh_err_set(err, FH_E_INVALID, "a Slurm cluster has no setting '%s'", name);
-    return refuse(name, "it has partition, account, qos, time, gres, constraint, cpus, mem, nodes, folder, program, scratch and server",
+    return refuse(name,
+                  "it has partition, account, qos, time, gres, constraint, cpus, mem, nodes, folder, program, scratch, server, and with "
+                  "slurmrestd user, api and plain-http",
                   err);
 }
 

@@ -1,5 +1,5 @@
-/* ssh's command line. The other end joins words by blanks and gives the line to the user's shell; so each word goes within single quotes,
- * where a shell of the family of sh sees nothing but the next quote. */
+/* ssh's command line. The other end joins words by blanks and gives the line to the user's shell; so each word is quoted. */
+#include "quote.h"
 #include "ssh.h"
 
 #include "sys/file.h"
@@ -136,17 +136,6 @@ const char *fh_supply_ssh_name(const supply_ssh *s)
 
 /* ---- the words ---- */
 
-static void quote(const char *word, fh_buf *out)
-{
-    fh_buf_addc(out, '\'');
-    for (; *word; word++)
-        if (*word == '\'')
-            fh_buf_adds(out, "'\\''");
-        else
-            fh_buf_addc(out, *word);
-    fh_buf_addc(out, '\'');
-}
-
 static const char *const always[] = {
     "BatchMode=yes",         "StrictHostKeyChecking=accept-new",
     "LogLevel=ERROR",        "ConnectTimeout=10",
@@ -207,7 +196,7 @@ int fh_supply_ssh_words(supply_ssh *s, const char *const *argv, const char *forw
     if (rc) return rc;
     for (size_t i = 0; argv[i]; i++) {
         if (i) fh_buf_addc(line, ' ');
-        quote(argv[i], line);
+        fh_supply_quote(argv[i], line);
     }
     add_word(&w, "ssh");
     add_options(&w, always, FH_COUNT(always));

@@ -5,6 +5,7 @@
         c.jobs()                      # {id: {"name": ..., "state": ..., "nodes": ...}}
 """
 import contextlib
+import glob
 import os
 import shutil
 import signal
@@ -24,26 +25,40 @@ NODES = ("n1", "n2", "n3")
 PATIENCE = 60
 
 
-def install():
+REST = {"slurmrestd": "slurmrestd", "/usr/lib/*/slurm-wlm/auth_jwt.so": "slurm-wlm-jwt-plugin"}
+REST_API = "v0.0.38"  # of Debian 12's Slurm
+
+
+def install(more=()):
     """What is absent, where this may be done; missing() says what is absent still."""
-    if missing() and os.geteuid() == 0 and shutil.which("apt-get"):
+    if missing(more) and os.geteuid() == 0 and shutil.which("apt-get"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *PACKAGES]):
+        for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *PACKAGES, *dict(more).values()]):
             subprocess.run(["apt-get", *words], env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=600)
 
 
-def missing():
-    """Why Slurm cannot run here; None when it can."""
-    absent = [package for program, package in NEEDED.items() if not shutil.which(program)]
+def is_here(program):
+    return bool(glob.glob(program)) if "/" in program else shutil.which(program)
+
+
+def missing(more=()):
+    """Why Slurm cannot run here; None when it can. more: REST, for slurmrestd too."""
+    absent = [package for program, package in {**NEEDED, **dict(more)}.items() if not is_here(program)]
     if absent:
         return f"not installed: {' '.join(absent)}"
     return None if os.geteuid() == 0 else "slurmd's jobs need root here"
 
 
+def answers(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
 class Cluster:
-    def __init__(self, memory=2000):
-        """memory: MiB that each node says it has."""
-        self.memory = memory
+    def __init__(self, memory=2000, rest=False):
+        """memory: MiB that each node says it has. rest: with slurmrestd, for tokens."""
+        self.memory, self.rest, self.restd = memory, rest, None
         self.folder = Path(tempfile.mkdtemp(prefix="fh-slurm-"))
         self.home = self.folder / "home"
         self.conf = self.folder / "slurm.conf"
@@ -96,6 +111,26 @@ PartitionName=main Nodes=n[1-3] Default=YES PriorityTier=1 GraceTime=20
 PartitionName=urgent Nodes=n[1-3] PriorityTier=10
 PartitionName=off Nodes=n1 State=DOWN
 """)
+        if self.rest:
+            self.write_rest()
+
+    def write_rest(self):
+        key = self.folder / "jwt.key"
+        key.write_bytes(os.urandom(32))
+        key.chmod(0o400)
+        self.folder.chmod(0o755)  # slurmrestd is not root, and reads the configuration
+        with self.conf.open("a") as out:
+            out.write(f"AuthAltTypes=auth/jwt\nAuthAltParameters=jwt_key={key}\n")
+
+    def start_rest(self):
+        self.rest_port = free_port()
+        words = ["runuser", "-u", "nobody", "--", "env", "SLURM_JWT=daemon", "slurmrestd", "-a", "rest_auth/jwt", "-s", f"openapi/{REST_API}", f"127.0.0.1:{self.rest_port}"]
+        with (self.folder / "log/restd.log").open("ab") as log:
+            self.restd = subprocess.Popen(words, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.wait(lambda: answers(self.rest_port), "slurmrestd does not come")
+
+    def token(self, seconds=3600, user="root"):
+        return self.must(["scontrol", "token", f"lifespan={seconds}", f"username={user}"])
 
     def begin(self):
         d = self.folder
@@ -105,6 +140,8 @@ PartitionName=off Nodes=n1 State=DOWN
         for name in NODES:
             self.start_node(name)
         self.wait(lambda: self.idle() == set(NODES), "the nodes do not come")
+        if self.rest:
+            self.start_rest()
 
     def start_node(self, name):
         for folder in ("run", "tmp"):
@@ -149,6 +186,9 @@ PartitionName=off Nodes=n1 State=DOWN
         with contextlib.suppress(Exception):
             self.run("scancel", "-u", "root")
             self.wait(lambda: not self.alive(), "jobs stay", 15)
+        if self.restd:
+            self.restd.terminate()
+            self.restd.wait()
         for file in sorted((self.folder / "run").glob("*.pid"), key=lambda f: f.name == "munged.pid"):
             with contextlib.suppress(OSError, ValueError):
                 os.kill(int(file.read_text()), signal.SIGTERM)

@@ -155,7 +155,7 @@ def a_setting_that_slurm_cannot_mean_is_refused(s):
                            ("folder=here", "setting folder"), ("qos=a b", "setting qos")):
         done = s.cli("provider", "add", "wrong", "--kind", "slurm", "--set", setting)
         assert done.returncode == 1 and words in done.stderr, (setting, done.stderr)
-    done = s.cli("provider", "add", "wrong", "--kind", "slurm", "--url", "http://login")
+    done = s.cli("provider", "add", "wrong", "--kind", "slurm", "--url", "ftp://login")
     assert done.returncode == 1 and "ssh://" in done.stderr, done.stderr
 
 

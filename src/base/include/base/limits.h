@@ -274,6 +274,9 @@
     X(SLURM_CHECK_MS, 300000, "age of what is known of a cluster's partitions; beyond: it is asked for again before the next job")         \
     X(SLURM_KINDS, 256, "kinds of nodes of a cluster's partitions; beyond: the rest is not known")                                         \
     X(SLURM_LIST_SHARE, 5, "times as long as a list of jobs took until the next one is asked for, at least")                               \
+    X(SLURM_REPLY_BYTES, 67108864, "an answer of slurmrestd, as its list of all jobs; beyond: it counts as not answered")                  \
+    X(SLURM_TOKEN_BYTES, 8192, "a token for slurmrestd; beyond: an error")                                                                 \
+    X(SLURM_LATE_MS, 20000, "time for which a job whose submission was not answered is looked for by slurmrestd before another one")       \
     X(SLURM_NODES, 64, "nodes of a cluster that one model is spread over; beyond: it does not fit")                                        \
     X(RANK_ORDER_BYTES, 65536, "what a rank of an engine over several nodes is told; beyond: an error")                                    \
     X(RANK_LINE_BYTES, 16384, "a line of its log that waits for its end; beyond: it is passed on in pieces")                               \

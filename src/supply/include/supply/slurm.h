@@ -1,4 +1,5 @@
-/* A Slurm cluster, by the commands of its login node: an order is one job on one node. docs/SLURM.md says what each setting does. */
+/* A Slurm cluster, by the commands of its login node or by its slurmrestd (a url of http): an order is one job, of one node or several.
+ * docs/SLURM.md says what each setting does. */
 #ifndef FH_SUPPLY_SLURM_H
 #define FH_SUPPLY_SLURM_H
 

@@ -34,7 +34,8 @@ const fh_slurm_reason *fh_slurm_reason_find(fh_str name); /* NULL: there are no 
 typedef struct fh_slurm_row {
     int64_t job;
     const fh_slurm_state *state;
-    fh_str reason, node, name; /* borrowed from the text */
+    fh_str reason, node, name; /* borrowed from what was read */
+    fh_str comment;            /* likewise; "" where the list does not say it */
     int64_t ends_s, starts_s;  /* since 1970; 0: not known */
     uint64_t nodes;            /* how many; 0: not known */
 } fh_slurm_row;

@@ -74,6 +74,11 @@ struct fh_supply {
 typedef struct fh_supply_door {
     const char *url; /* that nodes dial; "" when the server has no pool: then nothing can be supplied */
     int (*token)(void *arg, char *out, size_t out_size, fh_err **err); /* single use, one hour; made when it can be handed over */
+    /* Where nothing can be handed over: whoever has the key of this SHA-256 (64 hexadecimal digits) may join once, under the order's name,
+     * within an hour. A second time does nothing. */
+    int (*grant)(void *arg, const char *node, const char *key, fh_err **err);
+    void (*revoke)(void *arg, const char *node); /* what was granted for that name is over */
+    const char *certificate;                     /* SHA-256 of the one that nodes are shown, in hexadecimal; "" or NULL: no pool */
     void *arg;
 } fh_supply_door;
 
