@@ -12,20 +12,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "node"))
+import packages
 from freehold import Tap, free_port
 from machines import PATIENCE, Pool
 
 
+def sshd_here():
+    return shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
+
+
 def find_sshd():
     """Where it is; installed where it is missing and we may."""
-    sshd = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
-    if not sshd and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "-q", "-y", "--no-install-recommends", "install", "openssh-server", "openssh-client"], capture_output=True,
-                       env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, timeout=600)
-        sshd = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
-    if not sshd or not shutil.which("ssh"):
+    packages.install(["openssh-server", "openssh-client"], sshd_here)
+    if not sshd_here() or not shutil.which("ssh"):
         Tap.skip_all("no sshd is here: install openssh-server and openssh-client")
-    return sshd
+    return sshd_here()
 
 
 class Box:

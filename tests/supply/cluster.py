@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import packages
 from freehold import end_all, free_port
 
 NEEDED = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge", "sshd": "openssh-server", "ssh-keygen": "openssh-client"}
@@ -31,10 +32,7 @@ REST_API = "v0.0.38"  # of Debian 12's Slurm
 
 def install(more=()):
     """What is absent, where this may be done; missing() says what is absent still."""
-    if missing(more) and os.geteuid() == 0 and shutil.which("apt-get"):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *PACKAGES, *dict(more).values()]):
-            subprocess.run(["apt-get", *words], env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=600)
+    packages.install([*PACKAGES, *dict(more).values()], lambda: not missing(more))
 
 
 def is_here(program):
