@@ -203,6 +203,7 @@ static bool reap(fh_prefix *p, bool wait)
 static void write_out(fh_prefix *p, uint32_t i)
 {
     node *n = &p->nodes[i];
+    reap(p, false); /* only so many may wait or be written and not taken back */
     n->written = n->written || fh_spill_write(p->spill, &n->key, fh_kv_rows(p->kv, 0, false, n->page), n->page);
     if (n->written) fh_kv_use(p->kv, n->page);
 }

@@ -66,8 +66,8 @@ static bool reads(fh_spill *s, const char *salt, fh_token first)
     return true;
 }
 
-/* The only file of the folder. */
-static void the_file(char *out, size_t out_size)
+/* How many files the folder has; out: the path of one. */
+static size_t count_files(char *out, size_t out_size)
 {
     DIR *d = opendir(pages_folder);
     assert_non_null(d);
@@ -78,7 +78,12 @@ static void the_file(char *out, size_t out_size)
         count++;
     }
     closedir(d);
-    assert_int_equal(count, 1);
+    return count;
+}
+
+static void the_file(char *out, size_t out_size)
+{
+    assert_int_equal(count_files(out, out_size), 1);
 }
 
 static void what_was_written_is_found_by_who_knows_it(void **state)
@@ -254,6 +259,29 @@ static void the_next_start_goes_on_from_what_is_on_disk(void **state)
     stop_engine(&r);
 }
 
+/* A quarter of the cache may wait to be written, 16 pages here. */
+static void what_comes_later_goes_to_disk_too(void **state)
+{
+    (void)state;
+    enum { COUNT = 5 * PAGE + 10, REQUESTS = 8 };
+    running r;
+    static asked a;
+    char path[800];
+    fh_token ids[COUNT];
+    new_folder();
+    start_with_pages(&r);
+    for (fh_token n = 0; n < REQUESTS; n++) {
+        for (fh_token i = 0; i < COUNT; i++) ids[i] = (i * 13 + i * i + n) % 256;
+        fh_gen_request q = request_of(ids, COUNT);
+        answer(&r, &a, &q);
+        for (int waited = 0; count_files(path, sizeof path) < (size_t)(n + 1) * 5; waited++) {
+            assert_true(waited < 10000);
+            usleep(1000);
+        }
+    }
+    stop_engine(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +290,7 @@ int main(void)
         cmocka_unit_test(what_is_old_or_left_over_goes),
         cmocka_unit_test(a_killed_writer_leaves_nothing_that_is_used),
         cmocka_unit_test(the_next_start_goes_on_from_what_is_on_disk),
+        cmocka_unit_test(what_comes_later_goes_to_disk_too),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
