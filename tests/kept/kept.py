@@ -6,69 +6,33 @@ kept.py [--whole] [--seed N]
 The engine is killed (kill -9) at random moments while it writes packed weights, 10 times, 200 with --whole: whatever is left, the next start says the same. The same beginning of
 4,096 tokens is asked for before and after a restart of the server: what was computed is found, by the same key alone, and not where key, request or server say that nothing is kept."""
 import argparse
-import http.client
 import itertools
 import json
 import random
 import signal
-import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import PROGRAM, STARTER, Server, Skip, Tap, need_starter
+from engine import Engine
+from freehold import Server, Skip, Tap, need_starter
 
 PREFIX_TOK, PAGE_TOK = 4096, 64
 
 
-class OverSocket(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=60)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self.path)
-
-
-class Engine:
-    """One that stands alone, with a folder for its packed weights."""
+class Keeper(Engine):
+    """One with a folder for its packed weights."""
 
     def __init__(self, folder):
-        self.socket, self.kept = folder / "e.sock", folder / "kept"
-        self.process = subprocess.Popen([str(PROGRAM), "engine", "--model", str(STARTER), "--listen", f"unix:{self.socket}", "--context", "512", "--weight-cache", str(self.kept)],
-                                        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def ask(self, method, path, body=None):
-        c = OverSocket(self.socket)
-        c.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
-        reply = c.getresponse()
-        return reply.status, reply.read()
-
-    def wait_ready(self):
-        end = time.monotonic() + 120
-        while True:
-            try:
-                if self.ask("GET", "/healthz")[0] == 200:
-                    return self
-            except OSError:
-                pass
-            assert self.process.poll() is None and time.monotonic() < end, "the engine does not start"
-            time.sleep(0.005)
+        self.kept = folder / "kept"
+        super().__init__(folder, "--context", "512", "--weight-cache", str(self.kept))
 
     def says(self):
-        status, text = self.ask("POST", "/v1/completions", {"model": "m", "prompt": "The capital of France", "max_tokens": 8, "temperature": 0})
-        assert status == 200, text
-        return json.loads(text)["choices"][0]["text"]
+        return self.json("/v1/completions", {"model": "m", "prompt": "The capital of France", "max_tokens": 8, "temperature": 0})["choices"][0]["text"]
 
     def maps_kept(self):
         return "weights.packed" in Path(f"/proc/{self.process.pid}/maps").read_text()
-
-    def end(self, how):
-        self.process.send_signal(how)
-        self.process.wait(60)
 
 
 def wait_for(what, why, seconds=60):
@@ -86,31 +50,31 @@ def killed_writers(folder, kills, seed):
     if not packs_here():
         raise Skip("the kernels of this processor pack nothing")
     draw, mapped = random.Random(seed), 0
-    first = Engine(folder).wait_ready()
+    first = Keeper(folder).wait_ready()
     want, file = first.says(), first.kept / "weights.packed"
     begun = time.monotonic()
     wait_for(file.exists, "nothing was kept")
     took = time.monotonic() - begun
-    first.end(signal.SIGTERM)
-    second = Engine(folder).wait_ready()
+    first.end()
+    second = Keeper(folder).wait_ready()
     assert second.maps_kept() and second.says() == want
-    second.end(signal.SIGTERM)
+    second.end()
     for i in range(kills):
         file.unlink(missing_ok=True)
-        doomed = Engine(folder)
+        doomed = Keeper(folder)
         if draw.random() < 0.8:
             doomed.wait_ready()  # it writes from now on
         time.sleep(draw.random() * (took + 0.2))
         doomed.end(signal.SIGKILL)
         there = file.exists()
-        after = Engine(folder).wait_ready()
+        after = Keeper(folder).wait_ready()
         assert after.says() == want, f"kill {i} of seed {seed}"
         assert after.maps_kept() == there, f"kill {i} of seed {seed}"
         mapped += there
         after.end(signal.SIGKILL if draw.random() < 0.5 else signal.SIGTERM)
-    last = Engine(folder).wait_ready()
+    last = Keeper(folder).wait_ready()
     wait_for(file.exists, "nothing was kept at last")
-    last.end(signal.SIGTERM)
+    last.end()
     assert [p.name for p in first.kept.iterdir() if p.name.startswith("weights.")] == ["weights.packed"], "something was left over"
     print(f"# seed {seed}: {mapped} of {kills} kills came after the file was there", flush=True)
 
