@@ -102,8 +102,8 @@ static int print(report *r, fh_err **err)
 /* What is of a model would be left out silently. */
 static int check_flags(const fh_cli *c, fh_err **err)
 {
-    static const char *const of_models[] = {"model",   "prompt", "generate",      "repeat", "depth",
-                                            "streams", "batch",  "deterministic", "record"};
+    static const char *const of_models[] = {"model",   "prompt", "generate",      "repeat",  "depth",
+                                            "streams", "batch",  "deterministic", "kv-type", "record"};
     for (size_t i = 0; i < FH_COUNT(of_models); i++)
         if (fh_cli_has(c, of_models[i]))
             return fh_err_set(err, FH_E_USAGE, "--kernels measures no model, and has no use for --%s", of_models[i]);

@@ -178,7 +178,8 @@ static int open_engine(const fh_cli *c, bench *b, fh_err **err)
                            .batch_tok = (uint32_t)fh_cli_int(c, "batch", 0),
                            .deterministic = fh_cli_has(c, "deterministic"),
                            .no_vocab = true};
-    return fh_engine_open(&b->engine, &o, err);
+    int rc = fh_engine_kv_parse(fh_cli_text(c, "kv-type", NULL), &o.kv, err);
+    return rc ? rc : fh_engine_open(&b->engine, &o, err);
 }
 
 /* How fast the cache is read, by what a token takes longer when it is full; 0 when that is lost in the noise. */
@@ -242,6 +243,7 @@ static const fh_cli_flag flags[] = {
     {"depth", 0, FH_CLI_INT, "N", "tokens that are in the cache before (default 0)", 0, 1 << 20},
     {"streams", 0, FH_CLI_INT, "N", "sequences at once (default 1)", 1, FH_LIMIT_STREAMS},
     {"batch", 0, FH_CLI_INT, "N", "tokens of one step (default 512)", 1, FH_ENGINE_BATCH_MAX},
+    {"kv-type", 0, FH_CLI_TEXT, "TYPE", "what the cache is kept as: f16 (default), q8_0 or q4_0, with less memory", 0, 0},
     {"deterministic", 0, FH_CLI_BOOL, NULL, "as an engine that computes the same whatever is in its batch", 0, 0},
     {"kernels", 0, FH_CLI_BOOL, NULL, "no model: the products of each type of weights by each instruction set, alone", 0, 0},
     {"record", 0, FH_CLI_BOOL, NULL, "keep the decode speed, also with 1,024 tokens in the cache: plans predict this machine's speed by it",

@@ -36,6 +36,7 @@ static int run_engine(fh_cli *c, fh_err **err)
     int rc = fh_cli_require(c, "model", &o.engine.model_path, err);
     if (!rc) rc = fh_cli_require(c, "listen", &o.listen, err);
     if (!rc) rc = check_listen(c, o.listen, err);
+    if (!rc) rc = fh_engine_kv_parse(fh_cli_text(c, "kv-type", NULL), &o.engine.kv, err);
     if (rc) return rc;
     o.arg = &o;
     o.engine.threads = (unsigned)fh_cli_int(c, "threads", 0);
@@ -60,6 +61,7 @@ static const fh_cli_flag flags[] = {
     {"parallel", 0, FH_CLI_INT, "N", "sequences computed at once (default 4)", 1, FH_LIMIT_STREAMS},
     {"kv-tokens", 0, FH_CLI_INT, "N", "tokens in the cache, of all sequences and kept for later ones (default: context x parallel)", 1,
      1 << 30},
+    {"kv-type", 0, FH_CLI_TEXT, "TYPE", "what the cache is kept as: f16 (default), q8_0 or q4_0, with less memory", 0, 0},
     {"deterministic", 0, FH_CLI_BOOL, NULL, "answers do not depend on what else is being computed", 0, 0},
     {"no-drafts", 0, FH_CLI_BOOL, NULL, "do not guess ahead what repeats; answers are the same", 0, 0},
     {"page-cache", 0, FH_CLI_TEXT, "DIR", "folder where pages of prompts are kept for later starts", 0, 0},

@@ -134,7 +134,8 @@ static int open_engine(const fh_cli *c, const char *model, size_t tokens, fh_eng
                            .exact = fh_cli_has(c, "exact"),
                            .context_tok = (uint32_t)fh_cli_int(c, "context", tokens ? window : 0),
                            .no_vocab = !fh_cli_has(c, "text")};
-    return fh_engine_open(ret, &o, err);
+    int rc = fh_engine_kv_parse(fh_cli_text(c, "kv-type", NULL), &o.kv, err);
+    return rc ? rc : fh_engine_open(ret, &o, err);
 }
 
 static int run_eval(fh_cli *c, fh_err **err)
@@ -158,6 +159,7 @@ static const fh_cli_flag flags[] = {
     {"tokens", 0, FH_CLI_TEXT, "FILE", "token ids whose logits are wanted, as tokenize prints them", 0, 0},
     {"logits", 0, FH_CLI_TEXT, "FILE", "where they go: a row of float32 for each token, little endian", 0, 0},
     {"exact", 0, FH_CLI_BOOL, NULL, "float arithmetic instead of the serving path", 0, 0},
+    {"kv-type", 0, FH_CLI_TEXT, "TYPE", "what the cache is kept as: f16 (default; f32 when exact), q8_0 or q4_0", 0, 0},
     {"step", 0, FH_CLI_INT, "N", "tokens computed at a time (1: as when generating)", 1, 64},
     {"context", 'c', FH_CLI_INT, "N", "tokens of a window (default: the model's own, at most 8192)", 2, FH_LIMIT_CONTEXT_TOK},
     {"threads", 't', FH_CLI_INT, "N", "computing threads (default: one a physical core)", 1, 256},

@@ -109,12 +109,46 @@ static uint64_t kv_tokens(const fh_engine_info *i)
     return (uint64_t)i->parallel * fh_kv_pages_of(i->context_tok) * FH_KV_PAGE_TOK;
 }
 
+static const struct {
+    const char *name;
+    fh_type type;
+} kv_kinds[] = {[FH_ENGINE_KV_DEFAULT] = {"f32", FH_TYPE_F32},
+                [FH_ENGINE_KV_F16] = {"f16", FH_TYPE_F16},
+                [FH_ENGINE_KV_Q8_0] = {"q8_0", FH_TYPE_Q8_0},
+                [FH_ENGINE_KV_Q4_0] = {"q4_0", FH_TYPE_Q4_0}};
+
+int fh_engine_kv_parse(const char *name, fh_engine_kv *ret, fh_err **err)
+{
+    fh_engine_kv kind = FH_ENGINE_KV_DEFAULT;
+    for (size_t i = FH_ENGINE_KV_F16; name && i < FH_COUNT(kv_kinds); i++)
+        if (strcmp(name, kv_kinds[i].name) == 0) kind = (fh_engine_kv)i;
+    if (name && kind == FH_ENGINE_KV_DEFAULT) {
+        fh_err_set(err, FH_E_USAGE, "the cache cannot be kept as '%.32s'", name);
+        fh_err_hint(err, "it can as f16, q8_0 or q4_0");
+        return FH_E_USAGE;
+    }
+    *ret = kind;
+    return 0;
+}
+
+static int choose_kv(fh_engine *e, const fh_engine_options *o, fh_err **err)
+{
+    fh_engine_kv kind = o->kv == FH_ENGINE_KV_DEFAULT && !o->exact ? FH_ENGINE_KV_F16 : o->kv;
+    size_t bytes;
+    e->kv_type = kv_kinds[kind].type;
+    e->info.kv_type = kv_kinds[kind].name;
+    if (fh_type_row_bytes(e->kv_type, e->model.shape.head_dim, &bytes)) return 0;
+    fh_err_set(err, FH_E_USAGE, "the heads of this model are %u numbers, and %s keeps %zu together", e->model.shape.head_dim,
+               e->info.kv_type, fh_type_block_elems(e->kv_type));
+    fh_err_hint(err, "leave its cache in f16");
+    return FH_E_USAGE;
+}
+
 static fh_kv kv_shape(const fh_engine *e)
 {
     const fh_shape *s = &e->model.shape;
-    fh_type type = e->info.exact ? FH_TYPE_F32 : FH_TYPE_F16;
-    size_t row = (size_t)s->kv_heads * s->head_dim * fh_type_block_bytes(type);
-    return (fh_kv){.type = type, .layers = s->layers, .row_bytes = row, .page_count = e->info.kv_tok / FH_KV_PAGE_TOK};
+    size_t row = fh_type_bytes(e->kv_type, (size_t)s->kv_heads * s->head_dim);
+    return (fh_kv){.type = e->kv_type, .layers = s->layers, .row_bytes = row, .page_count = e->info.kv_tok / FH_KV_PAGE_TOK};
 }
 
 static uint64_t memory_available(const fh_engine_options *o)
@@ -304,7 +338,8 @@ static void fill_info(fh_engine *e, const fh_load *l)
 static int load_weights(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **err)
 {
     choose_sizes(e, o);
-    int rc = check_cache(e, err);
+    int rc = choose_kv(e, o, err);
+    if (!rc) rc = check_cache(e, err);
     if (!rc) rc = fit_memory(e, o, l, err);
     if (!rc) rc = make_weights(e, o, l, err);
     return rc ? rc : make_rest(e, o, l, err);

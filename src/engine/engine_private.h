@@ -111,6 +111,7 @@ struct fh_engine {
     fh_model model;
     bool has_wide; /* its large batches have other products than small ones (FH_WIDE_ROWS) */
     fh_engine_info info;
+    fh_type kv_type;
     char name[128];
 
     fh_spill *spill; /* NULL: nothing goes to disk */

@@ -16,8 +16,10 @@ static void add_engine_props(const fh_engine_info *i, fh_buf *out)
 {
     fh_buf_addf(out, ",\"architecture\":\"%s\",\"context\":%u,\"trained_context\":%u,\"parallel\":%u,\"threads\":%u,\"isa\":\"%s\"",
                 i->architecture, i->context_tok, i->trained_context_tok, i->parallel, i->threads, i->isa);
-    fh_buf_addf(out, ",\"vocab_size\":%u,\"layers\":%u,\"file_bytes\":%llu,\"kv_bytes\":%llu,\"token_bytes\":%llu,\"deterministic\":%s",
-                i->vocab_size, i->layers, (unsigned long long)i->file_bytes, (unsigned long long)i->kv_bytes,
+    fh_buf_addf(out,
+                ",\"vocab_size\":%u,\"layers\":%u,\"file_bytes\":%llu,\"kv_type\":\"%s\",\"kv_bytes\":%llu,\"token_bytes\":%llu,"
+                "\"deterministic\":%s",
+                i->vocab_size, i->layers, (unsigned long long)i->file_bytes, i->kv_type, (unsigned long long)i->kv_bytes,
                 (unsigned long long)i->token_bytes, i->deterministic ? "true" : "false");
 }
 

@@ -221,7 +221,7 @@ typedef struct fh_attn_part {
 static inline const uint8_t *fh_attn_rows(const fh_attn_part *p, const void *base, size_t key)
 {
     const fh_attn *j = p->job;
-    size_t page = p->seq->pages[key / FH_KV_PAGE_TOK], head = p->kv_head * j->head_dim * fh_type_block_bytes(j->kv_type);
+    size_t page = p->seq->pages[key / FH_KV_PAGE_TOK], head = p->kv_head * fh_type_bytes(j->kv_type, j->head_dim);
     return (const uint8_t *)base + page * j->page_bytes + key % FH_KV_PAGE_TOK * j->kv_stride_bytes + head;
 }
 #define FH_ATTN_ROWS                     48 /* at most, in a part */
@@ -241,7 +241,7 @@ struct fh_kernels {
     void (*norm_row)(const float *x, const float *w, float scale, size_t n, float *y); /* y = x * scale * w */
     void (*silu_mul)(const float *gate, const float *up, size_t n, float *y);
     void (*rope)(const float *x, const float *cs, size_t pairs, float *y);
-    void (*store)(fh_type type, const float *x, size_t n, void *dst); /* F32, F16, BF16 */
+    void (*store)(fh_type type, const float *x, size_t n, void *dst); /* as fh_ref_store, to the bit */
     void (*attend)(const fh_attn_part *part);
 };
 

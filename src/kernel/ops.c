@@ -56,7 +56,7 @@ void fh_rope_pairs(const fh_kernels *k, float *x, size_t n, size_t heads, size_t
 
 static void *element_at(void *row, fh_type type, size_t index)
 {
-    return (uint8_t *)row + index * fh_type_block_bytes(type);
+    return (uint8_t *)row + fh_type_bytes(type, index);
 }
 
 /* ---- from products to attention ---- */
@@ -113,11 +113,10 @@ static void store_key(const fh_kernels *k, const fh_rope_job *j, size_t row, siz
 {
     room r;
     float turned[FH_HEAD_DIM_MAX];
-    void *dst = element_at(j->k_rows[row], j->kv_type, at);
     const float *x = ready_head(k, j, j->k + row * j->k_stride + at, bias_at(j->k_bias, at), j->k_norm, &r);
     k->rope(x, j->cs + row * j->rope_dims, j->rope_dims / 2, turned);
-    k->store(j->kv_type, turned, j->rope_dims, dst);
-    k->store(j->kv_type, x + j->rope_dims, j->head_dim - j->rope_dims, element_at(dst, j->kv_type, j->rope_dims));
+    for (size_t i = j->rope_dims; i < j->head_dim; i++) turned[i] = x[i];
+    k->store(j->kv_type, turned, j->head_dim, element_at(j->k_rows[row], j->kv_type, at));
 }
 
 static void store_value(const fh_kernels *k, const fh_rope_job *j, size_t row, size_t at)

@@ -61,6 +61,11 @@ size_t fh_type_block_bytes(fh_type t)
     return row->bytes;
 }
 
+size_t fh_type_bytes(fh_type t, size_t elems)
+{
+    return elems / fh_type_block_elems(t) * fh_type_block_bytes(t);
+}
+
 bool fh_type_row_bytes(fh_type t, uint64_t cols, size_t *ret)
 {
     const type_row *row = find_type((uint32_t)t);

@@ -29,7 +29,7 @@ void fh_ref_rope(const float *x, const float *cs, size_t pairs, float *y)
 static const void *row_at(const fh_attn *job, const fh_attn_seq *seq, size_t kv_head, const void *base, size_t row)
 {
     const uint8_t *page = (const uint8_t *)base + seq->pages[row / FH_KV_PAGE_TOK] * job->page_bytes;
-    return page + row % FH_KV_PAGE_TOK * job->kv_stride_bytes + kv_head * job->head_dim * fh_type_block_bytes(job->kv_type);
+    return page + row % FH_KV_PAGE_TOK * job->kv_stride_bytes + kv_head * fh_type_bytes(job->kv_type, job->head_dim);
 }
 
 /* Two passes over the keys and no state but sums, so that nothing of the online softmax is shared with the fast kernels. */

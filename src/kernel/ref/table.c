@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <math.h>
-#include <string.h>
 
 static float rms_scale(const float *x, size_t n, float eps)
 {
@@ -16,17 +15,6 @@ static float rms_scale(const float *x, size_t n, float eps)
 static void norm_row(const float *x, const float *w, float scale, size_t n, float *y)
 {
     for (size_t i = 0; i < n; i++) y[i] = x[i] * scale * w[i];
-}
-
-static void store(fh_type type, const float *x, size_t n, void *dst)
-{
-    uint16_t *halves = dst;
-    assert(type == FH_TYPE_F32 || type == FH_TYPE_F16 || type == FH_TYPE_BF16);
-    if (type == FH_TYPE_F32) {
-        memcpy(dst, x, n * sizeof *x);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) halves[i] = type == FH_TYPE_F16 ? fh_f32_to_f16(x[i]) : fh_f32_to_bf16(x[i]);
 }
 
 static void product(const fh_product *p)
@@ -63,6 +51,6 @@ const fh_kernels fh_kernels_ref = {
     .norm_row = norm_row,
     .silu_mul = fh_ref_silu_mul,
     .rope = fh_ref_rope,
-    .store = store,
+    .store = fh_ref_store,
     .attend = attend,
 };

@@ -6,6 +6,7 @@
  * neighbours. */
 #include "lanes.h"
 
+#include <assert.h>
 #include <math.h>
 
 #define INLINE static inline __attribute__((always_inline))
@@ -18,6 +19,8 @@
 #define WIDE 2
 #define MANY 4
 #endif
+#define Q8_0_BYTES 34
+#define Q4_0_BYTES 18
 #define SMALL_DIM  256 /* larger heads take fewer rows at a time */
 #define LARGE_ROWS 8
 _Static_assert(FH_ATTN_ROWS % LANES == 0, "rows are whole vectors");
@@ -80,8 +83,21 @@ static void begin(state *s, float *work)
     }
 }
 
+/* Of a block of 32: the scale, then bytes, or nibbles: the first half of the columns low, the second high. */
+INLINE vf load_block_dims(fh_type type, const void *row, size_t d)
+{
+    size_t at = d % FH_PACK_COLS, half = FH_PACK_COLS / 2;
+    const uint8_t *block = (const uint8_t *)row + d / FH_PACK_COLS * (type == FH_TYPE_Q8_0 ? Q8_0_BYTES : Q4_0_BYTES);
+    uint16_t scale;
+    memcpy(&scale, block, sizeof scale);
+    const uint8_t *quants = block + sizeof scale;
+    vf v = type == FH_TYPE_Q8_0 ? vf_load_i8((const int8_t *)quants + at) : vf_load_nibbles(quants + at % half, at >= half);
+    return vf_mul(v, vf_set1_f16(scale));
+}
+
 INLINE vf load_dims(fh_type type, const void *row, size_t d, size_t dim)
 {
+    if (type == FH_TYPE_Q8_0 || type == FH_TYPE_Q4_0) return load_block_dims(type, row, d);
     return d + LANES <= dim ? vf_load_typed(type, row, d) : vf_load_typed_part(type, row, d, dim - d);
 }
 
@@ -107,19 +123,19 @@ INLINE void load_values(const state *s, fh_type type, size_t key, size_t count)
     }
 }
 
+/* Each type's loops are compiled for it. */
 static void load_block(const state *s, size_t key, size_t count)
 {
-    fh_type type = s->part->job->kv_type;
-    if (type == FH_TYPE_F16) {
-        load_keys(s, FH_TYPE_F16, key, count);
-        load_values(s, FH_TYPE_F16, key, count);
-    } else if (type == FH_TYPE_BF16) {
-        load_keys(s, FH_TYPE_BF16, key, count);
-        load_values(s, FH_TYPE_BF16, key, count);
-    } else {
-        load_keys(s, FH_TYPE_F32, key, count);
-        load_values(s, FH_TYPE_F32, key, count);
+    switch ((unsigned)s->part->job->kv_type) {
+#define LOAD(type)                                                                                                                         \
+    case FH_TYPE_##type:                                                                                                                   \
+        load_keys(s, FH_TYPE_##type, key, count);                                                                                          \
+        load_values(s, FH_TYPE_##type, key, count);                                                                                        \
+        return;
+        FH_KV_TYPES(LOAD)
+#undef LOAD
     }
+    assert(!"a type that a cache cannot have");
 }
 
 /* Scores of `rows` rows with all keys of the block. */

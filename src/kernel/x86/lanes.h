@@ -51,6 +51,26 @@ static inline void vf_store_f16(uint16_t *p, vf a)
 {
     _mm256_storeu_si256((void *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
+static inline vf vf_set1_f16(uint16_t h) { return _mm512_cvtph_ps(_mm256_set1_epi16((short)h)); }
+static inline vf vf_load_i8(const int8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p))); }
+/* The low or the high nibbles of bytes, less 8. */
+static inline vf vf_load_nibbles(const uint8_t *p, bool high)
+{
+    vi v = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p));
+    v = high ? _mm512_srli_epi32(v, 4) : _mm512_and_si512(v, _mm512_set1_epi32(15));
+    return _mm512_cvtepi32_ps(_mm512_sub_epi32(v, _mm512_set1_epi32(8)));
+}
+/* Numbers -8 .. 8 in nibbles, plus 8; 15 at most. */
+static inline vi vf_nibbles(vf a)
+{
+    vi v = _mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(8));
+    return _mm512_and_si512(_mm512_min_epi32(v, _mm512_set1_epi32(15)), _mm512_set1_epi32(15));
+}
+static inline void vf_store_nibbles(uint8_t *p, const float *low, const float *high, float scale)
+{
+    vi a = vf_nibbles(vf_mul(vf_load(low), vf_set1(scale))), b = vf_nibbles(vf_mul(vf_load(high), vf_set1(scale)));
+    _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(_mm512_or_si512(a, _mm512_slli_epi32(b, 4))));
+}
 static inline vf vf_swap_pairs(vf a) { return _mm512_permute_ps(a, 0xb1); }
 static inline vf vf_even(vf a) { return _mm512_moveldup_ps(a); } /* each even element twice */
 static inline vf vf_odd(vf a) { return _mm512_movehdup_ps(a); }
@@ -132,6 +152,26 @@ static inline vf vf_load_bf16(const uint16_t *p)
 static inline void vf_store_f16(uint16_t *p, vf a)
 {
     _mm_storeu_si128((void *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+static inline vf vf_set1_f16(uint16_t h) { return _mm256_cvtph_ps(_mm_set1_epi16((short)h)); }
+static inline vf vf_load_i8(const int8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p))); }
+static inline vf vf_load_nibbles(const uint8_t *p, bool high)
+{
+    vi v = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p));
+    v = high ? _mm256_srli_epi32(v, 4) : _mm256_and_si256(v, _mm256_set1_epi32(15));
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(v, _mm256_set1_epi32(8)));
+}
+static inline vi vf_nibbles(vf a)
+{
+    vi v = _mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(8));
+    return _mm256_and_si256(_mm256_min_epi32(v, _mm256_set1_epi32(15)), _mm256_set1_epi32(15));
+}
+static inline void vf_store_nibbles(uint8_t *p, const float *low, const float *high, float scale)
+{
+    vi a = vf_nibbles(vf_mul(vf_load(low), vf_set1(scale))), b = vf_nibbles(vf_mul(vf_load(high), vf_set1(scale)));
+    vi v = _mm256_or_si256(a, _mm256_slli_epi32(b, 4));
+    __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    _mm_storel_epi64((void *)p, _mm_packus_epi16(words, words));
 }
 static inline vf vf_swap_pairs(vf a) { return _mm256_permute_ps(a, 0xb1); }
 static inline vf vf_even(vf a) { return _mm256_moveldup_ps(a); }

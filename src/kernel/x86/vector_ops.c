@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <math.h>
 
 float ISA(rms_scale)(const float *x, size_t n, float eps)
 {
@@ -62,19 +63,6 @@ static void store_f16(const float *x, size_t n, uint16_t *dst)
     uint16_t halves[LANES];
     vf_store_f16(halves, vf_load_part(x + i, n - i));
     memcpy(dst + i, halves, (n - i) * sizeof *halves);
-}
-
-void ISA(store)(fh_type type, const float *x, size_t n, void *dst)
-{
-    uint16_t *halves = dst;
-    switch ((unsigned)type) {
-    case FH_TYPE_F32: memcpy(dst, x, n * sizeof *x); return;
-    case FH_TYPE_F16: store_f16(x, n, halves); return;
-    case FH_TYPE_BF16:
-        for (size_t i = 0; i < n; i++) halves[i] = fh_f32_to_bf16(x[i]);
-        return;
-    }
-    assert(!"a type that a cache cannot have");
 }
 
 /* ---- quantisation: d = max|x| / 127, q = round(x / d) ----
@@ -159,4 +147,52 @@ void ISA(quantise)(const float *x, size_t blocks, size_t m, int8_t *q, float *fi
         write_int(f + FH_FIG_SUM0 * m, -s.first);
         write_int(f + FH_FIG_SUM1 * m, -s.second);
     }
+}
+
+/* ---- what a cache is kept as: fh_ref_store, to the bit where all is finite ---- */
+
+static void store_q8_0(const float *x, uint8_t *dst)
+{
+    float most = largest(x), inverse = most < TINIEST ? 0 : 127.0f / most;
+    uint16_t d = fh_f32_to_f16(most < TINIEST ? 0 : most / 127.0f);
+    memcpy(dst, &d, sizeof d);
+    quantise_block(x, inverse, (int8_t *)dst + sizeof d);
+}
+
+/* What lies furthest from 0, the positive one of two; `most` is how far. */
+static float furthest(const float *x, float most)
+{
+    vf high = vf_load(x);
+    for (size_t i = LANES; i < FH_PACK_COLS; i += LANES) high = vf_max(high, vf_load(x + i));
+    return vf_hmax(high) >= most ? most : -most;
+}
+
+static void store_q4_0(const float *x, uint8_t *dst)
+{
+    float most = largest(x), m = isfinite(most) ? furthest(x, most) : most, inverse = most < TINIEST ? 0 : -8.0f / m;
+    uint16_t d = fh_f32_to_f16(most < TINIEST ? 0 : m / -8.0f);
+    memcpy(dst, &d, sizeof d);
+    for (size_t i = 0; i < FH_PACK_COLS / 2; i += LANES) vf_store_nibbles(dst + sizeof d + i, x + i, x + FH_PACK_COLS / 2 + i, inverse);
+}
+
+static void store_blocks(fh_type type, const float *x, size_t n, uint8_t *dst)
+{
+    size_t bytes = fh_type_block_bytes(type);
+    for (size_t b = 0; b < n / FH_PACK_COLS; b++)
+        type == FH_TYPE_Q8_0 ? store_q8_0(x + b * FH_PACK_COLS, dst + b * bytes) : store_q4_0(x + b * FH_PACK_COLS, dst + b * bytes);
+}
+
+void ISA(store)(fh_type type, const float *x, size_t n, void *dst)
+{
+    uint16_t *halves = dst;
+    switch ((unsigned)type) {
+    case FH_TYPE_F32: memcpy(dst, x, n * sizeof *x); return;
+    case FH_TYPE_F16: store_f16(x, n, halves); return;
+    case FH_TYPE_BF16:
+        for (size_t i = 0; i < n; i++) halves[i] = fh_f32_to_bf16(x[i]);
+        return;
+    case FH_TYPE_Q8_0:
+    case FH_TYPE_Q4_0: store_blocks(type, x, n, dst); return;
+    }
+    assert(!"a type that a cache cannot have");
 }

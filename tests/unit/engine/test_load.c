@@ -135,6 +135,50 @@ static void a_context_beyond_the_model_or_the_memory_is_refused(void **state)
     fh_engine_close(e);
 }
 
+static void a_cache_of_fewer_bits_is_smaller_and_counted_so(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"f16", "q8_0", "q4_0"};
+    static const uint64_t block_bytes[] = {64, 34, 18};
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    t.head_dim = 32;
+    t.context = 1 << 20;
+    uint32_t lowered[3];
+    fh_err *err = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        fh_engine *e = NULL;
+        fh_engine_options o = {.context_tok = 1000, .parallel = 1};
+        no_error(fh_engine_kv_parse(names[i], &o.kv, &err), err);
+        no_error(open_tiny(&t, "kv", o, &e, &err), err);
+        assert_string_equal(fh_engine_info_get(e)->kv_type, names[i]);
+        assert_int_equal(fh_engine_info_get(e)->kv_bytes, 2 * 2 * 2 * block_bytes[i] * 1024); /* layers, both, heads, tokens */
+        fh_engine_close(e);
+        o = (fh_engine_options){.memory_limit_bytes = 32 << 20, .parallel = 16, .kv = o.kv};
+        no_error(open_tiny(&t, "kv-lowered", o, &e, &err), err);
+        lowered[i] = fh_engine_info_get(e)->context_tok;
+        fh_engine_close(e);
+    }
+    assert_true(lowered[0] < lowered[1] && lowered[1] < lowered[2]);
+}
+
+static void a_cache_that_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    tiny_gguf t;
+    tiny_gguf_default(&t); /* heads of 16 */
+    fh_engine *e = NULL;
+    fh_engine_kv kv;
+    fh_err *err = NULL;
+    assert_int_equal(open_tiny(&t, "heads", (fh_engine_options){.kv = FH_ENGINE_KV_Q8_0}, &e, &err), FH_E_USAGE);
+    assert_non_null(strstr(fh_err_message(err), "heads of this model are 16"));
+    fh_err_free(err);
+    err = NULL;
+    assert_int_equal(fh_engine_kv_parse("q5_0", &kv, &err), FH_E_USAGE);
+    assert_non_null(strstr(fh_err_message(err), "q5_0"));
+    fh_err_free(err);
+}
+
 static void loading_reports_progress_and_can_be_given_up(void **state)
 {
     (void)state;
@@ -219,6 +263,8 @@ int main(void)
         cmocka_unit_test(a_missing_or_misshapen_tensor_is_named),
         cmocka_unit_test(experts_that_cannot_be_computed_are_named),
         cmocka_unit_test(a_context_beyond_the_model_or_the_memory_is_refused),
+        cmocka_unit_test(a_cache_of_fewer_bits_is_smaller_and_counted_so),
+        cmocka_unit_test(a_cache_that_cannot_be_is_refused),
         cmocka_unit_test(loading_reports_progress_and_can_be_given_up),
         cmocka_unit_test(a_model_without_chat_template_opens),
         cmocka_unit_test(opening_survives_every_allocation_that_fails),

@@ -152,11 +152,12 @@ static void read_text_tokens(fh_engine *e, fh_tokens *ids)
     ids->count = 2048;
 }
 
-static void eval_starter(bool exact, fh_tokens *ids, fh_eval_row *row, divergence *d)
+static void eval_starter(fh_engine_options o, fh_tokens *ids, fh_eval_row *row, divergence *d)
 {
     FH_AUTO(fh_engine) fh_engine *e = NULL;
     fh_err *err = NULL;
-    fh_engine_options o = {.model_path = starter(), .exact = exact, .parallel = 1};
+    o.model_path = starter();
+    o.parallel = 1;
     no_error(fh_engine_open(&e, &o, &err), err);
     if (ids->count == 0) read_text_tokens(e, ids);
     d->vocab = fh_engine_info_get(e)->vocab_size;
@@ -173,9 +174,9 @@ static void the_fast_path_is_near_the_exact_one(void **state)
     fh_tokens ids = {0};
     divergence d = {.exact = tmpfile()};
     assert_non_null(d.exact);
-    eval_starter(true, &ids, save_row, &d);
+    eval_starter((fh_engine_options){.exact = true}, &ids, save_row, &d);
     rewind(d.exact);
-    eval_starter(false, &ids, diverge_row, &d);
+    eval_starter((fh_engine_options){0}, &ids, diverge_row, &d);
     double mean = d.kl / (double)d.rows, same = (double)d.same / (double)d.rows;
     print_message("# fast against exact: %zu positions, mean KL %.5f nats, worst %.4f, same top token %.2f %%\n", d.rows, mean, d.worst_kl,
                   same * 100);
@@ -187,19 +188,53 @@ static void the_fast_path_is_near_the_exact_one(void **state)
     fh_tokens_fini(&ids);
 }
 
+/* What the cache's type alone does: all other arithmetic is exact. The bounds are of this model, whose heads are small. */
+static void a_cache_of_fewer_bits_stays_within_its_bound(void **state)
+{
+    static const struct {
+        fh_engine_kv kv;
+        const char *name;
+        double kl, same;
+    } bounds[] = {{FH_ENGINE_KV_Q8_0, "q8_0", 0.0008, 0.98}, {FH_ENGINE_KV_Q4_0, "q4_0", 0.18, 0.75}};
+    (void)state;
+    need_starter();
+    fh_tokens ids = {0};
+    divergence d = {.exact = tmpfile()};
+    assert_non_null(d.exact);
+    eval_starter((fh_engine_options){.exact = true, .kv = FH_ENGINE_KV_F16}, &ids, save_row, &d);
+    for (size_t i = 0; i < FH_COUNT(bounds); i++) {
+        rewind(d.exact);
+        d.kl = d.worst_kl = 0;
+        d.rows = d.same = 0;
+        eval_starter((fh_engine_options){.exact = true, .kv = bounds[i].kv}, &ids, diverge_row, &d);
+        double mean = d.kl / (double)d.rows, same = (double)d.same / (double)d.rows;
+        print_message("# %s against f16: %zu positions, mean KL %.5f nats, worst %.4f, same top token %.2f %%\n", bounds[i].name, d.rows,
+                      mean, d.worst_kl, same * 100);
+        assert_true(mean < bounds[i].kl);
+        assert_true(same > bounds[i].same);
+    }
+    fclose(d.exact);
+    free(d.row);
+    fh_tokens_fini(&ids);
+}
+
 /* ---- decoding through the cache ---- */
 
 static void decoding_equals_the_full_pass(void **state)
 {
     (void)state;
-    for (int exact = 0; exact < 2; exact++) {
+    for (int round = 0; round < 5; round++) {
+        bool exact = round % 2;
         tiny_gguf t;
         tiny_gguf_default(&t);
         t.type = TINY_Q4_0;
+        t.head_dim = 32;
         FH_AUTO(fh_engine) fh_engine *e = NULL;
         fh_err *err = NULL;
         fh_engine_options o = {
             .model_path = write_tiny(&t, "decode"), .exact = exact, .no_vocab = true, .parallel = 1, .threads = 2, .deterministic = true};
+        o.kv = (const fh_engine_kv[]){FH_ENGINE_KV_DEFAULT, FH_ENGINE_KV_DEFAULT, FH_ENGINE_KV_Q8_0, FH_ENGINE_KV_Q8_0,
+                                      FH_ENGINE_KV_Q4_0}[round];
         no_error(fh_engine_open(&e, &o, &err), err);
         fh_token ids[200];
         for (int i = 0; i < 200; i++) ids[i] = (i * 7 + i * i) % 256;
@@ -217,10 +252,9 @@ static void decoding_equals_the_full_pass(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tiny_models_agree_with_transformers),
-        cmocka_unit_test(decoding_equals_the_full_pass),
-        cmocka_unit_test(the_starter_agrees_with_transformers),
-        cmocka_unit_test(the_fast_path_is_near_the_exact_one),
+        cmocka_unit_test(tiny_models_agree_with_transformers),          cmocka_unit_test(decoding_equals_the_full_pass),
+        cmocka_unit_test(the_starter_agrees_with_transformers),         cmocka_unit_test(the_fast_path_is_near_the_exact_one),
+        cmocka_unit_test(a_cache_of_fewer_bits_stays_within_its_bound),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

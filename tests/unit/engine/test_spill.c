@@ -212,16 +212,17 @@ static void a_killed_writer_leaves_nothing_that_is_used(void **state)
 /* ---- an engine ---- */
 
 /* The very same file each time. */
-static void start_with_pages(running *r)
+static void start_with_pages(running *r, fh_engine_kv kv)
 {
     tiny_gguf t;
     tiny_gguf_default(&t);
     t.type = TINY_Q8_0;
     t.context = 2048;
+    t.head_dim = 32;
     static const char *path;
     if (!path) path = write_tiny(&t, "tiny");
-    start_engine(r,
-                 &(fh_engine_options){.model_path = path, .threads = 2, .deterministic = true, .parallel = 2, .page_cache = pages_folder});
+    start_engine(r, &(fh_engine_options){
+                        .model_path = path, .threads = 2, .deterministic = true, .parallel = 2, .page_cache = pages_folder, .kv = kv});
 }
 
 static void the_next_start_goes_on_from_what_is_on_disk(void **state)
@@ -235,11 +236,11 @@ static void the_next_start_goes_on_from_what_is_on_disk(void **state)
     new_folder();
     fh_gen_request q = request_of(ids, COUNT), o = request_of(others, COUNT);
     o.off_disk = true;
-    start_with_pages(&r);
+    start_with_pages(&r, FH_ENGINE_KV_DEFAULT);
     answer(&r, &first, &q);
     answer(&r, &hidden, &o);
     stop_engine(&r);
-    start_with_pages(&r);
+    start_with_pages(&r, FH_ENGINE_KV_DEFAULT);
     answer(&r, &again, &q);
     assert_int_equal(again.end.cached_tok, 5 * PAGE);
     assert_memory_equal(again.ids, first.ids, 16 * sizeof(fh_token));
@@ -248,7 +249,7 @@ static void the_next_start_goes_on_from_what_is_on_disk(void **state)
     answer(&r, &hidden, &o);
     assert_int_equal(hidden.end.cached_tok, 0);
     stop_engine(&r);
-    start_with_pages(&r);
+    start_with_pages(&r, FH_ENGINE_KV_DEFAULT);
     q.off_disk = true;
     answer(&r, &off, &q);
     assert_int_equal(off.end.cached_tok, 0);
@@ -257,6 +258,29 @@ static void the_next_start_goes_on_from_what_is_on_disk(void **state)
     answer(&r, &off, &q);
     assert_int_equal(off.end.cached_tok, 0);
     stop_engine(&r);
+}
+
+/* Each finds what an engine of its kind left, and nothing of the other kinds. */
+static void pages_are_of_one_type_of_cache(void **state)
+{
+    (void)state;
+    enum { COUNT = 3 * PAGE + 10 };
+    static const fh_engine_kv kinds[] = {FH_ENGINE_KV_F16, FH_ENGINE_KV_Q8_0, FH_ENGINE_KV_Q4_0};
+    static asked first[3], again;
+    running r;
+    fh_token ids[COUNT];
+    for (fh_token i = 0; i < COUNT; i++) ids[i] = (i * 37 + i * i) % 256;
+    fh_gen_request q = request_of(ids, COUNT);
+    new_folder();
+    for (size_t i = 0; i < 2 * FH_COUNT(kinds); i++) {
+        asked *a = i < 3 ? &first[i] : &again;
+        start_with_pages(&r, kinds[i % 3]);
+        answer(&r, a, &q);
+        stop_engine(&r);
+        assert_int_equal(a->end.cached_tok, i < 3 ? 0 : 3 * PAGE);
+        assert_memory_equal(a->ids, first[i % 3].ids, 16 * sizeof(fh_token));
+        assert_memory_equal(a->logprobs, first[i % 3].logprobs, 16 * sizeof(float));
+    }
 }
 
 /* A quarter of the cache may wait to be written, 16 pages here. */
@@ -269,7 +293,7 @@ static void what_comes_later_goes_to_disk_too(void **state)
     char path[800];
     fh_token ids[COUNT];
     new_folder();
-    start_with_pages(&r);
+    start_with_pages(&r, FH_ENGINE_KV_DEFAULT);
     for (fh_token n = 0; n < REQUESTS; n++) {
         for (fh_token i = 0; i < COUNT; i++) ids[i] = (i * 13 + i * i + n) % 256;
         fh_gen_request q = request_of(ids, COUNT);
@@ -291,6 +315,7 @@ int main(void)
         cmocka_unit_test(a_killed_writer_leaves_nothing_that_is_used),
         cmocka_unit_test(the_next_start_goes_on_from_what_is_on_disk),
         cmocka_unit_test(what_comes_later_goes_to_disk_too),
+        cmocka_unit_test(pages_are_of_one_type_of_cache),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

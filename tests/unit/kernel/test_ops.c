@@ -265,6 +265,119 @@ static void store_rounds_as_the_scalar_conversion_does(void **state)
     }
 }
 
+/* ---- quantised caches ---- */
+
+static const fh_type quantised[] = {FH_TYPE_Q8_0, FH_TYPE_Q4_0};
+
+/* Some of all magnitudes; blocks of zeros, of ties between quants, of opposites. */
+static void hard_floats(float *x, size_t n, unsigned round)
+{
+    random_floats(x, n, powf(10, (float)(round % 76) - 37));
+    for (size_t i = 0; i < n; i++) {
+        if (round % 7 == 1) x[i] = 0;
+        if (round % 7 == 2) x[i] = (float)(random_u64() % 255) / 2 - 63.5f; /* the largest is 63.5: steps of a half */
+        if (round % 7 == 3) x[i] = i % 2 ? 4 : -4;
+        if (round % 7 == 4 && i % 32) x[i] *= 1e-4f;
+        if (round % 7 == 5) x[i] = fabsf(x[i]);
+    }
+}
+
+static void quantised_stores_are_the_reference_to_the_bit(void **state)
+{
+    enum { BLOCKS = 6, N = BLOCKS * 32 };
+    float x[N];
+    uint8_t got[BLOCKS * 34 + 1], want[BLOCKS * 34];
+    fh_worker alone = {NULL, 0, 1};
+    FOR_EACH_TABLE(k)
+    {
+        for (unsigned round = 0; round < 1500; round++) {
+            fh_type type = quantised[round % 2];
+            size_t n = 32 * (1 + round % BLOCKS), bytes = fh_type_bytes(type, n);
+            hard_floats(x, n, round / 2);
+            got[bytes] = 0x5a;
+            fh_kv_store(k, type, x, 1, n, n, &(void *){got}, &alone);
+            fh_ref_store(type, x, n, want);
+            assert_memory_equal(got, want, bytes);
+            assert_int_equal(got[bytes], 0x5a);
+        }
+    }
+}
+
+/* No further from the floats than the steps allow: half of one, and with four bits, where there is one quant less above zero, one. */
+static void quantised_stores_stay_within_a_step(void **state)
+{
+    float x[32], back[32];
+    uint8_t block[34];
+    for (unsigned round = 0; round < 4000; round++) {
+        fh_type type = quantised[round % 2];
+        float most = 0;
+        random_floats(x, 32, powf(10, (float)(round % 6) - 2));
+        for (size_t i = 0; i < 32; i++) most = fmaxf(most, fabsf(x[i]));
+        float step = most / (type == FH_TYPE_Q8_0 ? 127 : 8);
+        fh_ref_store(type, x, 32, block);
+        fh_ref_dequant(type, block, back, 32);
+        near(back, x, 32, 1e-3f, step * (type == FH_TYPE_Q8_0 ? 0.5f : 1.0f), "stored");
+    }
+}
+
+static void what_is_not_finite_stays_visible_in_a_quantised_cache(void **state)
+{
+    static const float odd[] = {NAN, INFINITY, -INFINITY, 3e38f};
+    fh_worker alone = {NULL, 0, 1};
+    FOR_EACH_TABLE(k)
+    {
+        for (size_t i = 0; i < 2 * FH_COUNT(odd); i++) {
+            float x[64], back[64];
+            uint8_t row[68];
+            fh_type type = quantised[i % 2];
+            random_floats(x, 64, 1);
+            x[5 + i] = odd[i / 2];
+            fh_kv_store(k, type, x, 1, 64, 64, &(void *){row}, &alone);
+            fh_ref_dequant(type, row, back, 64);
+            assert_false(isfinite(back[5 + i]));
+            for (size_t j = 32; j < 64; j++) assert_true(isfinite(back[j]));
+        }
+    }
+}
+
+/* A head is turned in part and then stored as whole blocks, behind the head before it. */
+static void keys_go_into_a_quantised_cache_turned(void **state)
+{
+    enum { HEADS = 2, KV = 2, DIM = 64, TURNED = 40 };
+    float q[HEADS * DIM], key[KV * DIM], value[KV * DIM], cs[TURNED], freq[TURNED / 2], turned[KV * DIM];
+    uint8_t keys[KV * 68], values[KV * 68], want[KV * 68];
+    const int32_t pos = 1234;
+    fh_worker alone = {NULL, 0, 1};
+    for (size_t i = 0; i < TURNED / 2; i++) freq[i] = powf(10000, -(float)i / 20);
+    fh_rope_table(freq, TURNED, 1, &pos, 1, cs, &alone);
+    random_floats(q, FH_COUNT(q), 1), random_floats(key, FH_COUNT(key), 3), random_floats(value, FH_COUNT(value), 3);
+    FOR_EACH_TABLE(k)
+    {
+        for (size_t t = 0; t < FH_COUNT(quantised); t++) {
+            fh_type type = quantised[t];
+            fh_rope_job job = {.n = 1,
+                               .heads = HEADS,
+                               .kv_heads = KV,
+                               .head_dim = DIM,
+                               .rope_dims = TURNED,
+                               .q = q,
+                               .k = key,
+                               .v = value,
+                               .cs = cs,
+                               .kv_type = type,
+                               .k_rows = &(void *){keys},
+                               .v_rows = &(void *){values}};
+            fh_rope_store(k, &job, &alone);
+            memcpy(turned, key, sizeof key);
+            fh_rope_pairs(k, turned, 1, KV, DIM, TURNED, KV * DIM, freq, 1, &pos, &alone);
+            fh_ref_store(type, turned, KV * DIM, want);
+            assert_memory_equal(keys, want, fh_type_bytes(type, KV * DIM));
+            fh_ref_store(type, value, KV * DIM, want);
+            assert_memory_equal(values, want, fh_type_bytes(type, KV * DIM));
+        }
+    }
+}
+
 /* ---- attention ---- */
 
 typedef struct attention {
@@ -281,7 +394,8 @@ static attention attention_make(size_t heads, size_t kv_heads, size_t dim, fh_ty
 {
     attention a = {.job = {.heads = heads, .kv_heads = kv_heads, .head_dim = dim, .scale = 1 / sqrtf((float)dim), .kv_type = type}};
     size_t pages = 0, row = kv_heads * dim;
-    a.job.kv_stride_bytes = row * fh_type_block_bytes(type) + 64;
+    float largest = type == FH_TYPE_Q8_0 ? 2.0f / 256 : type == FH_TYPE_Q4_0 ? 2.0f / 16 : 2; /* numbers of -2 .. 2, whatever the type */
+    a.job.kv_stride_bytes = fh_type_bytes(type, row) + 64;
     a.job.page_bytes = 2 * FH_KV_PAGE_TOK * a.job.kv_stride_bytes + 128;
     for (size_t i = 0; i < seq_count; i++) pages += shape[i][1] / FH_KV_PAGE_TOK + 1;
     a.cache = fh_alloc(pages * a.job.page_bytes);
@@ -290,7 +404,7 @@ static attention attention_make(size_t heads, size_t kv_heads, size_t dim, fh_ty
     a.job.v = a.cache + FH_KV_PAGE_TOK * a.job.kv_stride_bytes;
     for (size_t i = 0; i < pages; i++) {
         for (size_t r = 0; r < 2 * (size_t)FH_KV_PAGE_TOK; r++)
-            random_blocks(type, a.cache + i * a.job.page_bytes + r * a.job.kv_stride_bytes, row * fh_type_block_bytes(type), 2);
+            random_blocks(type, a.cache + i * a.job.page_bytes + r * a.job.kv_stride_bytes, fh_type_bytes(type, row), largest);
     }
     for (size_t i = 0, first = 0; i < seq_count; i++) { /* the last page comes first */
         a.seqs[i] = (fh_attn_seq){a.rows, shape[i][0], shape[i][1], a.pages + first};
@@ -365,13 +479,32 @@ static void attention_agrees_on_many_shapes(void **state)
     }
 }
 
+static void attention_agrees_on_quantised_caches(void **state)
+{
+    static const size_t heads[][3] = {{9, 3, 64}, {1, 1, 32}, {4, 2, 96}, {2, 1, 256}, {60, 1, 32}, {2, 2, 576}};
+    static const size_t shapes[][3][2] = {{{1, 1}, {1, 33}, {1, 300}}, {{70, 70}, {1, 5}, {3, 40}}, {{5, 64}, {33, 65}, {1, 31}}};
+    FOR_EACH_TABLE(k)
+    {
+        for (size_t h = 0; h < 2 * FH_COUNT(heads); h++) {
+            for (size_t s = FH_SANITIZED ? h % 3 : 0; s < FH_COUNT(shapes); s += FH_SANITIZED ? 3 : 1) {
+                const size_t *shape = heads[h / 2];
+                attention a = attention_make(shape[0], shape[1], shape[2], quantised[h % 2], 3, shapes[s]);
+                attention_solve(&a, k, 1 + (unsigned)(h % 3));
+                attention_check(&a);
+                attention_free(&a);
+            }
+        }
+    }
+}
+
 static void a_long_cache_split_along_its_keys_agrees(void **state)
 {
     FOR_EACH_TABLE(k)
     {
         for (unsigned workers = 1; workers <= 4; workers++) {
             for (size_t keys = 250; keys < 1500; keys = keys * 2 + 3) {
-                attention a = attention_make(9, 3, 64, FH_TYPE_F16, 1, (const size_t[][2]){{1, keys}});
+                fh_type type = (const fh_type[]){FH_TYPE_F16, FH_TYPE_Q8_0, FH_TYPE_Q4_0}[keys % 3];
+                attention a = attention_make(9, 3, 64, type, 1, (const size_t[][2]){{1, keys}});
                 a.job.scratch = fh_alloc(fh_attn_scratch_floats(9, 64, workers) * sizeof(float));
                 attention_solve(&a, k, workers);
                 attention_check(&a);
@@ -461,7 +594,12 @@ int main(void)
         cmocka_unit_test(rotations_and_stores_agree),
         cmocka_unit_test(heads_take_biases_norms_and_turn_by_halves),
         cmocka_unit_test(store_rounds_as_the_scalar_conversion_does),
+        cmocka_unit_test(quantised_stores_are_the_reference_to_the_bit),
+        cmocka_unit_test(quantised_stores_stay_within_a_step),
+        cmocka_unit_test(what_is_not_finite_stays_visible_in_a_quantised_cache),
+        cmocka_unit_test(keys_go_into_a_quantised_cache_turned),
         cmocka_unit_test(attention_agrees_on_many_shapes),
+        cmocka_unit_test(attention_agrees_on_quantised_caches),
         cmocka_unit_test(a_long_cache_split_along_its_keys_agrees),
         cmocka_unit_test(queries_that_are_split_together_are_those_alone_bit_for_bit),
         cmocka_unit_test(scores_far_apart_do_not_overflow),

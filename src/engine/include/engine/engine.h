@@ -30,6 +30,17 @@ typedef enum fh_drafts {
     FH_DRAFTS_ALWAYS /* whatever can be guessed, for tests and measurements */
 } fh_drafts;
 
+/* What keys and values are kept as. In blocks of 8 or 4 bits the cache takes 0.53 or 0.28 of the memory, and attention reads that much
+ * less; answers are a little further from the exact ones (docs/BENCHMARKS.md). */
+typedef enum fh_engine_kv {
+    FH_ENGINE_KV_DEFAULT, /* F16; F32 when exact */
+    FH_ENGINE_KV_F16,
+    FH_ENGINE_KV_Q8_0,
+    FH_ENGINE_KV_Q4_0
+} fh_engine_kv;
+/* By name: f16, q8_0, q4_0; NULL is the default. FH_E_USAGE when there is no such one. */
+int fh_engine_kv_parse(const char *name, fh_engine_kv *ret, fh_err **err);
+
 typedef struct fh_engine_options {
     const char *model_path;
     unsigned threads;     /* 0: one a physical core */
@@ -38,7 +49,8 @@ typedef struct fh_engine_options {
     uint64_t kv_tok;      /* tokens that the cache holds, of all sequences and for later ones; 0: parallel times context_tok */
     uint32_t batch_tok;   /* tokens of one step; 0: 512 */
     bool deterministic;   /* a request's tokens do not depend on what else is in the batch, bit for bit */
-    bool exact;           /* float arithmetic: no quantised activations, float32 cache */
+    bool exact;           /* float arithmetic: no quantised activations, and by default a float32 cache */
+    fh_engine_kv kv;
     fh_drafts drafts;
     bool no_vocab;               /* do without tokenizer and chat template (measurements on token ids) */
     uint64_t memory_limit_bytes; /* 0: what the machine has */
@@ -57,6 +69,7 @@ FH_DEFINE_AUTO(fh_engine, fh_engine_close);
 
 typedef struct fh_engine_info {
     const char *architecture, *name; /* borrowed from the engine; name "" when the file says none */
+    const char *kv_type;             /* "f16", ... */
     const char *isa, *peak;          /* peak: of bench.h, what its products are held against; NULL: none */
     uint64_t kv_tok;                 /* whole pages */
     uint32_t context_tok, trained_context_tok, vocab_size, layers, embd, batch_tok;

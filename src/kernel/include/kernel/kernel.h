@@ -148,8 +148,8 @@ typedef struct fh_rope_job {
     const float *q_bias, *k_bias, *v_bias; /* NULL, or a bias for each dimension of each head */
     const float *q_norm, *k_norm;          /* NULL, or weights [head_dim] of the norm of each head */
     float norm_eps;
-    const float *cs; /* of fh_rope_table; n rows */
-    fh_type kv_type;
+    const float *cs;                     /* of fh_rope_table; n rows */
+    fh_type kv_type;                     /* of FH_KV_TYPES; heads are whole blocks of it */
     void *const *k_rows, *const *v_rows; /* n addresses each; not overlapping */
 } fh_rope_job;
 void fh_rope_store(const fh_kernels *k, const fh_rope_job *job, fh_worker *wk);
@@ -158,7 +158,9 @@ void fh_rope_store(const fh_kernels *k, const fh_rope_job *job, fh_worker *wk);
 
 #define FH_HEAD_DIM_MAX       1024
 #define FH_ATTN_SPLIT_QUERIES 8
-#define FH_KV_PAGE_TOK        64 /* tokens of a page of the cache; whole blocks of keys, so that a block never lies in two pages */
+/* What keys and values may be kept as. */
+#define FH_KV_TYPES(X) X(F32) X(F16) X(BF16) X(Q8_0) X(Q4_0)
+#define FH_KV_PAGE_TOK 64 /* tokens of a page of the cache; whole blocks of keys, so that a block never lies in two pages */
 
 /* One sequence's part of a batch: queries q_first .. q_first + q_count of the batch, positions kv_len - q_count .. kv_len - 1, over the
  * first kv_len rows of its cache (its own new rows already written). Causal. Row r is row r % FH_KV_PAGE_TOK of page
@@ -170,7 +172,7 @@ typedef struct fh_attn_seq {
 typedef struct fh_attn {
     size_t heads, kv_heads, head_dim; /* heads a multiple of kv_heads, head_dim at most FH_HEAD_DIM_MAX */
     float scale;
-    fh_type kv_type; /* F16, BF16 or F32 */
+    fh_type kv_type; /* of FH_KV_TYPES; heads are whole blocks of it */
     size_t kv_stride_bytes, page_bytes;
     const void *k, *v; /* of page 0: rows [FH_KV_PAGE_TOK][kv_heads * head_dim] of kv_type, row stride kv_stride_bytes */
     const fh_attn_seq *seqs;

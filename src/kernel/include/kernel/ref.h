@@ -7,6 +7,10 @@
 
 /* Dequantises n elements (a multiple of the block) of GGUF layout. */
 void fh_ref_dequant(fh_type type, const void *src, float *dst, size_t n);
+/* The other way, for what a cache may be kept as (FH_KV_TYPES). Blocks of 32, as GGUF has them: Q8_0: d = max|x| / 127; Q4_0: d = m / -8,
+ * m being what lies furthest from 0, the positive one of two; q = x / d to the nearest, even where it lies between. A block with something
+ * that is not finite does not become finite. */
+void fh_ref_store(fh_type type, const float *x, size_t n, void *dst);
 /* Sum of products of one dequantised row with x. */
 double fh_ref_dot(fh_type type, const void *row, const float *x, size_t n);
 void fh_ref_rms_norm(const float *x, const float *w, float eps, size_t cols, float *y);

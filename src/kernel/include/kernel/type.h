@@ -44,6 +44,7 @@ bool fh_type_known(uint32_t gguf_id);
 const char *fh_type_name(uint32_t gguf_id); /* also names types that are not supported (NVFP4 ...); "?" for unheard of */
 size_t fh_type_block_elems(fh_type t);
 size_t fh_type_block_bytes(fh_type t);
+size_t fh_type_bytes(fh_type t, size_t elems); /* of whole blocks */
 /* Bytes of a row of `cols` elements; false when cols is no multiple of the block or the product overflows. */
 bool fh_type_row_bytes(fh_type t, uint64_t cols, size_t *ret);
 
