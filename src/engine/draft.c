@@ -36,6 +36,12 @@ static size_t window_of(size_t most_tok)
 }
 _Static_assert((FH_LIMIT_DRAFT_LOOKBACK & (FH_LIMIT_DRAFT_LOOKBACK - 1)) == 0, "the window is a power of two");
 
+_Static_assert(2 * 2 * sizeof(uint32_t) <= DRAFT_TOK_BYTES, "two numbers a token, and the window may be twice as long");
+size_t draft_bytes(size_t most_tok)
+{
+    return sizeof(draft) + window_of(most_tok) * 2 * sizeof(uint32_t);
+}
+
 void draft_free(draft *d)
 {
     if (!d) return;

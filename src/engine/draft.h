@@ -28,6 +28,8 @@ typedef struct draft_source {
 } draft_source;
 int draft_new(draft **ret, const draft_source *source, fh_err **err);
 void draft_free(draft *d);
+enum { DRAFT_TOK_BYTES = 16 };       /* at most, of draft_bytes, for a token more */
+size_t draft_bytes(size_t most_tok); /* what one takes for so many tokens, its prediction's among them */
 FH_DEFINE_AUTO(draft, draft_free);
 
 /* What may follow the count tokens of the sequence, which begin with those of the call before. */

@@ -1,16 +1,10 @@
-/* Opening a model: the file, the family, the memory it will need, the weights, the cache and the buffers of a step. */
-#include "base/limits.h"
+/* Opening a model: the file, the family, the weights, the cache and the buffers of a step. */
 #include "engine_private.h"
 #include "kernel/speed.h"
-#include "sys/cpu.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-typedef struct sizes { /* what will be made, before it is */
-    uint64_t weights, kv, fixed;
-} sizes;
 
 static int find_family(fh_engine *e, const fh_load *l, fh_err **err)
 {
@@ -102,133 +96,6 @@ static void read_name(fh_engine *e)
     if (fh_utf8_valid(name.ptr, len)) memcpy(e->name, name.ptr, len);
 }
 
-/* ---- memory ---- */
-
-static uint64_t kv_tokens(const fh_engine_info *i)
-{
-    return (uint64_t)i->parallel * fh_kv_pages_of(i->context_tok) * FH_KV_PAGE_TOK;
-}
-
-static const struct {
-    const char *name;
-    fh_type type;
-} kv_kinds[] = {[FH_ENGINE_KV_DEFAULT] = {"f32", FH_TYPE_F32},
-                [FH_ENGINE_KV_F16] = {"f16", FH_TYPE_F16},
-                [FH_ENGINE_KV_Q8_0] = {"q8_0", FH_TYPE_Q8_0},
-                [FH_ENGINE_KV_Q4_0] = {"q4_0", FH_TYPE_Q4_0}};
-
-int fh_engine_kv_parse(const char *name, fh_engine_kv *ret, fh_err **err)
-{
-    fh_engine_kv kind = FH_ENGINE_KV_DEFAULT;
-    for (size_t i = FH_ENGINE_KV_F16; name && i < FH_COUNT(kv_kinds); i++)
-        if (strcmp(name, kv_kinds[i].name) == 0) kind = (fh_engine_kv)i;
-    if (name && kind == FH_ENGINE_KV_DEFAULT) {
-        fh_err_set(err, FH_E_USAGE, "the cache cannot be kept as '%.32s'", name);
-        fh_err_hint(err, "it can as f16, q8_0 or q4_0");
-        return FH_E_USAGE;
-    }
-    *ret = kind;
-    return 0;
-}
-
-static int choose_kv(fh_engine *e, const fh_engine_options *o, fh_err **err)
-{
-    fh_engine_kv kind = o->kv == FH_ENGINE_KV_DEFAULT && !o->exact ? FH_ENGINE_KV_F16 : o->kv;
-    size_t bytes;
-    e->kv_type = kv_kinds[kind].type;
-    e->info.kv_type = kv_kinds[kind].name;
-    if (fh_type_row_bytes(e->kv_type, e->model.shape.head_dim, &bytes)) return 0;
-    fh_err_set(err, FH_E_USAGE, "the heads of this model are %u numbers, and %s keeps %zu together", e->model.shape.head_dim,
-               e->info.kv_type, fh_type_block_elems(e->kv_type));
-    fh_err_hint(err, "leave its cache in f16");
-    return FH_E_USAGE;
-}
-
-static fh_kv kv_shape(const fh_engine *e)
-{
-    const fh_shape *s = &e->model.shape;
-    size_t row = fh_type_bytes(e->kv_type, (size_t)s->kv_heads * s->head_dim);
-    return (fh_kv){.type = e->kv_type, .layers = s->layers, .row_bytes = row, .page_count = e->info.kv_tok / FH_KV_PAGE_TOK};
-}
-
-static uint64_t memory_available(const fh_engine_options *o)
-{
-    fh_topo t = {0};
-    fh_topo_read(&t);
-    uint64_t have = t.memory_available_bytes ? t.memory_available_bytes : UINT64_MAX;
-    return o->memory_limit_bytes ? FH_MIN(have, o->memory_limit_bytes) : have;
-}
-
-static int refuse_memory(const sizes *need, uint64_t have, uint64_t context_fits, fh_err **err)
-{
-    const double mib = 1024.0 * 1024.0;
-    fh_err_set(err, FH_E_NOMEM, "the model needs %.0f MiB for weights, %.0f MiB for the cache and %.0f MiB besides; %.0f MiB are there",
-               (double)need->weights / mib, (double)need->kv / mib, (double)need->fixed / mib, (double)have / mib);
-    if (context_fits >= 64)
-        fh_err_hint(err, "--context %llu with the same --parallel would fit", (unsigned long long)context_fits);
-    else
-        fh_err_hint(err, "take a smaller variant of the model, or fewer sequences with --parallel");
-    return FH_E_NOMEM;
-}
-
-/* The context that was asked for must fit; one that we chose is lowered until it does. */
-static int fit_memory(fh_engine *e, const fh_engine_options *o, const fh_load *l, fh_err **err)
-{
-    fh_kv kv = kv_shape(e);
-    size_t kv_bytes;
-    if (!fh_kv_bytes(&kv, &kv_bytes)) return fh_err_nomem(err);
-    uint64_t per_page = kv_bytes / kv.page_count * e->info.parallel, have = memory_available(o); /* of each sequence */
-    const fh_shape *s = &e->model.shape;
-    sizes need = {.weights = l->packed_bytes,
-                  .kv = kv_bytes,
-                  .fixed =
-                      ((uint64_t)e->logit_rows * 3 * s->vocab + (uint64_t)e->info.batch_tok * s->row_floats) * sizeof(float) + (16u << 20)};
-    if (need.weights + need.kv + need.fixed <= have) return 0;
-    uint64_t rest = have > need.weights + need.fixed ? have - need.weights - need.fixed : 0, fits = rest / per_page * FH_KV_PAGE_TOK;
-    if (o->context_tok || o->kv_tok || fits < FH_MIN(512u, e->info.context_tok)) return refuse_memory(&need, have, fits, err);
-    e->info.context_tok = (uint32_t)FH_MIN(fits, (uint64_t)e->info.context_tok);
-    e->info.kv_tok = kv_tokens(&e->info);
-    return 0;
-}
-
-static void choose_sizes(fh_engine *e, const fh_engine_options *o)
-{
-    fh_engine_info *i = &e->info;
-    uint32_t trained = e->model.shape.trained_context_tok;
-    i->trained_context_tok = trained;
-    i->context_tok = o->context_tok ? o->context_tok : FH_MIN(trained, (uint32_t)FH_ENGINE_CONTEXT_DEFAULT);
-    i->parallel = o->parallel ? o->parallel : FH_ENGINE_PARALLEL_DEFAULT;
-    i->batch_tok = FH_MAX(o->batch_tok ? o->batch_tok : FH_ENGINE_BATCH_DEFAULT, i->parallel);
-    i->kv_tok = o->kv_tok ? fh_kv_pages_of(o->kv_tok) * FH_KV_PAGE_TOK : kv_tokens(i);
-    i->deterministic = o->deterministic;
-    i->exact = o->exact;
-    e->drafts = o->drafts;
-    e->logit_rows = FH_MAX((size_t)i->parallel, (size_t)EVAL_ROWS);
-}
-
-static int check_options(const fh_engine *e, const fh_engine_options *o, fh_err **err)
-{
-    if (o->parallel > FH_LIMIT_STREAMS)
-        return fh_err_set(err, FH_E_USAGE, "%u sequences at once asked for, at most %d", o->parallel, FH_LIMIT_STREAMS);
-    if (o->batch_tok > FH_ENGINE_BATCH_MAX)
-        return fh_err_set(err, FH_E_USAGE, "%u tokens a step asked for, at most %d", o->batch_tok, FH_ENGINE_BATCH_MAX);
-    uint32_t trained = e->model.shape.trained_context_tok;
-    if (o->context_tok <= trained) return 0;
-    fh_err_set(err, FH_E_USAGE, "a context of %u tokens asked for, the model was made for %u", o->context_tok, trained);
-    fh_err_hint(err, "ask for at most --context %u", trained);
-    return FH_E_USAGE;
-}
-
-static int check_cache(const fh_engine *e, fh_err **err)
-{
-    const fh_engine_info *i = &e->info;
-    if (i->kv_tok >= i->context_tok) return 0;
-    fh_err_set(err, FH_E_USAGE, "a cache of %llu tokens asked for, less than one context of %u", (unsigned long long)i->kv_tok,
-               i->context_tok);
-    fh_err_hint(err, "ask for at least --kv-tokens %u, or for a smaller --context", i->context_tok);
-    return FH_E_USAGE;
-}
-
 /* ---- open and close ---- */
 
 static int make_buffers(fh_engine *e, fh_err **err)
@@ -287,6 +154,7 @@ static void tell_made_by(const fh_engine *e, const fh_engine_options *o, const f
     }
 }
 
+/* Where nothing can be written nothing is: the engine serves without, and info says why. */
 static int open_spill(fh_engine *e, const fh_engine_options *o, const fh_load *l, fh_err **err)
 {
     if (!o->page_cache) return 0;
@@ -297,12 +165,19 @@ static int open_spill(fh_engine *e, const fh_engine_options *o, const fh_load *l
                           .made_by = {fh_buf_cstr(&made_by), made_by.len},
                           .page_bytes = e->model.kv.page_bytes,
                           .most_waiting = e->model.kv.page_count / 4};
-    return rc ? rc : fh_spill_open(&e->spill, &s, err);
+    if (rc) return rc;
+    rc = fh_spill_open(&e->spill, &s, &e->spill_err);
+    if (rc == FH_E_NOMEM) {
+        fh_err_move(err, &e->spill_err);
+        return rc;
+    }
+    if (rc) e->info.page_cache_failed = fh_err_message(e->spill_err);
+    return 0;
 }
 
 static int make_rest(fh_engine *e, const fh_engine_options *o, const fh_load *l, fh_err **err)
 {
-    e->model.kv = kv_shape(e);
+    e->model.kv = engine_kv_shape(e);
     e->model.split_keys = !e->info.deterministic;
     e->whole = (fh_stage){0, e->model.shape.layers};
     e->model.stages = &e->whole;
@@ -337,10 +212,7 @@ static void fill_info(fh_engine *e, const fh_load *l)
 
 static int load_weights(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **err)
 {
-    choose_sizes(e, o);
-    int rc = choose_kv(e, o, err);
-    if (!rc) rc = check_cache(e, err);
-    if (!rc) rc = fit_memory(e, o, l, err);
+    int rc = engine_choose_sizes(e, o, l, err);
     if (!rc) rc = make_weights(e, o, l, err);
     return rc ? rc : make_rest(e, o, l, err);
 }
@@ -359,7 +231,7 @@ static int load(fh_engine *e, const fh_engine_options *o, fh_load *l, fh_err **e
     if (!rc) rc = find_family(e, l, err);
     if (!rc) rc = e->model.family->does->plan(&e->model, l, err);
     if (!rc) rc = fh_load_refuse_rest(l, err);
-    if (!rc) rc = check_options(e, o, err);
+    if (!rc) rc = engine_check_options(e, o, err);
     if (rc) return rc;
     vocab_maker vocab = {.engine = e};
     if (!o->no_vocab) rc = begin_vocab(&vocab, err);
@@ -429,6 +301,7 @@ void fh_engine_close(fh_engine *e)
     fh_packed_close(&e->packed);
     fh_prefix_free(e->prefix);
     fh_spill_close(e->spill);
+    fh_err_free(e->spill_err);
     fh_kv_fini(&e->model.kv);
     if (e->pool) fh_pool_free(e->pool);
     if (e->chat_template) fh_template_free(e->chat_template);

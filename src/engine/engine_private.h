@@ -114,7 +114,8 @@ struct fh_engine {
     fh_type kv_type;
     char name[128];
 
-    fh_spill *spill; /* NULL: nothing goes to disk */
+    fh_spill *spill;   /* NULL: nothing goes to disk */
+    fh_err *spill_err; /* owned: why not, where it should */
     fh_prefix *prefix;
     slot *slots;
     step_share *shares; /* [parallel] */
@@ -147,6 +148,13 @@ struct fh_engine {
     bool stopping;
     fh_engine_stats stats;
 };
+
+/* ---- sizes (sizes.c) ---- */
+
+int engine_check_options(const fh_engine *e, const fh_engine_options *o, fh_err **err);
+/* Of cache and buffers, into info; refused where the memory does not hold them. */
+int engine_choose_sizes(fh_engine *e, const fh_engine_options *o, const fh_load *l, fh_err **err);
+fh_kv engine_kv_shape(const fh_engine *e);
 
 /* ---- who waits (queue.c): under the lock ---- */
 

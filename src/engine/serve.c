@@ -170,6 +170,7 @@ static void on_ready(void *arg)
         fh_log(FH_LOG_INFO, "engine", "ready model=%s architecture=%s threads=%u isa=%s context=%u parallel=%u weights=%llu cache=%llu",
                s->name, i->architecture, i->threads, i->isa, i->context_tok, i->parallel, (unsigned long long)i->weight_bytes,
                (unsigned long long)i->kv_bytes);
+        if (i->page_cache_failed) fh_log(FH_LOG_WARN, "engine", "no pages of prompts are kept for later starts: %s", i->page_cache_failed);
     }
 }
 

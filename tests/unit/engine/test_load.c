@@ -2,6 +2,8 @@
 #include "fixture.h"
 #include "torture.h"
 
+#include <math.h>
+
 static int open_tiny(const tiny_gguf *t, const char *name, fh_engine_options o, fh_engine **ret, fh_err **err)
 {
     o.model_path = write_tiny(t, name);
@@ -162,6 +164,41 @@ static void a_cache_of_fewer_bits_is_smaller_and_counted_so(void **state)
     assert_true(lowered[0] < lowered[1] && lowered[1] < lowered[2]);
 }
 
+/* MiB that an engine says to need beside weights and cache. */
+static double besides(const tiny_gguf *t, fh_engine_options o)
+{
+    fh_engine *e = NULL;
+    fh_err *err = NULL;
+    double mib = 0;
+    o.model_path = write_tiny(t, "besides");
+    o.context_tok = 32768;
+    o.memory_limit_bytes = 1;
+    assert_int_equal(fh_engine_open(&e, &o, &err), FH_E_NOMEM);
+    const char *at = strstr(fh_err_message(err), "for the cache and ");
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "for the cache and %lf MiB besides", &mib), 1);
+    fh_err_free(err);
+    return mib;
+}
+
+static void guesses_and_attention_are_counted_too(void **state)
+{
+    (void)state;
+    tiny_gguf t;
+    tiny_gguf_default(&t);
+    t.context = 32768;
+    t.heads = 32;
+    t.kv_heads = 1;
+    t.head_dim = 256;
+    fh_engine_options plain = {.parallel = 64, .threads = 64, .deterministic = true, .drafts = FH_DRAFTS_NEVER}, drafts = plain,
+                      split = plain;
+    drafts.drafts = FH_DRAFTS_PAYING;
+    split.deterministic = false;
+    double least = besides(&t, plain);
+    assert_true(fabs(besides(&t, drafts) - least - 64.0 * 32768 * 8 / (1 << 20)) <= 1); /* an index of two numbers a token */
+    assert_true(fabs(besides(&t, split) - least - 64.0 * 32 * FH_ATTN_SPLIT_QUERIES * 258 * 4 / (1 << 20)) <= 1);
+}
+
 static void a_cache_that_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -265,6 +302,7 @@ int main(void)
         cmocka_unit_test(a_context_beyond_the_model_or_the_memory_is_refused),
         cmocka_unit_test(a_cache_of_fewer_bits_is_smaller_and_counted_so),
         cmocka_unit_test(a_cache_that_cannot_be_is_refused),
+        cmocka_unit_test(guesses_and_attention_are_counted_too),
         cmocka_unit_test(loading_reports_progress_and_can_be_given_up),
         cmocka_unit_test(a_model_without_chat_template_opens),
         cmocka_unit_test(opening_survives_every_allocation_that_fails),

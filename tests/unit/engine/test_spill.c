@@ -283,6 +283,27 @@ static void pages_are_of_one_type_of_cache(void **state)
     }
 }
 
+static void without_a_folder_it_serves_and_says_why(void **state)
+{
+    (void)state;
+    running r;
+    static asked a;
+    fh_token ids[2 * PAGE];
+    for (fh_token i = 0; i < 2 * PAGE; i++) ids[i] = i % 256;
+    fh_gen_request q = request_of(ids, 2 * PAGE);
+    new_folder();
+    FILE *f = fopen(pages_folder, "w"); /* a file in its place */
+    assert_non_null(f);
+    fclose(f);
+    start_with_pages(&r, FH_ENGINE_KV_DEFAULT);
+    assert_non_null(fh_engine_info_get(r.engine)->page_cache_failed);
+    assert_non_null(strstr(fh_engine_info_get(r.engine)->page_cache_failed, pages_folder));
+    answer(&r, &a, &q);
+    answer(&r, &a, &q);
+    assert_true(a.end.cached_tok > 0);
+    stop_engine(&r);
+}
+
 /* A quarter of the cache may wait to be written, 16 pages here. */
 static void what_comes_later_goes_to_disk_too(void **state)
 {
@@ -316,6 +337,7 @@ int main(void)
         cmocka_unit_test(the_next_start_goes_on_from_what_is_on_disk),
         cmocka_unit_test(what_comes_later_goes_to_disk_too),
         cmocka_unit_test(pages_are_of_one_type_of_cache),
+        cmocka_unit_test(without_a_folder_it_serves_and_says_why),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -54,7 +54,8 @@ typedef struct fh_engine_options {
     fh_drafts drafts;
     bool no_vocab;               /* do without tokenizer and chat template (measurements on token ids) */
     uint64_t memory_limit_bytes; /* 0: what the machine has */
-    const char *page_cache;      /* folder where pages of prompts are kept for later starts; NULL: nowhere */
+    const char *page_cache;      /* folder where pages of prompts are kept for later starts; NULL: nowhere. Without one that can be made
+                                    the engine serves all the same: info.page_cache_failed */
     const char *weight_cache;    /* folder where packed weights are kept for the next start, of this model alone; NULL: nowhere */
     /* Called by the thread that loads, now and then; may be NULL. */
     void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
@@ -70,6 +71,7 @@ FH_DEFINE_AUTO(fh_engine, fh_engine_close);
 typedef struct fh_engine_info {
     const char *architecture, *name; /* borrowed from the engine; name "" when the file says none */
     const char *kv_type;             /* "f16", ... */
+    const char *page_cache_failed;   /* why no pages are kept, borrowed; NULL: they are, or need not be */
     const char *isa, *peak;          /* peak: of bench.h, what its products are held against; NULL: none */
     uint64_t kv_tok;                 /* whole pages */
     uint32_t context_tok, trained_context_tok, vocab_size, layers, embd, batch_tok;
