@@ -334,7 +334,6 @@ static void drop_input(fh_http_conn *c, size_t bytes)
 {
     c->dropped_bytes += bytes;
     if (c->dropped_bytes > FH_LIMIT_HTTP_LINGER_BYTES) c->broken = true;
-    c->rests_until_ns = fh_clock_mono_ns() + FH_LIMIT_HTTP_LINGER_REST_MS * FH_NS_PER_MS;
 }
 
 static void take_input(fh_http_conn *c, const char *data, size_t bytes)
@@ -347,19 +346,41 @@ static void take_input(fh_http_conn *c, const char *data, size_t bytes)
         c->broken = true;
 }
 
+/* What is to be dropped waits at the client as long as the answer to it waits here. */
 static bool wants_input(const fh_http_conn *c)
 {
     if (!c->readable || c->broken || c->rests_until_ns) return false;
-    return is_over(c) || c->pending.len < PENDING_BYTES;
+    return is_over(c) ? !c->held_until_ns : c->pending.len < PENDING_BYTES;
 }
 
-static ssize_t receive_some(const fh_http_conn *c)
+static bool at_door(const fh_http_conn *c)
+{
+    return c->server->home_count > 0;
+}
+
+/* What is dropped is not even copied, where the system can do that (tcp(7), MSG_TRUNC), and not decrypted once nothing is to be said. */
+static ssize_t receive_some(const fh_http_conn *c, size_t most)
 {
     char *out = c->server->scratch;
+    bool plain = !c->tls || c->phase == FH_CONN_LINGERING;
     if (!fh_fault_strikes(FH_FAULT_READ))
-        return c->tls ? fh_tls_recv(c->tls, out, FH_HTTP_SCRATCH_BYTES) : recv(c->fd, out, FH_HTTP_SCRATCH_BYTES, 0);
+        return plain ? recv(c->fd, out, most, is_over(c) && c->tcp ? MSG_TRUNC : 0) : fh_tls_recv(c->tls, out, most);
     errno = ECONNRESET;
     return -1;
+}
+
+/* What strangers send is read at a bounded rate, and so is what is dropped, and what of a body is beyond its beginning. Who is on the way
+ * from the door has just been let in. */
+static void rest(fh_http_conn *c, size_t bytes)
+{
+    fh_http_meter *m = NULL;
+    if (is_over(c) || (at_door(c) && !c->move_to))
+        m = &c->group->strangers;
+    else if (c->tcp && fh_http_reader_body_bytes(c->reader) > FH_LIMIT_HTTP_LARGE_BODY_BYTES)
+        m = &c->group->large_bodies;
+    if (!m) return;
+    const fh_address *a = c->tcp && !c->trusted ? &c->address : NULL;
+    c->rests_until_ns = fh_http_meter_take(m, a, (int64_t)bytes, fh_clock_mono_ns());
 }
 
 /* Told in the language that it speaks. */
@@ -376,12 +397,14 @@ static void refuse_plain(fh_http_conn *c)
 
 static void read_once(fh_http_conn *c, size_t *io_read)
 {
-    ssize_t n = receive_some(c);
+    size_t most = at_door(c) && !is_over(c) ? FH_LIMIT_HTTP_STRANGER_READ_BYTES : FH_HTTP_SCRATCH_BYTES;
+    ssize_t n = receive_some(c, most);
     if (n > 0) {
         *io_read += (size_t)n;
         take_input(c, c->server->scratch, (size_t)n);
+        rest(c, (size_t)n);
         /* A short read emptied the socket; what comes later makes a new edge. Only an end that was announced with the bytes would not. */
-        if (n < FH_HTTP_SCRATCH_BYTES && !c->end_seen && !c->tls) c->readable = false;
+        if ((size_t)n < most && !c->end_seen && !c->tls) c->readable = false;
     } else if (n == 0) {
         input_ended(c);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {

@@ -75,7 +75,7 @@ void fh_http_conn_move(fh_http_conn *c)
     unwatch(c);
     c->move_to = NULL;
     c->server = to;
-    c->timer_at_ns = 0;
+    c->timer_at_ns = c->rests_until_ns = 0;
     fh_buf_clear(&c->req.extra); /* the handler begins anew */
     c->readable = true;          /* the new loop tells of edges only that come from now on */
     fh_http_group_depart(c->group, c);

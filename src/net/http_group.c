@@ -2,9 +2,18 @@
  * certificate, and connections that are on their way from one loop to another. */
 #include "private.h"
 
-#include "base/clock.h"
 #include "base/limits.h"
-#include <sys/random.h>
+
+static bool init_meters(fh_http_group *g)
+{
+    static const fh_http_rate refusals = {FH_LIMIT_HTTP_STRANGERS_PER_S, FH_LIMIT_HTTP_STRANGERS_AT_ONCE};
+    static const fh_http_rate refusals_each = {FH_LIMIT_HTTP_STRANGER_PER_S, FH_LIMIT_HTTP_STRANGER_AT_ONCE};
+    static const fh_http_rate strangers = {FH_LIMIT_HTTP_STRANGERS_RATE_BYTES, FH_LIMIT_HTTP_STRANGERS_BURST_BYTES};
+    static const fh_http_rate strangers_each = {FH_LIMIT_HTTP_STRANGER_RATE_BYTES, FH_LIMIT_HTTP_STRANGER_BURST_BYTES};
+    static const fh_http_rate bodies = {FH_LIMIT_HTTP_LARGE_BODIES_RATE_BYTES, 0}, bodies_each = {FH_LIMIT_HTTP_LARGE_BODY_RATE_BYTES, 0};
+    return fh_http_meter_init(&g->refusals, refusals, refusals_each) && fh_http_meter_init(&g->strangers, strangers, strangers_each) &&
+           fh_http_meter_init(&g->large_bodies, bodies, bodies_each);
+}
 
 fh_http_group *fh_http_group_new(void)
 {
@@ -13,7 +22,7 @@ fh_http_group *fh_http_group_new(void)
     atomic_init(&g->references, 1);
     pthread_mutex_init(&g->lock, NULL);
     g->addresses = fh_map_new(NULL);
-    if (g->addresses && getrandom(g->slot_key, sizeof g->slot_key, 0) == (ssize_t)sizeof g->slot_key) return g;
+    if (g->addresses && init_meters(g)) return g;
     fh_http_group_unref(g);
     return NULL;
 }
@@ -53,42 +62,7 @@ void fh_http_server_tls(fh_http_server *s, fh_tls *tls)
     fh_tls_free(old);
 }
 
-/* Strangers. */
-
-static fh_str address_key(const fh_address *a)
-{
-    return (fh_str){(const char *)a->bytes, fh_address_is_v4(a) ? 16 : 8};
-}
-
-/* Until when one more waits, or 0: they leave one after another at the rate, but for a first few that leave at once: the generic cell rate
- * algorithm (ITU-T I.371), which needs no more than the time when the next is due. Nobody waits longer than HTTP_STRANGER_WAIT_MS: whoever
- * asks and hangs up, again and again, would else make the others wait for replies that nobody takes. */
-static int64_t wait_turn(atomic_int_fast64_t *due_ns, int64_t per_s, int64_t at_once, int64_t now_ns)
-{
-    int64_t step = FH_NS_PER_S / per_s, free_ns = at_once * step;
-    int64_t last_ns = now_ns + free_ns + FH_LIMIT_HTTP_STRANGER_WAIT_MS * FH_NS_PER_MS;
-    int_fast64_t due = atomic_load_explicit(due_ns, memory_order_relaxed), mine;
-    do mine = FH_MIN(FH_MAX(due, now_ns), last_ns);
-    while (!atomic_compare_exchange_weak_explicit(due_ns, &due, mine + step, memory_order_relaxed, memory_order_relaxed));
-    return mine - free_ns > now_ns ? mine - free_ns : 0;
-}
-
-/* A table that never grows: addresses that fall on one slot wait together. Who falls where nobody can know. */
-static int64_t wait_alone(fh_http_group *g, const fh_address *a, int64_t now_ns)
-{
-    fh_str key = address_key(a);
-    atomic_int_fast64_t *due = &g->stranger_due_ns[fh_siphash(g->slot_key, key.ptr, key.len) % FH_LIMIT_HTTP_STRANGER_SLOTS];
-    return wait_turn(due, FH_LIMIT_HTTP_STRANGER_PER_S, FH_LIMIT_HTTP_STRANGER_AT_ONCE, now_ns);
-}
-
-/* What one address asks beyond its own rate takes nothing of the rate of all. */
-int64_t fh_http_group_stranger(fh_http_group *g, const fh_address *a, int64_t now_ns)
-{
-    int64_t alone = a ? wait_alone(g, a, now_ns) : 0;
-    if (alone >= now_ns + FH_LIMIT_HTTP_STRANGER_WAIT_MS * FH_NS_PER_MS) return alone;
-    int64_t all = wait_turn(&g->strangers_due_ns, FH_LIMIT_HTTP_STRANGERS_PER_S, FH_LIMIT_HTTP_STRANGERS_AT_ONCE, now_ns);
-    return FH_MAX(all, alone);
-}
+/* Moving. */
 
 void fh_http_group_depart(fh_http_group *g, fh_http_conn *c)
 {
@@ -113,6 +87,11 @@ void fh_http_group_arrive(fh_http_group *g, fh_http_conn *c)
 }
 
 /* Addresses. */
+
+fh_str fh_http_address_key(const fh_address *a)
+{
+    return (fh_str){(const char *)a->bytes, fh_address_is_v4(a) ? 16 : 8};
+}
 
 int fh_http_server_trust(fh_http_server *s, const char *const *ranges, fh_err **err)
 {
@@ -140,7 +119,7 @@ bool fh_http_group_trusts(const fh_http_group *g, const fh_address *a)
 
 bool fh_http_group_enter(fh_http_group *g, const fh_address *a, size_t most)
 {
-    fh_str key = address_key(a);
+    fh_str key = fh_http_address_key(a);
     pthread_mutex_lock(&g->lock);
     uintptr_t count = (uintptr_t)fh_map_find(g->addresses, key);
     bool may = count < most && fh_map_put(g->addresses, key, (void *)(count + 1));
@@ -150,7 +129,7 @@ bool fh_http_group_enter(fh_http_group *g, const fh_address *a, size_t most)
 
 void fh_http_group_leave(fh_http_group *g, const fh_address *a)
 {
-    fh_str key = address_key(a);
+    fh_str key = fh_http_address_key(a);
     pthread_mutex_lock(&g->lock);
     uintptr_t count = (uintptr_t)fh_map_find(g->addresses, key);
     if (count <= 1 || !fh_map_put(g->addresses, key, (void *)(count - 1))) fh_map_remove(g->addresses, key);

@@ -271,7 +271,7 @@ static void slow_strangers(fh_http_conn *c)
     fh_address spoken_for;
     bool proxied = c->req.client[0] && fh_address_parse(fh_str_of(c->req.client), &spoken_for);
     const fh_address *a = proxied ? &spoken_for : c->tcp ? &c->address : NULL;
-    int64_t until = fh_http_group_stranger(c->group, a, fh_clock_mono_ns());
+    int64_t until = fh_http_meter_take(&c->group->refusals, a, 1, fh_clock_mono_ns());
     if (until) fh_http_conn_hold(c, until);
 }
 

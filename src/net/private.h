@@ -90,6 +90,20 @@ struct fh_http_req {
     void *drain_arg;
 };
 
+/* How fast something goes, of all together and of each address (http_meter.c). */
+typedef struct fh_http_rate {
+    int64_t per_s, at_once;
+} fh_http_rate;
+typedef struct fh_http_meter {
+    fh_http_rate all, each; /* fixed, as is the key */
+    uint8_t slot_key[16];
+    atomic_int_fast64_t due_ns;                                    /* when the next is due, of all */
+    atomic_int_fast64_t each_due_ns[FH_LIMIT_HTTP_STRANGER_SLOTS]; /* of the addresses of a slot */
+} fh_http_meter;
+bool fh_http_meter_init(fh_http_meter *m, fh_http_rate all, fh_http_rate each); /* all zero before; false without random bytes */
+/* Takes an amount for that address (NULL: none): until when whoever took it waits; 0: not at all. Any thread. */
+int64_t fh_http_meter_take(fh_http_meter *m, const fh_address *a, int64_t amount, int64_t now_ns);
+
 struct fh_http_conn {
     fh_http_server *server;      /* where it is now */
     fh_http_server *home;        /* where it goes by default, or the door that says it */
@@ -128,10 +142,8 @@ typedef struct fh_http_group {
     atomic_uint references;
     atomic_size_t connections, bodies_bytes;
     atomic_uint_fast64_t refused;
-    atomic_int_fast64_t strangers_due_ns;                              /* when the next reply of 401 is due */
-    atomic_int_fast64_t stranger_due_ns[FH_LIMIT_HTTP_STRANGER_SLOTS]; /* to the addresses of a slot */
-    uint8_t slot_key[16];                                              /* fixed */
-    fh_http_ended *on_end; /* with its argument: fixed before the loops run; NULL: nobody asks */
+    fh_http_meter refusals, strangers, large_bodies; /* replies of 401; bytes of strangers, and bytes of large bodies, that are read */
+    fh_http_ended *on_end;                           /* with its argument: fixed before the loops run; NULL: nobody asks */
     void *end_ctx;
     pthread_mutex_t lock; /* guards the rest */
     fh_tls *tls;          /* NULL: plain */
@@ -145,11 +157,10 @@ void fh_http_group_unref(fh_http_group *g);
 /* The TLS of a new connection: *ret is NULL when the group speaks plain HTTP; false when memory is out. */
 bool fh_http_group_stream(fh_http_group *g, int fd, fh_tls_stream **ret);
 bool fh_http_group_trusts(const fh_http_group *g, const fh_address *a);
+fh_str fh_http_address_key(const fh_address *a); /* what tells addresses apart here: of IPv6 the /64; borrowed from a */
 /* One more connection of that address (of that /64, for IPv6); false when it has as many as it may. */
 bool fh_http_group_enter(fh_http_group *g, const fh_address *a, size_t most);
 void fh_http_group_leave(fh_http_group *g, const fh_address *a);
-/* One more reply of 401, to that address (NULL: none): until when it waits, so that not too many leave in a second; 0: it does not. */
-int64_t fh_http_group_stranger(fh_http_group *g, const fh_address *a, int64_t now_ns);
 void fh_http_group_depart(fh_http_group *g, fh_http_conn *c);
 void fh_http_group_arrive(fh_http_group *g, fh_http_conn *c);
 

@@ -93,7 +93,8 @@ static void what_comes_behind_a_refusal_is_read_slowly(void **state)
     }
     int64_t took = fh_clock_mono_ns() - began;
     assert_int_equal(pieces, 600);
-    assert_true(took >= (600 - BUFFERED) * FH_LIMIT_HTTP_LINGER_REST_MS * FH_NS_PER_MS);
+    int64_t read = (600 - BUFFERED) * PIECE - FH_LIMIT_HTTP_STRANGER_BURST_BYTES;
+    assert_true(took >= read * FH_NS_PER_S / FH_LIMIT_HTTP_STRANGER_RATE_BYTES);
     assert_true(hear_until(fd, &got, "HTTP/1.1 505"));
     close(fd);
     fixture_stop(&f);
@@ -150,6 +151,24 @@ static void who_has_shown_no_key_stays_at_the_door(void **state)
     fh_loop_free(h.home.loop);
 }
 
+/* ---- rates ---- */
+
+static void a_rate_is_kept_by_each_and_by_all(void **state)
+{
+    enum { PIECE = 1000, ROUNDS = 4000 };
+    fh_http_meter *m = fh_calloc(1, sizeof *m);
+    fh_address a[2];
+    int64_t now = 1000 * FH_NS_PER_S, until = 0;
+    assert_true(m && fh_http_meter_init(m, (fh_http_rate){3000000, 1000}, (fh_http_rate){2000000, 1000}));
+    assert_true(fh_address_parse(FH_STR("192.0.2.1"), &a[0]) && fh_address_parse(FH_STR("192.0.2.2"), &a[1]));
+    for (int i = 0; i < ROUNDS; i++) until = fh_http_meter_take(m, &a[0], PIECE, now);
+    assert_in_range(until - now, 1990 * FH_NS_PER_MS, 2000 * FH_NS_PER_MS); /* 4 MB at 2 MB a second */
+    for (int i = 0; i < ROUNDS; i++) until = fh_http_meter_take(m, &a[1], PIECE, now);
+    assert_in_range(until - now, 2660 * FH_NS_PER_MS, 4000 * FH_NS_PER_MS); /* 8 MB at 3 MB a second; more where both fall on one slot */
+    assert_int_equal(fh_http_meter_take(m, NULL, PIECE, now + 10 * FH_NS_PER_S), 0);
+    fh_free(m);
+}
+
 /* Those who hang up without their answers: what is beyond an address's own rate takes nothing from the others, and nobody waits for long.
  */
 static void one_address_does_not_make_all_wait(void **state)
@@ -160,9 +179,9 @@ static void one_address_does_not_make_all_wait(void **state)
     fh_address one, other;
     assert_true(g && fh_address_parse(FH_STR("192.0.2.1"), &one) && fh_address_parse(FH_STR("192.0.2.2"), &other));
     const int64_t now = 1000 * FH_NS_PER_S, most = FH_LIMIT_HTTP_STRANGER_WAIT_MS * FH_NS_PER_MS;
-    for (int i = 0; i < ASKED; i++) assert_true(fh_http_group_stranger(g, &one, now) <= now + most);
+    for (int i = 0; i < ASKED; i++) assert_true(fh_http_meter_take(&g->refusals, &one, 1, now) <= now + most);
     int64_t taken = AT_ONCE + (int64_t)FH_LIMIT_HTTP_STRANGER_PER_S * FH_LIMIT_HTTP_STRANGER_WAIT_MS / 1000;
-    int64_t wait = fh_http_group_stranger(g, &other, now) - now;
+    int64_t wait = fh_http_meter_take(&g->refusals, &other, 1, now) - now;
     assert_true(wait <= (taken + 1) * (FH_NS_PER_S / FH_LIMIT_HTTP_STRANGERS_PER_S));
     fh_http_group_unref(g);
 }
@@ -175,6 +194,7 @@ int main(void)
         cmocka_unit_test(one_address_does_not_make_all_wait),
         cmocka_unit_test(what_comes_behind_a_refusal_is_read_slowly),
         cmocka_unit_test(who_has_shown_no_key_stays_at_the_door),
+        cmocka_unit_test(a_rate_is_kept_by_each_and_by_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

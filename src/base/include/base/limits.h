@@ -23,13 +23,20 @@
     X(HTTP_STRANGERS_AT_ONCE, 100, "of them that leave at once")                                                                           \
     X(HTTP_STRANGER_PER_S, 200, "of them to one address (IPv6: one /64); beyond: likewise")                                                \
     X(HTTP_STRANGER_AT_ONCE, 50, "of these that leave at once")                                                                            \
-    X(HTTP_STRANGER_WAIT_MS, 5000, "time that a reply of 401 waits at most")                                                               \
+    X(HTTP_STRANGER_WAIT_MS, 5000, "time that a reply of 401, or the next read of a stranger, waits at most")                              \
     X(HTTP_STRANGER_SLOTS, 4096, "addresses that are told apart; of more, some wait together")                                             \
+    X(HTTP_STRANGERS_RATE_BYTES, 33554432, "read a second of all without a key, and behind refusals; what is faster waits at the client")  \
+    X(HTTP_STRANGERS_BURST_BYTES, 1048576, "of these that are read at once")                                                               \
+    X(HTTP_STRANGER_RATE_BYTES, 16777216, "of these from one address (IPv6: one /64)")                                                     \
+    X(HTTP_STRANGER_BURST_BYTES, 524288, "of these of one address that are read at once")                                                  \
+    X(HTTP_STRANGER_READ_BYTES, 16384, "one read of a connection that has shown no key")                                                   \
+    X(HTTP_LARGE_BODY_BYTES, 1048576, "of a request's body that are read as they come; beyond: at the next two rates")                     \
+    X(HTTP_LARGE_BODIES_RATE_BYTES, 67108864, "of large bodies that are read a second; what is faster waits at the client")                \
+    X(HTTP_LARGE_BODY_RATE_BYTES, 33554432, "of these from one address (IPv6: one /64)")                                                   \
     X(HTTP_CHUNK_LINE_BYTES, 256, "the line before a chunk of a request body; beyond: 400")                                                \
     X(HTTP_CHUNK_EXTENSION_BYTES, 4096, "chunk extensions of a request body together; beyond: 400")                                        \
     X(HTTP_LINGER_MS, 5000, "time that a closing connection is still read, so that the client can read the last reply")                    \
     X(HTTP_LINGER_BYTES, 67108864, "that are read and dropped meanwhile; beyond: it is reset")                                             \
-    X(HTTP_LINGER_REST_MS, 1, "between two reads of 64 KiB that are dropped; what comes faster waits at the client")                       \
     X(HTTP_ACCEPT_PAUSE_MS, 100, "pause of accepting when descriptors have run out")                                                       \
     X(SERVE_THREADS, 64, "loops of a server that serve clients; beyond: wrong usage")                                                      \
     X(LISTEN_SOCKETS, 64, "listening sockets that are handed over to a server; beyond: none is taken")                                     \
