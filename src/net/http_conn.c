@@ -1,4 +1,4 @@
-/* One connection of the server: reading, parsing, handing requests over, sending, closing.
+/* One connection of the server: reading, parsing, sending, closing. What becomes of a request is in http_conn_request.c.
  *
  *   READING -> HANDLING -> READING ...      one request at a time; what a pipelining client sends meanwhile waits in `pending`
  *      \-> CLOSING -> LINGERING -> freed    after a refusal, "Connection: close", or draining
@@ -194,44 +194,6 @@ static void refuse_body(fh_http_conn *c)
     fh_http_conn_refuse(c, 503, err);
 }
 
-static void request_headers(fh_http_conn *c, bool more_is_here)
-{
-    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    c->body_began_ns = fh_clock_mono_ns();
-    if (fh_http_reader_msg(c->reader)->expect_continue && !more_is_here) fh_http_conn_queue(c, go_on, sizeof go_on - 1);
-}
-
-static void request_complete(fh_http_conn *c)
-{
-    fh_http_server *s = c->server;
-    c->phase = FH_CONN_HANDLING;
-    fh_http_conn_deadline(c, 0);
-    fh_http_req_begin(c);
-    if (fh_str_eqs(fh_http_reader_msg(c->reader)->path, "*")) {
-        fh_http_reply_header(&c->req, "Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-        fh_http_reply(&c->req, 204, NULL, NULL, 0);
-    } else {
-        s->handler(&c->req, s->ctx);
-    }
-}
-
-/* Doors deal homes out in turn to those who are let in, so that those who are not use up no turns. */
-static fh_http_server *home_of(fh_http_conn *c)
-{
-    fh_http_server *door = c->home;
-    if (door->home_count) c->home = door->homes[atomic_fetch_add(&door->home_next, 1) % door->home_count];
-    return c->home;
-}
-
-bool fh_http_req_run_on(fh_http_req *r, fh_http_server *to)
-{
-    fh_http_conn *c = r->conn;
-    if (!to) to = home_of(c);
-    if (to == c->server) return true;
-    c->move_to = to;
-    return false;
-}
-
 /* After each piece of an unfinished request: how long may the next one take. The head has one deadline in all, so that trickling does not
  * help. */
 static void wait_for_more(fh_http_conn *c, bool was_started, bool in_body)
@@ -267,12 +229,13 @@ static size_t parse(fh_http_conn *c, const char *data, size_t bytes)
         else if (!fh_http_conn_count_body(c, fh_http_reader_body_bytes(c->reader)))
             refuse_body(c);
         else if (state == FH_HTTP_DONE)
-            request_complete(c);
-        else {
-            if (state == FH_HTTP_HEADERS) request_headers(c, used < bytes);
+            fh_http_conn_request_came(c);
+        else if (state == FH_HTTP_HEADERS)
+            fh_http_conn_head_came(c, used < bytes);
+        else
             wait_for_more(c, started, fh_http_reader_msg(c->reader)->headers != NULL);
-        }
     }
+    if (used == bytes && c->phase == FH_CONN_READING && !c->broken) fh_http_conn_body_waits(c);
     return used;
 }
 
@@ -327,7 +290,7 @@ static void input_ended(fh_http_conn *c)
 /* What still comes is dropped. */
 static bool is_over(const fh_http_conn *c)
 {
-    return c->phase == FH_CONN_CLOSING || c->phase == FH_CONN_LINGERING;
+    return c->phase == FH_CONN_CLOSING || c->phase == FH_CONN_LINGERING || c->unread;
 }
 
 static void drop_input(fh_http_conn *c, size_t bytes)
@@ -350,7 +313,7 @@ static void take_input(fh_http_conn *c, const char *data, size_t bytes)
 static bool wants_input(const fh_http_conn *c)
 {
     if (!c->readable || c->broken || c->rests_until_ns) return false;
-    return is_over(c) ? !c->held_until_ns : c->pending.len < PENDING_BYTES;
+    return is_over(c) ? c->phase != FH_CONN_HANDLING && !c->held_until_ns : c->pending.len < PENDING_BYTES;
 }
 
 static bool at_door(const fh_http_conn *c)

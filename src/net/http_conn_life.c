@@ -47,14 +47,6 @@ static void unwatch(fh_http_conn *c)
 
 /* Moving. */
 
-static void hand_over(fh_http_conn *c)
-{
-    bool was_busy = c->busy;
-    c->busy = true;
-    c->server->handler(&c->req, c->server->ctx);
-    c->busy = was_busy;
-}
-
 /* On the loop that it was moved to. */
 static void arrive(void *arg)
 {
@@ -65,7 +57,7 @@ static void arrive(void *arg)
         return;
     }
     link_conn(c);
-    hand_over(c);
+    fh_http_conn_request_moved(c);
     fh_http_conn_run(c);
 }
 

@@ -32,7 +32,8 @@ struct fh_http_reader {
     header_span *spans; /* limits.headers of them */
     fh_header *headers;
     size_t header_count, trailer_count;
-    uint64_t left; /* of the body or of the chunk */
+    uint64_t left;    /* of the body or of the chunk */
+    size_t body_most; /* of this request */
     fh_http_msg msg;
 };
 
@@ -48,6 +49,7 @@ fh_http_reader *fh_http_reader_new(const fh_http_limits *l)
     fh_http_reader *r = fh_calloc(1, sizeof *r);
     if (!r) return NULL;
     r->limits = *l;
+    r->body_most = l->body_bytes;
     fh_buf_init(&r->head, l->request_line_bytes + l->header_bytes + 8);
     fh_buf_init(&r->line, FH_MAX(l->header_bytes, (size_t)FH_LIMIT_HTTP_CHUNK_LINE_BYTES) + 8);
     fh_buf_init(&r->path, l->request_line_bytes + 8);
@@ -92,6 +94,7 @@ void fh_http_reader_next(fh_http_reader *r)
     r->header_count = r->trailer_count = 0;
     r->skipped_blank = r->chunked = r->announce = false;
     r->left = 0;
+    r->body_most = r->limits.body_bytes;
     r->method = r->target = (span){0, 0};
     r->msg = (fh_http_msg){0};
 }
@@ -308,6 +311,20 @@ static int step_header(fh_http_reader *r, fh_str *io_data, fh_err **err)
 
 /* Bodies. */
 
+static int too_long(fh_http_reader *r, fh_err **err)
+{
+    return refuse(r, err, 413, "the body is longer than %zu bytes", r->body_most);
+}
+
+int fh_http_reader_body_most(fh_http_reader *r, size_t most, int *ret_status, fh_err **err)
+{
+    r->body_most = FH_MIN(most, r->limits.body_bytes);
+    if (r->left + r->body.len <= r->body_most) return 0;
+    int rc = too_long(r, err);
+    *ret_status = r->status;
+    return rc;
+}
+
 static int add_body(fh_http_reader *r, fh_str *io_data, fh_err **err)
 {
     size_t n = (size_t)FH_MIN(r->left, (uint64_t)io_data->len);
@@ -350,7 +367,7 @@ static int parse_chunk_size(fh_http_reader *r, fh_str line, fh_err **err)
     r->extension_bytes += rest.len;
     if (r->extension_bytes > FH_LIMIT_HTTP_CHUNK_EXTENSION_BYTES)
         return refuse(r, err, 400, "the chunk extensions are longer than %d bytes", FH_LIMIT_HTTP_CHUNK_EXTENSION_BYTES);
-    if (r->left > r->limits.body_bytes - r->body.len) return refuse(r, err, 413, "the body is longer than %zu bytes", r->limits.body_bytes);
+    if (r->left > r->body_most - r->body.len) return too_long(r, err);
     r->state = r->left ? CHUNK_DATA : TRAILER;
     return 0;
 }

@@ -131,6 +131,11 @@ uint64_t fh_http_server_refused(const fh_http_server *s)
     return atomic_load_explicit(&s->group->refused, memory_order_relaxed);
 }
 
+void fh_http_server_judge(fh_http_server *s, fh_http_judge *judge)
+{
+    s->group->judge = judge;
+}
+
 void fh_http_server_on_end(fh_http_server *s, fh_http_ended *fn, void *ctx)
 {
     s->group->on_end = fn;

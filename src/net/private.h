@@ -123,6 +123,9 @@ struct fh_http_conn {
     bool busy;                                      /* inside conn_run: replies are only queued, it flushes */
     bool readable, writable, eof, end_seen, broken; /* edge-triggered: what the socket last said */
     bool close_after, tcp, probed;
+    bool unjudged, body_here; /* the head of a request has come and nobody was asked yet; something of its body came with it */
+    bool at_head;             /* the request that is handled has not got its body: it is with the judge */
+    bool unread;              /* nor will it: what still comes is dropped */
     fh_http_reader *reader;
     fh_buf pending; /* read but not parsed: the client pipelines */
     fh_buf out;     /* bytes to send, the first `sent` of them are gone */
@@ -143,7 +146,8 @@ typedef struct fh_http_group {
     atomic_size_t connections, bodies_bytes;
     atomic_uint_fast64_t refused;
     fh_http_meter refusals, strangers, large_bodies; /* replies of 401; bytes of strangers, and bytes of large bodies, that are read */
-    fh_http_ended *on_end;                           /* with its argument: fixed before the loops run; NULL: nobody asks */
+    fh_http_judge *judge;                            /* fixed before the loops run; NULL: every body is read */
+    fh_http_ended *on_end;                           /* with its argument, likewise; NULL: nobody asks */
     void *end_ctx;
     pthread_mutex_t lock; /* guards the rest */
     fh_tls *tls;          /* NULL: plain */
@@ -201,6 +205,13 @@ enum { FH_HTTP_SCRATCH_BYTES = 65536 };
 /* Listeners (http_listen.c). */
 void fh_http_listeners_close(fh_http_server *s);
 void fh_http_accept_resume(void *server);
+
+/* What becomes of a request (http_conn_request.c): its head is there, and perhaps something behind it; all that came is parsed, and it is
+ * not whole; it is there as a whole; its connection is on the loop that it was moved to. */
+void fh_http_conn_head_came(fh_http_conn *c, bool body_here);
+void fh_http_conn_body_waits(fh_http_conn *c);
+void fh_http_conn_request_came(fh_http_conn *c);
+void fh_http_conn_request_moved(fh_http_conn *c);
 
 /* Connections: what they do (http_conn.c) and how they come and go (http_conn_life.c). */
 void fh_http_conn_run(fh_http_conn *c); /* all that can be done now; may free it */

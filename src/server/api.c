@@ -298,25 +298,6 @@ static void refuse_handed_over(fh_http_req *req)
     reply_error(req, err);
 }
 
-static void control_plane(fh_server *s, fh_http_req *req)
-{
-    fh_err *err = NULL;
-    fh_key key = {0};
-    char param[256] = "";
-    FH_AUTO(buf) fh_buf allow = FH_BUF(256);
-    const api_route *route = find_route(fh_http_req_method(req), fh_http_req_path(req), param, sizeof param, &allow);
-    if (admit_key(s, req, route ? route->who : API_READ, &key, &err))
-        refuse_key(req, err);
-    else if (!route)
-        no_route(req, &allow);
-    else if (s->handed_over && !fh_str_eqs(fh_http_req_method(req), "GET"))
-        refuse_handed_over(req);
-    else if (fh_http_req_run_on(req, s->http)) {
-        if (route->who == API_OPEN) fh_http_reply_last(req); /* what comes next comes in by a door again */
-        run_route(s, req, route, param, &key);
-    }
-}
-
 static void health(fh_server *s, fh_http_req *req, bool readiness)
 {
     bool good = !(readiness && s->stopping);
@@ -340,45 +321,103 @@ static int admit(fh_server *s, fh_http_req *req, bool any_origin, fh_err **err)
     return rc;
 }
 
-static void with_key(fh_server *s, fh_http_req *req, api_who who, void (*then)(fh_server *s, fh_http_req *req, const fh_key *key))
+/* A request on its way in: which part of the server it is for, by which row if that is the control plane, and whose it is. */
+typedef enum api_part { PART_OPEN, PART_GATEWAY, PART_METRICS, PART_CONTROL } api_part;
+typedef struct visit {
+    api_part part;
+    const api_route *route; /* NULL: there is none */
+    char param[256];
+    fh_buf *allow; /* the methods of its path, when it is the method that is wrong */
+    fh_key key;    /* not set where none is wanted */
+} visit;
+
+static api_part part_of(fh_str path)
+{
+    if (fh_gateway_owns(path)) return PART_GATEWAY;
+    if (fh_str_starts(path, FH_STR("/api/")) || fh_str_eqs(path, "/api")) return PART_CONTROL;
+    return fh_str_eqs(path, "/metrics") ? PART_METRICS : PART_OPEN;
+}
+
+static api_who who_may(const visit *v)
+{
+    switch (v->part) {
+    case PART_OPEN: return API_OPEN;
+    case PART_GATEWAY: return API_KEY;
+    case PART_METRICS: return API_READ;
+    case PART_CONTROL: break;
+    }
+    return v->route ? v->route->who : API_READ;
+}
+
+/* Host, origin and key. False: it has its answer, or will. */
+static bool let_in(fh_server *s, fh_http_req *req, visit *v)
 {
     fh_err *err = NULL;
-    fh_key key;
-    if (admit_key(s, req, who, &key, &err))
-        refuse_key(req, err);
-    else
-        then(s, req, &key);
+    fh_str path = fh_http_req_path(req);
+    v->part = part_of(path);
+    bool listed = fh_cors_allows(s, req);
+    if (admit(s, req, listed || (v->part == PART_OPEN && is_navigation(req)), &err)) {
+        reply_error(req, err);
+        return false;
+    }
+    if (listed && fh_cors_preflight(req)) return false;
+    if (v->part == PART_CONTROL) v->route = find_route(fh_http_req_method(req), path, v->param, sizeof v->param, v->allow);
+    if (!admit_key(s, req, who_may(v), &v->key, &err)) return true;
+    refuse_key(req, err);
+    return false;
 }
 
-static void openai(fh_server *s, fh_http_req *req, const fh_key *key)
+static bool is_large(const visit *v)
 {
-    if (fh_http_req_run_on(req, NULL)) fh_gateway_handle(s->gateway, req, key);
+    return v->part == PART_GATEWAY || (v->route && v->route->flags & API_LARGE);
 }
 
-static void metrics_page(fh_server *s, fh_http_req *req, const fh_key *key)
+/* Bodies of those who have a key are read where they are answered. */
+size_t api_judge(fh_server *s, fh_http_req *req)
 {
-    (void)key;
-    if (fh_http_req_run_on(req, NULL)) fh_server_metrics(s, req);
+    FH_AUTO(buf) fh_buf allow = FH_BUF(256);
+    visit v = {.allow = &allow};
+    if (!let_in(s, req, &v)) return 0;
+    if (who_may(&v) == API_OPEN) return FH_LIMIT_HTTP_STRANGER_BODY_BYTES;
+    if (!fh_http_req_run_on(req, v.part == PART_CONTROL ? s->http : NULL)) return 0;
+    return is_large(&v) ? FH_LIMIT_JSON_BODY_BYTES : FH_LIMIT_CONTROL_BODY_BYTES;
+}
+
+static void control_plane(fh_server *s, fh_http_req *req, const visit *v)
+{
+    if (!v->route)
+        no_route(req, v->allow);
+    else if (s->handed_over && !fh_str_eqs(fh_http_req_method(req), "GET"))
+        refuse_handed_over(req);
+    else if (fh_http_req_run_on(req, s->http)) {
+        if (v->route->who == API_OPEN) fh_http_reply_last(req); /* what comes next comes in by a door again */
+        run_route(s, req, v->route, v->param, &v->key);
+    }
+}
+
+static void open_part(fh_server *s, fh_http_req *req)
+{
+    fh_str path = fh_http_req_path(req);
+    bool ready = fh_str_eqs(path, "/readyz");
+    if (ready || fh_str_eqs(path, "/healthz"))
+        health(s, req, ready);
+    else if (!fh_static_reply(req))
+        no_route(req, &FH_BUF(0));
 }
 
 void api_handle(fh_server *s, fh_http_req *req)
 {
-    fh_err *err = NULL;
-    fh_str path = fh_http_req_path(req);
-    bool control = fh_str_starts(path, FH_STR("/api/")) || fh_str_eqs(path, "/api"), gateway = fh_gateway_owns(path);
-    bool metrics = fh_str_eqs(path, "/metrics"), ready = fh_str_eqs(path, "/readyz"), listed = fh_cors_allows(s, req);
-    if (admit(s, req, listed || (!control && !gateway && !metrics && is_navigation(req)), &err))
-        reply_error(req, err);
-    else if (listed && fh_cors_preflight(req))
+    FH_AUTO(buf) fh_buf allow = FH_BUF(256);
+    visit v = {.allow = &allow};
+    if (!let_in(s, req, &v)) return;
+    if (v.part == PART_OPEN)
+        open_part(s, req);
+    else if (v.part == PART_CONTROL)
+        control_plane(s, req, &v);
+    else if (!fh_http_req_run_on(req, NULL))
         return;
-    else if (ready || fh_str_eqs(path, "/healthz"))
-        health(s, req, ready);
-    else if (gateway)
-        with_key(s, req, API_KEY, openai);
-    else if (metrics)
-        with_key(s, req, API_READ, metrics_page);
-    else if (control)
-        control_plane(s, req);
-    else if (!fh_static_reply(req))
-        no_route(req, &FH_BUF(0));
+    else if (v.part == PART_GATEWAY)
+        fh_gateway_handle(s->gateway, req, &v.key);
+    else
+        fh_server_metrics(s, req);
 }

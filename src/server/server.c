@@ -38,6 +38,11 @@ static void on_request(fh_http_req *req, void *ctx)
     api_handle(ctx, req);
 }
 
+static size_t on_head(fh_http_req *req, void *ctx)
+{
+    return api_judge(ctx, req);
+}
+
 /* "[::1]:8470" -> "[::1]"; "127.0.0.1:8470" -> "127.0.0.1". */
 static int split_listen(fh_server *s, const char *listen, fh_err **err)
 {
@@ -171,6 +176,7 @@ static int open_listener(fh_server *s, fh_err **err)
     if (!rc) s->rental_offers = fh_rental_offers_new(s->loop, s->config->data_dir);
     if (!rc && !s->rental_offers) rc = fh_err_nomem(err);
     if (!rc) rc = fh_http_server_new(&s->http, s->loop, on_request, s, err);
+    if (!rc) fh_http_server_judge(s->http, on_head);
     if (!rc && s->tls) fh_http_server_tls(s->http, fh_take(s->tls));
     if (!rc) rc = fh_http_server_trust(s->http, s->config->trusted_proxies, err);
     if (!rc) rc = fh_edges_open(&s->edges, s->config, &s->handed, s->http, err);

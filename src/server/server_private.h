@@ -194,6 +194,7 @@ int fh_server_may_listen(const fh_server_config *c, const char *address, fh_err 
 
 /* api.c */
 void api_handle(fh_server *s, fh_http_req *req);       /* every request, on any loop; http_server's handler calls it */
+size_t api_judge(fh_server *s, fh_http_req *req);      /* likewise, of its head: how long its body may be; http_server's judge calls it */
 void api_reply(api_call *c, int status, fh_json *doc); /* takes doc; NULL doc: out of memory, or no body with 204 */
 void api_reply_text(api_call *c, const fh_buf *text);
 void api_reply_error(api_call *c, fh_err *err);   /* takes err */

@@ -96,9 +96,20 @@ def tls(tap):
             assert peer_certificate(s.port) != before
             trusted()
 
+        def bodies():
+            """Large ones over TLS: of who has a key read to the end, of who has none refused so that it is seen."""
+            body = json.dumps({"model": "nothing", "messages": [{"role": "user", "content": "x" * (8 << 20)}]})
+            for bearer, wanted in ((s.key, 404), (None, 401)):
+                c = http.client.HTTPSConnection("localhost", s.port, timeout=20, context=ssl.create_default_context(cafile=str(cert)))
+                c.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json", **({"Authorization": f"Bearer {bearer}"} if bearer else {})})
+                reply = c.getresponse()
+                assert reply.status == wanted, (reply.status, reply.read())
+                c.close()
+
         tap.check("the command line speaks https to a server whose certificate it was given", trusted)
         tap.check("and refuses one that nobody vouches for, saying what to do", untrusted)
         tap.check("plain HTTP is told to write https", plain)
+        tap.check("large bodies are read, or refused, over TLS too", bodies)
         tap.check("the server says its address with https", link)
         tap.check("a reload of files that do not fit changes nothing and logs why", bad_reload)
         tap.check("a reload of good files holds for new connections", reload)
@@ -226,6 +237,65 @@ def wrong_keys(tap):
         tap.check("clients that leave before it do no harm", gone)
 
 
+def judged_by_the_head(tap):
+    """The key is judged when the headers are there: of a body that nobody wants nothing need be sent."""
+    with Server() as s:
+        def told(path, more, key=None, body=b""):
+            """What the server says to a head, until it closes or has said 100."""
+            bearer = f"Authorization: Bearer {key}\r\n" if key else ""
+            with socket.create_connection(("127.0.0.1", s.port), timeout=10) as c:
+                c.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{bearer}{more}\r\n".encode() + body)
+                got = b""
+                while b"100 Continue" not in got and (piece := c.recv(65536)):
+                    got += piece
+                return got
+
+        def refused(status, *request, **more):
+            got = told(*request, **more)
+            assert got.startswith(b"HTTP/1.1 %d " % status) and b"\r\nConnection: close\r\n" in got and got.count(b"HTTP/1.1") == 1, (request, got)
+
+        chat, wrong = "/v1/chat/completions", "fh_aaaaaaaa_" + 43 * "a"
+
+        def strangers():
+            for path in (chat, "/v1/models", "/api/v1/keys", "/api/v1/nothing", "/metrics", "/tokenize"):
+                for key in (None, wrong, "nonsense"):
+                    refused(401, path, "Content-Length: 1000000\r\n", key)
+                refused(401, path, "Transfer-Encoding: chunked\r\n", None)
+                refused(401, path, "Content-Length: 2\r\nExpect: 100-continue\r\n", wrong)
+                refused(401, path, "Content-Length: 1000000\r\n", None, b"{" + 30000 * b" ")
+
+        def known():
+            for path in (chat, "/api/v1/keys"):
+                assert told(path, "Content-Length: 2\r\nExpect: 100-continue\r\n", s.key) == b"HTTP/1.1 100 Continue\r\n\r\n"
+                refused(413, path, "Content-Length: 2147483648\r\n", s.key)
+            refused(413, "/api/v1/keys", "Content-Length: 1048577\r\n", s.key)
+            assert told("/api/v1/catalog/own", "Content-Length: 1048577\r\nExpect: 100-continue\r\n", s.key).startswith(b"HTTP/1.1 100 ")
+
+        def without_a_key():
+            for path in ("/api/v1/session", "/", "/healthz", "/nothing"):
+                refused(413, path, "Content-Length: 4097\r\n")
+                assert told(path, "Content-Length: 4096\r\nExpect: 100-continue\r\n").startswith(b"HTTP/1.1 100 ")
+
+        def honest():
+            """Clients who send all before they listen get rid of it, and see why it was not wanted."""
+            for key in (None, wrong):
+                assert s.request("POST", chat, json.dumps({"user": "x" * (20 << 20)}), key=key)[0] == 401
+            assert s.request("POST", chat, json.dumps({"user": "x" * (33 << 20)}))[0] == 413
+
+        def kept():
+            """A request that is whole when it is judged leaves its connection to the next one."""
+            with socket.create_connection(("127.0.0.1", s.port), timeout=10) as c:
+                one = f"POST {chat} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+                c.sendall(f"{one}\r\n{{}}{one}Connection: close\r\n\r\n{{}}".encode())
+                assert c.makefile("rb").read().count(b"HTTP/1.1 401 ") == 2
+
+        tap.check("a body of who has no key is refused by its head, whatever is asked", strangers)
+        tap.check("a body of who has one is asked for, unless it says that it is too long", known)
+        tap.check("where no key is wanted, bodies are short", without_a_key)
+        tap.check("clients who send all before they listen see the refusal", honest)
+        tap.check("small requests of strangers keep their connection", kept)
+
+
 def upgrade_signal(server, pid):
     """The pid of the server that took over."""
     os.kill(pid, signal.SIGUSR2)
@@ -338,6 +408,7 @@ def main():
     activation(tap)
     cors(tap)
     wrong_keys(tap)
+    judged_by_the_head(tap)
     upgrade(tap)
     tap.end()
 

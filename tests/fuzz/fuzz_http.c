@@ -37,7 +37,13 @@ static bool push_piece(fh_http_reader *r, const char *p, size_t n, fh_buf *out)
         if (took > n || (took == 0 && state == FH_HTTP_MORE)) abort();
         p += took;
         n -= took;
-        if (state == FH_HTTP_HEADERS) fh_buf_adds(out, "headers\n");
+        if (state == FH_HTTP_HEADERS) {
+            fh_buf_adds(out, "headers\n");
+            if (fh_http_reader_body_most(r, 64 * fh_http_reader_msg(r)->path.len, &status, NULL) < 0) {
+                fh_buf_addf(out, "refused %d\n", status);
+                return false;
+            }
+        }
         if (state != FH_HTTP_DONE) continue;
         write_message(out, fh_http_reader_msg(r));
         fh_http_reader_next(r);

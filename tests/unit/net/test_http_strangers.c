@@ -105,7 +105,7 @@ static void what_comes_behind_a_refusal_is_read_slowly(void **state)
 typedef struct house {
     fixture door, home;
     fh_http_server *homes[1];
-    atomic_int at_door, at_home;
+    atomic_int at_door, at_home, judged_at_door, judged_at_home;
 } house;
 
 static house h;
@@ -119,13 +119,13 @@ static void at_the_door(fh_http_req *req, void *ctx)
     fh_http_reply(req, known ? 200 : 403, "text/plain", "ok", 2);
 }
 
-static void who_has_shown_no_key_stays_at_the_door(void **state)
+static void open_house(fh_http_judge *judge)
 {
-    FH_AUTO(buf) fh_buf got = FH_BUF(1 << 20);
     h = (house){0};
     assert_int_equal(fh_loop_new(&h.home.loop, NULL), 0);
     assert_int_equal(fh_loop_new(&h.door.loop, NULL), 0);
     assert_int_equal(fh_http_server_new(&h.home.server, h.home.loop, at_the_door, NULL, NULL), 0);
+    fh_http_server_judge(h.home.server, judge);
     assert_int_equal(fh_http_server_new_beside(&h.door.server, h.home.server, h.door.loop, NULL), 0);
     h.homes[0] = h.home.server;
     fh_http_server_homes(h.door.server, h.homes, 1);
@@ -133,14 +133,10 @@ static void who_has_shown_no_key_stays_at_the_door(void **state)
     h.door.port = fh_http_server_port(h.door.server);
     pthread_create(&h.home.thread, NULL, run_fixture, &h.home);
     pthread_create(&h.door.thread, NULL, run_fixture, &h.door);
-    ask(h.door.port,
-        FH_STR("GET / HTTP/1.1\r\n" H "\r\nGET / HTTP/1.1\r\n" H "\r\nGET /known HTTP/1.1\r\n" H "\r\nGET / HTTP/1.1\r\n" H
-               "Connection: close\r\n\r\n"),
-        &got);
-    assert_int_equal(count_of(fh_buf_cstr(&got), "HTTP/1.1 403"), 3);
-    assert_int_equal(count_of(fh_buf_cstr(&got), "HTTP/1.1 200"), 1);
-    assert_int_equal(atomic_load(&h.at_door), 2);
-    assert_int_equal(atomic_load(&h.at_home), 2); /* once known it stays */
+}
+
+static void close_house(void)
+{
     fh_loop_stop(h.door.loop);
     fh_loop_stop(h.home.loop);
     pthread_join(h.door.thread, NULL);
@@ -149,6 +145,160 @@ static void who_has_shown_no_key_stays_at_the_door(void **state)
     fh_http_server_free(h.home.server);
     fh_loop_free(h.door.loop);
     fh_loop_free(h.home.loop);
+}
+
+static void who_has_shown_no_key_stays_at_the_door(void **state)
+{
+    FH_AUTO(buf) fh_buf got = FH_BUF(1 << 20);
+    open_house(NULL);
+    ask(h.door.port,
+        FH_STR("GET / HTTP/1.1\r\n" H "\r\nGET / HTTP/1.1\r\n" H "\r\nGET /known HTTP/1.1\r\n" H "\r\nGET / HTTP/1.1\r\n" H
+               "Connection: close\r\n\r\n"),
+        &got);
+    assert_int_equal(count_of(fh_buf_cstr(&got), "HTTP/1.1 403"), 3);
+    assert_int_equal(count_of(fh_buf_cstr(&got), "HTTP/1.1 200"), 1);
+    assert_int_equal(atomic_load(&h.at_door), 2);
+    assert_int_equal(atomic_load(&h.at_home), 2); /* once known it stays */
+    close_house();
+}
+
+/* ---- heads that are judged ---- */
+
+enum { MOST = 10 };
+
+static void refuse_parked(fixture *door)
+{
+    fh_http_reply(door->parked, 401, "text/plain", "who?", 4);
+}
+
+static size_t by_the_head(fh_http_req *req, void *ctx)
+{
+    bool door = fh_http_req_loop(req) == h.door.loop;
+    atomic_fetch_add(door ? &h.judged_at_door : &h.judged_at_home, 1);
+    if (fh_http_req_body(req).len) abort();
+    fh_http_reply_header(req, "X-Judged", "1");
+    if (fh_str_eqs(fh_http_req_path(req), "/known")) return fh_http_req_run_on(req, NULL) ? MOST : 0;
+    if (fh_str_eqs(fh_http_req_path(req), "/later")) {
+        h.door.parked = req;
+        atomic_fetch_add(&h.door.waiting, 1);
+    } else {
+        fh_http_reply(req, 401, "text/plain", "who?", 4);
+    }
+    return 0;
+}
+
+static void expect_refusal(const char *head, const char *status)
+{
+    FH_AUTO(buf) fh_buf got = FH_BUF(1 << 20);
+    ask(h.door.port, fh_str_of(head), &got); /* none of the body is sent */
+    assert_true(fh_str_starts(fh_str_of(fh_buf_cstr(&got)), fh_str_of(status)));
+    assert_non_null(strstr(fh_buf_cstr(&got), "Connection: close"));
+    assert_int_equal(count_of(fh_buf_cstr(&got), "HTTP/1.1"), 1);
+}
+
+static void a_body_of_a_stranger_is_refused_by_its_head(void **state)
+{
+    open_house(by_the_head);
+    expect_refusal("POST / HTTP/1.1\r\n" H "Content-Length: 100000\r\n\r\n", "HTTP/1.1 401");
+    expect_refusal("POST / HTTP/1.1\r\n" H "Content-Length: 100000\r\n\r\nthe beginning", "HTTP/1.1 401");
+    expect_refusal("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 401");
+    expect_refusal("POST / HTTP/1.1\r\n" H "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n", "HTTP/1.1 401");
+    expect_refusal("POST /known HTTP/1.1\r\n" H "Content-Length: 4294967296\r\n\r\n", "HTTP/1.1 413");
+    assert_int_equal(atomic_load(&h.judged_at_door), 4);
+    assert_int_equal(atomic_load(&h.at_door) + atomic_load(&h.at_home), 0);
+    close_house();
+}
+
+static void a_body_that_is_wanted_is_read_at_home(void **state)
+{
+    FH_AUTO(buf) fh_buf got = FH_BUF(1 << 20);
+    open_house(by_the_head);
+    int fd = dial(h.door.port);
+    say(fd, "POST /known HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    assert_true(hear_until(fd, &got, "100 Continue\r\n\r\n"));
+    assert_int_equal(atomic_load(&h.judged_at_door), 1);
+    assert_int_equal(atomic_load(&h.judged_at_home), 1);
+    say(fd, "helloPOST /known HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n5\r\nhel");
+    assert_true(hear_until(fd, &got, "200 OK"));
+    say(fd, "lo\r\n0\r\n\r\nPOST /known HTTP/1.1\r\n" H "Connection: close\r\nContent-Length: 5\r\n\r\nhello");
+    assert_true(hear_all(fd, &got));
+    assert_int_equal(count_of(fh_buf_cstr(&got), "HTTP/1.1 200"), 3);
+    assert_null(strstr(fh_buf_cstr(&got), "X-Judged")); /* what was set while it was judged is forgotten */
+    assert_int_equal(atomic_load(&h.at_home), 3);
+    assert_int_equal(atomic_load(&h.judged_at_home), 2); /* the third came whole */
+    close(fd);
+    close_house();
+}
+
+static void what_came_with_its_head_is_not_judged_by_it(void **state)
+{
+    FH_AUTO(buf) fh_buf got = FH_BUF(1 << 20);
+    open_house(by_the_head);
+    ask(h.door.port,
+        FH_STR("POST / HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\n{}POST / HTTP/1.1\r\n" H
+               "Connection: close\r\nContent-Length: 2\r\n\r\n{}"),
+        &got);
+    assert_int_equal(count_of(fh_buf_cstr(&got), "HTTP/1.1 403"), 2);
+    expect_refusal("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0x5\r\n", "HTTP/1.1 400");
+    assert_int_equal(atomic_load(&h.judged_at_door), 0);
+    close_house();
+}
+
+static void a_body_is_as_long_as_the_judge_says_and_no_longer(void **state)
+{
+    open_house(by_the_head);
+    expect_refusal("POST /known HTTP/1.1\r\n" H "Content-Length: 11\r\n\r\n", "HTTP/1.1 413");
+    expect_refusal("POST /known HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n", "HTTP/1.1 413");
+    expect_refusal("OPTIONS * HTTP/1.1\r\n" H "Content-Length: 4097\r\n\r\n", "HTTP/1.1 413");
+    assert_int_equal(atomic_load(&h.at_home), 0);
+    close_house();
+}
+
+/* Nothing of it is read meanwhile: what the client sends fills the kernel's buffers and then waits there. */
+static void a_body_waits_at_the_client_while_its_refusal_does(void **state)
+{
+    enum { PIECE = 65536, PIECES = 400 };
+    static char piece[PIECE];
+    FH_AUTO(buf) fh_buf got = FH_BUF(1 << 20);
+    open_house(by_the_head);
+    int fd = dial(h.door.port), sent = 0;
+    say(fd, "POST /later HTTP/1.1\r\n" H "Content-Length: 30000000\r\n\r\n");
+    assert_true(wait_for(&h.door.waiting, 1));
+    for (int quiet = 0; sent < PIECES && quiet < 50;) {
+        if (send(fd, piece, PIECE, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+            sent++, quiet = 0;
+        else
+            quiet++, fh_sleep_ns(FH_NS_PER_MS);
+    }
+    assert_in_range(sent, 1, PIECES - 1);
+    fixture_call(&h.door, refuse_parked);
+    for (; sent < PIECES && send(fd, piece, PIECE, MSG_NOSIGNAL) > 0; sent++) {
+    }
+    assert_int_equal(sent, PIECES); /* an honest client gets rid of it, and sees why it was refused */
+    assert_true(hear_until(fd, &got, "HTTP/1.1 401"));
+    close(fd);
+    close_house();
+}
+
+static void who_leaves_while_it_is_judged_does_no_harm(void **state)
+{
+    FH_AUTO(buf) fh_buf got = FH_BUF(1 << 20);
+    open_house(by_the_head);
+    for (int i = 1; i <= 20; i++) {
+        int fd = dial(h.door.port);
+        say(fd, i % 2 ? "POST /later HTTP/1.1\r\n" H "Content-Length: 30000000\r\n\r\nhel"
+                      : "POST /known HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\nhel");
+        if (i % 2) {
+            assert_true(wait_for(&h.door.waiting, i / 2 + 1));
+            fixture_call(&h.door, refuse_parked);
+        }
+        close(fd);
+    }
+    ask(h.door.port, FH_STR("GET /known HTTP/1.1\r\n" H "Connection: close\r\n\r\n"), &got);
+    assert_non_null(strstr(fh_buf_cstr(&got), "HTTP/1.1 200"));
+    for (int i = 0; i < 8000 && fh_http_server_connections(h.home.server); i++) fh_sleep_ns(FH_NS_PER_MS);
+    assert_int_equal(fh_http_server_connections(h.home.server), 0);
+    close_house();
 }
 
 /* ---- rates ---- */
@@ -194,6 +344,12 @@ int main(void)
         cmocka_unit_test(one_address_does_not_make_all_wait),
         cmocka_unit_test(what_comes_behind_a_refusal_is_read_slowly),
         cmocka_unit_test(who_has_shown_no_key_stays_at_the_door),
+        cmocka_unit_test(a_body_of_a_stranger_is_refused_by_its_head),
+        cmocka_unit_test(a_body_that_is_wanted_is_read_at_home),
+        cmocka_unit_test(what_came_with_its_head_is_not_judged_by_it),
+        cmocka_unit_test(a_body_is_as_long_as_the_judge_says_and_no_longer),
+        cmocka_unit_test(a_body_waits_at_the_client_while_its_refusal_does),
+        cmocka_unit_test(who_leaves_while_it_is_judged_does_no_harm),
         cmocka_unit_test(a_rate_is_kept_by_each_and_by_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

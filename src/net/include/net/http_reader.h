@@ -31,6 +31,8 @@ void fh_http_reader_free(fh_http_reader *r);
  * complete and a body follows. A refusal is a negative code, *ret_status the HTTP status to answer (400, 408, 413, 414, 415, 417, 431, 501,
  * 505) before closing. */
 int fh_http_reader_push(fh_http_reader *r, const char *data, size_t *io_bytes, fh_http_read *ret_state, int *ret_status, fh_err **err);
+/* From FH_HTTP_HEADERS on: the body of this request may have no more than so many bytes. Refuses at once one that has, or says so (413). */
+int fh_http_reader_body_most(fh_http_reader *r, size_t most, int *ret_status, fh_err **err);
 const fh_http_msg *fh_http_reader_msg(const fh_http_reader *r);
 void fh_http_reader_next(fh_http_reader *r);               /* forget the finished request, ready for the next of the connection */
 size_t fh_http_reader_body_bytes(const fh_http_reader *r); /* of the body so far */

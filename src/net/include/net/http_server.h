@@ -31,6 +31,11 @@ typedef struct fh_http_server_limits {
  * then on_gone, if set, is called and req must not be used again. */
 typedef void fh_http_handler(fh_http_req *req, void *ctx);
 
+/* Called once the headers of a request are complete whose body did not come with them, before any more of it is read: how many bytes it may
+ * have, and 413 if there are more. 0: it is not read; the judge has replied, or will, and the connection closes behind that; or it moves
+ * the request (fh_http_req_run_on), and is called again there. What the judge set of a request is forgotten when its body is read. */
+typedef size_t fh_http_judge(fh_http_req *req, void *ctx);
+
 typedef struct fh_http_end {      /* what became of a request */
     int status;                   /* of the reply; 0: none was begun */
     bool gone;                    /* the client left, or the reply was cut */
@@ -46,6 +51,8 @@ int fh_http_server_new(fh_http_server **ret, fh_loop *l, fh_http_handler *handle
 int fh_http_server_new_beside(fh_http_server **ret, fh_http_server *first, fh_loop *l, fh_err **err);
 /* Proxies ("10.0.0.0/8"; NULL-terminated) whose X-Forwarded-For is believed. Before the loops run. */
 int fh_http_server_trust(fh_http_server *s, const char *const *ranges, fh_err **err);
+/* Asked by all its loops, with the context of the handler. Before the loops run. Without it every body is read. */
+void fh_http_server_judge(fh_http_server *s, fh_http_judge *judge);
 /* Told of the end of every request, on all its loops. Before the loops run. */
 void fh_http_server_on_end(fh_http_server *s, fh_http_ended *fn, void *ctx);
 /* Connections accepted from now on, on all its loops, speak TLS with that certificate. Takes it. Any thread. */
@@ -86,7 +93,7 @@ const char *fh_http_req_id(const fh_http_req *r); /* unique, made by us; sent ba
 fh_loop *fh_http_req_loop(const fh_http_req *r);
 /* Where the request is handled: on the loop of `to`, one of those that act as one (NULL: where its connection is at home: the loop that
  * accepted it, or that a door gave it). True when that is here. False: the connection moves there once the handler has returned, and the
- * handler is called again, there; here the request must not be used any more. Only from the handler, before a reply is begun. */
+ * handler, or the judge, is called again, there; here the request must not be used any more. Only from these, before a reply is begun. */
 bool fh_http_req_run_on(fh_http_req *r, fh_http_server *to);
 /* For whoever is told of its end: who asks (a short id; what is beyond 15 characters is cut off; "" until it is set), and what its handler
  * knows of it (borrowed; must live until then; NULL until it is set). */
