@@ -4,13 +4,13 @@
  *   attack PORT KEY-FILE KIND CONNECTIONS SECONDS [FROM...]
  *
  * headers, bodies   begin a request on each connection and never end it: TRICKLE_PER_S pieces a second go round
- * large             a body of 2 GiB, announced on every other connection, chunked on the rest; each goes on until it is reset
- * fields            100,000 header lines on each connection
- * keys              a guessed key on each connection, another one as soon as there is a reply
- * BODY-FILE,...     these bodies, a file a connection, with the right key, again as soon as there is a reply
+ * large             a body of 2 GiB with the right key, announced on every other connection, chunked on the rest; each goes on until it is
+ * reset unkeyed           the same with a guessed key, and of those that are announced half are as long as a body may be fields 100,000
+ * header lines on each connection keys[:MOST]       a guessed key on each connection, another one as soon as there is a reply; ends when
+ * there are so many replies BODY-FILE,...     these bodies, a file a connection, with the right key, again as soon as there is a reply
  *
  * A connection that ends is replaced by a new one. FROM: addresses of this machine that they come from, in turn. Ends with one line of
- * JSON: what reached the server, and the replies by their status. */
+ * JSON: what it would have sent, what was taken from it, and the replies by their status. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -34,13 +34,14 @@ enum {
     EVENTS = 256,
     HEAD_BYTES = 8192,
     STATUSES = 600,
+    HEADS = 4,
 };
 #define NS_PER_S 1000000000LL
 
 /* What a connection sends: its head, then the pattern again and again, a piece at a time, until the limit. */
 typedef struct script {
-    char head[2][HEAD_BYTES]; /* of every other connection */
-    size_t head_len[2];
+    char head[HEADS][HEAD_BYTES]; /* of the connections in turn */
+    size_t head_len[HEADS];
     char *pattern;
     size_t pattern_len, piece, limit;
 } script;
@@ -61,7 +62,7 @@ static char key[256], *bodies[16];
 static size_t body_count;
 static int epoll_fd;
 static bool guesses, asks, floods;
-static uint64_t opened, pieces, sent_bytes, replies[STATUSES], guessed, last_open;
+static uint64_t opened, pieces, sent_bytes, offered_bytes, replies[STATUSES], answered, most_answers = UINT64_MAX, guessed, last_open;
 
 static int64_t now(void)
 {
@@ -86,10 +87,9 @@ static size_t make_head(char *out, const char *bearer, const char *more)
         more);
 }
 
-static void begin_with(const char *even, const char *odd)
+static void begin_with(const char *bearer, const char *const more[HEADS])
 {
-    what.head_len[0] = make_head(what.head[0], key, even);
-    what.head_len[1] = make_head(what.head[1], key, odd);
+    for (int i = 0; i < HEADS; i++) what.head_len[i] = make_head(what.head[i], bearer, more[i]);
 }
 
 static void repeat(const char *text, size_t times, size_t piece, size_t limit)
@@ -133,23 +133,37 @@ static void read_bodies(char *names)
 
 static void choose(char *kind)
 {
+    static const char *const unended[HEADS] = {"", "", "", ""};
+    static const char *const slow[HEADS] = {"Content-Length: 100000\r\n\r\n", "Content-Length: 100000\r\n\r\n",
+                                            "Content-Length: 100000\r\n\r\n", "Content-Length: 100000\r\n\r\n"};
+    static const char *const large[HEADS] = {"Content-Length: 2147483648\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n",
+                                             "Content-Length: 2147483648\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"};
+    static const char *const unkeyed[HEADS] = {"Content-Length: 2147483648\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n",
+                                               "Content-Length: 33554432\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"};
     what.limit = 0;
     if (strcmp(kind, "headers") == 0) {
-        begin_with("", "");
+        begin_with(key, unended);
         repeat("X-A: b\r\n", 1, 8, SIZE_MAX);
     } else if (strcmp(kind, "bodies") == 0) {
-        begin_with("Content-Length: 100000\r\n\r\n", "Content-Length: 100000\r\n\r\n");
+        begin_with(key, slow);
         repeat(" ", 1, 1, SIZE_MAX);
     } else if (strcmp(kind, "large") == 0) {
-        begin_with("Content-Length: 2147483648\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n");
+        begin_with(key, large);
+        chunks();
+        floods = true;
+    } else if (strcmp(kind, "unkeyed") == 0) {
+        begin_with("fh_guessed0_0000000000000000000000000000000000000000000", unkeyed);
         chunks();
         floods = true;
     } else if (strcmp(kind, "fields") == 0) {
-        begin_with("", "");
+        begin_with(key, unended);
         repeat("X-A: b\r\n", PIECE_BYTES / 8, PIECE_BYTES, 800000);
         floods = true;
     } else if (strcmp(kind, "keys") == 0) {
         guesses = true;
+    } else if (strncmp(kind, "keys:", 5) == 0) {
+        guesses = true;
+        most_answers = strtoull(kind + 5, NULL, 10);
     } else {
         read_bodies(kind);
     }
@@ -197,8 +211,8 @@ static bool send_bytes(conn *c, const char *data, size_t len)
 static bool push(conn *c)
 {
     if (c->fd < 0 || c->sent >= what.limit) return false;
-    size_t head = what.head_len[c->number % 2];
-    if (c->sent < head) return send_bytes(c, what.head[c->number % 2] + c->sent, head - c->sent);
+    size_t head = what.head_len[c->number % HEADS];
+    if (c->sent < head) return send_bytes(c, what.head[c->number % HEADS] + c->sent, head - c->sent);
     size_t at = (c->sent - head) % what.pattern_len, len = what.pattern_len - at;
     return send_bytes(c, what.pattern + at, len < what.piece ? len : what.piece);
 }
@@ -225,7 +239,10 @@ static void heard(conn *c, uint32_t events)
     ssize_t n;
     while (c->fd >= 0 && (n = recv(c->fd, in, sizeof in - 1, 0)) > 0) {
         in[n] = '\0';
-        if (sscanf(in, "HTTP/1.1 %d", &status) == 1 && status > 0 && status < STATUSES) replies[status]++;
+        if (sscanf(in, "HTTP/1.1 %d", &status) == 1 && status > 0 && status < STATUSES) {
+            replies[status]++;
+            answered++;
+        }
         if (n < (ssize_t)sizeof in - 1 && !(events & EPOLLRDHUP)) break;
     }
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) c->ended = true;
@@ -274,6 +291,7 @@ static void flood(int64_t elapsed)
     static uint64_t done;
     uint64_t most = due(elapsed, FLOOD_BYTES_PER_S, done), before = sent_bytes;
     done += most;
+    offered_bytes += most;
     for (size_t i = 0; i < count; i++) {
         conn *c = &conns[i];
         while (sent_bytes - before < most && push(c)) {
@@ -285,7 +303,7 @@ static void flood(int64_t elapsed)
 static void run(int64_t began, int64_t ends)
 {
     struct epoll_event list[EVENTS];
-    for (int64_t t; (t = now()) < ends;) {
+    for (int64_t t; (t = now()) < ends && answered < most_answers;) {
         open_some(t - began);
         if (floods)
             flood(t - began);
@@ -299,8 +317,9 @@ static void run(int64_t began, int64_t ends)
 
 static void say(double seconds)
 {
-    printf("{\"seconds\":%.3f,\"connections\":%llu,\"pieces\":%llu,\"bytes\":%llu,\"replies\":{", seconds, (unsigned long long)opened,
-           (unsigned long long)pieces, (unsigned long long)sent_bytes);
+    printf("{\"seconds\":%.3f,\"connections\":%llu,\"pieces\":%llu,\"offered\":%llu,\"bytes\":%llu,\"replies\":{", seconds,
+           (unsigned long long)opened, (unsigned long long)pieces, (unsigned long long)(floods ? offered_bytes : sent_bytes),
+           (unsigned long long)sent_bytes);
     const char *comma = "";
     for (int i = 0; i < STATUSES; i++) {
         if (!replies[i]) continue;

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Hostile load on a real server, each kind with a client alongside that only wants to be served: it is, in time; memory stays within its bound; nothing hostile reaches the
 engine. Attackers are `attack.c`, from other addresses than the client's. Prints TAP.  hostile.py [--whole] [NAME...]  (the whole load: 5,000 slow connections, 1,000 that guess
-keys; in windows without an attack and with one in turn, and the client's p99 is held against its quiet value; of all attacks, or of those that are named)"""
+keys; in windows without an attack and with one in turn, and the client's p99 is held against its quiet value; of all attacks, or of those that are named; `million` is there
+for those who name it: a million keys, tried to the end, take a quarter of an hour)"""
 import concurrent.futures
 import contextlib
 import json
@@ -22,6 +23,8 @@ SLOW, READERS, GUESSERS, FLOODS, SECONDS, QUIET_SECONDS, PAIRS = (5000, 50, 1000
 CONNECTION_BYTES = 64 << 10
 MB = 1 << 20
 ELSEWHERE = [f"127.0.0.{i}" for i in range(2, 10)]
+STRANGERS, KEYED_BODY_BYTES = 64, 8 << 20
+MILLION, MILLION_WINDOW_S, MILLION_MOST_S = 1_000_000, 30, 1800
 PAUSE_S = 1  # for what an attack leaves behind to be cleared away
 
 
@@ -77,7 +80,8 @@ def attacked(port, key_file, kind, connections, seconds):
 
 def rates(done):
     seconds = done["seconds"]
-    return f"{done['connections'] / seconds:.0f} connections, {done['pieces'] / seconds:,.0f} pieces, {done['bytes'] / seconds / MB:.1f} MiB, replies {done['replies']}, a second of attack"
+    return (f"{done['connections'] / seconds:.0f} connections, {done['pieces'] / seconds:,.0f} pieces, {done['offered'] / seconds / MB:.1f} MiB offered and {done['bytes'] / seconds / MB:.1f} "
+            f"taken, a second of attack; replies {done['replies']}")
 
 
 def attack(kind, connections, *statuses):
@@ -87,6 +91,48 @@ def attack(kind, connections, *statuses):
         assert done["connections"] >= connections and set(done["replies"]) <= set(statuses), done
         return done
     return attacks
+
+
+def keyed_body(server):
+    """A large body of somebody with a key is read and answered, and what he sends behind it."""
+    body = json.dumps({"model": "smollm2", "user": "x" * KEYED_BODY_BYTES, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]})
+    for _ in range(2):
+        status, _, text = server.request("POST", "/v1/chat/completions", body, timeout=60)
+        assert status == 200, (status, text[:300])
+
+
+def bodies_of_strangers(server):
+    """As many as would fill the memory for bodies, begun and not ended by who has no key: none of it is held, and those who have one are served."""
+    before = resident(server.process.pid)
+    with concurrent.futures.ThreadPoolExecutor(1, initializer=stand_back) as pool:
+        job = pool.submit(attacked, server.port, server.key_file, "unkeyed", STRANGERS, 4)
+        time.sleep(1)
+        keyed_body(server)
+        done = job.result()
+    grown = resident(server.process.pid) - before
+    assert set(done["replies"]) <= {"401", "413"} and done["replies"], done
+    assert grown < 4 * KEYED_BODY_BYTES, f"memory grew by {grown} bytes"
+    return f"memory +{grown / MB:.1f} MiB; {rates(done)}"
+
+
+def a_million_keys(server):
+    """Tried to the end; the client is looked at in windows."""
+    quiet, before, reached = Alongside(server, MILLION_WINDOW_S).end(), resident(server.process.pid), len(server.reached())
+    seen, most, served = [], before, 0
+    command = [ATTACK, str(server.port), str(server.key_file), f"keys:{MILLION}", str(GUESSERS), str(MILLION_MOST_S), *ELSEWHERE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as attack_process:
+        while attack_process.poll() is None:
+            seen.append(Alongside(server, MILLION_WINDOW_S).end())
+            served += seen[-1]["requests"]
+            most = max(most, resident(server.process.pid))
+        done = json.loads(attack_process.stdout.read())
+    tried = sum(done["replies"].values())
+    assert tried >= MILLION and set(done["replies"]) == {"401"}, done
+    assert len(server.reached()) - reached == served, "guessed keys reached the engine"
+    assert most - before < GUESSERS * CONNECTION_BYTES + 8 * MB, most - before
+    each = sorted(s["p99_us"] for s in seen)
+    return (f"{tried:,} keys in {done['seconds']:.0f} s; p99 in {len(each)} windows of {MILLION_WINDOW_S} s: {each[0]:.0f} to {each[-1]:.0f} us, the middle one {each[len(each) // 2]:.0f}, "
+            f"quiet {quiet['p99_us']:.0f}; memory +{(most - before) / MB:.1f} MiB; {rates(done)}")
 
 
 def flood_elsewhere(server):
@@ -159,16 +205,21 @@ def main():
         "headers": (f"{SLOW} connections that never finish their headers", attack("headers", SLOW, "408"), SLOW * CONNECTION_BYTES, 0, PAIRS),
         "bodies": (f"{SLOW} connections that never finish their bodies", attack("bodies", SLOW, "408"), SLOW * CONNECTION_BYTES, 0, PAIRS),
         "readers": (f"{READERS} readers that stop in the middle of a stream", stopped_readers, READERS * MB + 8 * MB, READERS, 1),
-        "large": ("a body of 2 GiB", attack("large", FLOODS, "413", "503"), 320 * MB, 0, PAIRS),
+        "large": ("a body of 2 GiB with a key", attack("large", FLOODS, "413", "503"), 320 * MB, 0, PAIRS),
+        "unkeyed": ("a body of 2 GiB without one", attack("unkeyed", FLOODS, "401", "413"), 8 * MB, 0, PAIRS),
         "fields": ("100,000 headers", attack("fields", FLOODS, "431"), 8 * MB, 0, PAIRS),
         "keys": (f"keys guessed on {GUESSERS} connections", attack("keys", GUESSERS, "401"), GUESSERS * CONNECTION_BYTES + 8 * MB, 0, PAIRS),
     }
     if WHOLE:
         kinds["flood"] = ("a flood that is not for the server", flood_elsewhere, MB, 0, PAIRS)
     with Synthetic("--threads", "2") as server:
-        for name in NAMES or kinds:
+        for name in [n for n in NAMES or kinds if n in kinds]:
             title, *how = kinds[name]
             tap.check(title, held, server, *how)
+        if not WHOLE:
+            tap.check("bodies of strangers take nothing of the memory for bodies", bodies_of_strangers, server)
+        if "million" in NAMES:
+            tap.check("a million keys", a_million_keys, server)
     tap.end()
 
 
