@@ -332,18 +332,20 @@ static ssize_t receive_some(const fh_http_conn *c, size_t most)
     return -1;
 }
 
-/* What strangers send is read at a bounded rate, and so is what is dropped, and what of a body is beyond its beginning. Who is on the way
- * from the door has just been let in. */
+/* What strangers send is read at a bounded rate, and so is what is dropped, and what of a body is beyond its beginning: by that meter, or
+ * NULL. Who is on the way from the door has just been let in. */
+static fh_http_meter *pace_of(fh_http_conn *c)
+{
+    bool large = c->tcp && fh_http_reader_body_bytes(c->reader) > FH_LIMIT_HTTP_LARGE_BODY_BYTES;
+    if (is_over(c) || (at_door(c) && !c->move_to)) return &c->group->strangers;
+    return large ? &c->group->large_bodies : NULL;
+}
+
 static void rest(fh_http_conn *c, size_t bytes)
 {
-    fh_http_meter *m = NULL;
-    if (is_over(c) || (at_door(c) && !c->move_to))
-        m = &c->group->strangers;
-    else if (c->tcp && fh_http_reader_body_bytes(c->reader) > FH_LIMIT_HTTP_LARGE_BODY_BYTES)
-        m = &c->group->large_bodies;
-    if (!m) return;
+    fh_http_meter *m = pace_of(c);
     const fh_address *a = c->tcp && !c->trusted ? &c->address : NULL;
-    c->rests_until_ns = fh_http_meter_take(m, a, (int64_t)bytes, fh_clock_mono_ns());
+    if (m) c->rests_until_ns = fh_http_meter_take(m, a, (int64_t)bytes, fh_clock_mono_ns());
 }
 
 /* Told in the language that it speaks. */
@@ -360,7 +362,7 @@ static void refuse_plain(fh_http_conn *c)
 
 static void read_once(fh_http_conn *c, size_t *io_read)
 {
-    size_t most = at_door(c) && !is_over(c) ? FH_LIMIT_HTTP_STRANGER_READ_BYTES : FH_HTTP_SCRATCH_BYTES;
+    size_t most = pace_of(c) && !is_over(c) ? FH_LIMIT_HTTP_PACED_READ_BYTES : FH_HTTP_SCRATCH_BYTES;
     ssize_t n = receive_some(c, most);
     if (n > 0) {
         *io_read += (size_t)n;

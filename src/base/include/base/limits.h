@@ -29,11 +29,11 @@
     X(HTTP_STRANGERS_BURST_BYTES, 1048576, "of these that are read at once")                                                               \
     X(HTTP_STRANGER_RATE_BYTES, 16777216, "of these from one address (IPv6: one /64)")                                                     \
     X(HTTP_STRANGER_BURST_BYTES, 524288, "of these of one address that are read at once")                                                  \
-    X(HTTP_STRANGER_READ_BYTES, 16384, "one read of a connection that has shown no key")                                                   \
+    X(HTTP_PACED_READ_BYTES, 16384, "one read of a connection that has shown no key, or that brings a large body")                         \
     X(HTTP_STRANGER_BODY_BYTES, 4096, "body of a request that wants no key; beyond: 413 and the connection closes")                        \
     X(HTTP_LARGE_BODY_BYTES, 1048576, "of a request's body that are read as they come; beyond: at the next two rates")                     \
-    X(HTTP_LARGE_BODIES_RATE_BYTES, 67108864, "of large bodies that are read a second; what is faster waits at the client")                \
-    X(HTTP_LARGE_BODY_RATE_BYTES, 33554432, "of these from one address (IPv6: one /64)")                                                   \
+    X(HTTP_LARGE_BODIES_RATE_BYTES, 33554432, "of large bodies that are read a second; what is faster waits at the client")                \
+    X(HTTP_LARGE_BODY_RATE_BYTES, 16777216, "of these from one address (IPv6: one /64)")                                                   \
     X(HTTP_CHUNK_LINE_BYTES, 256, "the line before a chunk of a request body; beyond: 400")                                                \
     X(HTTP_CHUNK_EXTENSION_BYTES, 4096, "chunk extensions of a request body together; beyond: 400")                                        \
     X(HTTP_LINGER_MS, 5000, "time that a closing connection is still read, so that the client can read the last reply")                    \
