@@ -162,7 +162,12 @@ def serve(handler, address, port, certificates=None):
     if certificates:
         server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.context.load_cert_chain(*certificates)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def run():
+        stand_back()
+        server.serve_forever()
+
+    threading.Thread(target=run, daemon=True).start()
 
 
 def openssl(*words):
@@ -308,7 +313,8 @@ def listed(tap, s, services, ca):
 
 
 def load(tap, s):
-    """Images that never come, and images without end, beside a client that only wants to be served."""
+    """Images that never come, and images without end, as many as are fetched at once, beside a client that only wants to be served. Who asks has a key, and waits a moment between: a
+    customer's flood of requests, whatever is in them, is for the limits of the key."""
     quiet = Alongside(s, 4).end()
     before = resident(s.process.pid)
     client = Alongside(s)
@@ -318,6 +324,7 @@ def load(tap, s):
         stand_back()
         while time.monotonic() < until:
             statuses.append(ask(s, [f"https://images.test/{path}?{i}" for i in range(8)])[0])
+            time.sleep(0.2)
 
     def hostile():
         threads = [threading.Thread(target=attack, args=(("endless", "never", "long", "to?https://loop.test/")[i % 4],)) for i in range(24)]
