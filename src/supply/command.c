@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "ssh.h"
 #include "sys/sandbox.h"
+#include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,22 +141,6 @@ static void unlink_running(running *r)
     r->host->count--;
 }
 
-/* In one line, without what a terminal would obey. */
-static void make_words(fh_buf *text, char *out, size_t out_size)
-{
-    size_t n = 0, from = text->len > out_size - 1 ? text->len - (out_size - 1) : 0;
-    for (size_t i = from; i < text->len; i++) {
-        unsigned char c = (unsigned char)text->data[i];
-        bool blank = c <= ' ' || c == 0x7f;
-        if (!blank || (n && out[n - 1] != ' ')) out[n++] = blank ? ' ' : (char)c;
-    }
-    while (n && out[n - 1] == ' ') n--;
-    out[n] = '\0';
-    if (!fh_utf8_valid(out, n))
-        for (size_t i = 0; i < n; i++)
-            if ((unsigned char)out[i] >= 0x80) out[i] = '?';
-}
-
 static int judge(const running *r, supply_result *ret, fh_err **err)
 {
     const char *where = fh_supply_host_name(r->host);
@@ -188,7 +173,7 @@ static void on_ended(void *arg)
     int status = fh_command_end(r->pid);
     r->pid = 0;
     unlink_running(r);
-    make_words(&r->err.text, words, sizeof words);
+    fh_supply_words((fh_str){fh_buf_cstr(&r->err.text), r->err.text.len}, words, sizeof words);
     result.code = judge(r, &result, &err);
     if (!result.code) result.code = judge_status(r, status, &result, &err);
     result.out = (fh_str){fh_buf_cstr(&r->out.text), r->out.text.len};

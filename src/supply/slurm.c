@@ -71,7 +71,7 @@ static slurm_order *find(const slurm *s, int64_t order)
 
 static int check_door(const slurm *s, fh_err **err)
 {
-    if (s->door.url[0]) return 0;
+    if (s->door.url[0] && s->door.certificate[0]) return 0;
     fh_err_set(err, FH_E_UNAVAILABLE, "this server has no pool that a job's machine could join");
     fh_err_hint(err, "start it with --pool ADDR:PORT, at an address that the cluster's nodes reach");
     return FH_E_UNAVAILABLE;

@@ -7,6 +7,7 @@
  * What holds: before the first submission a mark is written on this side, so that a server that was killed knows of which orders there may
  * be a job. An order that has one is over only when lists show that its job has ended, or no longer show it. */
 #include "slurm_private.h"
+#include "words.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -29,10 +30,13 @@ static bool is_same(const fh_supply_view *a, const fh_supply_view *b)
            strcmp(a->says, b->says) == 0 && strcmp(a->note, b->note) == 0 && strcmp(a->hint, b->hint) == 0;
 }
 
+/* Slurm's words, and those of a job's comment, are among its own. */
 static void set_view(slurm_order *o, const fh_supply_view *v)
 {
-    if (is_same(v, &o->view)) return;
-    o->view = *v;
+    fh_supply_view plain = *v;
+    fh_supply_words(fh_str_of(v->says), plain.says, sizeof plain.says);
+    if (is_same(&plain, &o->view)) return;
+    o->view = plain;
     o->news = true;
     fh_slurm_stir(o->of);
 }

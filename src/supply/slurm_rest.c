@@ -7,7 +7,6 @@
 #include "slurm_rest.h"
 
 #include "net/address.h"
-#include "sys/secret_file.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -360,7 +359,7 @@ int fh_slurm_rest_open(slurm *s, const fh_supply_config *c, fh_err **err)
 {
     char token[FH_LIMIT_SLURM_TOKEN_BYTES];
     int rc = check(&s->set, c, err);
-    if (!rc) rc = fh_secret_file_read(c->key_file, token, sizeof token, err);
+    if (!rc) rc = fh_slurm_rest_token(c->key_file, token, err);
     explicit_bzero(token, sizeof token);
     if (rc) return rc;
     s->rest = fh_calloc(1, sizeof *s->rest);

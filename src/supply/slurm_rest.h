@@ -30,6 +30,7 @@ typedef struct rest_question {
     void *arg;
 } rest_question;
 
+int fh_slurm_rest_token(const char *file, char out[FH_LIMIT_SLURM_TOKEN_BYTES], fh_err **err); /* also one that is over */
 /* The token is read anew. One that is over, or cannot be read, is an error that names its file: FH_E_UNAUTHENTICATED, FH_E_FORBIDDEN. */
 int fh_slurm_rest_ask(slurm_rest *r, const rest_question *q, fh_err **err);
 void fh_slurm_rest_cancel_all(slurm_rest *r); /* nobody is told */

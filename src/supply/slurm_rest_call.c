@@ -38,14 +38,25 @@ static int check_time(const slurm_rest *r, const char *token, fh_err **err)
     return hint_to_renew(r, FH_E_UNAUTHENTICATED, err);
 }
 
-/* As `scontrol token` prints it, with SLURM_JWT= before it, or alone. */
-static int read_token(const slurm_rest *r, char out[FH_LIMIT_SLURM_TOKEN_BYTES], fh_err **err)
+/* As `scontrol token` prints it, with SLURM_JWT= before it, or alone. Nothing else is sent: who may add a provider must not have another
+ * secret of this machine sent to a server of their choice. */
+int fh_slurm_rest_token(const char *file, char out[FH_LIMIT_SLURM_TOKEN_BYTES], fh_err **err)
 {
     static const char before[] = "SLURM_JWT=";
-    int rc = fh_secret_file_read(r->key_file, out, FH_LIMIT_SLURM_TOKEN_BYTES, err);
+    int rc = fh_secret_file_read(file, out, FH_LIMIT_SLURM_TOKEN_BYTES, err);
     if (rc) return rc;
     if (strncmp(out, before, sizeof before - 1) == 0) memmove(out, out + sizeof before - 1, strlen(out) - sizeof before + 2);
-    rc = check_time(r, out, err);
+    if (fh_slurm_token_is(fh_str_of(out))) return 0;
+    explicit_bzero(out, FH_LIMIT_SLURM_TOKEN_BYTES);
+    fh_err_set(err, FH_E_INVALID, "%s holds no token of a slurmrestd, which is a JSON Web Token", file);
+    fh_err_hint(err, "put into it what `scontrol token lifespan=SECONDS` prints");
+    return FH_E_INVALID;
+}
+
+static int read_token(const slurm_rest *r, char out[FH_LIMIT_SLURM_TOKEN_BYTES], fh_err **err)
+{
+    int rc = fh_slurm_rest_token(r->key_file, out, err);
+    if (!rc) rc = check_time(r, out, err);
     if (rc) explicit_bzero(out, FH_LIMIT_SLURM_TOKEN_BYTES);
     return rc;
 }
@@ -67,21 +78,19 @@ static void say_why(const slurm_rest *r, int status, const fh_slurm_rest_error *
                     r->user);
 }
 
-/* Its words, none of them when they repeat the token. */
-static void read_error(const slurm_rest *r, const fh_json *doc, fh_slurm_rest_error *ret)
+/* Its words, none of them when a token begins in them (its header, an object in base64): what is there of it may have been cut off, or be
+ * of one that was renewed meanwhile. */
+static void read_error(const fh_json *doc, fh_slurm_rest_error *ret)
 {
-    char token[FH_LIMIT_SLURM_TOKEN_BYTES];
     fh_slurm_rest_error_read(doc, ret);
-    if (!ret->words[0] || read_token(r, token, NULL) != 0) return;
-    if (strstr(ret->words, token)) snprintf(ret->words, sizeof ret->words, "an error");
-    explicit_bzero(token, sizeof token);
+    if (strstr(ret->words, "eyJ")) snprintf(ret->words, sizeof ret->words, "an error");
 }
 
 static void tell(rest_call *c, int status, const fh_json *doc, fh_err **why)
 {
     fh_slurm_rest_error e = {.number = 0};
     bool good = status >= 200 && status < 300;
-    if (status) read_error(c->of, doc, &e);
+    if (status) read_error(doc, &e);
     if (status && (!good || e.words[0])) say_why(c->of, status, &e, why);
     const rest_reply r = {.status = status,
                           .doc = doc,

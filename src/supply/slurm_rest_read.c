@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "words.h"
 
 #include <stdio.h>
 
@@ -185,7 +186,7 @@ static void take_error(const fh_json *e, fh_slurm_rest_error *ret)
     fh_str said = fh_json_str(fh_json_get(e, "description"));
     int64_t number = fh_json_int(fh_json_get(e, "error_number"), fh_json_int(fh_json_get(e, "error_code"), 0));
     if (!said.len) said = fh_json_str(fh_json_get(e, "error"));
-    if (!ret->words[0]) snprintf(ret->words, sizeof ret->words, "%.*s", (int)FH_MIN(said.len, (size_t)180), said.len ? said.ptr : "");
+    if (!ret->words[0]) fh_supply_words((fh_str){said.ptr, FH_MIN(said.len, (size_t)180)}, ret->words, sizeof ret->words);
     if (number) ret->number = number;
 }
 
@@ -216,19 +217,33 @@ void fh_slurm_rest_apis(const fh_json *openapi, char *out, size_t out_size)
 
 /* ---- tokens ---- */
 
-int64_t fh_slurm_token_ends_s(fh_str token)
+/* Of its three parts between dots the header and what it claims are objects; the third is the signature. */
+static bool read_part(fh_str token, size_t which, fh_json **ret)
 {
     char text[FH_LIMIT_SLURM_TOKEN_BYTES];
-    FH_AUTO(json) fh_json *doc = NULL;
-    size_t first = fh_str_find(token, FH_STR("."));
-    if (first >= token.len) return 0;
-    fh_str rest = {token.ptr + first + 1, token.len - first - 1};
-    fh_str part = {rest.ptr, fh_str_find(rest, FH_STR("."))};
+    fh_str part = {token.ptr, fh_str_find(token, FH_STR("."))};
+    for (; which && part.len < token.len; which--) {
+        token = (fh_str){token.ptr + part.len + 1, token.len - part.len - 1};
+        part = (fh_str){token.ptr, fh_str_find(token, FH_STR("."))};
+    }
     size_t bytes = part.len * 6 / 8;
-    if (!bytes || bytes > sizeof text || !fh_base64url_decode(part, text, bytes)) return 0;
-    int64_t ends_s = fh_json_parse(&doc, (fh_str){text, bytes}, sizeof text, NULL) ? 0 : fh_json_int(fh_json_get(doc, "exp"), 0);
+    if (part.len >= token.len || !bytes || bytes > sizeof text || !fh_base64url_decode(part, text, bytes)) return false;
+    bool good = fh_json_parse(ret, (fh_str){text, bytes}, sizeof text, NULL) == 0 && fh_json_kind_of(*ret) == FH_JSON_OBJECT;
     explicit_bzero(text, sizeof text);
-    return FH_MAX(ends_s, 0);
+    return good;
+}
+
+bool fh_slurm_token_is(fh_str text)
+{
+    FH_AUTO(json) fh_json *header = NULL;
+    FH_AUTO(json) fh_json *claims = NULL;
+    return read_part(text, 0, &header) && fh_json_str(fh_json_get(header, "alg")).len && read_part(text, 1, &claims);
+}
+
+int64_t fh_slurm_token_ends_s(fh_str token)
+{
+    FH_AUTO(json) fh_json *claims = NULL;
+    return read_part(token, 1, &claims) ? FH_MAX(fh_json_int(fh_json_get(claims, "exp"), 0), (int64_t)0) : 0;
 }
 
 /* ---- comments ---- */

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import ranked
 from cluster import REST, REST_API, Cluster, install, missing
 from freehold import PROGRAM, Tap, free_port, need_starter
-from login import Login, timed, wait
+from login import Login, check_all, wait
 
 LATE_S = 3  # that a submission is held back
 
@@ -236,6 +236,11 @@ def what_it_lacks_is_said(s):
                          (s.flags()[:2] + s.flags()[4:], "--key-file"), (s.flags(api="38/x"), "setting api")):
         done = s.cli("provider", "add", "odd", "--kind", "slurm", *flags)
         assert done.returncode == 1 and words in done.stderr, (flags, done.stderr)
+    secret = s.folder / "another-secret"
+    secret.touch(0o600)
+    secret.write_text("sk-of-somebody-else\n")
+    done = s.cli("provider", "add", "odd", "--kind", "slurm", *[str(secret) if f == str(s.jwt) else f for f in s.flags()])
+    assert done.returncode != 0 and "JSON Web Token" in done.stderr and "sk-of" not in done.stderr, done.stderr
     s.jwt.chmod(0o644)
     done = s.cli("provider", "add", "odd", "--kind", "slurm", *s.flags())
     s.jwt.chmod(0o600)
@@ -253,12 +258,9 @@ def main():
     if why:
         Tap.skip_all(f"slurmrestd cannot run: {why}")
     tap = Tap()
-    wanted = sys.argv[1:]
     with Cluster(rest=True) as cluster, Client(cluster) as s:
         s.add_rest("hpc")
-        for fn in CHECKS:
-            if not wanted or fn.__name__ in wanted:
-                tap.check(fn.__name__.replace("_", " "), timed, fn, s)
+        check_all(tap, CHECKS, s)
     tap.end()
 
 

@@ -50,7 +50,7 @@ static int open_set(fh_supply **ret, fh_loop *loop, const fh_json *settings, con
                                 .store_url = "",
                                 .data_dir = folder,
                                 .program = "/bin/true",
-                                .door = {.url = door, .token = make_token}};
+                                .door = {.url = door, .certificate = door[0] ? "c0" : "", .token = make_token}};
     return fh_supply_slurm_open(ret, loop, &c, err);
 }
 

@@ -176,6 +176,14 @@ static void errors_have_slurms_words(void **state)
     assert_string_not_equal(e.words, "");
 }
 
+static void errors_are_one_plain_line(void **state)
+{
+    FH_AUTO(json) fh_json *doc = parse("{\"errors\":[{\"description\":\"\\u001b]0;mine\\u0007 no\\nsuch  job\"}]}");
+    fh_slurm_rest_error e;
+    fh_slurm_rest_error_read(doc, &e);
+    assert_string_equal(e.words, "]0;mine no such job");
+}
+
 static void what_is_offered_is_listed(void **state)
 {
     FH_AUTO(json)
@@ -198,6 +206,20 @@ static void a_token_says_when_it_is_over(void **state)
         1796010693);
     static const char *const none[] = {"", "word", ".", "..", "a.b.c", "a.eyJ9.c", "a.e30.c", "a.bm90IEpTT04.c"};
     for (size_t i = 0; i < FH_COUNT(none); i++) assert_int_equal(fh_slurm_token_ends_s(fh_str_of(none[i])), 0);
+}
+
+static void no_other_secret_is_a_token(void **state)
+{
+    static const char *const none[] = {"",
+                                       "sk-1234567890",
+                                       "rpa_ABC.DEF.GHI",
+                                       "eyJhbGciOiJIUzI1NiJ9",
+                                       "eyJhbGciOiJIUzI1NiJ9.e30",
+                                       "e30.e30.c2ln",
+                                       "..",
+                                       "eyJhbGciOiJIUzI1NiJ9.bm90IEpTT04.c"};
+    assert_true(fh_slurm_token_is(FH_STR("eyJhbGciOiJIUzI1NiJ9.e30.c2ln")));
+    for (size_t i = 0; i < FH_COUNT(none); i++) assert_false(fh_slurm_token_is(fh_str_of(none[i])));
 }
 
 static void only_a_whole_digest_is_a_key(void **state)
@@ -263,8 +285,10 @@ int main(void)
         cmocka_unit_test(of_a_long_list_only_what_mentions_us_is_read),
         cmocka_unit_test(nodes_are_counted_by_partition_and_kind),
         cmocka_unit_test(errors_have_slurms_words),
+        cmocka_unit_test(errors_are_one_plain_line),
         cmocka_unit_test(what_is_offered_is_listed),
         cmocka_unit_test(a_token_says_when_it_is_over),
+        cmocka_unit_test(no_other_secret_is_a_token),
         cmocka_unit_test(only_a_whole_digest_is_a_key),
         cmocka_unit_test(a_job_is_asked_for_as_each_version_wants_it),
         cmocka_unit_test(words_in_the_script_are_quoted),

@@ -23,7 +23,8 @@ typedef struct fh_slurm_rest_error {
 void fh_slurm_rest_error_read(const fh_json *doc, fh_slurm_rest_error *ret);
 void fh_slurm_rest_apis(const fh_json *openapi, char *out, size_t out_size); /* "v0.0.37, v0.0.38", of what it describes */
 
-int64_t fh_slurm_token_ends_s(fh_str token); /* since 1970, of a JSON Web Token; 0: it does not say when */
+bool fh_slurm_token_is(fh_str text);         /* whether it is a JSON Web Token, as slurmrestd's are: no other secret is */
+int64_t fh_slurm_token_ends_s(fh_str token); /* since 1970; 0: it does not say when */
 
 /* What a job's comment says that its script has published. */
 bool fh_slurm_comment_key(const char *comment, char ret[65]); /* SHA-256 of its machine's key, in hexadecimal */
