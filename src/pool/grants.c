@@ -22,7 +22,8 @@ int fh_nodes_grant(fh_nodes *n, const fh_link_digest *key, const char *name, int
     return rc ? rc
               : fh_db_exec(n->db, err,
                            "INSERT INTO join_tokens(secret_sha256, created_utc_ns, expires_utc_ns, key_sha256, name) "
-                           "SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS(SELECT 1 FROM join_tokens WHERE key_sha256 = ?4)",
+                           "SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS(SELECT 1 FROM join_tokens WHERE key_sha256 = ?4) "
+                           "AND NOT EXISTS(SELECT 1 FROM nodes WHERE name = ?5)",
                            "biibs", bytes_of(&of_nothing), now_utc_ns, now_utc_ns + GOOD_NS, bytes_of(key), name);
 }
 

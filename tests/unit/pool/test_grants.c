@@ -1,37 +1,6 @@
 /* Keys that are expected: one machine, one name, one hour, and no secret that anybody could say instead. */
-#include "nodes_private.h"
-
-#include "base/clock.h"
 #include "cmocka_all.h"
-#include "db/schema.h"
-#include "sys/file.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-#define NOW  (1790000000LL * FH_NS_PER_S)
-#define HOUR (3600 * FH_NS_PER_S)
-
-static char folder[64];
-static fh_db *db;
-static fh_nodes *nodes;
-
-static int fresh(void **state)
-{
-    char url[128];
-    strcpy(folder, "/tmp/fh-grants-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
-    snprintf(url, sizeof url, "sqlite:%s/db", folder);
-    if (fh_db_open(&db, url, NULL) || fh_db_migrate_schema(db, NULL)) return -1;
-    return fh_nodes_open(&nodes, db, NOW, NULL);
-}
-
-static int clean(void **state)
-{
-    fh_nodes_close(nodes);
-    fh_db_close(db);
-    return fh_dir_remove(folder, NULL);
-}
+#include "nodes_fixture.h"
 
 static int grant(uint8_t key, const char *name, int64_t now)
 {
@@ -89,6 +58,19 @@ static void what_was_used_is_not_granted_again(void **state)
     assert_int_equal(join("job-1", 1, NOW, &again, NULL), FH_E_FORBIDDEN);
 }
 
+static void what_was_used_opens_no_door_a_day_later(void **state)
+{
+    const int64_t later = NOW + 26 * HOUR; /* the row of the grant is gone by then */
+    const fh_node_certificate c = {.fingerprint = {{7}}, .until_utc_ns = NOW + 720 * HOUR};
+    int64_t id = 0;
+    assert_int_equal(grant(1, "job-1", NOW), 0);
+    assert_int_equal(join("job-1", 1, NOW, &id, NULL), 0);
+    assert_int_equal(fh_nodes_certified(nodes, id, &c, NULL), 0);
+    assert_int_equal(grant(1, "job-1", later), 0);
+    assert_false(fh_nodes_expect(nodes, later));
+    assert_refused("job-1", 1, later, "not expected");
+}
+
 static void what_is_over_opens_for_nobody(void **state)
 {
     assert_int_equal(grant(1, "job-1", NOW), 0);
@@ -133,6 +115,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_key_that_was_granted_joins_under_its_name, fresh, clean),
         cmocka_unit_test_setup_teardown(it_is_good_for_an_hour, fresh, clean),
         cmocka_unit_test_setup_teardown(what_was_used_is_not_granted_again, fresh, clean),
+        cmocka_unit_test_setup_teardown(what_was_used_opens_no_door_a_day_later, fresh, clean),
         cmocka_unit_test_setup_teardown(what_is_over_opens_for_nobody, fresh, clean),
         cmocka_unit_test_setup_teardown(a_token_stays_one_beside_it, fresh, clean),
         cmocka_unit_test_setup_teardown(names_and_numbers_have_bounds, fresh, clean),

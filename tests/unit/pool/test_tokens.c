@@ -1,38 +1,8 @@
 /* Join tokens: one machine, one hour, kept only as digests; and the words that people write of a machine. */
-#include "nodes_private.h"
-
-#include "base/clock.h"
 #include "cmocka_all.h"
-#include "db/schema.h"
-#include "sys/file.h"
+#include "nodes_fixture.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#define NOW  (1790000000LL * FH_NS_PER_S)
-#define HOUR (3600 * FH_NS_PER_S)
-
-static char folder[64];
-static fh_db *db;
-static fh_nodes *nodes;
 static const fh_link_digest server = {{1, 2, 3}};
-
-static int fresh(void **state)
-{
-    char url[128];
-    strcpy(folder, "/tmp/fh-tokens-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
-    snprintf(url, sizeof url, "sqlite:%s/db", folder);
-    if (fh_db_open(&db, url, NULL) || fh_db_migrate_schema(db, NULL)) return -1;
-    return fh_nodes_open(&nodes, db, NOW, NULL);
-}
-
-static int clean(void **state)
-{
-    fh_nodes_close(nodes);
-    fh_db_close(db);
-    return fh_dir_remove(folder, NULL);
-}
 
 static void new_token(int64_t now, char text[FH_JOIN_TOKEN_LEN + 1])
 {

@@ -46,7 +46,8 @@ int fh_nodes_token_new(fh_nodes *n, const fh_link_digest *server, const char *ow
                        int64_t *ret_expires_utc_ns, fh_err **err);
 
 /* grants.c. Whoever has the key of this digest may join once under that name, without a token, within JOIN_TOKEN_MS. A second time of the
- * same key does nothing, also when that was used or is over. Errors as above, and FH_E_INVALID for what is no name. */
+ * same key, or where a machine has that name, does nothing, also when that was used or is over. Errors as above, and FH_E_INVALID for what
+ * is no name. */
 int fh_nodes_grant(fh_nodes *n, const fh_link_digest *key, const char *name, int64_t now_utc_ns, fh_err **err);
 int fh_nodes_grant_end(fh_nodes *n, const char *name, fh_err **err); /* all of that name; none is fine */
 
