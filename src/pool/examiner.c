@@ -202,15 +202,15 @@ static void read_over(pool_exam *x, fh_str body)
     bool first = x->passes == PASSES_FIRST;
     x->now.wrong = !was_done(x, body);
     x->now.memory_bytes_s = x->now.wrong ? 0 : rate(x->passes * chunks_of(x) * POOL_CHUNK_BYTES, without_round_trip(x));
+    if (x->now.wrong) fh_log(FH_LOG_WARN, "pool", "node=%" PRId64 " did not do the work by which its memory is measured", x->node);
+    tell(x); /* whatever comes of more */
     if (first && !x->now.wrong && x->took_ns < FAST_NS && more_passes(x) > PASSES_FIRST) {
         x->passes = more_passes(x);
         x->at = MAKE;
         begin_step(x);
-        return;
+    } else {
+        next_step(x);
     }
-    if (x->now.wrong) fh_log(FH_LOG_WARN, "pool", "node=%" PRId64 " did not do the work by which its memory is measured", x->node);
-    tell(x);
-    next_step(x);
 }
 
 /* The digests are named by the head: whatever is done after it does not help. */

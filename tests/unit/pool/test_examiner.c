@@ -32,7 +32,7 @@ static cheat cheats;
 static bool lent;
 static fh_node_measured known, seen;
 static unsigned told, readings;
-static int64_t first_passes;
+static int64_t first_passes, last_passes;
 static fh_link *server_link;
 
 static void too_late(void *arg)
@@ -94,7 +94,8 @@ static void lie(fh_link_req *r)
 static void on_request(void *arg, fh_link_req *r)
 {
     bool reads = fh_str_eqs(fh_link_req_path(r), "/v1/measure/memory") && fh_str_eqs(fh_link_req_method(r), "POST");
-    if (reads && !readings++) first_passes = passes_of(r);
+    if (reads) last_passes = passes_of(r);
+    if (reads && !readings++) first_passes = last_passes;
     if (reads && cheats != NONE)
         lie(r);
     else
@@ -172,6 +173,11 @@ static bool all_is_known(void)
     return told == 2;
 }
 
+static bool more_is_known(void)
+{
+    return told == 3;
+}
+
 static int64_t waits_until_ns;
 static bool has_waited(void)
 {
@@ -200,6 +206,15 @@ static void what_it_claims_makes_no_more_work(void **state)
     run_until(loop, deadline, all_is_known);
     assert_int_equal(first_passes, 4);
     assert_true(seen.memory_bytes_s > 0 && seen.claimed_bytes_s == INT64_MAX);
+}
+
+static void one_that_is_fast_is_measured_by_more(void **state)
+{
+    connect_both();
+    run_until(loop, deadline, more_is_known);
+    assert_int_equal(readings, 2);
+    assert_true(first_passes == 4 && last_passes > 4);
+    assert_true(seen.memory_bytes_s > 0 && !seen.wrong);
 }
 
 static void one_that_was_measured_a_moment_ago_is_not_measured_again(void **state)
@@ -308,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_machine_that_has_come_is_measured, fresh, clean),
+        cmocka_unit_test_setup_teardown(one_that_is_fast_is_measured_by_more, fresh, clean),
         cmocka_unit_test_setup_teardown(what_it_claims_makes_no_more_work, fresh, clean),
         cmocka_unit_test_setup_teardown(one_that_was_measured_a_moment_ago_is_not_measured_again, fresh, clean),
         cmocka_unit_test_setup_teardown(one_that_says_something_else_than_then_is_measured_again, fresh, clean),
