@@ -383,6 +383,17 @@ size_t api_judge(fh_server *s, fh_http_req *req)
     return is_large(&v) ? FH_LIMIT_JSON_BODY_BYTES : FH_LIMIT_CONTROL_BODY_BYTES;
 }
 
+/* One that came with its head, before the judge could say how long it may be. */
+static bool is_too_long(fh_http_req *req, const visit *v)
+{
+    fh_err *err = NULL;
+    if (who_may(v) != API_OPEN || fh_http_req_body(req).len <= FH_LIMIT_HTTP_STRANGER_BODY_BYTES) return false;
+    fh_err_set(&err, FH_E_TOO_LARGE, "the body is longer than %d bytes", FH_LIMIT_HTTP_STRANGER_BODY_BYTES);
+    fh_http_reply_last(req);
+    reply_error(req, err);
+    return true;
+}
+
 static void control_plane(fh_server *s, fh_http_req *req, const visit *v)
 {
     if (!v->route)
@@ -409,7 +420,7 @@ void api_handle(fh_server *s, fh_http_req *req)
 {
     FH_AUTO(buf) fh_buf allow = FH_BUF(256);
     visit v = {.allow = &allow};
-    if (!let_in(s, req, &v)) return;
+    if (!let_in(s, req, &v) || is_too_long(req, &v)) return;
     if (v.part == PART_OPEN)
         open_part(s, req);
     else if (v.part == PART_CONTROL)

@@ -275,6 +275,7 @@ def judged_by_the_head(tap):
             for path in ("/api/v1/session", "/", "/healthz", "/nothing"):
                 refused(413, path, "Content-Length: 4097\r\n")
                 assert told(path, "Content-Length: 4096\r\nExpect: 100-continue\r\n").startswith(b"HTTP/1.1 100 ")
+                refused(413, path, "Content-Length: 4097\r\n", None, 4097 * b" ")
 
         def honest():
             """Clients who send all before they listen get rid of it, and see why it was not wanted."""
