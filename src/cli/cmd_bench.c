@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <string.h>
 
 enum { RUNS_MAX = 1000, RECORD_DEPTH_TOK = 1024 };
 
@@ -208,7 +209,13 @@ static int record(const fh_cli *c, const bench *b, fh_err **err)
 static int check_record(const fh_cli *c, fh_err **err)
 {
     bool fits = fh_cli_int(c, "streams", 1) == 1 && fh_cli_int(c, "depth", 0) == 0 && fh_cli_int(c, "generate", 64) > 0;
-    if (!fh_cli_has(c, "record") || fits) return 0;
+    if (!fh_cli_has(c, "record")) return 0;
+    if (strcmp(fh_cli_text(c, "kv-type", "f16"), "f16") != 0) {
+        fh_err_set(err, FH_E_USAGE, "--record is of a cache in F16, as plans reckon with it");
+        fh_err_hint(err, "leave out --kv-type");
+        return FH_E_USAGE;
+    }
+    if (fits) return 0;
     fh_err_set(err, FH_E_USAGE, "--record is of one stream that generates, and measures a full cache itself");
     fh_err_hint(err, "leave out --streams, --depth and -n 0");
     return FH_E_USAGE;

@@ -54,6 +54,7 @@ void place_end(fh_engine *e, slot *s, fh_gen_finish how, const fh_err *err)
 static void preempt(fh_engine *e, slot *s)
 {
     fh_gen *g = vacate(e, s);
+    draft_free(fh_take(g->draft)); /* only those who have a place guess */
     g->done = 0;
     g->preempted = true;
     if (g->sum) memset(g->sum, 0, e->model.shape.embd * sizeof *g->sum);

@@ -83,12 +83,18 @@ static uint64_t scratch_floats(const fh_engine *e, const fh_engine_options *o)
     return e->info.deterministic ? 0 : fh_attn_scratch_floats(e->model.shape.heads, e->model.shape.head_dim, workers);
 }
 
+/* A page that is on its way to disk. */
+static uint64_t writer_bytes(const fh_engine *e, const fh_engine_options *o)
+{
+    return o->page_cache ? engine_kv_shape(e).row_bytes * e->model.shape.layers * 2 * FH_KV_PAGE_TOK : 0;
+}
+
 /* Buffers of a step, and 16 MiB for all that is small. */
 static uint64_t fixed_bytes(const fh_engine *e, const fh_engine_options *o)
 {
     const fh_shape *s = &e->model.shape;
     uint64_t floats = (uint64_t)e->logit_rows * 3 * s->vocab + (uint64_t)e->info.batch_tok * s->row_floats + scratch_floats(e, o);
-    return floats * sizeof(float) + (16u << 20);
+    return floats * sizeof(float) + writer_bytes(e, o) + (16u << 20);
 }
 
 /* What sequences of so many tokens guess by; a prediction may be as long as they. */

@@ -290,6 +290,7 @@ int fh_spill_open(fh_spill **ret, const fh_spill_options *o, fh_err **err)
     if (!s->folder || !s->ring || !s->buffer) return fh_err_nomem(err);
     if (strlen(o->folder) > PATH_BYTES - 200) return fh_err_set(err, FH_E_INVALID, "the path %s is too long", o->folder);
     int rc = fh_dir_make(o->folder, 0700, err);
+    if (!rc && access(o->folder, R_OK | W_OK | X_OK)) rc = fh_err_errno(err, FH_E_IO, errno, "pages cannot be kept in %s", o->folder);
     if (!rc) rc = start(s, err);
     if (!rc) *ret = fh_take(s);
     return rc;

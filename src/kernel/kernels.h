@@ -241,7 +241,7 @@ struct fh_kernels {
     void (*norm_row)(const float *x, const float *w, float scale, size_t n, float *y); /* y = x * scale * w */
     void (*silu_mul)(const float *gate, const float *up, size_t n, float *y);
     void (*rope)(const float *x, const float *cs, size_t pairs, float *y);
-    void (*store)(fh_type type, const float *x, size_t n, void *dst); /* as fh_ref_store, to the bit */
+    void (*store)(fh_type type, const float *x, size_t n, void *dst); /* as fh_ref_store, of finite x to the bit */
     void (*attend)(const fh_attn_part *part);
 };
 

@@ -100,7 +100,9 @@ class Crowd:
             body = {**draw.choice(self.bodies), "stream": True, "max_tokens": 200, "temperature": 1}
             with contextlib.closing(self.engine.open(timeout=600)) as c:
                 c.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json", "x-freehold-priority": draw.choice(["low", "normal"])})
-                c.getresponse().read1(draw.randrange(1, 4000))
+                reply = c.getresponse()
+                assert reply.status == 200, reply.status
+                reply.read1(draw.randrange(1, 4000))
             left += 1
         return left
 
@@ -119,6 +121,7 @@ def in_a_batch(engine, bodies, salt, seed):
     order = random.Random(seed).sample(range(len(bodies)), len(bodies))
     with Crowd(engine, bodies, seed) as crowd, ThreadPoolExecutor(16) as pool:
         answers = dict(zip(order, pool.map(lambda i: ask(engine, bodies[i], salt), order)))
+    assert crowd.left > 0
     return [answers[i] for i in range(len(bodies))], crowd.left
 
 

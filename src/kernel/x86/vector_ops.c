@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <math.h>
-#include <math.h>
 
 float ISA(rms_scale)(const float *x, size_t n, float eps)
 {
