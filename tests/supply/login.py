@@ -78,6 +78,13 @@ class Login(Pool):
         wait(lambda: not self.jobs(), "a job stays", self)
 
 
+def check_all(tap, checks, s):
+    """Or those that the command line names."""
+    for fn in checks:
+        if len(sys.argv) < 2 or fn.__name__ in sys.argv[1:]:
+            tap.check(fn.__name__.replace("_", " "), timed, fn, s)
+
+
 def timed(fn, s):
     begun = time.monotonic()
     try:

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from cluster import Cluster, install, missing
 from freehold import Tap, free_port, need_starter
-from login import PATIENCE, Login, timed, wait
+from login import PATIENCE, Login, check_all, wait
 
 
 def runs_and_chats(s):
@@ -288,12 +288,9 @@ def main():
     if why:
         Tap.skip_all(f"Slurm cannot run: {why}")
     tap = Tap()
-    wanted = sys.argv[1:]
     with Cluster() as cluster, Login(cluster) as s:
         s.add("hpc")
-        for fn in CHECKS:
-            if not wanted or fn.__name__ in wanted:
-                tap.check(fn.__name__.replace("_", " "), timed, fn, s)
+        check_all(tap, CHECKS, s)
     tap.end()
 
 
