@@ -3,7 +3,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,13 +46,15 @@ export async function reads(locator, pattern, ms = PATIENCE_MS) {
   return text;
 }
 
-export function freePort() {
-  return new Promise((done, bad) => {
-    const s = createServer().on('error', bad).listen(0, '127.0.0.1', () => {
-      const { port } = s.address();
-      s.close(() => done(port));
-    });
-  });
+/** A port that stays ours until we end: tests/support says how one is chosen. */
+export async function freePort() {
+  const program = 'import freehold, sys; print(freehold.free_port(), end="", flush=True); sys.stdin.read()';
+  const holder = spawn('python3', ['-c', program], { env: { ...process.env, PYTHONPATH: join(TOP, 'tests/support') }, stdio: ['pipe', 'pipe', 'inherit'] });
+  const port = await new Promise((done, bad) => holder.on('error', bad).on('exit', () => bad(new Error('no free port'))).stdout.once('data', done));
+  holder.stdout.unref();
+  holder.stdin.unref();
+  holder.unref();
+  return Number(port);
 }
 
 export class Server {

@@ -35,17 +35,27 @@ def is_free(port):
     return False
 
 
+ours = []  # the names that keep our ports ours, until we end
+
+
+def take(port):
+    """Whether the port is ours from now on: no other test is given it, though nobody listens there yet or any more."""
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        name.bind(f"\0freehold-test-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    ours.append(name)
+    return is_free(port)
+
+
 def free_port():
-    """A port that nobody's connection is given meanwhile: a server that is started again finds it free again."""
-    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    below = random.sample(range(10000, first), 100) if first > 20000 else []
-    return next((p for p in below if is_free(p)), None) or any_free_port()
-
-
-def any_free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that neither a connection nor another test is given meanwhile: a server that is started again finds it free again."""
+    first, last = (int(n) for n in Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    ports = [p for p in range(10000, 65536) if not first <= p <= last] or list(range(first, last + 1))
+    random.shuffle(ports)
+    return next(p for p in ports if take(p))
 
 
 def processes(marker, environment=False):
