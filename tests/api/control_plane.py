@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import STARTER, PROGRAM, Server, Tap
+from freehold import PATIENCE, PROGRAM, STARTER, Server, Tap
 
 KINDS = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "object": dict, "array": list, "null": type(None)}
 
@@ -235,7 +235,7 @@ def check_all(tap, s, with_weights):
         assert s.json("GET", "/v1/models") == {"object": "list", "data": []}
 
     def too_large():
-        c = http.client.HTTPConnection("127.0.0.1", s.port, timeout=20)
+        c = http.client.HTTPConnection("127.0.0.1", s.port, timeout=PATIENCE)
         c.putrequest("POST", "/v1/chat/completions")
         c.putheader("Content-Length", str(64 << 20))
         c.putheader("Content-Type", "application/json")
@@ -269,7 +269,7 @@ def check_all(tap, s, with_weights):
         got, ready = [], threading.Event()
 
         def listen():
-            c = http.client.HTTPConnection("127.0.0.1", s.port, timeout=20)
+            c = http.client.HTTPConnection("127.0.0.1", s.port, timeout=PATIENCE)
             c.request("GET", "/api/v1/events", headers={"Authorization": "Bearer " + s.key})
             reply = c.getresponse()
             assert reply.status == 200 and reply.getheader("content-type").startswith("text/event-stream")
@@ -284,9 +284,9 @@ def check_all(tap, s, with_weights):
             c.close()
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
-        assert ready.wait(5), "no hello"
+        assert ready.wait(PATIENCE), "no hello"
         made = s.json("POST", "/api/v1/deployments", {"model": "smollm2"})
-        thread.join(10)
+        thread.join(PATIENCE)
         assert got[0][0] == "hello" and got[1][0] == "deployment", got
         assert got[1][1]["deployment"] == made["name"] and got[1][1]["to"], got
         fits(doc, s.json("GET", "/api/v1/deployments/" + made["name"]), {"$ref": "#/components/schemas/Deployment"}, "deployment")

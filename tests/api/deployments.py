@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import PROGRAM, STARTER, Server, Tap, need_starter
+from freehold import PATIENCE, PROGRAM, STARTER, Server, Tap, need_starter
 
 
 def live(s):
@@ -97,7 +97,7 @@ def main():
             for _ in range(10):
                 reply = s.json("POST", "/v1/chat/completions", {"model": "smollm2", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2})
                 assert reply["choices"], reply
-            until = time.monotonic() + 60
+            until = time.monotonic() + PATIENCE
             while next(d for d in s.deployments() if d["name"] == "smollm2-135m")["pid"] in (pid, None):
                 assert time.monotonic() < until, s.deployments()
                 time.sleep(0.05)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import PROGRAM, STARTER, Server, Tap, need_starter
+from freehold import PATIENCE, PROGRAM, STARTER, Server, Tap, need_starter
 
 GIGABYTES = 4  # of nothing behind the weights: sparse on the disk, and long enough to read and hash that a signal comes in the middle
 
@@ -17,7 +17,7 @@ def left(data):
     return [p.name for folder in ("import", "weights") if (data / folder).is_dir() for p in (data / folder).iterdir() if p.name.startswith((".staged-", ".tmp-"))]
 
 
-def until(what, ready, seconds=20):
+def until(what, ready, seconds=PATIENCE):
     for _ in range(seconds * 100):
         if ready():
             return
@@ -43,7 +43,7 @@ def main():
 
         def stopped(p, number):
             p.send_signal(number)
-            out, err = p.communicate(timeout=20)
+            out, err = p.communicate(timeout=PATIENCE)
             assert p.returncode == 1 and "was stopped" in err and not out, (p.returncode, out, err)
             assert not left(s.data), left(s.data)
 

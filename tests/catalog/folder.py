@@ -11,7 +11,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/support"))
-from freehold import PROGRAM, Server, Tap, need_starter  # noqa: E402
+from freehold import PATIENCE, PROGRAM, Server, Tap, need_starter  # noqa: E402
 
 OWN = {"models": [{"id": "lab-model", "name": "Lab Model", "aliases": ["lab"], "licence": {"name": "MIT", "class": "free"},
                    "variants": [{"name": "q8", "format": "GGUF Q8_0", "gguf": True, "bytes": 8000000000}], "context_tok": 8192,
@@ -152,7 +152,7 @@ def survives_kills(data, folder):
         assert name_of(run) in names and seen["update_why"] is None, seen
 
 
-def until(true, seconds=30):
+def until(true, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come"

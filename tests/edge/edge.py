@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import Server, Tap, need_starter, processes
+from freehold import PATIENCE, Server, Tap, need_starter, processes
 
 
 def certificate(folder, name):
@@ -29,15 +29,15 @@ def peer_certificate(port):
     return ssl.get_server_certificate(("127.0.0.1", port))
 
 
-def wait_log(server, text, seconds=10):
-    until = time.monotonic() + seconds
+def wait_log(server, text):
+    until = time.monotonic() + PATIENCE
     while text not in server.output():
         assert time.monotonic() < until, f"'{text}' does not show in\n{server.output()}"
         time.sleep(0.01)
 
 
 def wait_tls(server):
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while True:
         try:
             return peer_certificate(server.port)
@@ -72,7 +72,7 @@ def tls(tap):
             assert done.returncode == 5 and "ca-file" in done.stderr, (done.returncode, done.stderr)
 
         def plain():
-            with socket.create_connection(("127.0.0.1", s.port), timeout=5) as c:
+            with socket.create_connection(("127.0.0.1", s.port), timeout=PATIENCE) as c:
                 c.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 got = c.makefile("rb").read()
             assert got.startswith(b"HTTP/1.1 400") and b"https://" in got, got
@@ -100,7 +100,7 @@ def tls(tap):
             """Large ones over TLS: of who has a key read to the end, of who has none refused so that it is seen."""
             body = json.dumps({"model": "nothing", "messages": [{"role": "user", "content": "x" * (8 << 20)}]})
             for bearer, wanted in ((s.key, 404), (None, 401)):
-                c = http.client.HTTPSConnection("localhost", s.port, timeout=20, context=ssl.create_default_context(cafile=str(cert)))
+                c = http.client.HTTPSConnection("localhost", s.port, timeout=PATIENCE, context=ssl.create_default_context(cafile=str(cert)))
                 c.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json", **({"Authorization": f"Bearer {bearer}"} if bearer else {})})
                 reply = c.getresponse()
                 assert reply.status == wanted, (reply.status, reply.read())
@@ -117,7 +117,7 @@ def tls(tap):
 
 def one_connection(server, paths):
     """Each path on one kept-alive connection; the statuses."""
-    c = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    c = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     got = []
     for path in paths:
         c.request("GET", path, headers={"Authorization": "Bearer " + server.key})
@@ -159,7 +159,7 @@ def activation(tap):
 
         def early():
             """A client that came before the server is served once it is there."""
-            with socket.create_connection(("127.0.0.1", s.port), timeout=20) as c:
+            with socket.create_connection(("127.0.0.1", s.port), timeout=PATIENCE) as c:
                 c.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 s.spawn("--threads", "2", "--listen", "127.0.0.1:1", passed=[listener])
                 assert c.makefile("rb").read().startswith(b"HTTP/1.1 200")
@@ -168,7 +168,7 @@ def activation(tap):
         def again():
             """A stop and a start with the socket held by another: a client in between only waits."""
             s.stop()
-            with socket.create_connection(("127.0.0.1", s.port), timeout=20) as c:
+            with socket.create_connection(("127.0.0.1", s.port), timeout=PATIENCE) as c:
                 c.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 s.spawn(passed=[listener])
                 assert c.makefile("rb").read().startswith(b"HTTP/1.1 200")
@@ -219,13 +219,14 @@ def cors(tap):
 
 def wrong_keys(tap):
     with Server() as s:
+        def took(key):
+            begun = time.monotonic()
+            assert s.request("GET", "/v1/models", key=key)[0] == 401
+            return time.monotonic() - begun
+
         def waits():
-            begun = time.monotonic()
-            assert s.request("GET", "/v1/models", key="fh_aaaaaaaa_" + 43 * "a")[0] == 401
-            assert 0.09 < time.monotonic() - begun < 2
-            begun = time.monotonic()
-            assert s.request("GET", "/v1/models", key=None)[0] == 401
-            assert time.monotonic() - begun < 0.09
+            assert took("fh_aaaaaaaa_" + 43 * "a") > 0.09
+            assert min(took(None) for _ in range(50)) < 0.09, "not even one of fifty was faster"
 
         def gone():
             for _ in range(50):
@@ -243,7 +244,7 @@ def judged_by_the_head(tap):
         def told(path, more, key=None, body=b""):
             """What the server says to a head, until it closes or has said 100."""
             bearer = f"Authorization: Bearer {key}\r\n" if key else ""
-            with socket.create_connection(("127.0.0.1", s.port), timeout=10) as c:
+            with socket.create_connection(("127.0.0.1", s.port), timeout=PATIENCE) as c:
                 c.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{bearer}{more}\r\n".encode() + body)
                 got = b""
                 while b"100 Continue" not in got and (piece := c.recv(65536)):
@@ -285,7 +286,7 @@ def judged_by_the_head(tap):
 
         def kept():
             """A request that is whole when it is judged leaves its connection to the next one."""
-            with socket.create_connection(("127.0.0.1", s.port), timeout=10) as c:
+            with socket.create_connection(("127.0.0.1", s.port), timeout=PATIENCE) as c:
                 one = f"POST {chat} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
                 c.sendall(f"{one}\r\n{{}}{one}Connection: close\r\n\r\n{{}}".encode())
                 assert c.makefile("rb").read().count(b"HTTP/1.1 401 ") == 2
@@ -300,7 +301,7 @@ def judged_by_the_head(tap):
 def upgrade_signal(server, pid):
     """The pid of the server that took over."""
     os.kill(pid, signal.SIGUSR2)
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while True:
         others = [p for p in processes(f"--data\0{server.data}") if p != pid and "serve" in Path(f"/proc/{p}/cmdline").read_text().split("\0")]
         if others and server.output().count("handed over to the new server") > server.handed:
@@ -323,7 +324,7 @@ class Load:
         c = None
         while not self.done.is_set():
             try:
-                c = c or http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+                c = c or http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
                 c.request("GET", "/v1/models", headers={"Authorization": "Bearer " + self.server.key})
                 reply = c.getresponse()
                 body = reply.read()
@@ -366,7 +367,7 @@ def upgrade(tap):
 
         def stream_goes_on():
             body = json.dumps({"model": "smollm2", "stream": True, "max_tokens": 150, "temperature": 0, "messages": [{"role": "user", "content": "Tell a long story."}]})
-            c = http.client.HTTPConnection("127.0.0.1", s.port, timeout=60)
+            c = http.client.HTTPConnection("127.0.0.1", s.port, timeout=PATIENCE)
             c.request("POST", "/v1/chat/completions", body, {"Authorization": "Bearer " + s.key, "Content-Type": "application/json"})
             reply = c.getresponse()
             first = reply.readline()
@@ -374,7 +375,7 @@ def upgrade(tap):
             s.newest = upgrade_signal(s, before)
             rest = reply.read()
             assert first.startswith(b"data:") and b"[DONE]" in rest and b"error" not in rest, rest[-500:]
-            until = time.monotonic() + 15
+            until = time.monotonic() + PATIENCE
             while Path(f"/proc/{before}").exists() and "State:\tZ" not in Path(f"/proc/{before}/status").read_text():
                 assert time.monotonic() < until, "the old server stays"
                 time.sleep(0.05)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from synthetic import ATTACK, Synthetic
-from freehold import Tap
+from freehold import PATIENCE, Tap
 
 WHOLE = "--whole" in sys.argv
 NAMES = [a for a in sys.argv[1:] if not a.startswith("-")]
@@ -36,7 +36,7 @@ def resident(pid):
 
 def settled(server):
     """What is resident once it has not grown for five seconds."""
-    until, sizes = time.monotonic() + 120, [resident(server.process.pid)]
+    until, sizes = time.monotonic() + PATIENCE, [resident(server.process.pid)]
     while time.monotonic() < until:
         time.sleep(0.25)
         sizes.append(resident(server.process.pid))
@@ -97,7 +97,7 @@ def keyed_body(server):
     """A large body of somebody with a key is read and answered, and what he sends behind it."""
     body = json.dumps({"model": "smollm2", "user": "x" * KEYED_BODY_BYTES, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]})
     for _ in range(2):
-        status, _, text = server.request("POST", "/v1/chat/completions", body, timeout=60)
+        status, _, text = server.request("POST", "/v1/chat/completions", body, timeout=PATIENCE)
         assert status == 200, (status, text[:300])
 
 
@@ -143,7 +143,7 @@ def flood_elsewhere(server):
 
 
 def connect(server):
-    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
 
 
 def head(server, more, key=None):

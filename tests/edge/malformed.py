@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from synthetic import Synthetic
-from freehold import Tap
+from freehold import PATIENCE, Tap
 
 BODY = b'{"model":"smollm2","messages":[{"role":"user","content":"Hi"}],"max_tokens":1}'
 OK_CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
@@ -230,7 +230,7 @@ def bodies():
 
 def exchange(port, data):
     """All that comes until the server closes; a reset counts as closing."""
-    with socket.create_connection(("127.0.0.1", port), timeout=8) as s:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as s:
         got = b""
         try:
             s.sendall(data)

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from freehold import Server, Tap, need_starter
 from synthetic import Synthetic
 
-DEADLINE_S = 60
+DEADLINE_S = 120
 
 
 def ask(text, **more):

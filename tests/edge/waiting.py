@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import Server, Tap, need_starter
+from freehold import PATIENCE, Server, Tap, need_starter
 
 ASK = {"model": "smollm2", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
 FLOOD = 200
@@ -39,7 +39,7 @@ def main():
             return threads, results
 
         def wait_for(what, least):
-            until = time.monotonic() + 60
+            until = time.monotonic() + PATIENCE
             while s.metric(what) < least:
                 assert time.monotonic() < until, (what, s.metric(what), least)
                 time.sleep(0.05)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import Server, Tap, need_starter, processes
+from freehold import PATIENCE, Server, Tap, need_starter, processes
 from others import llama_server
 
 ASK = [{"role": "user", "content": "Say hello."}]
@@ -72,7 +72,7 @@ class Engine:
     def killed(self):
         before = self.deployment()
         os.kill(before["pid"], signal.SIGKILL)
-        until = time.monotonic() + 120
+        until = time.monotonic() + PATIENCE
         while self.deployment()["restarts"] == 0 and time.monotonic() < until:
             time.sleep(0.05)
         after = self.s.wait_ready(before["name"], 300)
@@ -90,7 +90,7 @@ class Engine:
 
     def stopped(self):
         assert self.s.cli("stop", self.deployment()["name"], timeout=120).returncode == 0
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while (left := processes(str(self.s.data / "run"))) and time.monotonic() < until:
             time.sleep(0.1)
         assert not left and not list((self.s.data / "run").iterdir()), left

@@ -28,7 +28,7 @@ TOP = HERE.parents[1]
 for folder in ("support", "model"):
     sys.path.insert(0, str(HERE.parent / folder))
 import gguf_file
-from freehold import PROGRAM, STARTER, Server, Tap, need_starter
+from freehold import PATIENCE, PROGRAM, STARTER, Server, Tap, need_starter
 
 loader = importlib.machinery.SourceFileLoader("errors_doc", str(TOP / "tools/errors-doc"))
 errors_doc = importlib.util.module_from_spec(importlib.util.spec_from_loader("errors_doc", loader))
@@ -331,9 +331,9 @@ def busy(e):
     request = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {e.s.key}\r\nContent-Type: application/json\r\n"
                f"Content-Length: {len(body)}\r\nx-freehold-cache: off\r\nConnection: close\r\n\r\n").encode() + body
     with contextlib.ExitStack() as stack:
-        for c in [stack.enter_context(socket.create_connection(("127.0.0.1", e.s.port), timeout=30)) for _ in range(32)]:
+        for c in [stack.enter_context(socket.create_connection(("127.0.0.1", e.s.port), timeout=PATIENCE)) for _ in range(32)]:
             c.sendall(request)
-        until, status = time.monotonic() + 30, 0
+        until, status = time.monotonic() + PATIENCE, 0
         while status != 429:
             assert time.monotonic() < until, "the engine never was full"
             status, head, text = e.s.request("POST", "/v1/chat/completions", {**ASK, "max_tokens": 1}, headers={"x-freehold-max-wait": "0", "x-freehold-cache": "off"})
@@ -341,7 +341,7 @@ def busy(e):
         assert int(head["retry-after"]) > 0 and said["error"]["code"] == "engine_overloaded", (head, said)
         message, advice = e.openai(CLASSES["BUSY"], said, head, None)
         e.shown.keep("BUSY", "POST /v1/chat/completions", message, advice)
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while e.s.request("POST", "/v1/chat/completions", {**ASK, "max_tokens": 1})[0] != 200:
         assert time.monotonic() < until, "it does not recover"
         time.sleep(0.1)
@@ -354,12 +354,12 @@ def cancelled(e):
     def left():
         return sum(int(n) for n in re.findall(r"^freehold_gateway_cancelled_total\{.*\} (\d+)", e.s.request("GET", "/metrics")[2].decode(), re.M))
     before = left()
-    c = http.client.HTTPConnection("127.0.0.1", e.s.port, timeout=20)
+    c = http.client.HTTPConnection("127.0.0.1", e.s.port, timeout=PATIENCE)
     c.request("POST", "/v1/chat/completions", json.dumps({**LONG, "stream": True}), {"Authorization": "Bearer " + e.s.key, "Content-Type": "application/json"})
     c.getresponse().read(64)
     c.sock.shutdown(socket.SHUT_RDWR)
     c.close()
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE
     while left() == before:
         assert time.monotonic() < until, "it goes on for nobody"
         time.sleep(0.02)
@@ -367,7 +367,7 @@ def cancelled(e):
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     os.read(p.stdout.fileno(), 16)
     p.send_signal(signal.SIGINT)
-    _, said = p.communicate(timeout=20)
+    _, said = p.communicate(timeout=PATIENCE)
     assert p.returncode == CLASSES["CANCELLED"].exit and b"stopped" in said, (p.returncode, said)
     e.shown.keep("CANCELLED", "freehold run smollm2 ..., then Ctrl-C", said.decode().strip().split(": ", 1)[1], None)
 
@@ -434,7 +434,7 @@ def engines_keep_dying(e):
 
 @case("engines that die in the middle of an answer end the stream with an error", "UPSTREAM")
 def engines_die_in_stream(e):
-    c = http.client.HTTPConnection("127.0.0.1", e.s.port, timeout=60)
+    c = http.client.HTTPConnection("127.0.0.1", e.s.port, timeout=PATIENCE)
     c.request("POST", "/v1/chat/completions", json.dumps({**LONG, "stream": True}), {"Authorization": "Bearer " + e.s.key, "Content-Type": "application/json"})
     reply = c.getresponse()
     got = reply.read(64)
@@ -466,7 +466,7 @@ def engines_die_in_a_command(e):
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     os.read(p.stdout.fileno(), 16)
     with engines_keep_dying(e):
-        _, said = p.communicate(timeout=60)
+        _, said = p.communicate(timeout=PATIENCE)
     assert p.returncode == CLASSES["UPSTREAM"].exit and b"engine broke" in said, (p.returncode, said)
     e.afresh()
 
@@ -484,7 +484,7 @@ def corrupt(e):
     assert re.search(r"byte \d+, field .*tokenizer\.ggml\.tokens", said), said
     assert not list((s.folder / "own/weights").iterdir()), "something stayed"
     job = s.json("POST", "/api/v1/weights", {"path": str(cut)})
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while job["state"] == "running" and time.monotonic() < until:
         job = s.json("GET", "/api/v1/weights/imports/" + job["id"])
     assert job["state"] == "failed" and "byte" in job["error"] and job["hint"], job
@@ -524,10 +524,10 @@ def input_output(e):
     e.fails("IO", "import", "--data", str(full), str(STARTER), show="ulimit -f 1024; freehold import MODEL.gguf", env=e.local(), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)))
     assert not list((full / "weights").iterdir()), "something stayed"
     with open("/dev/full", "w") as device:
-        done = subprocess.run([str(PROGRAM), "models"], stdout=device, stderr=subprocess.PIPE, text=True, env=s.environment(), timeout=60)
+        done = subprocess.run([str(PROGRAM), "models"], stdout=device, stderr=subprocess.PIPE, text=True, env=s.environment(), timeout=PATIENCE)
     assert done.returncode == CLASSES["IO"].exit and "No space left" in done.stderr, (done.returncode, done.stderr)
     script = 'mount -t tmpfs -o size=8m none "$1" 2>/dev/null || exit 77; "$2" import --data "$1" "$3"; status=$?; ls -A "$1/weights"; exit $status'
-    done = subprocess.run(["unshare", "-Urm", "sh", "-c", script, "sh", str(full), str(PROGRAM), str(STARTER)], capture_output=True, text=True, env=e.local(), timeout=60)
+    done = subprocess.run(["unshare", "-Urm", "sh", "-c", script, "sh", str(full), str(PROGRAM), str(STARTER)], capture_output=True, text=True, env=e.local(), timeout=PATIENCE)
     if done.returncode == 77 or "unshare" in done.stderr:
         return "a disk of its own cannot be mounted here: the limit on files and /dev/full stand for it"
     assert done.returncode == CLASSES["IO"].exit and "free some space" in done.stderr and not done.stdout, (done.returncode, done.stdout, done.stderr)

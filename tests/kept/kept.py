@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from engine import Engine
-from freehold import Server, Skip, Tap, need_starter
+from freehold import PATIENCE, Server, Skip, Tap, need_starter
 
 PREFIX_TOK, PAGE_TOK = 4096, 64
 
@@ -35,7 +35,7 @@ class Keeper(Engine):
         return "weights.packed" in Path(f"/proc/{self.process.pid}/maps").read_text()
 
 
-def wait_for(what, why, seconds=60):
+def wait_for(what, why, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, why

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import Server, Tap, need_starter, processes
+from freehold import PATIENCE, Server, Tap, need_starter, processes
 
 
 def engine_pids(server):
@@ -29,7 +29,7 @@ def kill_all(pids):
             pass
 
 
-def answers(server, within=30):
+def answers(server, within=PATIENCE):
     until = time.monotonic() + within
     body = {"model": "smollm2", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
     while time.monotonic() < until:
@@ -58,7 +58,7 @@ def tells_the_truth(server):
 
 def nothing_left(server):
     server.stop()
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE
     while processes(str(server.data)) and time.monotonic() < until:
         time.sleep(0.05)
     left = processes(str(server.data))

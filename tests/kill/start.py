@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import Server, Tap, need_starter
+from freehold import PATIENCE, Server, Tap, need_starter
 
 NS, DAY = 10**9, 24 * 3600 * 10**9
 BLOCK, FEATURES = 128, 16  # records of a row of the table usage; numbers of a kind of request
@@ -209,7 +209,7 @@ class Load:
                 self.wrong.append((reply.status, text))
 
     def client(self, n):
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
         try:
             while not self.stop:
                 self.once(connection, n)
@@ -223,7 +223,7 @@ class Load:
             connection.close()
 
     def wait_for(self, count):
-        until = time.monotonic() + 120
+        until = time.monotonic() + PATIENCE
         while len(self.whole) < count and not self.wrong and time.monotonic() < until:
             time.sleep(0.01)
         assert len(self.whole) >= count and not self.wrong, (len(self.whole), self.wrong[:3])
@@ -231,7 +231,7 @@ class Load:
     def end(self):
         self.stop = True
         for t in self.threads:
-            t.join(120)
+            t.join(PATIENCE)
             assert not t.is_alive(), "a client still waits"
 
 

@@ -10,9 +10,8 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import PROGRAM, Server, Tap, free_port, processes  # noqa: F401
+from freehold import PATIENCE, PROGRAM, Server, Tap, free_port, processes  # noqa: F401
 
-PATIENCE = 120  # seconds: the machine may be busy
 REFUSED = 4
 ASK = {"model": "smollm2", "messages": [{"role": "user", "content": "What is a lighthouse for?"}], "temperature": 0, "max_tokens": 24}
 LONG = {**ASK, "max_tokens": 160, "ignore_eos": True}

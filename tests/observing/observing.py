@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from prometheus_client.parser import text_string_to_metric_families
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import Server, Tap, need_starter  # noqa: E402
+from freehold import PATIENCE, Server, Tap, need_starter  # noqa: E402
 
 SECRET = "zanzibar"  # stands in every prompt, and nowhere else
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -31,7 +31,7 @@ BOUNDS = {
 }
 
 
-def until(what, fn, seconds=30):
+def until(what, fn, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = fn()

@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "fakes"), str(HERE.parent / "support")]
 from account import KEY
-from freehold import TOP, Tap
+from freehold import PATIENCE, TOP, Tap
 
 KIND = sys.argv[1]
 RENTER = os.environ.get("RENT_RENTER", str(TOP / "build/tests/rent/rent_renter"))
@@ -143,7 +143,7 @@ def a_wrong_key_is_told_of():
     with Case() as c:
         c.key_file.write_text("another\n")
         c.key_file.chmod(0o644)
-        done = subprocess.run([RENTER, KIND, c.fake.url, str(c.key_file), str(c.folder / "db"), str(SPEED)], capture_output=True, text=True, timeout=60, env={**os.environ, "RENTER_BEGAN": "0"})
+        done = subprocess.run([RENTER, KIND, c.fake.url, str(c.key_file), str(c.folder / "db"), str(SPEED)], capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, "RENTER_BEGAN": "0"})
         assert done.returncode == 1 and "others can read the key" in done.stderr, done.stderr
 
 

@@ -245,7 +245,7 @@ def bad_words():
         said, status = s.once()
         assert status != 0 and "another `freehold guard`" in said["stderr"], said
         g.terminate()
-        assert g.wait(20) == 0
+        assert g.wait(PATIENCE) == 0
         memory = s.folder / "guard" / "cloud" / "memory.json"
         assert oct(memory.stat().st_mode & 0o777) == "0o600"
         memory.write_text('{"installation": 7')

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import Server, Tap, need_starter
+from freehold import PATIENCE, Server, Tap, need_starter
 
 SAY = {"messages": [{"role": "user", "content": "Count from one to a hundred."}], "temperature": 0}
 
@@ -108,7 +108,7 @@ def sleeps_and_is_woken(s):
     s.json("POST", "/api/v1/deployments", {"model": "smollm2", "reuse": True, "replicas_min": 0, "replicas_max": 2, "idle_s": 2})
     asleep = wait_set(s, "it does not sleep", lambda r: r["wanted"] == 0 and r["running"] == 0)
     assert "the next request wakes it" in asleep["reason"], asleep
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while s.json("GET", "/api/v1/deployments/smollm2-135m")["state"] != "stopped":
         assert time.monotonic() < until, s.deployments()
         time.sleep(0.05)
@@ -122,7 +122,7 @@ def sleeps_and_is_woken(s):
 
 def put_to_sleep(s):
     wait_set(s, "it does not sleep", lambda r: r["wanted"] == 0 and r["running"] == 0)
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while any(d["state"] == "draining" for d in s.deployments()):
         assert time.monotonic() < until, s.deployments()
         time.sleep(0.05)

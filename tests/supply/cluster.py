@@ -23,7 +23,7 @@ from freehold import end_all, free_port
 NEEDED = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge", "sshd": "openssh-server", "ssh-keygen": "openssh-client"}
 PACKAGES = ["slurmctld", "slurmd", "slurm-client", "munge", "openssh-server", "openssh-client"]
 NODES = ("n1", "n2", "n3")
-PATIENCE = 60
+PATIENCE = 120
 
 
 REST = {"slurmrestd": "slurmrestd", "/usr/lib/*/slurm-wlm/auth_jwt.so": "slurm-wlm-jwt-plugin"}

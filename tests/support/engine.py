@@ -11,11 +11,11 @@ import socket
 import subprocess
 import time
 
-from freehold import PROGRAM, STARTER
+from freehold import PATIENCE, PROGRAM, STARTER
 
 
 class OverSocket(http.client.HTTPConnection):
-    def __init__(self, path, timeout=60):
+    def __init__(self, path, timeout=PATIENCE):
         super().__init__("localhost", timeout=timeout)
         self.path = str(path)
 
@@ -41,10 +41,10 @@ class Engine:
     def __exit__(self, *_):
         self.end()
 
-    def open(self, timeout=60):
+    def open(self, timeout=PATIENCE):
         return OverSocket(self.socket, timeout)
 
-    def ask(self, method, path, body=None, headers=None, timeout=60):
+    def ask(self, method, path, body=None, headers=None, timeout=PATIENCE):
         c = self.open(timeout)
         try:
             c.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json", **(headers or {})})
@@ -53,7 +53,7 @@ class Engine:
         finally:
             c.close()
 
-    def json(self, path, body, headers=None, timeout=60):
+    def json(self, path, body, headers=None, timeout=PATIENCE):
         status, text = self.ask("POST", path, body, headers, timeout)
         assert status == 200, (status, text[:400])
         return json.loads(text)
@@ -64,7 +64,7 @@ class Engine:
         return float(lines[0].split()[1])
 
     def wait_ready(self):
-        end = time.monotonic() + 120
+        end = time.monotonic() + PATIENCE
         while True:
             try:
                 if self.ask("GET", "/healthz")[0] == 200:
@@ -76,4 +76,4 @@ class Engine:
 
     def end(self, how=signal.SIGTERM):
         self.process.send_signal(how)
-        self.process.wait(60)
+        self.process.wait(PATIENCE)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("FREEHOLD_PROGRAM", TOP / "build/src/freehold"))
+PATIENCE = 120  # seconds: the machine may be busy
 STARTER = Path(os.environ.get("FREEHOLD_STARTER_GGUF") or
                Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "freehold/starter/SmolLM2-135M-Instruct.Q4_1.gguf")
 
@@ -74,7 +75,7 @@ def processes(marker, environment=False):
 
 def end_all(marker):
     """Of those too that only have it in their environment, and of what they start meanwhile."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     while (found := processes(marker, environment=True)) and time.monotonic() < until:
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
@@ -128,7 +129,7 @@ class Server:
     def start(self, *flags):
         self.spawn(*flags)
         begun = time.monotonic()
-        while time.monotonic() - begun < 20:
+        while time.monotonic() - begun < PATIENCE:
             if self.process.poll() is not None:
                 break
             with contextlib.suppress(OSError):
@@ -150,7 +151,7 @@ class Server:
     def ended(self):
         """Waits for a server that ends by itself: its exit code."""
         process, self.process = self.process, None
-        return process.wait(20)
+        return process.wait(PATIENCE)
 
     def stop(self):
         """As an operator stops it. A server that has crashed, that does not end or that a sanitizer complains of fails the test."""
@@ -159,7 +160,7 @@ class Server:
             return
         process.send_signal(signal.SIGINT)
         try:
-            code = process.wait(60)
+            code = process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -178,7 +179,7 @@ class Server:
         assert done.returncode == 0, done.stderr
         return done
 
-    def request(self, method, path, body=None, key="own", headers=None, host=None, timeout=60):
+    def request(self, method, path, body=None, key="own", headers=None, host=None, timeout=PATIENCE):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         head = {"Host": host or f"127.0.0.1:{self.port}"}
         if key:
@@ -217,11 +218,11 @@ class Server:
         reply = self.json("GET", "/api/v1/deployments")
         return reply["items"] if isinstance(reply, dict) else reply
 
-    def deploy(self, model="smollm2", timeout=60):
+    def deploy(self, model="smollm2", timeout=PATIENCE):
         made = self.json("POST", "/api/v1/deployments", {"model": model})
         return self.wait_ready(made["name"], timeout)
 
-    def wait_load(self, name, timeout=60):
+    def wait_load(self, name, timeout=PATIENCE):
         """What its engine's metrics say, once two readings make a rate and nothing runs."""
         end = time.monotonic() + timeout
         while True:
@@ -231,7 +232,7 @@ class Server:
             assert time.monotonic() < end, load
             time.sleep(0.2)
 
-    def wait_ready(self, name, timeout=60):
+    def wait_ready(self, name, timeout=PATIENCE):
         until = time.monotonic() + timeout
         while time.monotonic() < until:
             for d in self.deployments():

@@ -12,14 +12,14 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from freehold import PROGRAM, STARTER, Server, Tap, need_starter
+from freehold import PATIENCE, PROGRAM, STARTER, Server, Tap, need_starter
 
 ASK = [{"role": "user", "content": "What is a lighthouse for? Tell me about its keeper, too."}]
 WORDS = ["A lighthouse", " warns", " ships", " of rocks", ", day", " and night", ". Its keeper", " tends", " the lamp", "."]
 ANSWER = "".join(WORDS)
 
 
-def until(what, fn, seconds=60):
+def until(what, fn, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = fn()
@@ -286,7 +286,7 @@ class Case:
         assert events(reply)[-1]["type"] == "response.completed" and events(reply)[-1]["freehold"]["completion_tokens"] == self.endpoint.answer, reply
 
     def a_client_that_leaves_is_charged_what_it_had(self):
-        c = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        c = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
         c.request("POST", "/v1/chat/completions", json.dumps({"model": "provider/known/endless", "messages": ASK, "stream": True}),
                   {"Authorization": f"Bearer {self.server.key}", "Content-Type": "application/json", "x-freehold-trust": "named"})
         reply = c.getresponse()
