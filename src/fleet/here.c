@@ -97,7 +97,6 @@ int fh_here_new(fh_here **ret, fh_loop *loop, const fh_fleet_config *c, fh_err *
 void fh_here_free(fh_here *h)
 {
     if (!h) return;
-    if (h->run) rmdir(h->run); /* engines that outlive us keep theirs in it, and with that it */
     fh_free(h->program);
     fh_free(h->logs);
     fh_free(h->run);
