@@ -194,7 +194,7 @@ def refused_in_the_stream(s):
 
 def stopped(s):
     assert s.cli("stop", "smollm2-135m").returncode == 0
-    assert the_set(s) is None
+    wait_set(s, "it stays", lambda r: r is None)
     assert not [d for d in s.deployments() if d["state"] not in ("stopped", "failed")]
 
 
