@@ -131,6 +131,11 @@ def engine(i, e):
     return "    {" + ",\n     ".join(fields) + "},"
 
 
+def factor(f):
+    numbers = f'{float(f["value"])!r}, {float(f.get("low", f["value"]))!r}, {float(f.get("high", f["value"]))!r}, {flag("low" in f)}, {flag("high" in f)}'
+    return f'    {{{text(f["key"])}, {numbers}, {", ".join(text(f[w]) for w in ["unit", "scope", "year", "source"])}, {flag(f.get("unverified", False))}}},'
+
+
 def entries(root):
     models = sorted((json.loads(p.read_text()) for p in root.glob("models/*.json")), key=order)
     return json.loads((root / "version.json").read_text())["version"], models, json.loads((root / "hardware.json").read_text())
@@ -145,7 +150,8 @@ def main(folder, output):
     root = pathlib.Path(folder)
     version, models, machines = entries(root)
     engines = json.loads((root / "engines.json").read_text())
-    lines = ['/* Made by src/catalog/generate.py from data/catalog: change those files, not this one. */', '#include "catalog/catalog.h"', '#include "catalog/engines.h"', ""]
+    factors = sorted(json.loads((root / "factors.json").read_text()), key=lambda f: f["key"].encode())
+    lines = ['/* Made by src/catalog/generate.py from data/catalog: change those files, not this one. */', '#include "catalog/catalog.h"', '#include "catalog/engines.h"', '#include "catalog/factors.h"', ""]
     lines += ["static const char *const no_words[] = {NULL};"]
     for i, m in enumerate(models):
         lines += tables(i, m)
@@ -160,7 +166,8 @@ def main(folder, output):
     for i, e in enumerate(engines):
         lines += engine_tables(i, e)
     lines += ["const fh_catalog_engine fh_catalog_engines[] = {", *(engine(i, e) for i, e in enumerate(engines)), "};"]
-    lines += [f"const size_t fh_catalog_engine_total = {len(engines)};", ""]
+    lines += [f"const size_t fh_catalog_engine_total = {len(engines)};"]
+    lines += ["const fh_catalog_factor fh_catalog_factors[] = {", *map(factor, factors), "};", f"const size_t fh_catalog_factor_total = {len(factors)};", ""]
     pathlib.Path(output).write_text("\n".join(lines))
 
 

@@ -172,6 +172,13 @@ def check_machines(machines):
     yield from (f"{h['id']}: no memory" for h in machines if h["memory_gb"] <= 0 and h["kind"] != "cpu")
 
 
+def check_factors(factors):
+    keys = [f["key"] for f in factors]
+    yield from (f"two factors of the key {k}" for k in sorted(set(keys)) if keys.count(k) > 1)
+    yield from (f"{f['key']}: {f['value']} is not within its spread" for f in factors if not f.get("low", f["value"]) <= f["value"] <= f.get("high", f["value"]))
+    yield from (f"{f['key']}: a site's machines take no more than the site" for f in factors if f["key"].startswith("pue.") and "home" not in f["key"] and f["value"] < 1)
+
+
 def check_prices(root):
     for path in root.rglob("*.json"):
         for key in re.findall(r'"([a-z_]*(?:usd|price|rental|purchase)[a-z_]*)"\s*:', path.read_text()):
@@ -214,6 +221,7 @@ def main(root):
     models = {p.stem: json.loads(p.read_text()) for p in sorted(root.glob("models/*.json"))}
     machines = json.loads((root / "hardware.json").read_text())
     engines = json.loads((root / "engines.json").read_text())
+    factors = json.loads((root / "factors.json").read_text())
     parts = {
         "every model follows the schema": [e for name, m in models.items() for e in check(schema, m, name)],
         "every machine follows the schema": list(check(json.loads((root / "hardware.schema.json").read_text()), machines, "hardware")),
@@ -232,6 +240,9 @@ def main(root):
         "every engine follows the schema": list(check(json.loads((root / "engines.schema.json").read_text()), engines, "engines")),
         "engines are whole, and their templates name what there is": list(check_engines(engines)),
         "our own engine computes the architectures that are said": check_architectures(engines[0], (root.parents[1] / "src/engine/families.c").read_text()),
+        "every factor follows the schema": list(check(json.loads((root / "factors.schema.json").read_text()), factors, "factors")),
+        "factors are unique and lie within their spread": list(check_factors(factors)),
+        "the checker sees a factor beside its spread": [] if list(check_factors([{"key": "pue.x", "value": 0.9, "low": 1, "high": 2}])) else ["it passed"],
         "no price has crept in": list(check_prices(root)),
         "the checker sees what is wrong": [] if list(check(schema, {"id": "X", "rank": "1", "more": 1}, "bad")) else ["a bad model passed"],
         "the checker sees bad templates": [w for w in ("{", "{nothing}", "a}", "{weights") if not list(check_templates({"id": "x", "arguments": [w], "ranks": {"arguments": [], "others": []}, "environment": []}))],
