@@ -150,6 +150,7 @@ extern const fh_cli_verb fh_verb_provider_add, fh_verb_provider_list, fh_verb_pr
     fh_verb_provider_remove, fh_verb_provider_rentals, fh_verb_provider_take_over, fh_verb_guard;
 extern const fh_cli_verb fh_verb_usage_list, fh_verb_usage_show;
 extern const fh_cli_verb fh_verb_group_create, fh_verb_group_list, fh_verb_group_remove;
+extern const fh_cli_verb fh_verb_energy_compare, fh_verb_energy_factors;
 extern const fh_cli_verb fh_verb_doctor;
 extern const fh_cli_verb fh_verb_engine, fh_verb_bench, fh_verb_eval, fh_verb_tokenize, fh_verb_detokenize;
 

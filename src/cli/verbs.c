@@ -26,6 +26,8 @@ const fh_cli_verb *const fh_cli_verbs[] = {
     &fh_verb_catalog_remove,
     &fh_verb_catalog_update,
     &fh_verb_catalog_revert,
+    &fh_verb_energy_compare,
+    &fh_verb_energy_factors,
     &fh_verb_import,
     &fh_verb_verify,
     &fh_verb_serve,
