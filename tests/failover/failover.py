@@ -28,8 +28,8 @@ def body(prompt, **more):
     return {"model": "smollm2", "messages": [{"role": "user", "content": prompt}], "max_tokens": MAX_TOKENS, "temperature": 0, **more}
 
 
-def stream(server, prompt):
-    """The text of a stream and how it ended: "done", or what went wrong. Each has a call of its own."""
+def stream(server, prompt, hear):
+    """The text of a stream and how it ended: "done", or what went wrong. Each has a call of its own; hear is called for each piece."""
     c = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
     said, end = [], "nothing came"
     try:
@@ -52,6 +52,7 @@ def stream(server, prompt):
                 break
             for choice in chunk["choices"]:
                 said.append(choice["delta"].get("content") or "")
+            hear()
     except Exception as e:  # what the client sees when a stream is cut
         end = f"{type(e).__name__}: {e}"
     finally:
@@ -60,24 +61,32 @@ def stream(server, prompt):
 
 
 class Killer(threading.Thread):
-    """kill -9 of one engine after another, never of the last one that is ready; a deployment that gave up is replaced."""
+    """kill -9 of one engine after another, never of the last one that is ready, nor before every open stream got on since the last kill: one that is moved
+    again and again without a word in between is given up, as docs/LIMITS.md says (TRIES). A deployment that gave up is replaced."""
 
     def __init__(self, server, every):
         super().__init__(daemon=True)
-        self.server, self.every, self.kills, self.stop = server, every, 0, threading.Event()
+        self.server, self.every, self.kills, self.killed, self.stop = server, every, 0, 0.0, threading.Event()
+        self.heard = {}  # of each open stream, when its last piece came; 0: none yet
+
+    def get_on(self):
+        while min(list(self.heard.values()), default=self.killed) < self.killed and not self.stop.wait(0.05):
+            pass
 
     def run(self):
         while not self.stop.wait(self.every):
+            self.get_on()
             ready = [d for d in self.server.deployments() if d["state"] == "ready"]
             gone = [d for d in self.server.deployments() if d["state"] == "failed"]
             if len(ready) >= 2:
+                self.killed = time.monotonic()
                 os.kill(random.choice(ready)["pid"], signal.SIGKILL)
                 self.kills += 1
             elif gone and len(ready) + sum(d["state"] not in ("failed", "stopped", "ready") for d in self.server.deployments()) < 2:
                 self.server.json("POST", "/api/v1/deployments", {"model": "smollm2"})
 
 
-def run_streams(server, seconds, streams, known):
+def run_streams(server, killer, seconds, streams, known):
     """[(how it ended, what is to be said of its text)] of all streams that were begun within the time."""
     results, lock, until = [], threading.Lock(), time.monotonic() + seconds
 
@@ -85,7 +94,9 @@ def run_streams(server, seconds, streams, known):
         draw = random.Random(number)
         while time.monotonic() < until:
             prompt = draw.choice(PROMPTS)
-            text, end = stream(server, prompt)
+            killer.heard[number] = 0.0
+            text, end = stream(server, prompt, lambda: killer.heard.update({number: time.monotonic()}))
+            del killer.heard[number]
             with lock:
                 results.append((end, judge(prompt, text, known[prompt]) if end == "done" else end))
     threads = [threading.Thread(target=worker, args=(i,)) for i in range(streams)]
@@ -110,7 +121,7 @@ def main():
         known = {p: greedy(server, body(p)) for p in PROMPTS}
         killer = Killer(server, a.every)
         killer.start()
-        results = run_streams(server, a.seconds, a.streams, known)
+        results = run_streams(server, killer, a.seconds, a.streams, known)
         killer.stop.set()
         killer.join()
         resumed = server.metric("freehold_gateway_streams_resumed_total")
