@@ -16,6 +16,21 @@ static int unknown_verb(const char *word, fh_err **err)
     return FH_E_USAGE;
 }
 
+/* "node", or "node lst": words that begin a command, and are none. */
+static int half_verb(const char *family, const char *word, fh_err **err)
+{
+    const char *near = word ? fh_cli_verb_nearest_of(family, word) : NULL;
+    if (word)
+        fh_err_set(err, FH_E_USAGE, "no such command: %s %s", family, word);
+    else
+        fh_err_set(err, FH_E_USAGE, "%s wants one word more", family);
+    if (near)
+        fh_err_hint(err, "did you mean `freehold %s`? `freehold help %s` lists all of them", near, family);
+    else
+        fh_err_hint(err, "`freehold help %s` lists which there are", family);
+    return FH_E_USAGE;
+}
+
 static int help_of(const fh_cli_verb *v, fh_err **err)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
@@ -34,6 +49,20 @@ static bool asks_help(char *const *args, size_t count)
     return false;
 }
 
+static int help_of_family(const char *word, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
+    fh_cli_help_family(word, &out);
+    return fh_cli_print(&out, err);
+}
+
+static int without_verb(char *const *words, size_t count, fh_err **err)
+{
+    if (!fh_cli_verb_is_family(words[0])) return unknown_verb(words[0], err);
+    if (asks_help(words + 1, count - 1)) return help_of_family(words[0], err);
+    return half_verb(words[0], count > 1 && words[1][0] != '-' ? words[1] : NULL, err);
+}
+
 static int run_words(char **words, size_t count, const char **ret_verb, fh_err **err)
 {
     if (count == 0) return help_of(NULL, err);
@@ -42,7 +71,7 @@ static int run_words(char **words, size_t count, const char **ret_verb, fh_err *
     if (strcmp(words[0], "--version") == 0) words[0] = version;
     size_t used = 0;
     const fh_cli_verb *verb = fh_cli_verb_find(words, count, &used);
-    if (!verb) return unknown_verb(words[0], err);
+    if (!verb) return without_verb(words, count, err);
     *ret_verb = verb->name;
     if (asks_help(words + used, count - used)) return help_of(verb, err);
     fh_cli c = {0};

@@ -73,6 +73,10 @@ void fh_cli_page_name(const fh_cli_verb *v,
                       char out[FH_CLI_PAGE_NAME]);     /* "key create" has the manual page freehold-key-create: "key-create" */
 const fh_cli_verb *fh_cli_verb_page(const char *page); /* NULL when there is none */
 const char *fh_cli_verb_nearest(const char *word);     /* NULL when nothing is near */
+/* Verbs of two words: "node" begins many and is none itself. */
+bool fh_cli_verb_begins(const fh_cli_verb *v, const char *word);
+bool fh_cli_verb_is_family(const char *word);
+const char *fh_cli_verb_nearest_of(const char *family, const char *word); /* the whole name; NULL when nothing is near */
 
 /* flags.c. args are what follows the verb; operands are moved to the front of it. */
 int fh_cli_parse(fh_cli *c, const fh_cli_verb *verb, char **args, size_t count, fh_err **err);
@@ -93,6 +97,7 @@ static inline const char *fh_cli_operand(const fh_cli *c, size_t i)
 /* help.c, man.c, completion.c: all from the table of verbs. */
 void fh_cli_help_all(fh_buf *out);
 void fh_cli_help_verb(const fh_cli_verb *v, fh_buf *out);
+void fh_cli_help_family(const char *word, fh_buf *out);
 void fh_cli_usage_line(const fh_cli_verb *v, fh_buf *out);
 void fh_cli_wrap(fh_buf *out, const char *text, unsigned indent, unsigned width); /* fills lines; blank lines separate paragraphs */
 void fh_cli_man(const fh_cli_verb *v, fh_buf *out);                               /* NULL: the page of freehold itself */

@@ -101,6 +101,13 @@ void fh_cli_help_verb(const fh_cli_verb *v, fh_buf *out)
     for (size_t i = 0; v->examples[i]; i++) fh_buf_addf(out, "  %s\n", v->examples[i]);
 }
 
+static void write_summary(fh_buf *out, const fh_cli_verb *v)
+{
+    FH_AUTO(buf) fh_buf name = FH_BUF(256);
+    fh_buf_addf(&name, "%s%s%s", v->name, v->operands[0] ? " " : "", v->operands);
+    write_row(out, fh_buf_cstr(&name), v->summary, SUMMARY_COLUMN);
+}
+
 static void write_group(fh_buf *out, const char *group)
 {
     bool any = false;
@@ -109,10 +116,16 @@ static void write_group(fh_buf *out, const char *group)
         if (!v->group || strcmp(v->group, group) != 0) continue;
         if (!any) fh_buf_addf(out, "\n%s:\n", group);
         any = true;
-        FH_AUTO(buf) fh_buf name = FH_BUF(256);
-        fh_buf_addf(&name, "%s%s%s", v->name, v->operands[0] ? " " : "", v->operands);
-        write_row(out, fh_buf_cstr(&name), v->summary, SUMMARY_COLUMN);
+        write_summary(out, v);
     }
+}
+
+void fh_cli_help_family(const char *word, fh_buf *out)
+{
+    fh_buf_addf(out, "Usage: freehold %s COMMAND [arguments] [flags]\n\n", word);
+    for (size_t i = 0; fh_cli_verbs[i]; i++)
+        if (fh_cli_verb_begins(fh_cli_verbs[i], word)) write_summary(out, fh_cli_verbs[i]);
+    fh_buf_addf(out, "\n`freehold %s COMMAND --help` says more about each.\n", word);
 }
 
 void fh_cli_help_all(fh_buf *out)
@@ -167,20 +180,31 @@ static fh_json *verb_json(const fh_cli_verb *v)
     return o;
 }
 
-static int help_json(const fh_cli_verb *only, fh_err **err)
+static int help_json(const fh_cli_verb *only, const char *family, fh_err **err)
 {
     FH_AUTO(json) fh_json *list = fh_json_new_array();
-    for (size_t i = 0; fh_cli_verbs[i]; i++)
-        if (!only || fh_cli_verbs[i] == only) fh_json_append(list, verb_json(fh_cli_verbs[i]));
+    for (size_t i = 0; fh_cli_verbs[i]; i++) {
+        const fh_cli_verb *v = fh_cli_verbs[i];
+        if ((!only || v == only) && (!family || fh_cli_verb_begins(v, family))) fh_json_append(list, verb_json(v));
+    }
     return fh_cli_print_json(list, err);
+}
+
+static int print_family(const fh_cli *c, const char *word, fh_err **err)
+{
+    FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
+    if (c->json) return help_json(NULL, word, err);
+    fh_cli_help_family(word, &out);
+    return fh_cli_print(&out, err);
 }
 
 static int run_help(fh_cli *c, fh_err **err)
 {
     const fh_cli_verb *v;
+    if (c->operand_count == 1 && !fh_cli_has(c, "man") && fh_cli_verb_is_family(c->operands[0])) return print_family(c, c->operands[0], err);
     int rc = help_target(c, &v, err);
     if (rc) return rc;
-    if (c->json) return help_json(v, err);
+    if (c->json) return help_json(v, NULL, err);
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
     if (fh_cli_has(c, "verbs"))
         write_page_names(&out);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { FAR = 3 }; /* so many letters off is another word */
+
 const char *const fh_cli_groups[] = {"Run models", "Models and weights", "Server", "One model, no server", "About freehold", NULL};
 
 const fh_cli_verb *const fh_cli_verbs[] = {
@@ -119,10 +121,39 @@ const fh_cli_verb *fh_cli_verb_find(char *const *words, size_t count, size_t *re
     return best;
 }
 
+bool fh_cli_verb_begins(const fh_cli_verb *v, const char *word)
+{
+    size_t len = strcspn(v->name, " ");
+    return v->name[len] && strlen(word) == len && memcmp(v->name, word, len) == 0;
+}
+
+bool fh_cli_verb_is_family(const char *word)
+{
+    for (size_t i = 0; fh_cli_verbs[i]; i++)
+        if (strcmp(fh_cli_verbs[i]->name, word) == 0) return false;
+    for (size_t i = 0; fh_cli_verbs[i]; i++)
+        if (fh_cli_verb_begins(fh_cli_verbs[i], word)) return true;
+    return false;
+}
+
+const char *fh_cli_verb_nearest_of(const char *family, const char *word)
+{
+    const char *best = NULL;
+    unsigned best_distance = FAR;
+    for (size_t i = 0; fh_cli_verbs[i]; i++) {
+        if (!fh_cli_verb_begins(fh_cli_verbs[i], family)) continue;
+        unsigned d = fh_str_distance(fh_str_of(fh_cli_verbs[i]->name + strlen(family) + 1), fh_str_of(word));
+        if (d >= best_distance) continue;
+        best_distance = d;
+        best = fh_cli_verbs[i]->name;
+    }
+    return best;
+}
+
 const char *fh_cli_verb_nearest(const char *word)
 {
     const char *best = NULL;
-    unsigned best_distance = 3;
+    unsigned best_distance = FAR;
     for (size_t i = 0; fh_cli_verbs[i]; i++) {
         const char *name = fh_cli_verbs[i]->name;
         fh_str first = {name, strcspn(name, " ")};
