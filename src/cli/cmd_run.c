@@ -109,7 +109,7 @@ static const fh_cli_flag flags[] = {
      "the "
      "cheapest that fits the limits",
      0, 0},
-    {"max-hour", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that an hour of a machine of a provider may cost, as 2.50EUR", 0, 0},
+    {"max-hour", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that an hour of a machine of a provider or of the pool may cost, as 2.50EUR", 0, 0},
     {"hours", 0, FH_CLI_INT, "N", "hours that machines of a provider may be had for, all together", 1, FH_LIMIT_DEPLOY_HOURS},
     {"max-cost", 0, FH_CLI_TEXT, "AMOUNT[CUR]", "most that machines of a provider may cost, all together", 0, 0},
     {"max-tokens", 0, FH_CLI_INT, "N", "longest answer, in tokens (default 1024)", 1, 1 << 30},

@@ -273,9 +273,18 @@ static bool is_better(const trial *a, const choice *than)
     return order == FH_COST_LESS || (order == FH_COST_SAME && a->quality.failing_per_mille < b->quality.failing_per_mille);
 }
 
+/* An hour there costs more than its limit, or is asked for in another currency, of which nobody knows how much that is. */
+static bool is_too_dear(const fh_deployment *d, const fh_place *p)
+{
+    const fh_deploy_limit *most = &d->limit;
+    fh_place_terms terms = p->terms(p->ctx);
+    return most->max_hour_micro && terms.ask_micro &&
+           (terms.ask_micro > most->max_hour_micro || strcmp(terms.currency, most->currency) != 0);
+}
+
 static bool may_get(const fh_deployment *d, const fh_place *p)
 {
-    return may_run(d, p) && has_engine(p, d->kind, NULL) == 0 && takes(d, p, NULL) == 0;
+    return may_run(d, p) && !is_too_dear(d, p) && has_engine(p, d->kind, NULL) == 0 && takes(d, p, NULL) == 0;
 }
 
 /* Speeds are compared only when there is one of each that has a price. */
@@ -378,6 +387,11 @@ static void wait_for_place(fh_deployment *d, const choice *c)
 
 /* ---- the step ---- */
 
+static void money(int64_t micro, const char *currency, char *out, size_t out_size)
+{
+    snprintf(out, out_size, "%" PRId64 ".%04" PRId64 " %s", micro / 1000000, micro % 1000000 / 100, currency);
+}
+
 /* What is asked, and what is expected of whoever asks it. */
 static void price_text(const trial *t, char *out, size_t out_size)
 {
@@ -386,16 +400,19 @@ static void price_text(const trial *t, char *out, size_t out_size)
     int64_t expected = (int64_t)fh_cost_hour_micro(&cost, 0);
     int n = 0;
     out[0] = 0;
-    if (terms->ask_micro)
-        n = snprintf(out, out_size, ", for %" PRId64 ".%04" PRId64 " %s an hour", terms->ask_micro / 1000000,
-                     terms->ask_micro % 1000000 / 100, terms->currency);
+    char sum[48];
+    if (terms->ask_micro) {
+        money(terms->ask_micro, terms->currency, sum, sizeof sum);
+        n = snprintf(out, out_size, ", for %s an hour", sum);
+    }
     if (expected > terms->ask_micro)
         n += snprintf(out + n, out_size - (size_t)n,
                       " (%" PRId64 ".%04" PRId64 " with the %u in 1000 requests that are expected to fail there)", expected / 1000000,
                       expected % 1000000 / 100, t->quality.failing_per_mille);
-    if (terms->mtok_micro)
-        snprintf(out + n, out_size - (size_t)n, ", for %" PRId64 ".%04" PRId64 " %s a million tokens", terms->mtok_micro / 1000000,
-                 terms->mtok_micro % 1000000 / 100, terms->mtok_currency);
+    if (terms->mtok_micro) {
+        money(terms->mtok_micro, terms->mtok_currency, sum, sizeof sum);
+        snprintf(out + n, out_size - (size_t)n, ", for %s a million tokens", sum);
+    }
 }
 
 static int go_to(fh_deployment *d, fh_place *p, fh_err **err)
@@ -444,11 +461,41 @@ static int check_takes(const fh_deployment *d, fh_err **err)
     return 0;
 }
 
+/* The one of its places that asks least, where all of those ask too much. */
+static const fh_place *least_too_dear(const fh_deployment *d)
+{
+    const fh_place *least = NULL;
+    int64_t least_micro = 0;
+    for (const fh_place *p = d->fleet->places; p; p = p->next) {
+        if (!may_run(d, p) || has_engine(p, d->kind, NULL) != 0 || takes(d, p, NULL) != 0 || !is_too_dear(d, p)) continue;
+        int64_t micro = p->terms(p->ctx).ask_micro;
+        if (least && micro >= least_micro) continue;
+        least = p;
+        least_micro = micro;
+    }
+    return least;
+}
+
+static void all_too_dear(fh_deployment *d, const fh_place *p)
+{
+    char asked[48], most[48];
+    fh_place_terms terms = p->terms(p->ctx);
+    money(terms.ask_micro, terms.currency, asked, sizeof asked);
+    money(d->limit.max_hour_micro, d->limit.currency, most, sizeof most);
+    fh_deployment_set_state(d, FH_DEPLOYMENT_FAILED, "a higher --max-hour; `freehold node list` shows what each machine asks for",
+                            "%s asks for %s an hour, and the limit is %s", p->name, asked, most);
+}
+
 static void no_place(fh_deployment *d, const choice *c)
 {
     fh_err *err = NULL;
+    const fh_place *dear = least_too_dear(d);
     if (c->cheats) {
         only_cheats(d, c);
+        return;
+    }
+    if (dear) {
+        all_too_dear(d, dear);
         return;
     }
     if ((fh_planning_check_trust(d, &err) != 0 || fh_planning_check_engine(d, d->kind, &err) != 0 || check_takes(d, &err) != 0) && err)
@@ -463,7 +510,7 @@ bool fh_planning_elsewhere(const fh_deployment *d)
 {
     if (fh_orders_are_for(d)) return true; /* it would get another machine for itself */
     for (const fh_place *p = d->fleet->places; p; p = p->next)
-        if (p != d->place && may_run(d, p) && has_engine(p, d->kind, NULL) == 0 && p->terms(p->ctx).there) return true;
+        if (p != d->place && may_run(d, p) && !is_too_dear(d, p) && has_engine(p, d->kind, NULL) == 0 && p->terms(p->ctx).there) return true;
     return false;
 }
 

@@ -314,6 +314,17 @@ int api_limit_read(const fh_json *body, fh_deploy_limit *l, fh_err **err)
     return rc;
 }
 
+/* What is at this machine costs nothing. Nobody counts what a machine of the pool is had for. */
+static int check_limit_holds(const fh_deploy_spec *s, fh_err **err)
+{
+    bool pooled = strcmp(s->place, "pool") == 0 || strncmp(s->place, "node/", strlen("node/")) == 0;
+    if (!pooled || (!s->limit.seconds && !s->limit.micro)) return 0;
+    fh_err_set(err, FH_E_INVALID, "hours and money in all are limits of machines that are rented, and not kept at %s", s->place);
+    fh_err_hint(err, "what an hour there may cost is: --max-hour");
+    fh_err_param(err, "limit");
+    return FH_E_INVALID;
+}
+
 int api_shape_read(api_call *c, bool model, fh_deploy_spec *ret, fh_err **err)
 {
     int rc = api_text_read(c->body, "model", model, ret->model, sizeof ret->model, err);
@@ -339,6 +350,7 @@ static int read_spec(api_call *c, fh_deploy_spec *spec, fh_err **err)
     if (!rc) rc = api_limit_read(c->body, &spec->limit, err);
     if (!rc) rc = api_trust_read(c->body, spec->limit.trust, err);
     if (!rc) rc = api_shape_read(c, true, spec, err);
+    if (!rc) rc = check_limit_holds(spec, err);
     if (!rc) rc = read_offer(c, spec, err);
     if (!rc) fh_rental_fill_limit(c->server, spec);
     return rc;

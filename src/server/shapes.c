@@ -273,7 +273,7 @@ static const api_field deployment_create[] = {
     {"replicas_min", "integer", false, false, "the fewest; 0: the set may sleep"},
     {"replicas_max", "integer", false, false, "the most: between the two there are as many as there is work for"},
     {"idle_s", "integer", false, false, "seconds without a request until a set whose fewest are 0 sleeps"},
-    {"limit", "DeploymentLimit", false, false, "what machines that are got for it may cost"},
+    {"limit", "DeploymentLimit", false, false, "what machines that are got for it may cost; an hour's holds for machines of the pool, too"},
     {"trust", "string", false, false,
      "who may read what it is asked: it runs nowhere else. own, rented, or names besides, with commas: node/NAME, provider/NAME, "
      "owner/NAME"},

@@ -147,10 +147,11 @@ static void answered(void *arg, const fh_deployment_view *view, const fh_err *er
     fh_loop_stop(loop);
 }
 
-static answer deploy_named(const char *model, const char *name, const char *place, int64_t context)
+static answer deploy_limited(const char *model, const char *name, const char *place, int64_t context, const fh_deploy_limit *limit)
 {
     fh_deploy_spec s = {.context_tok = context};
     answer a = {0};
+    if (limit) s.limit = *limit;
     snprintf(s.model, sizeof(s.model), "%s", model);
     snprintf(s.name, sizeof(s.name), "%s", name);
     snprintf(s.place, sizeof(s.place), "%s", place);
@@ -158,6 +159,11 @@ static answer deploy_named(const char *model, const char *name, const char *plac
     assert_int_equal(fh_loop_run(loop, NULL), 0);
     assert_true(a.came);
     return a;
+}
+
+static answer deploy_named(const char *model, const char *name, const char *place, int64_t context)
+{
+    return deploy_limited(model, name, place, context, NULL);
 }
 
 static answer deploy(const char *model)

@@ -114,6 +114,27 @@ static void asks_by_the_token_are_compared_with_their_like(void **state)
     assert_true(was_told("plain", ", for 0.2000 USD a million tokens; the cheapest of 2"));
 }
 
+static void what_asks_for_more_than_the_limit_is_not_taken(void **state)
+{
+    (void)state;
+    fh_deploy_limit half = {.max_hour_micro = 500000, .currency = "USD"}, little = {.max_hour_micro = 50000, .currency = "USD"},
+                    euros = {.max_hour_micro = 5000000, .currency = "EUR"};
+    deploy_limited("good", "", "pool", 0, &half);
+    wait_place("good", "node/cheap");
+    on_fleet(go_away, &cheap);
+    wait_state("good", FH_DEPLOYMENT_LOADING);
+    on_fleet(stay_away, &cheap);
+    assert_non_null(strstr(wait_state("good", FH_DEPLOYMENT_PLANNING).reason, "waiting for node/cheap")); /* not node/dear */
+    on_fleet(come_back, &cheap);
+    wait_place("good", "node/cheap");
+    deploy_limited("plain", "", "pool", 0, &little);
+    fh_deployment_view v = wait_state("plain", FH_DEPLOYMENT_FAILED);
+    assert_string_equal(v.reason, "node/cheap asks for 0.1000 USD an hour, and the limit is 0.0500 USD");
+    assert_non_null(strstr(v.hint, "--max-hour"));
+    deploy_limited("slow", "", "node/dear", 0, &euros);
+    assert_string_equal(wait_state("slow", FH_DEPLOYMENT_FAILED).reason, "node/dear asks for 0.9000 USD an hour, and the limit is 5.0000 EUR");
+}
+
 static void what_fails_often_is_dearer_than_it_asks(void **state)
 {
     (void)state;
@@ -233,6 +254,7 @@ int main(int argc, char **argv)
     if (n <= 0) return 1;
     const struct CMUnitTest tests[] = {
         TEST(what_costs_nothing_comes_first_then_the_cheapest),
+        TEST(what_asks_for_more_than_the_limit_is_not_taken),
         TEST(asks_by_the_token_are_compared_with_their_like),
         TEST(what_fails_often_is_dearer_than_it_asks),
         TEST(who_needs_longer_for_the_work_is_dearer_once_all_were_measured),
