@@ -350,7 +350,7 @@ static void say_over(const fh_rental_view *v, fh_supply_view *ret)
     ret->state = FH_SUPPLY_OVER;
     ret->again = v->lost;
     snprintf(ret->says, sizeof ret->says, "%s", v->reason);
-    if (!v->arrived) snprintf(ret->hint, sizeof ret->hint, "a higher --max-hour finds more; `freehold offers` shows what there is");
+    if (!v->arrived) snprintf(ret->hint, sizeof ret->hint, "a higher --max-hour finds more; `freehold plan MODEL` shows what there is");
 }
 
 static void say_act(const rented *r, const fh_rent_act *a, fh_supply_view *ret)

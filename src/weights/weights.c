@@ -223,7 +223,7 @@ static int verify_file(const char *folder, const fh_weights_file *f, verifier *v
     v->before += f->bytes;
     if (fh_sha_hex(sha, hex) && strcmp(hex, f->sha256) == 0) return 0;
     rc = fh_err_set(err, FH_E_CORRUPT, "%s is not what was imported: its SHA-256 is %s instead of %s", path, hex, f->sha256);
-    fh_err_hint(err, "remove it with `freehold rm` and import it again");
+    fh_err_hint(err, "stop what runs it, delete the folder %s and import it again", folder);
     return rc;
 }
 

@@ -50,6 +50,11 @@ def main():
         "no bare allocation or unbounded string function")
     say([str(f.relative_to(TOP)) for f in files if (TOP / "tests/unit") in f.parents and f.suffix == ".c" and f.stem[5:] not in text_of(f.parent / "meson.build")],
         "every unit test is listed")
+    verbs = {name for f in files if f.parent == TOP / "src/cli" for name in re.findall(r'const fh_cli_verb fh_verb_\w+ = \{\s*\.name = "([^"]+)"', text_of(f))}
+    typed = re.compile(r"`freehold ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?(?![^`]*\"$)")
+    say([f"{f.relative_to(TOP)}:{n}: {m[0]}`" for f in files if f.suffix in {".c", ".h", ".ts", ".tsx", ".md"} and f.name != "CHANGELOG.md" and (TOP / "tests") not in f.parents
+         for n, line in enumerate(text_of(f).splitlines(), 1) for m in typed.finditer(line) if not {m[1], f"{m[1]} {m[2]}"} & verbs],
+        "every command that is named in backquotes exists")
     print(f"1..{len(results)}")
     return 0 if all(results) else 1
 
