@@ -344,12 +344,14 @@ static void other_model(fh_deployment *d, const fh_plan_machine *on, char *hint,
 {
     const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->view.model));
     const fh_catalog_model *ready = fh_plan_nearest(m, on, has_weights, d->fleet->weights), *fit = fh_plan_nearest(m, on, NULL, NULL);
+    char elsewhere[120] = "";
+    if (m) snprintf(elsewhere, sizeof elsewhere, "; `freehold plan %s` shows where this one would run", m->id);
     if (ready)
-        snprintf(hint, hint_size, "%s fits, and its weights are here: freehold run %s", ready->name, ready->id);
+        snprintf(hint, hint_size, "%s fits, and its weights are here: freehold run %s%s", ready->name, ready->id, elsewhere);
     else if (fit)
-        snprintf(hint, hint_size, "%s would fit; its weights are not here yet: freehold show %s", fit->name, fit->id);
+        snprintf(hint, hint_size, "%s would fit; its weights are not here yet: freehold show %s%s", fit->name, fit->id, elsewhere);
     else
-        snprintf(hint, hint_size, "use a machine with more memory");
+        snprintf(hint, hint_size, "use a machine with more memory%s", elsewhere);
 }
 
 static void say(const trial *t, char *out, size_t out_size)
@@ -359,7 +361,7 @@ static void say(const trial *t, char *out, size_t out_size)
 
 static void too_large(fh_deployment *d, const trial *t)
 {
-    char sentence[200], hint[200];
+    char sentence[200], hint[256];
     say(t, sentence, sizeof(sentence));
     if (t->fit.verdict == FH_PLAN_TIGHT)
         snprintf(hint, sizeof(hint), "stop another deployment or program, or ask for less with --context and --streams");

@@ -92,7 +92,10 @@ static int not_ready(const fh_deployment_view *d, fh_err **err)
 {
     fh_err_set(err, FH_E_UNAVAILABLE, "the deployment '%s' of %s is %s, not ready: %s", d->name, d->model,
                fh_deployment_state_name(d->state), d->reason);
-    fh_err_hint(err, "ask again in a moment; `freehold events %s` shows how far it is", d->name);
+    if (d->state == FH_DEPLOYMENT_FAILED)
+        fh_err_hint(err, "%s", d->hint[0] ? d->hint : "start it again, or another model");
+    else
+        fh_err_hint(err, "ask again in a moment; `freehold events %s` shows how far it is", d->name);
     fh_err_param(err, "model");
     return FH_E_UNAVAILABLE;
 }
