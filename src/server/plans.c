@@ -29,12 +29,12 @@ static fh_json *host_name(const fh_plan_host *h)
 }
 
 /* What is said of a host whatever its price. */
-static void set_host(fh_json *o, const fh_plan_host *h, const fh_plan *p)
+static void set_host(fh_json *o, const fh_catalog_model *m, const fh_plan_host *h, const fh_plan *p)
 {
     fh_json_set(o, "host", h ? host_name(h) : fh_json_new_null());
     fh_json_set(o, "variant", fh_json_new_cstr(p->variant ? p->variant->name : NULL));
     fh_json_set(o, "format", fh_json_new_cstr(p->variant ? p->variant->format : NULL));
-    fh_json_set(o, "scored", fh_json_new_bool(p->scored));
+    fh_json_set(o, "scored", m->score_count ? fh_json_new_bool(p->scored) : fh_json_new_null());
     fh_json_set(o, "weights_bytes", known((int64_t)p->need.weights_bytes, h));
     fh_json_set(o, "needs_bytes", known((int64_t)p->need.total_bytes, h));
     fh_json_set(o, "cache_bytes", known((int64_t)(p->need.kv_bytes + p->need.fixed_bytes), h));
@@ -88,7 +88,7 @@ static fh_json *plan_json(const plan_ask *a, const fh_plan *p)
     fh_json_set(o, "spot", fh_json_new_bool(of->spot));
     fh_json_set(o, "standing", known(label->standing, label->judged));
     fh_json_set(o, "failing", fh_json_new_real(of->failing_percent / 100.0));
-    set_host(o, owned ? &on.hosts[of->host] : NULL, p);
+    set_host(o, a->model, owned ? &on.hosts[of->host] : NULL, p);
     set_measured(o, p->offer == HERE ? &a->here : NULL, p->decode_millitok_s);
     fh_json_set(o, "ul_per_million", known(p->mtok_ul, p->mtok_ul >= 0));
     fh_json_set(o, "hour_nusd", known(p->hour_nusd, owned));
@@ -135,7 +135,7 @@ static fh_json *smallest_json(const plan_ask *a, fh_err **err)
     }
     if (fh_plan_smallest_host(a->model, &a->wishes, hosts, count, &at, &p, NULL)) return fh_json_new_null();
     fh_json *o = fh_json_new_object();
-    set_host(o, &hosts[at], &p);
+    set_host(o, a->model, &hosts[at], &p);
     return o;
 }
 

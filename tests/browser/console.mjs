@@ -230,6 +230,8 @@ await tap.check('Running shows the way, the figures and the log', async () => {
   const panel = page.locator('.panel').first();
   for (const state of ['Requested', 'Planning', 'Loading', 'Proving', 'Ready']) await panel.locator('.step-name', { hasText: state }).first().waitFor();
   await reads(panel.locator('.figures'), /tokens\/s.*MB.*(bubblewrap|landlock)/s);
+  const cut = await panel.locator('.figures > *').evaluateAll((all) => all.filter((f) => f.scrollWidth > f.clientWidth).map((f) => f.textContent));
+  assert.deepEqual(cut, []);
   await panel.getByRole('button', { name: 'Log' }).click();
   await panel.locator('.log').waitFor();
   await picture('running');

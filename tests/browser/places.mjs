@@ -218,6 +218,7 @@ await step('a provider that is named is asked first; what it says is shown, and 
 await step('the offer that is picked is asked for; it is gone, so the next-best is rented, which is said; it serves, and is given back by Stop', async () => {
   await open('Models');
   await page.getByRole('button', { name: 'Other places for SmolLM2' }).first().click();
+  assert.equal(await sheet().getByText('not those that were scored').count(), 0); // nobody has scored any of its weights
   const row = sheet().locator('.place-row[data-place="provider/my-runpod"]').nth(3);
   const picked = await row.getAttribute('data-offer');
   await row.click();

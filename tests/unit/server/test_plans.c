@@ -58,6 +58,7 @@ static void the_starter_runs_here_for_nothing(void **state)
     assert_int_equal(make("{\"model\":\"smollm2\",\"context_tok\":512,\"streams\":1}", &r, NULL), 0);
     const fh_json *here = fh_json_at(fh_json_get(r, "plans"), 0);
     assert_string_equal(word(here, "place"), "here");
+    assert_int_equal(fh_json_kind_of(fh_json_get(here, "scored")), FH_JSON_NULL); /* no variant of it was */
     assert_int_equal(fh_json_int(fh_json_get(here, "hour_nusd"), -1), 0);
     assert_int_equal(fh_json_kind_of(fh_json_get(here, "tokens_per_second")), FH_JSON_NULL); /* not measured */
     assert_int_equal(fh_json_int(fh_json_get(r, "context_tok"), 0), 512);

@@ -216,7 +216,7 @@ export const kindClass = (kind: string): 'hosted' | 'rented' | 'got' => (HOSTED.
 export interface PlanHost {
   host: string | null; // null: an endpoint
   variant: string | null;
-  scored: boolean;
+  scored: boolean | null; // null: the model has no score
   needs_bytes: number | null;
   streams_max: number | null;
   tokens_per_second: number | null; // of one stream

@@ -32,7 +32,7 @@ function about(row: Row): string {
 
 /** The model's score belongs to one set of weights: another one is named. */
 function precision(p: Plan | null): string {
-  return p?.variant && !p.scored ? t.notScored(p.variant) : '';
+  return p?.variant && p.scored === false ? t.notScored(p.variant) : '';
 }
 
 /** Who can read what is asked there. */
