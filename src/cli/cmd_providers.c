@@ -123,19 +123,32 @@ static int set_settings(const fh_cli *c, fh_json *body, fh_err **err)
     return 0;
 }
 
+static bool rents_by_offers(const fh_json *p)
+{
+    return fh_rent_profile_find(fh_str_of(fh_cli_str_of(p, "kind"))) != NULL;
+}
+
+/* A cluster, or a box with a login. */
+static bool is_supply(const fh_json *p)
+{
+    return !rents_by_offers(p) && fh_json_kind_of(fh_json_get(p, "settings")) == FH_JSON_OBJECT;
+}
+
 static int say(const fh_cli *c, const fh_json *p, const char *what, fh_err **err)
 {
     FH_AUTO(buf) fh_buf out = FH_BUF(1 << 20);
     const fh_json *models = fh_json_get(p, "models"), *offers = fh_json_get(p, "offers");
     if (c->json) return fh_cli_print_json(p, err);
-    if (fh_rent_profile_find(fh_str_of(fh_cli_str_of(p, "kind")))) {
+    if (rents_by_offers(p)) {
         int64_t n = fh_json_int(offers, 0);
         fh_buf_addf(&out, "%s %s: %lld offer%s at %s\n", fh_cli_str_of(p, "name"), what, (long long)n, n == 1 ? "" : "s",
                     fh_cli_str_of(p, "url"));
         return fh_cli_print(&out, err);
     }
-    if (fh_json_kind_of(fh_json_get(p, "settings")) == FH_JSON_OBJECT) {
-        fh_buf_addf(&out, "%s %s: freehold run MODEL --on provider/%s\n", fh_cli_str_of(p, "name"), what, fh_cli_str_of(p, "name"));
+    if (is_supply(p)) {
+        const char *name = fh_cli_str_of(p, "name");
+        fh_buf_addf(&out, "%s %s; it is asked when a machine is wanted, and says then what is wrong: freehold run MODEL --on provider/%s\n",
+                    name, what, name);
         return fh_cli_print(&out, err);
     }
     size_t count = fh_json_count(models);
@@ -228,7 +241,7 @@ static int run_check(fh_cli *c, fh_err **err)
     FH_AUTO(json) fh_json *body = fh_json_new_object(), *checked = NULL;
     if (fh_cli_has(c, "honesty") || fh_cli_has(c, "measure")) return fh_provider_honesty(c, err);
     int rc = call_one(c, "POST", "/check", body, &checked, err);
-    return rc ? rc : say(c, checked, "answers", err);
+    return rc ? rc : say(c, checked, is_supply(checked) ? "was not asked" : "answers", err);
 }
 
 static int run_remove(fh_cli *c, fh_err **err)
