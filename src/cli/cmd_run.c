@@ -66,28 +66,44 @@ static int check_place(const fh_cli *c, fh_err **err)
     return FH_E_USAGE;
 }
 
+/* Nothing is started of what answers already: what would say how is a misunderstanding. */
+static int check_hosted(const fh_cli *c, fh_err **err)
+{
+    static const char *const starting[] = {"on",   "engine", "name",  "context",  "streams", "replicas",
+                                           "idle", "trust",  "offer", "max-hour", "hours",   "max-cost"};
+    for (size_t i = 0; i < FH_COUNT(starting); i++) {
+        if (!fh_cli_has(c, starting[i])) continue;
+        fh_err_set(err, FH_E_USAGE, "--%s says how a model is started, and %s answers already", starting[i], fh_cli_operand(c, 0));
+        fh_err_hint(err, "leave it out; `freehold provider list` shows what endpoints serve");
+        return FH_E_USAGE;
+    }
+    return 0;
+}
+
 static int run_run(fh_cli *c, fh_err **err)
 {
     fh_cli_client s;
     char name[128];
-    const char *prompt = fh_cli_operand(c, 1);
+    const char *asked = fh_cli_operand(c, 0), *prompt = fh_cli_operand(c, 1);
+    bool hosted = fh_run_is_hosted(asked);
     bool talk = !prompt && isatty(STDIN_FILENO) && !c->json;
     FH_AUTO(buf) fh_buf input = FH_BUF(PROMPT_BYTES_MAX);
     int64_t least, most;
-    int rc = check_place(c, err);
+    int rc = hosted ? check_hosted(c, err) : check_place(c, err);
     if (!rc && fh_cli_has(c, "offer") && !fh_cli_has(c, "on"))
         rc = fh_err_set(err, FH_E_USAGE, "--offer wants --on provider/NAME: the account that it is an offer of");
     if (!rc) rc = fh_run_read_replicas(c, &least, &most, err);
     if (!rc && !prompt && !isatty(STDIN_FILENO)) rc = read_stdin(&input, err);
     if (!rc) rc = fh_client_open(c, &s, err);
-    if (!rc) rc = fh_run_deploy(c, &s, fh_cli_operand(c, 0), name, sizeof name, err);
+    if (!rc && !hosted) rc = fh_run_deploy(c, &s, asked, name, sizeof name, err);
     if (rc) return rc;
+    if (!hosted) asked = name;
     if (talk) {
-        fh_run_chat(c, &s, name);
+        fh_run_chat(c, &s, asked);
         return 0;
     }
     fh_str text = prompt ? fh_str_of(prompt) : fh_str_trim((fh_str){fh_buf_cstr(&input), input.len});
-    return text.len ? answer_once(c, &s, name, text, err) : print_ready(c, name, err);
+    return text.len ? answer_once(c, &s, asked, text, err) : print_ready(c, asked, err);
 }
 
 static const fh_cli_flag flags[] = {
@@ -130,7 +146,8 @@ const fh_cli_verb fh_verb_run = {
     .min_operands = 1,
     .max_operands = 2,
     .about = "MODEL is an id or alias of `freehold models`, the name of a deployment, or the path of a GGUF file in an import folder of "
-             "the server. The prompt may come on standard "
+             "the server. provider/NAME/MODEL asks a hosted endpoint (`freehold provider list`), where nothing is started. The prompt may "
+             "come on standard "
              "input. Without a prompt, on a terminal, it is a conversation.\n\nThe model goes on running; `freehold stop NAME` stops it.",
     .examples = examples,
     .flags = flags,

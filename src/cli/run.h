@@ -19,7 +19,9 @@ typedef struct fh_run_answer {
     bool stopped;   /* by Ctrl-C */
 } fh_run_answer;
 void fh_run_answer_fini(fh_run_answer *a);
-/* Asks with the conversation so far; prints pieces as they come when print is set. Ctrl-C ends the answer, not the program. */
+bool fh_run_is_hosted(const char *model); /* provider/NAME/MODEL: an endpoint that answers already, and is asked by that name */
+/* Asks a deployment, or an endpoint, with the conversation so far; prints pieces as they come when print is set. Ctrl-C ends the answer,
+ * not the program. */
 int fh_run_ask(const fh_cli *c, const fh_cli_client *s, const char *deployment, const fh_json *messages, bool print, fh_run_answer *ret,
                fh_err **err);
 fh_json *fh_run_message(const char *role, fh_str text);

@@ -18,6 +18,11 @@ void fh_run_answer_fini(fh_run_answer *a)
     a->usage = NULL;
 }
 
+bool fh_run_is_hosted(const char *model)
+{
+    return fh_str_starts(fh_str_of(model), FH_STR("provider/"));
+}
+
 fh_json *fh_run_message(const char *role, fh_str text)
 {
     fh_json *m = fh_json_new_object();
@@ -71,9 +76,8 @@ static bool on_event(void *arg, fh_str event, fh_str data)
 
 static fh_json *request_of(const fh_cli *c, const char *deployment, const fh_json *messages)
 {
-    char model[200];
+    FH_AUTO(ptr) char *model = fh_asprintf("%s%s", fh_run_is_hosted(deployment) ? "" : "deployment/", deployment);
     fh_json *body = fh_json_new_object(), *options = fh_json_new_object();
-    snprintf(model, sizeof model, "deployment/%s", deployment);
     fh_json_set(body, "model", fh_json_new_cstr(model));
     fh_json_set(body, "messages", fh_json_ref((fh_json *)(uintptr_t)messages));
     fh_json_set(body, "stream", fh_json_new_bool(true));

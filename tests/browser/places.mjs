@@ -198,6 +198,7 @@ await step('a provider that is named is asked first; what it says is shown, and 
     await page.getByRole('button', { name: 'Add', exact: true }).click();
     await page.getByRole('alert').getByText('does not answer').waitFor();
   });
+  assert.equal(upstream.cli('run', 'smollm2', 'Hello.').status, 0);
   await page.getByLabel('Key', { exact: true }).fill(readFileSync(upstream.keyFile, 'utf8').trim());
   await field('Address').fill(upstream.url);
   await field('Dollars a million tokens in').fill('0.1');
@@ -210,6 +211,16 @@ await step('a provider that is named is asked first; what it says is shown, and 
   await page.getByText(/my-runpod: [\d,]+ offers/).first().waitFor();
   await picture('providers');
   await looksRight();
+  await open('Chat');
+  await page.locator('.picker select').selectOption({ label: 'other/smollm2-135m' });
+  await page.locator('.composer textarea').fill('Say hello.');
+  await page.locator('.composer textarea').press('Enter');
+  await page.locator('.answer[data-state="done"], .answer[data-state="length"]').last().waitFor();
+  await picture('chat-hosted');
+  await page.locator('.picker select').selectOption('auto');
+  await page.getByRole('button', { name: 'New chat' }).click();
+  assert.equal(upstream.cli('stop', 'smollm2-135m').status, 0);
+  await open('Machines');
   await provider('other').getByRole('button', { name: 'Remove other' }).click();
   await provider('other').getByRole('button', { name: 'Remove other now' }).click();
   await until('it to be gone', async () => (await provider('other').count()) === 0);

@@ -205,6 +205,19 @@ def over_llama_server(tap, front):
         Case(front, model, want).check_all(tap, "llama-server")
 
 
+def by_name(front, model):
+    """As a person does: nothing is started for what answers already."""
+    done = front.cli("run", model, "Say hello.", "--max-tokens", "8")
+    assert done.returncode == 0 and done.stdout.strip(), done
+    assert not front.deployments(), front.deployments()
+    said = json.loads(front.cli("run", model, "Say hello.", "--max-tokens", "8", "--json").stdout)
+    assert said["text"] and said["usage"]["completion_tokens"] > 0, said
+    done = front.cli("run", model, "Say hello.", "--on", "here")
+    assert done.returncode == 2 and "answers already" in done.stderr, done
+    done = front.cli("run", "provider/lab/nothing", "Say hello.")
+    assert done.returncode != 0 and "nothing" in done.stderr, done
+
+
 def main():
     need_starter()
     tap = Tap()
@@ -219,6 +232,7 @@ def main():
         Case(front, "smollm2-135m", want).check_all(tap, "another freehold")
         tap.check("embeddings over another freehold", Case(front, "provider/lab/smollm2-135m", want).embeddings)
         Case(front, "provider/lab/smollm2-135m", want).chat()
+        tap.check("`freehold run` asks it by its name", by_name, front, "provider/lab/smollm2-135m")
         manners(tap, front, back)
         over_llama_server(tap, front)
     tap.end()

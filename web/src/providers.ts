@@ -35,6 +35,11 @@ export function bodyOf(f: ProviderFields): Record<string, unknown> {
   return body;
 }
 
+/** What requests call the models of hosted endpoints. Pure. */
+export function hostedModels(list: Provider[]): string[] {
+  return list.filter((p) => kindClass(p.kind) === 'hosted').flatMap((p) => p.models.map((m) => `provider/${p.name}/${m}`));
+}
+
 export async function refreshProviders(): Promise<void> {
   providers.set({ list: (await json<List<Provider>>('/api/v1/providers')).items });
 }

@@ -349,6 +349,7 @@ export const text = {
     title: 'Chat',
     model: 'Model',
     auto: 'auto',
+    hosted: 'Hosted endpoints',
     notReady: (name: string) => `${name} (not ready)`,
     newChat: 'New chat',
     cleared: 'Chat cleared.',

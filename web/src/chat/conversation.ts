@@ -31,7 +31,7 @@ export interface Settings {
 }
 
 export interface Conversation {
-  model: string; // 'auto', or 'deployment/NAME'
+  model: string; // 'auto', 'deployment/NAME' or 'provider/NAME/MODEL'
   messages: Message[];
   draft: string;
   settings: Settings;

@@ -3,6 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { isResting, type Deployment } from '../api/types.ts';
 import { chat, isWriting, newChat, send, stopAnswer, type Settings } from '../chat/conversation.ts';
 import { live, run } from '../live.ts';
+import { hostedModels, providers, refreshProviders } from '../providers.ts';
 import { route, routeHash } from '../route.ts';
 import { useStore } from '../store.ts';
 import { text } from '../text.ts';
@@ -19,9 +20,9 @@ function nameOf(d: Deployment): string {
   return d.name === d.model ? model : `${model} (${d.name})`;
 }
 
-function Picker({ active }: { active: Deployment[] }) {
+function Picker({ active, hosted }: { active: Deployment[]; hosted: string[] }) {
   const chosen = useStore(chat, (c) => c.model);
-  const gone = chosen !== AUTO && !active.some((d) => `deployment/${d.name}` === chosen);
+  const gone = chosen !== AUTO && !hosted.includes(chosen) && !active.some((d) => `deployment/${d.name}` === chosen);
   return (
     <label class="picker">
       <span class="muted">{t.model}</span>
@@ -30,6 +31,11 @@ function Picker({ active }: { active: Deployment[] }) {
         {active.map((d) => (
           <option key={d.name} value={`deployment/${d.name}`}>{d.state === 'ready' ? nameOf(d) : t.notReady(nameOf(d))}</option>
         ))}
+        {hosted.length > 0 && (
+          <optgroup label={t.hosted}>
+            {hosted.map((m) => <option key={m} value={m}>{m.replace('provider/', '')}</option>)}
+          </optgroup>
+        )}
         {gone && <option value={chosen}>{t.notReady(chosen.replace('deployment/', ''))}</option>}
       </select>
     </label>
@@ -61,13 +67,13 @@ function Options() {
   );
 }
 
-function ChatHead({ active }: { active: Deployment[] }) {
+function ChatHead({ active, hosted }: { active: Deployment[]; hosted: string[] }) {
   const [options, setOptions] = useState(false);
   const some = useStore(chat, (c) => c.messages.length > 0);
   return (
     <div class="chat-head">
       <div class="chat-bar">
-        <Picker active={active} />
+        <Picker active={active} hosted={hosted} />
         <span class="chat-tools">
           <button type="button" class="button small" aria-expanded={options} onClick={() => setOptions(!options)}><Icon name="sliders" size={16} /><span class="word">{t.options}</span></button>
           {some && <button type="button" class="button small" onClick={newChat}><Icon name="plus" size={16} /><span class="word">{t.newChat}</span></button>}
@@ -79,8 +85,9 @@ function ChatHead({ active }: { active: Deployment[] }) {
 }
 
 /** What the composer may do now: a word on why not, or ''. */
-function hindrance(link: string, active: Deployment[], chosen: string): string {
+function hindrance(link: string, active: Deployment[], hosted: string[], chosen: string): string {
   if (link === 'away') return t.away;
+  if (hosted.includes(chosen)) return '';
   const wanted = chosen === AUTO ? active[0] : active.find((d) => `deployment/${d.name}` === chosen);
   if (active.some((d) => d.state === 'ready') && (chosen === AUTO || !wanted || wanted.state === 'ready')) return '';
   return wanted ? t.starting(nameOf(wanted), text.running.states[wanted.state] ?? wanted.state) : t.noModel;
@@ -188,6 +195,8 @@ export function ChatPage() {
   const some = useStore(chat, (c) => c.messages.length > 0);
   const name = useStore(route, (r) => r.name);
   const active = (list ?? []).filter((d) => !isResting(d.state));
+  const hosted = hostedModels(useStore(providers, (p) => p.list) ?? []);
+  useEffect(() => void refreshProviders().catch(() => undefined), []); // without them there is what runs here
   useEffect(() => {
     if (name) chat.set({ model: `deployment/${name}` });
   }, [name]);
@@ -200,9 +209,9 @@ export function ChatPage() {
   }, []);
   return (
     <div class="chat">
-      <ChatHead active={active} />
+      <ChatHead active={active} hosted={hosted} />
       {some ? <Talk /> : list ? <Empty active={active} /> : <div class="waiting" role="status"><span class="visually-hidden">{text.common.loading}</span><i /></div>}
-      <Composer blocked={list || link === 'away' ? hindrance(link, active, chosen) : ''} />
+      <Composer blocked={list || link === 'away' ? hindrance(link, active, hosted, chosen) : ''} />
     </div>
   );
 }
