@@ -112,6 +112,18 @@ static bool is_loopback(const char *url)
     return false;
 }
 
+/* One list says who may vouch for a server. libcurl keeps what it read from a file, which is 50 ms of work for a system's, from call to
+ * call; but not where it looks into a folder too, as it does by default where a system has both. */
+static CURLcode set_trust(fh_http_call *call, const fh_http_call_spec *s)
+{
+    CURLcode rc = CURLE_OK;
+    if (s->ca_file || curl_version_info(CURLVERSION_NOW)->cainfo) rc = curl_easy_setopt(call->easy, CURLOPT_CAPATH, NULL);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    if (rc == CURLE_OK) rc = curl_easy_setopt(call->easy, CURLOPT_CA_CACHE_TIMEOUT, (long)(FH_LIMIT_HTTP_TRUST_MS / 1000));
+#endif
+    return rc;
+}
+
 static CURLcode set_options(fh_http_call *call, const fh_http_call_spec *s)
 {
     const struct {
@@ -221,6 +233,7 @@ static int prepare_curl(fh_http_call *call, const fh_http_call_spec *s, fh_err *
     if (rc == 0 && !pin_address(call, s->pin)) rc = fh_err_nomem(err);
     if (rc < 0) return rc;
     CURLcode cc = set_options(call, s);
+    if (cc == CURLE_OK) cc = set_trust(call, s);
     if (cc == CURLE_OK) cc = set_method(call, s);
     if (cc == CURLE_OK) return 0;
     return fh_err_set(err, cc == CURLE_OUT_OF_MEMORY ? FH_E_NOMEM : FH_E_INVALID, "cannot prepare the request %s: %s", call->where,

@@ -220,7 +220,7 @@ static void next_hop(fh_fetch *f)
         return;
     }
     if (rc == 0) rc = fh_resolver_ask(&f->lookup, f->outside->resolver, f->outside->loop, f->url.host, resolved, f, &err);
-    if (rc == FH_E_INVALID) fh_err_add(&err, "it is redirected, and");
+    if (rc == FH_E_INVALID && f->redirects) fh_err_add(&err, "it is redirected, and");
     if (rc) outside_finish(f, err);
 }
 

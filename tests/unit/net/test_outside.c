@@ -243,6 +243,16 @@ static void what_is_listed_is_fetched_and_nothing_of_ours_goes_with_it(void **st
     assert_int_equal(w->lookups, 3);
 }
 
+static void who_may_vouch_for_servers_is_read_once(void **state)
+{
+    world *w = *state;
+    fetch_by_address(w, "/image");
+    assert_string_equal(w->message, "");
+    assert_int_equal(remove(w->files.cert), 0);
+    fetch_by_address(w, "/image");
+    assert_string_equal(w->message, "");
+}
+
 static void addresses_need_no_resolver(void **state)
 {
     world *w = *state;
@@ -474,6 +484,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_listed_is_fetched_and_nothing_of_ours_goes_with_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_may_vouch_for_servers_is_read_once, setup, teardown),
         cmocka_unit_test_setup_teardown(addresses_need_no_resolver, setup, teardown),
         cmocka_unit_test_setup_teardown(hosts_inside_are_not_reached_and_not_told_from_hosts_that_are_none, setup, teardown),
         cmocka_unit_test_setup_teardown(addresses_inside_are_refused_by_name, setup, teardown),

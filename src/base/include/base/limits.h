@@ -42,6 +42,7 @@
     X(SERVE_THREADS, 64, "loops of a server that serve clients; beyond: wrong usage")                                                      \
     X(LISTEN_SOCKETS, 64, "listening sockets that are handed over to a server; beyond: none is taken")                                     \
     X(HTTP_UPSTREAM_CONNECTIONS, 256, "idle connections to engines that are kept; beyond: the oldest closes")                              \
+    X(HTTP_TRUST_MS, 3600000, "time that a list of who may vouch for https servers is kept; beyond: read anew")                            \
     X(JSON_BODY_BYTES, 33554432, "a JSON document from outside; beyond: 413")                                                              \
     X(JSON_DEPTH, 128, "nesting of a JSON document from outside; beyond: 400")                                                             \
     X(CHAT_MESSAGES, 4096, "messages of one chat request; beyond: 400")                                                                    \
