@@ -67,7 +67,8 @@ def in_time(quiet, seen):
 
 
 def stand_back():
-    """Whoever attacks does so from elsewhere: the threads here that stand for them run only where the server, and who is served, leave a processor idle (as attack.c does)."""
+    """Whoever attacks does so from elsewhere: the threads here that stand for them run only where the server, and who is served, leave a processor idle (as attack.c does).
+    That counts among processes of one session only (synthetic.py)."""
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
@@ -89,7 +90,7 @@ def attack(kind, connections, *statuses):
     def attacks(server):
         done = attacked(server.port, server.key_file, kind, connections, SECONDS)
         assert done["connections"] >= connections and set(done["replies"]) <= set(statuses), done
-        return done
+        return rates(done)
     return attacks
 
 
@@ -139,7 +140,7 @@ def flood_elsewhere(server):
     """Through this machine's loopback to somebody who throws it away: what that alone costs whoever is served, where attackers have no machine of their own."""
     sink = "import socket\ns = socket.socket(fileno=0).accept()[0]\nb = bytearray(65536)\nwhile s.recv_into(b): pass"
     with socket.create_server(("127.0.0.1", 0)) as door, subprocess.Popen([sys.executable, "-c", sink], stdin=door):
-        return attacked(door.getsockname()[1], server.key_file, "large", 1, SECONDS)
+        return rates(attacked(door.getsockname()[1], server.key_file, "large", 1, SECONDS))
 
 
 def connect(server):
@@ -162,7 +163,7 @@ def stopped_readers(server):
         time.sleep(SECONDS)
         grown = resident(server.process.pid) - before
         assert grown < 2 * MB, f"memory grows while nobody reads: {grown} bytes"
-        return {}
+        return f"{READERS} streams that nobody reads"
     finally:
         for s in sockets:
             s.close()
@@ -190,7 +191,7 @@ def held(server, attack, bound, allowed, pairs):
         assert hostile <= allowed, f"{hostile} hostile requests reached the engine"
         assert grown < bound, f"memory grew by {grown} bytes, bound {bound}"
         told.append((seen, quiet))
-        report = f"memory +{grown / MB:.1f} MiB, bound {bound / MB:.0f} MiB" + (f"; {rates(done)}" if done else "")
+        report = f"memory +{grown / MB:.1f} MiB, bound {bound / MB:.0f} MiB; {done}"
         time.sleep(PAUSE_S)
     middle = [sorted(column, key=lambda seen: seen["p99_us"])[len(told) // 2] for column in zip(*told)]
     if WHOLE:

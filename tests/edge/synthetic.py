@@ -22,7 +22,9 @@ def start_ticks(pid):
 
 
 class Synthetic(Server):
-    """flags are those of `freehold serve`."""
+    """flags are those of `freehold serve`. It is of one session with the test: Linux gives each session the same share of a processor (sched_autogroup), whatever its threads'
+    priorities, and attackers that stand back would do so only before others of the test."""
+    apart = False
 
     def __init__(self, *flags):
         super().__init__(start=False)

@@ -84,6 +84,8 @@ def end_all(marker):
 
 
 class Server:
+    apart = True  # in a session of its own
+
     def __init__(self, start=True):
         self.folder = Path(tempfile.mkdtemp(prefix="fh-test-"))
         self.data, self.key_file = self.folder / "data", self.folder / "key"
@@ -123,7 +125,7 @@ class Server:
             places = " ".join(f"{3 + i}<&{s.fileno()}" for i, s in enumerate(passed))
             command = ["bash", "-c", f'export LISTEN_PID=$$ LISTEN_FDS={len(passed)}; exec "$@" {places}', "bash", *command]
         self.log = open(self.folder / "server.log", "ab")
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=self.environment(), start_new_session=True,
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=self.environment(), start_new_session=self.apart,
                                         pass_fds=[s.fileno() for s in passed])
 
     def start(self, *flags):
