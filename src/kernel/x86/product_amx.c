@@ -62,10 +62,19 @@ INLINE void expand(fh_pack_kind t, const uint8_t *group, size_t block, size_t bl
         expand_block(t, fh_pack_block_at(l, group + b / l.blocks * l.chunk, b % l.blocks), to[b - block]);
 }
 
+/* A function each, as of products. */
+#define EXPAND_OF(name, ...)                                                                                                               \
+    static __attribute__((noinline)) void expand_##name(const uint8_t *group, size_t block, size_t block_end, uint8_t(*to)[TILE_BYTES])    \
+    {                                                                                                                                      \
+        expand(FH_PACK_KIND(__VA_ARGS__), group, block, block_end, to);                                                                    \
+    }
+FH_PACK_LIST(EXPAND_OF)
+#undef EXPAND_OF
+
 static void expand_group(fh_type type, const uint8_t *group, size_t block, size_t block_end, uint8_t (*to)[TILE_BYTES])
 {
 #define EXPAND_CASE(name, ...)                                                                                                             \
-    case FH_TYPE_##name: expand(FH_PACK_KIND(__VA_ARGS__), group, block, block_end, to); return;
+    case FH_TYPE_##name: expand_##name(group, block, block_end, to); return;
     switch ((unsigned)type) {
         FH_PACK_LIST(EXPAND_CASE)
     }
