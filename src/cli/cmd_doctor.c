@@ -35,11 +35,12 @@ static void found(findings *f, verdict v, const char *what, const char *said, co
 static void check_cpu(findings *f)
 {
     const fh_cpu *cpu = fh_cpu_get();
-    const char *path = cpu->avx512vnni ? "AVX-512 VNNI" : cpu->avx2 ? "AVX2" : cpu->neon ? "NEON" : "plain C";
+    const char *path = cpu->avx512vnni ? "AVX-512 VNNI" : cpu->avx2 ? "AVX2" : cpu->dotprod ? "NEON dot products" : "plain C";
     char text[256];
     snprintf(text, sizeof text, "%s; engines use %s", cpu->model[0] ? cpu->model : "unknown", path);
-    bool slow = !cpu->avx2 && !cpu->neon;
-    found(f, slow ? NOTE : GOOD, "processor", text, slow ? "models run, but slowly: this processor has no AVX2" : NULL);
+    bool slow = !cpu->avx2 && !cpu->dotprod;
+    found(f, slow ? NOTE : GOOD, "processor", text,
+          slow ? "models run, but slowly: this processor has neither AVX2 nor NEON's dot products" : NULL);
 }
 
 static void check_machine(findings *f)

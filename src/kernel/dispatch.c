@@ -1,34 +1,20 @@
 /* Which table of kernels this machine runs: the widest that it has, or the one that FREEHOLD_ISA names. */
+#include "family.h"
 #include "kernels.h"
-#include "sys/cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const fh_kernels *const tables[FH_ISA_COUNT] = {
-    [FH_ISA_REF] = &fh_kernels_ref,
-#if defined(__x86_64__)
-    [FH_ISA_AVX2] = &fh_kernels_avx2,
-    [FH_ISA_AVX512_VNNI] = &fh_kernels_avx512,
-    [FH_ISA_AMX] = &fh_kernels_amx,
-#endif
-};
+static const char *const names[FH_ISA_COUNT] = {"ref", "avx2", "avx512_vnni", "amx", "neon_dot"};
 
-static const char *const names[FH_ISA_COUNT] = {"ref", "avx2", "avx512_vnni", "amx"};
+const fh_kernels *fh_kernels_get(fh_isa isa)
+{
+    return isa == FH_ISA_REF ? &fh_kernels_ref : fh_family_kernels(isa);
+}
 
 bool fh_isa_available(fh_isa isa)
 {
-    const fh_cpu *c = fh_cpu_get();
-    bool avx2 = c->avx2 && c->fma && c->f16c;
-    bool avx512 = avx2 && c->avx512f && c->avx512bw && c->avx512vl && c->avx512dq && c->avx512vnni;
-    switch (isa) {
-    case FH_ISA_REF: return true;
-    case FH_ISA_AVX2: return tables[isa] && avx2;
-    case FH_ISA_AVX512_VNNI: return tables[isa] && avx512;
-    case FH_ISA_AMX: return tables[isa] && avx512 && c->avx512bf16 && c->amx_bf16 && fh_cpu_permit_amx();
-    case FH_ISA_COUNT: break;
-    }
-    return false;
+    return fh_kernels_get(isa) != NULL;
 }
 
 const char *fh_isa_name(fh_isa isa)
@@ -56,7 +42,7 @@ int fh_isa_choose(fh_isa *ret, fh_err **err)
     fh_isa isa = fh_isa_best();
     if (wanted && *wanted) {
         for (isa = FH_ISA_REF; isa < FH_ISA_COUNT && strcmp(wanted, names[isa]) != 0;) isa = (fh_isa)(isa + 1);
-        if (isa == FH_ISA_COUNT) return refuse(wanted, "no such instruction set, there are ref, avx2, avx512_vnni and amx", err);
+        if (isa == FH_ISA_COUNT) return refuse(wanted, "no such instruction set, there are ref, avx2, avx512_vnni, amx and neon_dot", err);
         if (!fh_isa_available(isa)) return refuse(wanted, "this processor lacks it", err);
     }
     *ret = isa;
@@ -66,9 +52,4 @@ int fh_isa_choose(fh_isa *ret, fh_err **err)
 fh_isa fh_isa_uniform(fh_isa isa)
 {
     return isa == FH_ISA_AMX ? FH_ISA_AVX512_VNNI : isa;
-}
-
-const fh_kernels *fh_kernels_get(fh_isa isa)
-{
-    return fh_isa_available(isa) ? tables[isa] : NULL;
 }

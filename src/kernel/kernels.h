@@ -246,8 +246,7 @@ struct fh_kernels {
 };
 
 extern const fh_kernels fh_kernels_ref;
-#if defined(__x86_64__)
-extern const fh_kernels fh_kernels_avx2, fh_kernels_avx512, fh_kernels_amx;
-#endif
+extern const fh_kernels fh_kernels_avx2, fh_kernels_avx512, fh_kernels_amx; /* x86 */
+extern const fh_kernels fh_kernels_neon;                                    /* arm */
 
 #endif

@@ -5,10 +5,11 @@
 
 #include <stdint.h>
 
-enum { FH_PEAK_AVX2_OPS = 8 * 64, FH_PEAK_AVX512_OPS = 16 * 128, FH_PEAK_AMX_OPS = 4 * 2 * 16 * 16 * 64 };
+enum { FH_PEAK_AVX2_OPS = 8 * 64, FH_PEAK_AVX512_OPS = 16 * 128, FH_PEAK_AMX_OPS = 4 * 2 * 16 * 16 * 64, FH_PEAK_NEON_OPS = 16 * 32 };
 
 uint32_t fh_peak_loop_avx2(uint64_t turns);
 uint32_t fh_peak_loop_avx512(uint64_t turns);
 uint32_t fh_peak_loop_amx(uint64_t turns); /* the thread's tiles are released afterwards */
+uint32_t fh_peak_loop_neon(uint64_t turns);
 
 #endif

@@ -1,8 +1,7 @@
 /* Measuring: a pass is timed as a whole, from the first worker's start to the last one's end. */
 #include "kernel/speed.h"
-#include "peak.h"
+#include "family.h"
 #include "base/clock.h"
-#include "sys/cpu.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -25,29 +24,11 @@ static double best_seconds(fh_pool *pool, void (*fn)(fh_worker *w, void *arg), v
 
 /* ---- integer peaks ---- */
 
-/* turns: about 10 ms on a slow core of those that have the instructions */
-typedef struct peak_row {
-    const char *name;
-    uint32_t (*loop)(uint64_t turns);
-    uint64_t ops;
-    uint64_t turns;
-} peak_row;
-
-static const peak_row peaks[FH_PEAK_COUNT] = {
-#if defined(__x86_64__)
-    {"avx2", fh_peak_loop_avx2, FH_PEAK_AVX2_OPS, 4000000},
-    {"avx512_vnni", fh_peak_loop_avx512, FH_PEAK_AVX512_OPS, 2000000},
-    {"amx_int8", fh_peak_loop_amx, FH_PEAK_AMX_OPS, 500000},
-#else
-    {"avx2", NULL, 0, 0},
-    {"avx512_vnni", NULL, 0, 0},
-    {"amx_int8", NULL, 0, 0},
-#endif
-};
+static const char *const peak_names[FH_PEAK_COUNT] = {"avx2", "avx512_vnni", "amx_int8", "neon_dot"};
 
 const char *fh_peak_name(fh_peak p)
 {
-    return p < FH_PEAK_COUNT ? peaks[p].name : NULL;
+    return p < FH_PEAK_COUNT ? peak_names[p] : NULL;
 }
 
 fh_peak fh_peak_of(fh_isa isa)
@@ -56,28 +37,15 @@ fh_peak fh_peak_of(fh_isa isa)
     case FH_ISA_AVX2: return FH_PEAK_AVX2;
     case FH_ISA_AVX512_VNNI: return FH_PEAK_AVX512_VNNI;
     case FH_ISA_AMX: return FH_PEAK_AMX_INT8;
+    case FH_ISA_NEON_DOT: return FH_PEAK_NEON_DOT;
     case FH_ISA_REF:
     case FH_ISA_COUNT: break;
     }
     return FH_PEAK_COUNT;
 }
 
-static bool has_peak(fh_peak p)
-{
-#if defined(__x86_64__)
-    switch (p) {
-    case FH_PEAK_AVX2: return fh_isa_available(FH_ISA_AVX2);
-    case FH_PEAK_AVX512_VNNI: return fh_isa_available(FH_ISA_AVX512_VNNI);
-    case FH_PEAK_AMX_INT8: return fh_cpu_get()->amx_int8 && fh_cpu_permit_amx();
-    case FH_PEAK_COUNT: break;
-    }
-#endif
-    (void)p;
-    return false;
-}
-
 typedef struct spin {
-    const peak_row *row;
+    fh_peak_row row;
     _Atomic uint64_t turns;
     _Atomic uint32_t sum; /* of what they return: how many operations there were */
 } spin;
@@ -86,17 +54,17 @@ static void spin_share(fh_worker *w, void *arg)
 {
     spin *s = arg;
     (void)w;
-    atomic_fetch_add(&s->turns, s->row->turns);
-    atomic_fetch_add(&s->sum, s->row->loop(s->row->turns));
+    atomic_fetch_add(&s->turns, s->row.turns);
+    atomic_fetch_add(&s->sum, s->row.loop(s->row.turns));
 }
 
 bool fh_peak_measure(fh_peak p, fh_pool *pool, double *ret_ops_per_s)
 {
-    if (!has_peak(p)) return false;
-    spin s = {.row = &peaks[p]};
+    spin s = {.row = fh_family_peak(p)};
+    if (!s.row.loop) return false;
     double seconds = best_seconds(pool, spin_share, &s, PEAK_PASSES);
-    assert(s.sum == (uint32_t)(s.turns * s.row->ops));
-    *ret_ops_per_s = (double)(s.row->ops * s.row->turns) * fh_pool_count(pool) / seconds;
+    assert(s.sum == (uint32_t)(s.turns * s.row.ops));
+    *ret_ops_per_s = (double)(s.row.ops * s.row.turns) * fh_pool_count(pool) / seconds;
     return true;
 }
 

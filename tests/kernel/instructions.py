@@ -23,14 +23,14 @@ RUN = ("ref", "avx2")
 # Loops are known by how often they have an instruction: object, functions, instruction, how many of it a block has for each row of activations, name of what they do.
 LOOPS = {
     "avx512_vnni": (
-        ("avx512", "product_avx512", r"product_(\w+)", "vpdpbusd", 8, "product {} x{}"),
-        ("avx512", "product_float", r"stretch", "vfmadd", 4, "product of floats, {1} times 4 fma"),
-        ("avx512", "vector_ops", r"fh_avx512_quantise", "vpmovsdb", 2, "quantise, {1} block"),
-        ("avx512", "attend", r"fh_avx512_attend", "vfmadd", 4, "attend, {1} times 4 fma"),
+        ("avx512", "x86_product_avx512", r"product_(\w+)", "vpdpbusd", 8, "product {} x{}"),
+        ("avx512", "lanes_product_float", r"stretch", "vfmadd", 4, "product of floats, {1} times 4 fma"),
+        ("avx512", "lanes_vector_ops", r"fh_avx512_quantise", "vpmovsdb", 2, "quantise, {1} block"),
+        ("avx512", "lanes_attend", r"fh_avx512_attend", "vfmadd", 4, "attend, {1} times 4 fma"),
     ),
     "amx": (
-        ("amx", "product_amx", r"expand_(\w+)", "vcvtne2ps2bf16", 16, "expand {}, {} block"),
-        ("amx", "product_amx", r"multiply", "tdpbf16ps", 2, "tiles of 2 groups x{1}"),
+        ("amx", "x86_product_amx", r"expand_(\w+)", "vcvtne2ps2bf16", 16, "expand {}, {} block"),
+        ("amx", "x86_product_amx", r"multiply", "tdpbf16ps", 2, "tiles of 2 groups x{1}"),
     ),
 }
 
@@ -89,7 +89,7 @@ def disassembled(build, isa):
     """Instructions of each loop: of several that are known by the same, in the order of their length."""
     found = collections.defaultdict(list)
     for library, source, name, instruction, per_row, label in LOOPS[isa]:
-        path = build / f"src/libfh_kernel_{library}.a.p/kernel_x86_{source}.c.o"
+        path = build / f"src/libfh_kernel_{library}.a.p/kernel_{source}.c.o"
         if not path.is_file():
             raise Skip("this build has no code for it")
         for function, code in list(functions([path])):

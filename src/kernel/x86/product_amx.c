@@ -4,6 +4,7 @@
  * activations, so that expanding costs little. Sums stay in tiles: taking integer sums out of them at every block of 32 columns, to scale
  * them there, takes four times as long as the products. A tile has 16 rows of activations times 16 of weights; two by two go together,
  * because then each that is loaded is used twice. A row's sum goes through its columns in order whatever is beside it. */
+#include "amx.h"
 #include "tiles.h"
 #include "unpack_avx512.h"
 

@@ -3,7 +3,7 @@
  * Products of two columns are summed in 16 bits (unsigned quants times signed activations); how many such steps fit before they must be
  * widened depends on the bits of the type. 8-bit quants would overflow: they are split into magnitude and sign, and the sign goes to the
  * activation. A row's operations are the same whatever the number of rows beside it. */
-#include "lanes.h"
+#include "../lanes/lanes.h"
 
 #define INLINE  static inline __attribute__((always_inline))
 #define AT_ONCE 4 /* activation rows that one unpacked vector serves */
@@ -263,4 +263,4 @@ INLINE void group_by_tile(fh_pack_kind t, const fh_product *p, size_t row, size_
     if (tile.rows & 1) step(t, 1, p, row, tile_row, tile, i);
 }
 
-#include "product_types.h"
+#include "../lanes/product_types.h"

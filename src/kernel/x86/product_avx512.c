@@ -129,4 +129,4 @@ INLINE void group_by_tile(fh_pack_kind t, const fh_product *p, size_t row, size_
     if (tile.rows & 1) step(t, 1, p, row, tile_row, tile, i);
 }
 
-#include "product_types.h"
+#include "../lanes/product_types.h"

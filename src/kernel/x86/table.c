@@ -1,5 +1,6 @@
 /* The table of one instruction set; compiled once for each. That of AMX is AVX-512's with products by tiles for large batches. */
-#include "lanes.h"
+#include "../lanes/lanes.h"
+#include "amx.h"
 
 #if defined(FH_TABLE_AMX)
 #define TABLE     fh_kernels_amx

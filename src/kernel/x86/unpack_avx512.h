@@ -2,7 +2,7 @@
 #ifndef FH_X86_UNPACK_AVX512_H
 #define FH_X86_UNPACK_AVX512_H
 
-#include "lanes.h"
+#include "../lanes/lanes.h"
 
 #define INLINE static inline __attribute__((always_inline))
 

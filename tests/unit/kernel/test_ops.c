@@ -468,7 +468,7 @@ static void attention_agrees_on_many_shapes(void **state)
     FOR_EACH_TABLE(k)
     {
         for (size_t h = 0; h < FH_COUNT(heads); h++) {
-            for (size_t s = FH_SANITIZED ? h % 3 : 0; s < FH_COUNT(shapes); s += FH_SANITIZED ? 3 : 1) {
+            for (size_t s = SLOWLY ? h % 3 : 0; s < FH_COUNT(shapes); s += SLOWLY ? 3 : 1) {
                 fh_type type = (const fh_type[]){FH_TYPE_F16, FH_TYPE_F32, FH_TYPE_BF16}[(h + s) % 3];
                 attention a = attention_make(heads[h][0], heads[h][1], heads[h][2], type, 3, shapes[s]);
                 attention_solve(&a, k, 1 + (unsigned)(h % 3));
@@ -486,7 +486,7 @@ static void attention_agrees_on_quantised_caches(void **state)
     FOR_EACH_TABLE(k)
     {
         for (size_t h = 0; h < 2 * FH_COUNT(heads); h++) {
-            for (size_t s = FH_SANITIZED ? h % 3 : 0; s < FH_COUNT(shapes); s += FH_SANITIZED ? 3 : 1) {
+            for (size_t s = SLOWLY ? h % 3 : 0; s < FH_COUNT(shapes); s += SLOWLY ? 3 : 1) {
                 const size_t *shape = heads[h / 2];
                 attention a = attention_make(shape[0], shape[1], shape[2], quantised[h % 2], 3, shapes[s]);
                 attention_solve(&a, k, 1 + (unsigned)(h % 3));
@@ -534,7 +534,7 @@ static void queries_that_are_split_together_are_those_alone_bit_for_bit(void **s
 {
     FOR_EACH_TABLE(k)
     {
-        for (size_t keys = 250; keys < 600; keys += FH_SANITIZED ? 41 : 7) {
+        for (size_t keys = 250; keys < 600; keys += SLOWLY ? 41 : 7) {
             for (size_t queries = 1; queries <= FH_ATTN_SPLIT_QUERIES; queries += 1 + keys % 3) {
                 attention a = attention_make(6, 2, 40, FH_TYPE_F16, 1, (const size_t[][2]){{queries, keys}});
                 a.job.scratch = fh_alloc(fh_attn_scratch_floats(6, 40, 3) * sizeof(float));

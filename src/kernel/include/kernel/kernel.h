@@ -1,7 +1,7 @@
 /* The operations of a model's forward pass.
  *
- * ref/ is the specification in plain C; x86/ holds the fast ones; the table fh_kernels of one instruction set is chosen at run time. Each
- * fast kernel is tested against its reference at a bound kept per type.
+ * ref/ is the specification in plain C; x86/, arm/ and lanes/ hold the fast ones; the table fh_kernels of one instruction set is chosen at
+ * run time. Each fast kernel is tested against its reference at a bound kept per type.
  *
  * Every operation is called by all workers of a pool run together (SPMD) and does this worker's share; the caller puts fh_barrier between
  * an operation that writes and one that reads what another worker wrote. Matrices are row-major; a batch is n rows of activations. Shapes:
@@ -18,7 +18,7 @@
 #include "kernel/type.h"
 #include "sys/pool.h"
 
-typedef enum fh_isa { FH_ISA_REF, FH_ISA_AVX2, FH_ISA_AVX512_VNNI, FH_ISA_AMX, FH_ISA_COUNT } fh_isa;
+typedef enum fh_isa { FH_ISA_REF, FH_ISA_AVX2, FH_ISA_AVX512_VNNI, FH_ISA_AMX, FH_ISA_NEON_DOT, FH_ISA_COUNT } fh_isa;
 
 /* Rows of a batch from which on FH_ISA_AMX multiplies by tiles of brain floats. From 32 on they take less time, but short prompts take
  * little anyhow, and steps of many sequences, with and without a prompt that is in the cache, stay the same products as one alone. */
@@ -29,7 +29,7 @@ typedef struct fh_kernels fh_kernels;
 bool fh_isa_available(fh_isa isa);
 const char *fh_isa_name(fh_isa isa);
 fh_isa fh_isa_best(void); /* the widest that this processor has */
-/* The best, or what the environment's FREEHOLD_ISA=ref|avx2|avx512_vnni|amx names: FH_E_USAGE when that is not to be had. */
+/* The best, or what the environment's FREEHOLD_ISA=ref|avx2|avx512_vnni|amx|neon_dot names: FH_E_USAGE when that is not to be had. */
 int fh_isa_choose(fh_isa *ret, fh_err **err);
 /* isa, or the widest below it whose results do not depend on the size of a batch. */
 fh_isa fh_isa_uniform(fh_isa isa);

@@ -6,8 +6,8 @@
 #include "kernel/kernel.h"
 
 /* A multiplication and an addition of 8-bit integers into 32-bit sums are two operations. */
-typedef enum fh_peak { FH_PEAK_AVX2, FH_PEAK_AVX512_VNNI, FH_PEAK_AMX_INT8, FH_PEAK_COUNT } fh_peak;
-const char *fh_peak_name(fh_peak p); /* "avx2", "avx512_vnni", "amx_int8"; NULL of FH_PEAK_COUNT */
+typedef enum fh_peak { FH_PEAK_AVX2, FH_PEAK_AVX512_VNNI, FH_PEAK_AMX_INT8, FH_PEAK_NEON_DOT, FH_PEAK_COUNT } fh_peak;
+const char *fh_peak_name(fh_peak p); /* "avx2", "avx512_vnni", "amx_int8", "neon_dot"; NULL of FH_PEAK_COUNT */
 fh_peak fh_peak_of(fh_isa isa);      /* what its integer products are held against; FH_PEAK_COUNT: it has none */
 /* Operations a second of a loop of nothing else, in registers. False: the processor has no such instructions, or the system does not let
  * this process use them. */

@@ -1,9 +1,8 @@
-/* A vector of floats of the instruction set that the file is compiled for: 8 lanes (AVX2, FMA, F16C) or 16 (AVX-512). Sources that include
- * this are compiled once for each; ISA(name) keeps their symbols apart. */
-#ifndef FH_X86_LANES_H
-#define FH_X86_LANES_H
+/* Vectors of floats of x86: 8 lanes (AVX2, FMA, F16C) or 16 (AVX-512), whichever the file is compiled for. */
+#ifndef FH_X86_VECTORS_H
+#define FH_X86_VECTORS_H
 
-#include "../kernels.h"
+#include "../lanes/block.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -200,53 +199,59 @@ static inline void vf_transpose(vf r[LANES])
 #endif
 /* clang-format on */
 
-/* e^x to 3e-7 relative for x in -87..88, clamped beyond; NaN stays. x = n ln 2 + r, |r| <= ln 2 / 2, Taylor to r^7, times 2^n. */
-static inline vf vf_exp(vf x)
+/* ---- blocks of 32 floats: the largest magnitude, sought among the bits as integers; and 8-bit quants with their sums ---- */
+
+#ifdef __AVX512F__
+
+static inline float block_largest(const float *x)
 {
-    x = vf_min(vf_set1(88.0f), vf_max(vf_set1(-87.0f), x)); /* the operand that may be NaN stands second */
-    vf n = vf_round(vf_mul(x, vf_set1(1.44269504f)));
-    vf r = vf_fma(n, vf_set1(-0.693359375f), x); /* ln 2 in two parts, the first exact in 9 bits */
-    r = vf_fma(n, vf_set1(2.12194440e-4f), r);
-    vf p = vf_set1(1.0f / 5040);
-    p = vf_fma(p, r, vf_set1(1.0f / 720));
-    p = vf_fma(p, r, vf_set1(1.0f / 120));
-    p = vf_fma(p, r, vf_set1(1.0f / 24));
-    p = vf_fma(p, r, vf_set1(1.0f / 6));
-    p = vf_fma(p, r, vf_set1(0.5f));
-    p = vf_fma(p, r, vf_set1(1.0f));
-    p = vf_fma(p, r, vf_set1(1.0f));
-    return vf_mul(p, vf_pow2(n));
+    vi max = _mm512_max_epi32(_mm512_castps_si512(vf_abs(vf_load(x))), _mm512_castps_si512(vf_abs(vf_load(x + 16))));
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(max))));
 }
 
-/* Elements i .. i + LANES - 1 of a row of floats, full, half or brain. */
-static inline vf vf_load_typed(fh_type type, const void *base, size_t i)
+static inline block_sums block_quantise(const float *x, float inverse, int8_t *q)
 {
-    if (type == FH_TYPE_F16) return vf_load_f16((const uint16_t *)base + i);
-    if (type == FH_TYPE_BF16) return vf_load_bf16((const uint16_t *)base + i);
-    return vf_load((const float *)base + i);
+    vi a = _mm512_cvtps_epi32(vf_mul(vf_load(x), vf_set1(inverse))), b = _mm512_cvtps_epi32(vf_mul(vf_load(x + 16), vf_set1(inverse)));
+    __m128i first = _mm512_cvtsepi32_epi8(a), second = _mm512_cvtsepi32_epi8(b);
+    _mm_storeu_si128((void *)q, first);
+    _mm_storeu_si128((void *)(q + 16), second);
+    __m128i zero = _mm_setzero_si128(), ones = _mm_set1_epi8(1);
+    __m128i s = _mm_dpbusd_epi32(zero, ones, first), t = _mm_dpbusd_epi32(zero, ones, second);
+    __m128i h = _mm_hadd_epi32(s, t);
+    h = _mm_hadd_epi32(h, h);
+    return (block_sums){_mm_cvtsi128_si32(h), _mm_extract_epi32(h, 1)};
 }
 
-/* The last n < LANES elements from element i on, the other lanes 0; nothing beyond them is read. */
-static inline vf vf_load_typed_part(fh_type type, const void *base, size_t i, size_t n)
+#else
+
+static inline float block_largest(const float *x)
 {
-    if (type == FH_TYPE_F32) return vf_load_part((const float *)base + i, n);
-    uint16_t halves[LANES] = {0};
-    memcpy(halves, (const uint16_t *)base + i, n * sizeof *halves);
-    return type == FH_TYPE_F16 ? vf_load_f16(halves) : vf_load_bf16(halves);
+    vi max = _mm256_setzero_si256();
+    for (size_t i = 0; i < FH_PACK_COLS; i += LANES) max = _mm256_max_epi32(max, _mm256_castps_si256(vf_abs(vf_load(x + i))));
+    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(max), _mm256_extracti128_si256(max, 1));
+    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1))));
 }
 
-/* What the files of one instruction set give its table. */
-void ISA(quantise)(const float *x, size_t blocks, size_t m, int8_t *q, float *figures);
-void ISA(product_packed)(const fh_product *p);
-void ISA(product_float)(const fh_product *p);
-float ISA(rms_scale)(const float *x, size_t n, float eps);
-void ISA(norm_row)(const float *x, const float *w, float scale, size_t n, float *y);
-void ISA(silu_mul)(const float *gate, const float *up, size_t n, float *y);
-void ISA(rope)(const float *x, const float *cs, size_t pairs, float *y);
-void ISA(store)(fh_type type, const float *x, size_t n, void *dst);
-void ISA(attend)(const fh_attn_part *part);
+/* Sixteen elements and their sum. */
+static inline int32_t quantise_half(const float *x, float inverse, int8_t *q)
+{
+    vi a = _mm256_cvtps_epi32(vf_mul(vf_load(x), vf_set1(inverse))), b = _mm256_cvtps_epi32(vf_mul(vf_load(x + 8), vf_set1(inverse)));
+    __m128i low = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    __m128i high = _mm_packs_epi32(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
+    __m128i bytes = _mm_packs_epi16(low, high);
+    _mm_storeu_si128((void *)q, bytes);
+    __m128i s = _mm_madd_epi16(_mm_maddubs_epi16(_mm_set1_epi8(1), bytes), _mm_set1_epi16(1));
+    s = _mm_hadd_epi32(s, s);
+    return _mm_cvtsi128_si32(_mm_hadd_epi32(s, s));
+}
 
-void fh_amx_halve(const float *x, size_t blocks, uint8_t *to);
-void fh_amx_product_wide(const fh_product *p, const fh_weight *up);
+static inline block_sums block_quantise(const float *x, float inverse, int8_t *q)
+{
+    int32_t first = quantise_half(x, inverse, q);
+    return (block_sums){first, quantise_half(x + 16, inverse, q + 16)};
+}
+
+#endif
 
 #endif

@@ -1,5 +1,5 @@
 /* Attention over one part: up to 48 query rows that share a head of keys and values, online softmax over blocks of 32 keys. Compiled for
- * AVX2 and for AVX-512.
+ * each instruction set.
  *
  * A block of keys is converted to float and transposed, so that a score needs no sum across lanes; values are converted as they lie. Both
  * serve all rows of the part. Blocks begin at multiples of 32 keys and rows do not mix, so a row's result does not depend on its

@@ -1,5 +1,5 @@
-/* Weights in GGUF layout times float activations: F32, F16 and BF16, and every type where exact arithmetic was asked for. Compiled for AVX2
- * and for AVX-512.
+/* Weights in GGUF layout times float activations: F32, F16 and BF16, and every type where exact arithmetic was asked for. Compiled for
+ * each instruction set.
  *
  * Dot products of four weight rows with a few activation rows at a time, over stretches of columns; weights that are no floats, or that
  * many activation rows use, are converted into a buffer first, a stretch at a time. */
@@ -40,7 +40,7 @@ INLINE void dots(fh_type type, const weights *w, const float *const *x, const si
         vf xs[X_ROWS];
         for (size_t j = 0; j < x_rows; j++) xs[j] = left >= LANES ? vf_load(x[j] + c) : vf_load_part(x[j] + c, left);
         for (size_t i = 0; i < W_ROWS; i++) {
-            if (x_rows == 1 && w->ahead) _mm_prefetch((const char *)w->row[i] + c * (type == FH_TYPE_F32 ? 4 : 2) + w->ahead, _MM_HINT_T0);
+            if (x_rows == 1 && w->ahead) __builtin_prefetch(w->row[i] + c * (type == FH_TYPE_F32 ? 4 : 2) + w->ahead);
             vf v = load(type, w->row[i], c, left);
             for (size_t j = 0; j < x_rows; j++) acc[i][j] = vf_fma(v, xs[j], acc[i][j]);
         }

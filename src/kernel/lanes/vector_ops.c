@@ -1,4 +1,4 @@
-/* Norm, activation, rotation, conversion and quantisation of rows; compiled for AVX2 and for AVX-512. */
+/* Norm, activation, rotation, conversion and quantisation of rows; compiled for each instruction set. */
 #include "lanes.h"
 
 #include <assert.h>
@@ -71,63 +71,6 @@ static void store_f16(const float *x, size_t n, uint16_t *dst)
 
 #define TINIEST 1e-36f /* a block without a larger element counts as zero: 127 / max must stay finite */
 
-typedef struct sums {
-    int32_t first, second; /* of columns 0-15 and 16-31 */
-} sums;
-
-#ifdef __AVX512F__
-
-static inline float largest(const float *x)
-{
-    vi max = _mm512_max_epi32(_mm512_castps_si512(vf_abs(vf_load(x))), _mm512_castps_si512(vf_abs(vf_load(x + 16))));
-    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(max))));
-}
-
-static inline sums quantise_block(const float *x, float inverse, int8_t *q)
-{
-    vi a = _mm512_cvtps_epi32(vf_mul(vf_load(x), vf_set1(inverse))), b = _mm512_cvtps_epi32(vf_mul(vf_load(x + 16), vf_set1(inverse)));
-    __m128i first = _mm512_cvtsepi32_epi8(a), second = _mm512_cvtsepi32_epi8(b);
-    _mm_storeu_si128((void *)q, first);
-    _mm_storeu_si128((void *)(q + 16), second);
-    __m128i zero = _mm_setzero_si128(), ones = _mm_set1_epi8(1);
-    __m128i s = _mm_dpbusd_epi32(zero, ones, first), t = _mm_dpbusd_epi32(zero, ones, second);
-    __m128i h = _mm_hadd_epi32(s, t);
-    h = _mm_hadd_epi32(h, h);
-    return (sums){_mm_cvtsi128_si32(h), _mm_extract_epi32(h, 1)};
-}
-
-#else
-
-static inline float largest(const float *x)
-{
-    vi max = _mm256_setzero_si256();
-    for (size_t i = 0; i < FH_PACK_COLS; i += LANES) max = _mm256_max_epi32(max, _mm256_castps_si256(vf_abs(vf_load(x + i))));
-    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(max), _mm256_extracti128_si256(max, 1));
-    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
-    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1))));
-}
-
-/* Sixteen elements and their sum. */
-static inline int32_t quantise_half(const float *x, float inverse, int8_t *q)
-{
-    vi a = _mm256_cvtps_epi32(vf_mul(vf_load(x), vf_set1(inverse))), b = _mm256_cvtps_epi32(vf_mul(vf_load(x + 8), vf_set1(inverse)));
-    __m128i low = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-    __m128i high = _mm_packs_epi32(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
-    __m128i bytes = _mm_packs_epi16(low, high);
-    _mm_storeu_si128((void *)q, bytes);
-    __m128i s = _mm_madd_epi16(_mm_maddubs_epi16(_mm_set1_epi8(1), bytes), _mm_set1_epi16(1));
-    s = _mm_hadd_epi32(s, s);
-    return _mm_cvtsi128_si32(_mm_hadd_epi32(s, s));
-}
-
-static inline sums quantise_block(const float *x, float inverse, int8_t *q)
-{
-    int32_t first = quantise_half(x, inverse, q);
-    return (sums){first, quantise_half(x + 16, inverse, q + 16)};
-}
-
-#endif
-
 static inline void write_int(float *p, int32_t value)
 {
     memcpy(p, &value, sizeof value);
@@ -136,10 +79,10 @@ static inline void write_int(float *p, int32_t value)
 void ISA(quantise)(const float *x, size_t blocks, size_t m, int8_t *q, float *figures)
 {
     for (size_t b = 0; b < blocks; b++) {
-        float max = largest(x + b * FH_PACK_COLS), d = max < TINIEST ? 0 : max / 127.0f;
+        float max = block_largest(x + b * FH_PACK_COLS), d = max < TINIEST ? 0 : max / 127.0f;
         float inverse = max < TINIEST ? 0 : 127.0f / max;
         float *f = figures + b * m * FH_FIGS;
-        sums s = quantise_block(x + b * FH_PACK_COLS, inverse, q + b * m * FH_PACK_COLS);
+        block_sums s = block_quantise(x + b * FH_PACK_COLS, inverse, q + b * m * FH_PACK_COLS);
         f[FH_FIG_D * m] = d;
         f[FH_FIG_D_SUM * m] = d * (float)(s.first + s.second);
         write_int(f + FH_FIG_SUM * m, -(s.first + s.second));
@@ -152,10 +95,10 @@ void ISA(quantise)(const float *x, size_t blocks, size_t m, int8_t *q, float *fi
 
 static void store_q8_0(const float *x, uint8_t *dst)
 {
-    float most = largest(x), inverse = most < TINIEST ? 0 : 127.0f / most;
+    float most = block_largest(x), inverse = most < TINIEST ? 0 : 127.0f / most;
     uint16_t d = fh_f32_to_f16(most < TINIEST ? 0 : most / 127.0f);
     memcpy(dst, &d, sizeof d);
-    quantise_block(x, inverse, (int8_t *)dst + sizeof d);
+    block_quantise(x, inverse, (int8_t *)dst + sizeof d);
 }
 
 /* What lies furthest from 0, the positive one of two; `most` is how far. */
@@ -168,7 +111,7 @@ static float furthest(const float *x, float most)
 
 static void store_q4_0(const float *x, uint8_t *dst)
 {
-    float most = largest(x), m = isfinite(most) ? furthest(x, most) : most, inverse = most < TINIEST ? 0 : -8.0f / m;
+    float most = block_largest(x), m = isfinite(most) ? furthest(x, most) : most, inverse = most < TINIEST ? 0 : -8.0f / m;
     uint16_t d = fh_f32_to_f16(most < TINIEST ? 0 : m / -8.0f);
     memcpy(dst, &d, sizeof d);
     for (size_t i = 0; i < FH_PACK_COLS / 2; i += LANES) vf_store_nibbles(dst + sizeof d + i, x + i, x + FH_PACK_COLS / 2 + i, inverse);

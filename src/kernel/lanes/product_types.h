@@ -1,7 +1,7 @@
 /* Products of packed weights, a function for each type and one that chooses: the last include of a file that has multiplied one group of
  * rows by one tile of activations, `group_by_tile`, for a type that is constant. */
-#ifndef FH_X86_PRODUCT_TYPES_H
-#define FH_X86_PRODUCT_TYPES_H
+#ifndef FH_LANES_PRODUCT_TYPES_H
+#define FH_LANES_PRODUCT_TYPES_H
 
 #include "lanes.h"
 
