@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import instructions
 from freehold import TOP, Tap
 
 LIBC = Path("/usr/aarch64-linux-gnu")
@@ -24,11 +25,16 @@ def missing():
     return packages + (["libc6-dev-arm64-cross"] if not (LIBC / "include/stdio.h").is_file() else [])
 
 
-def build(folder):
+def call(*words):
     environment = {name: value for name, value in os.environ.items() if name not in ("CC", "CFLAGS", "LDFLAGS")}
-    for words in ([] if (folder / "build.ninja").is_file() else ["meson", "setup", folder, "--buildtype=release", f"--cross-file={TOP}/tests/cross/aarch64.ini", "-Donly=kernel"], ["ninja", "-C", folder]):
-        ran = subprocess.run(words, cwd=TOP, env=environment, capture_output=True, text=True) if words else None
-        assert not ran or ran.returncode == 0, f"{ran.stdout[-1500:]}\n{ran.stderr[-500:]}"
+    ran = subprocess.run(words, cwd=TOP, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, f"{ran.stdout[-1500:]}\n{ran.stderr[-500:]}"
+
+
+def build(folder):
+    if not (folder / "build.ninja").is_file():
+        call("meson", "setup", folder, "--buildtype=release", f"--cross-file={TOP}/tests/cross/aarch64.ini", "-Donly=kernel")
+    call("ninja", "-C", folder)
 
 
 def emulate(folder, name, processor):
@@ -60,6 +66,7 @@ def main():
     tap = Tap()
     tap.check("the kernels and their tests compile for arm64", build, folder)
     if not tap.failed:
+        tap.check("neon_dot: no kernel takes more instructions than it did", instructions.hold, "neon_dot", instructions.disassembled, folder, "neon_dot")
         with ThreadPoolExecutor(2) as two:
             running = [(name, two.submit(emulate, folder, name, "max")) for name in PROGRAMS]
             for name, output in running:

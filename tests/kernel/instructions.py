@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """How many instructions kernels take, held against what they took before: a check of speed that needs no clock. The reference and AVX2 run under callgrind; AVX-512 and AMX, which it cannot run,
-are counted where they lie: in the innermost loops that gcc made. Bounds are those of one compiler and its release build, and nothing is held against them of others. Prints TAP.
+are counted where they lie: in the innermost loops that gcc made; so is NEON, where cross.py has built it. Bounds are those of one compiler and its release build, and nothing is held against them of others. Prints TAP.
 
 instructions.py [--write] [PROGRAM]: --write makes instructions.txt anew from what is built. PROGRAM: build/tests/kernel/kernel_one_of_each, of that build's folder."""
 import collections
@@ -32,7 +32,11 @@ LOOPS = {
         ("amx", "x86_product_amx", r"expand_(\w+)", "vcvtne2ps2bf16", 16, "expand {}, {} block"),
         ("amx", "x86_product_amx", r"multiply", "tdpbf16ps", 2, "tiles of 2 groups x{1}"),
     ),
+    "neon_dot": (("neon", "arm_product_neon", r"product_(\w+)", "sdot", 32, "product {} x{}"), ("neon", "lanes_attend", r"fh_neon_attend", "fmla", 4, "attend, {1} times 4 fma")),
 }
+HERE = ("avx512_vnni", "amx")
+OBJECT = {"neon_dot": "tests/cross/libfh_kernel_{}.a.p/.._.._src_kernel_{}.c.o"}
+PREFIX = {"neon_dot": "aarch64-linux-gnu-"}  # of the tools that read its objects
 
 
 # ---- run ----
@@ -61,9 +65,9 @@ def executed(program, isa):
 
 # ---- read ----
 
-def functions(objects):
-    """(name, its instructions as (address, text)) of object files."""
-    said = subprocess.run(["objdump", "-d", "--no-show-raw-insn", *objects], capture_output=True, text=True, check=True).stdout
+def functions(objdump, path):
+    """(name, its instructions as (address, text)) of an object file."""
+    said = subprocess.run([objdump, "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True).stdout
     code = []
     for line in said.splitlines():
         if begins := re.match(r"[0-9a-f]+ <(.+)>:$", line):
@@ -77,7 +81,7 @@ def innermost_loops(code):
     """The instructions of each loop that has none inside: from where a branch leads back to, to that branch."""
     ends = set()
     for address, text in code:
-        branch = re.match(r"j\w+\s+([0-9a-f]+) ", text)
+        branch = re.match(r"(?:j\w+|b|b\.\w+|cbn?z|tbn?z)\s(?:.*, )?\s*([0-9a-f]+) <", text)
         if branch and int(branch[1], 16) <= address:
             ends.add((int(branch[1], 16), address))
     for first, last in sorted(ends):
@@ -89,10 +93,12 @@ def disassembled(build, isa):
     """Instructions of each loop: of several that are known by the same, in the order of their length."""
     found = collections.defaultdict(list)
     for library, source, name, instruction, per_row, label in LOOPS[isa]:
-        path = build / f"src/libfh_kernel_{library}.a.p/kernel_{source}.c.o"
+        path = build / OBJECT.get(isa, "src/libfh_kernel_{}.a.p/kernel_{}.c.o").format(library, source)
         if not path.is_file():
             raise Skip("this build has no code for it")
-        for function, code in list(functions([path])):
+        if (by := compiler_of(path)) != COMPILER:
+            raise Skip(f"bounds are kept for {COMPILER}, this was compiled by {by}")
+        for function, code in list(functions(PREFIX.get(isa, "") + "objdump", path)):
             match = re.fullmatch(name, function)
             for body in innermost_loops(code) if match else ():
                 times = sum(text.startswith(instruction) for text in body)
@@ -105,6 +111,16 @@ def disassembled(build, isa):
 
 def measure(program, isa):
     return executed(program, isa) if isa in RUN else disassembled(program.parents[2], isa)
+
+
+def measure_all(program, kept):
+    """Of what is not built here, what is kept."""
+    counts = {isa: measure(program, isa) for isa in (*RUN, *HERE)}
+    try:
+        counts["neon_dot"] = disassembled(program.parents[2] / "cross-aarch64", "neon_dot")
+    except Skip:
+        counts["neon_dot"] = kept["neon_dot"]
+    return counts
 
 
 def compiler_of(program):
@@ -124,7 +140,7 @@ def foreign(program):
 
 def read_kept():
     kept = collections.defaultdict(dict)
-    for line in KEPT.read_text().splitlines():
+    for line in KEPT.read_text().splitlines() if KEPT.exists() else ():
         if line and not line.startswith("#"):
             isa, count, name = line.split(maxsplit=2)
             kept[isa][name] = float(count)
@@ -132,15 +148,15 @@ def read_kept():
 
 
 def write_kept(program):
-    lines = ["# Instructions a block of 32 columns (products: of 16 rows) or of 32 keys, for each row of activations behind x; of a loop for AVX-512 and AMX, whose further loops for the same",
-             f"# have a number. {COMPILER}, release build. Made by tests/kernel/instructions.py --write; held by that without --write."]
-    for isa in (*RUN, *LOOPS):
-        lines += [f"{isa:11} {count:9.1f}  {name}" for name, count in measure(program, isa).items()]
+    lines = ["# Instructions a block of 32 columns (products: of 16 rows) or of 32 keys, with as many rows of activations or queries as stand behind x; of a loop for AVX-512, AMX and NEON, whose further loops for the",
+             f"# same have a number. {COMPILER}, release build. Made by tests/kernel/instructions.py --write; held by that without --write."]
+    for isa, counts in measure_all(program, read_kept()).items():
+        lines += [f"{isa:11} {count:9.1f}  {name}" for name, count in counts.items()]
     KEPT.write_text("\n".join(lines) + "\n")
 
 
-def hold(program, isa, kept):
-    now = measure(program, isa)
+def hold(isa, measure_isa, *args):
+    kept, now = read_kept()[isa], measure_isa(*args)
     wrong = [(name, bound, now.get(name)) for name, bound in kept.items() if name not in now or now[name] > bound * (1 + SLACK) + SLACK_MORE]
     new = [(name, None, count) for name, count in now.items() if name not in kept]
     if wrong or new:
@@ -164,10 +180,11 @@ def main():
         return
     if why:
         Tap.skip_all(why)
-    tap, kept = Tap(), read_kept()
-    for isa in (*RUN, *LOOPS):
-        tap.check(f"{isa}: no kernel takes more instructions than it did", hold, program, isa, kept[isa])
+    tap = Tap()
+    for isa in (*RUN, *HERE):
+        tap.check(f"{isa}: no kernel takes more instructions than it did", hold, isa, measure, program, isa)
     tap.end()
 
 
-main()
+if __name__ == "__main__":
+    main()
