@@ -258,7 +258,9 @@ typedef struct life { /* one request at a time */
     asked a;
     size_t prompt;
     uint64_t max_tok;
-    bool cancelled, runs;
+    fh_gen_priority priority;
+    int64_t submitted_ns; /* by the soak's clock */
+    bool leaves, pauses, cancelled, runs;
 } life;
 
 typedef struct soak {
@@ -267,6 +269,8 @@ typedef struct soak {
     size_t counts[PROMPTS];
     fh_token want[PROMPTS][MOST_TOK];
     uint64_t seed, ended, cancelled;
+    int64_t seen_ns, still_ns; /* last, and how long the machine stood still (suspended, stopped), which passes nobody over */
+    int64_t longest_ns[3];     /* low, normal, high: from coming to the end, of those that neither paused nor left */
 } soak;
 
 static uint32_t draw(soak *s, uint32_t below)
@@ -309,6 +313,15 @@ static void take_pieces(void *arg, const fh_gen_piece *p)
     asked_piece(&((life *)arg)->a, p);
 }
 
+/* It is asked for every fraction of a millisecond. */
+static int64_t soak_ns(soak *s)
+{
+    int64_t now = fh_clock_mono_ns(), since = s->seen_ns ? now - s->seen_ns : 0;
+    if (since > FH_NS_PER_S) s->still_ns += since;
+    s->seen_ns = now;
+    return now - s->still_ns;
+}
+
 static void begin(soak *s, life *l)
 {
     memset(&l->a, 0, sizeof l->a);
@@ -318,21 +331,31 @@ static void begin(soak *s, life *l)
     l->max_tok = 1 + draw(s, MOST_TOK);
     fh_gen_request q = request_of(s->ids[l->prompt], s->counts[l->prompt]);
     q.max_tok = l->max_tok;
-    q.priority = (fh_gen_priority)((int)draw(s, 3) - 1);
+    q.priority = l->priority = (fh_gen_priority)((int)draw(s, 3) - 1);
     q.cache_salt = draw(s, 2) ? FH_STR("one") : FH_STR("two");
     q.on_piece = take_pieces;
     q.on_end = check_end;
     q.arg = l;
+    l->submitted_ns = soak_ns(s);
     no_error(fh_engine_submit(s->r.engine, &q, &l->a.gen, NULL), NULL);
-    l->cancelled = draw(s, 5) == 0;
+    l->leaves = draw(s, 5) == 0;
+    l->pauses = draw(s, 6) == 0;
+    l->cancelled = false;
     l->runs = true;
-    if (draw(s, 6) == 0) fh_gen_pause(l->a.gen, true);
+    if (l->pauses) fh_gen_pause(l->a.gen, true);
 }
 
-static void finish(soak *s, life *l)
+static bool has_ended(life *l)
 {
-    fh_gen_pause(l->a.gen, false);
-    if (l->cancelled) fh_gen_cancel(l->a.gen);
+    pthread_mutex_lock(&l->a.lock);
+    bool ended = l->a.ended;
+    pthread_mutex_unlock(&l->a.lock);
+    return ended;
+}
+
+static void reap(soak *s, life *l)
+{
+    int64_t *longest = &s->longest_ns[l->priority + 1];
     wait_end(&l->a);
     l->runs = false;
     s->ended++;
@@ -340,6 +363,29 @@ static void finish(soak *s, life *l)
     assert_true(l->a.end.finish == FH_GEN_LENGTH || (l->cancelled && l->a.end.finish == FH_GEN_CANCELLED));
     assert_memory_equal(l->a.ids, s->want[l->prompt], l->a.tokens * sizeof(fh_token));
     if (l->a.end.finish == FH_GEN_LENGTH) assert_int_equal(l->a.end.generated_tok, l->max_tok);
+    if (!l->pauses && !l->cancelled) *longest = FH_MAX(*longest, soak_ns(s) - l->submitted_ns);
+}
+
+/* Its reader comes back, or it leaves. */
+static void stir(life *l)
+{
+    fh_gen_pause(l->a.gen, false);
+    l->cancelled = l->leaves;
+    if (l->leaves) fh_gen_cancel(l->a.gen);
+}
+
+/* Nothing here waits for one request, so that others come for as long as one is passed over. */
+static void soak_step(soak *s, life *l)
+{
+    soak_ns(s);
+    if (!l->runs)
+        begin(s, l);
+    else if (has_ended(l))
+        reap(s, l);
+    else if ((l->leaves || l->pauses) && draw(s, 4) == 0)
+        stir(l);
+    else
+        usleep(100);
 }
 
 static size_t resident_pages(void)
@@ -350,6 +396,11 @@ static size_t resident_pages(void)
     assert_int_equal(fscanf(f, "%zu %zu", &all, &here), 2);
     fclose(f);
     return here;
+}
+
+static double mib(size_t pages)
+{
+    return (double)(pages * (size_t)sysconf(_SC_PAGESIZE)) / (1 << 20);
 }
 
 static void every_answer_is_the_same_and_every_page_is_accounted_for(void **state)
@@ -367,22 +418,26 @@ static void every_answer_is_the_same_and_every_page_is_accounted_for(void **stat
                 (fh_engine_options){.parallel = LINES / 2, .context_tok = 512, .kv_tok = 768, .batch_tok = 96, .drafts = FH_DRAFTS_ALWAYS},
                 2048);
     while (s.ended < least || fh_clock_mono_ns() < end_ns) {
-        life *l = &lives[draw(&s, LINES)];
-        if (l->runs)
-            finish(&s, l);
-        else
-            begin(&s, l);
-        if (s.ended == least / 2) warm = resident_pages();
+        soak_step(&s, &lives[draw(&s, LINES)]);
+        if (!warm && s.ended >= least / 2) warm = resident_pages();
     }
-    for (size_t i = 0; i < LINES; i++)
-        if (lives[i].runs) finish(&s, &lives[i]);
+    size_t last = resident_pages();
+    for (size_t i = 0; i < LINES; i++) {
+        if (!lives[i].runs) continue;
+        stir(&lives[i]);
+        reap(&s, &lives[i]);
+    }
     fh_engine_stats_get(s.r.engine, &stats);
     print_message(
         "# %llu requests, %llu cancelled, %llu times preempted, %llu of %llu prompt tokens were there, %llu of %llu guesses came\n",
         (unsigned long long)s.ended, (unsigned long long)s.cancelled, (unsigned long long)stats.preempted,
         (unsigned long long)stats.cached_tok, (unsigned long long)(stats.cached_tok + stats.prompt_tok),
         (unsigned long long)stats.accepted_tok, (unsigned long long)stats.drafted_tok);
-    if (!FH_SANITIZED) assert_true(resident_pages() < warm + 1024); /* 4 MiB: what allocators keep */
+    print_message(
+        "# resident %.1f MiB after %zu requests, %.1f at the end; the longest of low, normal, high priority took %.2f, %.2f, %.2f s\n",
+        mib(warm), least / 2, mib(last), (double)s.longest_ns[0] / 1e9, (double)s.longest_ns[1] / 1e9, (double)s.longest_ns[2] / 1e9);
+    for (size_t i = 0; i < 3 && !FH_SANITIZED; i++) assert_true(s.longest_ns[i] < 3 * PRIORITY_NS);
+    if (!FH_SANITIZED) assert_true(last < warm + 1024); /* 4 MiB: what allocators keep */
     assert_true(stats.preempted > 0 && s.cancelled > 0 && stats.cached_tok > 0 && stats.accepted_tok > 0);
     stop_engine(&s.r);
 }
