@@ -18,8 +18,8 @@ static bool put_value(fh_buf *out, fh_str name, const fh_engine_values *v)
 {
     const struct {
         const char *name, *text;
-    } texts[] = {{"weights", v->weights},           {"socket", v->socket},         {"model", v->model},
-                 {"weight_cache", v->weight_cache}, {"page_cache", v->page_cache}, {"head", v->head}};
+    } texts[] = {{"weights", v->weights},       {"socket", v->socket}, {"model", v->model},    {"weight_cache", v->weight_cache},
+                 {"page_cache", v->page_cache}, {"head", v->head},     {"kv_type", v->kv_type}};
     uint64_t gib = v->kv_bytes / GIB + (v->kv_bytes % GIB != 0);
     const struct {
         const char *name;
@@ -125,6 +125,7 @@ int fh_engine_words_start(const char *program, const fh_catalog_engine *e, const
     maker m = {.text = FH_BUF(WORDS_BYTES)};
     int rc = put_plain(&m, (const char *const[]){program, NULL}, err);
     if (rc == 0) rc = put_templates(&m, e->arguments, v, err);
+    if (rc == 0 && v->kv_type && *v->kv_type) rc = put_templates(&m, e->kv_arguments, v, err);
     if (rc == 0 && v->ranks > 1) rc = put_templates(&m, e->rank_arguments, v, err);
     if (rc == 0 && v->rank > 0) rc = put_templates(&m, e->rank_others, v, err);
     if (rc == 0) rc = put_plain(&m, more, err);

@@ -68,6 +68,25 @@ int fh_catalog_engine_computes(const fh_catalog_engine *e, const char *architect
     return rc;
 }
 
+static bool keeps(const fh_catalog_engine *e, const char *kv_type)
+{
+    for (size_t i = 0; e->kv_types[i]; i++)
+        if (strcmp(e->kv_types[i], kv_type) == 0) return true;
+    return false;
+}
+
+int fh_catalog_engine_keeps(const fh_catalog_engine *e, const char *kv_type, fh_err **err)
+{
+    char others[128] = "";
+    if (!*kv_type || keeps(e, kv_type)) return 0;
+    for (size_t i = 0, n = 0; i < fh_catalog_engine_total && n < sizeof others; i++)
+        if (keeps(&fh_catalog_engines[i], kv_type))
+            n += (size_t)snprintf(others + n, sizeof others - n, "%s--engine %s", n ? " or " : "", fh_catalog_engines[i].id);
+    int rc = fh_err_set(err, FH_E_UNSUPPORTED, "%s cannot be told to keep its cache as %.16s", e->name, kv_type);
+    fh_err_hint(err, "leave the type of its cache out%s%s", *others ? ", or run a GGUF file of the model by " : "", others);
+    return rc;
+}
+
 bool fh_catalog_engine_is_own(const fh_catalog_engine *e)
 {
     return !*e->program;

@@ -113,7 +113,8 @@ def words(name, i, list_):
 
 def engine_tables(i, e):
     """The arrays that engine i points at."""
-    lists = {"version_arguments": e["version"]["arguments"], "version_after": e["version"]["after"], "tools": e["sandbox"]["tools"], "rank_arguments": e["ranks"]["arguments"], "rank_others": e["ranks"]["others"],
+    lists = {"version_arguments": e["version"]["arguments"], "version_after": e["version"]["after"], "tools": e["sandbox"]["tools"], "kv_types": e["kv"]["types"], "kv_arguments": e["kv"]["arguments"],
+             "rank_arguments": e["ranks"]["arguments"], "rank_others": e["ranks"]["others"],
              **{k: e[k] for k in ["formats", "architectures", "arguments", "environment", "can"]}}
     return [words("engine_" + name, i, list_) for name, list_ in lists.items()]
 
@@ -121,7 +122,8 @@ def engine_tables(i, e):
 def engine(i, e):
     version, health, metrics, box = e["version"], e["health"], e["metrics"], e["sandbox"]
     fields = [f".{w} = {text(e[w])}" for w in ["id", "name", "licence", "notes", "program", "owned_by"]]
-    fields += [f".{w} = engine_{w}_{i}" for w in ["version_arguments", "version_after", "formats", "architectures", "arguments", "environment", "can", "tools", "rank_arguments", "rank_others"]]
+    fields += [f".{w} = engine_{w}_{i}" for w in ["version_arguments", "version_after", "formats", "architectures", "arguments", "environment", "can", "tools", "kv_types", "kv_arguments", "rank_arguments",
+                                                  "rank_others"]]
     fields += [f".version_{w} = {text(version[w])}" for w in ["least", "below", "tested"]]
     fields += [f'.ask = FH_ENGINE_ASK_{version["ask"].upper()}', f'.listens = FH_ENGINE_LISTENS_{e["listens"].upper()}', f'.health_says = FH_ENGINE_SAYS_{health["says"].upper()}']
     fields += [f'.resumes = FH_ENGINE_RESUMES_{e["resume"].upper()}', f'.health_path = {text(health["path"])}', f'.start_s = {health["start_s"]}', f'.metrics_path = {text(metrics["path"])}']

@@ -39,11 +39,12 @@ static int set_offers(const fh_cli *c, bool alone, fh_json *ask, fh_err **err)
 /* alone: without a server. */
 static int make_ask(const fh_cli *c, bool alone, fh_json *ask, fh_err **err)
 {
-    static const char *const words[] = {"variant", "licence", "prefer", "region", "trust"};
+    static const char *const words[][2] = {{"variant", "variant"}, {"licence", "licence"}, {"prefer", "prefer"},
+                                           {"region", "region"},   {"trust", "trust"},     {"kv-type", "kv_type"}};
     static const char *const numbers[][2] = {{"context", "context_tok"}, {"streams", "streams"}, {"load", "load_tok_s"}};
     bool good = fh_json_set(ask, "model", fh_json_new_cstr(fh_cli_operand(c, 0)));
     for (size_t i = 0; i < FH_COUNT(words); i++)
-        if (fh_cli_has(c, words[i])) good = good && fh_json_set(ask, words[i], fh_json_new_cstr(fh_cli_text(c, words[i], "")));
+        if (fh_cli_has(c, words[i][0])) good = good && fh_json_set(ask, words[i][1], fh_json_new_cstr(fh_cli_text(c, words[i][0], "")));
     for (size_t i = 0; i < FH_COUNT(numbers); i++)
         if (fh_cli_has(c, numbers[i][0])) good = good && fh_json_set(ask, numbers[i][1], fh_json_new_int(fh_cli_int(c, numbers[i][0], 1)));
     if (fh_cli_has(c, "max-hour"))
@@ -248,6 +249,7 @@ static int run_plan(fh_cli *c, fh_err **err)
 static const fh_cli_flag flags[] = {
     {"context", 0, FH_CLI_INT, "N", "tokens of each stream; 4096 without", 1, 1000000000},
     {"streams", 0, FH_CLI_INT, "N", "at once; 4 without", 1, 1000000},
+    {"kv-type", 0, FH_CLI_TEXT, "TYPE", "what caches are kept as: f16, q8_0 or q4_0; without: as each engine does by itself", 0, 0},
     {"variant", 0, FH_CLI_TEXT, "NAME", "one of the model's; without: the first that fits", 0, 0},
     {"load", 0, FH_CLI_INT, "N", "answered tokens wanted a second over all; without: all streams are always busy", 1, 1000000000},
     {"max-hour", 0, FH_CLI_REAL, "AMOUNT", "limit of an hour's price, in dollars", 0, AMOUNT},

@@ -84,7 +84,7 @@ static int wait_rolled(const fh_cli_client *s, const char *set, fh_err **err)
 
 static fh_json *shape_of(const fh_cli *c)
 {
-    static const char *const texts[][2] = {{"model", "model"}, {"on", "place"}, {"engine", "engine"}};
+    static const char *const texts[][2] = {{"model", "model"}, {"on", "place"}, {"engine", "engine"}, {"kv-type", "kv_type"}};
     static const char *const numbers[][2] = {{"context", "context_tok"}, {"streams", "streams"}};
     fh_json *o = fh_json_new_object();
     for (size_t i = 0; i < FH_COUNT(texts); i++)
@@ -115,6 +115,7 @@ static const fh_cli_flag roll_flags[] = {
     {"engine", 0, FH_CLI_TEXT, "NAME", "what runs it: freehold, llama-server or vllm", 0, 0},
     {"context", 0, FH_CLI_INT, "N", "tokens of context for each stream", 1, FH_LIMIT_CONTEXT_TOK},
     {"streams", 0, FH_CLI_INT, "N", "requests at once", 1, FH_LIMIT_STREAMS},
+    {"kv-type", 0, FH_CLI_TEXT, "TYPE", "what its cache is kept as: f16, q8_0 or q4_0", 0, 0},
     {NULL, 0, FH_CLI_BOOL, NULL, NULL, 0, 0},
 };
 

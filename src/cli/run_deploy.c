@@ -116,6 +116,7 @@ static int post_deployment(const fh_cli *c, const fh_cli_client *s, const char *
     fh_json_set(body, "place", fh_json_new_cstr(fh_cli_text(c, "on", "")));
     if (fh_cli_has(c, "name")) fh_json_set(body, "name", fh_json_new_cstr(fh_cli_text(c, "name", "")));
     if (fh_cli_has(c, "engine")) fh_json_set(body, "engine", fh_json_new_cstr(fh_cli_text(c, "engine", "")));
+    if (fh_cli_has(c, "kv-type")) fh_json_set(body, "kv_type", fh_json_new_cstr(fh_cli_text(c, "kv-type", "")));
     if (fh_cli_has(c, "offer")) fh_json_set(body, "offer", fh_json_new_cstr(fh_cli_text(c, "offer", "")));
     if (fh_cli_has(c, "trust")) fh_json_set(body, "trust", fh_json_new_cstr(fh_cli_text(c, "trust", "")));
     set_number(c, body, "context", "context_tok");

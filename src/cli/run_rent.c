@@ -54,7 +54,7 @@ int fh_run_rent(const fh_cli *c, const fh_cli_client *s, fh_json *body, fh_err *
 {
     FH_AUTO(json) fh_json *quote = NULL, *question = fh_json_new_object();
     FH_AUTO(fh_err) fh_err *why = NULL;
-    static const char *const members[] = {"model", "place", "engine", "context_tok", "streams", "limit", "offer"};
+    static const char *const members[] = {"model", "place", "engine", "context_tok", "streams", "kv_type", "limit", "offer"};
     bool running = false;
     if (!may_rent(fh_json_str(fh_json_get(body, "place")).ptr)) return 0;
     for (size_t i = 0; i < FH_COUNT(members); i++) {

@@ -247,8 +247,10 @@ static const fh_migration schema[] = {
          "ALTER TABLE sets ADD COLUMN trust TEXT NOT NULL DEFAULT '';"
          "ALTER TABLE nodes ADD COLUMN owner TEXT NOT NULL DEFAULT '';" /* whose it is, by the token that it came with */
          "ALTER TABLE join_tokens ADD COLUMN owner TEXT NOT NULL DEFAULT '';"},
-    {28, "ALTER TABLE join_tokens ADD COLUMN name TEXT NOT NULL DEFAULT '';"}, /* a grant: of the machine that its key is to be; nobody
-                                                                                   knows its secret. '': a token */
+    {28, "ALTER TABLE join_tokens ADD COLUMN name TEXT NOT NULL DEFAULT '';"},  /* a grant: of the machine that its key is to be; nobody
+                                                                                    knows its secret. '': a token */
+    {29, "ALTER TABLE deployments ADD COLUMN kv_type TEXT NOT NULL DEFAULT '';" /* what its cache is kept as; '': as its engine does */
+         "ALTER TABLE sets ADD COLUMN kv_type TEXT NOT NULL DEFAULT '';"},
 };
 
 const fh_migration *fh_db_schema(size_t *ret_count)

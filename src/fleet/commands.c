@@ -100,6 +100,7 @@ static int check_spec(fh_fleet *f, const fh_deploy_spec *s, fh_err **err)
 {
     int rc = 0;
     const char *param = NULL;
+    fh_plan_kv kv;
     if (f->stopping) return fh_err_set(err, FH_E_UNAVAILABLE, "the server is stopping");
     if (fh_planning_check_place(f, s->place, err) != 0) return FH_E_UNSUPPORTED;
     if (s->context_tok < 0 || s->context_tok > FH_LIMIT_CONTEXT_TOK) {
@@ -109,6 +110,7 @@ static int check_spec(fh_fleet *f, const fh_deploy_spec *s, fh_err **err)
         rc = fh_err_set(err, FH_E_INVALID, "a deployment has 1 to %d streams, or 0 for the default", FH_LIMIT_STREAMS);
         param = "streams";
     }
+    if (rc == 0) rc = fh_plan_kv_parse(fh_str_of(s->kv_type), &kv, err);
     if (param) fh_err_param(err, "%s", param);
     return rc;
 }
@@ -168,6 +170,7 @@ static int create(fh_fleet *f, const fh_deploy_spec *s, fh_set *set, const char 
     fh_deployment_view *v = &d->view;
     snprintf(d->wanted_place, sizeof(d->wanted_place), "%s", s->place);
     d->limit = v->limit = s->limit;
+    memcpy(v->kv_type, s->kv_type, sizeof(v->kv_type));
     int rc = fh_fleet_resolve(f, s->model, d, err);
     if (rc == 0) rc = fh_planning_check_trust(d, err);
     if (rc == 0) rc = fh_fleet_resolve_engine(f, s->engine, d, err);

@@ -8,6 +8,7 @@ fh_engine_values fh_engine_values_of(const fh_engine_spec *s)
                               .model = s->model,
                               .context_tok = s->context_tok,
                               .streams = s->streams,
+                              .kv_type = s->kv_type,
                               .kv_bytes = s->kv_bytes};
 }
 

@@ -265,6 +265,7 @@ static int start_body(const fh_engine_spec *s, fh_buf *out, fh_err **err)
                 fh_json_set(o, "model", fh_json_new_cstr(s->model)) && fh_json_set(o, "digest", fh_json_new_cstr(s->digest)) &&
                 fh_json_set(o, "context_tok", fh_json_new_int(s->context_tok)) && fh_json_set(o, "streams", fh_json_new_int(s->streams)) &&
                 fh_json_set(o, "memory_bytes", fh_json_new_int((int64_t)FH_MIN(s->memory_bytes, (uint64_t)INT64_MAX)));
+    if (s->kv_type && *s->kv_type) good = good && fh_json_set(o, "kv_type", fh_json_new_cstr(s->kv_type));
     return good ? fh_json_write(o, out, err) : fh_err_nomem(err);
 }
 

@@ -17,20 +17,27 @@
 /* ---- what it needs ---- */
 
 /* What the catalogue says of the weights, or, for files that it does not know, what their own metadata say. */
-static fh_plan_model plan_model(const fh_deployment *d, bool have_item)
+static fh_plan_model plan_model(const fh_deployment *d, bool have_item, fh_plan_kv kv)
 {
     const fh_catalog_model *m = fh_catalog_find(fh_str_of(d->view.model));
     uint64_t packed = fh_catalog_engine_is_own(d->kind) ? d->item.memory_bytes : 0;
-    if (have_item)
-        return (fh_plan_model){packed ? packed : d->item.bytes,
-                               d->item.kv_bytes_per_tok ? d->item.kv_bytes_per_tok : (m ? m->kv_bytes_per_tok : 0), 0, d->item.context_tok};
-    return m ? fh_plan_model_of(m, fh_catalog_variant_find(m, d->view.variant)) : (fh_plan_model){0};
+    uint64_t row = d->item.kv_bytes_per_tok ? d->item.kv_bytes_per_tok : (m ? m->kv_bytes_per_tok : 0);
+    if (have_item) return (fh_plan_model){packed ? packed : d->item.bytes, fh_plan_kv_bytes(kv, row), 0, d->item.context_tok};
+    return m ? fh_plan_model_with(m, fh_catalog_variant_find(m, d->view.variant), kv, 1) : (fh_plan_model){0};
 }
 
-static fh_plan_model weigh(fh_deployment *d)
+static fh_plan_model weigh_with(fh_deployment *d, fh_plan_kv kv)
 {
     bool have_item = fh_weights_find(d->fleet->weights, *d->view.digest ? d->view.digest : d->view.model, &d->item, NULL) == 0;
-    return plan_model(d, have_item);
+    return plan_model(d, have_item, kv);
+}
+
+/* With its cache kept as was asked for; an engine that was not told keeps it in 16 bits. */
+static fh_plan_model weigh(fh_deployment *d)
+{
+    fh_plan_kv kv = FH_PLAN_KV_16BIT;
+    fh_plan_kv_parse(fh_str_of(d->view.kv_type), &kv, NULL);
+    return weigh_with(d, kv);
 }
 
 fh_plan_need fh_planning_need(fh_deployment *d, int64_t context_tok, int64_t streams)
@@ -359,11 +366,29 @@ static void say(const trial *t, char *out, size_t out_size)
     fh_plan_sentence(&t->fit, &t->machine, is_here(t->place) ? NULL : t->place->name, out, out_size);
 }
 
+/* The first smaller type of cache with which it would fit there; NULL: none, or its engine cannot be told. */
+static const char *smaller_cache(fh_deployment *d, const trial *t)
+{
+    static const fh_plan_kv types[] = {FH_PLAN_KV_Q8_0, FH_PLAN_KV_Q4_0};
+    for (size_t i = 0; i < FH_COUNT(types); i++) {
+        const char *name = fh_plan_kv_name(types[i]);
+        fh_plan_model m = weigh_with(d, types[i]);
+        trial other = *t;
+        other.fit = fh_plan_fit_of(&m, &t->machine, d->view.context_tok, d->view.streams);
+        if (other.fit.need.total_bytes < t->fit.need.total_bytes && fits(&other) && fh_catalog_engine_keeps(d->kind, name, NULL) == 0)
+            return name;
+    }
+    return NULL;
+}
+
 static void too_large(fh_deployment *d, const trial *t)
 {
     char sentence[200], hint[256];
+    const char *cache = smaller_cache(d, t);
     say(t, sentence, sizeof(sentence));
-    if (t->fit.verdict == FH_PLAN_TIGHT)
+    if (cache)
+        snprintf(hint, sizeof(hint), "it fits with --kv-type %s; or ask for less with --context and --streams", cache);
+    else if (t->fit.verdict == FH_PLAN_TIGHT)
         snprintf(hint, sizeof(hint), "stop another deployment or program, or ask for less with --context and --streams");
     else if (t->fit.missing_bytes < t->fit.need.kv_bytes) /* it is the context that is too large, not the model */
         snprintf(hint, sizeof(hint), "ask for less with --context and --streams");

@@ -27,7 +27,7 @@ int fh_rank_order_write(const fh_spread *spread, int64_t head_port, const fh_eng
     FH_AUTO(json) fh_json *o = fh_json_new_object();
     bool good = o && set_text(o, "engine", s->kind->id) && set_text(o, "model", s->model) && set_text(o, "file", s->file) &&
                 set_text(o, "folder", s->folder) && set_text(o, "socket", s->socket_path) && set_text(o, "head", spread->head) &&
-                set_text(o, "least", s->run ? s->run->least : "");
+                set_text(o, "least", s->run ? s->run->least : "") && set_text(o, "kv_type", s->kv_type ? s->kv_type : "");
     good = good && set_int(o, "head_port", (uint64_t)head_port) && set_int(o, "ranks", (uint64_t)spread->ranks) &&
            set_int(o, "context_tok", (uint64_t)s->context_tok) && set_int(o, "streams", (uint64_t)s->streams) &&
            set_int(o, "memory_bytes", s->memory_bytes) && set_int(o, "kv_bytes", s->kv_bytes);
@@ -66,6 +66,8 @@ static int read_texts(fh_rank_order *o, fh_err **err)
     if (rc == 0) rc = read_text(o->json, "file", &s->file, err);
     if (rc == 0) rc = read_text(o->json, "folder", &s->folder, err);
     if (rc == 0) rc = read_text(o->json, "socket", &s->socket_path, err);
+    if (rc == 0) rc = read_text(o->json, "kv_type", &s->kv_type, err);
+    if (rc == 0) rc = fh_catalog_engine_keeps(s->kind, s->kv_type, err);
     if (rc == 0) rc = read_text(o->json, "head", &o->head, err);
     if (rc == 0) rc = read_text(o->json, "least", &o->run.least, err);
     if (rc == 0) rc = read_words(o->json, "arguments", o->arguments, err);

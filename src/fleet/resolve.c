@@ -67,6 +67,13 @@ static int wrong_format(const fh_catalog_engine *e, const char *format, fh_err *
     return rc;
 }
 
+static int keeps(const fh_deployment *d, const fh_catalog_engine *e, fh_err **err)
+{
+    int rc = fh_catalog_engine_keeps(e, d->view.kv_type, err);
+    if (rc != 0) fh_err_param(err, "kv_type");
+    return rc;
+}
+
 /* Our own where it takes the weights; else the first that is installed and does. */
 static int choose_engine(const fh_deployment *d, const fh_weights_item *item, const fh_catalog_engine **ret, fh_err **err)
 {
@@ -76,6 +83,7 @@ static int choose_engine(const fh_deployment *d, const fh_weights_item *item, co
         if (!fh_catalog_engine_takes(e, item->format)) continue;
         fh_err *why = NULL;
         rc = fh_catalog_engine_computes(e, item->architecture, &why);
+        if (rc == 0) rc = keeps(d, e, &why);
         if (rc == 0) rc = fh_planning_check_engine(d, e, &why);
         if (rc == 0) *ret = e;
         if (rc != 0 && !*err) fh_err_move(err, &why); /* of the first: what to do */
@@ -97,13 +105,14 @@ int fh_fleet_resolve_engine(fh_fleet *f, const char *engine, fh_deployment *d, f
     int rc = *engine ? fh_catalog_engine_get(fh_str_of(engine), &e, &why) : choose_engine(d, &item, &e, &why);
     if (rc == 0 && !fh_catalog_engine_takes(e, item.format)) rc = wrong_format(e, item.format, &why);
     if (rc == 0) rc = fh_catalog_engine_computes(e, item.architecture, &why);
+    if (rc == 0) rc = keeps(d, e, &why);
     if (rc == 0) rc = fh_planning_check_engine(d, e, &why);
     if (rc == 0) {
         d->kind = e;
         snprintf(d->view.engine, sizeof(d->view.engine), "%s", e->id);
         return 0;
     }
-    fh_err_param(&why, "engine");
+    if (!fh_err_param_get(why)) fh_err_param(&why, "engine");
     fh_err_move(err, &why);
     fh_err_free(why);
     return rc;

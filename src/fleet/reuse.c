@@ -80,11 +80,21 @@ static int other_readers(const fh_deployment *d, const char *wanted, fh_err **er
     return rc;
 }
 
+static int other_cache(const fh_deployment *d, const char *wanted, fh_err **err)
+{
+    int rc = fh_err_set(err, FH_E_CONFLICT, "%s runs already, with its cache as %s, not %s", d->view.name,
+                        *d->view.kv_type ? d->view.kv_type : "f16", wanted);
+    fh_err_hint(err, "`freehold roll %s` gives it another shape without a pause; or start another beside it with --name NEW", d->view.name);
+    fh_err_param(err, "kv_type");
+    return rc;
+}
+
 /* What shapes a deployment, and who may read what it is asked, cannot change one that runs. */
 static int check_shape(fh_deployment *d, const fh_deploy_spec *s, fh_err **err)
 {
     if (!is_read_as(d, s->limit.trust)) return other_readers(d, s->limit.trust, err);
     if (*s->engine && strcmp(s->engine, d->view.engine) != 0) return other_engine(d, s->engine, err);
+    if (*s->kv_type && !fh_plan_kv_same(d->view.kv_type, s->kv_type)) return other_cache(d, s->kv_type, err);
     fh_plan_need has = fh_planning_need(d, d->view.context_tok, d->view.streams);
     fh_plan_need wanted = fh_planning_need(d, s->context_tok, s->streams);
     if (s->context_tok && wanted.context_tok != has.context_tok)

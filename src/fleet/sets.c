@@ -395,6 +395,7 @@ void fh_set_view_fill(const fh_set *s, fh_set_view *ret)
     snprintf(ret->variant, sizeof ret->variant, "%s", s->variant);
     snprintf(ret->place, sizeof ret->place, "%s", s->shape.place);
     snprintf(ret->engine, sizeof ret->engine, "%s", s->shape.engine);
+    memcpy(ret->kv_type, s->shape.kv_type, sizeof ret->kv_type);
     snprintf(ret->why, sizeof ret->why, "%s", s->why);
 }
 
@@ -411,6 +412,7 @@ void fh_set_view_asleep(const fh_set_view *s, fh_deployment_view *ret)
     snprintf(ret->variant, sizeof ret->variant, "%s", s->variant);
     snprintf(ret->place, sizeof ret->place, "%s", s->place);
     snprintf(ret->engine, sizeof ret->engine, "%s", s->engine);
+    memcpy(ret->kv_type, s->kv_type, sizeof ret->kv_type);
     snprintf(ret->reason, sizeof ret->reason, "%s", s->why);
     snprintf(ret->limit.trust, sizeof ret->limit.trust, "%s", s->trust);
 }

@@ -22,6 +22,7 @@ static void take_shape(fh_set *s, const fh_deployment *d)
     snprintf(s->shape.engine, sizeof s->shape.engine, "%s", v->engine);
     s->shape.context_tok = v->context_tok;
     s->shape.streams = v->streams;
+    memcpy(s->shape.kv_type, v->kv_type, sizeof s->shape.kv_type);
     s->shape.limit = d->limit;
     snprintf(s->model, sizeof s->model, "%s", v->model);
     snprintf(s->variant, sizeof s->variant, "%s", v->variant);
@@ -159,6 +160,7 @@ static int resolve(const fh_set *s, fh_deploy_spec *shape, const char *model, fh
     *ret = (fh_deployment){.fleet = s->fleet};
     snprintf(ret->wanted_place, sizeof ret->wanted_place, "%s", shape->place);
     ret->limit = shape->limit;
+    memcpy(ret->view.kv_type, shape->kv_type, sizeof ret->view.kv_type);
     int rc = fh_fleet_resolve(s->fleet, asked, ret, err);
     if (rc == FH_E_NOT_FOUND && !*model && *s->digest) { /* weights that the catalogue does not know, under an id that is theirs alone */
         fh_err_free(*err);
@@ -178,6 +180,7 @@ int fh_set_roll(fh_set *s, const fh_deploy_spec *to, fh_err **err)
     if (*to->engine) memcpy(shape->engine, to->engine, sizeof shape->engine);
     if (to->context_tok) shape->context_tok = to->context_tok;
     if (to->streams) shape->streams = to->streams;
+    if (*to->kv_type) memcpy(shape->kv_type, to->kv_type, sizeof shape->kv_type);
     int rc = resolve(s, shape, to->model, &d, err);
     if (rc == 0) {
         d.view.context_tok = shape->context_tok;

@@ -11,12 +11,12 @@ static int insert_row(fh_db *db, const fh_set *s, fh_err **err)
     return fh_db_exec(db, err,
                       "INSERT INTO sets(name, model, variant, digest, place, engine, context_tok, streams, max_hour_micro, limit_s, "
                       "limit_micro, limit_currency, min, max, idle_s, wanted, why, desired, generation, created_utc_ns, changed_utc_ns, "
-                      "offer, offer_kind, trust)"
-                      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,'running',?18,?19,?20,?21,?22,?23)",
-                      "ssssssiiiiisiiiisiiisss", s->shape.name, s->model, s->variant, s->digest, s->shape.place, s->shape.engine,
+                      "offer, offer_kind, trust, kv_type)"
+                      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,'running',?18,?19,?20,?21,?22,?23,?24)",
+                      "ssssssiiiiisiiiisiiissss", s->shape.name, s->model, s->variant, s->digest, s->shape.place, s->shape.engine,
                       s->shape.context_tok, s->shape.streams, l->max_hour_micro, l->seconds, l->micro, l->currency, s->rule.min,
                       s->rule.max, s->rule.idle_ns / FH_NS_PER_S, s->scale.wanted, s->why, s->generation, s->created_utc_ns,
-                      s->changed_utc_ns, l->offer, l->offer_kind, l->trust);
+                      s->changed_utc_ns, l->offer, l->offer_kind, l->trust, s->shape.kv_type);
 }
 
 static int last_id(fh_db *db, int64_t *ret, fh_err **err)
@@ -50,10 +50,10 @@ int fh_sets_store_update(fh_db *db, const fh_set *s, fh_err **err)
 {
     return fh_db_exec(db, err,
                       "UPDATE sets SET model=?2, variant=?3, digest=?4, place=?5, engine=?6, context_tok=?7, streams=?8, min=?9, max=?10, "
-                      "idle_s=?11, wanted=?12, why=?13, desired=?14, generation=?15, changed_utc_ns=?16 WHERE id=?1",
-                      "isssssiiiiiissii", s->id, s->model, s->variant, s->digest, s->shape.place, s->shape.engine, s->shape.context_tok,
+                      "idle_s=?11, wanted=?12, why=?13, desired=?14, generation=?15, changed_utc_ns=?16, kv_type=?17 WHERE id=?1",
+                      "isssssiiiiiissiis", s->id, s->model, s->variant, s->digest, s->shape.place, s->shape.engine, s->shape.context_tok,
                       s->shape.streams, s->rule.min, s->rule.max, s->rule.idle_ns / FH_NS_PER_S, s->scale.wanted, s->why,
-                      s->kept ? "running" : "stopped", s->generation, s->changed_utc_ns);
+                      s->kept ? "running" : "stopped", s->generation, s->changed_utc_ns, s->shape.kv_type);
 }
 
 int fh_sets_store_delete(fh_db *db, int64_t id, fh_err **err)
@@ -93,6 +93,7 @@ static void fill(fh_stmt *row, fh_set *s)
     put(shape->limit.offer, sizeof shape->limit.offer, fh_stmt_str(row, 22));
     put(shape->limit.offer_kind, sizeof shape->limit.offer_kind, fh_stmt_str(row, 23));
     put(shape->limit.trust, sizeof shape->limit.trust, fh_stmt_str(row, 24));
+    put(shape->kv_type, sizeof shape->kv_type, fh_stmt_str(row, 25));
 }
 
 int fh_sets_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_set *s, fh_err **err), fh_err **err)
@@ -102,7 +103,7 @@ int fh_sets_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_set *s, fh_err **e
         fh_db_query(f->db, &row, err,
                     "SELECT id, name, model, variant, digest, place, engine, context_tok, streams, min, max, idle_s, wanted, why, desired, "
                     "generation, created_utc_ns, changed_utc_ns, max_hour_micro, limit_s, limit_micro, limit_currency, offer, "
-                    "offer_kind, trust FROM sets ORDER BY id",
+                    "offer_kind, trust, kv_type FROM sets ORDER BY id",
                     "");
     bool more = true;
     while (rc == 0 && (rc = fh_stmt_step(row, &more, err)) == 0 && more) {

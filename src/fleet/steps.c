@@ -118,6 +118,7 @@ static int start_engine(fh_deployment *d, fh_err **err)
                            .socket_path = d->view.socket_path,
                            .context_tok = d->view.context_tok,
                            .streams = d->view.streams,
+                           .kv_type = d->view.kv_type,
                            .memory_bytes = d->memory_bytes,
                            .kv_bytes = d->kv_bytes,
                            .run = run_of(d)};

@@ -42,11 +42,12 @@ int fh_store_insert(fh_db *db, const fh_deployment *d, int64_t *ret_id, fh_err *
         db, err,
         "INSERT INTO deployments(name, model, variant, digest, place, context_tok, streams, state, desired, reason, hint, "
         "created_utc_ns, changed_utc_ns, wanted_place, engine, max_hour_micro, limit_s, limit_micro, limit_currency, set_id, generation, "
-        "offer, offer_kind, trust)"
-        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'running',?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23)",
-        "sssssiisssiissiiisiisss", v->name, v->model, v->variant, d->view.digest, v->place, v->context_tok, v->streams, state, v->reason,
+        "offer, offer_kind, trust, kv_type)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'running',?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24)",
+        "sssssiisssiissiiisiissss", v->name, v->model, v->variant, d->view.digest, v->place, v->context_tok, v->streams, state, v->reason,
         v->hint, v->created_utc_ns, v->changed_utc_ns, d->wanted_place, v->engine, d->limit.max_hour_micro, d->limit.seconds,
-        d->limit.micro, d->limit.currency, fh_set_id(d->set), d->generation, d->limit.offer, d->limit.offer_kind, d->limit.trust);
+        d->limit.micro, d->limit.currency, fh_set_id(d->set), d->generation, d->limit.offer, d->limit.offer_kind, d->limit.trust,
+        v->kv_type);
     if (rc == 0) rc = last_id(db, &id, err);
     if (rc == 0) rc = insert_event(db, id, "", state, v->reason, v->hint, v->created_utc_ns, err);
     rc = finish(db, rc, err);
@@ -217,6 +218,7 @@ static int fill(fh_stmt *s, fh_deployment *d, fh_err **err)
     put(d->limit.offer, sizeof(d->limit.offer), fh_stmt_str(s, 26));
     put(d->limit.offer_kind, sizeof(d->limit.offer_kind), fh_stmt_str(s, 27));
     put(d->limit.trust, sizeof(d->limit.trust), fh_stmt_str(s, 28));
+    put(v->kv_type, sizeof(v->kv_type), fh_stmt_str(s, 29));
     v->limit = d->limit;
     return 0;
 }
@@ -229,7 +231,7 @@ int fh_store_load(fh_fleet *f, int (*fn)(fh_fleet *f, fh_deployment *d, fh_err *
                          "d.reason, d.hint, d.restarts,"
                          " d.created_utc_ns, d.changed_utc_ns, coalesce(a.id,0), coalesce(a.socket_path,''), coalesce(a.pid,0), "
                          "coalesce(a.start_ticks,0), coalesce(a.sandbox,''), d.wanted_place, d.engine, d.max_hour_micro, d.limit_s, "
-                         "d.limit_micro, d.limit_currency, d.offer, d.offer_kind, d.trust"
+                         "d.limit_micro, d.limit_currency, d.offer, d.offer_kind, d.trust, d.kv_type"
                          " FROM deployments d LEFT JOIN acts a ON a.id=(SELECT max(id) FROM acts WHERE deployment=d.id AND ended_utc_ns=0)"
                          " WHERE d.state<>'stopped' ORDER BY d.id",
                          "");

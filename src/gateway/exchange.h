@@ -54,7 +54,7 @@ struct fh_exchange {
     uint64_t charged_tok; /* of a shared call */
     fh_used shared;       /* by it, as its leader or the kept answer tells */
     bool has_shared;
-    char shared_as[160]; /* what the flight that it leads takes its upstream for */
+    char shared_as[FH_ROUTE_IDENTITY_BYTES]; /* what the flight that it leads takes its upstream for */
     fh_http_call *call;
     fh_timer *timer; /* the next step that may not be taken from inside a callback, or only after a while */
     fh_operation op;

@@ -111,18 +111,19 @@ static int parse_id(fh_str id, char *deployment, size_t size, int64_t *ret_act, 
 
 typedef struct wish { /* what the server asks for */
     const fh_catalog_engine *kind;
-    char model[128], digest[65];
+    char model[128], digest[65], kv_type[FH_KV_TYPE_CHARS];
     int64_t context_tok, streams, memory_bytes, kv_bytes;
 } wish;
 
 static int parse_wish(fh_str body, wish *w, fh_err **err)
 {
     FH_AUTO(json) fh_json *o = NULL;
-    fh_str model = {0}, digest = {0}, engine = {0};
+    fh_str model = {0}, digest = {0}, engine = {0}, kv_type = {0};
     int rc = fh_json_parse(&o, body, FH_LIMIT_LINK_BODY_BYTES, err);
     if (rc == 0) rc = fh_json_read_str(o, "model", true, &model, err);
     if (rc == 0) rc = fh_json_read_str(o, "digest", true, &digest, err);
     if (rc == 0) rc = fh_json_read_str(o, "engine", true, &engine, err);
+    if (rc == 0) rc = fh_json_read_str(o, "kv_type", false, &kv_type, err);
     if (rc == 0) rc = fh_json_read_i64(o, "kv_bytes", true, 0, INT64_MAX, &w->kv_bytes, err);
     if (rc == 0) rc = fh_json_read_i64(o, "context_tok", true, 1, FH_LIMIT_CONTEXT_TOK, &w->context_tok, err);
     if (rc == 0) rc = fh_json_read_i64(o, "streams", true, 1, FH_LIMIT_STREAMS, &w->streams, err);
@@ -133,7 +134,8 @@ static int parse_wish(fh_str body, wish *w, fh_err **err)
     if (!model.len || model.len >= sizeof(w->model)) return fh_err_set(err, FH_E_INVALID, "that is no name of a model");
     snprintf(w->model, sizeof(w->model), "%.*s", (int)model.len, model.ptr);
     snprintf(w->digest, sizeof(w->digest), "%.*s", (int)digest.len, digest.ptr);
-    return 0;
+    if (kv_type.len) snprintf(w->kv_type, sizeof(w->kv_type), "%.*s", (int)kv_type.len, kv_type.ptr);
+    return fh_catalog_engine_keeps(w->kind, w->kv_type, err);
 }
 
 static int start(fh_node_agent *a, fh_str id, const wish *w, fh_err **err)
@@ -161,6 +163,7 @@ static int start(fh_node_agent *a, fh_str id, const wish *w, fh_err **err)
                             .socket_path = e->socket_path,
                             .context_tok = w->context_tok,
                             .streams = w->streams,
+                            .kv_type = w->kv_type,
                             .memory_bytes = (uint64_t)w->memory_bytes,
                             .kv_bytes = (uint64_t)w->kv_bytes,
                             .run = run};

@@ -59,8 +59,8 @@ typedef struct memory { /* of a variant over so many ranks */
 typedef struct taken { /* a variant that may be taken */
     const fh_catalog_variant *v;
     bool nvfp4, scored;
-    double bits;                   /* a parameter */
-    memory memories[2][RANKS + 1]; /* by fh_plan_kv and ranks */
+    double bits;                                  /* a parameter */
+    memory memories[FH_PLAN_KV_TYPES][RANKS + 1]; /* by ranks */
 } taken;
 
 struct estimator {
@@ -105,7 +105,7 @@ void estimator_free(estimator *by)
 
 static const memory *memory_of(estimator *by, taken *t, fh_plan_kv kv, uint32_t ranks)
 {
-    memory *m = ranks <= RANKS ? &t->memories[kv == FH_PLAN_KV_8BIT][ranks] : &by->other;
+    memory *m = ranks <= RANKS ? &t->memories[kv][ranks] : &by->other;
     if (m->known && m != &by->other) return m;
     m->rule = fh_plan_model_with(by->m, t->v, kv, ranks);
     m->need = fh_plan_need_of(&m->rule, by->w->context_tok, by->w->streams);
@@ -126,10 +126,12 @@ typedef struct setting { /* a variant on a host: all that the formulas ask */
     uint64_t usable_bytes;
 } setting;
 
-static bool opens(const fh_plan_host *h, const fh_catalog_model *m, const taken *t)
+/* Engines of safetensors keep their cache in a form of their own. */
+static bool opens(const fh_plan_host *h, const estimator *by, const taken *t)
 {
+    if (!t->v->gguf && by->w->kv_said) return false;
     if (!t->v->gguf) return (h->opens & FH_PLAN_TENSORS) && (!t->nvfp4 || (h->opens & FH_PLAN_NVFP4));
-    return h->machines <= 1 && ((h->opens & FH_PLAN_GGUF) || ((h->opens & FH_PLAN_OURS) && m->runs_here));
+    return h->machines <= 1 && ((h->opens & FH_PLAN_GGUF) || ((h->opens & FH_PLAN_OURS) && by->m->runs_here));
 }
 
 /* Ranks must divide the heads: the most devices that do. */
@@ -159,7 +161,7 @@ static setting set(estimator *by, const fh_plan_host *h, taken *t)
     setting s = {.by = by, .m = m, .w = by->w, .h = h, .t = t, .v = v, .machines = FH_MAX(h->machines, 1u)};
     s.machines = FH_MIN(s.machines, fh_plan_machines_most(m));
     s.ranks = v->gguf ? 1 : ranks_of(by, h->devices);
-    s.kv = !v->gguf && h->ops_8bit ? FH_PLAN_KV_8BIT : FH_PLAN_KV_16BIT;
+    s.kv = !v->gguf && h->ops_8bit ? FH_PLAN_KV_8BIT : by->w->kv_said ? by->w->kv : FH_PLAN_KV_16BIT;
     s.memory = memory_of(by, t, s.kv, s.ranks);
     uint64_t devices = v->gguf ? FH_MAX(h->devices, 1u) : (uint64_t)s.ranks * s.machines;
     s.usable_bytes = fh_plan_mul(devices, h->memory_bytes) / 1000 * (h->cpu ? 1000 : GPU_MEMORY_PER_MILLE);
@@ -355,7 +357,7 @@ void estimate_host(estimator *by, const fh_plan_host *h, bool with_plan, estimat
     refuse(ret, FH_PLAN_BY_FORMAT, 0, 0);
     for (size_t i = 0; i < by->count && !ret->fits; i++) {
         taken *t = &by->variants[i];
-        if (!opens(h, by->m, t)) continue;
+        if (!opens(h, by, t)) continue;
         setting s = set(by, h, t);
         if (try_variant(&s, with_plan, ret)) break;
     }
@@ -378,7 +380,7 @@ void estimate_glance(estimator *by, const fh_plan_host *h, glance *ret)
     refuse(&e, FH_PLAN_BY_FORMAT, 0, 0);
     for (size_t i = 0; i < by->count; i++) {
         taken *t = &by->variants[i];
-        if (!opens(h, by->m, t)) continue;
+        if (!opens(h, by, t)) continue;
         setting s = set(by, h, t);
         if (!(by->w->min_decode_tok_s ? try_variant(&s, false, &e) : is_held(&s, &e))) continue;
         set_glance(&s, ret);

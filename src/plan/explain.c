@@ -106,7 +106,9 @@ static void memory_text(const fh_plan_refused *f, const char *who, char *out, si
     char had[64], wanted[64];
     fh_plan_bytes((uint64_t)f->had, had, sizeof(had));
     fh_plan_bytes((uint64_t)f->wanted, wanted, sizeof(wanted));
-    snprintf(out, out_size, "%s too little memory: the nearest has %s of the %s needed", who, had, wanted);
+    const char *with = f->fits_as == FH_PLAN_KV_16BIT ? "" : fh_plan_kv_name(f->fits_as);
+    snprintf(out, out_size, "%s too little memory: the nearest has %s of the %s needed%s%s", who, had, wanted,
+             *with ? "; it fits there with --kv-type " : "", with);
 }
 
 static void budget_text(const fh_plan_refused *f, const char *who, char *out, size_t out_size)

@@ -18,6 +18,46 @@ static uint64_t heads_over(const fh_catalog_cache *c, unsigned ranks)
     return divide_up(c->heads, ranks) * ranks;
 }
 
+static const struct {
+    const char *name;
+    uint32_t bytes; /* of 32 elements */
+    bool asked;     /* by people */
+} kv_types[FH_PLAN_KV_TYPES] = {[FH_PLAN_KV_16BIT] = {"f16", 64, true},
+                                [FH_PLAN_KV_8BIT] = {"fp8", 32, false},
+                                [FH_PLAN_KV_Q8_0] = {"q8_0", 34, true},
+                                [FH_PLAN_KV_Q4_0] = {"q4_0", 18, true}};
+
+int fh_plan_kv_parse(fh_str name, fh_plan_kv *ret, fh_err **err)
+{
+    if (!name.len) name = FH_STR("f16");
+    for (size_t i = 0; i < FH_PLAN_KV_TYPES; i++) {
+        if (!kv_types[i].asked || !fh_str_eqs(name, kv_types[i].name)) continue;
+        *ret = (fh_plan_kv)i;
+        return 0;
+    }
+    fh_err_set(err, FH_E_INVALID, "a cache cannot be kept as '%.*s'", (int)FH_MIN(name.len, (size_t)32), name.ptr);
+    fh_err_hint(err, "it can as f16, q8_0 or q4_0");
+    fh_err_param(err, "kv_type");
+    return FH_E_INVALID;
+}
+
+bool fh_plan_kv_same(const char *a, const char *b)
+{
+    fh_plan_kv x, y;
+    return fh_plan_kv_parse(fh_str_of(a), &x, NULL) == 0 && fh_plan_kv_parse(fh_str_of(b), &y, NULL) == 0 && x == y;
+}
+
+const char *fh_plan_kv_name(fh_plan_kv kv)
+{
+    return kv_types[kv].name;
+}
+
+uint64_t fh_plan_kv_bytes(fh_plan_kv kv, uint64_t bytes_16bit)
+{
+    uint32_t per = kv_types[FH_PLAN_KV_16BIT].bytes;
+    return bytes_16bit / per * kv_types[kv].bytes + divide_up(bytes_16bit % per * kv_types[kv].bytes, per);
+}
+
 static bool sharded(const fh_catalog_cache *c)
 {
     return c->kind == FH_CACHE_GQA || (c->kind == FH_CACHE_WINDOW && c->heads > 1);
@@ -26,11 +66,12 @@ static bool sharded(const fh_catalog_cache *c)
 /* One token of one layer over all ranks. */
 static uint64_t row_bytes(const fh_catalog_cache *c, fh_plan_kv kv, unsigned ranks)
 {
-    bool narrow = kv == FH_PLAN_KV_8BIT && c->kind != FH_CACHE_WINDOW;
+    bool narrow = kv == FH_PLAN_KV_8BIT && c->kind != FH_CACHE_WINDOW, blocks = c->kind == FH_CACHE_GQA || c->kind == FH_CACHE_MLA;
     uint64_t heads = sharded(c) ? heads_over(c, ranks) : (uint64_t)c->heads * ranks;
     if (c->row_bytes) return (uint64_t)c->row_bytes * ranks;
     if (narrow && c->row_bytes_8bit) return (uint64_t)c->row_bytes_8bit * ranks;
-    return heads * (c->key + c->value) * (narrow ? 1 : HALF_BYTES);
+    if (narrow) return heads * (c->key + c->value);
+    return fh_plan_kv_bytes(blocks ? kv : FH_PLAN_KV_16BIT, heads * (c->key + c->value) * HALF_BYTES);
 }
 
 static uint64_t state_bytes(const fh_catalog_cache *c, unsigned ranks)

@@ -217,6 +217,35 @@ static void set_plans(pass *p)
     if (r->has_hosted) r->hosted = plan_of(p, p->hosted);
 }
 
+static int fits_as(const pass *p, const fh_plan_host *h, fh_plan_kv kv, bool *ret, fh_err **err)
+{
+    FH_AUTO(estimator) estimator *by = NULL;
+    fh_plan_wishes wishes = *p->w;
+    glance g;
+    wishes.kv_said = true;
+    wishes.kv = kv;
+    int rc = estimator_new(&by, p->m, &wishes, err);
+    if (rc) return rc;
+    estimate_glance(by, h, &g);
+    *ret = g.fits;
+    return 0;
+}
+
+/* Would the model fit on the nearest that has too little memory, if its cache were smaller? */
+static int set_fits_as(const pass *p, fh_err **err)
+{
+    fh_plan_refused *f = &p->ret->refused[FH_PLAN_BY_MEMORY];
+    static const fh_plan_kv smaller[] = {FH_PLAN_KV_Q8_0, FH_PLAN_KV_Q4_0};
+    int rc = 0;
+    bool fits = f->count == 0;
+    for (size_t i = 0; !rc && !fits && i < FH_COUNT(smaller); i++) {
+        if (p->w->kv_said && p->w->kv >= smaller[i]) continue;
+        rc = fits_as(p, &p->on->hosts[p->on->offers[f->nearest].host], smaller[i], &fits, err);
+        if (fits) f->fits_as = smaller[i];
+    }
+    return rc;
+}
+
 static int check(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_plan_market *on, fh_err **err)
 {
     if (w->variant && !fh_catalog_variant_find(m, w->variant))
@@ -272,6 +301,7 @@ int fh_plan_rank(const fh_catalog_model *m, const fh_plan_wishes *w, const fh_pl
     pass p = {.m = m, .w = &wishes, .on = on, .hosts = hosts, .by = by, .ret = &r, .best = best, .rented = NONE, .hosted = NONE};
     for (size_t i = 0; i < on->host_count; i++) estimate_glance(by, &on->hosts[i], &hosts[i]);
     rc = weigh_all(&p, err);
+    if (!rc) rc = set_fits_as(&p, err);
     if (rc) return rc;
     set_plans(&p);
     *ret = r;

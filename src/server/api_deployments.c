@@ -1,6 +1,7 @@
 /* Deployments over HTTP. Commands go to the fleet's thread and answer here later; reads come from its snapshot and its database. */
 #include "base/limits.h"
 #include "catalog/catalog.h"
+#include "plan/plan.h"
 #include "pool_offers.h"
 #include "server_private.h"
 
@@ -97,6 +98,7 @@ static fh_json *deployment_json(const api_call *c, const fh_deployment_view *d)
     fh_json_set(o, "progress", progress_json(d));
     fh_json_set(o, "context_tok", fh_json_new_int(d->context_tok));
     fh_json_set(o, "streams", fh_json_new_int(d->streams));
+    fh_json_set(o, "kv_type", text_or_null(d->kv_type));
     fh_json_set(o, "pid", d->pid ? fh_json_new_int(d->pid) : fh_json_new_null());
     fh_json_set(o, "rss_bytes", fh_json_new_int((int64_t)d->rss_bytes));
     fh_json_set(o, "load", load_json(d));
@@ -325,6 +327,16 @@ static int check_limit_holds(const fh_deploy_spec *s, fh_err **err)
     return FH_E_INVALID;
 }
 
+static int read_kv_type(const fh_json *body, char ret[FH_KV_TYPE_CHARS], fh_err **err)
+{
+    fh_str said = {0};
+    fh_plan_kv kv;
+    int rc = fh_json_read_str(body, "kv_type", false, &said, err);
+    if (!rc && said.len) rc = fh_plan_kv_parse(said, &kv, err);
+    if (!rc && said.len) snprintf(ret, FH_KV_TYPE_CHARS, "%s", fh_plan_kv_name(kv));
+    return rc;
+}
+
 int api_shape_read(api_call *c, bool model, fh_deploy_spec *ret, fh_err **err)
 {
     int rc = api_text_read(c->body, "model", model, ret->model, sizeof ret->model, err);
@@ -332,6 +344,7 @@ int api_shape_read(api_call *c, bool model, fh_deploy_spec *ret, fh_err **err)
     if (!rc) rc = api_text_read(c->body, "engine", false, ret->engine, sizeof ret->engine, err);
     if (!rc) rc = fh_json_read_i64(c->body, "context_tok", false, INT64_MIN, INT64_MAX, &ret->context_tok, err);
     if (!rc) rc = fh_json_read_i64(c->body, "streams", false, INT64_MIN, INT64_MAX, &ret->streams, err);
+    if (!rc) rc = read_kv_type(c->body, ret->kv_type, err);
     return rc ? rc : check_path(c->server, ret, err);
 }
 

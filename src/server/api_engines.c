@@ -24,6 +24,7 @@ static fh_json *engine_json(const fh_server *s, const fh_catalog_engine *e)
     fh_json_set(o, "name", fh_json_new_cstr(e->name));
     fh_json_set(o, "licence", fh_json_new_cstr(e->licence));
     fh_json_set(o, "formats", words_json(e->formats));
+    fh_json_set(o, "kv_types", words_json(e->kv_types));
     fh_json_set(o, "architectures", words_json(e->architectures));
     fh_json_set(o, "least_version", text_or_null(e->version_least));
     fh_json_set(o, "below_version", text_or_null(e->version_below));

@@ -2,6 +2,7 @@
 #include "honesty_target.h"
 
 #include "catalog/engines.h"
+#include "plan/plan.h"
 #include "providers.h"
 #include <stdio.h>
 #include <string.h>
@@ -13,11 +14,11 @@ static bool is_own(const fh_deployment_view *d)
 }
 
 /* Only what this very machine computes, by our own engine, is what others are held against. */
-bool fh_honesty_reference(const fh_fleet_snapshot *snap, const char *model, const char *digest, char ret_socket[108])
+bool fh_honesty_reference(const fh_fleet_snapshot *snap, const char *model, const char *digest, const char *kv_type, char ret_socket[108])
 {
     for (size_t i = 0; i < snap->count; i++) {
         const fh_deployment_view *d = &snap->deployments[i];
-        bool same = strcmp(d->model, model) == 0 && (!digest[0] || strcmp(d->digest, digest) == 0);
+        bool same = strcmp(d->model, model) == 0 && (!digest[0] || strcmp(d->digest, digest) == 0) && fh_plan_kv_same(d->kv_type, kv_type);
         if (!same || d->state != FH_DEPLOYMENT_READY || strcmp(d->place, "here") != 0 || !is_own(d)) continue;
         snprintf(ret_socket, 108, "%s", d->socket_path);
         return true;
@@ -42,7 +43,7 @@ static int find_model(const fh_fleet_snapshot *snap, const fh_provider *p, fh_st
         if (wanted.ptr && !fh_str_eqs(wanted, p->models[i])) continue;
         serves = true;
         snprintf(t->model, sizeof t->model, "%s", p->models[i]);
-        if (fh_honesty_reference(snap, p->models[i], "", t->here)) return 0;
+        if (fh_honesty_reference(snap, p->models[i], "", "", t->here)) return 0;
     }
     if (!serves) return not_served(p->name, wanted, "`freehold provider list --json` shows what it serves", err);
     fh_err_set(err, FH_E_UNAVAILABLE, "%s of %s is ready here, so there is nothing to compare its answers with",
@@ -75,7 +76,7 @@ static int find_on_node(const fh_fleet_snapshot *snap, const char *place, fh_str
         const fh_deployment_view *d = &snap->deployments[i];
         if (strcmp(d->place, place) != 0 || d->state != FH_DEPLOYMENT_READY || (wanted.ptr && !fh_str_eqs(wanted, d->model))) continue;
         serves = true;
-        if (!d->digest[0] || !fh_honesty_reference(snap, d->model, d->digest, t->here)) continue;
+        if (!d->digest[0] || !fh_honesty_reference(snap, d->model, d->digest, d->kv_type, t->here)) continue;
         snprintf(t->model, sizeof t->model, "%s", d->model);
         snprintf(t->url, sizeof t->url, "http://localhost");
         snprintf(t->there, sizeof t->there, "%s", d->socket_path);
@@ -84,7 +85,8 @@ static int find_on_node(const fh_fleet_snapshot *snap, const char *place, fh_str
     }
     if (wanted.ptr && !serves) return not_served(place, wanted, "`freehold ps` shows what runs where", err);
     fh_err_set(err, FH_E_UNAVAILABLE,
-               "nothing that is ready on %s is ready here too with the same weights, so there is nothing to compare with", place);
+               "nothing that is ready on %s is ready here too with the same weights and type of cache, so there is nothing to compare with",
+               place);
     fh_err_hint(err, "`freehold run MODEL --on here` what runs there, then check it");
     return FH_E_UNAVAILABLE;
 }

@@ -17,7 +17,8 @@ typedef struct fh_honesty_target {
  * FH_E_INVALID: an endpoint that tells no log-probabilities. ret is touched only on success. Any thread but for providers: the server's. */
 int fh_honesty_target_find(fh_server *s, const char *place, fh_str model, fh_honesty_target *ret, fh_err **err);
 
-/* Our own engine has it ready on this machine. digest "": whatever its weights are; else those alone. */
-bool fh_honesty_reference(const fh_fleet_snapshot *snap, const char *model, const char *digest, char ret_socket[108]);
+/* Our own engine has it ready on this machine, with its cache kept as kv_type: one kept in less answers a little otherwise. digest "":
+ * whatever its weights are; else those alone. */
+bool fh_honesty_reference(const fh_fleet_snapshot *snap, const char *model, const char *digest, const char *kv_type, char ret_socket[108]);
 
 #endif

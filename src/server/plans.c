@@ -38,6 +38,7 @@ static void set_host(fh_json *o, const fh_catalog_model *m, const fh_plan_host *
     fh_json_set(o, "weights_bytes", known((int64_t)p->need.weights_bytes, h));
     fh_json_set(o, "needs_bytes", known((int64_t)p->need.total_bytes, h));
     fh_json_set(o, "cache_bytes", known((int64_t)(p->need.kv_bytes + p->need.fixed_bytes), h));
+    fh_json_set(o, "kv_type", fh_json_new_cstr(h ? fh_plan_kv_name(p->kv) : NULL));
     fh_json_set(o, "ranks", known(p->ranks, h));
     fh_json_set(o, "streams_max", known(p->streams_max, h));
     fh_json_set(o, "tokens_per_second", rate(p->decode_millitok_s));
@@ -112,6 +113,7 @@ static fh_json *refused_json(const plan_ask *a, const fh_plan_ranking *r)
         fh_json_set(o, "nearest", fh_json_new_cstr(fh_plan_book_label(a->book, f->nearest)->place));
         fh_json_set(o, "wanted", fh_json_new_int(f->wanted));
         fh_json_set(o, "had", fh_json_new_int(f->had));
+        fh_json_set(o, "kv_type", fh_json_new_cstr(f->fits_as == FH_PLAN_KV_16BIT ? NULL : fh_plan_kv_name(f->fits_as)));
         fh_json_set(o, "why", fh_json_new_cstr(why));
         fh_json_append(list, o);
     }

@@ -106,13 +106,16 @@ static int read_words(plan_ask *a, const fh_json *body, fh_err **err)
 {
     static const char *const prefers[] = {"price", "speed", "energy", "start"}, *const licences[] = {"free", "ask", "restricted"};
     size_t prefer = FH_PLAN_PRICE, licence = SIZE_MAX;
-    fh_str variant = {0};
+    fh_str variant = {0}, kv = {0};
     bool spot = false;
     int rc = read_word(body, "prefer", prefers, FH_COUNT(prefers), &prefer, err);
     if (!rc) rc = read_word(body, "licence", licences, FH_COUNT(licences), &licence, err);
     if (!rc) rc = fh_json_read_str(body, "variant", false, &variant, err);
+    if (!rc) rc = fh_json_read_str(body, "kv_type", false, &kv, err);
+    if (!rc) rc = fh_plan_kv_parse(kv, &a->wishes.kv, err);
     if (!rc) rc = fh_json_read_bool(body, "spot", false, &spot, err);
     if (rc) return rc;
+    a->wishes.kv_said = kv.len > 0;
     a->wishes.lasting = !spot;
     a->wishes.prefer = (fh_plan_prefer)prefer;
     a->wishes.licence_bound = licence != SIZE_MAX;

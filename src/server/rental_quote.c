@@ -48,7 +48,11 @@ static int read_model(quoting *q, const fh_deploy_spec *spec, fh_err **err)
     for (size_t i = 0; q->model && i < q->model->variant_count && !v; i++)
         if (q->model->variants[i].gguf == fh_catalog_engine_takes(e, "gguf")) v = &q->model->variants[i];
     if (!v) return 0;
-    fh_plan_model m = fh_plan_model_of(q->model, v);
+    fh_plan_kv kv = FH_PLAN_KV_16BIT;
+    rc = fh_catalog_engine_keeps(e, spec->kv_type, err);
+    if (!rc) rc = fh_plan_kv_parse(fh_str_of(spec->kv_type), &kv, err);
+    if (rc) return rc;
+    fh_plan_model m = fh_plan_model_with(q->model, v, kv, 1);
     fh_plan_need need = fh_plan_need_of(&m, spec->context_tok, spec->streams);
     q->want.weights_bytes = need.weights_bytes;
     q->want.bytes = need.total_bytes + e->memory_bytes;

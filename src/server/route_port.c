@@ -47,12 +47,13 @@ fh_candidate fh_route_candidate(const fh_deployment_view *d, const char *region)
                           .at_once = (uint32_t)d->streams};
 }
 
-/* Weights and window are what an answer of our engine depends on, on one machine. Another's answers are those of this very start, and so
- * are weights without a digest. */
+/* Weights, window and what its cache is kept as are what an answer of our engine depends on, on one machine. Another's answers are those of
+ * this very start, and so are weights without a digest. */
 static void identify(fh_route *ret, const fh_deployment_view *d)
 {
     if (d->digest[0] && ret->own_engine)
-        snprintf(ret->identity, sizeof ret->identity, "weights %s at %s, %lld tok", d->digest, d->place, (long long)d->context_tok);
+        snprintf(ret->identity, sizeof ret->identity, "weights %s, cache %s, at %s, %lld tok", d->digest,
+                 d->kv_type[0] ? d->kv_type : "of itself", d->place, (long long)d->context_tok);
     else
         snprintf(ret->identity, sizeof ret->identity, "start %lld of %s", (long long)d->act, d->name);
 }
@@ -173,10 +174,10 @@ static bool gathered(const gathering *g, bool hosted, size_t index, const char *
 }
 
 /* Canaries can be sent of that model: our own engine has it ready on this machine (honesty.c). */
-static bool has_reference(const gathering *g, const char *model, const char *digest)
+static bool has_reference(const gathering *g, const char *model, const char *digest, const char *kv_type)
 {
     char socket[108];
-    return fh_honesty_reference(g->snap, model, digest, socket);
+    return fh_honesty_reference(g->snap, model, digest, kv_type, socket);
 }
 
 /* Not asked until its owner clears it; remembered, to say why nothing is left. */
@@ -188,13 +189,14 @@ static bool cheats(gathering *g, const char *place, const char *model)
 }
 
 /* What is known of a place that another has; nothing of this machine. */
-static void judge_place(const gathering *g, fh_candidate *c, const char *place, const char *digest, int64_t canaries_per_day)
+static void judge_place(const gathering *g, fh_candidate *c, const char *place, const char *digest, const char *kv_type,
+                        int64_t canaries_per_day)
 {
     fh_standing s;
     if (!fh_standings_find(g->standings, place, c->model, &s)) return;
     c->doubted = fh_honesty_judge(&s.record) == FH_HONESTY_DOUBTED;
     /* From the first canary on that it answered with log-probabilities: one that has none is not asked for them. */
-    c->watched = canaries_per_day && s.record.positions > 0 && has_reference(g, c->model, digest);
+    c->watched = canaries_per_day && s.record.positions > 0 && has_reference(g, c->model, digest, kv_type);
 }
 
 /* What a token costs on a machine of the pool: what is asked for it, and its share of the hour, at the speed of one stream that was
@@ -229,7 +231,7 @@ static void gather_deployments(gathering *g, const fh_wanted *w)
         if (!here && cheats(g, d->place, d->model)) continue;
         fh_candidate *c = &g->list[g->count];
         *c = fh_route_candidate(d, g->region);
-        if (!here) judge_place(g, c, d->place, d->digest, g->pool_canaries_per_day);
+        if (!here) judge_place(g, c, d->place, d->digest, d->kv_type, g->pool_canaries_per_day);
         if (c->own_engine)
             snprintf(g->arms[g->count], sizeof *g->arms, "%s:%s", d->model, d->variant);
         else
@@ -304,7 +306,7 @@ static void gather_providers(gathering *g, const fh_wanted *w)
         snprintf(g->arms[g->count], sizeof *g->arms, "%s/%s", g->places[i], model);
         *c = provider_candidate(p, model, g->places[i]);
         c->instance = instance_of(p, model);
-        judge_place(g, c, p->name, "", p->canaries_per_day);
+        judge_place(g, c, p->name, "", "", p->canaries_per_day);
         c->arm = g->arms[g->count];
         fh_figures_hosted(c, w->known);
         set_price(c, fh_provider_price_of(p, model));

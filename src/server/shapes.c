@@ -112,6 +112,7 @@ static const api_field engine[] = {
     {"name", "string", true, false, "as its makers call it"},
     {"licence", "string", true, false, "its terms"},
     {"formats", "string[]", true, false, "weights that it takes: gguf, safetensors"},
+    {"kv_types", "string[]", true, false, "what its cache can be kept as, when it is asked to; empty: as it does by itself"},
     {"architectures", "string[]", true, false, "of GGUF files that it computes; empty: whatever they are"},
     {"least_version", "string", true, true, "the first version that is known"},
     {"below_version", "string", true, true, "the first that is not known any more"},
@@ -229,6 +230,7 @@ static const api_field deployment[] = {
     {"progress", "Progress", true, true, "of fetching and loading"},
     {"context_tok", "integer", true, false, "context of each stream"},
     {"streams", "integer", true, false, "requests at once"},
+    {"kv_type", "string", true, true, "what the cache is kept as, when that was asked for; null: as the engine does by itself"},
     {"pid", "integer", true, true, "the engine's process"},
     {"rss_bytes", "integer", true, false, "memory that the engine has"},
     {"load", "EngineLoad", true, true, "by the engine's own metrics, every five seconds; null: not ready, or not read yet"},
@@ -269,6 +271,8 @@ static const api_field deployment_create[] = {
      "freehold, llama-server or vllm; without: freehold, or where it does not take such weights one that is installed and does"},
     {"context_tok", "integer", false, false, "context of each stream"},
     {"streams", "integer", false, false, "requests at once"},
+    {"kv_type", "string", false, false,
+     "what the cache of keys and values is kept as: f16, q8_0 or q4_0; left out: as the engine does by itself"},
     {"replicas", "integer", false, false, "so many replicas are to run: the deployment becomes a set; the reply is one of them"},
     {"replicas_min", "integer", false, false, "the fewest; 0: the set may sleep"},
     {"replicas_max", "integer", false, false, "the most: between the two there are as many as there is work for"},
@@ -289,6 +293,7 @@ static const api_field deployment_roll[] = {
     {"engine", "string", false, false, "freehold, llama-server or vllm"},
     {"context_tok", "integer", false, false, "context of each stream"},
     {"streams", "integer", false, false, "requests at once"},
+    {"kv_type", "string", false, false, "what the cache is kept as: f16, q8_0 or q4_0"},
     END,
 };
 static const api_field replica_set[] = {
@@ -531,6 +536,7 @@ static const api_field rental_quote_ask[] = {
     {"engine", "string", false, false, "as of a deployment"},
     {"context_tok", "integer", false, false, "tokens of each stream"},
     {"streams", "integer", false, false, "at once"},
+    {"kv_type", "string", false, false, "as of a deployment"},
     {"limit", "DeploymentLimit", false, false, "what is not said of it is filled in"},
     {"offer", "string", false, false, "as of a deployment; without: the cheapest that fits"},
     END,
@@ -798,6 +804,9 @@ static const api_field plan_create[] = {
     {"variant", "string", false, false, "one of its variants; without: the first that fits"},
     {"context_tok", "integer", false, false, "tokens of each stream"},
     {"streams", "integer", false, false, "at once"},
+    {"kv_type", "string", false, false,
+     "what caches are kept as: f16, q8_0 or q4_0; without: as the engine of each place does by itself, and engines that cannot be told "
+     "are planned with too"},
     {"prompt_tok", "integer", false, false, "of a usual request; 1000 without"},
     {"answer_tok", "integer", false, false, "of a usual request; 500 without"},
     {"load_tok_s", "integer", false, false, "answered tokens wanted a second; without: all streams are always busy"},
@@ -820,6 +829,7 @@ static const api_field plan_create[] = {
         {"weights_bytes", "integer", true, true, "size of the weights"},                                                                   \
         {"needs_bytes", "integer", true, true, "memory over all its devices"},                                                             \
         {"cache_bytes", "integer", true, true, "of that, what streams keep"},                                                              \
+        {"kv_type", "string", true, true, "what the cache is kept as: f16, fp8, q8_0 or q4_0"},                                            \
         {"ranks", "integer", true, true, "devices that share each layer"},                                                                 \
         {"streams_max", "integer", true, true, "that would fit at this context"},                                                          \
         {"tokens_per_second", "number", true, true, "of one stream, predicted; null: not known"},                                          \
@@ -870,6 +880,7 @@ static const api_field plan_refused[] = {
     {"nearest", "string", true, false, "the place that lacks least"},
     {"wanted", "integer", true, false, "of it: bytes, thousandths of a token a second, billionths of a dollar, seconds"},
     {"had", "integer", true, false, "likewise"},
+    {"kv_type", "string", true, true, "of memory: the type of the cache with which it would fit there; null: none, or another reason"},
     {"why", "string", true, false, "the same in words"},
     END,
 };

@@ -187,8 +187,8 @@ def check_prices(root):
 
 def check_templates(engine):
     """The values that arguments may name; {{ and }} are braces."""
-    known = {"weights", "socket", "model", "weight_cache", "page_cache", "port", "context_tok", "streams", "all_context_tok", "kv_gib", "ranks", "rank", "head", "head_port"}
-    for word in engine["arguments"] + engine["ranks"]["arguments"] + engine["ranks"]["others"] + engine["environment"]:
+    known = {"weights", "socket", "model", "weight_cache", "page_cache", "port", "context_tok", "streams", "all_context_tok", "kv_gib", "kv_type", "ranks", "rank", "head", "head_port"}
+    for word in engine["arguments"] + engine["kv"]["arguments"] + engine["ranks"]["arguments"] + engine["ranks"]["others"] + engine["environment"]:
         rest = re.sub(r"\{\{|\}\}|\{(\w+)\}", lambda m: "" if m.group(1) in known | {None} else m.group(0), word)
         if "{" in rest or "}" in rest:
             yield f"{engine['id']}: the template {word!r}"
@@ -245,7 +245,7 @@ def main(root):
         "the checker sees a factor beside its spread": [] if list(check_factors([{"key": "pue.x", "value": 0.9, "low": 1, "high": 2}])) else ["it passed"],
         "no price has crept in": list(check_prices(root)),
         "the checker sees what is wrong": [] if list(check(schema, {"id": "X", "rank": "1", "more": 1}, "bad")) else ["a bad model passed"],
-        "the checker sees bad templates": [w for w in ("{", "{nothing}", "a}", "{weights") if not list(check_templates({"id": "x", "arguments": [w], "ranks": {"arguments": [], "others": []}, "environment": []}))],
+        "the checker sees bad templates": [w for w in ("{", "{nothing}", "a}", "{weights") if not list(check_templates({"id": "x", "arguments": [w], "kv": {"types": [], "arguments": []}, "ranks": {"arguments": [], "others": []}, "environment": []}))],
     }
     print(f"1..{len(parts)}")
     for i, (name, errors) in enumerate(parts.items(), 1):

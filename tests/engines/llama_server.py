@@ -33,6 +33,14 @@ class Engine:
         again = self.s.cli("run", "smollm2", "--engine", "llama-server", "Say hello.", "--max-tokens", "2", timeout=300)
         assert again.returncode == 0 and len(self.s.deployments()) == 1, again
 
+    def smaller_cache(self):
+        done = self.s.cli("run", "smollm2", "--engine", "llama-server", "--name", "small", "--kv-type", "q8_0", "Say hello.", "--max-tokens", "6", "--context", "512", "--streams", "1", timeout=300)
+        assert done.returncode == 0 and done.stdout.strip(), (done, self.s.cli("logs", "small").stdout[-2000:])
+        d = self.s.json("GET", "/api/v1/deployments/small")
+        words = Path(f"/proc/{d['pid']}/cmdline").read_bytes().split(b"\0")
+        assert d["kv_type"] == "q8_0" and words[words.index(b"--cache-type-v") + 1] == b"q8_0", words
+        assert self.s.cli("stop", "small").returncode == 0
+
     def same_endpoint(self):
         status, headers, reply = self.s.request("POST", "/v1/chat/completions", {"model": "smollm2", "messages": ASK, "max_tokens": 6, "temperature": 0}, timeout=300)
         said = json.loads(reply)
@@ -152,7 +160,7 @@ def main():
         with Server(start=False) as s:
             s.start("--engine", words)
             e = Engine(s, words)
-            for what, name in ((e.run_and_chat, "is run by the same verb, and answers"), (e.same_endpoint, "answers through every API of the same endpoint"), (e.stream, "streams"),
+            for what, name in ((e.run_and_chat, "is run by the same verb, and answers"), (e.smaller_cache, "keeps its cache in less when asked to"), (e.same_endpoint, "answers through every API of the same endpoint"), (e.stream, "streams"),
                                (e.tools, "is made to call a tool"), (e.shown, "is listed, and its log and its states are kept"), (e.load, "is asked for its load"), (e.killed, "is started again when it is killed"),
                                (e.adopted, "is adopted after kill -9 of the server"), (e.stopped, "leaves nothing when it is stopped"), (e.beside_our_own, "runs beside our own engine")):
                 tap.check("llama-server " + name, what)

@@ -34,6 +34,10 @@ class Engine:
         status, _, body = self.s.request("POST", "/api/v1/deployments", {"model": "small-safetensors", "engine": "freehold"})
         assert status == 400 and "vllm" in json.loads(body)["hint"], body
 
+    def no_cache_of_that_type(self):
+        done = self.s.cli("run", "small-safetensors", "Hi", "--kv-type", "q8_0", timeout=300)
+        assert done.returncode == 1 and "cannot be told to keep its cache as q8_0" in done.stderr and "--engine freehold" in done.stderr, done
+
     def run_and_chat(self):
         """Without --engine: it is the one that takes such weights."""
         done = self.s.cli("run", "small-safetensors", "Say hello.", "--max-tokens", "6", "--context", "1024", "--streams", "2", timeout=START)
@@ -101,7 +105,7 @@ def main():
             Tap.skip_all(weights)
         s.start("--engine", words)
         e = Engine(s, words, weights)
-        for what, name in ((e.imported, "a folder of safetensors is imported, once"), (e.not_our_own, "our own engine says who takes it"), (e.run_and_chat, "vLLM is run by the same verb, and answers"),
+        for what, name in ((e.imported, "a folder of safetensors is imported, once"), (e.not_our_own, "our own engine says who takes it"), (e.no_cache_of_that_type, "it says that it has no cache of that type"), (e.run_and_chat, "vLLM is run by the same verb, and answers"),
                            (e.same_endpoint, "vLLM answers at the same endpoint"), (e.stream, "vLLM streams"), (e.shown, "vLLM's log and its states are kept"), (e.load, "what vLLM says of its load is shown"),
                            (e.adopted, "vLLM is adopted after kill -9 of the server"), (e.killed, "vLLM is started again when it is killed"), (e.stopped, "vLLM leaves nothing when it is stopped")):
             tap.check(name, what)

@@ -34,6 +34,16 @@ def planned_with(pool, cheap, dear):
         assert p["hour_nusd"] == ask * 10**7 and p["tokens_per_second"] > 0, p
 
 
+def cache_of_another_type(pool, cheap):
+    """What its cache is kept as goes with it to the machine, and shapes what it is told there."""
+    pool.run("--on", "node/cheap", "--kv-type", "q8_0", "--name", "small")
+    d = pool.wait_live(at("small", "node/cheap"), "it does not run with a smaller cache")["small"]
+    assert d["kv_type"] == "q8_0", d
+    words = [Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in cheap.engines()]
+    assert any(b"--kv-type" in w and w[w.index(b"--kv-type") + 1] == b"q8_0" for w in words), words
+    assert pool.cli("stop", "small").returncode == 0
+
+
 def who_may_read_it(pool):
     """A machine of the pool is none of the owner's own: a request can keep away from it."""
     status, _, body = pool.request("POST", "/v1/chat/completions", ASK, headers={"x-freehold-trust": "own"})
@@ -161,6 +171,7 @@ def main():
         nodes = {"cheap": cheap, "dear": dear}
         tap.check("the cheapest machine that it fits on serves", cheapest_serves, pool, cheap, dear)
         tap.check("they stand in plans, at what they ask for", planned_with, pool, cheap, dear)
+        tap.check("what its cache is kept as goes to the machine with it", cache_of_another_type, pool, cheap)
         tap.check("a request may keep away from machines of others", who_may_read_it, pool)
         tap.check("what the owner did not install is not run there", not_installed, pool)
         tap.check("what an engine says is read here", logs_come_here, pool)

@@ -218,6 +218,7 @@ export interface RunAt { // beside the model; left out: on this machine, by the 
   place?: string;
   context_tok?: number;
   streams?: number;
+  kv_type?: string;
   trust?: string;
   offer?: string; // of those that the place has: a plan's name
   limit?: { hour_micro: number; seconds: number; cost_micro: number; currency: string };

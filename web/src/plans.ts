@@ -10,6 +10,7 @@ export type Goal = (typeof GOALS)[number];
 export interface Wishes {
   context_tok?: number;
   streams?: number;
+  kv_type?: string; // what caches are kept as
   spot?: boolean;
   trust?: string; // who may read what is asked: classes and names, with commas
 }

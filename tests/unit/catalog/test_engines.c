@@ -93,6 +93,46 @@ static void values_are_what_the_rows_mean(void **state)
     assert_true(has_word(&env, "VLLM_CPU_KVCACHE_SPACE=4"));
 }
 
+static bool words_follow(const fh_engine_words *w, const char *first, const char *second)
+{
+    for (size_t i = 0; w->list[i]; i++)
+        if (strcmp(w->list[i], first) == 0) return w->list[i + 1] && strcmp(w->list[i + 1], second) == 0;
+    return false;
+}
+
+/* Only where it was asked for: an engine that is told nothing keeps it as it does by itself. */
+static void an_engine_is_told_what_its_cache_is_kept_as(void **state)
+{
+    (void)state;
+    const fh_catalog_engine *llama = fh_catalog_engine_find(FH_STR("llama-server"));
+    FH_AUTO(engine_words) fh_engine_words none = {.text = NULL}, own = {.text = NULL}, other = {.text = NULL};
+    fh_engine_values v = values;
+    assert_int_equal(fh_engine_words_start("/bin/x", fh_catalog_engine_at(0), NULL, &v, &none, NULL), 0);
+    v.kv_type = "q8_0";
+    assert_int_equal(fh_engine_words_start("/bin/x", fh_catalog_engine_at(0), NULL, &v, &own, NULL), 0);
+    assert_int_equal(fh_engine_words_start("/bin/x", llama, NULL, &v, &other, NULL), 0);
+    assert_false(has_word(&none, "--kv-type"));
+    assert_true(words_follow(&own, "--kv-type", "q8_0"));
+    assert_true(words_follow(&other, "--cache-type-k", "q8_0") && words_follow(&other, "--cache-type-v", "q8_0"));
+}
+
+static void an_engine_that_cannot_be_told_says_which_can(void **state)
+{
+    (void)state;
+    FH_AUTO(fh_err) fh_err *err = NULL;
+    const fh_catalog_engine *vllm = fh_catalog_engine_find(FH_STR("vllm"));
+    static const char *const types[] = {"", "f16", "q8_0", "q4_0"};
+    for (size_t i = 0; i < FH_COUNT(types); i++) {
+        assert_int_equal(fh_catalog_engine_keeps(fh_catalog_engine_at(0), types[i], NULL), 0);
+        assert_int_equal(fh_catalog_engine_keeps(fh_catalog_engine_find(FH_STR("llama-server")), types[i], NULL), 0);
+    }
+    assert_int_equal(fh_catalog_engine_keeps(vllm, "", NULL), 0);
+    assert_int_equal(fh_catalog_engine_keeps(vllm, "q8_0", &err), FH_E_UNSUPPORTED);
+    assert_string_equal(fh_err_message(err), "vLLM, its CPU package cannot be told to keep its cache as q8_0");
+    assert_non_null(strstr(fh_err_hint_get(err), "--engine freehold or --engine llama-server"));
+    assert_int_equal(fh_catalog_engine_keeps(fh_catalog_engine_at(0), "q8_0 --listen", NULL), FH_E_UNSUPPORTED);
+}
+
 /* Each of them, the first without what only the others are told. */
 static void ranks_are_told_who_they_are(void **state)
 {
@@ -276,6 +316,8 @@ int main(void)
         cmocka_unit_test(an_unknown_engine_is_told_which_there_are),
         cmocka_unit_test(every_row_becomes_words),
         cmocka_unit_test(values_are_what_the_rows_mean),
+        cmocka_unit_test(an_engine_is_told_what_its_cache_is_kept_as),
+        cmocka_unit_test(an_engine_that_cannot_be_told_says_which_can),
         cmocka_unit_test(ranks_are_told_who_they_are),
         cmocka_unit_test(a_rank_is_no_value_of_one_alone),
         cmocka_unit_test(sglang_is_given_what_its_documentation_names),

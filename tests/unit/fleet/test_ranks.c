@@ -35,6 +35,7 @@ static void a_rank_reads_what_was_written(void **state)
     assert_ptr_equal(o.spec.kind, s.kind);
     assert_string_equal(o.spec.model, s.model);
     assert_string_equal(o.spec.socket_path, s.socket_path);
+    assert_string_equal(o.spec.kv_type, "");
     assert_string_equal(o.head, "10.0.0.1");
     assert_string_equal(o.spec.run->least, "0.32");
     assert_string_equal(o.spec.run->arguments[1], more[1]);

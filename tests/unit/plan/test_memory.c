@@ -47,6 +47,54 @@ static void each_class_of_attention_gives_the_worked_figures(void **state)
     }
 }
 
+/* 34 and 18 bytes for 32 elements; windows, indexes, states and rows of a width of their own stay. */
+static void a_cache_in_blocks_takes_the_bytes_of_its_blocks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id;
+        uint64_t q8_0, q4_0, fixed;
+    } rows[] = {
+        {"qwen3-8b", 36 * 2 * 8 * 128 / 32 * 34, 36 * 2 * 8 * 128 / 32 * 18, 0},
+        {"mimo-v2.6-pro", 51200 / 64 * 34, 51200 / 64 * 18, 39321600},
+        {"kimi-k2.6", 61 * 576 / 32 * 34, 61 * 576 / 32 * 18, 0},
+        {"deepseek-v3.2", 61 * (576 / 32 * 34 + 132), 61 * (576 / 32 * 18 + 132), 0},
+        {"deepseek-v4-pro-0813", 4970, 4970, 4497408},
+    };
+    for (size_t i = 0; i < FH_COUNT(rows); i++) {
+        fh_plan_model eight = rule(rows[i].id, FH_PLAN_KV_Q8_0, 1), four = rule(rows[i].id, FH_PLAN_KV_Q4_0, 1);
+        assert_int_equal(eight.kv_bytes_per_tok, rows[i].q8_0);
+        assert_int_equal(four.kv_bytes_per_tok, rows[i].q4_0);
+        assert_int_equal(eight.kv_fixed_bytes, rows[i].fixed);
+    }
+    assert_int_equal(fh_plan_kv_bytes(FH_PLAN_KV_16BIT, UINT64_MAX), UINT64_MAX);
+    assert_int_equal(fh_plan_kv_bytes(FH_PLAN_KV_Q8_0, 1), 1); /* never under */
+}
+
+static void people_name_the_types_that_engines_know(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        fh_plan_kv kv;
+    } good[] = {{"", FH_PLAN_KV_16BIT}, {"f16", FH_PLAN_KV_16BIT}, {"q8_0", FH_PLAN_KV_Q8_0}, {"q4_0", FH_PLAN_KV_Q4_0}};
+    static const char *const bad[] = {"fp8", "Q8_0", "q8_00", "q8", "f16 "};
+    fh_plan_kv kv;
+    for (size_t i = 0; i < FH_COUNT(good); i++) {
+        assert_int_equal(fh_plan_kv_parse(fh_str_of(good[i].name), &kv, NULL), 0);
+        assert_int_equal(kv, good[i].kv);
+        if (*good[i].name) assert_string_equal(fh_plan_kv_name(kv), good[i].name);
+    }
+    for (size_t i = 0; i < FH_COUNT(bad); i++) {
+        FH_AUTO(fh_err) fh_err *err = NULL;
+        assert_int_equal(fh_plan_kv_parse(fh_str_of(bad[i]), &kv, &err), FH_E_INVALID);
+        assert_string_equal(fh_err_hint_get(err), "it can as f16, q8_0 or q4_0");
+        assert_string_equal(fh_err_param_get(err), "kv_type");
+    }
+    assert_true(fh_plan_kv_same("", "f16") && fh_plan_kv_same("q8_0", "q8_0"));
+    assert_false(fh_plan_kv_same("", "q8_0") || fh_plan_kv_same("fp8", "fp8"));
+}
+
 static void the_catalogues_figures_are_those_of_its_caches(void **state)
 {
     (void)state;
@@ -161,6 +209,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_class_of_attention_gives_the_worked_figures),
+        cmocka_unit_test(a_cache_in_blocks_takes_the_bytes_of_its_blocks),
+        cmocka_unit_test(people_name_the_types_that_engines_know),
         cmocka_unit_test(the_catalogues_figures_are_those_of_its_caches),
         cmocka_unit_test(ranks_share_heads_and_copy_what_has_none),
         cmocka_unit_test(unknown_caches_are_reckoned_by_the_figure_on_each_rank),

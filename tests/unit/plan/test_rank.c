@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "plan/rank.h"
 #include "torture.h"
+#include <stdio.h>
 #include <string.h>
 
 #define G      UINT64_C(1000000000)
@@ -201,6 +202,58 @@ static void the_break_even_is_of_the_cheapest_of_both_whatever_is_preferred(void
     assert_string_equal(text, "");
 }
 
+/* A machine on which the model fits with a cache of that type and no larger one. */
+static fh_plan_host just_for(const char *id, const fh_plan_wishes *w, fh_plan_kv kv)
+{
+    const fh_catalog_model *m = fh_catalog_find(fh_str_of(id));
+    fh_plan_model rule = fh_plan_model_with(m, fh_catalog_variant_find(m, w->variant), kv, 1);
+    fh_plan_host h = hosts[HERE];
+    h.memory_bytes = fh_plan_need_of(&rule, w->context_tok, w->streams).total_bytes + 1000; /* whole thousands are used */
+    return h;
+}
+
+static void what_a_smaller_cache_makes_fit_is_said_and_planned(void **state)
+{
+    (void)state;
+    fh_plan_wishes w = {.variant = "q4_1", .context_tok = 8192, .streams = 64};
+    const fh_catalog_model *m = fh_catalog_find(FH_STR("smollm2-135m"));
+    for (int kv = FH_PLAN_KV_Q8_0; kv <= FH_PLAN_KV_Q4_0; kv++) {
+        fh_plan_host h = just_for("smollm2-135m", &w, (fh_plan_kv)kv);
+        fh_plan_market on = {&h, (fh_plan_offer[]){{.host = 0}}, NULL, 1, 1, 0};
+        fh_plan_ranking r = {.plans = plans, .max = FH_COUNT(plans)};
+        fh_plan_wishes said = w;
+        char text[256], want[64];
+        assert_int_equal(fh_plan_rank(m, &w, &on, &r, NULL), 0);
+        assert_int_equal(r.fit, 0);
+        assert_int_equal(r.refused[FH_PLAN_BY_MEMORY].fits_as, kv);
+        fh_plan_why_not(&r, FH_PLAN_BY_MEMORY, text, sizeof text);
+        snprintf(want, sizeof want, "; it fits there with --kv-type %s", fh_plan_kv_name((fh_plan_kv)kv));
+        assert_non_null(strstr(text, want));
+        said.kv_said = true;
+        said.kv = (fh_plan_kv)kv;
+        assert_int_equal(fh_plan_rank(m, &said, &on, &r, NULL), 0);
+        assert_int_equal(r.fit, 1);
+        assert_int_equal(r.plans[0].kv, kv);
+        assert_int_equal(r.plans[0].need.total_bytes, h.memory_bytes - 1000);
+        h.memory_bytes /= 4;
+        assert_int_equal(fh_plan_rank(m, &w, &on, &r, NULL), 0);
+        assert_int_equal(r.refused[FH_PLAN_BY_MEMORY].fits_as, FH_PLAN_KV_16BIT);
+        fh_plan_why_not(&r, FH_PLAN_BY_MEMORY, text, sizeof text);
+        assert_null(strstr(text, "--kv-type"));
+    }
+}
+
+/* Engines of safetensors cannot be told. */
+static void who_cannot_keep_a_cache_so_is_not_planned_with(void **state)
+{
+    (void)state;
+    fh_plan_wishes w = {.context_tok = 4096, .streams = 1, .kv_said = true, .kv = FH_PLAN_KV_Q8_0};
+    fh_plan_ranking r = glm(&w);
+    assert_int_equal(r.fit, 1); /* the endpoint, whose cache is its own affair */
+    assert_true(r.has_hosted && !r.has_rented);
+    assert_int_equal(r.refused[FH_PLAN_BY_FORMAT].count, 5);
+}
+
 static void each_refusal_says_its_numbers(void **state)
 {
     (void)state;
@@ -355,6 +408,8 @@ int main(void)
         cmocka_unit_test(wishes_are_constraints),
         cmocka_unit_test(what_may_be_taken_away_is_left_out_where_that_is_asked),
         cmocka_unit_test(the_break_even_is_of_the_cheapest_of_both_whatever_is_preferred),
+        cmocka_unit_test(what_a_smaller_cache_makes_fit_is_said_and_planned),
+        cmocka_unit_test(who_cannot_keep_a_cache_so_is_not_planned_with),
         cmocka_unit_test(each_refusal_says_its_numbers),
         cmocka_unit_test(a_variant_that_was_not_measured_says_so),
         cmocka_unit_test(the_order_of_offers_changes_nothing_but_equals),

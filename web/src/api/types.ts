@@ -52,6 +52,7 @@ export interface Deployment {
   progress: Progress | null; // bytes, while fetching and loading
   context_tok: number;
   streams: number;
+  kv_type: string | null; // what its cache is kept as; null: as its engine does by itself
   pid: number | null;
   rss_bytes: number;
   load: EngineLoad | null; // by the engine's own metrics; null: not ready, or not read yet

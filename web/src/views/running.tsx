@@ -40,6 +40,7 @@ function Figures({ d }: { d: Deployment }) {
       <Figure name={t.memory} value={d.rss_bytes ? bytes(d.rss_bytes) : text.common.unknown} />
       {d.load && <Load l={d.load} />}
       <Figure name={t.context} value={d.context_tok ? t.tokens(number(d.context_tok)) : text.common.unknown} />
+      {d.kv_type && <Figure name={t.cacheType} value={d.kv_type.toUpperCase()} />}
       <Figure name={t.since} value={since(Date.now() - Date.parse(d.changed))} />
       {d.read_by && <Figure name={t.readers} value={readersOf(d)} note={d.trust ? t.trusts(d.trust) : undefined} />}
       <Figure name={t.sandbox} value={d.sandbox || text.common.unknown} />

@@ -107,6 +107,10 @@ function Options({ wishes, change }: { wishes: Wishes; change: (w: Wishes) => vo
     const n = Number(e.currentTarget.value);
     change(n ? { ...rest, [name]: n } : rest);
   };
+  const keep = (kv_type: string) => {
+    const { kv_type: _, ...rest } = wishes;
+    change(kv_type ? { ...rest, kv_type } : rest);
+  };
   return (
     <Reveal summary={t.options}>
       <div class="fields">
@@ -117,6 +121,10 @@ function Options({ wishes, change }: { wishes: Wishes; change: (w: Wishes) => vo
         <div class="field">
           <label for="sheet-streams">{t.streams}</label>
           <select id="sheet-streams" value={wishes.streams ?? 0} onChange={pick('streams')}>{STREAMS.map((n) => <option key={n} value={n}>{n || t.usual}</option>)}</select>
+        </div>
+        <div class="field">
+          <label for="sheet-cache">{t.cache}</label>
+          <select id="sheet-cache" value={wishes.kv_type ?? ''} onChange={(e) => keep(e.currentTarget.value)}>{['', ...Object.keys(t.caches)].map((k) => <option key={k} value={k}>{t.caches[k] ?? t.usual}</option>)}</select>
         </div>
         <ReadersField wishes={wishes} change={change} />
         <label class="tick">
@@ -194,11 +202,11 @@ function Foot({ model, row, wishes, note }: { model: Model; row: Row; wishes: Wi
   const [problem, setProblem] = useState<ApiError | null>(null);
   const costs = row.kind === 'rented' || row.kind === 'got';
   const limit = costs ? limitOf(limits, row.kind === 'got') : undefined;
-  const { context_tok, streams, trust } = wishes;
+  const { context_tok, streams, kv_type, trust } = wishes;
   const start = async () => {
     try {
       const offer = row.kind === 'rented' ? row.plan?.name : null;
-      await run(model.id, { place: row.place, ...(offer ? { offer } : {}), ...(context_tok ? { context_tok } : {}), ...(streams ? { streams } : {}), ...(trust ? { trust } : {}), ...(limit ? { limit } : {}) });
+      await run(model.id, { place: row.place, ...(offer ? { offer } : {}), ...(context_tok ? { context_tok } : {}), ...(streams ? { streams } : {}), ...(kv_type ? { kv_type } : {}), ...(trust ? { trust } : {}), ...(limit ? { limit } : {}) });
       closeSheet();
     } catch (e) {
       if (!(e instanceof ApiError)) throw e;

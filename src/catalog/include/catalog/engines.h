@@ -32,6 +32,8 @@ typedef struct fh_catalog_engine {
     const char *const *formats;       /* "gguf": a file; "safetensors": a folder. These lists end with NULL */
     const char *const *architectures; /* of GGUF files that it computes; none: whatever they are */
     const char *const *arguments, *const *environment;
+    const char *const *kv_types, *const
+                                     *kv_arguments; /* what its cache can be kept as, and what it is told then; none: as it does itself */
     const char *const *rank_arguments, *const *rank_others; /* on several machines: of each rank, of all but the first; none: it cannot */
     fh_engine_listens listens;
     const char *health_path;
@@ -61,6 +63,8 @@ int fh_catalog_engine_get(fh_str id, const fh_catalog_engine **ret, fh_err **err
 bool fh_catalog_engine_takes(const fh_catalog_engine *e, const char *format);
 /* architecture: as the weights say it; "": they do not. FH_E_UNSUPPORTED says what it computes, and which engine does. */
 int fh_catalog_engine_computes(const fh_catalog_engine *e, const char *architecture, fh_err **err);
+/* kv_type: what a cache is kept as; "": as the engine does by itself. FH_E_UNSUPPORTED says what it can, or which engine can. */
+int fh_catalog_engine_keeps(const fh_catalog_engine *e, const char *kv_type, fh_err **err);
 bool fh_catalog_engine_is_own(const fh_catalog_engine *e);
 bool fh_catalog_engine_spreads(const fh_catalog_engine *e); /* it can run over several machines, a rank on each */
 
@@ -71,6 +75,7 @@ typedef struct fh_engine_values {
     const char *model;        /* {model} */
     const char *weight_cache; /* {weight_cache}: a folder of the weights' own, for what is made of them once */
     const char *page_cache;   /* {page_cache}: likewise, for what is computed of prompts */
+    const char *kv_type;      /* {kv_type}: what the cache is kept as; NULL, "": as the engine does by itself, and it is told nothing */
     int64_t port;             /* {port} */
     int64_t context_tok;      /* {context_tok}: of one stream */
     int64_t streams;          /* {streams}; {all_context_tok}: of all streams together */
@@ -95,7 +100,7 @@ static inline void fh_auto_engine_words(fh_engine_words *w)
 int fh_engine_words_make(const char *first, const char *const *templates, const char *const *more, const fh_engine_values *v,
                          fh_engine_words *ret, fh_err **err);
 
-/* The command line of an engine: what its row says, of a rank what that adds, then more. */
+/* The command line of an engine: what its row says, what its cache is kept as, of a rank what that adds, then more. */
 int fh_engine_words_start(const char *program, const fh_catalog_engine *e, const char *const *more, const fh_engine_values *v,
                           fh_engine_words *ret, fh_err **err);
 

@@ -60,6 +60,8 @@ typedef struct fh_engine_load {
     int64_t prompt_mtok_s;    /* the same of prompts */
 } fh_engine_load;
 
+enum { FH_KV_TYPE_CHARS = 8 };
+
 typedef struct fh_deployment_view { /* one deployment in a snapshot */
     char name[64], model[128], variant[64], place[64];
     char set[64];    /* name of the set that it is a replica of; "": of none */
@@ -70,8 +72,9 @@ typedef struct fh_deployment_view { /* one deployment in a snapshot */
     int64_t created_utc_ns, changed_utc_ns;
     int64_t progress_done, progress_total; /* bytes while fetching and loading; 0 when unknown */
     int64_t context_tok, streams;
-    int64_t pid; /* 0: none, or not on this machine */
-    int64_t act; /* number of its engine's start, 0: none runs */
+    char kv_type[FH_KV_TYPE_CHARS]; /* what its cache is kept as (plan/plan.h); "": as its engine does by itself */
+    int64_t pid;                    /* 0: none, or not on this machine */
+    int64_t act;                    /* number of its engine's start, 0: none runs */
     uint64_t rss_bytes;
     fh_engine_load load; /* while it is ready */
     char sandbox[16];
@@ -96,6 +99,7 @@ typedef struct fh_set_view {
     int64_t count;                    /* replicas that run or are on their way */
     int64_t leaving;                  /* of these, that go once their successors are ready */
     int64_t context_tok, streams;
+    char kv_type[FH_KV_TYPE_CHARS];
     int64_t created_utc_ns, changed_utc_ns; /* the second: wanted */
     int64_t woke_ns;                        /* how long it took from its last waking to the first ready one; 0: not yet */
     uint64_t ups, downs;                    /* of the number that is wanted, since the fleet's start */
@@ -175,7 +179,8 @@ typedef struct fh_deploy_spec {
     char name[64];   /* "" = made from the model's id */
     char place[64];  /* "here", "pool", "node/NAME", "provider/NAME", or the kind of a provider; "": the best of here and the pool */
     char engine[32]; /* "" = our own, or where that does not take such weights the first that is installed and does */
-    int64_t context_tok, streams; /* 0 = default */
+    int64_t context_tok, streams;   /* 0 = default */
+    char kv_type[FH_KV_TYPE_CHARS]; /* "" = as the engine does by itself */
     fh_deploy_limit limit;
     fh_replicas replicas; /* any said: the deployment becomes a set of that name, or its set is changed */
 } fh_deploy_spec;

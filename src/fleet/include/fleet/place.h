@@ -21,6 +21,7 @@ typedef struct fh_engine_spec {
     const char *digest, *file, *folder; /* of the weights */
     const char *socket_path;            /* its folder is the engine's own */
     int64_t context_tok, streams;
+    const char *kv_type; /* NULL, "": as the engine does by itself */
     uint64_t memory_bytes, kv_bytes;
     const fh_catalog_run *run; /* what the catalogue of whoever starts it says of the model; NULL: nothing. Its words are the last */
 } fh_engine_spec;

@@ -49,16 +49,18 @@ typedef struct fh_candidate { /* one ready replica; strings are borrowed until t
 } fh_candidate;
 
 enum { FH_ARM_CHARS = 208 }; /* "provider/NAME/MODEL", "MODEL:VARIANT" */
-typedef struct fh_route {    /* the replica that was chosen; copied out, so that it outlives changes of the fleet */
+enum { FH_ROUTE_IDENTITY_BYTES = 192 };
+
+typedef struct fh_route { /* the replica that was chosen; copied out, so that it outlives changes of the fleet */
     char deployment[64], model[128], place[64], reason[256], arm[FH_ARM_CHARS];
-    char region[FH_REGION_CHARS]; /* where it stands; "": not known */
-    char others[256];             /* the gateway's: models that could have answered too, and how likely they would have done */
-    char base_url[256];           /* "http://localhost" for a unix socket; without the API's path */
-    char unix_path[108];          /* "" for TCP */
-    char upstream_model[128];     /* what the upstream calls the model; "": as the client said */
-    char secret[256];             /* key for the upstream, "" for none */
-    char identity[160]; /* of what answers: the same for replicas that give the same answer to a request that draws nothing at random,
-                           another once it was replaced by something else; "": not known, so no answer is kept */
+    char region[FH_REGION_CHARS];           /* where it stands; "": not known */
+    char others[256];                       /* the gateway's: models that could have answered too, and how likely they would have done */
+    char base_url[256];                     /* "http://localhost" for a unix socket; without the API's path */
+    char unix_path[108];                    /* "" for TCP */
+    char upstream_model[128];               /* what the upstream calls the model; "": as the client said */
+    char secret[256];                       /* key for the upstream, "" for none */
+    char identity[FH_ROUTE_IDENTITY_BYTES]; /* of what answers: the same for replicas that give the same answer to a request that draws
+                           nothing at random, another once it was replaced by something else; "": not known, so no answer is kept */
     int64_t instance, active_params;
     uint64_t tokenizer; /* of the model, by gateway/tokenizers.h; 0: not known, or the engine is ours and counts itself */
     uint32_t can;

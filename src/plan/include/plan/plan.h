@@ -41,12 +41,26 @@ typedef struct fh_plan_fit {
 #define FH_PLAN_CONTEXT_DEFAULT 4096
 #define FH_PLAN_STREAMS_DEFAULT 4
 
-typedef enum fh_plan_kv { FH_PLAN_KV_16BIT, FH_PLAN_KV_8BIT } fh_plan_kv; /* width of an element of the KV cache */
+typedef enum fh_plan_kv { /* what the KV cache is kept as */
+                          FH_PLAN_KV_16BIT,
+                          FH_PLAN_KV_8BIT, /* of devices that compute in 8 bits (vLLM, SGLang) */
+                          FH_PLAN_KV_Q8_0, /* blocks of 32 elements and a scale of 16 bits: 34 bytes (freehold, llama.cpp) */
+                          FH_PLAN_KV_Q4_0, /* likewise: 18 bytes */
+                          FH_PLAN_KV_TYPES,
+} fh_plan_kv;
 
-/* The rule for a cache of that width when `ranks` devices share each layer (tensor parallelism), summed over them: latents, indexes and
+/* What a person can ask for: f16, q8_0 or q4_0; "" is f16. FH_E_INVALID names these, and the field kv_type. */
+int fh_plan_kv_parse(fh_str name, fh_plan_kv *ret, fh_err **err);
+bool fh_plan_kv_same(const char *a, const char *b); /* names, of which "" is f16 */
+const char *fh_plan_kv_name(fh_plan_kv kv);         /* "f16", "fp8", "q8_0", "q4_0" */
+/* Of a cache that would have so many bytes in 16 bits. */
+uint64_t fh_plan_kv_bytes(fh_plan_kv kv, uint64_t bytes_16bit);
+
+/* The rule for such a cache when `ranks` devices share each layer (tensor parallelism), summed over them: latents, indexes and
  * compressed rows are kept by every rank, rows of GQA by as many as there are KV heads. Fixed: windows (always in 16 bits, so that the
- * reckoning is never under) and states. ranks 0 = 1. v NULL: zero bytes, so UNKNOWN. A model whose caches are unknown has the catalogue's
- * 16-bit figure on each rank. Source of the rules: facts beside each file of data/catalog/models, docs/PLANNING.md. */
+ * reckoning is never under) and states. In q8_0 and q4_0 are rows of GQA and latents; all else counts as 16 bits, for the same reason.
+ * ranks 0 = 1. v NULL: zero bytes, so UNKNOWN. A model whose caches are unknown has the catalogue's 16-bit figure on each rank. Source of
+ * the rules: facts beside each file of data/catalog/models, docs/PLANNING.md. */
 fh_plan_model fh_plan_model_with(const fh_catalog_model *m, const fh_catalog_variant *v, fh_plan_kv kv, unsigned ranks);
 fh_plan_model fh_plan_model_of(const fh_catalog_model *m, const fh_catalog_variant *v); /* in 16 bits, on one rank */
 /* context, streams 0 = default; a context beyond the model's own is cut to it. Saturates instead of overflowing. */

@@ -61,7 +61,9 @@ typedef struct fh_plan_market { /* all borrowed for the call */
 
 typedef enum fh_plan_prefer { FH_PLAN_PRICE, FH_PLAN_SPEED, FH_PLAN_ENERGY, FH_PLAN_START } fh_plan_prefer;
 
-typedef struct fh_plan_wishes {      /* all zero: anything, the cheapest first */
+typedef struct fh_plan_wishes { /* all zero: anything, the cheapest first */
+    bool kv_said;               /* the cache is to be kept as kv; else as the engine of each place does by itself */
+    fh_plan_kv kv;
     const char *variant;             /* NULL: the first of the model's that fits */
     int64_t context_tok, streams;    /* 0: as fh_plan_need_of */
     uint32_t prompt_tok, answer_tok; /* of a usual request; 0: 1000 and 500 */
@@ -115,6 +117,7 @@ typedef struct fh_plan_refused {
     size_t count;     /* offers that this was the first reason for */
     uint32_t nearest; /* the offer that lacks least; undefined when count is 0 */
     int64_t wanted, had;
+    fh_plan_kv fits_as; /* by memory: with a cache of this type the model fits on the nearest; 16BIT: with none */
 } fh_plan_refused;
 
 typedef struct fh_plan_ranking {
