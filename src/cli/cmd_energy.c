@@ -342,7 +342,7 @@ static const char *const factors_examples[] = {"freehold energy factors grid.", 
 const fh_cli_verb fh_verb_energy_compare = {
     .name = "energy compare",
     .group = "Models and weights",
-    .summary = "joules, litres, grams and dollars: the same work at home, rented, in data centres",
+    .summary = "the same work at home and in data centres: joules, litres, grams",
     .operands = "",
     .about = "What a million answered tokens of an 8B model take at home, on a rented GPU and in data centres of three climates: energy at "
              "the place's meter, water at the site and for its electricity, carbon of the grid, and the price of the electricity. What "

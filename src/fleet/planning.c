@@ -537,7 +537,8 @@ bool fh_planning_elsewhere(const fh_deployment *d)
 {
     if (fh_orders_are_for(d)) return true; /* it would get another machine for itself */
     for (const fh_place *p = d->fleet->places; p; p = p->next)
-        if (p != d->place && may_run(d, p) && !is_too_dear(d, p) && has_engine(p, d->kind, NULL) == 0 && p->terms(p->ctx).there) return true;
+        if (p != d->place && may_run(d, p) && !is_too_dear(d, p) && has_engine(p, d->kind, NULL) == 0 && p->terms(p->ctx).there)
+            return true;
     return false;
 }
 

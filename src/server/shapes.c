@@ -825,7 +825,8 @@ static const api_field plan_create[] = {
 };
 #define PLAN_HOST                                                                                                                          \
     {"host", "string", true, true, "its devices; null: an endpoint"}, {"variant", "string", true, true, "of the model"},                   \
-        {"format", "string", true, true, "of that variant"}, {"scored", "boolean", true, true, "the model's score was measured on it; null: the model has none"},   \
+        {"format", "string", true, true, "of that variant"},                                                                               \
+        {"scored", "boolean", true, true, "the model's score was measured on it; null: the model has none"},                               \
         {"weights_bytes", "integer", true, true, "size of the weights"},                                                                   \
         {"needs_bytes", "integer", true, true, "memory over all its devices"},                                                             \
         {"cache_bytes", "integer", true, true, "of that, what streams keep"},                                                              \
