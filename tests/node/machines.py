@@ -59,7 +59,8 @@ class Pool(Server):
         raise AssertionError(f"{what}: {self.nodes()}\n{self.output()[-3000:]}")
 
     def wait_here(self, name):
-        self.wait(lambda nodes: name in nodes and nodes[name]["here"], f"{name} does not come")
+        """Connected, and it has said what it has: before that nothing is planned there."""
+        self.wait(lambda nodes: name in nodes and nodes[name]["here"] and nodes[name]["memory_bytes"] is not None, f"{name} does not come")
 
     def wait_away(self, name):
         self.wait(lambda nodes: not nodes.get(name, {}).get("here"), f"{name} does not go")
