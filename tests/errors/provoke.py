@@ -77,9 +77,11 @@ class Errors:
     # what must not change
 
     def state(self):
+        """What engines write beside the weights while they run (packed_bytes, page_bytes) is theirs."""
         s = self.s
+        weights = [{k: v for k, v in w.items() if k not in ("packed_bytes", "page_bytes")} for w in s.json("GET", "/api/v1/weights")["items"]]
         return {"deployments": [(d["name"], d["state"], d["pid"]) for d in s.deployments() if d["state"] not in ("stopped", "failed")],
-                "keys": [k["id"] for k in s.json("GET", "/api/v1/keys")["items"] if not k["revoked"]], "weights": s.json("GET", "/api/v1/weights"),
+                "keys": [k["id"] for k in s.json("GET", "/api/v1/keys")["items"] if not k["revoked"]], "weights": weights,
                 "files": sorted(str(f.relative_to(s.data)) for f in (s.data / "weights").rglob("*"))}
 
     def no_secret(self, text):
