@@ -23,7 +23,7 @@ class Engine:
         self.s, self.words = server, words
 
     def deployment(self):
-        return next(d for d in self.s.deployments() if d["engine"] == "llama-server")
+        return next(d for d in self.s.deployments() if d["engine"] == "llama-server" and d["name"] != "small")
 
     def run_and_chat(self):
         done = self.s.cli("run", "smollm2", "--engine", "llama-server", "Say hello.", "--max-tokens", "6", "--context", "2048", "--streams", "2", timeout=300)
