@@ -256,7 +256,7 @@ static double likeliest(const fh_footprint *f, fh_energy_measure m)
 double fh_energy_break_even(const fh_energy_case *a, const fh_energy_case *b, fh_energy_measure m)
 {
     double saved = likeliest(&b->active, m) - likeliest(&a->active, m), idle = likeliest(&a->idle_day, m) - likeliest(&b->idle_day, m);
-    if (isnan(saved) || isnan(idle)) return NAN;
-    if (saved <= 0) return INFINITY;
+    if (isnan(saved) || isnan(idle)) return (double)NAN;
+    if (saved <= 0) return (double)INFINITY;
     return fmax(idle / saved * MILLION, 0);
 }

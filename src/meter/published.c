@@ -15,7 +15,7 @@ static fh_range factor(const char *key)
 
 static fh_range unknown(void)
 {
-    return fh_range_exactly(NAN);
+    return fh_range_exactly((double)NAN);
 }
 
 static fh_range gemini_water(void)

@@ -5,7 +5,7 @@
 
 fh_range fh_range_of(const fh_catalog_factor *f)
 {
-    return f ? (fh_range){f->low, f->value, f->high} : fh_range_exactly(NAN);
+    return f ? (fh_range){f->low, f->value, f->high} : fh_range_exactly((double)NAN);
 }
 
 fh_range fh_range_exactly(double v)

@@ -142,7 +142,7 @@ static void test_nonsense_is_refused(void **state)
         const char *field;
     } bad[] = {
         {{.tokens_day = 0, .home = ""}, "tokens_day"},
-        {{.tokens_day = NAN, .home = ""}, "tokens_day"},
+        {{.tokens_day = (double)NAN, .home = ""}, "tokens_day"},
         {{.tokens_day = 1, .home = "ZZZ"}, "home"},
         {{.tokens_day = 1, .home = "gcp.us-east4"}, "home"},
         {{.tokens_day = 1, .home = "", .rent_hours = 25}, "rent_hours"},
