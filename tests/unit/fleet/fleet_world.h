@@ -192,10 +192,12 @@ static bool look(const char *name, fh_deployment_view *ret)
     return found;
 }
 
+#define LOOKS 24000 /* every 5 ms: two minutes */
+
 static fh_deployment_view wait_state(const char *name, fh_deployment_state state)
 {
     fh_deployment_view v = {0};
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < LOOKS; i++) {
         if (look(name, &v) && v.state == state) return v;
         fh_sleep_ns(5 * FH_NS_PER_MS);
     }
