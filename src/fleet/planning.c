@@ -289,9 +289,14 @@ static bool is_too_dear(const fh_deployment *d, const fh_place *p)
            (terms.ask_micro > most->max_hour_micro || strcmp(terms.currency, most->currency) != 0);
 }
 
+static bool could_get(const fh_deployment *d, const fh_place *p)
+{
+    return may_run(d, p) && has_engine(p, d->kind, NULL) == 0 && takes(d, p, NULL) == 0;
+}
+
 static bool may_get(const fh_deployment *d, const fh_place *p)
 {
-    return may_run(d, p) && !is_too_dear(d, p) && has_engine(p, d->kind, NULL) == 0 && takes(d, p, NULL) == 0;
+    return could_get(d, p) && !is_too_dear(d, p);
 }
 
 /* Speeds are compared only when there is one of each that has a price. */
@@ -494,7 +499,7 @@ static const fh_place *least_too_dear(const fh_deployment *d)
     const fh_place *least = NULL;
     int64_t least_micro = 0;
     for (const fh_place *p = d->fleet->places; p; p = p->next) {
-        if (!may_run(d, p) || has_engine(p, d->kind, NULL) != 0 || takes(d, p, NULL) != 0 || !is_too_dear(d, p)) continue;
+        if (!could_get(d, p) || !is_too_dear(d, p)) continue;
         int64_t micro = p->terms(p->ctx).ask_micro;
         if (least && micro >= least_micro) continue;
         least = p;
