@@ -69,7 +69,7 @@ static int check_place(const fh_cli *c, fh_err **err)
 /* Nothing is started of what answers already: what would say how is a misunderstanding. */
 static int check_hosted(const fh_cli *c, fh_err **err)
 {
-    static const char *const starting[] = {"on",   "engine", "name",  "context",  "streams", "replicas",
+    static const char *const starting[] = {"on",   "engine", "name",  "context",  "streams", "replicas", "kv-type",
                                            "idle", "trust",  "offer", "max-hour", "hours",   "max-cost"};
     for (size_t i = 0; i < FH_COUNT(starting); i++) {
         if (!fh_cli_has(c, starting[i])) continue;
